@@ -1,0 +1,1 @@
+"""ari-proxy: Asterisk's REST Interface over a message bus."""

@@ -1,0 +1,1 @@
+"""The wire protocol: messages, topics, ids. Pure: no IO, no clock, no logging."""

@@ -1,0 +1,23 @@
+"""RFC 3339 times as Go's `time.RFC3339Nano` writes them: up to nine decimals, no trailing zeros."""
+
+import time
+
+
+class Rfc3339Nano:
+    """Formats nanoseconds since the epoch; keeps the last second's text, since events come in bursts."""
+
+    __slots__ = ("_prefix", "_second")
+
+    def __init__(self) -> None:
+        self._second = -1
+        self._prefix = ""
+
+    def format(self, nanoseconds: int) -> str:
+        """Return the time in UTC, like `2026-11-23T09:32:37.7928587Z`."""
+        second, fraction = divmod(nanoseconds, 1_000_000_000)
+        if second != self._second:
+            self._second = second
+            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+        if not fraction:
+            return self._prefix + "Z"
+        return f"{self._prefix}.{fraction:09d}".rstrip("0") + "Z"
