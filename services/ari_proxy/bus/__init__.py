@@ -1,0 +1,1 @@
+"""The message bus behind one port: NATS and memory."""

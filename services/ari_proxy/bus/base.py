@@ -1,0 +1,113 @@
+"""The port: what ari-proxy needs of a message bus.
+
+Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
+
+- **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
+- **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it is
+  full the oldest go, counted in `dropped`. What the bus has not confirmed before the connection was lost
+  is published again.
+- **Duplication.** So a message can come twice, only around a lost connection. Events carry a `sequence`.
+- **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one.
+- **Reconnect.** Subscriptions outlive the connection. `run` connects, for ever, with back-off.
+- **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been sent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a subscription gets."""
+
+    topic: str
+    payload: bytes
+    #: Where an answer is awaited, or ''.
+    reply: str = ""
+
+
+#: Called in order and at once for each message; must not block and should not raise.
+Handler = Callable[[Message], None]
+
+
+class Subscription(Protocol):
+    """A live interest in a topic."""
+
+    async def unsubscribe(self) -> None:
+        """End it; messages that are on the way may still be handled."""
+
+
+class Bus(Protocol):
+    """One connection to a message bus."""
+
+    @property
+    def is_connected(self) -> bool:
+        """True while messages go out and come in."""
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits in the buffer, or was sent and is not confirmed."""
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost since the start: the buffer was full, or the bus refused them."""
+
+    @property
+    def reconnects(self) -> int:
+        """Connections since the start but the first."""
+
+    async def run(self) -> None:
+        """Connect and serve until cancelled; use `opened` instead of calling it."""
+
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Send a message as soon as the bus takes it; returns at once."""
+
+    async def offer(self, topic: str, payload: bytes) -> bool:
+        """Send a message now; return False if nobody listened, so that nobody got it.
+
+        Waits for a connection. It overtakes what `publish` has buffered.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+        """
+
+    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
+        """Send a message and return the first reply to it.
+
+        Raises:
+            NoRespondersError: nobody listens.
+            RequestTimeoutError: no reply in time.
+            BusUnavailableError: no connection in time, or it was lost.
+        """
+
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+        """Hand every message on `topic` to `handler`; `*` stands for one token.
+
+        The subscription is in force on return if there is a connection, else once there is one.
+        """
+
+    async def flush(self, *, timeout_seconds: float) -> None:
+        """Return once the bus has confirmed all that was published before.
+
+        Raises:
+            BusUnavailableError: not within the time.
+        """
+
+
+@asynccontextmanager
+async def opened(bus: Bus, *, flush_seconds: float = 5.0) -> AsyncIterator[Bus]:
+    """Run a bus around a block; on leaving it, wait a bounded time for what is still buffered."""
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bus.run())
+        try:
+            yield bus
+            if bus.buffered_bytes and bus.is_connected:
+                await bus.flush(timeout_seconds=flush_seconds)
+        finally:
+            running.cancel()

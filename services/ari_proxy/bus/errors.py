@@ -1,0 +1,36 @@
+"""Errors of the bus.
+
+BusError
+├── BusUnavailableError   there is no connection, or it was lost while an answer was awaited
+├── NoRespondersError     nobody listens on the topic of a request
+├── RequestTimeoutError   somebody listens, but no reply came in time
+└── BusSettingsError      the URL or the credentials can't work
+"""
+
+
+class BusError(Exception):
+    """The message bus did not do what it was asked."""
+
+
+class BusUnavailableError(BusError):
+    """There is no connection to the bus, or it was lost meanwhile."""
+
+
+class NoRespondersError(BusError):
+    """Nobody listens on the topic."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(f"nobody listens on {topic}")
+        self.topic = topic
+
+
+class RequestTimeoutError(BusError):
+    """No reply came in time."""
+
+    def __init__(self, topic: str, timeout_seconds: float) -> None:
+        super().__init__(f"no reply on {topic} within {timeout_seconds:g} s")
+        self.topic = topic
+
+
+class BusSettingsError(BusError, ValueError):
+    """The bus cannot be used as it is configured."""

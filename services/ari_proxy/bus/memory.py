@@ -1,0 +1,219 @@
+"""The bus in memory: exact in order, groups, no-responders and outages; for tests and demonstrations."""
+
+import asyncio
+import itertools
+from collections import deque
+from typing import Final
+
+from .base import Handler, Message
+from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from .outbox import Outbox, Outgoing
+
+_BATCH: Final = 256
+
+
+class MemoryBroker:
+    """What a server is to the other adapters: joins any number of `MemoryBus`."""
+
+    def __init__(self) -> None:
+        self._subscriptions: dict[int, _Subscription] = {}
+        self._turns: dict[tuple[str, str], int] = {}
+        self._ids = itertools.count()
+        self._running = asyncio.Event()
+        self._stopped = asyncio.Event()
+        self.start()
+
+    @property
+    def is_running(self) -> bool:
+        """True unless stopped."""
+        return self._running.is_set()
+
+    def start(self) -> None:
+        """Take messages again."""
+        self._running.set()
+        self._stopped.clear()
+
+    def stop(self) -> None:
+        """Take no messages, as a server that is down."""
+        self._running.clear()
+        self._stopped.set()
+
+    async def wait_running(self) -> None:
+        """Return once it takes messages."""
+        await self._running.wait()
+
+    async def wait_stopped(self) -> None:
+        """Return once it takes none."""
+        await self._stopped.wait()
+
+    def add(self, subscription: "_Subscription") -> int:
+        """Register a subscription and return its id."""
+        number = next(self._ids)
+        self._subscriptions[number] = subscription
+        return number
+
+    def remove(self, number: int) -> None:
+        """Forget a subscription."""
+        self._subscriptions.pop(number, None)
+
+    def deliver(self, message: Message) -> bool:
+        """Hand a message to whom it concerns; return False if that is nobody."""
+        groups: dict[tuple[str, str], list[_Subscription]] = {}
+        heard = False
+        for subscription in self._subscriptions.values():
+            if not _matches(subscription.topic, message.topic):
+                continue
+            heard = True
+            if subscription.group:
+                groups.setdefault((subscription.topic, subscription.group), []).append(subscription)
+            else:
+                subscription.take(message)
+        for key, members in groups.items():
+            turn = self._turns.get(key, 0)
+            self._turns[key] = turn + 1
+            members[turn % len(members)].take(message)
+        return heard
+
+
+def _matches(pattern: str, topic: str) -> bool:
+    if "*" not in pattern:
+        return pattern == topic
+    wanted, got = pattern.split("."), topic.split(".")
+    return len(wanted) == len(got) and all(w in {"*", g} for w, g in zip(wanted, got, strict=True))
+
+
+class _Subscription:
+    def __init__(self, broker: MemoryBroker, topic: str, handler: Handler, group: str) -> None:
+        self.topic = topic
+        self.group = group
+        self._broker = broker
+        self._handler = handler
+        self._number = broker.add(self)
+        self._inbox: deque[Message] = deque()
+
+    def take(self, message: Message) -> None:
+        self._inbox.append(message)
+        asyncio.get_running_loop().call_soon(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._handler(self._inbox.popleft())
+
+    async def unsubscribe(self) -> None:
+        """End the subscription."""
+        self._broker.remove(self._number)
+
+
+class MemoryBus:
+    """One connection to a `MemoryBroker`."""
+
+    def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
+        self._broker = broker
+        self._outbox = Outbox(buffer_bytes)
+        self._something_to_send = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._connections = 0
+        self._inboxes = itertools.count()
+
+    @property
+    def is_connected(self) -> bool:
+        """True while messages go out and come in."""
+        return self._connected.is_set()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits in the buffer."""
+        return self._outbox.size_bytes
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost since the start."""
+        return self._outbox.dropped
+
+    @property
+    def reconnects(self) -> int:
+        """Connections since the start but the first."""
+        return max(0, self._connections - 1)
+
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
+        await self._connected.wait()
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        while True:
+            await self._broker.wait_running()
+            self._connections += 1
+            self._connected.set()
+            self._something_to_send.set()
+            async with asyncio.TaskGroup() as tasks:
+                sending = tasks.create_task(self._send())
+                try:
+                    await self._broker.wait_stopped()
+                finally:
+                    self._connected.clear()
+                    sending.cancel()
+
+    async def _send(self) -> None:
+        while True:
+            await self._something_to_send.wait()
+            self._something_to_send.clear()
+            while self._outbox.is_waiting:
+                for _ in range(_BATCH):
+                    if not self._outbox.is_waiting or not self._broker.is_running:
+                        break
+                    message = self._outbox.next()
+                    self._broker.deliver(Message(*message))
+                self._outbox.confirm(self._outbox.mark())
+                await asyncio.sleep(0)
+            self._empty.set()
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Send a message as soon as the broker takes it; returns at once."""
+        self._empty.clear()
+        self._outbox.append(Outgoing(topic, payload, reply))
+        self._something_to_send.set()
+
+    async def offer(self, topic: str, payload: bytes) -> bool:
+        """Send a message now; return False if nobody listened."""
+        await self._connected.wait()
+        if not self._broker.is_running:
+            raise BusUnavailableError("the broker was stopped")
+        return self._broker.deliver(Message(topic, payload))
+
+    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
+        """Send a message and return the first reply to it."""
+        inbox = f"_INBOX.{id(self):x}.{next(self._inboxes)}"
+        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def take(message: Message) -> None:
+            if not reply.done():
+                reply.set_result(message.payload)
+
+        subscription = await self.subscribe(inbox, take)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._connected.wait()
+                if not self._broker.deliver(Message(topic, payload, inbox)):
+                    raise NoRespondersError(topic)
+                return await reply
+        except TimeoutError as error:
+            if not self.is_connected:
+                raise BusUnavailableError("the broker is stopped") from error
+            raise RequestTimeoutError(topic, timeout_seconds) from error
+        finally:
+            await subscription.unsubscribe()
+
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> _Subscription:
+        """Hand every message on `topic` to `handler`."""
+        return _Subscription(self._broker, topic, handler, group)
+
+    async def flush(self, *, timeout_seconds: float) -> None:
+        """Return once the broker has taken all that was published before."""
+        if not len(self._outbox):
+            return
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._empty.wait()
+        except TimeoutError as error:
+            raise BusUnavailableError(f"{len(self._outbox)} messages are left") from error

@@ -1,0 +1,362 @@
+"""The bus on NATS, with nats-py.
+
+nats-py's own reconnecting is off: it loses what was in its socket's buffer, gives up or goes deaf after
+some kinds of failure. Instead `run` opens a new connection each time, subscribes again and sends again
+what the server has not confirmed.
+
+A *round trip* (a message to our own inbox) is confirmation, flush and sign of life in one: the server
+handles a connection's messages in order, so what comes back proves that all before it was handled.
+The same trick tells that somebody listens: the server answers a message with a reply subject that nobody
+takes by a status 503 (NATS "no responders"), and that comes back before the round trip does.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription as NatsSubscription
+
+from .base import Handler, Message
+from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from .outbox import Outbox, Outgoing
+
+_log = structlog.get_logger()
+
+CONNECT_SECONDS: Final = 5.0
+#: A connection on which no round trip comes back within this time is dead.
+ROUND_TRIP_SECONDS: Final = 5.0
+#: Seconds between round trips when there is something to confirm: bounds what is sent twice.
+CONFIRM_SECONDS: Final = 0.05
+#: Seconds between round trips when there is nothing to confirm.
+IDLE_SECONDS: Final = 5.0
+FIRST_BACK_OFF_SECONDS: Final = 0.1
+LAST_BACK_OFF_SECONDS: Final = 5.0
+#: Messages sent in one go, before other tasks get a turn.
+BATCH: Final = 256
+_ROUND_TRIP: Final = b"ari-proxy round trip"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsOptions:
+    """How to reach the servers; secrets don't show in a repr."""
+
+    urls: tuple[str, ...]
+    name: str
+    buffer_bytes: int = 64 * 1024 * 1024
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    credentials_file: str = ""
+    tls: ssl.SSLContext | None = None
+
+
+class _DisconnectedError(Exception):
+    """The connection is gone; ends the tasks that served it."""
+
+
+class _Interest:
+    """A subscription that outlives connections."""
+
+    def __init__(self, bus: "NatsBus", topic: str, handler: Handler, group: str) -> None:
+        self.topic = topic
+        self.group = group
+        self._bus = bus
+        self._handler = handler
+        self._live: NatsSubscription | None = None
+
+    async def _handle(self, message: Msg) -> None:
+        self._handler(Message(message.subject, message.data, message.reply))
+
+    async def establish(self, client: Client) -> None:
+        """Subscribe on a new connection."""
+        self._live = await client.subscribe(self.topic, queue=self.group, cb=self._handle)
+
+    async def unsubscribe(self) -> None:
+        """End the subscription."""
+        self._bus.forget(self)
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await live.unsubscribe()
+
+
+class NatsBus:
+    """One connection to NATS."""
+
+    def __init__(
+        self,
+        options: NatsOptions,
+        *,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._options = options
+        self._jitter = jitter
+        self._outbox = Outbox(options.buffer_bytes)
+        self._something_to_send = asyncio.Event()
+        self._something_to_confirm = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._client = Client()
+        self._interests: set[_Interest] = set()
+        self._inbox = f"_INBOX.ari-proxy.{secrets.token_hex(8)}"
+        self._awaited: dict[str, asyncio.Future[Msg]] = {}
+        self._tokens = itertools.count()
+        self._connections = 0
+
+    # What others use
+
+    @property
+    def is_connected(self) -> bool:
+        """True while messages go out and come in."""
+        return self._connected.is_set()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits, or was sent and is not confirmed."""
+        return self._outbox.size_bytes
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost since the start."""
+        return self._outbox.dropped
+
+    @property
+    def reconnects(self) -> int:
+        """Connections since the start but the first."""
+        return max(0, self._connections - 1)
+
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
+        await self._connected.wait()
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Send a message as soon as the server takes it; returns at once."""
+        self._outbox.append(Outgoing(topic, payload, reply))
+        self._something_to_send.set()
+
+    async def offer(self, topic: str, payload: bytes) -> bool:
+        """Send a message now; return False if nobody listened."""
+        async with self._reply() as (inbox, reply):
+            await self._client.publish(topic, payload, reply=inbox)
+            await self._client.publish(inbox, _ROUND_TRIP)
+            return not _is_no_responders(await reply)
+
+    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
+        """Send a message and return the first reply to it."""
+        try:
+            async with asyncio.timeout(timeout_seconds), self._reply() as (inbox, reply):
+                await self._client.publish(topic, payload, reply=inbox)
+                message = await reply
+        except TimeoutError as error:
+            if not self.is_connected:
+                raise BusUnavailableError("no connection to NATS") from error
+            raise RequestTimeoutError(topic, timeout_seconds) from error
+        if _is_no_responders(message):
+            raise NoRespondersError(topic)
+        return message.data
+
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> _Interest:
+        """Hand every message on `topic` to `handler`."""
+        interest = _Interest(self, topic, handler, group)
+        self._interests.add(interest)
+        if self.is_connected:
+            with contextlib.suppress(nats.errors.Error):
+                await interest.establish(self._client)
+            with contextlib.suppress(BusUnavailableError, TimeoutError):
+                async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                    await self._round_trip()
+        return interest
+
+    def forget(self, interest: _Interest) -> None:
+        """Do not establish `interest` on later connections."""
+        self._interests.discard(interest)
+
+    async def flush(self, *, timeout_seconds: float) -> None:
+        """Return once the server has confirmed all that was published before."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while self._outbox.is_waiting or self._outbox.is_unconfirmed:
+                    await self._connected.wait()
+                    await self._confirm()
+        except (TimeoutError, BusUnavailableError) as error:
+            left = len(self._outbox)
+            raise BusUnavailableError(f"{left} messages are not confirmed by NATS") from error
+
+    # The connection
+
+    async def run(self) -> None:
+        """Connect and serve until cancelled."""
+        failures = 0
+        while True:
+            client = await self._connect()
+            if client is None:
+                failures += 1
+                await asyncio.sleep(self._back_off_seconds(failures))
+                continue
+            failures = 0
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    await self._begin(client)
+                    tasks.create_task(self._send(client))
+                    tasks.create_task(self._keep_confirming())
+                    tasks.create_task(self._watch(client))
+            except* _DisconnectedError:
+                _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
+            finally:
+                await self._end(client)
+
+    def _back_off_seconds(self, failures: int) -> float:
+        full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 16))
+        return full * (0.5 + self._jitter() / 2)
+
+    async def _connect(self) -> Client | None:
+        options = self._options
+        client = Client()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await client.connect(
+                    servers=list(options.urls),
+                    name=options.name,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    connect_timeout=int(CONNECT_SECONDS),
+                    error_cb=_log_error,
+                    user=options.user or None,
+                    password=options.password or None,
+                    token=options.token or None,
+                    user_credentials=options.credentials_file or None,
+                    tls=options.tls,
+                    flush_timeout=ROUND_TRIP_SECONDS,
+                    # Topics are checked where they are made; this is the event path.
+                    skip_subject_validation=True,
+                )
+        except (OSError, nats.errors.Error, TimeoutError) as error:
+            reason = str(error) or type(error).__name__
+            _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
+            await self._discard(client)
+            return None
+        except BaseException:
+            await self._discard(client)
+            raise
+        return client
+
+    async def _begin(self, client: Client) -> None:
+        self._client = client
+        try:
+            await client.subscribe(f"{self._inbox}.*", cb=self._take_reply)
+            for interest in tuple(self._interests):
+                await interest.establish(client)
+        except nats.errors.Error as error:
+            raise _DisconnectedError from error
+        self._connections += 1
+        self._connected.set()
+        self._something_to_send.set()
+        _log.info("bus.connected", bus="NATS", url=_without_credentials(client))
+
+    async def _end(self, client: Client) -> None:
+        self._connected.clear()
+        for reply in self._awaited.values():
+            if not reply.done():
+                reply.set_exception(BusUnavailableError("the connection to NATS was lost"))
+        self._outbox.rewind()
+        await self._discard(client)
+
+    @staticmethod
+    async def _discard(client: Client) -> None:
+        with contextlib.suppress(Exception):  # A dead socket may say anything on closing.
+            async with asyncio.timeout(1):
+                await client.close()
+
+    async def _send(self, client: Client) -> None:
+        outbox = self._outbox
+        while True:
+            await self._something_to_send.wait()
+            self._something_to_send.clear()
+            while outbox.is_waiting:
+                for _ in range(BATCH):
+                    if not outbox.is_waiting:
+                        break
+                    topic, payload, reply = outbox.next()
+                    try:
+                        await client.publish(topic, payload, reply)
+                    except nats.errors.MaxPayloadError:
+                        outbox.refuse_last()
+                        _log.error("bus.message_too_large", topic=topic, bytes=len(payload))
+                    except (nats.errors.Error, OSError) as error:
+                        raise _DisconnectedError from error
+                self._something_to_confirm.set()
+                await asyncio.sleep(0)
+
+    async def _keep_confirming(self) -> None:
+        """Confirm what was sent; without anything sent, look now and then if the server is alive."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._something_to_confirm.wait()
+            self._something_to_confirm.clear()
+            try:
+                async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                    await self._confirm()
+            except (TimeoutError, nats.errors.Error, OSError) as error:
+                raise _DisconnectedError from error
+            await asyncio.sleep(CONFIRM_SECONDS)
+
+    async def _watch(self, client: Client) -> None:
+        """End the connection when nats-py has found it dead."""
+        while client.is_connected:
+            await asyncio.sleep(CONFIRM_SECONDS)
+        raise _DisconnectedError
+
+    async def _confirm(self) -> None:
+        mark = self._outbox.mark()
+        await self._round_trip()
+        self._outbox.confirm(mark)
+
+    # Replies
+
+    async def _round_trip(self) -> None:
+        async with self._reply() as (inbox, reply):
+            await self._client.publish(inbox, _ROUND_TRIP)
+            await reply
+
+    @contextlib.asynccontextmanager
+    async def _reply(self) -> AsyncIterator[tuple[str, asyncio.Future[Msg]]]:
+        await self._connected.wait()
+        token = str(next(self._tokens))
+        reply: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._awaited[token] = reply
+        try:
+            yield f"{self._inbox}.{token}", reply
+        except (nats.errors.Error, OSError) as error:
+            raise BusUnavailableError("the connection to NATS was lost") from error
+        finally:
+            del self._awaited[token]
+            reply.cancel()
+
+    async def _take_reply(self, message: Msg) -> None:
+        reply = self._awaited.get(message.subject.rpartition(".")[2])
+        if reply is not None and not reply.done():
+            reply.set_result(message)
+
+
+def _is_no_responders(message: Msg) -> bool:
+    return bool(message.headers) and message.headers.get("Status") == "503"
+
+
+def _without_credentials(client: Client) -> str:
+    url = client.connected_url
+    return f"{url.hostname}:{url.port}" if url else ""
+
+
+async def _log_error(error: Exception) -> None:
+    _log.debug("bus.error", bus="NATS", error=str(error) or type(error).__name__)
