@@ -1,0 +1,1 @@
+"""Asterisk's REST Interface: events, operations, REST and websocket clients."""

@@ -1,0 +1,182 @@
+"""Partial decoding of ARI events: just the ids that routing needs, for every event type.
+
+Asterisk's `rest-api/api-docs/events.json` describes the events. The fields below are all those that hold
+the id of a channel, bridge, playback or recording in any of its types; a test compares them with a table
+made from that description. What is not listed, unknown types included, passes undecoded.
+"""
+
+import msgspec
+
+from .errors import MalformedEventError
+
+
+class Named(msgspec.Struct, frozen=True, gc=False):
+    """An object with an id; here a channel."""
+
+    id: str = ""
+
+
+class Bridge(msgspec.Struct, frozen=True, gc=False):
+    """A bridge with the ids of its channels."""
+
+    id: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class Playback(msgspec.Struct, frozen=True, gc=False):
+    """A playback and what it plays to, like `channel:1.2` or `bridge:x`."""
+
+    id: str = ""
+    target_uri: str = ""
+
+
+class Recording(msgspec.Struct, frozen=True, gc=False):
+    """A live recording and what it records."""
+
+    name: str = ""
+    target_uri: str = ""
+
+
+class Endpoint(msgspec.Struct, frozen=True, gc=False):
+    """An endpoint with the ids of its channels."""
+
+    channel_ids: tuple[str, ...] = ()
+
+
+class Transfer(msgspec.Struct, frozen=True, gc=False):
+    """One side of a ChannelTransfer: ReferTo or ReferredBy."""
+
+    source_channel: Named | None = None
+    destination_channel: Named | None = None
+    connected_channel: Named | None = None
+    bridge: Bridge | None = None
+
+
+class AriEvent(msgspec.Struct, frozen=True, gc=False):
+    """What routing needs of one event."""
+
+    type: str
+    application: str = ""
+    channel: Named | None = None
+    bridge: Bridge | None = None
+    playback: Playback | None = None
+    recording: Recording | None = None
+    replace_channel: Named | None = None
+    # Dial
+    peer: Named | None = None
+    caller: Named | None = None
+    forwarded: Named | None = None
+    # BridgeMerged, BridgeVideoSourceChanged
+    bridge_from: Bridge | None = None
+    old_video_source_id: str = ""
+    # BridgeBlindTransfer, BridgeAttendedTransfer
+    transferee: Named | None = None
+    transfer_target: Named | None = None
+    transferer_first_leg: Named | None = None
+    transferer_first_leg_bridge: Bridge | None = None
+    transferer_second_leg: Named | None = None
+    transferer_second_leg_bridge: Bridge | None = None
+    destination_bridge: str = ""
+    destination_link_first_leg: Named | None = None
+    destination_link_second_leg: Named | None = None
+    destination_threeway_channel: Named | None = None
+    destination_threeway_bridge: Bridge | None = None
+    # ChannelTransfer
+    refer_to: Transfer | None = None
+    referred_by: Transfer | None = None
+    # EndpointStateChange, ContactStatusChange, PeerStatusChange, ChannelUserevent, TextMessageReceived
+    endpoint: Endpoint | None = None
+
+
+#: These types name one channel and nothing else, and make up nearly all of the traffic.
+SINGLE_CHANNEL_TYPES = frozenset(
+    {
+        "ChannelCallerId",
+        "ChannelConnectedLine",
+        "ChannelCreated",
+        "ChannelDialplan",
+        "ChannelDtmfReceived",
+        "ChannelHangupRequest",
+        "ChannelHold",
+        "ChannelStateChange",
+        "ChannelTalkingFinished",
+        "ChannelTalkingStarted",
+        "ChannelToneDetected",
+        "ChannelUnhold",
+        "ChannelVarset",
+    }
+)
+
+_decoder = msgspec.json.Decoder(AriEvent)
+
+
+def decode(frame: str) -> AriEvent:
+    """Return what routing needs of the event in `frame`.
+
+    Raises:
+        MalformedEventError: it is not JSON, no object, or without a type.
+    """
+    try:
+        return _decoder.decode(frame)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise MalformedEventError(str(error)) from error
+
+
+def channel_ids(event: AriEvent) -> list[str]:
+    """Return the ids of the channels that the event is about, the most important first."""
+    named = (
+        event.channel,
+        event.replace_channel,
+        event.peer,
+        event.caller,
+        event.forwarded,
+        event.transferer_first_leg,
+        event.transferer_second_leg,
+        event.transferee,
+        event.transfer_target,
+        event.destination_link_first_leg,
+        event.destination_link_second_leg,
+        event.destination_threeway_channel,
+        *_channels_of_transfer(event.referred_by),
+        *_channels_of_transfer(event.refer_to),
+    )
+    found = [channel.id for channel in named if channel is not None and channel.id]
+    return [*found, event.old_video_source_id] if event.old_video_source_id else found
+
+
+def _channels_of_transfer(transfer: Transfer | None) -> tuple[Named | None, ...]:
+    if transfer is None:
+        return ()
+    return (transfer.source_channel, transfer.destination_channel, transfer.connected_channel)
+
+
+def _bridges(event: AriEvent) -> list[Bridge]:
+    bridges = (
+        event.bridge,
+        event.bridge_from,
+        event.transferer_first_leg_bridge,
+        event.transferer_second_leg_bridge,
+        event.destination_threeway_bridge,
+        event.referred_by.bridge if event.referred_by else None,
+        event.refer_to.bridge if event.refer_to else None,
+    )
+    return [bridge for bridge in bridges if bridge is not None and bridge.id]
+
+
+def bridge_ids(event: AriEvent) -> list[str]:
+    """Return the ids of the bridges that the event is about."""
+    found = [bridge.id for bridge in _bridges(event)]
+    return [*found, event.destination_bridge] if event.destination_bridge else found
+
+
+def indirect_channel_ids(event: AriEvent) -> list[str]:
+    """Return the ids of channels that only stand by: in the event's bridges, or at its endpoint."""
+    found = [channel for bridge in _bridges(event) for channel in bridge.channels]
+    return [*found, *event.endpoint.channel_ids] if event.endpoint else found
+
+
+def target(event: AriEvent) -> str:
+    """Return what the event's playback or recording plays to or records, like `channel:1.2`, or ''."""
+    if event.playback is not None:
+        return event.playback.target_uri
+    return event.recording.target_uri if event.recording is not None else ""

@@ -1,0 +1,132 @@
+"""The REST client: keep-alive below Asterisk's idle close, concurrency below its session limit.
+
+http.conf: `session_keep_alive` (15 s) closes an idle connection, `sessionlimit` (100, websockets
+included) accepts one more and closes it without an answer. Credentials travel in an Authorization
+header, never in a URL.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+import aiohttp
+from yarl import URL
+
+from .errors import RequestTimeoutError, UnreachableError
+
+#: Seconds; below the 15 of http.conf's session_keep_alive, so that we close first.
+KEEP_ALIVE_SECONDS: Final = 10.0
+#: Asterisk takes 40,960 bytes of body (http.c: MAX_CONTENT_LENGTH); more is 413 and a close.
+MAX_BODY_BYTES: Final = 40_960
+_JSON: Final = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user of ari.conf; the password does not show in a repr."""
+
+    user: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(user={self.user!r})"
+
+    @property
+    def authorization(self) -> str:
+        """The value of the Authorization header (RFC 7617)."""
+        return aiohttp.BasicAuth(self.user, self.password, encoding="utf-8").encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What Asterisk answered."""
+
+    status: int
+    body: str
+
+
+class RestClient:
+    """Sends requests to one Asterisk; at most `concurrency` at once, the others wait in order."""
+
+    def __init__(
+        self,
+        root: str,
+        credentials: Callable[[], Credentials],
+        *,
+        concurrency: int,
+        timeout_seconds: float,
+    ) -> None:
+        self._root = root.rstrip("/")
+        self._credentials = credentials
+        self._timeout = timeout_seconds
+        self._slots = asyncio.Semaphore(concurrency)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            # One deadline around the whole request: `asyncio.timeout` below.
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
+        self.in_flight = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+
+    async def request(
+        self, method: str, url: str, body: str = "", *, timeout_seconds: float | None = None
+    ) -> Answer:
+        """Send one request and return Asterisk's answer, whatever its status.
+
+        Args:
+            method: in upper case.
+            url: relative to ARI's root, percent-encoded, as `urls.parse` has approved it.
+            body: JSON text, or ''.
+            timeout_seconds: instead of the client's own; includes the wait for a free connection.
+
+        Raises:
+            UnreachableError: no connection, or it broke.
+            RequestTimeoutError: no answer within the deadline.
+        """
+        path = url.partition("?")[0]
+        sent = False
+        try:
+            async with asyncio.timeout(timeout_seconds or self._timeout), self._slots:
+                self.in_flight += 1
+                sent = True
+                try:
+                    return await self._exchange(method, url, body)
+                finally:
+                    self.in_flight -= 1
+        except TimeoutError as error:
+            what = "no answer in time" if sent else "no free connection in time, not sent"
+            raise RequestTimeoutError(method, path, what, sent=sent) from error
+        except aiohttp.ClientConnectorError as error:
+            raise UnreachableError(method, path, f"{error.strerror}", sent=False) from error
+        except (aiohttp.ClientError, OSError) as error:
+            what = f"the connection broke ({type(error).__name__})"
+            raise UnreachableError(method, path, what, sent=True) from error
+
+    async def _exchange(self, method: str, url: str, body: str) -> Answer:
+        headers = {"Authorization": self._credentials().authorization}
+        if body:
+            headers |= _JSON
+        async with self._session.request(
+            method,
+            URL(self._root + url, encoded=True),
+            data=body.encode() if body else None,
+            headers=headers,
+            allow_redirects=False,
+        ) as response:
+            content = await response.read()
+            return Answer(response.status, content.decode(errors="replace"))

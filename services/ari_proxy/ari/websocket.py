@@ -1,0 +1,117 @@
+"""The events websocket: one connection at a time, kept up with back-off and jitter.
+
+Asterisk answers pings and sends none, and its TCP keep-alive is two hours: we ping. It drops a reader
+that blocks for 100 ms (ari.conf: websocket_write_timeout), so whoever takes the frames must not wait.
+The socket stays open and silent after an ApplicationReplaced; that is the frames' business, not ours.
+"""
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+from urllib.parse import urlencode
+
+import structlog
+import websockets.asyncio.client as websockets_client
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from .rest import Credentials
+
+_log = structlog.get_logger()
+
+#: Seconds between pings, and how long a pong may take: a dead socket is known within 10 s.
+PING_SECONDS: Final = 5.0
+OPEN_SECONDS: Final = 10.0
+#: Seconds of back-off: doubled from the first to the last, times a random factor of 0.5 to 1.
+FIRST_BACK_OFF_SECONDS: Final = 0.25
+LAST_BACK_OFF_SECONDS: Final = 10.0
+#: A connection that held this long starts the back-off anew.
+STABLE_SECONDS: Final = 10.0
+#: The largest frame seen of a real server is 16 KB (ChannelVarset follows the variable).
+MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
+#: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's sending.
+QUEUED_FRAMES: Final = 4096
+
+
+def back_off_seconds(attempt: int, jitter: Callable[[], float] = random.random) -> float:
+    """Return how long to wait before the attempt after `attempt` failed ones (from 1)."""
+    full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** min(attempt - 1, 16))
+    return full * (0.5 + jitter() / 2)
+
+
+class EventSocket:
+    """Iterates over connections to `/ari/events`, and over the frames of each."""
+
+    def __init__(
+        self,
+        url: str,
+        applications: tuple[str, ...],
+        credentials: Callable[[], Credentials],
+        *,
+        origin: str = "",
+        subscribe_all: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        query = {"app": ",".join(applications)}
+        if subscribe_all:
+            query["subscribeAll"] = "true"
+        self._url = f"{url}?{urlencode(query, safe=',')}"
+        self._credentials = credentials
+        self._origin = origin
+        self._tls = tls
+        self._attempt = 0
+
+    async def connections(self) -> AsyncIterator[websockets_client.ClientConnection]:
+        """Yield an open connection each time there is one, for ever.
+
+        The next one is opened when the caller comes back for it. Attempts that fail are logged and
+        repeated after a back-off; Asterisk refuses, then answers 404 and 503 while it boots.
+        """
+        loop = asyncio.get_running_loop()
+        while True:
+            connection = await self._open()
+            if connection is not None:
+                opened_at = loop.time()
+                try:
+                    yield connection
+                finally:
+                    await connection.close()
+                if loop.time() - opened_at > STABLE_SECONDS:
+                    self._attempt = 0
+            self._attempt += 1
+            await asyncio.sleep(back_off_seconds(self._attempt))
+
+    async def _open(self) -> websockets_client.ClientConnection | None:
+        headers = {"Authorization": self._credentials().authorization}
+        if self._origin:
+            headers["Origin"] = self._origin
+        try:
+            return await websockets_client.connect(
+                self._url,
+                additional_headers=headers,
+                subprotocols=[Subprotocol("ari")],
+                compression=None,  # Asterisk has no permessage-deflate.
+                user_agent_header=None,
+                proxy=None,
+                ssl=self._tls,
+                open_timeout=OPEN_SECONDS,
+                ping_interval=PING_SECONDS,
+                ping_timeout=PING_SECONDS,
+                close_timeout=1,
+                max_size=MAX_FRAME_BYTES,
+                max_queue=QUEUED_FRAMES,
+            )
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
+            _log.warning("websocket.refused", url=self._url, error=str(error) or repr(error))
+            return None
+
+
+async def frames(connection: websockets_client.ClientConnection) -> AsyncIterator[bytes]:
+    """Yield the text frames of a connection, undecoded, until it ends."""
+    try:
+        while True:
+            yield await connection.recv(decode=False)
+    except ConnectionClosed:
+        return
