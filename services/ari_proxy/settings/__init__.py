@@ -1,0 +1,1 @@
+"""Settings: groups, sources and their errors."""

@@ -1,0 +1,184 @@
+"""The settings, group by group: meaning, unit, default and the default's reason.
+
+Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from ari_proxy.protocol import ids
+
+
+def _server_id(value: str) -> str:
+    return ids.server_id(value)
+
+
+def _application(value: str) -> str:
+    return ids.check_subject_token("application", value)
+
+
+def _websocket_url(value: str) -> str:
+    return _url(value, ("ws", "wss"))
+
+
+def _rest_url(value: str) -> str:
+    return _url(value, ("http", "https"))
+
+
+def _bus_url(value: str) -> str:
+    return _url(value, ("nats", "tls", "ws", "wss"))
+
+
+def _url(value: str, schemes: tuple[str, ...]) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in schemes or not rest:
+        allowed = ", ".join(f"{name}://" for name in schemes)
+        raise ValueError(f"must be a URL that begins with one of {allowed}")
+    if "@" in rest.partition("/")[0]:
+        raise ValueError("must not hold credentials: they have settings of their own")
+    return value
+
+
+def _rule(value: str) -> str:
+    method, _, template = value.partition(" ")
+    if method not in {"*", "GET", "POST", "PUT", "DELETE"} or not template.startswith("/"):
+        raise ValueError(
+            "must be a method (GET, POST, PUT, DELETE or *), a space and a path template, "
+            "like 'POST /channels/{channelId}/play' or '* /asterisk/**'"
+        )
+    return value
+
+
+Rule = Annotated[str, AfterValidator(_rule)]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class AriSettings(_Group):
+    """Where Asterisk is, and as whom to talk to it."""
+
+    websocket_url: Annotated[str, AfterValidator(_websocket_url)] = "ws://127.0.0.1:8088/ari/events"
+    """Asterisk's events websocket. Default: Asterisk's own port on this machine."""
+
+    rest_url: Annotated[str, AfterValidator(_rest_url)] = "http://127.0.0.1:8088/ari"
+    """The root of Asterisk's REST interface."""
+
+    user: str = "ari"
+    """A user of ari.conf; it must not be read-only."""
+
+    password: SecretStr = SecretStr("")
+    """Its password; better `password_file`, which may change while running."""
+
+    password_file: str = ""
+    """A file with the password; read again whenever a connection is made."""
+
+    origin: str = ""
+    """The Origin header of the websocket; ari.conf's allowed_origins. Default: none is sent."""
+
+    subscribe_all: bool = False
+    """Ask for the events of all objects, also of those that no application owns."""
+
+    max_connections: int = Field(default=32, ge=1, le=1000)
+    """Requests at once. http.conf's sessionlimit (100) counts websockets and all other users too."""
+
+    timeout_seconds: float = Field(default=10.0, gt=0, le=300)
+    """Deadline of one request, the wait for a free connection included."""
+
+
+class BusSettings(_Group):
+    """The message bus."""
+
+    kind: Literal["NATS"] = "NATS"
+    """Which bus."""
+
+    urls: tuple[Annotated[str, AfterValidator(_bus_url)], ...] = Field(
+        default=("nats://127.0.0.1:4222",), min_length=1
+    )
+    """The servers of one cluster."""
+
+    queue: str = "ari-proxy"
+    """The queue group of the command executors. Default: a group of our own."""
+
+    user: str = ""
+    """User at the bus, if it wants one."""
+
+    password: SecretStr = SecretStr("")
+    """Its password."""
+
+    password_file: str = ""
+    """A file with the password."""
+
+    token: SecretStr = SecretStr("")
+    """NATS's token authentication."""
+
+    credentials_file: str = ""
+    """A NATS credentials file: JWT and nkey seed."""
+
+    buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
+    """What may wait while the bus is away; beyond it the oldest events go. Default: minutes of calls."""
+
+
+class IngestSettings(_Group):
+    """How events become dialogs."""
+
+    listener_seconds: float = Field(default=10.0, gt=0, le=600)
+    """How long to look for an application that takes a new dialog. Default: a caller's patience."""
+
+    no_listener: Literal["continue", "hangup", "keep"] = "continue"
+    """What becomes of the call then: on in the dialplan with ARI_PROXY_STATUS set, hung up, or kept."""
+
+    grace_seconds: float = Field(default=10.0, ge=0, le=600)
+    """How long after its last channel a dialog still gets late events. Asterisk's come within 1 s."""
+
+    held_bytes: int = Field(default=1024 * 1024, ge=4096)
+    """What may wait per dialog until its application has subscribed."""
+
+
+class CommandSettings(_Group):
+    """How commands become requests."""
+
+    max_pending: int = Field(default=10_000, ge=1)
+    """Commands that wait or run; one more is answered with 503."""
+
+    allow: tuple[Rule, ...] = ("* /**",)
+    """What clients may do: method and path template. `*` in a path is one segment, `**` the rest."""
+
+    deny: tuple[Rule, ...] = ()
+    """What they may not do, though it is allowed."""
+
+
+class AdminSettings(_Group):
+    """The admin API: /livez, /readyz, /metrics, /dialogs."""
+
+    enabled: bool = True
+    """Serve it."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Default: this machine only; 0.0.0.0 in containers."""
+
+    port: int = Field(default=9797, ge=0, le=65535)
+    """Port to listen on; 0 takes any and logs it."""
+
+
+class LogSettings(_Group):
+    """Logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important that shows."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """JSON lines, or text for people. Default: text on a terminal."""
+
+
+class RuntimeSettings(_Group):
+    """The process."""
+
+    drain_seconds: float = Field(default=10.0, ge=0, le=3600)
+    """After SIGTERM: how long commands and set-ups that have begun may take."""
+
+
+ServerIdField = Annotated[str, AfterValidator(_server_id)]
+ApplicationField = Annotated[str, AfterValidator(_application)]

@@ -1,0 +1,142 @@
+"""Settings from their sources: environment, secret files, configuration file, defaults, in this order."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError as SourceError,
+)
+
+from . import legacy
+from .errors import SettingsError
+from .groups import (
+    AdminSettings,
+    ApplicationField,
+    AriSettings,
+    BusSettings,
+    CommandSettings,
+    IngestSettings,
+    LogSettings,
+    RuntimeSettings,
+    ServerIdField,
+)
+
+
+class Settings(BaseSettings):
+    """All settings of ari-proxy."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ARI_PROXY_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+    #: Of the configuration file in use; set around the construction, since sources are made by class.
+    file_values: ClassVar[dict[str, Any]] = {}
+
+    server_id: ServerIdField = "asterisk"
+    """The name of the Asterisk server: one subject token, the same at each start."""
+
+    applications: tuple[ApplicationField, ...] = Field(default=("ari-proxy",), min_length=1)
+    """The Stasis applications to serve."""
+
+    ari: AriSettings = AriSettings()
+    bus: BusSettings = BusSettings()
+    ingest: IngestSettings = IngestSettings()
+    command: CommandSettings = CommandSettings()
+    admin: AdminSettings = AdminSettings()
+    log: LogSettings = LogSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: the first that has a value wins."""
+        return (init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values))
+
+
+def load(config: Path | None = None, **overrides: object) -> Settings:
+    """Return the effective settings.
+
+    Args:
+        config: a JSON file in go-ari-proxy's form or in ours.
+        overrides: groups or names that win over all sources (the command line's).
+
+    Raises:
+        SettingsError: with the place of every bad value.
+    """
+    values = read_file(config) if config else {}
+    source = str(config) if config else "the environment"
+    return _build(values, overrides, source)
+
+
+def _build(values: dict[str, Any], overrides: Mapping[str, object], source: str) -> Settings:
+    sourced = type("Settings", (Settings,), {"file_values": values, "__module__": __name__})
+    try:
+        return Settings.model_validate(sourced(**overrides))
+    except ValidationError as error:
+        raise SettingsError([_problem(item, source) for item in error.errors()]) from error
+    except SourceError as error:
+        raise SettingsError([f"the environment: {error}"]) from error
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """Return the values of a configuration file in our form.
+
+    Raises:
+        SettingsError: it can't be read, or is no JSON object.
+    """
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError([f"{path}: {error.strerror}"]) from error
+    except ValueError as error:
+        raise SettingsError([f"{path}: this is not JSON: {error}"]) from error
+    if not isinstance(config, dict):
+        raise SettingsError([f"{path}: must hold a JSON object"])
+    return legacy.translate(config) if legacy.is_legacy(config) else config
+
+
+def _problem(item: Any, source: str) -> str:
+    place = ".".join(str(part) for part in item["loc"])
+    variable = "ARI_PROXY_" + "__".join(str(part) for part in item["loc"]).upper()
+    where = f"environment variable {variable}" if variable in os.environ else source
+    message = item["msg"].removeprefix("Value error, ")
+    if item["type"] == "extra_forbidden":
+        message = "there is no such setting"
+    return f"{place} ({where}): {message}"
+
+
+def secret(value: SecretStr, file: str) -> str:
+    """Return a secret, from its file if it has one.
+
+    Raises:
+        SettingsError: the file can't be read.
+    """
+    if not file:
+        return value.get_secret_value()
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError([f"the secret's file {file}: {error.strerror}"]) from error
+
+
+def as_text(settings: Settings) -> str:
+    """Return the effective settings as JSON, secrets masked."""
+    return json.dumps(settings.model_dump(mode="json"), indent=2)

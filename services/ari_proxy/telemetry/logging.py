@@ -1,0 +1,52 @@
+"""Logs: structlog, one form for our lines and those of the libraries."""
+
+import logging
+import sys
+from typing import Final
+
+import structlog
+
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+def configure(*, level: str, form: str, component: str, server_id: str = "") -> None:
+    """Set up logging of the process; lines go to standard error.
+
+    Args:
+        level: debug, info, warning or error.
+        form: json, console, or auto: console on a terminal.
+        component: ingest, command, standalone, …
+        server_id: of the Asterisk that is served, or ''.
+    """
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
+    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(_LEVELS[level])
+    for noisy in ("websockets", "uvicorn.access", "nats.aio.client"):
+        logging.getLogger(noisy).setLevel(max(_LEVELS[level], logging.WARNING))
+    structlog.contextvars.bind_contextvars(component=component, server_id=server_id)
