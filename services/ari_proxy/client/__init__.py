@@ -1,0 +1,1 @@
+"""A small Python library for applications."""

@@ -1,0 +1,1 @@
+"""The demonstration: some calls, served by an example application."""

@@ -1,0 +1,1 @@
+"""Events from Asterisk to the bus."""

@@ -1,0 +1,1 @@
+"""A small Asterisk with an ARI, for demos and tests."""
