@@ -54,8 +54,7 @@ class Router:
         self._ending: deque[tuple[float, Dialog]] = deque()
         self._empty: deque[tuple[float, Dialog]] = deque()
         self._destroyed: deque[tuple[float, str, Dialog]] = deque()
-        #: Dialogs that began and ended since the last look; the caller empties them.
-        self.started: list[Dialog] = []
+        #: Dialogs that ended since the last look; the caller empties it.
         self.ended: list[Dialog] = []
 
     def __len__(self) -> int:
@@ -181,7 +180,6 @@ class Router:
     ) -> Dialog:
         dialog = Dialog(dialog_id, application, channel, announce=announce, now=now)
         self._dialogs[dialog_id] = dialog
-        self.started.append(dialog)
         return dialog
 
     def _count_legs(self, event: AriEvent) -> None:

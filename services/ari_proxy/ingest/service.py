@@ -1,0 +1,139 @@
+"""The ingest service: websocket, router, bus and admin checks of one Asterisk."""
+
+import asyncio
+from typing import Any
+from urllib.parse import quote
+
+import structlog
+
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.websocket import EventSocket, frames
+from ari_proxy.bus.base import Bus
+from ari_proxy.health import Check
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.load import Settings
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+
+from .pipeline import Pipeline
+from .router import Router
+from .set_up import SetUp
+
+_log = structlog.get_logger()
+
+
+class Ingest:
+    """Publishes the events of one Asterisk."""
+
+    def __init__(
+        self, settings: Settings, bus: Bus, rest: RestClient, socket: EventSocket, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._server = ServerId(settings.server_id)
+        self._bus = bus
+        self._rest = rest
+        self._socket = socket
+        self._metrics = metrics
+        self._connected = False
+        self._router = Router(self._server, grace_seconds=settings.ingest.grace_seconds)
+        self._pipeline: Pipeline | None = None
+        metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._connected, self._server)
+        metrics.read(table.DIALOGS, lambda: len(self._router), self._server)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then finish the set-ups that have begun."""
+        settings = self._settings.ingest
+        set_up = SetUp(
+            self._bus,
+            self._rest,
+            self._server,
+            listener_seconds=settings.listener_seconds,
+            no_listener=settings.no_listener,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            pipeline = Pipeline(
+                self._server,
+                self._router,
+                self._bus,
+                set_up,
+                tasks,
+                self._metrics,
+                held_bytes=settings.held_bytes,
+            )
+            self._pipeline = pipeline
+            bindings = await self._bus.subscribe(topics.bindings(self._server), pipeline.on_binding)
+            sweeping = tasks.create_task(pipeline.sweep())
+            reading = tasks.create_task(self._read(pipeline))
+            await stop.wait()
+            reading.cancel()
+            await self._finish_set_ups(pipeline)
+            await bindings.unsubscribe()
+            sweeping.cancel()
+
+    async def _finish_set_ups(self, pipeline: Pipeline) -> None:
+        deadline = asyncio.get_running_loop().time() + self._settings.runtime.drain_seconds
+        while pipeline.setting_up and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        if pipeline.setting_up:
+            _log.warning("drain.incomplete", dialogs_without_listener=pipeline.setting_up)
+
+    async def _read(self, pipeline: Pipeline) -> None:
+        connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)
+        async for connection in self._socket.connections():
+            connects.inc()
+            self._connected = True
+            pipeline.replaced_applications.clear()
+            _log.info("websocket.connected", applications=self._settings.applications)
+            try:
+                async for frame in frames(connection):
+                    pipeline.on_frame(frame)
+            finally:
+                self._connected = False
+            _log.warning("websocket.disconnected", code=connection.close_code)
+
+    # Health
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """What has to be true for events to flow."""
+        return {"websocket": self._check_websocket, "applications": self._check_applications}
+
+    async def _check_websocket(self) -> str:
+        return "" if self._connected else "the events websocket is not connected"
+
+    async def _check_applications(self) -> str:
+        replaced = self._pipeline.replaced_applications if self._pipeline else set()
+        if replaced:
+            return f"another client has taken {', '.join(sorted(replaced))}"
+        for application in self._settings.applications:
+            try:
+                path = f"/applications/{quote(application, safe='')}"
+                answer = await self._rest.request("GET", path, timeout_seconds=1)
+            except TransportError as error:
+                return str(error)
+            if answer.status != 200:  # noqa: PLR2004  HTTP's OK
+                return f"Asterisk answers {answer.status} for {application}"
+        return ""
+
+    def dialogs(self) -> list[dict[str, Any]]:
+        """Return the dialogs for the admin API."""
+        return [
+            {
+                "dialog_id": dialog.dialog_id,
+                "application": dialog.application,
+                "channels": sorted(dialog.channels),
+                "events": dialog.sequence,
+                "state": _state(dialog.is_ended, dialog.is_abandoned, dialog.held is not None),
+            }
+            for dialog in self._router.dialogs
+        ]
+
+
+def _state(ended: bool, abandoned: bool, waiting: bool) -> str:  # noqa: FBT001  three facts
+    if ended:
+        return "ended"
+    if abandoned:
+        return "abandoned"
+    return "waiting" if waiting else "open"

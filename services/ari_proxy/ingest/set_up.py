@@ -1,0 +1,116 @@
+"""Set-up of a dialog: announce it, and hand over its first events once the application has subscribed.
+
+No sleeps that hope: "no responders" tells whether anybody listens. AppStart goes out until an instance
+takes it; then the first event, itself the probe, goes out until somebody has subscribed to it. Nothing is
+sent twice, since a message that nobody listens to reaches nobody.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Final, Literal
+from urllib.parse import quote
+
+import structlog
+
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusUnavailableError
+from ari_proxy.protocol import messages
+from ari_proxy.protocol.messages import AppStart
+
+from .dialogs import Dialog
+
+_log = structlog.get_logger()
+
+#: Seconds between two looks for a listener: the first is what a client needs to subscribe.
+_FIRST_PAUSE_SECONDS: Final = 0.0005
+_LAST_PAUSE_SECONDS: Final = 0.1
+#: The channel variable that tells the dialplan why the call came back, and its value.
+STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
+NO_APPLICATION: Final = "NO_APPLICATION"
+
+NoListenerPolicy = Literal["continue", "hangup", "keep"]
+
+
+async def _pauses() -> AsyncIterator[None]:
+    pause = _FIRST_PAUSE_SECONDS
+    while True:
+        await asyncio.sleep(pause)
+        yield
+        pause = min(pause * 2, _LAST_PAUSE_SECONDS)
+
+
+class SetUp:
+    """Sets up the dialogs of one server."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        rest: RestClient,
+        server_id: str,
+        *,
+        listener_seconds: float,
+        no_listener: NoListenerPolicy,
+    ) -> None:
+        self._bus = bus
+        self._rest = rest
+        self._server_id = server_id
+        self._deadline = listener_seconds if no_listener != "keep" else None
+        self._no_listener = no_listener
+
+    async def run(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
+        """Set up one dialog; return False if no application wanted it.
+
+        Args:
+            dialog: with its first event held.
+            release: called without delay once the first held event was delivered.
+        """
+        try:
+            async with asyncio.timeout(self._deadline):
+                if dialog.announce:
+                    await self._announce(dialog)
+                await self._deliver_first(dialog, release)
+        except TimeoutError:
+            log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
+            log.warning("dialog.no_listener", policy=self._no_listener)
+            await self._give_up(dialog)
+            return False
+        return True
+
+    async def _announce(self, dialog: Dialog) -> None:
+        app_start = messages.encode(
+            AppStart(dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id)
+        )
+        if await self._offer(dialog.application, app_start):
+            return
+        async for _ in _pauses():
+            if await self._offer(dialog.application, app_start):
+                return
+
+    async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
+        async for _ in _pauses():
+            if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
+                release(dialog)
+                return
+
+    async def _offer(self, topic: str, payload: bytes) -> bool:
+        await self._bus.wait_connected()
+        try:
+            return await self._bus.offer(topic, payload)
+        except BusUnavailableError:
+            return False
+
+    async def _give_up(self, dialog: Dialog) -> None:
+        """Do not leave the caller in Stasis where nobody serves it."""
+        for channel in tuple(dialog.channels):
+            path = f"/channels/{quote(channel, safe='')}"
+            try:
+                if self._no_listener == "hangup":
+                    await self._rest.request("DELETE", path)
+                else:
+                    status = f"{path}/variable?variable={STATUS_VARIABLE}&value={NO_APPLICATION}"
+                    await self._rest.request("POST", status)
+                    await self._rest.request("POST", f"{path}/continue")
+            except TransportError as error:
+                _log.error("dialog.no_listener_policy_failed", channel=channel, error=str(error))
