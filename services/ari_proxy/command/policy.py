@@ -1,0 +1,46 @@
+"""Policy: which operations clients may use, by method and path template. Pure."""
+
+import re
+from collections.abc import Sequence
+
+
+class Policy:
+    """Allow and deny rules; a denial wins, and what no rule allows is denied.
+
+    A rule is a method or `*`, a space and a path: `{name}` or `*` stand for one segment, a last `**`
+    for any rest.
+    """
+
+    def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
+        self._allow = [_compile(rule) for rule in allow]
+        self._deny = [_compile(rule) for rule in deny]
+        self._is_open = "* /**" in allow and not deny
+
+    def permits(self, method: str, path: str) -> bool:
+        """Return whether a client may send `method` (upper case) to `path` (decoded, no query)."""
+        if self._is_open:
+            return True
+        subject = f"{method} {path}"
+        if any(rule.fullmatch(subject) for rule in self._deny):
+            return False
+        return any(rule.fullmatch(subject) for rule in self._allow)
+
+
+def _compile(rule: str) -> re.Pattern[str]:
+    method, _, path = rule.partition(" ")
+    pattern = "[A-Z]+" if method == "*" else re.escape(method)
+    segments = path[1:].split("/")
+    for index, segment in enumerate(segments):
+        if segment == "**" and index == len(segments) - 1:
+            return re.compile(pattern + " " + _joined(segments[:index]) + "(/.*)?", re.DOTALL)
+    return re.compile(pattern + " " + _joined(segments), re.DOTALL)
+
+
+def _joined(segments: Sequence[str]) -> str:
+    return "".join("/" + _segment(segment) for segment in segments)
+
+
+def _segment(segment: str) -> str:
+    if segment == "*" or (segment.startswith("{") and segment.endswith("}")):
+        return "[^/]+"
+    return re.escape(segment)

@@ -1,0 +1,114 @@
+"""The command service: takes commands off the bus and answers them."""
+
+import asyncio
+import contextlib
+
+import structlog
+
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus, Message
+from ari_proxy.health import Check
+from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol.errors import MalformedMessageError
+from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.messages import DUMMY, Command, CommandResponse
+from ari_proxy.settings.load import Settings
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+
+from .executor import Executor, RejectedError
+from .lanes import Lanes, LanesFullError
+from .policy import Policy
+
+_log = structlog.get_logger()
+
+
+class CommandService:
+    """Executes the commands of one Asterisk's dialogs; any number of instances share the work."""
+
+    def __init__(self, settings: Settings, bus: Bus, rest: RestClient, metrics: Metrics) -> None:
+        self._settings = settings
+        self._server = ServerId(settings.server_id)
+        self._bus = bus
+        self._rest = rest
+        policy = Policy(settings.command.allow, settings.command.deny)
+        self._executor = Executor(self._server, rest, bus, policy, metrics)
+        self._lanes: Lanes[Message] | None = None
+        metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
+
+    @property
+    def pending(self) -> int:
+        """Messages that wait or run."""
+        return self._lanes.pending if self._lanes else 0
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop`, then finish what was taken."""
+        settings = self._settings
+        async with asyncio.TaskGroup() as tasks:
+            self._lanes = Lanes(tasks, self._work, capacity=settings.command.max_pending)
+            group = settings.bus.queue
+            of_dialogs = await self._bus.subscribe(
+                topics.commands_of_all_dialogs(self._server), self._take, group=group
+            )
+            of_server = await self._bus.subscribe(
+                topics.commands(self._server), self._take, group=group
+            )
+            await stop.wait()
+            await of_dialogs.unsubscribe()
+            await of_server.unsubscribe()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(settings.runtime.drain_seconds):
+                    await self._lanes.wait_idle()
+
+    def _take(self, message: Message) -> None:
+        if message.payload == DUMMY or self._lanes is None:
+            return  # go-ari-proxy's library brings the topic into being with it.
+        owner = topics.owner_of_commands(message.topic)
+        try:
+            self._lanes.put(owner if owner != self._server else message.reply or owner, message)
+        except LanesFullError:
+            limit = self._settings.command.max_pending
+            error = RejectedError(503, "overload", f"{limit} commands are pending already")
+            self._refuse(owner, message, error)
+
+    async def _work(self, _lane: str, message: Message) -> None:
+        owner = topics.owner_of_commands(message.topic)
+        try:
+            commands = messages.decode_commands(message.payload)
+        except MalformedMessageError as error:
+            _log.warning("command.malformed", topic=message.topic, error=str(error))
+            self._refuse(owner, message, RejectedError(400, "malformed", str(error)))
+            return
+        responses = []
+        for command in commands:
+            response = await self._execute(owner, command)
+            responses.append(response)
+            self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+        if message.reply:
+            is_array = message.payload.lstrip()[:1] == b"["
+            answer = messages.encode_all(responses) if is_array else messages.encode(responses[0])
+            self._bus.publish(message.reply, answer)
+
+    async def _execute(self, owner: str, command: Command) -> CommandResponse:
+        if owner == self._server:
+            return await self._executor.execute_for_server(command)
+        return await self._executor.execute(command, DialogId(owner))
+
+    def _refuse(self, owner: str, message: Message, error: RejectedError) -> None:
+        response = messages.encode(self._executor.refuse("", error))
+        self._bus.publish(topics.responses(DialogId(owner)), response)
+        if message.reply:
+            self._bus.publish(message.reply, response)
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """What has to be true for commands to work."""
+        return {"asterisk": self._check_asterisk}
+
+    async def _check_asterisk(self) -> str:
+        try:
+            answer = await self._rest.request("GET", "/asterisk/ping", timeout_seconds=1)
+        except TransportError as error:
+            return str(error)
+        return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004

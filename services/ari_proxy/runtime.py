@@ -1,0 +1,46 @@
+"""The process: event loop, signals, drain.
+
+The first SIGTERM or SIGINT asks to drain: no new dialogs, finish commands, flush, exit 0. A second one
+ends the process at once. As PID 1 of a container a process without handlers would ignore both.
+"""
+
+import asyncio
+import importlib.util
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+_log = structlog.get_logger()
+
+Main = Callable[[asyncio.Event], Awaitable[None]]
+
+
+def run(main: Main) -> None:
+    """Run `main` until it returns; it gets an event that is set when it should stop."""
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(_with_signals(main))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if importlib.util.find_spec("uvloop") is None:
+        return None
+    import uvloop  # noqa: PLC0415  an extra
+
+    return uvloop.new_event_loop
+
+
+async def _with_signals(main: Main) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _on_signal, number, stop)
+    await main(stop)
+
+
+def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(128 + number)
+    _log.info("drain.started", signal=number.name)
+    stop.set()
