@@ -1,23 +1,50 @@
 """Clients made from the settings: of Asterisk and of the bus."""
 
-from urllib.parse import urlsplit
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import EventSocket
 from .bus.nats import NatsBus, NatsOptions
+from .settings.errors import SettingsError
+from .settings.groups import AriSettings
 from .settings.load import Settings, secret
 
+#: Seconds after which a changed password file is noticed.
+REREAD_SECONDS: Final = 5.0
 
-def credentials(settings: Settings) -> Credentials:
-    """Return the user of ari.conf; a password file is read each time, so that it may change."""
-    return Credentials(settings.ari.user, secret(settings.ari.password, settings.ari.password_file))
+
+class RotatingCredentials:
+    """The user of ari.conf; a password file is read again now and then, so that it may change."""
+
+    def __init__(
+        self, settings: AriSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._current = self._read()
+        self._read_at = clock()
+
+    def __call__(self) -> Credentials:
+        """Return what to log in with now."""
+        if self._settings.password_file and self._clock() - self._read_at > REREAD_SECONDS:
+            self._read_at = self._clock()
+            with contextlib.suppress(SettingsError):  # A file that is being replaced: next time.
+                self._current = self._read()
+        return self._current
+
+    def _read(self) -> Credentials:
+        settings = self._settings
+        return Credentials(settings.user, secret(settings.password, settings.password_file))
 
 
 def rest_client(settings: Settings) -> RestClient:
     """Return a client of Asterisk's REST interface."""
     return RestClient(
         settings.ari.rest_url,
-        lambda: credentials(settings),
+        RotatingCredentials(settings.ari),
         concurrency=settings.ari.max_connections,
         timeout_seconds=settings.ari.timeout_seconds,
     )
@@ -28,7 +55,7 @@ def event_socket(settings: Settings) -> EventSocket:
     return EventSocket(
         settings.ari.websocket_url,
         settings.applications,
-        lambda: credentials(settings),
+        RotatingCredentials(settings.ari),
         origin=settings.ari.origin,
         subscribe_all=settings.ari.subscribe_all,
     )
@@ -48,9 +75,3 @@ def bus(settings: Settings, component: str) -> NatsBus:
             credentials_file=options.credentials_file,
         )
     )
-
-
-def host_and_port(url: str) -> tuple[str, int]:
-    """Return where a URL points to."""
-    parts = urlsplit(url)
-    return parts.hostname or "127.0.0.1", parts.port or 80

@@ -126,22 +126,40 @@ CREATIONS: Final[dict[str, Creation]] = {
 OTHER: Final = "other"
 
 
-def _by_length() -> dict[int, list[tuple[tuple[str, ...], str]]]:
-    """Templates by their number of segments; those with a literal segment before a parameter first."""
-    table: dict[int, list[tuple[tuple[str, ...], str]]] = {}
-    for template in sorted(TEMPLATES, key=lambda text: text.replace("{", "~")):
-        segments = tuple("" if part.startswith("{") else part for part in template[1:].split("/"))
-        table.setdefault(len(segments), []).append((segments, template))
-    return table
+@dataclass(slots=True)
+class _Node:
+    """One segment of the templates' tree."""
+
+    template: str
+    literals: "dict[str, _Node]"
+    parameter: "_Node | None" = None
+
+    def child(self, segment: str) -> "_Node":
+        if segment.startswith("{"):
+            self.parameter = self.parameter or _Node(OTHER, {})
+            return self.parameter
+        return self.literals.setdefault(segment, _Node(OTHER, {}))
 
 
-_TABLE: Final = _by_length()
+def _tree() -> _Node:
+    root = _Node(OTHER, {})
+    for template in TEMPLATES:
+        node = root
+        for segment in template[1:].split("/"):
+            node = node.child(segment)
+        node.template = template
+    return root
+
+
+_TREE: Final = _tree()
 
 
 def template_of(path: str) -> str:
-    """Return the template that `path` (like `/channels/1.2/play`, without a query) matches, or `other`."""
-    parts = path[1:].split("/")
-    for segments, template in _TABLE.get(len(parts), ()):
-        if all(not want or want == got for want, got in zip(segments, parts, strict=True)):
-            return template
-    return OTHER
+    """Return the template that `path` (like `/channels/1.2/play`, no query) matches, or `other`."""
+    node = _TREE
+    for segment in path[1:].split("/"):
+        following = node.literals.get(segment) or node.parameter
+        if following is None:
+            return OTHER
+        node = following
+    return node.template

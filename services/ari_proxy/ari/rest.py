@@ -23,20 +23,18 @@ MAX_BODY_BYTES: Final = 40_960
 _JSON: Final = {"Content-Type": "application/json"}
 
 
-@dataclass(frozen=True, slots=True)
 class Credentials:
     """A user of ari.conf; the password does not show in a repr."""
 
-    user: str
-    password: str
+    __slots__ = ("authorization", "user")
+
+    def __init__(self, user: str, password: str) -> None:
+        self.user = user
+        #: The value of the Authorization header (RFC 7617).
+        self.authorization = aiohttp.BasicAuth(user, password, encoding="utf-8").encode()
 
     def __repr__(self) -> str:
         return f"Credentials(user={self.user!r})"
-
-    @property
-    def authorization(self) -> str:
-        """The value of the Authorization header (RFC 7617)."""
-        return aiohttp.BasicAuth(self.user, self.password, encoding="utf-8").encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,152 @@
+"""A small library for applications in Python: dialogs with events to read and commands to await."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Final, Protocol
+from urllib.parse import urlencode
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Bus, Handler, Message, Subscription
+from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.messages import (
+    AppStart,
+    Command,
+    CommandResponse,
+    Event,
+    ServerCommandResponse,
+)
+
+_log = structlog.get_logger()
+
+#: Seconds to wait for a response; the proxy itself gives up on Asterisk after 10.
+RESPONSE_SECONDS: Final = 15.0
+#: Events that may wait to be read; a dialog has a few hundred in all.
+MAX_WAITING_EVENTS: Final = 10_000
+_app_start = msgspec.json.Decoder(AppStart)
+_event = msgspec.json.Decoder(Event)
+_response = msgspec.json.Decoder(CommandResponse)
+_server_response = msgspec.json.Decoder(ServerCommandResponse)
+
+
+class Topics(Protocol):
+    """The part of a bus that an application needs."""
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Send a message."""
+
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+        """Hand every message on `topic` to `handler`."""
+
+
+class AriEvent:
+    """One event: its sequence in the dialog, and what Asterisk sent."""
+
+    def __init__(self, event: Event) -> None:
+        self.sequence = event.sequence
+        self.type = event.type
+        self.body: dict[str, Any] = msgspec.json.decode(event.ari_body)
+
+
+class Dialog:
+    """One call, from the application's side."""
+
+    def __init__(self, bus: Topics, start: AppStart) -> None:
+        self._bus = bus
+        self.dialog_id = start.dialog_id
+        self.channel_id = start.channel_id
+        self._commands = topics.commands(DialogId(start.dialog_id))
+        self._events: asyncio.Queue[AriEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
+        self._responses: dict[str, asyncio.Future[CommandResponse]] = {}
+        self._ids = itertools.count(1)
+
+    def take_event(self, message: Message) -> None:
+        """Handle a message of the events topic."""
+        self._events.put_nowait(AriEvent(_event.decode(message.payload)))
+
+    def take_response(self, message: Message) -> None:
+        """Handle a message of the responses topic."""
+        response = _response.decode(message.payload)
+        waiting = self._responses.pop(response.unique_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(response)
+
+    async def events(self) -> AsyncIterator[AriEvent]:
+        """Yield the events in order until the dialog's first channel has left Stasis."""
+        while True:
+            event = await self._events.get()
+            yield event
+            if event.type == "StasisEnd" and event.body["channel"]["id"] == self.channel_id:
+                return
+
+    async def command(
+        self, method: str, path: str, body: str = "", **parameters: str
+    ) -> CommandResponse:
+        """Send a command and return its response.
+
+        Raises:
+            TimeoutError: none came.
+        """
+        url = f"{path}?{urlencode(parameters)}" if parameters else path
+        command = Command(str(next(self._ids)), url, method, body)
+        future: asyncio.Future[CommandResponse] = asyncio.get_running_loop().create_future()
+        self._responses[command.unique_id] = future
+        self._bus.publish(self._commands, messages.encode(command))
+        try:
+            async with asyncio.timeout(RESPONSE_SECONDS):
+                return await future
+        finally:
+            self._responses.pop(command.unique_id, None)
+
+
+#: Serves one call; its dialog ends with it.
+Serve = Callable[[Dialog], Awaitable[None]]
+
+
+class Application:
+    """Serves the dialogs of one Stasis application."""
+
+    def __init__(self, bus: Topics, name: str, serve: Serve, *, group: str = "applications") -> None:
+        self._bus = bus
+        self._name = name
+        self._serve = serve
+        self._group = group
+
+    async def run(self) -> None:
+        """Serve until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+
+            def start(message: Message) -> None:
+                tasks.create_task(self._run_dialog(_app_start.decode(message.payload)))
+
+            await self._bus.subscribe(self._name, start, group=self._group)
+            await asyncio.Event().wait()
+
+    async def _run_dialog(self, start: AppStart) -> None:
+        dialog = Dialog(self._bus, start)
+        owner = DialogId(start.dialog_id)
+        responses = await self._bus.subscribe(topics.responses(owner), dialog.take_response)
+        events = await self._bus.subscribe(topics.events(owner), dialog.take_event)
+        try:
+            await self._serve(dialog)
+        except TimeoutError:
+            _log.warning("dialog.response_missing", dialog_id=start.dialog_id)
+        finally:
+            await events.unsubscribe()
+            await responses.unsubscribe()
+
+
+async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandResponse:
+    """Send a command that belongs to no dialog, like one that places a call.
+
+    Raises:
+        BusError: no executor answered.
+    """
+    payload = messages.encode(command)
+    answer = await bus.request(
+        topics.commands(server), payload, timeout_seconds=RESPONSE_SECONDS
+    )
+    return _server_response.decode(answer)
