@@ -1,0 +1,229 @@
+"""The promises of bus/base.py, run on every adapter."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+import pytest
+
+from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.nats import NatsBus, NatsOptions
+from tests.support.running import until
+from tests.support.servers import NatsServer
+
+
+@dataclass
+class Adapter:
+    make: Callable[[int], Bus]
+    stop: Callable[[], None]
+    start: Callable[[], None]
+
+
+@pytest.fixture(params=["memory", "nats"])
+def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
+    if request.param == "memory":
+        broker = MemoryBroker()
+        yield Adapter(
+            lambda size: MemoryBus(broker, buffer_bytes=size), broker.stop, broker.start
+        )
+        return
+    server: NatsServer = request.getfixturevalue("own_nats_server")
+    yield Adapter(
+        lambda size: NatsBus(NatsOptions(urls=(server.url,), name="test", buffer_bytes=size)),
+        server.stop,
+        server.start,
+    )
+
+
+@pytest.fixture
+async def buses(adapter: Adapter) -> AsyncIterator[tuple[Bus, Bus]]:
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(opened(adapter.make(1 << 20)))
+        second = await stack.enter_async_context(opened(adapter.make(1 << 20)))
+        await first.wait_connected()
+        await second.wait_connected()
+        yield first, second
+
+
+async def test_messages_of_one_publisher_come_in_order(buses: tuple[Bus, Bus]) -> None:
+    publisher, subscriber = buses
+    got: list[bytes] = []
+    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+
+    for number in range(2000):
+        publisher.publish("topic", b"%d" % number)
+    await until(lambda: len(got) >= 2000)
+
+    assert got == [b"%d" % number for number in range(2000)]
+
+
+async def test_every_group_gets_each_message_once(buses: tuple[Bus, Bus]) -> None:
+    publisher, other = buses
+    got: dict[str, list[bytes]] = {"a": [], "b": [], "alone": []}
+
+    def into(name: str) -> Callable[[Message], None]:
+        return lambda message: got[name].append(message.payload)
+
+    for bus in buses:
+        await bus.subscribe("topic", into("a"), group="a")
+        await bus.subscribe("topic", into("b"), group="b")
+    await other.subscribe("topic", into("alone"))
+
+    for number in range(100):
+        publisher.publish("topic", b"%d" % number)
+    await until(lambda: all(len(messages) >= 100 for messages in got.values()))
+
+    assert {name: len(set(messages)) for name, messages in got.items()} == dict.fromkeys(got, 100)
+    assert {name: len(messages) for name, messages in got.items()} == dict.fromkeys(got, 100)
+
+
+async def test_star_stands_for_one_token(buses: tuple[Bus, Bus]) -> None:
+    publisher, subscriber = buses
+    got: list[str] = []
+    await subscriber.subscribe("commands_server.*", lambda message: got.append(message.topic))
+
+    for topic in ("commands_server", "commands_server.a", "commands_server.a.b", "commands_x.a"):
+        publisher.publish(topic, b"")
+    publisher.publish("commands_server.end", b"")
+    await until(lambda: "commands_server.end" in got)
+
+    assert got == ["commands_server.a", "commands_server.end"]
+
+
+async def test_offer_tells_whether_anybody_listens(buses: tuple[Bus, Bus]) -> None:
+    publisher, subscriber = buses
+    got: list[bytes] = []
+
+    before = await publisher.offer("topic", b"lost")
+    subscription = await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+    during = await publisher.offer("topic", b"heard")
+    await until(lambda: got)
+    await subscription.unsubscribe()
+    await until_unheard(publisher)
+
+    assert (before, during, got[0]) == (False, True, b"heard")
+
+
+async def until_unheard(bus: Bus) -> None:
+    async with asyncio.timeout(5):
+        while await bus.offer("topic", b"late"):
+            await asyncio.sleep(0.01)
+
+
+async def test_request_returns_the_reply(buses: tuple[Bus, Bus]) -> None:
+    client, server = buses
+    await server.subscribe(
+        "topic", lambda message: server.publish(message.reply, b"re: " + message.payload)
+    )
+
+    assert await client.request("topic", b"question", timeout_seconds=5) == b"re: question"
+
+
+async def test_request_without_listener_fails_at_once(buses: tuple[Bus, Bus]) -> None:
+    with pytest.raises(NoRespondersError):
+        await buses[0].request("topic", b"question", timeout_seconds=60)
+
+
+async def test_request_without_reply_times_out(buses: tuple[Bus, Bus]) -> None:
+    await buses[1].subscribe("topic", lambda _: None)
+
+    with pytest.raises(RequestTimeoutError):
+        await buses[0].request("topic", b"question", timeout_seconds=0.05)
+
+
+async def test_what_is_published_while_the_bus_is_away_comes_later_in_order(
+    adapter: Adapter, buses: tuple[Bus, Bus]
+) -> None:
+    publisher, subscriber = buses
+    got: list[bytes] = []
+    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+
+    adapter.stop()
+    await until(lambda: not publisher.is_connected and not subscriber.is_connected)
+    for number in range(100):
+        publisher.publish("topic", b"%d" % number)
+    adapter.start()
+    # On NATS nobody keeps a message for a subscriber that has not come back yet.
+    await subscriber.wait_connected()
+    await publisher.wait_connected()
+    publisher.publish("topic", b"end")
+    await until(lambda: got and got[-1] == b"end")
+
+    numbers = [int(payload) for payload in got[:-1]]
+    assert numbers == sorted(numbers)
+    assert publisher.dropped == 0
+
+
+async def test_subscriptions_outlive_the_connection(
+    adapter: Adapter, buses: tuple[Bus, Bus]
+) -> None:
+    publisher, subscriber = buses
+    got: list[bytes] = []
+    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+
+    for round_number in range(2):
+        adapter.stop()
+        await until(lambda: not publisher.is_connected and not subscriber.is_connected)
+        adapter.start()
+        await subscriber.wait_connected()
+        await publisher.wait_connected()
+        publisher.publish("topic", b"%d" % round_number)
+        await until(lambda expected=b"%d" % round_number: expected in got)
+
+    assert publisher.reconnects == 2
+
+
+async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter) -> None:
+    got: list[bytes] = []
+    adapter.stop()
+    bus = adapter.make(100_000)
+    for number in range(1000):
+        bus.publish("topic", b"%04d" % number + bytes(800))
+
+    async with opened(bus):
+        await bus.subscribe("topic", lambda message: got.append(message.payload[:4]))
+        adapter.start()
+        await until(lambda: b"0999" in got)
+
+    kept = [int(payload) for payload in got]
+    assert kept == list(range(1000 - len(kept), 1000))
+    assert bus.dropped == 1000 - len(kept)
+    assert 90 <= len(kept) <= 100
+
+
+async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus]) -> None:
+    publisher, _ = buses
+    publisher.publish("topic", b"x")
+
+    await publisher.flush(timeout_seconds=5)
+
+    assert publisher.buffered_bytes == 0
+
+
+async def test_flush_without_bus_fails_in_time(adapter: Adapter) -> None:
+    adapter.stop()
+    async with opened(adapter.make(1 << 20)) as bus:
+        bus.publish("topic", b"x")
+
+        with pytest.raises(BusUnavailableError):
+            await bus.flush(timeout_seconds=0.1)
+
+
+async def test_cancelled_offer_and_request_leave_nothing_behind(
+    adapter: Adapter, buses: tuple[Bus, Bus]
+) -> None:
+    bus, other = buses
+    await other.subscribe("silent", lambda _: None)
+    adapter.stop()
+    await until(lambda: not bus.is_connected)
+
+    for waiting in (bus.offer("silent", b""), bus.request("silent", b"", timeout_seconds=60)):
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waiting, 0.05)
+    adapter.start()
+    await bus.wait_connected()
+
+    assert not getattr(bus, "_awaited", {})

@@ -1,0 +1,126 @@
+"""The proxy and a raw bus client, in the test's own loop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ari_proxy import connections, standalone
+from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.settings.load import Settings, load
+
+TIMEOUT = 20.0
+
+
+def settings_for(
+    nats_url: str, *, rest_url: str, websocket_url: str, application: str, **groups: Any
+) -> Settings:
+    return load(
+        server_id="server-1",
+        applications=(application,),
+        ari={
+            "rest_url": rest_url,
+            "websocket_url": websocket_url,
+            "user": "ari",
+            "password": "ari",
+        },
+        bus={"urls": [nats_url]},
+        admin={"enabled": False},
+        **groups,
+    )
+
+
+@asynccontextmanager
+async def running_proxy(settings: Settings) -> AsyncIterator[asyncio.Event]:
+    """Run ingest and command around a block; yields the event that stops them."""
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(standalone.serve(settings, ["ingest", "command"], stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+
+
+@asynccontextmanager
+async def bus_client(settings: Settings) -> AsyncIterator[Bus]:
+    async with opened(connections.bus(settings, "test")) as bus:
+        await bus.wait_connected()
+        yield bus
+
+
+class LegacyClient:
+    """Speaks as go-ari-proxy's library does: AppStart, DUMMY, SUB events, SUB responses, commands."""
+
+    def __init__(self, bus: Bus, application: str, *, subscribe_after: float = 0) -> None:
+        self._bus = bus
+        self._application = application
+        self._subscribe_after = subscribe_after
+        self.starts: list[dict[str, Any]] = []
+        self.events: dict[str, list[dict[str, Any]]] = {}
+        self.responses: dict[str, list[dict[str, Any]]] = {}
+        self.raw_events: list[bytes] = []
+        self._changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        await self._bus.subscribe(self._application, self._on_start, group="ariq")
+
+    def _on_start(self, message: Message) -> None:
+        start = json.loads(message.payload)
+        self.starts.append(start)
+        task = asyncio.get_running_loop().create_task(self._join(start["dialog_id"]))
+        self._tasks.add(task)
+
+    async def _join(self, dialog_id: str) -> None:
+        if self._subscribe_after:
+            await asyncio.sleep(self._subscribe_after)  # The client is late on purpose.
+        self._bus.publish(f"commands_{dialog_id}", b"DUMMY")
+        await self.listen(dialog_id)
+
+    async def listen(self, dialog_id: str) -> None:
+        events = self.events.setdefault(dialog_id, [])
+        responses = self.responses.setdefault(dialog_id, [])
+
+        def on_event(message: Message) -> None:
+            self.raw_events.append(message.payload)
+            events.append(json.loads(message.payload))
+            self._changed.set()
+
+        def on_response(message: Message) -> None:
+            responses.append(json.loads(message.payload))
+            self._changed.set()
+
+        await self._bus.subscribe(f"events_{dialog_id}", on_event, group="ariq")
+        await self._bus.subscribe(f"responses_{dialog_id}", on_response, group="ariq")
+        self._changed.set()
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def command(self, dialog_id: str, method: str, url: str, body: str = "") -> dict[str, Any]:
+        """Send a command without unique_id, as the library does, and return the next response."""
+        count = len(self.responses[dialog_id])
+        command = {"unique_id": "", "url": url, "method": method, "body": body}
+        self._bus.publish(f"commands_{dialog_id}", json.dumps(command).encode())
+        await self.until(lambda: len(self.responses[dialog_id]) > count)
+        return self.responses[dialog_id][count]
+
+    async def first_dialog(self) -> str:
+        await self.until(lambda: self.starts and self.events.get(self.starts[0]["dialog_id"]))
+        dialog_id: str = self.starts[0]["dialog_id"]
+        return dialog_id
+
+    def types(self, dialog_id: str) -> list[str]:
+        return [event["type"] for event in self.events[dialog_id]]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for what no event tells: looks every 10 ms, at most TIMEOUT."""
+    async with asyncio.timeout(TIMEOUT):
+        while not condition():
+            await asyncio.sleep(0.01)

@@ -1,0 +1,104 @@
+"""A fake ARI endpoint under the test's control: pushes any frame, answers as told, records requests."""
+
+import asyncio
+import base64
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import WSCloseCode, web
+
+
+@dataclass
+class Request:
+    method: str
+    target: str
+    body: str
+    authorization: str
+
+
+@dataclass
+class ScriptedAsterisk:
+    """Answers 204 unless told otherwise."""
+
+    url: str = ""
+    websocket_url: str = ""
+    requests: list[Request] = field(default_factory=list)
+    upgrades: list[dict[str, str]] = field(default_factory=list)
+    #: Answers by method and path; each is used once, in order.
+    answers: dict[tuple[str, str], deque[tuple[int, str]]] = field(default_factory=dict)
+    #: Set to let no answer go out.
+    hold: asyncio.Event | None = None
+    socket: web.WebSocketResponse | None = None
+    connected: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def answer(self, method: str, path: str, status: int, body: str = "") -> None:
+        self.answers.setdefault((method, path), deque()).append((status, body))
+
+    async def push(self, frame: str) -> None:
+        async with asyncio.timeout(10):
+            await self.connected.wait()
+        assert self.socket is not None
+        await self.socket.send_str(frame)
+
+    async def drop(self) -> None:
+        assert self.socket is not None
+        self.connected.clear()
+        await self.socket.close(code=WSCloseCode.GOING_AWAY)
+
+    async def _events(self, request: web.Request) -> web.WebSocketResponse:
+        self.upgrades.append({"target": str(request.rel_url), **request.headers})
+        socket = web.WebSocketResponse(protocols=("ari",))
+        await socket.prepare(request)
+        self.socket = socket
+        self.connected.set()
+        async for _ in socket:
+            pass
+        return socket
+
+    async def _rest(self, request: web.Request) -> web.Response:
+        body = await request.text()
+        authorization = request.headers.get("Authorization", "")
+        self.requests.append(Request(request.method, request.raw_path, body, authorization))
+        if self.hold is not None:
+            await self.hold.wait()
+        path = request.path.removeprefix("/ari")
+        prepared = self.answers.get((request.method, path))
+        status, text = prepared.popleft() if prepared else (204, "")
+        content_type = "application/json" if text else None
+        return web.Response(status=status, text=text or None, content_type=content_type)
+
+    @property
+    def password(self) -> str:
+        return base64.b64encode(b"ari:ari").decode()
+
+
+@asynccontextmanager
+async def scripted_asterisk(port: int = 0) -> AsyncIterator[ScriptedAsterisk]:
+    script = ScriptedAsterisk()
+    app = web.Application()
+    app.router.add_get("/ari/events", script._events)
+    app.router.add_route("*", "/ari/{tail:.*}", script._rest)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    port = runner.addresses[0][1]
+    script.url = f"http://127.0.0.1:{port}/ari"
+    script.websocket_url = f"ws://127.0.0.1:{port}/ari/events"
+    try:
+        yield script
+    finally:
+        if script.socket is not None:
+            await script.socket.close()
+        await runner.cleanup()
+
+
+def channel_event(
+    event_type: str, channel: str, application: str = "demo", *, more: str = ""
+) -> str:
+    return (
+        f'{{"type":"{event_type}","timestamp":"2026-01-01T00:00:00.123+0000",{more}'
+        f'"channel":{{"id":"{channel}","name":"PJSIP/a-1","state":"Up"}},'
+        f'"asterisk_id":"02:00:00:00:00:01","application":"{application}"}}'
+    )
