@@ -110,6 +110,13 @@ class LegacyClient:
         await self.until(lambda: len(self.responses[dialog_id]) > count)
         return self.responses[dialog_id][count]
 
+    async def until_answered(self, dialog_id: str, method: str, url: str) -> None:
+        """Repeat a command until an executor is back on the bus and answers it."""
+        command = json.dumps({"unique_id": "", "url": url, "method": method, "body": ""}).encode()
+        while not await self._bus.offer(f"commands_{dialog_id}", command):
+            await asyncio.sleep(0.01)
+        await self.until(lambda: self.responses[dialog_id])
+
     async def first_dialog(self) -> str:
         await self.until(lambda: self.starts and self.events.get(self.starts[0]["dialog_id"]))
         dialog_id: str = self.starts[0]["dialog_id"]

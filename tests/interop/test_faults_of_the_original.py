@@ -1,0 +1,332 @@
+"""Every row of "what the original gets wrong" that concerns NATS, as a promise of ours."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.settings.load import Settings
+from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import NatsServer, free_port
+
+
+@dataclass
+class Setting:
+    asterisk: ScriptedAsterisk
+    settings: Settings
+    bus: Bus
+    client: LegacyClient
+
+
+@pytest.fixture
+async def proxy(nats_server: NatsServer) -> AsyncIterator[Setting]:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+def settings_of(asterisk: ScriptedAsterisk, nats_server: NatsServer, **groups: Any) -> Settings:
+    return settings_for(
+        nats_server.url,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application="demo",
+        **groups,
+    )
+
+
+async def test_bursts_stay_in_order(proxy: Setting) -> None:
+    await proxy.client.start()
+    for number in range(20):
+        await proxy.asterisk.push(channel_event("StasisStart", f"c{number}"))
+    for step in range(100):
+        for number in range(20):
+            more = f'"variable":"n","value":"{step}",'
+            await proxy.asterisk.push(channel_event("ChannelVarset", f"c{number}", more=more))
+    client = proxy.client
+    await client.until(lambda: [len(e) for e in client.events.values()] == [101] * 20)
+
+    for events in client.events.values():
+        assert [event["sequence"] for event in events] == list(range(1, 102))
+        steps = [int(json.loads(event["ari_body"])["value"]) for event in events[1:]]
+        assert steps == list(range(100))
+
+
+@pytest.mark.parametrize("late", [0, 0.1, 1.0])
+async def test_late_client_gets_the_first_events(proxy: Setting, late: float) -> None:
+    client = LegacyClient(proxy.bus, "demo", subscribe_after=late)
+    await client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    for _ in range(20):
+        await proxy.asterisk.push(channel_event("ChannelVarset", "c"))
+
+    dialog_id = await client.first_dialog()
+    await client.until(lambda: len(client.events[dialog_id]) == 21)
+
+    assert client.types(dialog_id)[0] == "StasisStart"
+    assert len(client.starts) == 1
+
+
+async def test_first_command_is_never_lost(proxy: Setting) -> None:
+    await proxy.client.start()
+    for number in range(50):
+        await proxy.asterisk.push(channel_event("StasisStart", f"c{number}"))
+    client = proxy.client
+    await client.until(lambda: len(client.events) == 50 and all(client.events.values()))
+
+    answers = await asyncio.gather(
+        *(client.command(dialog, "POST", "/channels/c/answer") for dialog in client.events)
+    )
+
+    assert [answer["status_code"] for answer in answers] == [204] * 50
+
+
+async def test_dummy_is_no_command(proxy: Setting) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+
+    await proxy.client.command(dialog_id, "POST", "/channels/c/answer")
+
+    assert [request.target for request in proxy.asterisk.requests] == ["/ari/channels/c/answer"]
+    assert len(proxy.client.responses[dialog_id]) == 1
+
+
+async def test_lost_websocket_is_opened_again(proxy: Setting) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+
+    await proxy.asterisk.drop()
+    await proxy.asterisk.push(channel_event("ChannelVarset", "c"))
+
+    await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 2)
+
+
+async def test_asterisk_and_bus_may_come_later(own_nats_server: NatsServer) -> None:
+    own_nats_server.stop()
+    port = free_port()
+    settings = settings_for(
+        own_nats_server.url,
+        rest_url=f"http://127.0.0.1:{port}/ari",
+        websocket_url=f"ws://127.0.0.1:{port}/ari/events",
+        application="demo",
+    )
+    async with running_proxy(settings):
+        await asyncio.sleep(0.2)  # Some attempts fail.
+        own_nats_server.start()
+        async with bus_client(settings) as bus, scripted_asterisk(port) as asterisk:
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            await asterisk.push(channel_event("StasisStart", "c"))
+            dialog_id = await client.first_dialog()
+            answer = await client.command(dialog_id, "POST", "/channels/c/answer")
+
+    assert answer["status_code"] == 204
+
+
+@pytest.mark.parametrize(
+    ("command", "status"),
+    [
+        ({"method": "GET", "url": "http://elsewhere/"}, 400),
+        ({"method": "GET", "url": "%zz"}, 400),
+        ({"method": "BREW", "url": "/channels"}, 405),
+        ({"method": "POST", "url": "/channels", "body": "x" * 50_000}, 413),
+        ({"method": "GET", "url": 7}, 400),
+        ([], 400),
+    ],
+)
+async def test_bad_command_gets_one_response_and_the_next_works(
+    proxy: Setting, command: dict[str, Any], status: int
+) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+
+    payload = json.dumps(command).encode() if command else b"not json"
+    proxy.bus.publish(f"commands_{dialog_id}", payload)
+    await proxy.client.until(lambda: proxy.client.responses[dialog_id])
+    good = await proxy.client.command(dialog_id, "POST", "/channels/c/answer")
+
+    bad = proxy.client.responses[dialog_id][0]
+    assert (bad["status_code"], good["status_code"]) == (status, 204)
+    assert json.loads(bad["response_body"])["error"].startswith("ari_proxy.")
+
+
+async def test_refused_request_is_told_from_an_answer_of_asterisk(nats_server: NatsServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        nowhere = f"http://127.0.0.1:{free_port()}/ari"
+        ari = settings.ari.model_copy(update={"rest_url": nowhere})
+        settings = settings.model_copy(update={"ari": ari})
+        async with bus_client(settings) as bus, running_proxy(settings):
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            await asterisk.push(channel_event("StasisStart", "c"))
+            answer = await client.command(await client.first_dialog(), "GET", "/channels")
+
+    assert answer["status_code"] == 502
+    assert json.loads(answer["response_body"])["error"] == "ari_proxy.unreachable"
+    assert json.loads(answer["response_body"])["sent"] is False
+
+
+async def test_request_without_answer_times_out(nats_server: NatsServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        ari = settings.ari.model_copy(update={"timeout_seconds": 0.2})
+        settings = settings.model_copy(update={"ari": ari})
+        async with bus_client(settings) as bus, running_proxy(settings):
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            await asterisk.push(channel_event("StasisStart", "c"))
+            dialog_id = await client.first_dialog()
+            asterisk.hold = asyncio.Event()
+            answer = await client.command(dialog_id, "GET", "/channels")
+            asterisk.hold.set()
+
+    assert answer["status_code"] == 504
+    assert json.loads(answer["response_body"])["error"] == "ari_proxy.timeout"
+
+
+async def test_query_of_a_url_is_kept(proxy: Setting) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+
+    await proxy.client.command(dialog_id, "GET", "/channels/c/variable?variable=CHANNEL(state)")
+
+    target = proxy.asterisk.requests[0].target
+    assert target == "/ari/channels/c/variable?variable=CHANNEL(state)"
+
+
+async def test_secrets_travel_in_a_header_only(
+    proxy: Setting, caplog: pytest.LogCaptureFixture
+) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+    await proxy.client.command(dialog_id, "GET", "/channels")
+
+    upgrade, request = proxy.asterisk.upgrades[0], proxy.asterisk.requests[0]
+    assert upgrade["Authorization"] == request.authorization == f"Basic {proxy.asterisk.password}"
+    assert "api_key" not in upgrade["target"] + request.target
+    assert proxy.asterisk.password not in caplog.text
+
+
+async def test_bus_that_was_away_is_used_again(own_nats_server: NatsServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, own_nats_server)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            await asterisk.push(channel_event("StasisStart", "c"))
+            dialog_id = await client.first_dialog()
+            own_nats_server.stop()
+            await until(lambda: not bus.is_connected)
+            own_nats_server.start()
+            await bus.wait_connected()
+            await client.until_answered(dialog_id, "POST", "/channels/c/answer")
+            await asterisk.push(channel_event("ChannelVarset", "c"))
+            await client.until(lambda: len(client.events[dialog_id]) == 2)
+
+    assert [event["sequence"] for event in client.events[dialog_id]] == [1, 2]
+
+
+async def test_one_leg_that_ends_does_not_end_the_dialog(proxy: Setting) -> None:
+    await proxy.client.start()
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+    proxy.asterisk.answer("POST", "/channels", 200, '{"id":"leg"}')
+    await proxy.client.command(dialog_id, "POST", "/channels?endpoint=PJSIP/x&app=demo")
+    leg = proxy.asterisk.requests[-1].target.partition("channelId=")[2]
+
+    await proxy.asterisk.push(channel_event("StasisStart", leg))
+    await proxy.asterisk.push(channel_event("StasisEnd", "c"))
+    await proxy.asterisk.push(channel_event("ChannelVarset", leg))
+    await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 4)
+    answer = await proxy.client.command(dialog_id, "POST", f"/channels/{leg}/answer")
+
+    assert len(proxy.client.starts) == 1
+    assert answer["status_code"] == 204
+
+
+async def test_channel_that_enters_again_is_announced_again(proxy: Setting) -> None:
+    await proxy.client.start()
+    for event_type in ("StasisStart", "StasisEnd", "StasisStart"):
+        await proxy.asterisk.push(channel_event(event_type, "c"))
+
+    await proxy.client.until(lambda: len(proxy.client.starts) == 2)
+
+    first, second = (start["dialog_id"] for start in proxy.client.starts)
+    assert first != second
+
+
+@pytest.mark.parametrize("event_type", ["Dial", "DeviceStateChanged", "NewInAsterisk30"])
+async def test_no_event_type_is_dropped(proxy: Setting, event_type: str) -> None:
+    await proxy.client.start()
+    await proxy.client.listen("server-1")
+    await proxy.asterisk.push(channel_event("StasisStart", "c"))
+    dialog_id = await proxy.client.first_dialog()
+
+    await proxy.asterisk.push(f'{{"type":"{event_type}","caller":{{"id":"c"}},"peer":{{"id":"c"}}}}')
+    await proxy.asterisk.push(f'{{"type":"{event_type}","device_state":{{"name":"x"}}}}')
+    await proxy.client.until(lambda: len(proxy.client.events["server-1"]) == 1)
+    await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 2)
+
+    assert proxy.client.types("server-1") == [event_type]
+
+
+async def test_ended_dialogs_leave_nothing_behind(nats_server: NatsServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server, ingest={"grace_seconds": 0})
+        async with bus_client(settings) as bus, running_proxy(settings):
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            tasks_before = len(asyncio.all_tasks())
+            for number in range(200):
+                await asterisk.push(channel_event("StasisStart", f"c{number}"))
+                await asterisk.push(channel_event("StasisEnd", f"c{number}"))
+            await client.until(
+                lambda: len(client.events) == 200 and all(len(e) == 2 for e in client.events.values())
+            )
+            # The client's own two subscriptions per dialog are tasks of nats-py.
+            await until(lambda: len(asyncio.all_tasks()) <= tasks_before + 2 * 200 + 5)
+
+
+def test_sigterm_drains_and_exits_with_zero(nats_server: NatsServer, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "ARI_PROXY_BUS__URLS": json.dumps([nats_server.url]),
+        "ARI_PROXY_ADMIN__PORT": "0",
+        "ARI_PROXY_LOG__FORMAT": "json",
+    }
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ari_proxy", "standalone"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            asyncio.run(until(lambda: b"bus.connected" in log.read_bytes()))
+            process.send_signal(signal.SIGTERM)
+            code = process.wait(20)
+        finally:
+            process.kill()
+            process.wait()
+
+    assert code == 0, log.read_text()
+    assert b"drain.finished" in log.read_bytes()

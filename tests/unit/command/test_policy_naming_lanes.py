@@ -1,0 +1,120 @@
+import asyncio
+
+import pytest
+
+from ari_proxy.ari import operations, urls
+from ari_proxy.command.lanes import Lanes, LanesFullError
+from ari_proxy.command.naming import Named, body_field, name_object
+from ari_proxy.command.policy import Policy
+from ari_proxy.protocol import ids
+from ari_proxy.protocol.ids import Token
+
+TOKEN = Token("0123456789abcdef")
+
+
+@pytest.mark.parametrize(
+    ("rule", "method", "path", "permitted"),
+    [
+        ("* /**", "DELETE", "/anything/at/all", True),
+        ("POST /channels/{channelId}/play", "POST", "/channels/1.2/play", True),
+        ("POST /channels/{channelId}/play", "GET", "/channels/1.2/play", False),
+        ("POST /channels/{channelId}/play", "POST", "/channels/1.2/play/x", False),
+        ("GET /asterisk/**", "GET", "/asterisk/modules/x", True),
+        ("GET /asterisk/**", "GET", "/asterisk", True),
+        ("GET /asterisk/**", "GET", "/asteriskx", False),
+        ("* /channels/*", "DELETE", "/channels/a", True),
+    ],
+)
+def test_rules(rule: str, method: str, path: str, permitted: bool) -> None:
+    assert Policy((rule,), ()).permits(method, path) is permitted
+
+
+def test_denial_wins() -> None:
+    policy = Policy(("* /**",), ("* /asterisk/modules/**",))
+
+    assert not policy.permits("PUT", "/asterisk/modules/res_ari.so")
+    assert policy.permits("GET", "/asterisk/info")
+
+
+def named(method: str, url: str, body: str = "") -> Named:
+    parsed = urls.parse(url)
+    template = operations.template_of(parsed.path)
+    return name_object(method, template, parsed, body, TOKEN, random=ids.random_id)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "parameter"),
+    [
+        ("/channels?endpoint=x", "channel", "channelId"),
+        ("/channels/create", "channel", "channelId"),
+        ("/channels/externalMedia", "channel", "channelId"),
+        ("/channels/c/snoop", "channel", "snoopId"),
+        ("/channels/c/play?media=x", "playback", "playbackId"),
+        ("/bridges/b/play", "playback", "playbackId"),
+        ("/bridges", "bridge", "bridgeId"),
+    ],
+)
+def test_new_object_gets_an_id_of_its_dialog(url: str, kind: str, parameter: str) -> None:
+    result = named("POST", url, "{}")
+
+    assert (result.kind, result.needs_registration) == (kind, False)
+    assert ids.token_of_object(result.object_id) == TOKEN
+    assert result.url.parameter(parameter) == result.object_id
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        ("/channels?channelId=mine", ""),
+        ("/channels", '{"channelId":"mine"}'),
+        ("/channels?channelId=other", '{"channelId":"mine"}'),
+        ("/channels/mine", ""),
+    ],
+)
+def test_id_of_the_client_stays_and_is_registered(url: str, body: str) -> None:
+    result = named("POST", url, body)
+
+    assert (result.object_id, result.needs_registration) == ("mine", True)
+    assert result.url.text == url
+
+
+@pytest.mark.parametrize(("method", "url"), [("GET", "/channels"), ("POST", "/channels/c/answer")])
+def test_other_commands_stay_as_they_are(method: str, url: str) -> None:
+    assert named(method, url) == Named(url=urls.parse(url))
+
+
+@pytest.mark.parametrize("body", ['{"app" broken', '["app"]', '{"app":1}', "", '{"app":{}}'])
+def test_field_of_a_strange_body_is_empty(body: str) -> None:
+    assert body_field(body, "app") == ""
+
+
+async def test_lane_keeps_order_while_lanes_run_side_by_side() -> None:
+    done: list[tuple[str, int]] = []
+    gate = asyncio.Event()
+
+    async def work(key: str, item: int) -> None:
+        if key == "slow":
+            await gate.wait()
+        done.append((key, item))
+
+    async with asyncio.TaskGroup() as tasks:
+        lanes: Lanes[int] = Lanes(tasks, work, capacity=10)
+        for item in range(3):
+            lanes.put("slow", item)
+            lanes.put("fast", item)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert done == [("fast", 0), ("fast", 1), ("fast", 2)]
+        gate.set()
+        await lanes.wait_idle()
+
+    assert done[3:] == [("slow", 0), ("slow", 1), ("slow", 2)]
+    assert (lanes.pending, len(lanes._lanes)) == (0, 0)
+
+
+async def test_full_lanes_refuse() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        lanes: Lanes[int] = Lanes(tasks, lambda _key, _item: asyncio.sleep(0), capacity=1)
+        lanes.put("a", 1)
+        with pytest.raises(LanesFullError):
+            lanes.put("b", 1)

@@ -1,0 +1,282 @@
+import json
+from typing import Any
+
+import pytest
+
+from ari_proxy.ari import events
+from ari_proxy.ingest.dialogs import Dialog
+from ari_proxy.ingest.router import EMPTY_SECONDS, Router
+from ari_proxy.protocol import ids
+from ari_proxy.protocol.errors import IllegalSubjectTokenError
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.messages import Binding
+from tests.support.golden import recorded
+
+GRACE = 10.0
+
+
+class Routing:
+    """A router with a clock, and events by their fields."""
+
+    def __init__(self) -> None:
+        self.router = Router(ServerId("s"), grace_seconds=GRACE)
+        self.now = 0.0
+
+    def __call__(self, event_type: str, application: str = "demo", **fields: Any) -> list[Dialog]:
+        event = {"type": event_type, "application": application}
+        for name, value in fields.items():
+            event[name] = {"id": value} if isinstance(value, str) else value
+        return list(self.router.route(events.decode(json.dumps(event)), self.now))
+
+    def start(self, channel: str, application: str = "demo") -> Dialog:
+        (dialog,) = self("StasisStart", application, channel=channel)
+        return dialog
+
+    def later(self, seconds: float) -> None:
+        self.now += seconds
+        self.router.sweep(self.now)
+
+
+@pytest.fixture
+def route() -> Routing:
+    return Routing()
+
+
+def test_stasis_start_of_an_unbound_channel_starts_a_dialog(route: Routing) -> None:
+    dialog = route.start("c1")
+
+    assert dialog.announce
+    assert (dialog.application, dialog.channel_id) == ("demo", "c1")
+    assert dialog.dialog_id.startswith("s.")
+
+
+def test_events_of_a_channel_go_to_its_dialog(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+
+    assert route("ChannelDtmfReceived", channel="c1") == [first]
+    assert route("ChannelVarset", channel="c2") == [second]
+    assert route("ChannelVarset", channel="c3") == []
+
+
+def test_second_stasis_start_of_a_bound_channel_starts_no_dialog(route: Routing) -> None:
+    dialog = route.start("c1")
+
+    assert route("StasisStart", channel="c1") == [dialog]
+    assert len(route.router) == 1
+
+
+def test_object_that_we_named_routes_without_lookup(route: Routing) -> None:
+    dialog = route.start("c1")
+    leg, bridge, playback = (ids.new_object_id(dialog.token) for _ in range(3))
+
+    assert route("Dial", peer=leg) == [dialog]
+    assert route("StasisStart", channel=leg) == [dialog]
+    assert route("ChannelEnteredBridge", channel=leg, bridge={"id": bridge}) == [dialog]
+    assert route("BridgeDestroyed", bridge={"id": bridge}) == [dialog]
+    unknown_target = {"id": playback, "target_uri": "channel:unknown"}
+    assert route("PlaybackStarted", playback=unknown_target) == [dialog]
+
+
+def test_dialog_ends_with_its_last_channel_not_with_one_leg(route: Routing) -> None:
+    dialog = route.start("c1")
+    leg = ids.new_object_id(dialog.token)
+    route("StasisStart", channel=leg)
+
+    route("StasisEnd", channel="c1")
+    assert not dialog.is_ended
+    route("ChannelDestroyed", channel=leg)
+
+    assert dialog.is_ended
+    assert route.router.ended == [dialog]
+
+
+def test_leg_that_still_rings_keeps_the_dialog(route: Routing) -> None:
+    dialog = route.start("c1")
+    leg = ids.new_object_id(dialog.token)
+    route("Dial", peer=leg)
+
+    route("StasisEnd", channel="c1")
+
+    assert not dialog.is_ended
+
+
+def test_late_events_reach_an_ended_dialog_until_the_grace_period_is_over(route: Routing) -> None:
+    dialog = route.start("c1")
+    route("StasisEnd", channel="c1")
+
+    route.later(GRACE - 1)
+    assert route("ChannelDestroyed", channel="c1") == [dialog]
+    route.later(2)
+
+    assert route("ChannelVarset", channel="c1") == []
+    assert (len(route.router), route.router.bound_objects) == (0, 0)
+
+
+def test_channel_that_comes_back_starts_a_new_dialog(route: Routing) -> None:
+    first = route.start("c1")
+    route("StasisEnd", channel="c1")
+    second = route.start("c1")
+
+    assert second is not first
+    assert route("ChannelVarset", channel="c1") == [second]
+    route.later(GRACE + 1)
+    assert route("ChannelVarset", channel="c1") == [second]
+
+
+def test_leg_that_comes_back_to_a_living_dialog_starts_a_new_one(route: Routing) -> None:
+    dialog = route.start("c1")
+    leg = ids.new_object_id(dialog.token)
+    route("StasisStart", channel=leg)
+    route("StasisEnd", channel=leg)
+
+    assert route.start(leg) is not dialog
+    assert not dialog.is_ended
+
+
+def test_replacing_channel_takes_over_the_dialog(route: Routing) -> None:
+    dialog = route.start("old")
+
+    assert route("StasisStart", channel="new", replace_channel="old") == [dialog]
+    assert route("StasisEnd", channel="old") == [dialog]
+
+    assert not dialog.is_ended
+    assert route("ChannelVarset", channel="new") == [dialog]
+
+
+def test_moved_channel_has_a_dialog_per_application(route: Routing) -> None:
+    first = route.start("c1", "one")
+    route("StasisEnd", "one", channel="c1")
+    second = route.start("c1", "two")
+
+    assert route("ChannelHangupRequest", "one", channel="c1") == [first]
+    assert route("ChannelHangupRequest", "two", channel="c1") == [second]
+    route.later(GRACE + 1)
+    assert route("ChannelVarset", "one", channel="c1") == [second]
+    assert not route.router._former
+
+
+def test_event_about_two_dialogs_goes_to_both_once(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+
+    assert set(route("Dial", caller="c1", peer="c2")) == {first, second}
+    assert route("Dial", caller="c1", peer="c1") == [first]
+
+
+def test_bridge_that_nobody_has_goes_to_the_dialogs_of_its_channels(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+
+    bridge = {"id": "foreign", "channels": ["c1", "c2", "x"]}
+    assert set(route("BridgeCreated", bridge=bridge)) == {first, second}
+
+
+@pytest.mark.parametrize("event_type", ["RecordingStarted", "RecordingFinished"])
+def test_recordings_go_to_the_dialog_of_their_target(route: Routing, event_type: str) -> None:
+    dialog = route.start("c1")
+
+    assert route(event_type, recording={"name": "r", "target_uri": "channel:c1"}) == [dialog]
+
+
+def test_peer_half_shares_the_dialog_but_enters_stasis_as_a_call_of_its_own(route: Routing) -> None:
+    dialog = route.start("c1")
+    leg = ids.new_object_id(dialog.token)
+    route("Dial", peer=leg)
+
+    assert route("ChannelDialplan", channel=leg + ";2") == [dialog]
+    other = route.start(leg + ";2")
+
+    assert other is not dialog
+    assert route("ChannelVarset", channel=leg + ";2") == [other]
+
+
+def test_registered_object_routes_before_any_answer(route: Routing) -> None:
+    dialog = route.start("c1")
+    route.router.register(Binding(dialog.dialog_id, "channel", "mine"), route.now)
+    route.router.register(Binding(dialog.dialog_id, "bridge", "room"), route.now)
+
+    assert route("StasisStart", channel="mine") == [dialog]
+    assert route("BridgeDestroyed", bridge={"id": "room"}) == [dialog]
+
+
+def test_registered_dialog_begins_with_its_channel(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    route.router.register(Binding(name, "channel", "mine", "demo"), route.now)
+
+    (dialog,) = route("Dial", peer="mine")
+
+    assert (dialog.dialog_id, dialog.application, dialog.channel_id) == (name, "demo", "mine")
+    assert dialog.announce
+
+
+def test_dialog_of_the_clients_choice_is_not_announced(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    route.router.register(Binding(name, "channel", "mine"), route.now)
+
+    (dialog,) = route("StasisStart", channel="mine")
+
+    assert not dialog.announce
+
+
+def test_released_binding_leaves_nothing(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    route.router.register(Binding(name, "channel", "mine", "demo"), route.now)
+    route.router.register(Binding(name, "channel", "mine", release=True), route.now)
+
+    assert (len(route.router), route.router.bound_objects) == (0, 0)
+
+
+def test_registered_dialog_without_any_channel_is_forgotten(route: Routing) -> None:
+    route.router.register(Binding(ids.new_dialog_id(ServerId("s")), "channel", "c"), route.now)
+
+    route.later(EMPTY_SECONDS + 1)
+
+    assert (len(route.router), route.router.bound_objects) == (0, 0)
+
+
+def test_binding_for_another_server_is_refused(route: Routing) -> None:
+    with pytest.raises(IllegalSubjectTokenError):
+        route.router.register(Binding("other.0123456789abcdef", "channel", "c"), route.now)
+
+
+def test_ten_thousand_dialogs_leave_nothing_behind(route: Routing) -> None:
+    for number in range(10_000):
+        channel = f"c{number}"
+        dialog = route.start(channel)
+        leg = ids.new_object_id(dialog.token)
+        route("StasisStart", channel=leg)
+        for event_type in ("StasisEnd", "ChannelDestroyed"):
+            route(event_type, channel=channel)
+            route(event_type, channel=leg)
+        route.later(0.01)
+    route.later(GRACE + 1)
+
+    router = route.router
+    assert (len(router), router.bound_objects, len(router._destroyed)) == (0, 0, 0)
+    assert not router._ending
+
+
+@pytest.mark.parametrize("version", ["16", "22"])
+@pytest.mark.parametrize("scenario", ["a_call_play_dtmf", "g_fifty_calls", "h_create_dial"])
+def test_recorded_calls_end_their_dialogs(route: Routing, version: str, scenario: str) -> None:
+    started = set()
+    for line in recorded(version, scenario):
+        if line["dir"] == "event":
+            event = events.decode(line["frame"])
+            for dialog in route.router.route(event, line["t"]):
+                started.add(dialog)
+
+    assert started
+    assert all(dialog.is_ended for dialog in started)
+
+
+def test_recorded_transfer_goes_on_in_one_dialog(route: Routing) -> None:
+    replaced = []
+    for line in recorded("22", "t_sip_refer"):
+        if line["dir"] == "event":
+            event = events.decode(line["frame"])
+            before = route.router._channels.get(event.replace_channel.id) if event.replace_channel else None
+            dialogs = route.router.route(event, line["t"])
+            if event.type == "StasisStart" and event.replace_channel is not None:
+                replaced.append((before, dialogs))
+
+    assert replaced
+    assert all(dialogs == (before,) for before, dialogs in replaced)

@@ -1,0 +1,115 @@
+import json
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.load import as_text, load, secret
+
+ORIGINAL = {
+    "origin": "http://localhost/",
+    "server_id": "server-1",
+    "applications": ["demo", "voicemail"],
+    "websocket_url": "ws://asterisk:8088/ari/events",
+    "stasis_url": "http://asterisk:8088/ari",
+    "ws_user": "ari",
+    "ws_password": "hush",
+    "message_bus": "NATS",
+    "bus_config": {"url": "nats://bus:shh@one:4222,nats://two:4222", "queue": "ariq"},
+}
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(ORIGINAL))
+    return path
+
+
+def test_original_configuration_works_unchanged(config: Path) -> None:
+    settings = load(config)
+
+    assert settings.server_id == "server-1"
+    assert settings.applications == ("demo", "voicemail")
+    assert settings.ari.rest_url == "http://asterisk:8088/ari"
+    assert settings.ari.password.get_secret_value() == "hush"
+    assert settings.bus.urls == ("nats://one:4222", "nats://two:4222")
+    assert (settings.bus.user, settings.bus.password.get_secret_value()) == ("bus", "shh")
+    assert settings.bus.queue == "ariq"
+
+
+def test_empty_queue_of_the_original_becomes_a_group_of_our_own(config: Path) -> None:
+    config.write_text(json.dumps(ORIGINAL | {"bus_config": {"url": "nats://x:1", "queue": ""}}))
+
+    assert load(config).bus.queue == "ari-proxy"
+
+
+def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARI_PROXY_SERVER_ID", "server-2")
+    monkeypatch.setenv("ARI_PROXY_ARI__USER", "other")
+
+    settings = load(config)
+
+    assert (settings.server_id, settings.ari.user) == ("server-2", "other")
+    assert settings.ari.password.get_secret_value() == "hush"
+
+
+def test_secret_file_wins(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("from-file\n")
+
+    assert secret(SecretStr("inline"), str(file)) == "from-file"
+    with pytest.raises(SettingsError, match="No such file"):
+        secret(SecretStr(""), str(tmp_path / "none"))
+
+
+def test_effective_settings_show_no_secret(config: Path) -> None:
+    text = as_text(load(config)) + repr(load(config))
+
+    assert "hush" not in text
+    assert "shh" not in text
+
+
+@pytest.mark.parametrize(
+    ("change", "place", "allowed"),
+    [
+        ({"message_bus": "KAFKA"}, "bus.kind", "NATS"),
+        ({"server_id": "a.b"}, "server_id", "dot"),
+        ({"applications": []}, "applications", "at least 1"),
+        ({"applications": ["a b"]}, "applications.0", "white space"),
+        ({"websocket_url": "http://x"}, "ari.websocket_url", "ws://, wss://"),
+        ({"stasis_url": "http://u:p@x/ari"}, "ari.rest_url", "credentials"),
+        ({"ari": {"max_connections": 0}}, "ari.max_connections", "greater than or equal to 1"),
+        ({"command": {"deny": ["BREW /x"]}}, "command.deny.0", "GET, POST, PUT, DELETE"),
+        ({"ingest": {"no_listener": "cry"}}, "ingest.no_listener", "'continue', 'hangup' or 'keep'"),
+        ({"nonsense": 1}, "nonsense", "no such setting"),
+    ],
+)
+def test_bad_value_is_refused_with_its_place_and_what_is_allowed(
+    config: Path, change: dict[str, object], place: str, allowed: str
+) -> None:
+    config.write_text(json.dumps(ORIGINAL | change))
+
+    with pytest.raises(SettingsError) as caught:
+        load(config)
+
+    assert [problem for problem in caught.value.problems if place in problem and allowed in problem]
+    assert str(config) in str(caught.value)
+    assert "hush" not in str(caught.value)
+
+
+def test_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARI_PROXY_BUS__KIND", "KAFKA")
+
+    with pytest.raises(SettingsError, match="environment variable ARI_PROXY_BUS__KIND"):
+        load()
+
+
+@pytest.mark.parametrize(("text", "reason"), [("{", "not JSON"), ("[]", "JSON object")])
+def test_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, reason: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text)
+
+    with pytest.raises(SettingsError, match=reason):
+        load(path)
