@@ -122,6 +122,10 @@ class LegacyClient:
         dialog_id: str = self.starts[0]["dialog_id"]
         return dialog_id
 
+    def types_of(self, dialog_id: str) -> list[str]:
+        """Like `types`, also before the first event."""
+        return [event["type"] for event in self.events.get(dialog_id, [])]
+
     def types(self, dialog_id: str) -> list[str]:
         return [event["type"] for event in self.events[dialog_id]]
 

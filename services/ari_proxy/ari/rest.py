@@ -31,7 +31,7 @@ class Credentials:
     def __init__(self, user: str, password: str) -> None:
         self.user = user
         #: The value of the Authorization header (RFC 7617).
-        self.authorization = aiohttp.BasicAuth(user, password, encoding="utf-8").encode()
+        self.authorization = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
 
     def __repr__(self) -> str:
         return f"Credentials(user={self.user!r})"

@@ -23,7 +23,7 @@ class Simulator:
 
     def __init__(self, tasks: asyncio.TaskGroup, *, user: str, password: str) -> None:
         self._tasks = tasks
-        self._authorization = aiohttp.BasicAuth(user, password).encode()
+        self._authorization = aiohttp.encode_basic_auth(user, password)
         self._api_key = f"{user}:{password}"
         self._sockets: dict[str, web.WebSocketResponse] = {}
         self.channels: dict[str, Channel] = {}

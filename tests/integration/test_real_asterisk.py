@@ -1,0 +1,337 @@
+"""The scenarios of the recordings, through NATS and a real Asterisk 22 and 16.
+
+Beside the proxy a second websocket with another application watches the same Asterisk with subscribeAll,
+so that what the proxy delivered can be compared with what Asterisk sent about the same channels.
+"""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import websockets
+
+from ari_proxy import connections
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus
+from ari_proxy.client.application import call
+from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
+from ari_proxy.protocol.messages import Command
+from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
+from tests.support.servers import Asterisk, NatsServer
+
+_numbers = itertools.count()
+
+
+@dataclass
+class Scene:
+    application: str
+    bus: Bus
+    rest: RestClient
+    client: LegacyClient
+    #: Every frame that Asterisk sent on the proxy's own socket, in order.
+    frames: list[str] = field(default_factory=list)
+
+    async def place_call(self, extension: str = "answer", **more: str) -> str:
+        """A call from outside enters the application; returns its dialog."""
+        known = set(self.client.events)
+        query = {"endpoint": f"Local/{extension}@default/n", "app": self.application, **more}
+        answer = await self.rest.request("POST", f"/channels?{urlencode(query)}")
+        assert answer.status == 200, answer
+        channel = json.loads(answer.body)["id"]
+        client = self.client
+
+        def started() -> list[str]:
+            return [
+                start["dialog_id"]
+                for start in client.starts
+                if start["channel_id"] == channel and client.events.get(start["dialog_id"])
+            ]
+
+        await client.until(started)
+        (dialog_id,) = started()
+        assert dialog_id not in known
+        return dialog_id
+
+    def channel(self, dialog_id: str) -> str:
+        (start,) = [s for s in self.client.starts if s["dialog_id"] == dialog_id]
+        channel: str = start["channel_id"]
+        return channel
+
+    async def do(self, dialog_id: str, method: str, url: str, **query: str) -> dict[str, Any]:
+        url = f"{url}?{urlencode(query)}" if query else url
+        return await self.client.command(dialog_id, method, url)
+
+    async def event(self, dialog_id: str, event_type: str, **fields: str) -> dict[str, Any]:
+        """Wait for an event of a dialog; fields like digit="1"."""
+
+        def found() -> list[dict[str, Any]]:
+            bodies = [json.loads(event["ari_body"]) for event in self.client.events[dialog_id]]
+            return [
+                body
+                for body in bodies
+                if body["type"] == event_type and fields.items() <= body.items()
+            ]
+
+        await self.client.until(found)
+        return found()[0]
+
+    async def hang_up(self, dialog_id: str) -> None:
+        await self.do(dialog_id, "DELETE", f"/channels/{self.channel(dialog_id)}")
+        await self.event(dialog_id, "ChannelDestroyed")
+
+
+@pytest.fixture
+async def scene(
+    asterisk: Asterisk, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Scene]:
+    application = f"demo{next(_numbers)}"
+    settings = settings_for(
+        nats_server.url,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application=application,
+    )
+    frames: list[str] = []
+    recv = websockets.asyncio.client.ClientConnection.recv
+
+    async def recording_recv(self: Any, decode: bool | None = None) -> Any:
+        frame = await recv(self, decode)
+        frames.append(frame.decode())
+        return frame
+
+    monkeypatch.setattr(websockets.asyncio.client.ClientConnection, "recv", recording_recv)
+    async with (
+        bus_client(settings) as bus,
+        running_proxy(settings),
+        connections.rest_client(settings) as rest,
+    ):
+        client = LegacyClient(bus, application)
+        await client.start()
+        await client.listen("server-1")
+        scene = Scene(application, bus, rest, client, frames)
+        await until_registered(scene)
+        yield scene
+        answer = await rest.request("GET", "/channels")
+        for channel in json.loads(answer.body):
+            await rest.request("DELETE", f"/channels/{channel['id']}")
+
+
+async def until_registered(scene: Scene) -> None:
+    async with asyncio.timeout(20):
+        while (await scene.rest.request("GET", f"/applications/{scene.application}")).status != 200:
+            await asyncio.sleep(0.02)
+
+
+async def assert_complete(scene: Scene) -> None:
+    """Every frame of the websocket reached its dialog, or the server's topic, once and in order."""
+
+    def delivered() -> int:
+        return sum(len(events) for events in scene.client.events.values())
+
+    await until(lambda: delivered() >= len(scene.frames))
+    bodies = [json.loads(payload)["ari_body"] for payload in scene.client.raw_events]
+    assert sorted(bodies) == sorted(scene.frames)
+    for dialog_id, events in scene.client.events.items():
+        order = [scene.frames.index(event["ari_body"]) for event in events]
+        assert order == sorted(order), dialog_id
+        if dialog_id != "server-1":
+            assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_call_with_playback_and_dtmf(scene: Scene) -> None:
+    dialog = await scene.place_call("dtmf-123", appArgs="one,two words,três")
+    channel = scene.channel(dialog)
+    for digit in "123":
+        await scene.event(dialog, "ChannelDtmfReceived", digit=digit)
+    played = await scene.do(dialog, "POST", f"/channels/{channel}/play", media="sound:hello-world")
+    own = await scene.do(
+        dialog, "POST", f"/channels/{channel}/play/{channel}-mine", media="sound:digits/1"
+    )
+    await scene.client.until(lambda: scene.client.types(dialog).count("PlaybackFinished") == 2)
+    await scene.hang_up(dialog)
+
+    assert (played["status_code"], own["status_code"]) == (201, 201)
+    assert token_of_object(json.loads(played["response_body"])["id"]) == dialog.partition(".")[2]
+    assert json.loads(own["response_body"])["id"] == f"{channel}-mine"
+    await assert_complete(scene)
+
+
+async def test_bridge_of_two_channels_of_one_dialog(scene: Scene) -> None:
+    dialog = await scene.place_call()
+    channel = scene.channel(dialog)
+    leg_answer = await scene.do(
+        dialog,
+        "POST",
+        "/channels",
+        endpoint="Local/answer@default/n",
+        app=scene.application,
+    )
+    leg = json.loads(leg_answer["response_body"])["id"]
+    await scene.client.until(lambda: scene.client.types(dialog).count("StasisStart") == 2)
+    bridge_answer = await scene.do(dialog, "POST", "/bridges", type="mixing")
+    bridge = json.loads(bridge_answer["response_body"])["id"]
+    added = await scene.do(
+        dialog, "POST", f"/bridges/{bridge}/addChannel", channel=f"{channel},{leg}"
+    )
+    await scene.client.until(lambda: scene.client.types(dialog).count("ChannelEnteredBridge") == 2)
+    await scene.do(dialog, "DELETE", f"/channels/{channel}")
+    await scene.event(dialog, "ChannelLeftBridge")
+    still = await scene.do(dialog, "GET", f"/channels/{leg}")
+    await scene.do(dialog, "DELETE", f"/channels/{leg}")
+    await scene.client.until(lambda: scene.client.types(dialog).count("StasisEnd") == 2)
+    await scene.do(dialog, "DELETE", f"/bridges/{bridge}")
+
+    assert (added["status_code"], still["status_code"]) == (204, 200)
+    assert len(scene.client.starts) == 1
+    await assert_complete(scene)
+
+
+async def test_recording(scene: Scene) -> None:
+    dialog = await scene.place_call("echo")
+    channel = scene.channel(dialog)
+    name = f"rec-{channel}"
+    started = await scene.do(
+        dialog, "POST", f"/channels/{channel}/record", name=name, format="wav"
+    )
+    await scene.event(dialog, "RecordingStarted")
+    stopped = await scene.do(dialog, "POST", f"/recordings/live/{name}/stop")
+    await scene.event(dialog, "RecordingFinished")
+    await scene.hang_up(dialog)
+
+    assert (started["status_code"], stopped["status_code"]) == (201, 204)
+    await assert_complete(scene)
+
+
+async def test_create_and_dial(scene: Scene) -> None:
+    dialog = await scene.place_call()
+    channel = scene.channel(dialog)
+    created = await scene.do(
+        dialog,
+        "POST",
+        "/channels/create",
+        endpoint="Local/busy@default/n",
+        app=scene.application,
+    )
+    leg = json.loads(created["response_body"])["id"]
+    await scene.client.until(lambda: scene.client.types(dialog).count("StasisStart") == 2)
+    dialled = await scene.do(dialog, "POST", f"/channels/{leg}/dial", caller=channel, timeout="5")
+    await scene.event(dialog, "StasisEnd")
+    await scene.hang_up(dialog)
+
+    assert (created["status_code"], dialled["status_code"]) == (200, 204)
+    assert len(scene.client.starts) == 1
+    await assert_complete(scene)
+
+
+async def test_inbound_call_is_answered_and_its_end_ends_the_dialog(scene: Scene) -> None:
+    query = {
+        "endpoint": f"Local/app-{scene.application}@default/n",
+        "extension": "answer",
+        "context": "default",
+        "priority": "1",
+        "otherChannelId": f"in-{scene.application}",
+    }
+    await scene.rest.request("POST", f"/channels?{urlencode(query)}")
+    dialog = await scene.client.first_dialog()
+    channel = scene.channel(dialog)
+    answer = await scene.do(dialog, "POST", f"/channels/{channel}/answer")
+    await scene.do(dialog, "DELETE", f"/channels/{channel}")
+    await scene.event(dialog, "StasisEnd")
+
+    assert channel == f"in-{scene.application}"
+    assert answer["status_code"] == 204
+    await assert_complete(scene)
+
+
+async def test_fifty_calls_at_once(scene: Scene) -> None:
+    async def one() -> None:
+        dialog = await scene.place_call("dtmf-1")
+        channel = scene.channel(dialog)
+        await scene.do(dialog, "POST", f"/channels/{channel}/play", media="sound:digits/1")
+        await scene.event(dialog, "PlaybackFinished")
+        await scene.hang_up(dialog)
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(50):
+            tasks.create_task(one())
+
+    assert len(scene.client.starts) == 50
+    await assert_complete(scene)
+
+
+@pytest.mark.parametrize("chosen", [False, True], ids=["new-dialog", "chosen-dialog"])
+async def test_application_places_a_call_without_a_dialog(scene: Scene, chosen: bool) -> None:
+    server = ServerId("server-1")
+    wanted = new_dialog_id(server) if chosen else ""
+    if chosen:
+        await scene.client.listen(wanted)
+    query = urlencode({"endpoint": "Local/answer@default/n", "app": scene.application})
+    command = Command("u-1", f"/channels?{query}", "POST", dialog_id=wanted)
+
+    response = await call(scene.bus, server, command)
+    client = scene.client
+    await client.until(lambda: "StasisStart" in client.types_of(response.dialog_id))
+    channel = json.loads(response.response_body)["id"]
+    answer = await scene.do(response.dialog_id, "DELETE", f"/channels/{channel}")
+
+    assert (response.status_code, response.unique_id) == (200, "u-1")
+    assert token_of_object(channel) == response.dialog_id.partition(".")[2]
+    assert answer["status_code"] == 204
+    announced = [start["dialog_id"] for start in client.starts]
+    assert announced == ([] if chosen else [response.dialog_id])
+    assert not chosen or response.dialog_id == wanted
+
+
+async def test_array_of_commands_runs_in_order(scene: Scene) -> None:
+    dialog = await scene.place_call()
+    path = f"/channels/{scene.channel(dialog)}/variable"
+    commands = [
+        {"unique_id": str(n), "method": "POST", "url": f"{path}?variable=N&value={n}", "body": ""}
+        for n in range(10)
+    ]
+    payload = json.dumps(commands).encode()
+
+    reply = await scene.bus.request(f"commands_{dialog}", payload, timeout_seconds=10)
+    await scene.client.until(lambda: len(scene.client.responses[dialog]) == 10)
+
+    ids = [str(n) for n in range(10)]
+    assert [response["unique_id"] for response in json.loads(reply)] == ids
+    assert [response["unique_id"] for response in scene.client.responses[dialog]] == ids
+    bodies = [json.loads(event["ari_body"]) for event in scene.client.events[dialog]]
+    assert [body["value"] for body in bodies if body.get("variable") == "N"] == ids
+
+
+async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
+    asterisk: Asterisk, nats_server: NatsServer
+) -> None:
+    application = f"demo{next(_numbers)}"
+    settings = settings_for(
+        nats_server.url,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application=application,
+        ingest={"listener_seconds": 0.3},
+    )
+    async with (
+        bus_client(settings) as bus,
+        running_proxy(settings),
+        connections.rest_client(settings) as rest,
+    ):
+        scene = Scene(application, bus, rest, LegacyClient(bus, application))
+        await until_registered(scene)
+        await scene.client.listen("server-1")
+        query = {"endpoint": f"Local/app-{application}@default/n", "extension": "answer"}
+        query |= {"context": "default", "priority": "1", "otherChannelId": f"in-{application}"}
+        await rest.request("POST", f"/channels?{urlencode(query)}")
+
+        # The dialplan hangs up after Stasis(): the channel is gone, nobody is stuck.
+        async with asyncio.timeout(10):
+            while (await rest.request("GET", f"/channels/in-{application}")).status == 404:
+                await asyncio.sleep(0.01)
+            while (await rest.request("GET", f"/channels/in-{application}")).status != 404:
+                await asyncio.sleep(0.01)
