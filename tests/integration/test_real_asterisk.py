@@ -234,6 +234,7 @@ async def test_inbound_call_is_answered_and_its_end_ends_the_dialog(scene: Scene
         "extension": "answer",
         "context": "default",
         "priority": "1",
+        "channelId": f"out-{scene.application}",
         "otherChannelId": f"in-{scene.application}",
     }
     await scene.rest.request("POST", f"/channels?{urlencode(query)}")
@@ -302,8 +303,13 @@ async def test_array_of_commands_runs_in_order(scene: Scene) -> None:
     ids = [str(n) for n in range(10)]
     assert [response["unique_id"] for response in json.loads(reply)] == ids
     assert [response["unique_id"] for response in scene.client.responses[dialog]] == ids
-    bodies = [json.loads(event["ari_body"]) for event in scene.client.events[dialog]]
-    assert [body["value"] for body in bodies if body.get("variable") == "N"] == ids
+
+    def values() -> list[str]:
+        bodies = [json.loads(event["ari_body"]) for event in scene.client.events[dialog]]
+        return [body["value"] for body in bodies if body.get("variable") == "N"]
+
+    await scene.client.until(lambda: len(values()) == len(ids))
+    assert values() == ids
 
 
 async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
@@ -326,7 +332,8 @@ async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
         await until_registered(scene)
         await scene.client.listen("server-1")
         query = {"endpoint": f"Local/app-{application}@default/n", "extension": "answer"}
-        query |= {"context": "default", "priority": "1", "otherChannelId": f"in-{application}"}
+        query |= {"context": "default", "priority": "1"}
+        query |= {"channelId": f"out-{application}", "otherChannelId": f"in-{application}"}
         await rest.request("POST", f"/channels?{urlencode(query)}")
 
         # The dialplan hangs up after Stasis(): the channel is gone, nobody is stuck.

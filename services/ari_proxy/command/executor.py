@@ -79,7 +79,7 @@ class Executor:
 
     async def execute(self, command: Command, dialog_id: DialogId) -> CommandResponse:
         """Execute a command of a dialog and return its response, whatever happens."""
-        status, body = await self._outcome(command, dialog_id, announce_to="")
+        status, body = await self._outcome(command, dialog_id)
         return CommandResponse(command.unique_id, status, body)
 
     async def execute_for_server(self, command: Command) -> ServerCommandResponse:
@@ -98,24 +98,34 @@ class Executor:
             rejected = self._reject(RejectedError(400, "dialog_id", str(error)))
             return ServerCommandResponse(command.unique_id, *rejected)
         application = "" if command.dialog_id else _application_of(command)
-        status, body = await self._outcome(command, dialog_id, announce_to=application)
-        creates = bool(command.dialog_id or application)
-        return ServerCommandResponse(command.unique_id, status, body, dialog_id if creates else "")
+        begins = bool(command.dialog_id or application)
+        status, body = await self._outcome(
+            command, dialog_id, begins_dialog=begins, announce_to=application
+        )
+        return ServerCommandResponse(command.unique_id, status, body, dialog_id if begins else "")
 
     def refuse(self, unique_id: str, error: RejectedError) -> CommandResponse:
         """Return the response to what can't be executed."""
         return CommandResponse(unique_id, *self._reject(error))
 
     async def _outcome(
-        self, command: Command, dialog_id: DialogId, *, announce_to: str
+        self,
+        command: Command,
+        dialog_id: DialogId,
+        *,
+        begins_dialog: bool = False,
+        announce_to: str = "",
     ) -> tuple[int, str]:
         started_at = self._clock()
         try:
             request = self._check(command, dialog_id)
-            registered = await self._register(request.named, dialog_id, announce_to)
+            named = request.named
+            is_unknown = begins_dialog and named.kind == "channel" or named.needs_registration
+            if is_unknown:
+                await self._register(Binding(dialog_id, named.kind, named.object_id, announce_to))
             answer = await self._send(request, command.body)
-            if registered and answer.status >= _FAILED:
-                self._publish_release(request.named, dialog_id)
+            if is_unknown and answer.status >= _FAILED:
+                self._publish_release(named, dialog_id)
         except RejectedError as error:
             return self._reject(error)
         except TransportError as error:
@@ -144,12 +154,8 @@ class Executor:
         named = name_object(method, template, url, command.body, token, random=self._random)
         return _Request(method=method, template=template, named=named)
 
-    async def _register(self, named: Named, dialog_id: DialogId, announce_to: str) -> bool:
-        """Tell ingest of an id that it can't know, before any event can come; return whether needed."""
-        is_new = bool(announce_to) and named.kind == "channel"
-        if not named.needs_registration and not is_new:
-            return False
-        binding = Binding(dialog_id, named.kind, named.object_id, announce_to)
+    async def _register(self, binding: Binding) -> None:
+        """Tell ingest of an object, or a dialog, that it can't know, before any event can come."""
         try:
             answer = await self._bus.request(
                 topics.bindings(self._server),
@@ -157,12 +163,11 @@ class Executor:
                 timeout_seconds=REGISTRATION_SECONDS,
             )
         except BusError as error:
-            message = f"ingest could not be told of {named.kind} {named.object_id}: {error}"
+            message = f"ingest could not be told of {binding.kind} {binding.object_id}: {error}"
             raise RejectedError(503, "registration", message) from error
         refusal = body_field(answer.decode(), "error")
         if refusal:
             raise RejectedError(400, "registration", refusal)
-        return True
 
     def _publish_release(self, named: Named, dialog_id: DialogId) -> None:
         binding = Binding(dialog_id, named.kind, named.object_id, release=True)
