@@ -32,7 +32,7 @@ def own_nats_server() -> Iterator[NatsServer]:
 
 @pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])
 def asterisk(request: pytest.FixtureRequest) -> Iterator[Asterisk]:
-    """A real Asterisk for all tests that leave it running; each test has an application of its own."""
+    """A real Asterisk for all tests that leave it running; each has its own application."""
     server = Asterisk(request.param)
     server.start()
     yield server

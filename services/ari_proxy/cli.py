@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .__about__ import __version__
 from .settings.errors import SettingsError
+
+if TYPE_CHECKING:
+    from .settings.load import Settings
+    from .standalone import Component
 
 app = typer.Typer(name="ari-proxy", no_args_is_help=True, add_completion=False, help=__doc__)
 
@@ -64,7 +68,7 @@ def simulate(
     user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",
     password: Annotated[
         str, typer.Option(envvar="ARI_PROXY_ARI__PASSWORD", help="Its password.")
-    ] = "ari",
+    ] = "ari",  # noqa: S107  of a simulator
 ) -> None:
     """Run a small Asterisk with an ARI, for trying out."""
     from .runtime import run  # noqa: PLC0415
@@ -96,7 +100,7 @@ def demo(
         raise typer.Exit(1) from failure
 
 
-def _load(config: Path | None, **overrides: object) -> "Settings":  # noqa: F821
+def _load(config: Path | None, **overrides: object) -> "Settings":
     from .settings import load  # noqa: PLC0415
 
     try:
@@ -107,7 +111,9 @@ def _load(config: Path | None, **overrides: object) -> "Settings":  # noqa: F821
         raise typer.Exit(2) from error
 
 
-def _serve(config: Path | None, components: Sequence[str], *, embedded_nats: bool = False) -> None:
+def _serve(
+    config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
+) -> None:
     from .bus import embedded  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .standalone import serve  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """The process: event loop, signals, drain.
 
-The first SIGTERM or SIGINT asks to drain: no new dialogs, finish commands, flush, exit 0. A second one
-ends the process at once. As PID 1 of a container a process without handlers would ignore both.
+The first SIGTERM or SIGINT asks to drain: no new dialogs, finish commands, flush, exit 0. A second
+one ends the process at once. As PID 1 of a container a process without handlers would ignore both.
 """
 
 import asyncio

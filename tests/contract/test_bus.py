@@ -1,6 +1,8 @@
 """The promises of bus/base.py, run on every adapter."""
 
 import asyncio
+import functools
+import operator
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -26,9 +28,7 @@ class Adapter:
 def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     if request.param == "memory":
         broker = MemoryBroker()
-        yield Adapter(
-            lambda size: MemoryBus(broker, buffer_bytes=size), broker.stop, broker.start
-        )
+        yield Adapter(lambda size: MemoryBus(broker, buffer_bytes=size), broker.stop, broker.start)
         return
     server: NatsServer = request.getfixturevalue("own_nats_server")
     yield Adapter(
@@ -171,7 +171,7 @@ async def test_subscriptions_outlive_the_connection(
         await subscriber.wait_connected()
         await publisher.wait_connected()
         publisher.publish("topic", b"%d" % round_number)
-        await until(lambda expected=b"%d" % round_number: expected in got)
+        await until(functools.partial(operator.contains, got, b"%d" % round_number))
 
     assert publisher.reconnects == 2
 

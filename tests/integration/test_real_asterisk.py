@@ -1,7 +1,8 @@
 """The scenarios of the recordings, through NATS and a real Asterisk 22 and 16.
 
-Beside the proxy a second websocket with another application watches the same Asterisk with subscribeAll,
-so that what the proxy delivered can be compared with what Asterisk sent about the same channels.
+Beside the proxy a second websocket with another application watches the same Asterisk with
+subscribeAll, so that what the proxy delivered can be compared with what Asterisk sent about the
+same channels.
 """
 
 import asyncio
@@ -99,9 +100,9 @@ async def scene(
     frames: list[str] = []
     recv = websockets.asyncio.client.ClientConnection.recv
 
-    async def recording_recv(self: Any, decode: bool | None = None) -> Any:
-        frame = await recv(self, decode)
-        frames.append(frame.decode())
+    async def recording_recv(self: Any, *, decode: bool | None = None) -> Any:
+        frame = await recv(self, decode=decode)
+        frames.append(str(frame, "utf-8") if isinstance(frame, bytes) else frame)
         return frame
 
     monkeypatch.setattr(websockets.asyncio.client.ClientConnection, "recv", recording_recv)
@@ -195,9 +196,7 @@ async def test_recording(scene: Scene) -> None:
     dialog = await scene.place_call("echo")
     channel = scene.channel(dialog)
     name = f"rec-{channel}"
-    started = await scene.do(
-        dialog, "POST", f"/channels/{channel}/record", name=name, format="wav"
-    )
+    started = await scene.do(dialog, "POST", f"/channels/{channel}/record", name=name, format="wav")
     await scene.event(dialog, "RecordingStarted")
     stopped = await scene.do(dialog, "POST", f"/recordings/live/{name}/stop")
     await scene.event(dialog, "RecordingFinished")
@@ -266,7 +265,7 @@ async def test_fifty_calls_at_once(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("chosen", [False, True], ids=["new-dialog", "chosen-dialog"])
-async def test_application_places_a_call_without_a_dialog(scene: Scene, chosen: bool) -> None:
+async def test_application_places_a_call_without_a_dialog(scene: Scene, *, chosen: bool) -> None:
     server = ServerId("server-1")
     wanted = new_dialog_id(server) if chosen else ""
     if chosen:

@@ -279,7 +279,9 @@ async def test_no_event_type_is_dropped(proxy: Setting, event_type: str) -> None
     await proxy.asterisk.push(channel_event("StasisStart", "c"))
     dialog_id = await proxy.client.first_dialog()
 
-    await proxy.asterisk.push(f'{{"type":"{event_type}","caller":{{"id":"c"}},"peer":{{"id":"c"}}}}')
+    await proxy.asterisk.push(
+        f'{{"type":"{event_type}","caller":{{"id":"c"}},"peer":{{"id":"c"}}}}'
+    )
     await proxy.asterisk.push(f'{{"type":"{event_type}","device_state":{{"name":"x"}}}}')
     await proxy.client.until(lambda: len(proxy.client.events["server-1"]) == 1)
     await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 2)
@@ -295,13 +297,17 @@ async def test_ended_dialogs_leave_nothing_behind(nats_server: NatsServer) -> No
             await client.start()
             await asterisk.push(channel_event("StasisStart", "warm-up"))
             await asterisk.push(channel_event("StasisEnd", "warm-up"))
-            await client.until(lambda: client.events and all(len(e) == 2 for e in client.events.values()))
+            await client.until(
+                lambda: client.events and all(len(e) == 2 for e in client.events.values())
+            )
             tasks_before = len(asyncio.all_tasks())
             for number in range(200):
                 await asterisk.push(channel_event("StasisStart", f"c{number}"))
                 await asterisk.push(channel_event("StasisEnd", f"c{number}"))
             await client.until(
-                lambda: len(client.events) == 201 and all(len(e) == 2 for e in client.events.values())
+                lambda: (
+                    len(client.events) == 201 and all(len(e) == 2 for e in client.events.values())
+                )
             )
             # The client's own two subscriptions per dialog are tasks of nats-py.
             await until(lambda: len(asyncio.all_tasks()) <= tasks_before + 2 * 200 + 5)

@@ -1,4 +1,4 @@
-"""The original's transcripts replayed: what its own client sent then is answered now, byte for byte."""
+"""The original's transcripts replayed: what its client sent is answered, byte for byte."""
 
 import json
 from typing import Any
@@ -85,7 +85,7 @@ async def replay(
             await asterisk.push(golden.payload(line).decode())
             events += 1
             dialog_id = dialog_id or await client.first_dialog()
-            await client.until(lambda count=events: len(client.events[dialog_id]) >= count)
+            await client.until_events(dialog_id, events)
         else:
             command = json.loads(golden.payload(line))
             await client.command(dialog_id, command["method"], command["url"], command["body"])

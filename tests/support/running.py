@@ -51,7 +51,7 @@ async def bus_client(settings: Settings) -> AsyncIterator[Bus]:
 
 
 class LegacyClient:
-    """Speaks as go-ari-proxy's library does: AppStart, DUMMY, SUB events, SUB responses, commands."""
+    """Speaks as go-ari-proxy's library does: AppStart, DUMMY, events, responses, commands."""
 
     def __init__(self, bus: Bus, application: str, *, subscribe_after: float = 0) -> None:
         self._bus = bus
@@ -102,7 +102,12 @@ class LegacyClient:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def command(self, dialog_id: str, method: str, url: str, body: str = "") -> dict[str, Any]:
+    async def until_events(self, dialog_id: str, count: int) -> None:
+        await self.until(lambda: len(self.events[dialog_id]) >= count)
+
+    async def command(
+        self, dialog_id: str, method: str, url: str, body: str = ""
+    ) -> dict[str, Any]:
         """Send a command without unique_id, as the library does, and return the next response."""
         count = len(self.responses[dialog_id])
         command = {"unique_id": "", "url": url, "method": method, "body": body}

@@ -1,4 +1,4 @@
-"""A fake ARI endpoint under the test's control: pushes any frame, answers as told, records requests."""
+"""A scripted ARI endpoint: pushes any frame, answers as told, records requests."""
 
 import asyncio
 import base64

@@ -1,8 +1,9 @@
 """Partial decoding of ARI events: just the ids that routing needs, for every event type.
 
-Asterisk's `rest-api/api-docs/events.json` describes the events. The fields below are all those that hold
-the id of a channel, bridge, playback or recording in any of its types; a test compares them with a table
-made from that description. What is not listed, unknown types included, passes undecoded.
+Asterisk's `rest-api/api-docs/events.json` describes the events. The fields below are all those that
+hold the id of a channel, bridge, playback or recording in any of its types; a test compares them
+with a table made from that description. What is not listed, unknown types included, passes
+undecoded.
 """
 
 import msgspec
@@ -84,7 +85,8 @@ class AriEvent(msgspec.Struct, frozen=True, gc=False):
     # ChannelTransfer
     refer_to: Transfer | None = None
     referred_by: Transfer | None = None
-    # EndpointStateChange, ContactStatusChange, PeerStatusChange, ChannelUserevent, TextMessageReceived
+    # EndpointStateChange, ContactStatusChange, PeerStatusChange, ChannelUserevent,
+    # TextMessageReceived
     endpoint: Endpoint | None = None
 
 
@@ -227,7 +229,7 @@ def indirect_channel_ids(event: AriEvent) -> list[str]:
 
 
 def target(event: AriEvent) -> str:
-    """Return what the event's playback or recording plays to or records, like `channel:1.2`, or ''."""
+    """Return what the event's playback or recording is about, like `channel:1.2`, or ''."""
     if event.playback is not None:
         return event.playback.target_uri
     return event.recording.target_uri if event.recording is not None else ""

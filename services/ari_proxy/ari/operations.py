@@ -1,7 +1,8 @@
 """ARI's operations: path templates, and which of them create an object that the caller may name.
 
-The table is that of Asterisk 22's `rest-api/api-docs`; a test compares the two. Paths that no template
-matches (a newer Asterisk's) are commands like any other, with `other` as their name in metrics.
+The table is that of Asterisk 22's `rest-api/api-docs`; a test compares the two. Paths that no
+template matches (a newer Asterisk's) are commands like any other, with `other` as their name in
+metrics.
 """
 
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ TEMPLATES: Final[dict[str, str]] = {
     "/sounds/{soundId}": "GET",
 }
 
-#: POST on these creates an object; `otherChannelId` needs no entry, since `<channelId>;2` routes as well.
+#: POST on these creates an object; `otherChannelId` needs no entry, since `<channelId>;2` routes as
+#: well.
 CREATIONS: Final[dict[str, Creation]] = {
     "/bridges": Creation(kind="bridge", parameter="bridgeId"),
     "/bridges/{bridgeId}": Creation(kind="bridge", parameter="bridgeId", in_path=True),

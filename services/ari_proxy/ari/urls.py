@@ -1,7 +1,7 @@
 """A command's URL: checked, split and completed.
 
-Bus clients are not trusted with more than ARI: a URL has to be a path below ARI's root, without tricks
-that would make a server or a proxy on the way read another one.
+Bus clients are not trusted with more than ARI: a URL has to be a path below ARI's root, without
+tricks that would make a server or a proxy on the way read another one.
 """
 
 import re

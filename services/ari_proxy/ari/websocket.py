@@ -1,8 +1,9 @@
 """The events websocket: one connection at a time, kept up with back-off and jitter.
 
-Asterisk answers pings and sends none, and its TCP keep-alive is two hours: we ping. It drops a reader
-that blocks for 100 ms (ari.conf: websocket_write_timeout), so whoever takes the frames must not wait.
-The socket stays open and silent after an ApplicationReplaced; that is the frames' business, not ours.
+Asterisk answers pings and sends none, and its TCP keep-alive is two hours: we ping. It drops a
+reader that blocks for 100 ms (ari.conf: websocket_write_timeout), so whoever takes the frames must
+not wait. The socket stays open and silent after an ApplicationReplaced; that is the frames'
+business, not ours.
 """
 
 import asyncio
@@ -31,13 +32,14 @@ LAST_BACK_OFF_SECONDS: Final = 10.0
 STABLE_SECONDS: Final = 10.0
 #: The largest frame seen of a real server is 16 KB (ChannelVarset follows the variable).
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-#: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's sending.
+#: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's
+#: sending.
 QUEUED_FRAMES: Final = 4096
 
 
 def back_off_seconds(attempt: int, jitter: Callable[[], float] = random.random) -> float:
     """Return how long to wait before the attempt after `attempt` failed ones (from 1)."""
-    full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** min(attempt - 1, 16))
+    full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(attempt - 1, 16))
     return full * (0.5 + jitter() / 2)
 
 

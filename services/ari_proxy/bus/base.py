@@ -3,13 +3,15 @@
 Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
 - **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
-- **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it is
-  full the oldest go, counted in `dropped`. What the bus has not confirmed before the connection was lost
-  is published again.
-- **Duplication.** So a message can come twice, only around a lost connection. Events carry a `sequence`.
+- **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it
+  is full the oldest go, counted in `dropped`. What the bus has not confirmed before the connection
+  was lost is published again.
+- **Duplication.** So a message can come twice, only around a lost connection. Events carry a
+  `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one.
 - **Reconnect.** Subscriptions outlive the connection. `run` connects, for ever, with back-off.
-- **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been sent.
+- **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been
+  sent.
 """
 
 import asyncio

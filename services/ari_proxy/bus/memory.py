@@ -1,4 +1,4 @@
-"""The bus in memory: exact in order, groups, no-responders and outages; for tests and demonstrations."""
+"""The bus in memory, exact in order, groups, no-responders and outages: for tests."""
 
 import asyncio
 import itertools
@@ -159,14 +159,17 @@ class MemoryBus:
             await self._something_to_send.wait()
             self._something_to_send.clear()
             while self._outbox.is_waiting:
-                for _ in range(_BATCH):
-                    if not self._outbox.is_waiting or not self._broker.is_running:
-                        break
-                    message = self._outbox.next()
-                    self._broker.deliver(Message(*message))
-                self._outbox.confirm(self._outbox.mark())
+                self._deliver_batch()
                 await asyncio.sleep(0)
             self._empty.set()
+
+    def _deliver_batch(self) -> None:
+        for _ in range(_BATCH):
+            if not (self._outbox.is_waiting and self._broker.is_running):
+                break
+            message = self._outbox.next()
+            self._broker.deliver(Message(*message))
+        self._outbox.confirm(self._outbox.mark())
 
     def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
         """Send a message as soon as the broker takes it; returns at once."""

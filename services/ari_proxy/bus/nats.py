@@ -1,13 +1,14 @@
 """The bus on NATS, with nats-py.
 
-nats-py's own reconnecting is off: it loses what was in its socket's buffer, gives up or goes deaf after
-some kinds of failure. Instead `run` opens a new connection each time, subscribes again and sends again
-what the server has not confirmed.
+nats-py's own reconnecting is off: it loses what was in its socket's buffer, gives up or goes deaf
+after some kinds of failure. Instead `run` opens a new connection each time, subscribes again and
+sends again what the server has not confirmed.
 
-A *round trip* (a message to our own inbox) is confirmation, flush and sign of life in one: the server
-handles a connection's messages in order, so what comes back proves that all before it was handled.
-The same trick tells that somebody listens: the server answers a message with a reply subject that nobody
-takes by a status 503 (NATS "no responders"), and that comes back before the round trip does.
+A *round trip* (a message to our own inbox) is confirmation, flush and sign of life in one: the
+server handles a connection's messages in order, so what comes back proves that all before it was
+handled. The same trick tells that somebody listens: the server answers a message with a reply
+subject that nobody takes by a status 503 (NATS "no responders"), and that comes back before the
+round trip does.
 """
 
 import asyncio
@@ -73,12 +74,18 @@ class _Interest:
         self._bus = bus
         self._handler = handler
         self._live: NatsSubscription | None = None
+        self._client: Client | None = None
 
     async def _handle(self, message: Msg) -> None:
         self._handler(Message(message.subject, message.data, message.reply))
 
+    def is_established(self, client: Client) -> bool:
+        """Return whether this connection has it."""
+        return self._client is client
+
     async def establish(self, client: Client) -> None:
         """Subscribe on a new connection."""
+        self._client = client
         self._live = await client.subscribe(self.topic, queue=self.group, cb=self._handle)
 
     async def unsubscribe(self) -> None:
@@ -145,6 +152,7 @@ class NatsBus:
 
     async def offer(self, topic: str, payload: bytes) -> bool:
         """Send a message now; return False if nobody listened."""
+        await self._connected.wait()
         async with self._reply() as (inbox, reply):
             await self._client.publish(topic, payload, reply=inbox)
             await self._client.publish(inbox, _ROUND_TRIP)
@@ -153,9 +161,11 @@ class NatsBus:
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
         try:
-            async with asyncio.timeout(timeout_seconds), self._reply() as (inbox, reply):
-                await self._client.publish(topic, payload, reply=inbox)
-                message = await reply
+            async with asyncio.timeout(timeout_seconds):
+                await self._connected.wait()
+                async with self._reply() as (inbox, reply):
+                    await self._client.publish(topic, payload, reply=inbox)
+                    message = await reply
         except TimeoutError as error:
             if not self.is_connected:
                 raise BusUnavailableError("no connection to NATS") from error
@@ -215,7 +225,7 @@ class NatsBus:
                 await self._end(client)
 
     def _back_off_seconds(self, failures: int) -> float:
-        full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2 ** min(failures - 1, 16))
+        full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 16))
         return full * (0.5 + self._jitter() / 2)
 
     async def _connect(self) -> Client | None:
@@ -254,9 +264,14 @@ class NatsBus:
         self._client = client
         try:
             await client.subscribe(f"{self._inbox}.*", cb=self._take_reply)
-            for interest in tuple(self._interests):
-                await interest.establish(client)
-        except nats.errors.Error as error:
+            # More may come while the server has not yet confirmed those.
+            while missing := [i for i in self._interests if not i.is_established(client)]:
+                for interest in missing:
+                    await interest.establish(client)
+                # Not nats-py's flush: its PING overtakes what waits to be sent.
+                async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                    await self._round_trip()
+        except (nats.errors.Error, OSError, BusUnavailableError) as error:
             raise _DisconnectedError from error
         self._connections += 1
         self._connected.set()
@@ -298,7 +313,7 @@ class NatsBus:
                 await asyncio.sleep(0)
 
     async def _keep_confirming(self) -> None:
-        """Confirm what was sent; without anything sent, look now and then if the server is alive."""
+        """Confirm what was sent; with nothing sent, look now and then if the server is alive."""
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(IDLE_SECONDS):
@@ -307,13 +322,13 @@ class NatsBus:
             try:
                 async with asyncio.timeout(ROUND_TRIP_SECONDS):
                     await self._confirm()
-            except (TimeoutError, nats.errors.Error, OSError) as error:
+            except (TimeoutError, BusUnavailableError) as error:
                 raise _DisconnectedError from error
             await asyncio.sleep(CONFIRM_SECONDS)
 
     async def _watch(self, client: Client) -> None:
         """End the connection when nats-py has found it dead."""
-        while client.is_connected:
+        while client.is_connected:  # noqa: ASYNC110  nats-py tells only after closing the socket
             await asyncio.sleep(CONFIRM_SECONDS)
         raise _DisconnectedError
 
@@ -331,7 +346,6 @@ class NatsBus:
 
     @contextlib.asynccontextmanager
     async def _reply(self) -> AsyncIterator[tuple[str, asyncio.Future[Msg]]]:
-        await self._connected.wait()
         token = str(next(self._tokens))
         reply: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
         self._awaited[token] = reply
@@ -350,7 +364,7 @@ class NatsBus:
 
 
 def _is_no_responders(message: Msg) -> bool:
-    return bool(message.headers) and message.headers.get("Status") == "503"
+    return message.headers is not None and message.headers.get("Status") == "503"
 
 
 def _without_credentials(client: Client) -> str:

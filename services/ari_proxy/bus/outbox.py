@@ -1,8 +1,8 @@
 """The bounded buffer between those who publish and the connection.
 
 A message is *waiting*, then *sent*, and forgotten when the bus has confirmed it. After a lost
-connection what was sent is waiting again, in front. The bound is in bytes: events differ by a factor
-of thirty in size.
+connection what was sent is waiting again, in front. The bound is in bytes: events differ by a
+factor of thirty in size.
 """
 
 from collections import deque

@@ -109,7 +109,9 @@ Serve = Callable[[Dialog], Awaitable[None]]
 class Application:
     """Serves the dialogs of one Stasis application."""
 
-    def __init__(self, bus: Topics, name: str, serve: Serve, *, group: str = "applications") -> None:
+    def __init__(
+        self, bus: Topics, name: str, serve: Serve, *, group: str = "applications"
+    ) -> None:
         self._bus = bus
         self._name = name
         self._serve = serve
@@ -146,7 +148,5 @@ async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandRes
         BusError: no executor answered.
     """
     payload = messages.encode(command)
-    answer = await bus.request(
-        topics.commands(server), payload, timeout_seconds=RESPONSE_SECONDS
-    )
+    answer = await bus.request(topics.commands(server), payload, timeout_seconds=RESPONSE_SECONDS)
     return _server_response.decode(answer)

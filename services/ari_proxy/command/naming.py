@@ -1,7 +1,7 @@
 """Naming: a command that creates an object gets an id that tells the object's dialog. Pure.
 
-With it the object's events route without any lookup, whichever comes first, event or answer. An id that
-the client chose stays, and has to be registered with ingest before the request is sent.
+With it the object's events route without any lookup, whichever comes first, event or answer. An id
+that the client chose stays, and has to be registered with ingest before the request is sent.
 """
 
 from dataclasses import dataclass

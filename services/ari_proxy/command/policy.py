@@ -7,8 +7,8 @@ from collections.abc import Sequence
 class Policy:
     """Allow and deny rules; a denial wins, and what no rule allows is denied.
 
-    A rule is a method or `*`, a space and a path: `{name}` or `*` stand for one segment, a last `**`
-    for any rest.
+    A rule is a method or `*`, a space and a path: `{name}` or `*` stand for one segment, a last
+    `**` for any rest.
     """
 
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:

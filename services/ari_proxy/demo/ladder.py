@@ -9,6 +9,8 @@ from ari_proxy.protocol.messages import Command, CommandResponse, Event
 
 Kind = Literal["app_start", "event", "command", "response"]
 _WIDTH: Final = 62
+#: Characters of a response that are shown.
+_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ def describe_command(command: Command) -> str:
 def describe_response(response: CommandResponse) -> str:
     """Return a response in a few words."""
     body = response.response_body
-    return f"{response.status_code} {body[:40]}{'…' if len(body) > 40 else ''}".rstrip()  # noqa: PLR2004
+    shown = body if len(body) <= _SHOWN else body[:_SHOWN] + "…"
+    return f"{response.status_code} {shown}".rstrip()
 
 
 def draw(dialog_id: str, records: list[Record]) -> str:

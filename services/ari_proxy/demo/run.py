@@ -26,6 +26,8 @@ from .ladder import Record
 
 APPLICATION: Final = "ari-proxy-demo"
 SERVER_ID: Final = "asterisk-demo"
+#: Name and password of the simulator's user.
+USER: Final = "ari"
 #: Seconds until everything is connected, and until all calls are done.
 READY_SECONDS: Final = 15.0
 CALLS_SECONDS: Final = 60.0
@@ -116,9 +118,9 @@ async def _stop_with(stop: asyncio.Event, stopping: asyncio.Event) -> None:
 
 async def _simulate(tasks: asyncio.TaskGroup, stop: asyncio.Event) -> str:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    serving = simulator.serve(stop, port=0, user="ari", password="ari", listening=port.set_result)  # noqa: S106
+    serving = simulator.serve(stop, port=0, user=USER, password=USER, listening=port.set_result)
     tasks.create_task(serving)
-    return f"http://ari:ari@127.0.0.1:{await port}"
+    return f"http://{USER}:{USER}@127.0.0.1:{await port}"
 
 
 def _settings(asterisk: str, bus_url: str) -> Settings:

@@ -7,7 +7,7 @@ from ari_proxy.protocol.ids import DialogId, Token
 
 
 class Dialog:
-    """State of one dialog. Only the router changes what is routed, only the pipeline what is held."""
+    """State of one dialog: the router changes what is routed, the pipeline what is held."""
 
     __slots__ = (
         "announce",
@@ -43,7 +43,8 @@ class Dialog:
         self.sequence = 0
         #: Channels that keep it alive.
         self.channels: set[str] = set()
-        #: Channels that left; another StasisStart of one starts a new dialog. None until there are any.
+        #: Channels that left; another StasisStart of one starts a new dialog. None until there are
+        #: any.
         self.released: set[str] | None = None
         #: The keys under which the router has it: (table, key).
         self.bound: list[tuple[dict[str, Dialog], str]] = []

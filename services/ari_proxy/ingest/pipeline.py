@@ -152,7 +152,7 @@ class Pipeline:
             self._bus.publish(message.reply, answer)
 
     async def finish_set_ups(self, timeout_seconds: float) -> int:
-        """Wait for the set-ups under way, at most this long; return how many had no listener by then."""
+        """Wait for the set-ups under way; return how many had no listener by then."""
         if not self._set_ups:
             return 0
         _, pending = await asyncio.wait(self._set_ups, timeout=timeout_seconds)

@@ -6,12 +6,12 @@ Rules (docs/reference/wire.md says why):
 2. `replace_channel` hands the dialog of the old channel to the new one (SIP REFER).
 3. An object that we named tells its dialog by its id; one that a client named was registered before
    the request was sent. So events may come before or after the answer.
-4. An event goes to every dialog that has one of the objects it is about; one of playbacks and recordings
-   to the playback's dialog, else to that of the target; one of a bridge that nobody has to the dialogs
-   of its channels.
+4. An event goes to every dialog that has one of the objects it is about; one of playbacks and
+   recordings to the playback's dialog, else to that of the target; one of a bridge that nobody has
+   to the dialogs of its channels.
 5. StasisEnd or ChannelDestroyed, whichever comes, releases a channel. A dialog ends with its last
-   channel and still gets late events for a grace period. A channel that comes back after its release
-   starts a new dialog.
+   channel and still gets late events for a grace period. A channel that comes back after its
+   release starts a new dialog.
 6. The peer half of a Local channel (`<id>;2`) shares the dialog, unless it enters Stasis from the
    dialplan: that is a call of its own.
 """
@@ -154,7 +154,7 @@ class Router:
     # How dialogs begin and end
 
     def _enter(self, event: AriEvent, name: str, now: float) -> None:
-        """A channel enters Stasis: it is one that a dialog has, or replaces one, or begins a dialog."""
+        """A channel enters Stasis: a dialog has it, or it replaces one, or it begins a dialog."""
         dialog = self._of_named(self._channels, name)
         if dialog is not None and name not in (dialog.released or ()):
             self._count(dialog, name)
@@ -213,7 +213,7 @@ class Router:
             self._ending.append((dialog.expires_at, dialog))
 
     def sweep(self, now: float) -> None:
-        """Forget dialogs whose grace period is over, and channels that were destroyed long enough ago."""
+        """Forget dialogs whose grace period is over, and channels destroyed long enough ago."""
         for expiring in (self._ending, self._empty):
             while expiring and expiring[0][0] <= now:
                 at, dialog = expiring.popleft()

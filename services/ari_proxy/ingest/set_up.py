@@ -1,8 +1,8 @@
-"""Set-up of a dialog: announce it, and hand over its first events once the application has subscribed.
+"""Set-up of a dialog: announce it, hand over its first events once somebody has subscribed.
 
-No sleeps that hope: "no responders" tells whether anybody listens. AppStart goes out until an instance
-takes it; then the first event, itself the probe, goes out until somebody has subscribed to it. Nothing is
-sent twice, since a message that nobody listens to reaches nobody.
+No sleeps that hope: "no responders" tells whether anybody listens. AppStart goes out until an
+instance takes it; then the first event, itself the probe, goes out until somebody has subscribed to
+it. Nothing is sent twice, since a message that nobody listens to reaches nobody.
 """
 
 import asyncio

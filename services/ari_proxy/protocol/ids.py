@@ -1,9 +1,9 @@
 """Ids: of servers, dialogs and the objects that we name.
 
-A dialog id is `<server_id>.<token>`: executors subscribe `commands_<server_id>.*` and need to know no
-dialog. An object that ari-proxy names is called `arip-<token>-<nonce>`: whoever sees the object's id
-knows its dialog, after any restart and without a lookup. All such ids have one length, since
-Asterisk 22 refuses a channel id that is a prefix of a live one.
+A dialog id is `<server_id>.<token>`: executors subscribe `commands_<server_id>.*` and need to know
+no dialog. An object that ari-proxy names is called `arip-<token>-<nonce>`: whoever sees the
+object's id knows its dialog, after any restart and without a lookup. All such ids have one length,
+since Asterisk 22 refuses a channel id that is a prefix of a live one.
 """
 
 import re
@@ -18,7 +18,8 @@ DialogId = NewType("DialogId", str)
 #: The part of a dialog id after the dot.
 Token = NewType("Token", str)
 
-#: Makes random ids of the given length; an argument wherever ids are made, so that tests can repeat them.
+#: Makes random ids of the given length; an argument wherever ids are made, so that tests can repeat
+#: them.
 RandomId = Callable[[int], str]
 
 #: Crockford's base 32, lower case: no letters that are mistaken for digits.

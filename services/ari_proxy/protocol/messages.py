@@ -1,8 +1,8 @@
 """The four messages of go-ari-proxy, and one of ours.
 
 Bytes are the original's: every field present, in its order, JSON as Go's `encoding/json` writes it
-(`<`, `>`, `&`, U+2028 and U+2029 escaped, other non-ASCII as UTF-8). What ari-proxy adds comes behind
-the original's fields; clients ignore unknown fields.
+(`<`, `>`, `&`, U+2028 and U+2029 escaped, other non-ASCII as UTF-8). What ari-proxy adds comes
+behind the original's fields; clients ignore unknown fields.
 """
 
 from typing import Final
@@ -117,7 +117,7 @@ class EventEncoder:
     def __init__(self, server: ServerId) -> None:
         self._prefix = b'{"server_id":%b,"timestamp":"' % encode_text(server)
 
-    def encode(  # noqa: PLR0913  the event path: a struct of these would double its cost
+    def encode(
         self, frame: str, event_type: str, timestamp: str, dialog: DialogId | str, sequence: int
     ) -> bytes:
         """Return the Event that carries `frame`, the text that Asterisk sent."""

@@ -4,7 +4,7 @@ import time
 
 
 class Rfc3339Nano:
-    """Formats nanoseconds since the epoch; keeps the last second's text, since events come in bursts."""
+    """Formats nanoseconds since the epoch; keeps the last second's text: events come in bursts."""
 
     __slots__ = ("_prefix", "_second")
 

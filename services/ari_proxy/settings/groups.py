@@ -82,7 +82,7 @@ class AriSettings(_Group):
     """Ask for the events of all objects, also of those that no application owns."""
 
     max_connections: int = Field(default=32, ge=1, le=1000)
-    """Requests at once. http.conf's sessionlimit (100) counts websockets and all other users too."""
+    """Requests at once. http.conf's sessionlimit (100) counts websockets and other users too."""
 
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     """Deadline of one request, the wait for a free connection included."""
@@ -118,7 +118,7 @@ class BusSettings(_Group):
     """A NATS credentials file: JWT and nkey seed."""
 
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
-    """What may wait while the bus is away; beyond it the oldest events go. Default: minutes of calls."""
+    """What may wait while the bus is away; beyond it the oldest events go."""
 
 
 class IngestSettings(_Group):
@@ -128,10 +128,10 @@ class IngestSettings(_Group):
     """How long to look for an application that takes a new dialog. Default: a caller's patience."""
 
     no_listener: Literal["continue", "hangup", "keep"] = "continue"
-    """What becomes of the call then: on in the dialplan with ARI_PROXY_STATUS set, hung up, or kept."""
+    """What becomes of the call: on in the dialplan with ARI_PROXY_STATUS set, hung up, or kept."""
 
     grace_seconds: float = Field(default=10.0, ge=0, le=600)
-    """How long after its last channel a dialog still gets late events. Asterisk's come within 1 s."""
+    """How long after its last channel a dialog gets late events. Asterisk's come within 1 s."""
 
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
     """What may wait per dialog until its application has subscribed."""
@@ -144,7 +144,7 @@ class CommandSettings(_Group):
     """Commands that wait or run; one more is answered with 503."""
 
     allow: tuple[Rule, ...] = ("* /**",)
-    """What clients may do: method and path template. `*` in a path is one segment, `**` the rest."""
+    """What clients may do: method and path. `*` in a path is one segment, `**` the rest."""
 
     deny: tuple[Rule, ...] = ()
     """What they may not do, though it is allowed."""

@@ -62,7 +62,7 @@ def _bus(config: object) -> dict[str, object]:
 
 
 def bus_address(text: str) -> dict[str, object]:
-    """Return `urls` and the credentials in a comma-separated list of URLs, apart from each other."""
+    """Return the URLs of a comma-separated list and, apart from them, their credentials."""
     bus: dict[str, object] = {}
     urls = []
     for url in text.split(","):

@@ -1,4 +1,4 @@
-"""Settings from their sources: environment, secret files, configuration file, defaults, in this order."""
+"""Settings from environment, secret files, configuration file and defaults, in this order."""
 
 import json
 import os
@@ -12,6 +12,8 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+)
+from pydantic_settings import (
     SettingsError as SourceError,
 )
 
@@ -41,7 +43,8 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
-    #: Of the configuration file in use; set around the construction, since sources are made by class.
+    #: Of the configuration file in use; set around the construction, since sources are made by
+    #: class.
     file_values: ClassVar[dict[str, Any]] = {}
 
     server_id: ServerIdField = "asterisk"
@@ -64,8 +67,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: the first that has a value wins."""
         return (init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values))

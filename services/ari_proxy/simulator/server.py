@@ -1,8 +1,9 @@
-"""A small Asterisk: ARI's websocket and REST for channels, bridges, playbacks, recordings and DTMF."""
+"""A small Asterisk: ARI for channels, bridges, playbacks, recordings and DTMF."""
 
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 import aiohttp
@@ -129,8 +130,8 @@ class Simulator:
         name = request.match_info["name"]
         if name not in self._sockets:
             return _message(404, "Application not found")
-        lists = ("channel_ids", "bridge_ids", "endpoint_ids", "device_names")
-        lists += ("events_allowed", "events_disallowed")
+        objects = ("channel_ids", "bridge_ids", "endpoint_ids", "device_names")
+        lists = (*objects, "events_allowed", "events_disallowed")
         return web.json_response({"name": name} | {key: [] for key in lists})
 
     async def _accept(self, request: web.Request) -> web.Response:
@@ -380,10 +381,8 @@ async def _parameters(request: web.Request) -> dict[str, str]:
     found = dict(request.query)
     body = await request.text()
     if body:
-        try:
+        with suppress(ValueError, AttributeError):
             found |= {key: str(value) for key, value in json.loads(body).items()}
-        except (ValueError, AttributeError):
-            pass
     return found
 
 

@@ -83,5 +83,8 @@ def test_parameters_are_joined_to_a_query() -> None:
     plain = urls.parse("/bridges").with_parameter("bridgeId", "a b")
     with_query = urls.parse("/bridges?type=mixing").with_parameter("bridgeId", "x")
 
-    assert (plain.text, with_query.text) == ("/bridges?bridgeId=a%20b", "/bridges?type=mixing&bridgeId=x")
+    assert (plain.text, with_query.text) == (
+        "/bridges?bridgeId=a%20b",
+        "/bridges?type=mixing&bridgeId=x",
+    )
     assert with_query.parameter("type") == "mixing"

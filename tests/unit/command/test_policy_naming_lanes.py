@@ -25,7 +25,7 @@ TOKEN = Token("0123456789abcdef")
         ("* /channels/*", "DELETE", "/channels/a", True),
     ],
 )
-def test_rules(rule: str, method: str, path: str, permitted: bool) -> None:
+def test_rules(rule: str, method: str, path: str, *, permitted: bool) -> None:
     assert Policy((rule,), ()).permits(method, path) is permitted
 
 

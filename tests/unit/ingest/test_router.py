@@ -23,7 +23,7 @@ class Routing:
         self.now = 0.0
 
     def __call__(self, event_type: str, application: str = "demo", **fields: Any) -> list[Dialog]:
-        event = {"type": event_type, "application": application}
+        event: dict[str, Any] = {"type": event_type, "application": application}
         for name, value in fields.items():
             event[name] = {"id": value} if isinstance(value, str) else value
         return list(self.router.route(events.decode(json.dumps(event)), self.now))
@@ -273,7 +273,11 @@ def test_recorded_transfer_goes_on_in_one_dialog(route: Routing) -> None:
     for line in recorded("22", "t_sip_refer"):
         if line["dir"] == "event":
             event = events.decode(line["frame"])
-            before = route.router._channels.get(event.replace_channel.id) if event.replace_channel else None
+            before = (
+                route.router._channels.get(event.replace_channel.id)
+                if event.replace_channel
+                else None
+            )
             dialogs = route.router.route(event, line["t"])
             if event.type == "StasisStart" and event.replace_channel is not None:
                 replaced.append((before, dialogs))

@@ -20,7 +20,9 @@ def test_app_start_has_the_original_fields_first() -> None:
     )
 
 
-@pytest.mark.parametrize("transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"])
+@pytest.mark.parametrize(
+    "transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"]
+)
 def test_events_have_the_bytes_of_the_original(transcript: str) -> None:
     golden = bus_payloads(transcript, "events_", sender="proxy")
     encoder = EventEncoder(ServerId("server-1"))
@@ -32,7 +34,9 @@ def test_events_have_the_bytes_of_the_original(transcript: str) -> None:
         assert ours == payload[:-1] + b',"dialog_id":"d","sequence":7}'
 
 
-@pytest.mark.parametrize("transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"])
+@pytest.mark.parametrize(
+    "transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"]
+)
 def test_responses_have_the_bytes_of_the_original(transcript: str) -> None:
     golden = bus_payloads(transcript, "responses_", sender="proxy")
 
@@ -42,7 +46,9 @@ def test_responses_have_the_bytes_of_the_original(transcript: str) -> None:
         assert messages.encode(CommandResponse(**fields)) == payload
 
 
-@pytest.mark.parametrize("transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"])
+@pytest.mark.parametrize(
+    "transcript", ["goari-nats-core", "goari-nats-lib", "goari-nats-voicemail"]
+)
 def test_commands_of_the_original_client_are_read(transcript: str) -> None:
     sent = bus_payloads(transcript, "commands_", sender="client")
     golden = [payload for payload in sent if payload.startswith(b"{")]  # Also DUMMY and "not json".
@@ -59,7 +65,9 @@ def test_array_of_commands_is_read_in_order() -> None:
     assert [command.url for command in messages.decode_commands(payload)] == ["/a", "/b"]
 
 
-@pytest.mark.parametrize("payload", [b"", b"DUMMY2", b"null", b"[1]", b'{"body":{}}', b"\xff", b"[" * 9999])
+@pytest.mark.parametrize(
+    "payload", [b"", b"DUMMY2", b"null", b"[1]", b'{"body":{}}', b"\xff", b"[" * 9999]
+)
 def test_what_is_no_command_is_refused_with_a_reason(payload: bytes) -> None:
     with pytest.raises(MalformedMessageError, match="this is no Command: "):
         messages.decode_commands(payload)

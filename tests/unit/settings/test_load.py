@@ -82,7 +82,11 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
         ({"stasis_url": "http://u:p@x/ari"}, "ari.rest_url", "credentials"),
         ({"ari": {"max_connections": 0}}, "ari.max_connections", "greater than or equal to 1"),
         ({"command": {"deny": ["BREW /x"]}}, "command.deny.0", "GET, POST, PUT, DELETE"),
-        ({"ingest": {"no_listener": "cry"}}, "ingest.no_listener", "'continue', 'hangup' or 'keep'"),
+        (
+            {"ingest": {"no_listener": "cry"}},
+            "ingest.no_listener",
+            "'continue', 'hangup' or 'keep'",
+        ),
         ({"nonsense": 1}, "nonsense", "no such setting"),
     ],
 )
