@@ -293,24 +293,28 @@ class NatsBus:
                 await client.close()
 
     async def _send(self, client: Client) -> None:
-        outbox = self._outbox
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
-            while outbox.is_waiting:
-                for _ in range(BATCH):
-                    if not outbox.is_waiting:
-                        break
-                    topic, payload, reply = outbox.next()
-                    try:
-                        await client.publish(topic, payload, reply)
-                    except nats.errors.MaxPayloadError:
-                        outbox.refuse_last()
-                        _log.error("bus.message_too_large", topic=topic, bytes=len(payload))
-                    except (nats.errors.Error, OSError) as error:
-                        raise _DisconnectedError from error
+            while self._outbox.is_waiting:
+                try:
+                    await self._send_batch(client)
+                except (nats.errors.Error, OSError) as error:
+                    raise _DisconnectedError from error
                 self._something_to_confirm.set()
                 await asyncio.sleep(0)
+
+    async def _send_batch(self, client: Client) -> None:
+        outbox = self._outbox
+        for _ in range(BATCH):
+            if not outbox.is_waiting:
+                return
+            topic, payload, reply = outbox.next()
+            try:
+                await client.publish(topic, payload, reply)
+            except nats.errors.MaxPayloadError:
+                outbox.refuse_last()
+                _log.error("bus.message_too_large", topic=topic, bytes=len(payload))
 
     async def _keep_confirming(self) -> None:
         """Confirm what was sent; with nothing sent, look now and then if the server is alive."""

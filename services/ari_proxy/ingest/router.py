@@ -17,6 +17,7 @@ Rules (docs/reference/wire.md says why):
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Final
 
 from ari_proxy.ari import events
@@ -95,11 +96,7 @@ class Router:
             self._count_legs(event)
         dialogs = self._concerned(event)
         if event.type in _RELEASING_TYPES and channel is not None:
-            for dialog in dialogs:
-                self._release(dialog, channel.id, now)
-            if event.type == "ChannelDestroyed":
-                for dialog in dialogs:
-                    self._destroyed.append((now + self._grace, channel.id, dialog))
+            self._leave(event, channel.id, dialogs, now)
         elif event.type == "PlaybackFinished" and event.playback is not None:
             self._playbacks.pop(event.playback.id, None)
         return dialogs
@@ -112,11 +109,9 @@ class Router:
             return (dialog,) if dialog is not None else ()
         found = [self._former_or_channel(event, name) for name in events.channel_ids(event)]
         found += [self._bridge(name) for name in events.bridge_ids(event)]
-        dialogs = tuple(dict.fromkeys(dialog for dialog in found if dialog is not None))
-        if dialogs:
-            return dialogs
-        standing_by = (self._channel(name) for name in events.indirect_channel_ids(event))
-        return tuple(dict.fromkeys(dialog for dialog in standing_by if dialog is not None))
+        return _distinct(found) or _distinct(
+            self._channel(name) for name in events.indirect_channel_ids(event)
+        )
 
     def _former_or_channel(self, event: AriEvent, name: str) -> Dialog | None:
         dialog = self._channel(name)
@@ -200,6 +195,13 @@ class Router:
         table[name] = dialog
         dialog.bound.append((table, name))
 
+    def _leave(self, event: AriEvent, name: str, dialogs: Iterable[Dialog], now: float) -> None:
+        """A channel leaves Stasis or is destroyed."""
+        for dialog in dialogs:
+            self._release(dialog, name, now)
+            if event.type == "ChannelDestroyed":
+                self._destroyed.append((now + self._grace, name, dialog))
+
     def _release(self, dialog: Dialog, name: str, now: float) -> None:
         if name not in dialog.channels:
             return
@@ -221,10 +223,13 @@ class Router:
                     self._forget(dialog)
         while self._destroyed and self._destroyed[0][0] <= now:
             _, name, dialog = self._destroyed.popleft()
-            if self._channels.get(name) is dialog and dialog.released and name in dialog.released:
-                del self._channels[name]
-                dialog.released.discard(name)
-                dialog.bound.remove((self._channels, name))
+            self._forget_channel(dialog, name)
+
+    def _forget_channel(self, dialog: Dialog, name: str) -> None:
+        if self._channels.get(name) is dialog and dialog.released and name in dialog.released:
+            del self._channels[name]
+            dialog.released.discard(name)
+            dialog.bound.remove((self._channels, name))
 
     def _forget(self, dialog: Dialog) -> None:
         self._dialogs.pop(dialog.dialog_id, None)
@@ -274,3 +279,7 @@ class Router:
 
     def _table(self, kind: str) -> dict[str, Dialog]:
         return {"bridge": self._bridges, "playback": self._playbacks}.get(kind, self._channels)
+
+
+def _distinct(dialogs: Iterable[Dialog | None]) -> tuple[Dialog, ...]:
+    return tuple(dict.fromkeys(dialog for dialog in dialogs if dialog is not None))
