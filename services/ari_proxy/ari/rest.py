@@ -7,9 +7,8 @@ header, never in a URL.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import aiohttp
 from yarl import URL
@@ -37,8 +36,7 @@ class Credentials:
         return f"Credentials(user={self.user!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What Asterisk answered."""
 
     status: int

@@ -5,8 +5,7 @@ tricks that would make a server or a proxy on the way read another one.
 """
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qs, quote, unquote
 
 from .errors import IllegalUrlError
@@ -17,8 +16,7 @@ MAX_URL_LENGTH: Final = 4_000
 _ALLOWED = re.compile(r"/[!-\"$-;=@-\[\]^_`a-z{|}~]*(\?[!-\"$-;=?-\[\]^_`a-z{|}~]*)?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AriUrl:
+class AriUrl(NamedTuple):
     """A relative ARI URL in its parts, as the client wrote them."""
 
     path: str

@@ -17,12 +17,10 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """What a subscription gets."""
 
     topic: str

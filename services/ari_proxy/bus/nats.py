@@ -17,9 +17,9 @@ import itertools
 import random
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Self
 
 import nats.errors
 import structlog
@@ -97,6 +97,27 @@ class _Interest:
                 await live.unsubscribe()
 
 
+class _Reply:
+    """A reply that is awaited within a `with` block; nats-py's errors become the port's there."""
+
+    __slots__ = ("_awaited", "inbox", "message")
+
+    def __init__(self, awaited: dict[str, asyncio.Future[Msg]], inbox: str) -> None:
+        self._awaited = awaited
+        self.inbox = inbox
+        self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+
+    def __enter__(self) -> Self:
+        self._awaited[self.inbox] = self.message
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        del self._awaited[self.inbox]
+        self.message.cancel()
+        if isinstance(error, (nats.errors.Error, OSError)) and not isinstance(error, TimeoutError):
+            raise BusUnavailableError("the connection to NATS was lost") from error
+
+
 class NatsBus:
     """One connection to NATS."""
 
@@ -153,19 +174,19 @@ class NatsBus:
     async def offer(self, topic: str, payload: bytes) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
-        async with self._reply() as (inbox, reply):
-            await self._client.publish(topic, payload, reply=inbox)
-            await self._client.publish(inbox, _ROUND_TRIP)
-            return not _is_no_responders(await reply)
+        with self._reply() as reply:
+            await self._client.publish(topic, payload, reply.inbox)
+            await self._client.publish(reply.inbox, _ROUND_TRIP)
+            return not _is_no_responders(await reply.message)
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._connected.wait()
-                async with self._reply() as (inbox, reply):
-                    await self._client.publish(topic, payload, reply=inbox)
-                    message = await reply
+                with self._reply() as reply:
+                    await self._client.publish(topic, payload, reply.inbox)
+                    message = await reply.message
         except TimeoutError as error:
             if not self.is_connected:
                 raise BusUnavailableError("no connection to NATS") from error
@@ -344,25 +365,15 @@ class NatsBus:
     # Replies
 
     async def _round_trip(self) -> None:
-        async with self._reply() as (inbox, reply):
-            await self._client.publish(inbox, _ROUND_TRIP)
-            await reply
+        with self._reply() as reply:
+            await self._client.publish(reply.inbox, _ROUND_TRIP)
+            await reply.message
 
-    @contextlib.asynccontextmanager
-    async def _reply(self) -> AsyncIterator[tuple[str, asyncio.Future[Msg]]]:
-        token = str(next(self._tokens))
-        reply: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-        self._awaited[token] = reply
-        try:
-            yield f"{self._inbox}.{token}", reply
-        except (nats.errors.Error, OSError) as error:
-            raise BusUnavailableError("the connection to NATS was lost") from error
-        finally:
-            del self._awaited[token]
-            reply.cancel()
+    def _reply(self) -> "_Reply":
+        return _Reply(self._awaited, f"{self._inbox}.{next(self._tokens)}")
 
     async def _take_reply(self, message: Msg) -> None:
-        reply = self._awaited.get(message.subject.rpartition(".")[2])
+        reply = self._awaited.get(message.subject)
         if reply is not None and not reply.done():
             reply.set_result(message)
 

@@ -1,9 +1,8 @@
 """The executor: one command → checked, named, registered, sent → exactly one response."""
 
 import time
-from dataclasses import dataclass
 from http import HTTPMethod
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote
 
 import msgspec
@@ -44,8 +43,7 @@ class RejectedError(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
+class _Request(NamedTuple):
     """A command that passed all checks."""
 
     method: str

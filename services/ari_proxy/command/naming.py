@@ -4,7 +4,7 @@ With it the object's events route without any lookup, whichever comes first, eve
 that the client chose stays, and has to be registered with ingest before the request is sent.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +14,7 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import RandomId, Token
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class Named(NamedTuple):
     """A request whose new object, if it makes one, has a name."""
 
     url: AriUrl

@@ -130,16 +130,20 @@ COMMANDS_PENDING = Definition(
 TABLE: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Definition))
 
 
+_Metric = Counter | Gauge | Histogram
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        self._metrics: dict[str, Counter | Gauge | Histogram] = {}
+        self._metrics: dict[str, _Metric] = {}
+        self._children: dict[tuple[str, ...], _Metric] = {}
         for row in TABLE:
             self._metrics[row.name] = self._make(row)
 
-    def _make(self, row: Definition) -> Counter | Gauge | Histogram:
+    def _make(self, row: Definition) -> _Metric:
         if row.kind == "counter":
             return Counter(row.name, row.help, row.labels, registry=self._registry)
         if row.kind == "gauge":
@@ -149,22 +153,31 @@ class Metrics:
         )
 
     def counter(self, row: Definition, *labels: str) -> Counter:
-        """Return the counter with these labels; keep it where it is hot."""
-        metric = self._metrics[row.name]
+        """Return the counter with these labels."""
+        metric = self._child(row, labels)
         assert isinstance(metric, Counter)  # noqa: S101  the table says so
-        return metric.labels(*labels) if labels else metric
+        return metric
 
     def gauge(self, row: Definition, *labels: str) -> Gauge:
         """Return the gauge with these labels."""
-        metric = self._metrics[row.name]
+        metric = self._child(row, labels)
         assert isinstance(metric, Gauge)  # noqa: S101  the table says so
-        return metric.labels(*labels) if labels else metric
+        return metric
 
     def histogram(self, row: Definition, *labels: str) -> Histogram:
         """Return the histogram with these labels."""
-        metric = self._metrics[row.name]
+        metric = self._child(row, labels)
         assert isinstance(metric, Histogram)  # noqa: S101  the table says so
-        return metric.labels(*labels) if labels else metric
+        return metric
+
+    def _child(self, row: Definition, labels: tuple[str, ...]) -> _Metric:
+        key = (row.name, *labels)
+        child = self._children.get(key)
+        if child is None:
+            metric = self._metrics[row.name]
+            # prometheus-client's own look-up takes a lock and is ten times slower.
+            child = self._children[key] = metric.labels(*labels) if labels else metric
+        return child
 
     def read(self, row: Definition, function: Callable[[], float], *labels: str) -> None:
         """Take a gauge's value from `function` whenever it is scraped."""
