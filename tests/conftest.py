@@ -33,7 +33,7 @@ def own_nats_server() -> Iterator[NatsServer]:
 @pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])
 def asterisk(request: pytest.FixtureRequest) -> Iterator[Asterisk]:
     """A real Asterisk for all tests that leave it running; each has its own application."""
-    server = Asterisk(request.param)
+    server = Asterisk(request.param, sip=True)
     server.start()
     yield server
     server.remove()

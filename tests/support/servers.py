@@ -9,6 +9,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def free_udp_ports() -> int:
+    """Return the first of two adjacent free ports: Asterisk's and its peer's."""
+    while True:
+        with (
+            socket.socket(type=socket.SOCK_DGRAM) as one,
+            socket.socket(type=socket.SOCK_DGRAM) as two,
+        ):
+            one.bind(("127.0.0.1", 0))
+            port: int = one.getsockname()[1]
+            with suppress(OSError, OverflowError):
+                two.bind(("127.0.0.1", port + 1))
+                return port
 
 
 class NatsServer:
@@ -72,8 +88,9 @@ class NatsServer:
 class Asterisk:
     """A private Asterisk with the users, extensions and modules of `asterisk_up.py`."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, sip: bool = False) -> None:
         self.version = version
+        self._sip_port = free_udp_ports() if sip else 0
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/ari"
         self.websocket_url = f"ws://127.0.0.1:{self.port}/ari/events"
@@ -82,14 +99,11 @@ class Asterisk:
 
     def start(self) -> None:
         launcher = [sys.executable, str(HERE / "asterisk_up.py"), self.version]
-        root = os.environ.get("ASTERISK_ROOTFS_DIR") or Path.home() / ".cache" / "asterisk-up"
-        if not (Path(root) / f"rootfs-{self.version}").exists():
-            missing(
-                f"asterisk {self.version}",
-                f"tests/support/asterisk_up.py {self.version} --build-only",
-            )
+        if not self._root.exists():
+            missing(f"asterisk {self.version}", "make asterisk")
+        sip = ["--sip", str(self._sip_port), "--rtp", str(free_port())] if self._sip_port else []
         self._process = subprocess.Popen(
-            [*launcher, "--dir", self._directory, "--http", str(self.port)],
+            [*launcher, "--dir", self._directory, "--http", str(self.port), *sip],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -100,6 +114,33 @@ class Asterisk:
                 return
             time.sleep(0.05)
         pytest.fail(f"Asterisk {self.version} did not start")
+
+    @property
+    def _root(self) -> Path:
+        cache = os.environ.get("ASTERISK_ROOTFS_DIR") or Path.home() / ".cache" / "asterisk-up"
+        return Path(cache) / f"rootfs-{self.version}"
+
+    @contextmanager
+    def sip_call(self, scenario: str, extension: str) -> Iterator[None]:
+        """Have sipp call an extension and play a scenario of this folder."""
+        libraries = self._root / "usr/lib/x86_64-linux-gnu"
+        loader = str(next(self._root.glob("**/ld-linux-x86-64.so.2")))
+        local = ["-i", "127.0.0.1", "-p", str(self._sip_port + 1), "-mi", "127.0.0.1"]
+        calls = ["-nostdin", "-m", "1", "-sf", str(HERE / scenario), "-s", extension]
+        path = ["--library-path", f"{libraries}:{self._root / 'lib/x86_64-linux-gnu'}"]
+        peer = f"127.0.0.1:{self._sip_port}"
+        process = subprocess.Popen(
+            [loader, *path, str(self._root / "usr/bin/sipp"), *local, *calls, peer],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._directory,
+        )
+        try:
+            yield
+        finally:
+            process.kill()
+            process.wait()
 
     def _answers(self) -> bool:
         try:
