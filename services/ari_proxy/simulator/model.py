@@ -1,8 +1,9 @@
 """What the simulated Asterisk holds: channels, bridges, playbacks, recordings; as ARI shows them.
 
-Shapes are those of Asterisk 22's recordings, which `tests/unit/simulator` compares with.
+Shapes are those of Asterisk 22's recordings; `tests/contract/test_simulator.py` compares them.
 """
 
+import asyncio
 import itertools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,46 +23,48 @@ def new_id() -> str:
     return f"{int(datetime.now(UTC).timestamp())}.{next(_numbers)}"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Channel:
-    """A channel; a simulated one is a Local channel whose other half presses digits."""
+    """A channel; a simulated one is a Local channel whose other half runs an extension."""
 
     id: str
     app: str
-    digits: str = ""
+    arguments: tuple[str, ...] = ()
+    #: Like `dtmf-123@default/n`.
+    dialstring: str = "s@default"
     state: str = "Down"
-    number: str = "1001"
     in_stasis: bool = False
     bridge: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     created: str = field(default_factory=now)
     serial: int = field(default_factory=lambda: next(_numbers))
 
+    @property
+    def extension(self) -> str:
+        """What the other half runs."""
+        return self.dialstring.partition("@")[0]
+
     def as_json(self) -> dict[str, Any]:
         """Return the channel as ARI shows it."""
-        app_data = {"app_name": "Stasis", "app_data": self.app} if self.in_stasis else {}
+        app, data = "AppDial2", "(Outgoing Line)"
+        if self.in_stasis:
+            app, data = "Stasis", ",".join((self.app, *self.arguments))
+        dialplan = {"context": "default", "exten": self.extension, "priority": 1}
         return {
             "id": self.id,
-            "name": f"Local/simulated@default-{self.serial:08x};1",
+            "name": f"Local/{self.extension}@default-{self.serial:08x};1",
             "state": self.state,
             "protocol_id": "",
-            "caller": {"name": "", "number": self.number},
+            "caller": {"name": "", "number": ""},
             "connected": {"name": "", "number": ""},
             "accountcode": "",
-            "dialplan": {
-                "context": "default",
-                "exten": "s",
-                "priority": 1,
-                "app_name": "AppDial2",
-                "app_data": "(Outgoing Line)",
-                **app_data,
-            },
+            "dialplan": dialplan | {"app_name": app, "app_data": data},
             "creationtime": self.created,
             "language": "en",
         }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Bridge:
     """A bridge."""
 
@@ -86,38 +89,53 @@ class Bridge:
         }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Playback:
-    """A playback to a channel or a bridge."""
+    """A playback of one or more media to a channel or a bridge."""
 
     id: str
-    media: str
+    media: tuple[str, ...]
     target: str
     app: str
     state: str = "queued"
+    position: int = 0
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    unpaused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.unpaused.set()
 
     def as_json(self) -> dict[str, Any]:
         """Return the playback as ARI shows it."""
+        following = self.media[self.position + 1 : self.position + 2]
         return {
             "id": self.id,
-            "media_uri": self.media,
+            "media_uri": self.media[self.position],
+            **({"next_media_uri": following[0]} if following else {}),
             "target_uri": self.target,
             "language": "en",
             "state": self.state,
         }
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Recording:
-    """A live recording."""
+    """A recording, live until it is done."""
 
     name: str
     target: str
     app: str
     format: str = "wav"
-    state: str = "recording"
+    max_seconds: float | None = None
+    state: str = "queued"
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def as_json(self) -> dict[str, Any]:
-        """Return the recording as ARI shows it."""
+        """Return the live recording as ARI shows it."""
         shown = {"name": self.name, "format": self.format, "state": self.state}
-        return shown | {"target_uri": self.target}
+        shown |= {"target_uri": self.target}
+        return {**shown, "duration": 0} if self.state == "done" else shown
+
+    def as_stored(self) -> dict[str, Any]:
+        """Return the stored recording as ARI shows it."""
+        return {"name": self.name, "format": self.format}

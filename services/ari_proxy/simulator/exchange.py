@@ -1,0 +1,368 @@
+"""The behaviour of the simulated Asterisk: calls, bridges, playbacks, recordings and their events.
+
+The texts of refusals and the order of events are those of Asterisk 22's recordings.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from .model import Bridge, Channel, Playback, Recording, new_id
+
+#: Seconds that a sound lasts, and between two digits of the simulated caller.
+PLAYBACK_SECONDS: Final = 0.2
+DIGIT_SECONDS: Final = 0.05
+RING_SECONDS: Final = 30.0
+_FORMATS: Final = frozenset({"wav", "gsm", "sln", "ulaw", "alaw"})
+
+#: Takes an application, an event type and the event's fields.
+Emit = Callable[..., Awaitable[None]]
+Parameters = Mapping[str, str]
+
+
+class RefusedError(Exception):
+    """Asterisk's answer to what it doesn't do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Exchange:
+    """All objects, and what becomes of them."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, emit: Emit) -> None:
+        self._tasks = tasks
+        self._emit = emit
+        self.channels: dict[str, Channel] = {}
+        self.bridges: dict[str, Bridge] = {}
+        self.playbacks: dict[str, Playback] = {}
+        self.recordings: dict[str, Recording] = {}
+        self.stored: dict[str, Recording] = {}
+        #: Playbacks of a target, one after another, and who plays them.
+        self._players: dict[str, asyncio.Task[None]] = {}
+        self._recorders: dict[str, asyncio.Task[None]] = {}
+
+    # Look-up
+
+    def channel(self, name: str) -> Channel:
+        """Return a channel."""
+        if name not in self.channels:
+            raise RefusedError(404, "Channel not found")
+        return self.channels[name]
+
+    def bridge(self, name: str) -> Bridge:
+        """Return a bridge."""
+        if name not in self.bridges:
+            raise RefusedError(404, "Bridge not found")
+        return self.bridges[name]
+
+    def playback(self, name: str) -> Playback:
+        """Return a playback that has not ended."""
+        if name not in self.playbacks:
+            raise RefusedError(404, "Playback not found")
+        return self.playbacks[name]
+
+    def recording(self, name: str) -> Recording:
+        """Return a live recording."""
+        if name not in self.recordings:
+            raise RefusedError(404, "Recording not found")
+        return self.recordings[name]
+
+    def stored_recording(self, name: str) -> Recording:
+        """Return a stored recording."""
+        if name not in self.stored:
+            raise RefusedError(404, "Recording not found")
+        return self.stored[name]
+
+    # Calls
+
+    def originate(self, name: str, asked: Parameters) -> Channel:
+        """Call an endpoint, which enters the application once it has answered."""
+        channel = self._new_channel(name, asked)
+        self._tasks.create_task(self._originated(channel, _seconds(asked, "timeout")))
+        return channel
+
+    async def create(self, name: str, asked: Parameters) -> Channel:
+        """Make a channel that is in the application already and is dialled later."""
+        channel = self._new_channel(name, asked)
+        self._tasks.create_task(self._enter(channel))
+        return channel
+
+    def dial(self, name: str, asked: Parameters) -> None:
+        """Dial a channel that was created."""
+        channel = self.channel(name)
+        if channel.state != "Down":
+            raise RefusedError(409, "Channel is not in the 'Down' state")
+        self._tasks.create_task(self._dialled(channel, _seconds(asked, "timeout")))
+
+    def _new_channel(self, name: str, asked: Parameters) -> Channel:
+        endpoint = asked.get("endpoint", "")
+        if not endpoint:
+            raise RefusedError(400, "Endpoint must be specified")
+        name = name or asked.get("channelId") or new_id()
+        if name in self.channels:
+            raise RefusedError(409, "Channel with given unique ID already exists")
+        arguments = asked.get("appArgs", "")
+        channel = Channel(
+            id=name,
+            app=asked.get("app", ""),
+            arguments=tuple(arguments.split(",")) if arguments else (),
+            dialstring=endpoint.partition("/")[2],
+        )
+        self.channels[name] = channel
+        return channel
+
+    async def _originated(self, channel: Channel, seconds: float) -> None:
+        await self._dial_event(channel, "")
+        if channel.extension == "busy":
+            await self._channel_event("ChannelHangupRequest", channel, cause=17)
+            await self._dial_event(channel, "BUSY")
+            await self._destroy(channel, 17, "User busy")
+        elif channel.extension == "ring":
+            await self._ring(channel, seconds)
+            await self._destroy(channel, 19, "User alerting, no answer")
+        else:
+            await self._answered(channel)
+            await self._enter(channel)
+            await self._press_digits(channel)
+
+    async def _dialled(self, channel: Channel, seconds: float) -> None:
+        await self._dial_event(channel, "")
+        if channel.extension == "busy":
+            await self._channel_event("ChannelHangupRequest", channel, cause=17)
+            await self._leave(channel)
+            await self._destroy(channel, 17, "User busy")
+        elif channel.extension == "ring":
+            await self._ring(channel, seconds)
+            await self._channel_event("ChannelHangupRequest", channel, cause=32, soft=True)
+            await self._leave(channel)
+            await self._destroy(channel, 19, "User alerting, no answer")
+        else:
+            await self._answered(channel)
+            await self._press_digits(channel)
+
+    async def _ring(self, channel: Channel, seconds: float) -> None:
+        channel.state = "Ringing"
+        await self._channel_event("ChannelStateChange", channel)
+        await self._dial_event(channel, "RINGING")
+        await asyncio.sleep(seconds)
+
+    async def _answered(self, channel: Channel) -> None:
+        channel.state = "Up"
+        await self._channel_event("ChannelStateChange", channel)
+        await self._dial_event(channel, "ANSWER")
+
+    async def _enter(self, channel: Channel) -> None:
+        channel.in_stasis = True
+        await self._channel_event("StasisStart", channel, args=list(channel.arguments))
+
+    async def _press_digits(self, channel: Channel) -> None:
+        kind, _, digits = channel.extension.partition("-")
+        for digit in digits if kind == "dtmf" else "":
+            await asyncio.sleep(DIGIT_SECONDS)
+            pressed = {"digit": digit, "duration_ms": 100}
+            await self._channel_event("ChannelDtmfReceived", channel, **pressed)
+
+    async def hang_up(self, name: str) -> None:
+        """End a channel."""
+        channel = self.channel(name)
+        await self._channel_event("ChannelHangupRequest", channel, cause=32, soft=True)
+        await self._leave(channel)
+        await self._destroy(channel, 16, "Normal Clearing")
+
+    async def leave(self, name: str) -> None:
+        """Send a channel back into the dialplan."""
+        channel = self.channel(name)
+        if not channel.in_stasis:
+            raise RefusedError(409, "Channel not in Stasis application")
+        await self._leave(channel)
+
+    async def set_variable(self, name: str, variable: str, value: str) -> None:
+        """Set a channel variable."""
+        channel = self.channel(name)
+        channel.variables[variable] = value
+        await self._channel_event("ChannelVarset", channel, variable=variable, value=value)
+
+    async def _leave(self, channel: Channel) -> None:
+        await self._stop_media(f"channel:{channel.id}")
+        if channel.bridge:
+            await self._leave_bridge(channel)
+        if channel.in_stasis:
+            channel.in_stasis = False
+            await self._channel_event("StasisEnd", channel)
+
+    async def _destroy(self, channel: Channel, cause: int, text: str) -> None:
+        if channel.id in self.channels:
+            await self._channel_event("ChannelDestroyed", channel, cause=cause, cause_txt=text)
+            self.channels.pop(channel.id, None)
+
+    async def _channel_event(self, event_type: str, channel: Channel, **fields: Any) -> None:
+        if channel.id in self.channels:
+            await self._emit(channel.app, event_type, **fields, channel=channel.as_json())
+
+    async def _dial_event(self, channel: Channel, status: str) -> None:
+        dial = {"dialstatus": status, "forward": "", "dialstring": channel.dialstring}
+        if channel.id in self.channels:
+            await self._emit(channel.app, "Dial", **dial, peer=channel.as_json())
+
+    # Bridges
+
+    def create_bridge(self, name: str, asked: Parameters) -> Bridge:
+        """Make a bridge."""
+        name = name or asked.get("bridgeId") or new_id()
+        if name in self.bridges:
+            raise RefusedError(409, "Bridge with id already exists")
+        self.bridges[name] = Bridge(id=name, name=asked.get("name", ""))
+        return self.bridges[name]
+
+    async def add_channels(self, name: str, channels: list[str]) -> None:
+        """Put channels into a bridge."""
+        bridge = self.bridge(name)
+        if not all(channel in self.channels for channel in channels):
+            raise RefusedError(400, "Channel not found")
+        for channel in map(self.channel, channels):
+            if channel.bridge:
+                await self._leave_bridge(channel)
+            channel.bridge = bridge.id
+            bridge.channels.append(channel.id)
+            shown = bridge.as_json()
+            await self._channel_event("ChannelEnteredBridge", channel, bridge=shown)
+
+    async def remove_channels(self, name: str, channels: list[str]) -> None:
+        """Take channels out of a bridge."""
+        bridge = self.bridge(name)
+        if not all(channel in bridge.channels for channel in channels):
+            raise RefusedError(422, "Channel not in this bridge")
+        for channel in map(self.channel, channels):
+            await self._leave_bridge(channel)
+
+    async def destroy_bridge(self, name: str) -> None:
+        """End a bridge; its channels stay."""
+        bridge = self.bridge(name)
+        apps = {self.channels[channel].app for channel in bridge.channels}
+        await self._stop_media(f"bridge:{name}")
+        for channel in map(self.channel, tuple(bridge.channels)):
+            await self._stop_media(f"channel:{channel.id}")
+            await self._leave_bridge(channel)
+        del self.bridges[bridge.id]
+        for app in apps:
+            await self._emit(app, "BridgeDestroyed", bridge=bridge.as_json())
+
+    async def _leave_bridge(self, channel: Channel) -> None:
+        bridge = self.bridges[channel.bridge]
+        channel.bridge = ""
+        bridge.channels.remove(channel.id)
+        await self._channel_event("ChannelLeftBridge", channel, bridge=bridge.as_json())
+
+    # Playbacks and recordings; a target is like `channel:1.2`
+
+    def _app_of(self, target: str) -> str:
+        kind, _, name = target.partition(":")
+        if kind == "bridge":
+            members = self.bridge(name).channels
+            return self.channels[members[0]].app if members else ""
+        channel = self.channel(name)
+        if not channel.in_stasis:
+            raise RefusedError(409, "Channel not in Stasis application")
+        return channel.app
+
+    def play(self, target: str, name: str, asked: Parameters) -> Playback:
+        """Play media, after what the target plays already."""
+        playback = Playback(
+            id=name or asked.get("playbackId") or new_id(),
+            media=tuple(asked.get("media", "").split(",")),
+            target=target,
+            app=self._app_of(target),
+        )
+        self.playbacks[playback.id] = playback
+        if target not in self._players:
+            self._players[target] = self._tasks.create_task(self._play_all(target))
+        return playback
+
+    async def _play_all(self, target: str) -> None:
+        while queue := [item for item in self.playbacks.values() if item.target == target]:
+            await self._run_playback(queue[0])
+        del self._players[target]
+
+    async def _run_playback(self, playback: Playback) -> None:
+        for position in range(len(playback.media)):
+            playback.position = position
+            await self._playback_event("PlaybackStarted", playback, "playing")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PLAYBACK_SECONDS):
+                    await playback.stopped.wait()
+            await playback.unpaused.wait()
+            if playback.stopped.is_set():
+                break
+            if playback.position + 1 < len(playback.media):
+                await self._playback_event("PlaybackContinuing", playback, "continuing")
+        self.playbacks.pop(playback.id, None)
+        await self._playback_event("PlaybackFinished", playback, "done")
+
+    async def control_playback(self, name: str, operation: str) -> None:
+        """Pause, go on with or stop a playback."""
+        playback = self.playback(name)
+        if operation == "pause":
+            playback.unpaused.clear()
+            playback.state = "paused"
+        elif operation == "unpause":
+            playback.unpaused.set()
+            await self._playback_event("PlaybackStarted", playback, "playing")
+        elif operation == "stop":
+            playback.stopped.set()
+            playback.unpaused.set()
+
+    async def _playback_event(self, event_type: str, playback: Playback, state: str) -> None:
+        playback.state = state
+        await self._emit(playback.app, event_type, playback=playback.as_json())
+
+    def record(self, target: str, asked: Parameters) -> Recording:
+        """Begin a recording."""
+        name = asked.get("name", "")
+        if asked.get("format") not in _FORMATS:
+            raise RefusedError(422, "specified format is unknown on this system")
+        is_kept = name in self.stored and asked.get("ifExists", "fail") == "fail"
+        if name in self.recordings or is_kept:
+            text = f"Recording '{name}' already exists and can not be overwritten"
+            raise RefusedError(409, text)
+        seconds = float(asked.get("maxDurationSeconds") or 0) or None
+        app = self._app_of(target)
+        recording = Recording(
+            name=name, target=target, app=app, format=asked["format"], max_seconds=seconds
+        )
+        self.recordings[name] = recording
+        self._recorders[name] = self._tasks.create_task(self._run_recording(recording))
+        return recording
+
+    async def _run_recording(self, recording: Recording) -> None:
+        recording.state = "recording"
+        await self._emit(recording.app, "RecordingStarted", recording=recording.as_json())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(recording.max_seconds):
+                await recording.stopped.wait()
+        del self.recordings[recording.name], self._recorders[recording.name]
+        recording.state = "done"
+        self.stored[recording.name] = recording
+        await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
+
+    async def stop_recording(self, name: str) -> None:
+        """End a live recording and keep it."""
+        self.recording(name).stopped.set()
+        await self._recorders[name]
+
+    async def _stop_media(self, target: str) -> None:
+        for playback in self.playbacks.values():
+            if playback.target == target:
+                playback.stopped.set()
+                playback.unpaused.set()
+        if target in self._players:
+            await self._players[target]
+        for recording in tuple(self.recordings.values()):
+            if recording.target == target:
+                await self.stop_recording(recording.name)
+
+
+def _seconds(asked: Parameters, name: str) -> float:
+    return float(asked.get(name) or RING_SECONDS)
