@@ -227,3 +227,17 @@ async def test_cancelled_offer_and_request_leave_nothing_behind(
     await bus.wait_connected()
 
     assert not getattr(bus, "_awaited", {})
+
+
+async def test_bus_ends_at_whatever_moment_it_is_cancelled(adapter: Adapter) -> None:
+    async def end_after(turns: int) -> None:
+        running = asyncio.create_task(adapter.make(100_000).run())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        async with asyncio.timeout(10):
+            await asyncio.wait([running])
+
+    async with asyncio.TaskGroup() as tasks:
+        for turns in range(0, 120, 3):
+            tasks.create_task(end_after(turns))

@@ -228,7 +228,12 @@ class NatsBus:
         """Connect and serve until cancelled."""
         failures = 0
         while True:
+            # Compared, since a task group of Python 3.11 leaves its own cancellation counted.
+            cancellations = _cancellations()
             client = await self._connect()
+            if _cancellations() > cancellations:  # nats-py's `connect` may have swallowed it.
+                await self._discard(client)
+                raise asyncio.CancelledError
             if client is None:
                 failures += 1
                 await asyncio.sleep(self._back_off_seconds(failures))
@@ -308,7 +313,9 @@ class NatsBus:
         await self._discard(client)
 
     @staticmethod
-    async def _discard(client: Client) -> None:
+    async def _discard(client: Client | None) -> None:
+        if client is None:
+            return
         with contextlib.suppress(Exception):  # A dead socket may say anything on closing.
             async with asyncio.timeout(1):
                 await client.close()
@@ -376,6 +383,11 @@ class NatsBus:
         reply = self._awaited.get(message.subject)
         if reply is not None and not reply.done():
             reply.set_result(message)
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def _is_no_responders(message: Msg) -> bool:
