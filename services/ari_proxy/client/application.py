@@ -65,11 +65,19 @@ class Dialog:
 
     def take_event(self, message: Message) -> None:
         """Handle a message of the events topic."""
-        self._events.put_nowait(AriEvent(_event.decode(message.payload)))
+        try:
+            self._events.put_nowait(AriEvent(_event.decode(message.payload)))
+        except (msgspec.DecodeError, asyncio.QueueFull) as error:
+            reason = str(error) or f"{MAX_WAITING_EVENTS} events wait to be read"
+            _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
 
     def take_response(self, message: Message) -> None:
         """Handle a message of the responses topic."""
-        response = _response.decode(message.payload)
+        try:
+            response = _response.decode(message.payload)
+        except msgspec.DecodeError as error:
+            _log.error("response.lost", dialog_id=self.dialog_id, error=str(error))
+            return
         waiting = self._responses.pop(response.unique_id, None)
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
@@ -122,7 +130,12 @@ class Application:
         async with asyncio.TaskGroup() as tasks:
 
             def start(message: Message) -> None:
-                tasks.create_task(self._run_dialog(_app_start.decode(message.payload)))
+                try:
+                    app_start = _app_start.decode(message.payload)
+                except msgspec.DecodeError as error:
+                    _log.error("app_start.malformed", application=self._name, error=str(error))
+                    return
+                tasks.create_task(self._run_dialog(app_start))
 
             await self._bus.subscribe(self._name, start, group=self._group)
             await asyncio.Event().wait()
@@ -134,8 +147,8 @@ class Application:
         events = await self._bus.subscribe(topics.events(owner), dialog.take_event)
         try:
             await self._serve(dialog)
-        except TimeoutError:
-            _log.warning("dialog.response_missing", dialog_id=start.dialog_id)
+        except Exception:  # noqa: BLE001  one call's failure must not end the others
+            _log.exception("dialog.failed", dialog_id=start.dialog_id)
         finally:
             await events.unsubscribe()
             await responses.unsubscribe()
