@@ -1,11 +1,14 @@
 """Fixtures of all tiers."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
+from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import Asterisk, NatsServer
+from tests.support.setting import Setting, settings_of
 
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
     if name != "ARI_PROXY_REQUIRE":
@@ -28,6 +31,16 @@ def own_nats_server() -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+async def proxy(nats_server: NatsServer) -> AsyncIterator[Setting]:
+    """Ingest and command on NATS, and a scripted Asterisk."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until_serving(bus)
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
 
 @pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])

@@ -6,44 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ari_proxy.bus.base import Bus
-from ari_proxy.settings.load import Settings
 from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
-from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import NatsServer, free_port
-
-
-@dataclass
-class Setting:
-    asterisk: ScriptedAsterisk
-    settings: Settings
-    bus: Bus
-    client: LegacyClient
-
-
-@pytest.fixture
-async def proxy(nats_server: NatsServer) -> AsyncIterator[Setting]:
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server)
-        async with bus_client(settings) as bus, running_proxy(settings):
-            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
-
-
-def settings_of(asterisk: ScriptedAsterisk, nats_server: NatsServer, **groups: Any) -> Settings:
-    return settings_for(
-        nats_server.url,
-        rest_url=asterisk.url,
-        websocket_url=asterisk.websocket_url,
-        application="demo",
-        **groups,
-    )
+from tests.support.setting import Setting, settings_of
 
 
 async def test_bursts_stay_in_order(proxy: Setting) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy import connections, standalone
 from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.protocol import messages
+from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load
 
 TIMEOUT = 20.0
@@ -32,11 +34,13 @@ def settings_for(
 
 
 @asynccontextmanager
-async def running_proxy(settings: Settings) -> AsyncIterator[asyncio.Event]:
-    """Run ingest and command around a block; yields the event that stops them."""
+async def running_proxy(
+    settings: Settings, components: Sequence[standalone.Component] = ("ingest", "command")
+) -> AsyncIterator[asyncio.Event]:
+    """Run services around a block; yields the event that stops them."""
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(standalone.serve(settings, ["ingest", "command"], stop))
+        tasks.create_task(standalone.serve(settings, components, stop))
         try:
             yield stop
         finally:
@@ -118,8 +122,7 @@ class LegacyClient:
     async def until_answered(self, dialog_id: str, method: str, url: str) -> None:
         """Repeat a command until an executor is back on the bus and answers it."""
         command = json.dumps({"unique_id": "", "url": url, "method": method, "body": ""}).encode()
-        while not await self._bus.offer(f"commands_{dialog_id}", command):
-            await asyncio.sleep(0.01)
+        await until_heard(self._bus, f"commands_{dialog_id}", command)
         await self.until(lambda: self.responses[dialog_id])
 
     async def first_dialog(self) -> str:
@@ -133,6 +136,21 @@ class LegacyClient:
 
     def types(self, dialog_id: str) -> list[str]:
         return [event["type"] for event in self.events[dialog_id]]
+
+
+async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:
+    """Offer a message until somebody listens; nobody got it before."""
+    async with asyncio.timeout(TIMEOUT):
+        while not await bus.offer(topic, payload):
+            await asyncio.sleep(0.01)
+
+
+async def until_serving(bus: Bus, *, ingest: bool = True) -> None:
+    """Wait until the services have subscribed; what is sent for that changes nothing."""
+    await until_heard(bus, "commands_server-1", b"DUMMY")
+    if ingest:
+        nothing = Binding("", "", "", release=True)
+        await until_heard(bus, "bindings_server-1", messages.encode(nothing))
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -1,0 +1,176 @@
+"""What becomes of a command: checked, registered, named, sent, answered; on real NATS."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from ari_proxy.client.application import call
+from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
+from ari_proxy.protocol.messages import Command
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.servers import NatsServer
+from tests.support.setting import Setting, settings_of
+
+
+@pytest.fixture
+async def narrow(nats_server: NatsServer) -> AsyncIterator[Setting]:
+    """A proxy with a policy and room for two commands."""
+    command = {"max_pending": 2, "deny": ["DELETE /channels/{id}", "* /asterisk/**"]}
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server, command=command)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until_serving(bus)
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+def error_of(response: dict[str, Any]) -> Any:
+    return json.loads(response["response_body"])["error"]
+
+
+@pytest.mark.parametrize("url", ["/channels/c", "/channels/%63", "/channels/c?reason=busy"])
+async def test_what_the_policy_forbids_is_not_sent(narrow: Setting, url: str) -> None:
+    dialog = await narrow.begin()
+
+    response = await narrow.client.command(dialog, "DELETE", url)
+
+    assert (response["status_code"], error_of(response)) == (403, "ari_proxy.policy")
+    assert narrow.asterisk.requests == []
+
+
+async def test_one_command_too_many_is_refused_at_once(narrow: Setting) -> None:
+    dialog = await narrow.begin()
+    narrow.asterisk.hold = asyncio.Event()
+    for number in range(3):
+        command = {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        narrow.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await narrow.client.until(lambda: narrow.client.responses[dialog])
+    refused = narrow.client.responses[dialog][0]
+    narrow.asterisk.hold.set()
+    await narrow.client.until(lambda: len(narrow.client.responses[dialog]) == 3)
+
+    assert (refused["status_code"], error_of(refused)) == (503, "ari_proxy.overload")
+    codes = [response["status_code"] for response in narrow.client.responses[dialog]]
+    assert codes == [503, 204, 204]
+
+
+async def test_dialogs_do_not_wait_for_each_other_but_commands_of_one_do(proxy: Setting) -> None:
+    slow = await proxy.begin("slow")
+    await proxy.asterisk.push(channel_event("StasisStart", "quick"))
+    await proxy.client.until(lambda: len(proxy.client.events) == 2)
+    (quick,) = set(proxy.client.events) - {slow}
+    proxy.asterisk.hold = asyncio.Event()
+    for path in ("/channels/slow/ring", "/channels/slow/answer"):
+        command = {"unique_id": path, "method": "POST", "url": path, "body": ""}
+        proxy.bus.publish(f"commands_{slow}", json.dumps(command).encode())
+    await until(lambda: len(proxy.asterisk.requests) == 1)
+    held, proxy.asterisk.hold = proxy.asterisk.hold, None
+    await proxy.client.command(quick, "POST", "/channels/quick/answer")
+
+    assert proxy.client.responses[slow] == []
+    targets = [request.target for request in proxy.asterisk.requests]
+    assert targets == ["/ari/channels/slow/ring", "/ari/channels/quick/answer"]
+
+    held.set()
+    await proxy.client.until(lambda: len(proxy.client.responses[slow]) == 2)
+    answered = [response["unique_id"] for response in proxy.client.responses[slow]]
+    assert answered == ["/channels/slow/ring", "/channels/slow/answer"]
+
+
+async def test_request_is_answered_on_its_reply_subject_as_well(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    command = {"unique_id": "u", "method": "GET", "url": "/channels", "body": ""}
+
+    reply = await proxy.bus.request(
+        f"commands_{dialog}", json.dumps(command).encode(), timeout_seconds=5
+    )
+    await proxy.client.until(lambda: proxy.client.responses[dialog])
+
+    assert json.loads(reply) == proxy.client.responses[dialog][0]
+    assert json.loads(reply)["unique_id"] == "u"
+
+
+async def test_created_objects_route_by_their_names_before_any_answer(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    proxy.asterisk.hold = asyncio.Event()
+    url = "/bridges?type=mixing"
+    command = {"unique_id": "u", "method": "POST", "url": url, "body": ""}
+    proxy.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await until(lambda: proxy.asterisk.requests)
+    query = parse_qs(urlsplit(proxy.asterisk.requests[0].target).query)
+    (bridge,) = query["bridgeId"]
+    await proxy.asterisk.push(f'{{"type":"BridgeCreated","bridge":{{"id":"{bridge}"}}}}')
+    await proxy.client.until(lambda: "BridgeCreated" in proxy.client.types(dialog))
+    proxy.asterisk.hold.set()
+
+    assert token_of_object(bridge) == dialog.partition(".")[2]
+
+
+async def test_object_named_by_the_client_is_registered_before_the_request(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    proxy.asterisk.hold = asyncio.Event()
+    body = '{"bridgeId": "mine", "type": "mixing"}'
+    command = {"unique_id": "u", "method": "POST", "url": "/bridges", "body": body}
+    proxy.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await until(lambda: proxy.asterisk.requests)
+    await proxy.asterisk.push('{"type":"BridgeCreated","bridge":{"id":"mine"}}')
+    await proxy.client.until(lambda: "BridgeCreated" in proxy.client.types(dialog))
+    proxy.asterisk.hold.set()
+
+    assert proxy.asterisk.requests[0].target == "/ari/bridges"
+    assert proxy.asterisk.requests[0].body == body
+
+
+async def test_object_that_asterisk_refused_is_forgotten_again(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    await proxy.client.listen("server-1")
+    proxy.asterisk.answer("POST", "/bridges", 409, '{"message":"exists"}')
+
+    response = await proxy.client.command(dialog, "POST", "/bridges?bridgeId=theirs")
+    # The release and this event take different ways to ingest; the bindings come in order.
+    await proxy.client.command(dialog, "POST", "/bridges?bridgeId=later")
+    await proxy.asterisk.push('{"type":"BridgeCreated","bridge":{"id":"theirs"}}')
+    await proxy.client.until(lambda: proxy.client.events["server-1"])
+
+    assert response["status_code"] == 409
+    assert proxy.client.types(dialog) == ["StasisStart"]
+
+
+async def test_without_ingest_an_own_name_is_refused_and_nothing_is_sent(
+    nats_server: NatsServer,
+) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
+            await until_serving(bus, ingest=False)
+            client = LegacyClient(bus, "demo")
+            dialog = new_dialog_id(ServerId("server-1"))
+            await client.listen(dialog)
+            response = await client.command(dialog, "POST", "/bridges?bridgeId=mine")
+
+    assert (response["status_code"], error_of(response)) == (503, "ari_proxy.registration")
+    assert asterisk.requests == []
+
+
+@pytest.mark.parametrize("dialog_id", ["other-server.0123456789abcdef", "server-1.*", "nonsense"])
+async def test_dialog_of_another_server_is_refused(proxy: Setting, dialog_id: str) -> None:
+    command = Command("u", "/channels?endpoint=PJSIP/x&app=demo", "POST", dialog_id=dialog_id)
+
+    response = await call(proxy.bus, ServerId("server-1"), command)
+
+    assert (response.status_code, response.unique_id) == (400, "u")
+    assert json.loads(response.response_body)["error"] == "ari_proxy.dialog_id"
+    assert proxy.asterisk.requests == []
+
+
+async def test_command_of_the_server_needs_no_dialog(proxy: Setting) -> None:
+    proxy.asterisk.answer("GET", "/endpoints", 200, "[]")
+
+    response = await call(proxy.bus, ServerId("server-1"), Command("u", "/endpoints", "GET"))
+
+    assert (response.status_code, response.response_body) == (200, "[]")
+    assert response.dialog_id == ""

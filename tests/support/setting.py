@@ -1,0 +1,35 @@
+"""The proxy between a scripted Asterisk and a real bus, with a client of the original's kind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.settings.load import Settings
+from tests.support.running import LegacyClient, settings_for
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event
+from tests.support.servers import NatsServer
+
+
+@dataclass
+class Setting:
+    asterisk: ScriptedAsterisk
+    settings: Settings
+    bus: Bus
+    client: LegacyClient
+
+    async def begin(self, channel: str = "c") -> str:
+        """A channel enters the application; returns its dialog."""
+        if not self.client.starts:
+            await self.client.start()
+        await self.asterisk.push(channel_event("StasisStart", channel))
+        return await self.client.first_dialog()
+
+
+def settings_of(asterisk: ScriptedAsterisk, nats_server: NatsServer, **groups: Any) -> Settings:
+    return settings_for(
+        nats_server.url,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application="demo",
+        **groups,
+    )
