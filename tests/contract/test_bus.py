@@ -194,6 +194,31 @@ async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter) ->
     assert 90 <= len(kept) <= 100
 
 
+async def test_leaving_a_group_loses_nothing(buses: tuple[Bus, Bus]) -> None:
+    staying, leaving = buses
+    got: list[bytes] = []
+
+    def take(message: Message) -> None:
+        got.append(message.payload)
+
+    await staying.subscribe("topic", take, group="group")
+
+    async def publish() -> None:
+        for number in range(5000):
+            staying.publish("topic", b"%d" % number)
+            if not number % 50:
+                await staying.flush(timeout_seconds=5)
+
+    publishing = asyncio.create_task(publish())
+    while not publishing.done():
+        subscription = await leaving.subscribe("topic", take, group="group")
+        await subscription.unsubscribe()
+        await asyncio.sleep(0)
+    await until(lambda: len(got) >= 5000)
+
+    assert sorted(got) == sorted(b"%d" % number for number in range(5000))
+
+
 async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus]) -> None:
     publisher, _ = buses
     publisher.publish("topic", b"x")

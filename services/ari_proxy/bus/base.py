@@ -8,7 +8,8 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
   was lost is published again.
 - **Duplication.** So a message can come twice, only around a lost connection. Events carry a
   `sequence`.
-- **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one.
+- **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
+  also while one of them unsubscribes.
 - **Reconnect.** Subscriptions outlive the connection. `run` connects, for ever, with back-off.
 - **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been
   sent.
@@ -37,7 +38,7 @@ class Subscription(Protocol):
     """A live interest in a topic."""
 
     async def unsubscribe(self) -> None:
-        """End it; messages that are on the way may still be handled."""
+        """End it; what the bus had sent for it was handled on return."""
 
 
 class Bus(Protocol):

@@ -99,8 +99,9 @@ class _Subscription:
         self._handler(self._inbox.popleft())
 
     async def unsubscribe(self) -> None:
-        """End the subscription."""
+        """End the subscription; what it has taken is handled first."""
         self._broker.remove(self._number)
+        await asyncio.sleep(0)
 
 
 class MemoryBus:

@@ -92,9 +92,8 @@ class _Interest:
         """End the subscription."""
         self._bus.forget(self)
         live, self._live = self._live, None
-        if live is not None:
-            with contextlib.suppress(nats.errors.Error):
-                await live.unsubscribe()
+        if live is not None and self._client is not None:
+            await self._bus.end(self._client, live)
 
 
 class _Reply:
@@ -210,6 +209,15 @@ class NatsBus:
     def forget(self, interest: _Interest) -> None:
         """Do not establish `interest` on later connections."""
         self._interests.discard(interest)
+
+    async def end(self, client: Client, subscription: NatsSubscription) -> None:
+        """End a subscription and handle what the server has sent for it: a group would lose it."""
+        with contextlib.suppress(nats.errors.Error, BusUnavailableError, TimeoutError):
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                # nats-py's drain does the same, but its PING overtakes the UNSUB.
+                await client._send_unsubscribe(subscription._id)  # noqa: SLF001
+                await self._round_trip()
+                await subscription.drain()
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""
