@@ -35,12 +35,14 @@ _FAILED: Final = 400
 
 
 class RejectedError(Exception):
-    """A command that is not sent to Asterisk; becomes its response."""
+    """A command that Asterisk does not answer; becomes its response."""
 
-    def __init__(self, status_code: int, reason: str, message: str) -> None:
+    def __init__(self, status_code: int, reason: str, message: str, *, sent: bool = False) -> None:
         super().__init__(message)
         self.status_code = status_code
         self.reason = reason
+        #: False if Asterisk provably did not get it.
+        self.sent = sent
 
 
 class _Request(NamedTuple):
@@ -177,7 +179,7 @@ class Executor:
 
     def _reject(self, error: RejectedError) -> tuple[int, str]:
         self._metrics.counter(table.REJECTED, self._server, error.reason).inc()
-        return error.status_code, _explain(error.reason, str(error), sent=False)
+        return error.status_code, _explain(error.reason, str(error), sent=error.sent)
 
 
 def _explain(reason: str, message: str, *, sent: bool) -> str:

@@ -22,6 +22,8 @@ class Lanes(Generic[T]):
         self._work = work
         self._capacity = capacity
         self._lanes: dict[str, deque[T]] = {}
+        #: The lanes whose work has begun; a task that is cancelled earlier would drop its items.
+        self._busy: dict[str, asyncio.Task[None]] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.pending = 0
@@ -39,20 +41,30 @@ class Lanes(Generic[T]):
         lane = self._lanes.get(key)
         if lane is None:
             self._lanes[key] = deque([item])
-            self._tasks.create_task(self._drain(key))
+            self._tasks.create_task(self._run(key))
         else:
             lane.append(item)
 
-    async def _drain(self, key: str) -> None:
+    async def _run(self, key: str) -> None:
         lane = self._lanes[key]
-        while lane:
-            try:
-                await self._work(key, lane.popleft())
-            finally:
-                self.pending -= 1
-        del self._lanes[key]
-        if not self._lanes:
-            self._idle.set()
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101  a coroutine runs in one
+        self._busy[key] = task
+        try:
+            while lane:
+                try:
+                    await self._work(key, lane.popleft())
+                finally:
+                    self.pending -= 1
+        finally:
+            del self._lanes[key], self._busy[key]
+            if not self._lanes:
+                self._idle.set()
+
+    def cancel_work(self) -> None:
+        """Cancel the work under way; it is the work's own choice to end its lane with it."""
+        for task in self._busy.values():
+            task.cancel()
 
     async def wait_idle(self) -> None:
         """Return once nothing waits or runs."""

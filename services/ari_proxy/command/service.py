@@ -1,7 +1,6 @@
 """The command service: takes commands off the bus and answers them."""
 
 import asyncio
-import contextlib
 
 import structlog
 
@@ -35,6 +34,7 @@ class CommandService:
         policy = Policy(settings.command.allow, settings.command.deny)
         self._executor = Executor(self._server, rest, bus, policy, metrics)
         self._lanes: Lanes[Message] | None = None
+        self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
 
     @property
@@ -57,9 +57,18 @@ class CommandService:
             await stop.wait()
             await of_dialogs.unsubscribe()
             await of_server.unsubscribe()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(settings.runtime.drain_seconds):
-                    await self._lanes.wait_idle()
+            await self._finish(self._lanes)
+
+    async def _finish(self, lanes: Lanes[Message]) -> None:
+        """Give what was taken its time, then answer what is left: it has no result."""
+        try:
+            async with asyncio.timeout(self._settings.runtime.drain_seconds):
+                await lanes.wait_idle()
+        except TimeoutError:
+            _log.warning("drain.incomplete", commands=lanes.pending)
+            self._is_cut_off = True
+            lanes.cancel_work()
+            await lanes.wait_idle()
 
     def _take(self, message: Message) -> None:
         if message.payload == DUMMY or self._lanes is None:
@@ -91,9 +100,25 @@ class CommandService:
             self._bus.publish(message.reply, answer)
 
     async def _execute(self, owner: str, command: Command) -> CommandResponse:
-        if owner == self._server:
-            return await self._executor.execute_for_server(command)
-        return await self._executor.execute(command, DialogId(owner))
+        """Return the response of one command, whatever happens."""
+        if self._is_cut_off:
+            error = RejectedError(503, "drain", "the proxy is stopping")
+            return self._executor.refuse(command.unique_id, error)
+        try:
+            if owner == self._server:
+                return await self._executor.execute_for_server(command)
+            return await self._executor.execute(command, DialogId(owner))
+        except asyncio.CancelledError:
+            if not self._is_cut_off:
+                raise
+            message = "the proxy stopped before Asterisk answered"
+            error = RejectedError(504, "drain", message, sent=True)
+        except Exception:  # noqa: BLE001  it must not end the commands of other calls
+            _log.exception("command.failed", owner=owner, method=command.method)
+            error = RejectedError(
+                500, "internal", "the proxy has failed; its log says how", sent=True
+            )
+        return self._executor.refuse(command.unique_id, error)
 
     def _refuse(self, owner: str, message: Message, error: RejectedError) -> None:
         response = messages.encode(self._executor.refuse("", error))

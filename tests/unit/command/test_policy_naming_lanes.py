@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 
 import pytest
 
@@ -118,3 +119,45 @@ async def test_full_lanes_refuse() -> None:
         lanes.put("a", 1)
         with pytest.raises(LanesFullError):
             lanes.put("b", 1)
+
+
+async def test_cancelled_lanes_leave_nothing_behind() -> None:
+    begun: list[int] = []
+
+    async def work(_key: str, item: int) -> None:
+        begun.append(item)
+        await asyncio.Event().wait()
+
+    lanes: Lanes[int]
+    async with asyncio.TaskGroup() as tasks:
+        lanes = Lanes(tasks, work, capacity=10)
+        for item in range(3):
+            lanes.put(f"{item}", item)
+        while len(begun) < 3:
+            await asyncio.sleep(0)
+        lanes.cancel_work()
+        async with asyncio.timeout(5):
+            await lanes.wait_idle()
+
+    assert (lanes.pending, len(lanes._lanes)) == (0, 0)
+
+
+async def test_work_that_takes_its_cancellation_goes_on_with_its_lane() -> None:
+    done: list[int] = []
+
+    async def work(_key: str, item: int) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            if not item:
+                await asyncio.Event().wait()
+        done.append(item)
+
+    async with asyncio.TaskGroup() as tasks:
+        lanes: Lanes[int] = Lanes(tasks, work, capacity=10)
+        for item in range(3):
+            lanes.put("lane", item)
+        await asyncio.sleep(0)
+        lanes.cancel_work()
+        async with asyncio.timeout(5):
+            await lanes.wait_idle()
+
+    assert done == [0, 1, 2]

@@ -1,0 +1,95 @@
+"""What becomes of commands and dialogs when the proxy is told to stop; on real NATS."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.servers import NatsServer
+from tests.support.setting import Setting, settings_of
+
+
+async def publish_commands(setting: Setting, dialog: str, count: int) -> None:
+    """Publish commands of which Asterisk holds the first."""
+    setting.asterisk.hold = asyncio.Event()
+    for number in range(count):
+        command = {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        setting.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await setting.bus.flush(timeout_seconds=5)
+    await until(lambda: setting.asterisk.requests)
+
+
+def outcomes(setting: Setting, dialog: str) -> list[tuple[str, int, str]]:
+    return [
+        (
+            response["unique_id"],
+            response["status_code"],
+            json.loads(response["response_body"] or "{}").get("error", ""),
+        )
+        for response in setting.client.responses[dialog]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("drain_seconds", "expected"),
+    [
+        (60, [("0", 204, ""), ("1", 204, ""), ("2", 204, "")]),
+        (
+            0.05,
+            [
+                ("0", 504, "ari_proxy.drain"),
+                ("1", 503, "ari_proxy.drain"),
+                ("2", 503, "ari_proxy.drain"),
+            ],
+        ),
+    ],
+    ids=["in time", "too late"],
+)
+async def test_every_command_taken_is_answered(
+    nats_server: NatsServer, drain_seconds: float, expected: list[Any]
+) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server, runtime={"drain_seconds": drain_seconds})
+        async with bus_client(settings) as bus:
+            setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+            async with running_proxy(settings) as stop:
+                await until_serving(bus)
+                dialog = await setting.begin()
+                await publish_commands(setting, dialog, 3)
+                stop.set()
+                if drain_seconds > 1:
+                    assert asterisk.hold is not None
+                    asterisk.hold.set()
+            await setting.client.until(lambda: len(setting.client.responses[dialog]) == 3)
+
+    assert outcomes(setting, dialog) == expected
+    assert len(asterisk.requests) == sum(status in {204, 504} for _, status, _ in expected)
+
+
+async def test_dialog_that_has_begun_is_set_up_before_the_end(
+    nats_server: NatsServer,
+) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        async with bus_client(settings) as bus:
+            late = LegacyClient(bus, "demo")
+            await late.listen("server-1")
+            async with running_proxy(settings) as stop:
+                await asterisk.push(channel_event("StasisStart", "c"))
+                await asterisk.push(channel_event("ChannelDtmfReceived", "c"))
+                await asterisk.push('{"type":"DeviceStateChanged","device_state":{}}')
+                await late.until(lambda: late.types("server-1"))
+                stop.set()
+                assert asterisk.socket is not None
+                async with asyncio.timeout(10):
+                    while not asterisk.socket.closed:
+                        await asyncio.sleep(0.01)
+                await late.start()
+            await late.until(lambda: late.starts)
+            dialog = late.starts[0]["dialog_id"]
+            await late.until(lambda: len(late.types_of(dialog)) == 2)
+
+    assert late.types(dialog) == ["StasisStart", "ChannelDtmfReceived"]
