@@ -217,7 +217,7 @@ class NatsBus:
                 # nats-py's drain does the same, but its PING overtakes the UNSUB.
                 await client._send_unsubscribe(subscription._id)  # noqa: SLF001
                 await self._round_trip()
-                await subscription.drain()
+                await subscription.drain()  # type: ignore[no-untyped-call]
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""
