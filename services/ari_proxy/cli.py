@@ -1,8 +1,9 @@
 """The command line."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -66,28 +67,33 @@ def check_config(config: Config = None) -> None:
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
     user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",
-    password: Annotated[
-        str, typer.Option(envvar="ARI_PROXY_ARI__PASSWORD", help="Its password.")
-    ] = "ari",  # noqa: S107  of a simulator
 ) -> None:
-    """Run a small Asterisk with an ARI, for trying out."""
+    """Run a small Asterisk with an ARI, for trying out.
+
+    Its password is `ari`, or that of the environment's ARI_PROXY_ARI__PASSWORD.
+    """
     from .runtime import run  # noqa: PLC0415
     from .simulator.server import serve  # noqa: PLC0415
 
+    password = os.environ.get("ARI_PROXY_ARI__PASSWORD", "ari")
     run(lambda stop: serve(stop, port=port, user=user, password=password))
 
 
 @app.command()
 def demo(
     asterisk: Annotated[
-        str, typer.Option(help="http://user:password@host:port of a real Asterisk.")
+        str, typer.Option(help="http://host:port of a real Asterisk; simulated if left out.")
     ] = "",
     endpoint: Annotated[
         str, typer.Option(help="Whom to call; must send the digits 1 2 3 4.")
     ] = "Local/dtmf-1234@default",
     calls: Annotated[int, typer.Option(min=1, max=100, help="How many calls to place.")] = 3,
 ) -> None:
-    """Serve some calls with an example application and show each one as a ladder."""
+    """Serve some calls with an example application and show each one as a ladder.
+
+    User and password at a real Asterisk are those of ARI_PROXY_ARI__USER (ari) and
+    ARI_PROXY_ARI__PASSWORD or ARI_PROXY_ARI__PASSWORD_FILE.
+    """
     from .demo.run import DemoFailedError, run_demo  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
@@ -95,9 +101,17 @@ def demo(
     logging.configure(level="warning", form="auto", component="demo")
     try:
         run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls))
-    except* DemoFailedError as failure:
-        typer.echo(f"error: {failure.exceptions[0]}", err=True)
-        raise typer.Exit(1) from failure
+    except* (DemoFailedError, SettingsError) as failure:
+        _fail(failure)
+
+
+def _fail(failure: BaseExceptionGroup[Exception]) -> NoReturn:
+    """End with the message of the group's first error."""
+    error: BaseException = failure
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(1) from failure
 
 
 def _load(config: Path | None, **overrides: object) -> "Settings":
@@ -115,19 +129,23 @@ def _serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
     from .bus import embedded  # noqa: PLC0415
+    from .health import AdminApiError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .standalone import serve  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    with embedded.nats_server(enabled=embedded_nats) as url:
-        settings = _load(config, **({"bus": {"urls": [url]}} if url else {}))
+    with embedded.nats_server(enabled=embedded_nats) as server:
+        settings = _load(config, **({"bus": {"urls": [server.url]}} if embedded_nats else {}))
         logging.configure(
             level=settings.log.level,
             form=settings.log.format,
             component=components[0] if len(components) == 1 else "standalone",
             server_id=settings.server_id,
         )
-        run(lambda stop: serve(settings, components, stop))
+        try:
+            run(lambda stop: serve(settings, components, stop), at_once=server.kill)
+        except* AdminApiError as failure:
+            _fail(failure)
 
 
 def main() -> None:

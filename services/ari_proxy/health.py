@@ -1,15 +1,21 @@
 """Health: what has to be true for a service to be ready, each with a name."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
 import uvicorn
 from fastapi import FastAPI, Response
 
 from .telemetry.metrics import Metrics
 
+_log = structlog.get_logger()
+
+#: Seconds that open requests may take when the process ends.
+STOP_SECONDS: Final = 2.0
 #: Seconds that one check may take.
 CHECK_SECONDS: Final = 2.0
 
@@ -67,16 +73,41 @@ def application(api: AdminApi) -> FastAPI:
     return app
 
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to the process."""
-
-    def install_signal_handlers(self) -> None:
-        """Do nothing."""
+class AdminApiError(Exception):
+    """The admin API can't be served."""
 
 
 async def serve(api: AdminApi, host: str, port: int) -> None:
-    """Serve the admin API until cancelled."""
+    """Serve the admin API until cancelled.
+
+    Raises:
+        AdminApiError: the address can't be listened on.
+    """
+    listening = _listen(host, port)
+    _log.info("admin.listening", host=host, port=listening.getsockname()[1])
     config = uvicorn.Config(
-        application(api), host=host, port=port, log_config=None, access_log=False, lifespan="off"
+        application(api),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
     )
-    await _Server(config)._serve()  # noqa: SLF001  `serve` would capture the signals
+    server = uvicorn.Server(config)
+    with listening:
+        try:
+            await server._serve([listening])  # noqa: SLF001  `serve` would capture the signals
+        finally:
+            if server.started:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await server.shutdown([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        raise AdminApiError(
+            f"the admin API cannot listen on {host}:{port}: {error.strerror}; "
+            "choose another admin.host or admin.port"
+        ) from error

@@ -17,10 +17,15 @@ _log = structlog.get_logger()
 Main = Callable[[asyncio.Event], Awaitable[None]]
 
 
-def run(main: Main) -> None:
-    """Run `main` until it returns; it gets an event that is set when it should stop."""
+def run(main: Main, *, at_once: Callable[[], None] = lambda: None) -> None:
+    """Run `main` until it returns.
+
+    Args:
+        main: gets an event that is set when it should stop.
+        at_once: called on a second signal, when nothing is unwound: ends child processes.
+    """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_with_signals(main))
+        runner.run(_with_signals(main, at_once))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -31,16 +36,17 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
-async def _with_signals(main: Main) -> None:
+async def _with_signals(main: Main, at_once: Callable[[], None]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, number, stop)
+        loop.add_signal_handler(number, _on_signal, number, stop, at_once)
     await main(stop)
 
 
-def _on_signal(number: signal.Signals, stop: asyncio.Event) -> None:
+def _on_signal(number: signal.Signals, stop: asyncio.Event, at_once: Callable[[], None]) -> None:
     if stop.is_set():
+        at_once()
         os._exit(128 + number)
     _log.info("drain.started", signal=number.name)
     stop.set()

@@ -6,10 +6,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from .errors import BusSettingsError
 
@@ -30,11 +30,23 @@ def find_nats_server() -> str:
     return found
 
 
+class EmbeddedServer(NamedTuple):
+    """A nats-server that runs for us."""
+
+    url: str
+    #: Ends it without delay: for a process that leaves without unwinding.
+    kill: Callable[[], None]
+
+
 @contextmanager
-def nats_server(*, enabled: bool = True) -> Iterator[str]:
-    """Run a nats-server on a free port of this machine around a block; yield its URL, or ''."""
+def nats_server(*, enabled: bool = True) -> Iterator[EmbeddedServer]:
+    """Run a nats-server on a free port of this machine around a block.
+
+    Raises:
+        BusSettingsError: there is no nats-server, or it does not start.
+    """
     if not enabled:
-        yield ""
+        yield EmbeddedServer("", lambda: None)
         return
     with tempfile.TemporaryDirectory(prefix="ari-proxy-nats-") as directory:
         ports = Path(directory)
@@ -56,7 +68,7 @@ def nats_server(*, enabled: bool = True) -> Iterator[str]:
             start_new_session=True,
         ) as server:
             try:
-                yield _wait_for_url(server, ports)
+                yield EmbeddedServer(_wait_for_url(server, ports), server.kill)
             finally:
                 server.terminate()
                 try:

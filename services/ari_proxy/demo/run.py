@@ -96,13 +96,16 @@ async def run_demo(stop: asyncio.Event, *, asterisk: str, endpoint: str, calls: 
     Raises:
         DemoFailedError: not all calls came to their end with their digits.
     """
-    with embedded.nats_server() as bus_url:
+    with embedded.nats_server() as server:
         async with asyncio.TaskGroup() as tasks:
             stopping = asyncio.Event()
             tasks.create_task(_stop_with(stop, stopping))
             try:
+                simulated = (
+                    {"user": USER, "password": USER, "password_file": ""} if not asterisk else {}
+                )
                 url = asterisk or await _simulate(tasks, stopping)
-                settings = _settings(url, bus_url)
+                settings = _settings(url, simulated, server.url)
                 tasks.create_task(standalone.serve(settings, ["ingest", "command"], stopping))
                 async with opened(connections.bus(settings, "demo")) as bus:
                     await _serve_calls(settings, bus, endpoint, calls)
@@ -120,21 +123,21 @@ async def _simulate(tasks: asyncio.TaskGroup, stop: asyncio.Event) -> str:
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     serving = simulator.serve(stop, port=0, user=USER, password=USER, listening=port.set_result)
     tasks.create_task(serving)
-    return f"http://{USER}:{USER}@127.0.0.1:{await port}"
+    return f"http://127.0.0.1:{await port}"
 
 
-def _settings(asterisk: str, bus_url: str) -> Settings:
+def _settings(asterisk: str, account: dict[str, str], bus_url: str) -> Settings:
     parts = urlsplit(asterisk)
-    host = f"{parts.hostname}:{parts.port or 8088}"
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        raise DemoFailedError(f"--asterisk {asterisk!r} is no URL like http://127.0.0.1:8088")
     secure = "s" if parts.scheme == "https" else ""
     return load(
         server_id=SERVER_ID,
         applications=(APPLICATION,),
         ari={
-            "websocket_url": f"ws{secure}://{host}/ari/events",
-            "rest_url": f"http{secure}://{host}/ari",
-            "user": parts.username or "ari",
-            "password": parts.password or "",
+            "websocket_url": f"ws{secure}://{parts.netloc}/ari/events",
+            "rest_url": f"http{secure}://{parts.netloc}/ari",
+            **account,
         },
         bus={"urls": [bus_url]},
         admin={"enabled": False},

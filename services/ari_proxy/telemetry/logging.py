@@ -46,6 +46,6 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_LEVELS[level])
-    for noisy in ("websockets", "uvicorn.access", "nats.aio.client"):
+    for noisy in ("websockets", "uvicorn", "nats.aio.client"):
         logging.getLogger(noisy).setLevel(max(_LEVELS[level], logging.WARNING))
     structlog.contextvars.bind_contextvars(component=component, server_id=server_id)
