@@ -4,6 +4,7 @@ Names are those of a configuration file; in the environment they are `ARI_PROXY_
 """
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
@@ -31,12 +32,16 @@ def _bus_url(value: str) -> str:
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> str:
-    scheme, separator, rest = value.partition("://")
-    if not separator or scheme not in schemes or not rest:
+    parts = urlsplit(value)
+    if parts.scheme not in schemes or not parts.hostname:
         allowed = ", ".join(f"{name}://" for name in schemes)
-        raise ValueError(f"must be a URL that begins with one of {allowed}")
-    if "@" in rest.partition("/")[0]:
+        raise ValueError(f"must be a URL with a host that begins with one of {allowed}")
+    if "@" in parts.netloc:
         raise ValueError("must not hold credentials: they have settings of their own")
+    try:
+        parts.port  # noqa: B018  raises if it is none
+    except ValueError as error:
+        raise ValueError("has a port that is no number from 0 to 65535") from error
     return value
 
 

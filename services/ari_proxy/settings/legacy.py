@@ -17,12 +17,20 @@ _KEYS: Final = {
     "ws_password": ("ari", "password"),
     "message_bus": ("bus", "kind"),
 }
-_TOP: Final = ("server_id", "applications")
+_PLACES: Final = {f"{group}.{name}": key for key, (group, name) in _KEYS.items()} | {
+    "bus.urls": "bus_config.url",
+    "bus.queue": "bus_config.queue",
+}
 
 
 def is_legacy(config: _Json) -> bool:
     """Return True if the configuration has a key that only the original's has."""
     return bool({*_KEYS, "bus_config"} & set(config))
+
+
+def place_of(name: str) -> str:
+    """Return where the original's configuration has the setting `name`, like `bus.kind`, or ''."""
+    return next((key for ours, key in _PLACES.items() if f"{name}.".startswith(f"{ours}.")), "")
 
 
 def translate(config: _Json) -> dict[str, object]:

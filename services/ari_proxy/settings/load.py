@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -84,23 +83,21 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     Raises:
         SettingsError: with the place of every bad value.
     """
-    values = read_file(config) if config else {}
+    content = read_file(config) if config else {}
+    is_legacy = legacy.is_legacy(content)
+    values = legacy.translate(content) if is_legacy else content
     source = str(config) if config else "the environment"
-    return _build(values, overrides, source)
-
-
-def _build(values: dict[str, Any], overrides: Mapping[str, object], source: str) -> Settings:
     sourced = type("Settings", (Settings,), {"file_values": values, "__module__": __name__})
     try:
         return Settings.model_validate(sourced(**overrides))
     except ValidationError as error:
-        raise SettingsError([_problem(item, source) for item in error.errors()]) from error
+        raise SettingsError(_problems(error, source, is_legacy=is_legacy)) from error
     except SourceError as error:
         raise SettingsError([f"the environment: {error}"]) from error
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Return the values of a configuration file in our form.
+    """Return the content of a configuration file.
 
     Raises:
         SettingsError: it can't be read, or is no JSON object.
@@ -113,13 +110,21 @@ def read_file(path: Path) -> dict[str, Any]:
         raise SettingsError([f"{path}: this is not JSON: {error}"]) from error
     if not isinstance(config, dict):
         raise SettingsError([f"{path}: must hold a JSON object"])
-    return legacy.translate(config) if legacy.is_legacy(config) else config
+    return config
 
 
-def _problem(item: Any, source: str) -> str:
+def _problems(error: ValidationError, source: str, *, is_legacy: bool) -> list[str]:
+    return [_problem(item, source, is_legacy=is_legacy) for item in error.errors()]
+
+
+def _problem(item: Any, source: str, *, is_legacy: bool) -> str:
     place = ".".join(str(part) for part in item["loc"])
     variable = "ARI_PROXY_" + "__".join(str(part) for part in item["loc"]).upper()
-    where = f"environment variable {variable}" if variable in os.environ else source
+    if variable in os.environ:
+        where = f"environment variable {variable}"
+    else:
+        key = legacy.place_of(place) if is_legacy else ""
+        where = f"{key} of {source}" if key else source
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = "there is no such setting"

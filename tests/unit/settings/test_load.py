@@ -74,11 +74,14 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "place", "allowed"),
     [
-        ({"message_bus": "KAFKA"}, "bus.kind", "NATS"),
+        ({"message_bus": "KAFKA"}, "bus.kind (message_bus of ", "'NATS'"),
+        ({"bus_config": {"url": "amqp://x"}}, "bus.urls.0 (bus_config.url of ", "nats://, tls://"),
         ({"server_id": "a.b"}, "server_id", "dot"),
         ({"applications": []}, "applications", "at least 1"),
         ({"applications": ["a b"]}, "applications.0", "white space"),
         ({"websocket_url": "http://x"}, "ari.websocket_url", "ws://, wss://"),
+        ({"websocket_url": "ws:///ari/events"}, "ari.websocket_url", "with a host"),
+        ({"websocket_url": "ws://x:y/ari/events"}, "ari.websocket_url", "port"),
         ({"stasis_url": "http://u:p@x/ari"}, "ari.rest_url", "credentials"),
         ({"ari": {"max_connections": 0}}, "ari.max_connections", "greater than or equal to 1"),
         ({"command": {"deny": ["BREW /x"]}}, "command.deny.0", "GET, POST, PUT, DELETE"),
