@@ -3,12 +3,18 @@
 import os
 from collections.abc import AsyncIterator, Iterator
 
+import hypothesis
 import pytest
 
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import Asterisk, NatsServer
 from tests.support.setting import Setting, settings_of
+
+# A property's example may be slow on a shared machine; and importing it here, not at the end of the
+# session, keeps clear of a fault of CPython 3.11's parser.
+hypothesis.settings.register_profile("ari-proxy", deadline=None)
+hypothesis.settings.load_profile("ari-proxy")
 
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
     if name != "ARI_PROXY_REQUIRE":

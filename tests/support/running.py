@@ -28,8 +28,7 @@ def settings_for(
             "password": "ari",
         },
         bus={"urls": [nats_url]},
-        admin={"enabled": False},
-        **groups,
+        **({"admin": {"enabled": False}} | groups),
     )
 
 

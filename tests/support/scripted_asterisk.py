@@ -28,6 +28,8 @@ class ScriptedAsterisk:
     upgrades: list[dict[str, str]] = field(default_factory=list)
     #: Answers by method and path; each is used once, in order.
     answers: dict[tuple[str, str], deque[tuple[int, str]]] = field(default_factory=dict)
+    #: Answers by method and path that stay.
+    standing: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     #: Set to let no answer go out.
     hold: asyncio.Event | None = None
     socket: web.WebSocketResponse | None = None
@@ -65,7 +67,9 @@ class ScriptedAsterisk:
             await self.hold.wait()
         path = request.path.removeprefix("/ari")
         prepared = self.answers.get((request.method, path))
-        status, text = prepared.popleft() if prepared else (204, "")
+        status, text = (
+            prepared.popleft() if prepared else self.standing.get((request.method, path), (204, ""))
+        )
         content_type = "application/json" if text else None
         return web.Response(status=status, text=text or None, content_type=content_type)
 

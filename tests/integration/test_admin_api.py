@@ -1,0 +1,218 @@
+"""The admin API tells the truth; on real NATS."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ari_proxy.telemetry.metrics import TABLE
+from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import NatsServer, free_port
+from tests.support.setting import Setting, settings_of
+
+#: Labels that exist once per call or per request would grow without end.
+BOUNDED = {"server_id", "application", "type", "reason", "result", "operation", "code"}
+
+
+@dataclass
+class Admin:
+    session: aiohttp.ClientSession
+    url: str
+
+    async def get(self, path: str) -> tuple[int, str]:
+        async with self.session.get(self.url + path) as answer:
+            return answer.status, await answer.text()
+
+    async def checks(self) -> dict[str, str]:
+        status, text = await self.get("/readyz")
+        result: dict[str, Any] = json.loads(text)
+        assert result["ready"] is (status == 200)
+        assert result["ready"] is all(check == "ok" for check in result["checks"].values())
+        return dict(result["checks"])
+
+    async def until(self, **expected: str) -> None:
+        """Wait until the checks have these words in them and all others are ok."""
+        last: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(20):
+                while not _agree(last, expected):
+                    try:
+                        last = await self.checks()
+                    except aiohttp.ClientConnectorError:
+                        last = {}
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"readyz stayed {last}, not {expected}")
+
+    async def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        status, text = await self.get("/metrics")
+        assert status == 200
+        return {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+
+def _agree(checks: dict[str, str], expected: dict[str, str]) -> bool:
+    return bool(checks) and all(
+        expected[name] in problem if name in expected else problem == "ok"
+        for name, problem in checks.items()
+    )
+
+
+def healthy(asterisk: ScriptedAsterisk) -> None:
+    asterisk.standing[("GET", "/asterisk/ping")] = (200, "{}")
+    asterisk.standing[("GET", "/applications/demo")] = (200, "{}")
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+        yield session
+
+
+@pytest.fixture
+async def admin(
+    own_nats_server: NatsServer, session: aiohttp.ClientSession
+) -> AsyncIterator[tuple[Admin, Setting]]:
+    port = free_port()
+    async with scripted_asterisk() as asterisk:
+        healthy(asterisk)
+        settings = settings_of(asterisk, own_nats_server, admin={"port": port})
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until_serving(bus)
+            admin = Admin(session, f"http://127.0.0.1:{port}")
+            await admin.until()
+            yield admin, Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+async def test_ready_only_while_calls_can_be_served(
+    admin: tuple[Admin, Setting], own_nats_server: NatsServer
+) -> None:
+    api, setting = admin
+    registered = setting.asterisk.standing.pop(("GET", "/applications/demo"))
+    setting.asterisk.standing[("GET", "/applications/demo")] = (404, "{}")
+    await api.until(applications="404")
+    setting.asterisk.standing[("GET", "/applications/demo")] = registered
+    await api.until()
+
+    own_nats_server.stop()
+    await api.until(bus="no connection")
+    own_nats_server.start()
+    await api.until()
+
+    assert (await api.get("/livez"))[0] == 200
+
+
+async def test_taken_application_is_not_fought_for(admin: tuple[Admin, Setting]) -> None:
+    api, setting = admin
+    await setting.client.listen("server-1")
+    await setting.asterisk.push('{"type":"ApplicationReplaced","application":"demo"}')
+    await setting.client.until(lambda: setting.client.types("server-1"))
+
+    await api.until(applications="another client has taken demo")
+
+    assert len(setting.asterisk.upgrades) == 1
+    await setting.asterisk.drop()
+    await api.until()
+    assert len(setting.asterisk.upgrades) == 2
+
+
+async def test_not_ready_without_asterisk_and_alive(
+    nats_server: NatsServer, session: aiohttp.ClientSession
+) -> None:
+    port, asterisk_port = free_port(), free_port()
+    asterisk = ScriptedAsterisk(
+        f"http://127.0.0.1:{asterisk_port}/ari", f"ws://127.0.0.1:{asterisk_port}/ari/events"
+    )
+    settings = settings_of(asterisk, nats_server, admin={"port": port})
+    admin = Admin(session, f"http://127.0.0.1:{port}")
+    async with running_proxy(settings):
+        await admin.until(websocket="not connected", applications="", asterisk="")
+        checks = await admin.checks()
+        assert (await admin.get("/livez"))[0] == 200
+        assert "/applications/demo" in checks["applications"]
+        assert "/asterisk/ping" in checks["asterisk"]
+        async with scripted_asterisk(asterisk_port) as late:
+            healthy(late)
+            await admin.until()
+
+
+async def test_command_alone_has_its_own_checks_and_no_dialogs(
+    nats_server: NatsServer, session: aiohttp.ClientSession
+) -> None:
+    port = free_port()
+    async with scripted_asterisk() as asterisk:
+        healthy(asterisk)
+        settings = settings_of(asterisk, nats_server, admin={"port": port})
+        admin = Admin(session, f"http://127.0.0.1:{port}")
+        async with running_proxy(settings, ["command"]):
+            await admin.until()
+
+            assert set(await admin.checks()) == {"bus", "asterisk"}
+            assert (await admin.get("/dialogs"))[0] == 404
+
+
+async def test_dialogs_show_their_state(admin: tuple[Admin, Setting]) -> None:
+    api, setting = admin
+    await setting.asterisk.push(channel_event("StasisStart", "early"))
+    async with asyncio.timeout(10):
+        while (await api.get("/dialogs"))[1] == "[]":
+            await asyncio.sleep(0.01)
+    (early,) = json.loads((await api.get("/dialogs"))[1])
+    await setting.client.start()
+    dialog = await setting.client.first_dialog()
+    (served,) = json.loads((await api.get("/dialogs"))[1])
+    await setting.asterisk.push(channel_event("StasisEnd", "early"))
+    await setting.client.until_events(dialog, 2)
+    (ended,) = json.loads((await api.get("/dialogs"))[1])
+
+    assert [early["state"], served["state"], ended["state"]] == ["waiting", "open", "ended"]
+    assert served | {"state": ""} == {
+        "dialog_id": dialog,
+        "application": "demo",
+        "channels": ["early"],
+        "events": 1,
+        "state": "",
+    }
+    assert (ended["channels"], ended["events"]) == ([], 2)
+
+
+async def test_metrics_count_what_happened_with_bounded_labels(
+    admin: tuple[Admin, Setting],
+) -> None:
+    api, setting = admin
+    before = await api.samples()
+    dialog = await setting.begin()
+    await setting.client.command(dialog, "POST", "/channels/c/answer")
+    await setting.client.command(dialog, "POST", "//elsewhere")
+    await setting.asterisk.push("this is no event")
+    await setting.asterisk.push(channel_event("ChannelDtmfReceived", "c"))
+    await setting.client.until_events(dialog, 2)
+    after = await api.samples()
+
+    def difference(name: str, **labels: str) -> float:
+        key = (name, frozenset({"server_id": "server-1", **labels}.items()))
+        return after.get(key, 0) - before.get(key, 0)
+
+    assert difference("ariproxy_ingest_events_received_total", type="StasisStart") == 1
+    assert difference("ariproxy_ingest_events_received_total", type="ChannelDtmfReceived") == 1
+    assert difference("ariproxy_ingest_malformed_frames_total") == 1
+    assert difference("ariproxy_ingest_dialogs") == 1
+    started = {"application": "demo", "result": "accepted"}
+    assert difference("ariproxy_ingest_app_starts_total", **started) == 1
+    operation = {"operation": "POST /channels/{channelId}/answer", "code": "204"}
+    assert difference("ariproxy_command_requests_total", **operation) == 1
+    assert difference("ariproxy_command_rejected_total", reason="url") == 1
+    names = {name for name, _ in after}
+    assert {row.name for row in TABLE if not row.labels} <= names
+    used = {label for _, labels in after for label, _ in labels}
+    assert used <= BOUNDED | {"version", "component", "le"}
+    assert not [value for _, labels in after for _, value in labels if dialog in value]

@@ -1,0 +1,267 @@
+"""`ari-proxy` as processes: what its users start, stop and read."""
+
+import asyncio
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.nats import NatsBus, NatsOptions
+from ari_proxy.client.application import Application, call
+from ari_proxy.demo.application import DigitCollector
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.messages import Command
+from tests.support import process
+from tests.support.process import Process
+from tests.support.running import until
+from tests.support.servers import Asterisk, NatsServer, free_port
+
+ROOT = Path(__file__).parents[2]
+SERVER = ServerId("asterisk-1")
+CALL = Command("call-1", "/channels?endpoint=Local/dtmf-1234@default&app=demo", "POST")
+
+
+def original_config(directory: Path, url: str, nats_url: str, **more: object) -> Path:
+    """Write the original's example with other addresses."""
+    config = json.loads((ROOT / "config.example.json").read_text())
+    config |= {
+        "stasis_url": url,
+        "websocket_url": f"ws{url.removeprefix('http')}/events",
+        "bus_config": {"url": nats_url, "queue": "ariq"},
+    }
+    path = directory / "config.json"
+    path.write_text(json.dumps(config | more))
+    return path
+
+
+async def serve_a_call(bus: Bus, proxies: list[Process]) -> None:
+    """Place a call and serve it with the example application, to its end."""
+    collector = DigitCollector()
+    serving = asyncio.create_task(Application(bus, "demo", collector.serve).run())
+    try:
+        for proxy in proxies:
+            if proxy.events("websocket.connected"):
+                await until_registered(bus)
+        response = await call(bus, SERVER, CALL)
+        assert response.status_code == 200, response
+        await until(lambda: collector.digits)
+        assert collector.digits == {response.dialog_id: "1234"}
+    finally:
+        serving.cancel()
+
+
+async def until_registered(bus: Bus) -> None:
+    """Wait until Asterisk knows the application."""
+    path = "/applications/demo"
+    async with asyncio.timeout(20):
+        while (await call(bus, SERVER, Command("", path, "GET"))).status_code != 200:
+            await asyncio.sleep(0.02)
+
+
+def client(url: str) -> NatsBus:
+    return NatsBus(NatsOptions(urls=(url,), name="test"))
+
+
+async def test_standalone_replaces_the_original_on_a_real_asterisk(
+    asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    config = original_config(tmp_path, asterisk.url, nats_server.url)
+    arguments = ("standalone", "--config", str(config))
+    async with (
+        process.running(tmp_path / "log", *arguments) as proxy,
+        opened(client(nats_server.url)) as bus,
+    ):
+        await proxy.logged("websocket.connected")
+        await serve_a_call(bus, [proxy])
+        proxy.signal()
+
+        assert await proxy.ended() == 0
+
+    assert proxy.events("drain.finished")
+    assert [event["level"] for event in proxy.events("dialog.started")] == ["info"]
+
+
+async def test_ingest_and_command_apart_on_a_simulated_asterisk(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", nats_server.url)
+    async with (
+        process.running(tmp_path / "simulate", "simulate", "--port", f"{port}") as simulated,
+        process.running(tmp_path / "ingest", "ingest", "--config", str(config)) as ingest,
+        process.running(tmp_path / "command", "command", "--config", str(config)) as command,
+        opened(client(nats_server.url)) as bus,
+    ):
+        await ingest.logged("websocket.connected")
+        await command.logged("bus.connected")
+        await serve_a_call(bus, [ingest])
+        for running in (ingest, command, simulated):
+            running.signal()
+
+        codes = [await running.ended() for running in (ingest, command, simulated)]
+
+    assert codes == [0, 0, 0]
+
+
+async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> None:
+    port = free_port()
+    config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", "nats://unused:1")
+    async with (
+        process.running(tmp_path / "simulate", "simulate", "--port", f"{port}"),
+        process.running(
+            tmp_path / "log", "standalone", "--embedded-nats", "--config", str(config)
+        ) as proxy,
+    ):
+        address = (await proxy.logged("bus.connected"))["url"]
+        await proxy.logged("websocket.connected")
+        async with opened(client(f"nats://{address}")) as bus:
+            await serve_a_call(bus, [proxy])
+        proxy.signal()
+
+        assert await proxy.ended() == 0
+
+    assert not is_listening(address)
+
+
+async def test_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    config = original_config(
+        tmp_path,
+        f"http://127.0.0.1:{port}/ari",
+        "nats://unused:1",
+        ingest={"no_listener": "keep"},
+        runtime={"drain_seconds": 3600},
+    )
+    async with (
+        process.running(tmp_path / "simulate", "simulate", "--port", f"{port}"),
+        process.running(
+            tmp_path / "log", "standalone", "--embedded-nats", "--config", str(config)
+        ) as proxy,
+    ):
+        address = (await proxy.logged("bus.connected"))["url"]
+        await proxy.logged("websocket.connected")
+        async with opened(client(f"nats://{address}")) as bus:
+            await until_registered(bus)
+            await call(bus, SERVER, CALL)  # Nobody serves it, so that the drain waits.
+            await proxy.logged("dialog.started")
+        proxy.signal()
+        await proxy.logged("drain.started")
+        proxy.signal()
+
+        assert await proxy.ended() == 128 + 15
+
+    await until(lambda: not is_listening(address))
+
+
+def is_listening(address: str) -> bool:
+    host, _, port = address.partition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
+
+
+async def test_wrong_password_is_reported_without_it(
+    asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    config = original_config(tmp_path, asterisk.url, nats_server.url, ws_password="hush-hush")
+    environment = {"ARI_PROXY_LOG__LEVEL": "debug"}
+    arguments = ("standalone", "--config", str(config))
+    async with process.running(tmp_path / "log", *arguments, **environment) as proxy:
+        line = await proxy.logged("websocket.refused")
+        await proxy.logged("bus.connected")
+        proxy.signal()
+        assert await proxy.ended() == 0
+
+    assert "401" in line["error"]
+    assert "hush" not in proxy.log
+    assert "YXJpOmh1c2" not in proxy.log  # as Authorization has it
+
+
+async def test_taken_admin_port_is_an_error_with_advice(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = f"{taken.getsockname()[1]}"
+        environment = {
+            "ARI_PROXY_ADMIN__PORT": port,
+            "ARI_PROXY_BUS__URLS": json.dumps([nats_server.url]),
+        }
+        async with process.running(tmp_path / "log", "command", **environment) as proxy:
+            assert await proxy.ended() == 1
+
+    assert f"error: the admin API cannot listen on 127.0.0.1:{port}" in proxy.log
+    assert "admin.port" in proxy.log
+    assert "Traceback" not in proxy.log
+
+
+def test_every_bad_setting_is_named_and_the_status_is_2(tmp_path: Path) -> None:
+    config = tmp_path / "config.json"
+    config.write_text('{"server_id": "a.b", "applications": ["x"], "message_bus": "KAFKA"}')
+
+    for command in ("check-config", "standalone", "ingest", "command"):
+        ended = process.run(command, "--config", str(config), ARI_PROXY_ADMIN__PORT="many")
+
+        assert ended.returncode == 2
+        problems = ended.stderr.splitlines()
+        assert [problem.partition(" (")[0] for problem in problems] == [
+            "error: server_id",
+            "error: bus.kind",
+            "error: admin.port",
+        ]
+        assert "environment variable ARI_PROXY_ADMIN__PORT" in problems[2]
+
+
+def test_check_config_shows_what_is_in_force_without_secrets(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("from-file")
+    config = original_config(tmp_path, "http://a:8088/ari", "nats://u:hush@b:4222")
+    environment = {"ARI_PROXY_ARI__PASSWORD_FILE": str(secret), "ARI_PROXY_SERVER_ID": "other"}
+
+    ended = process.run("check-config", "--config", str(config), **environment)
+
+    shown = json.loads(ended.stdout)
+    assert ended.returncode == 0
+    assert (shown["server_id"], shown["applications"]) == ("other", ["demo"])
+    assert shown["ari"]["rest_url"] == "http://a:8088/ari"
+    assert (shown["bus"]["urls"], shown["bus"]["user"]) == (["nats://b:4222"], "u")
+    assert shown["ari"]["password_file"] == str(secret)
+    assert set(shown["bus"]["password"]) == {"*"}
+    assert "hush" not in ended.stdout
+    assert "from-file" not in ended.stdout
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("standalone", "--help")])
+def test_help_is_shown(arguments: tuple[str, ...]) -> None:
+    assert "Usage" in process.run(*arguments).stdout
+
+
+def test_demo_serves_its_calls(tmp_path: Path) -> None:
+    ended = process.run("demo", "--calls", "2", TMPDIR=str(tmp_path))
+
+    assert ended.returncode == 0, ended.stderr
+    assert "2 of 2 calls served, digits: 1234, 1234" in ended.stdout
+    assert ended.stdout.count("dialog asterisk-demo.") == 2
+    for shown in ("AppStart", "StasisStart", "POST /channels/", "204", "ChannelDestroyed"):
+        assert shown in ended.stdout
+
+
+def test_demo_runs_on_a_real_asterisk(asterisk: Asterisk) -> None:
+    url = asterisk.url.removesuffix("/ari")
+
+    ended = process.run("demo", "--asterisk", url, ARI_PROXY_ARI__PASSWORD="ari")
+
+    assert ended.returncode == 0, ended.stderr
+    assert "3 of 3 calls served, digits: 1234, 1234, 1234" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [("localhost:8088", "no URL like"), ("http://ari:ari@x:8088", "credentials")],
+)
+def test_demo_refuses_a_bad_url(url: str, message: str) -> None:
+    ended = process.run("demo", "--asterisk", url)
+
+    assert ended.returncode == 1
+    assert message in ended.stderr
+    assert "Traceback" not in ended.stderr

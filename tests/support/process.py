@@ -1,0 +1,82 @@
+"""`ari-proxy` as its users run it: a process of its own, with a log to look into."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.running import until
+
+
+class Process:
+    """A running `ari-proxy`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
+        self._process = process
+        self._log = log
+
+    @property
+    def log(self) -> str:
+        """All that it wrote."""
+        return self._log.read_text()
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """Return the lines of one log event."""
+        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        return [line for line in lines if line["event"] == name]
+
+    async def logged(self, name: str) -> dict[str, Any]:
+        """Wait for a log event and return its first line."""
+        await until(lambda: self.events(name) or self._process.poll() is not None)
+        assert self.events(name), self.log
+        return self.events(name)[0]
+
+    def signal(self) -> None:
+        """Ask it to end."""
+        self._process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Wait for its end and return the exit status, or minus the signal."""
+        await until(lambda: self._process.poll() is not None)
+        code = self._process.poll()
+        assert code is not None
+        return code
+
+
+@asynccontextmanager
+async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterator[Process]:
+    """Run `ari-proxy` around a block; JSON logs, any admin port."""
+    common = {"ARI_PROXY_ADMIN__PORT": "0", "ARI_PROXY_LOG__FORMAT": "json"}
+    with log.open("wb") as output:
+        process = await asyncio.to_thread(
+            subprocess.Popen,
+            [sys.executable, "-m", "ari_proxy", *arguments],
+            env={**os.environ, **common, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        yield Process(process, log)
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.wait)
+
+
+def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run `ari-proxy` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "ari_proxy", *arguments],
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
