@@ -148,7 +148,7 @@ async def until_serving(bus: Bus, *, ingest: bool = True) -> None:
     """Wait until the services have subscribed; what is sent for that changes nothing."""
     await until_heard(bus, "commands_server-1", b"DUMMY")
     if ingest:
-        nothing = Binding("", "", "", release=True)
+        nothing = Binding("", "channel", "none", release=True)
         await until_heard(bus, "bindings_server-1", messages.encode(nothing))
 
 

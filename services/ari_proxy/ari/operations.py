@@ -6,9 +6,9 @@ metrics.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-ObjectKind = Literal["channel", "bridge", "playback"]
+from ari_proxy.protocol.messages import ObjectKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

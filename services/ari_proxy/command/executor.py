@@ -116,13 +116,12 @@ class Executor:
         started_at = time.monotonic()
         try:
             request = self._check(command, dialog_id)
-            named = request.named
-            is_unknown = (begins_dialog and named.kind == "channel") or named.needs_registration
-            if is_unknown:
-                await self._register(Binding(dialog_id, named.kind, named.object_id, announce_to))
+            binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
+            if binding is not None:
+                await self._register(binding)
             answer = await self._send(request, command.body)
-            if is_unknown and answer.status >= _FAILED:
-                self._publish_release(named, dialog_id)
+            if binding is not None and answer.status >= _FAILED:
+                self._publish_release(binding)
         except RejectedError as error:
             return self._reject(error)
         except TransportError as error:
@@ -166,9 +165,9 @@ class Executor:
         if refusal:
             raise RejectedError(400, "registration", refusal)
 
-    def _publish_release(self, named: Named, dialog_id: DialogId) -> None:
-        binding = Binding(dialog_id, named.kind, named.object_id, release=True)
-        self._bus.publish(topics.bindings(self._server), messages.encode(binding))
+    def _publish_release(self, binding: Binding) -> None:
+        release = msgspec.structs.replace(binding, release=True)
+        self._bus.publish(topics.bindings(self._server), messages.encode(release))
 
     async def _send(self, request: _Request, body: str) -> Answer:
         return await self._rest.request(request.method, request.named.url.text, body)
@@ -180,6 +179,18 @@ class Executor:
     def _reject(self, error: RejectedError) -> tuple[int, str]:
         self._metrics.counter(table.REJECTED, self._server, error.reason).inc()
         return error.status_code, _explain(error.reason, str(error), sent=error.sent)
+
+
+def _binding(
+    named: Named, dialog_id: DialogId, announce_to: str, *, begins_dialog: bool
+) -> Binding | None:
+    """Return what ingest has to know before the request is sent, or None if it needs nothing."""
+    new = named.creates
+    if new is None:
+        return None
+    if new.needs_registration or (begins_dialog and new.kind == "channel"):
+        return Binding(dialog_id, new.kind, new.object_id, announce_to)
+    return None
 
 
 def _explain(reason: str, message: str, *, sent: bool) -> str:

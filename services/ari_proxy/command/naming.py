@@ -12,17 +12,23 @@ from ari_proxy.ari.operations import CREATIONS, Creation
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import RandomId, Token
+from ari_proxy.protocol.messages import ObjectKind
+
+
+class NewObject(NamedTuple):
+    """What a request creates."""
+
+    kind: ObjectKind
+    object_id: str
+    #: True if the client chose the id, so that ingest can't know it.
+    needs_registration: bool
 
 
 class Named(NamedTuple):
     """A request whose new object, if it makes one, has a name."""
 
     url: AriUrl
-    #: channel, bridge or playback; '' if nothing is created.
-    kind: str = ""
-    object_id: str = ""
-    #: True if the client chose the id, so that ingest can't know it.
-    needs_registration: bool = False
+    creates: NewObject | None = None
 
 
 def name_object(
@@ -34,14 +40,11 @@ def name_object(
         return Named(url=url)
     chosen = _chosen_id(creation, url, body)
     if chosen:
-        known = ids.token_of_object(chosen) == token
-        return Named(url=url, kind=creation.kind, object_id=chosen, needs_registration=not known)
+        is_unknown = ids.token_of_object(chosen) != token
+        return Named(url, NewObject(creation.kind, chosen, needs_registration=is_unknown))
     object_id = ids.new_object_id(token, random)
-    return Named(
-        url=url.with_parameter(creation.parameter, object_id),
-        kind=creation.kind,
-        object_id=object_id,
-    )
+    new = NewObject(creation.kind, object_id, needs_registration=False)
+    return Named(url.with_parameter(creation.parameter, object_id), new)
 
 
 def _chosen_id(creation: Creation, url: AriUrl, body: str) -> str:

@@ -98,7 +98,9 @@ class Router:
         if event.type in _RELEASING_TYPES and channel is not None:
             self._leave(event, channel.id, dialogs, now)
         elif event.type == "PlaybackFinished" and event.playback is not None:
-            self._playbacks.pop(event.playback.id, None)
+            self._unbind(self._playbacks, event.playback.id)
+        elif event.type == "BridgeDestroyed" and event.bridge is not None:
+            self._unbind(self._bridges, event.bridge.id)
         return dialogs
 
     # Which dialogs an event concerns
@@ -195,6 +197,12 @@ class Router:
         table[name] = dialog
         dialog.bound.append((table, name))
 
+    @staticmethod
+    def _unbind(table: dict[str, Dialog], name: str) -> None:
+        dialog = table.pop(name, None)
+        if dialog is not None:
+            dialog.bound.remove((table, name))
+
     def _leave(self, event: AriEvent, name: str, dialogs: Iterable[Dialog], now: float) -> None:
         """A channel leaves Stasis or is destroyed."""
         for dialog in dialogs:
@@ -227,9 +235,8 @@ class Router:
 
     def _forget_channel(self, dialog: Dialog, name: str) -> None:
         if self._channels.get(name) is dialog and dialog.released and name in dialog.released:
-            del self._channels[name]
+            self._unbind(self._channels, name)
             dialog.released.discard(name)
-            dialog.bound.remove((self._channels, name))
 
     def _forget(self, dialog: Dialog) -> None:
         self._dialogs.pop(dialog.dialog_id, None)
@@ -246,6 +253,8 @@ class Router:
     def register(self, binding: Binding, now: float) -> None:
         """Bind an object before it exists; the dialog may be one that no channel has begun yet.
 
+        A name that another dialog's object has stays there: Asterisk will refuse the new one.
+
         Raises:
             IllegalSubjectTokenError: the dialog id is none of this server.
         """
@@ -260,7 +269,8 @@ class Router:
             dialog.expires_at = now + EMPTY_SECONDS
             self._empty.append((dialog.expires_at, dialog))
         table = self._table(binding.kind)
-        if table.get(binding.object_id) is not dialog:
+        owner = self._of_named(table, binding.object_id)
+        if owner is not dialog and not _has_living(owner, binding.object_id):
             self._bind(table, binding.object_id, dialog)
         if binding.kind == "channel" and dialog.announce and not dialog.channel_id:
             dialog.channel_id = binding.object_id
@@ -272,8 +282,7 @@ class Router:
             return
         if binding.object_id in dialog.channels or binding.object_id in (dialog.released or ()):
             return  # Events have shown that it exists after all.
-        del table[binding.object_id]
-        dialog.bound.remove((table, binding.object_id))
+        self._unbind(table, binding.object_id)
         if dialog.expires_at is not None and not dialog.is_ended and not dialog.sequence:
             self._forget(dialog)
 
@@ -283,3 +292,7 @@ class Router:
 
 def _distinct(dialogs: Iterable[Dialog | None]) -> tuple[Dialog, ...]:
     return tuple(dict.fromkeys(dialog for dialog in dialogs if dialog is not None))
+
+
+def _has_living(dialog: Dialog | None, name: str) -> bool:
+    return dialog is not None and not dialog.is_ended and name not in (dialog.released or ())

@@ -5,13 +5,15 @@ Bytes are the original's: every field present, in its order, JSON as Go's `encod
 behind the original's fields; clients ignore unknown fields.
 """
 
-from typing import Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from .errors import MalformedMessageError
 from .ids import DialogId, ServerId
 
+#: Objects whose names clients may choose.
+ObjectKind = Literal["channel", "bridge", "playback"]
 #: What go-ari-proxy's client library publishes first on a commands topic to bring it into being.
 DUMMY: Final = b"DUMMY"
 
@@ -66,8 +68,8 @@ class Binding(msgspec.Struct, frozen=True):
     """Tells ingest to which dialog an object belongs, before the object comes into being."""
 
     dialog_id: str
-    kind: str  #: channel, bridge or playback
-    object_id: str
+    kind: ObjectKind
+    object_id: Annotated[str, msgspec.Meta(min_length=1)]
     application: str = ""  #: set for a new dialog: announce it there when its channel enters Stasis
     release: bool = False  #: the object did not come into being after all
 

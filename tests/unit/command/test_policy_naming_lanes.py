@@ -5,7 +5,7 @@ import pytest
 
 from ari_proxy.ari import operations, urls
 from ari_proxy.command.lanes import Lanes, LanesFullError
-from ari_proxy.command.naming import Named, body_field, name_object
+from ari_proxy.command.naming import Named, NewObject, body_field, name_object
 from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
@@ -58,9 +58,10 @@ def named(method: str, url: str, body: str = "") -> Named:
 def test_new_object_gets_an_id_of_its_dialog(url: str, kind: str, parameter: str) -> None:
     result = named("POST", url, "{}")
 
-    assert (result.kind, result.needs_registration) == (kind, False)
-    assert ids.token_of_object(result.object_id) == TOKEN
-    assert result.url.parameter(parameter) == result.object_id
+    assert result.creates is not None
+    assert (result.creates.kind, result.creates.needs_registration) == (kind, False)
+    assert ids.token_of_object(result.creates.object_id) == TOKEN
+    assert result.url.parameter(parameter) == result.creates.object_id
 
 
 @pytest.mark.parametrize(
@@ -75,7 +76,7 @@ def test_new_object_gets_an_id_of_its_dialog(url: str, kind: str, parameter: str
 def test_id_of_the_client_stays_and_is_registered(url: str, body: str) -> None:
     result = named("POST", url, body)
 
-    assert (result.object_id, result.needs_registration) == ("mine", True)
+    assert result.creates == NewObject("channel", "mine", needs_registration=True)
     assert result.url.text == url
 
 

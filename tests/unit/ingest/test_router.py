@@ -9,7 +9,7 @@ from ari_proxy.ingest.router import EMPTY_SECONDS, Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import Binding, ObjectKind
 from tests.support.golden import recorded
 
 GRACE = 10.0
@@ -230,6 +230,52 @@ def test_registered_dialog_without_any_channel_is_forgotten(route: Routing) -> N
     route.later(EMPTY_SECONDS + 1)
 
     assert (len(route.router), route.router.bound_objects) == (0, 0)
+
+
+@pytest.mark.parametrize("kind", ["channel", "bridge", "playback"])
+def test_living_object_is_not_taken_from_its_dialog(route: Routing, kind: ObjectKind) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    object_event: dict[ObjectKind, tuple[str, dict[str, Any]]] = {
+        "channel": ("ChannelVarset", {"channel": "x"}),
+        "bridge": ("BridgeCreated", {"bridge": "x"}),
+        "playback": ("PlaybackStarted", {"playback": {"id": "x", "target_uri": ""}}),
+    }
+    event_type, fields = object_event[kind]
+    for dialog in (first, second):
+        route.router.register(Binding(dialog.dialog_id, kind, "x"), route.now)
+    # Asterisk answers the second one with 409.
+    route.router.register(Binding(second.dialog_id, kind, "x", release=True), route.now)
+
+    assert route(event_type, **fields) == [first]
+
+
+def test_name_that_ari_proxy_made_for_one_dialog_is_not_taken_by_another(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    bridge = ids.new_object_id(first.token)
+    route.router.register(Binding(second.dialog_id, "bridge", bridge), route.now)
+
+    assert route("BridgeCreated", bridge=bridge) == [first]
+
+
+@pytest.mark.parametrize(
+    ("kind", "gone"),
+    [
+        ("channel", ("ChannelDestroyed", {"channel": "x"})),
+        ("bridge", ("BridgeDestroyed", {"bridge": "x"})),
+        ("playback", ("PlaybackFinished", {"playback": {"id": "x", "target_uri": ""}})),
+    ],
+)
+def test_name_of_a_gone_object_is_free(route: Routing, kind: ObjectKind, gone: Any) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.router.register(Binding(first.dialog_id, kind, "x"), route.now)
+    if kind == "channel":
+        route("StasisStart", channel="x")
+    event_type, fields = gone
+    assert route(event_type, **fields) == [first]
+
+    route.router.register(Binding(second.dialog_id, kind, "x"), route.now)
+
+    assert route(event_type, **fields) == [second]
 
 
 def test_binding_for_another_server_is_refused(route: Routing) -> None:
