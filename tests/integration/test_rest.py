@@ -1,0 +1,159 @@
+"""The REST client against a scripted Asterisk and against sockets that misbehave."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ari_proxy.ari.errors import RequestTimeoutError, UnreachableError
+from ari_proxy.ari.rest import Answer, Credentials, RestClient
+from tests.support.running import until
+from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
+from tests.support.servers import free_port
+
+
+def client(url: str, *, concurrency: int = 4, timeout_seconds: float = 20) -> RestClient:
+    return RestClient(
+        url,
+        lambda: Credentials("ari", "hush"),
+        concurrency=concurrency,
+        timeout_seconds=timeout_seconds,
+    )
+
+
+@pytest.fixture
+async def asterisk() -> AsyncIterator[ScriptedAsterisk]:
+    async with scripted_asterisk() as asterisk:
+        yield asterisk
+
+
+async def test_answer_is_asterisks_own_whatever_its_status(asterisk: ScriptedAsterisk) -> None:
+    asterisk.answer("GET", "/channels", 200, '[{"name":"ä"}]')
+    asterisk.answer("POST", "/channels", 500, '{"message":"Allocation failed"}')
+    async with client(asterisk.url) as rest:
+        got = await rest.request("GET", "/channels")
+        failed = await rest.request("POST", "/channels", '{"endpoint":"x"}')
+
+    assert got == Answer(200, '[{"name":"ä"}]')
+    assert failed == Answer(500, '{"message":"Allocation failed"}')
+    assert asterisk.requests[1].body == '{"endpoint":"x"}'
+    assert {request.authorization for request in asterisk.requests} == {"Basic YXJpOmh1c2g="}
+
+
+async def test_url_goes_out_as_the_client_wrote_it(asterisk: ScriptedAsterisk) -> None:
+    url = "/channels/a%2Fb%20c/play?media=sound:x,y&skipms=%2B1&media=a+b"
+    async with client(asterisk.url) as rest:
+        await rest.request("POST", url)
+
+    assert asterisk.requests[0].target == "/ari" + url
+
+
+async def test_no_more_requests_at_once_than_allowed(asterisk: ScriptedAsterisk) -> None:
+    asterisk.hold = asyncio.Event()
+    async with client(asterisk.url, concurrency=2) as rest, asyncio.TaskGroup() as tasks:
+        answers = [tasks.create_task(rest.request("GET", "/channels")) for _ in range(5)]
+        await until(lambda: len(asterisk.requests) == 2)
+        assert rest.in_flight == 2
+        asterisk.hold.set()
+        await asyncio.wait(answers)
+
+    assert len(asterisk.requests) == 5
+    assert rest.in_flight == 0
+
+
+async def test_cancelled_request_frees_its_place(asterisk: ScriptedAsterisk) -> None:
+    asterisk.hold = asyncio.Event()
+    async with client(asterisk.url, concurrency=1) as rest:
+        running = asyncio.create_task(rest.request("GET", "/channels"))
+        waiting = asyncio.create_task(rest.request("GET", "/channels"))
+        await until(lambda: asterisk.requests)
+        for task in (waiting, running):
+            task.cancel()
+        done, _ = await asyncio.wait([running, waiting])
+        asterisk.hold.set()
+        answer = await rest.request("GET", "/endpoints")
+
+    assert [task.cancelled() for task in done] == [True, True]
+    assert answer.status == 204
+    assert rest.in_flight == 0
+
+
+async def test_no_answer_in_time_tells_whether_it_was_sent(asterisk: ScriptedAsterisk) -> None:
+    asterisk.hold = asyncio.Event()
+    async with client(asterisk.url, concurrency=1, timeout_seconds=0.3) as rest:
+        both = await asyncio.gather(
+            rest.request("POST", "/channels/c/answer"),
+            rest.request("POST", "/channels/c/ring"),
+            return_exceptions=True,
+        )
+        asterisk.hold.set()
+
+    assert [(type(error), getattr(error, "sent", None)) for error in both] == [
+        (RequestTimeoutError, True),
+        (RequestTimeoutError, False),
+    ]
+    assert len(asterisk.requests) == 1
+
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listening(handler: Handler) -> AsyncIterator[str]:
+    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ari"
+
+
+async def test_refused_connection_was_provably_not_sent() -> None:
+    async with client(f"http://127.0.0.1:{free_port()}/ari") as rest:
+        with pytest.raises(UnreachableError) as caught:
+            await rest.request("POST", "/channels?endpoint=x")
+
+    assert (caught.value.sent, caught.value.status_code) == (False, 502)
+    assert "endpoint" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"nonsense\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"]
+)
+async def test_broken_connection_may_have_been_sent_and_is_not_repeated(said: bytes) -> None:
+    connections = 0
+
+    async def misbehave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        writer.close()
+
+    async with listening(misbehave) as url, client(url) as rest:
+        with pytest.raises(UnreachableError) as caught:
+            await rest.request("POST", "/channels/c/answer")
+
+    assert caught.value.sent
+    assert connections == 1
+
+
+async def test_connection_is_used_again() -> None:
+    connections: list[asyncio.StreamReader] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(reader)
+        try:
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            writer.close()
+
+    async with listening(answer) as url, client(url) as rest:
+        for _ in range(3):
+            assert await rest.request("POST", "/channels/c/answer") == Answer(204, "")
+
+    assert len(connections) == 1
+
+
+def test_password_does_not_show() -> None:
+    assert "hush" not in repr(Credentials("ari", "hush"))
