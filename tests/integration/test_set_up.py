@@ -1,0 +1,101 @@
+"""How a dialog finds its application, or does not; on real NATS."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.support.running import LegacyClient, bus_client, running_proxy, until
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.servers import NatsServer
+from tests.support.setting import Setting, settings_of
+
+
+@asynccontextmanager
+async def proxy_with(nats_server: NatsServer, **ingest: Any) -> AsyncIterator[Setting]:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server, ingest=ingest)
+        async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+@pytest.mark.parametrize(
+    ("policy", "requests"),
+    [
+        (
+            "continue",
+            [
+                ("POST", "/channels/c/variable?variable=ARI_PROXY_STATUS&value=NO_APPLICATION"),
+                ("POST", "/channels/c/continue"),
+            ],
+        ),
+        ("hangup", [("DELETE", "/channels/c")]),
+    ],
+)
+async def test_caller_whom_nobody_serves_is_not_left_in_stasis(
+    nats_server: NatsServer, policy: str, requests: list[tuple[str, str]]
+) -> None:
+    async with proxy_with(nats_server, no_listener=policy, listener_seconds=0.1) as setting:
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: len(setting.asterisk.requests) == len(requests))
+        sent = setting.asterisk.requests
+        await setting.client.start()
+        await setting.asterisk.push(channel_event("StasisStart", "other"))
+        await setting.client.first_dialog()
+
+    assert [(r.method, r.target.removeprefix("/ari")) for r in sent] == requests
+    assert [start["channel_id"] for start in setting.client.starts] == ["other"]
+
+
+async def test_kept_call_waits_for_its_application(nats_server: NatsServer) -> None:
+    async with proxy_with(nats_server, no_listener="keep", listener_seconds=0.01) as setting:
+        await setting.client.listen("server-1")
+        for event_type in ("StasisStart", "ChannelVarset", "ChannelDtmfReceived"):
+            await setting.asterisk.push(channel_event(event_type, "c"))
+        await setting.asterisk.push('{"type":"DeviceStateChanged","device_state":{}}')
+        await setting.client.until(lambda: setting.client.types("server-1"))
+        await setting.client.start()
+        dialog = await setting.client.first_dialog()
+        await setting.client.until_events(dialog, 3)
+
+    assert [event["sequence"] for event in setting.client.events[dialog]] == [1, 2, 3]
+    assert setting.asterisk.requests == []
+
+
+async def test_dialog_that_begins_while_the_bus_is_away_loses_nothing(
+    own_nats_server: NatsServer,
+) -> None:
+    async with proxy_with(own_nats_server) as setting:
+        client = setting.client
+        await client.start()
+        await setting.begin("first")
+        own_nats_server.stop()
+        for number in range(5):
+            await setting.asterisk.push(channel_event("StasisStart", f"c{number}"))
+            await setting.asterisk.push(channel_event("ChannelVarset", f"c{number}"))
+        own_nats_server.start()
+        await client.until(lambda: sum(len(events) for events in client.events.values()) == 11)
+
+    sequences = [[event["sequence"] for event in events] for events in client.events.values()]
+    assert sequences == [[1], *[[1, 2]] * 5]
+
+
+async def test_what_is_held_for_a_late_application_is_bounded(nats_server: NatsServer) -> None:
+    async with proxy_with(nats_server, no_listener="keep", held_bytes=4096) as setting:
+        await setting.client.listen("server-1")
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        for _ in range(100):
+            await setting.asterisk.push(channel_event("ChannelVarset", "c"))
+        await setting.asterisk.push('{"type":"DeviceStateChanged","device_state":{}}')
+        await setting.client.until(lambda: setting.client.types("server-1"))
+        await setting.client.start()
+        dialog = await setting.client.first_dialog()
+        await setting.client.until(
+            lambda: setting.client.events[dialog][-1]["sequence"] == 101,
+        )
+
+    sequences = [event["sequence"] for event in setting.client.events[dialog]]
+    assert sequences[0] == 1
+    assert sequences[1:] == list(range(101 - len(sequences) + 2, 102))
+    assert sum(len(payload) for payload in setting.client.raw_events) < 2 * 4096
