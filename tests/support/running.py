@@ -112,9 +112,14 @@ class LegacyClient:
         self, dialog_id: str, method: str, url: str, body: str = ""
     ) -> dict[str, Any]:
         """Send a command without unique_id, as the library does, and return the next response."""
-        count = len(self.responses[dialog_id])
         command = {"unique_id": "", "url": url, "method": method, "body": body}
-        self._bus.publish(f"commands_{dialog_id}", json.dumps(command).encode())
+        return await self.send(dialog_id, json.dumps(command).encode())
+
+    async def send(self, dialog_id: str, payload: bytes) -> dict[str, Any]:
+        """Send what may be a command and return the next response."""
+        await self.until(lambda: dialog_id in self.responses)
+        count = len(self.responses[dialog_id])
+        self._bus.publish(f"commands_{dialog_id}", payload)
         await self.until(lambda: len(self.responses[dialog_id]) > count)
         return self.responses[dialog_id][count]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,8 @@ class ScriptedAsterisk:
     answers: dict[tuple[str, str], deque[tuple[int, str]]] = field(default_factory=dict)
     #: Answers by method and path that stay.
     standing: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    #: Ids of prepared answers → ids that the requests asked for instead.
+    names: dict[str, str] = field(default_factory=dict)
     #: Set to let no answer go out.
     hold: asyncio.Event | None = None
     socket: web.WebSocketResponse | None = None
@@ -37,6 +40,12 @@ class ScriptedAsterisk:
 
     def answer(self, method: str, path: str, status: int, body: str = "") -> None:
         self.answers.setdefault((method, path), deque()).append((status, body))
+
+    def renamed(self, text: str) -> str:
+        """Return a prepared text with the ids that the proxy has chosen."""
+        for theirs, ours in self.names.items():
+            text = text.replace(theirs, ours)
+        return text
 
     async def push(self, frame: str) -> None:
         async with asyncio.timeout(10):
@@ -70,6 +79,12 @@ class ScriptedAsterisk:
         status, text = (
             prepared.popleft() if prepared else self.standing.get((request.method, path), (204, ""))
         )
+        chosen = [
+            v for k, v in request.query.items() if k in {"channelId", "bridgeId", "playbackId"}
+        ]
+        if chosen and text.startswith('{"id":"'):
+            self.names[json.loads(text)["id"]] = chosen[0]
+        text = self.renamed(text)
         content_type = "application/json" if text else None
         return web.Response(status=status, text=text or None, content_type=content_type)
 
