@@ -155,5 +155,29 @@ async def test_connection_is_used_again() -> None:
     assert len(connections) == 1
 
 
+@pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1), ("PUT", 1), ("DELETE", 1)])
+async def test_only_a_get_is_sent_again_when_the_connection_breaks(method: str, times: int) -> None:
+    requests: list[bytes] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+            requests.append(await reader.readuntil(b"\r\n\r\n"))
+        except asyncio.IncompleteReadError:
+            pass
+        writer.close()
+
+    async with listening(answer_once) as url, client(url) as rest:
+        await rest.request("GET", "/asterisk/ping")
+        if times == 1:
+            with pytest.raises(UnreachableError):
+                await rest.request(method, "/channels/c")
+        else:
+            assert (await rest.request(method, "/channels/c")).status == 204
+
+    assert sum(b"/channels/c" in request for request in requests) == times
+
+
 def test_password_does_not_show() -> None:
     assert "hush" not in repr(Credentials("ari", "hush"))

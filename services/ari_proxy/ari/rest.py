@@ -66,6 +66,8 @@ class RestClient:
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
         )
+        # aiohttp would send a PUT or DELETE again when a kept-alive connection breaks.
+        self._session._retry_connection = False  # noqa: SLF001
         self.in_flight = 0
 
     async def __aenter__(self) -> Self:
@@ -84,6 +86,8 @@ class RestClient:
     ) -> Answer:
         """Send one request and return Asterisk's answer, whatever its status.
 
+        It is sent once; only a GET is sent again, once, when the connection breaks.
+
         Args:
             method: in upper case.
             url: relative to ARI's root, percent-encoded, as `urls.parse` has approved it.
@@ -101,6 +105,10 @@ class RestClient:
                 self.in_flight += 1
                 sent = True
                 try:
+                    return await self._exchange(method, url, body)
+                except (aiohttp.ServerDisconnectedError, ConnectionError):
+                    if method != "GET":
+                        raise
                     return await self._exchange(method, url, body)
                 finally:
                     self.in_flight -= 1
