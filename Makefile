@@ -4,7 +4,7 @@ BIN := .venv/bin
 #: What `make test` runs; a tier whose real server is missing is skipped, with how to get it.
 TESTS ?= tests
 
-.PHONY: help setup demo test lint lock asterisk clean
+.PHONY: help setup demo test lint lock asterisk reference clean
 
 help:  ## Show this.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ lock: setup  ## Write the lock file anew from pyproject.toml.
 asterisk: setup  ## Unpack Asterisk 22 and 16 for the integration tests (needs apt, no root).
 	$(BIN)/python tests/support/asterisk_up.py 22 --build-only
 	$(BIN)/python tests/support/asterisk_up.py 16 --build-only
+
+reference: setup  ## Write docs/reference/{settings,metrics}.md from the code.
+	$(BIN)/python -m tests.support.reference
 
 clean:  ## Remove what was made here.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

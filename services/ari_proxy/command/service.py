@@ -77,9 +77,16 @@ class CommandService:
         try:
             self._lanes.put(owner if owner != self._server else message.reply or owner, message)
         except LanesFullError:
-            limit = self._settings.command.max_pending
-            error = RejectedError(503, "overload", f"{limit} commands are pending already")
-            self._refuse(owner, message, error)
+            self._refuse(owner, message)
+
+    def _refuse(self, owner: str, message: Message) -> None:
+        limit = self._settings.command.max_pending
+        error = RejectedError(503, "overload", f"{limit} commands are pending already")
+        try:
+            commands = messages.decode_commands(message.payload)
+        except MalformedMessageError:
+            commands = [Command()]
+        self._publish(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
     async def _work(self, _lane: str, message: Message) -> None:
         owner = topics.owner_of_commands(message.topic)
@@ -87,13 +94,23 @@ class CommandService:
             commands = messages.decode_commands(message.payload)
         except MalformedMessageError as error:
             _log.warning("command.malformed", topic=message.topic, error=str(error))
-            self._refuse(owner, message, RejectedError(400, "malformed", str(error)))
+            refusal = self._executor.refuse("", RejectedError(400, "malformed", str(error)))
+            self._publish(owner, message, [refusal])
             return
         responses = []
         for command in commands:
             response = await self._execute(owner, command)
             responses.append(response)
             self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+        self._reply(message, responses)
+
+    def _publish(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
+        for response in responses:
+            self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+        self._reply(message, responses)
+
+    def _reply(self, message: Message, responses: list[CommandResponse]) -> None:
+        """Answer a command that was published as a request on its reply subject as well."""
         if message.reply:
             is_array = message.payload.lstrip()[:1] == b"["
             answer = messages.encode_all(responses) if is_array else messages.encode(responses[0])
@@ -119,12 +136,6 @@ class CommandService:
                 500, "internal", "the proxy has failed; its log says how", sent=True
             )
         return self._executor.refuse(command.unique_id, error)
-
-    def _refuse(self, owner: str, message: Message, error: RejectedError) -> None:
-        response = messages.encode(self._executor.refuse("", error))
-        self._bus.publish(topics.responses(DialogId(owner)), response)
-        if message.reply:
-            self._bus.publish(message.reply, response)
 
     @property
     def checks(self) -> dict[str, Check]:
