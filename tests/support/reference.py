@@ -32,7 +32,7 @@ The configuration file is JSON, in this form or in that of go-ari-proxy's `confi
 | `stasis_url` | `ari.rest_url` |
 | `ws_user`, `ws_password` | `ari.user`, `ari.password` |
 | `message_bus` | `bus.kind` |
-| `bus_config.url` | `bus.urls`, separated by commas; its credentials become `bus.user` and `bus.password` |
+| `bus_config.url` | `bus.urls`, separated by commas; credentials: `bus.user`, `bus.password` |
 | `bus_config.queue` | `bus.queue` |
 """
 
