@@ -1,9 +1,10 @@
 """The command line."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -94,24 +95,34 @@ def demo(
     User and password at a real Asterisk are those of ARI_PROXY_ARI__USER (ari) and
     ARI_PROXY_ARI__PASSWORD or ARI_PROXY_ARI__PASSWORD_FILE.
     """
-    from .demo.run import DemoFailedError, run_demo  # noqa: PLC0415
+    from .demo.run import run_demo  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
     logging.configure(level="warning", form="auto", component="demo")
-    try:
+    with _reported():
         run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls))
-    except* (DemoFailedError, SettingsError) as failure:
-        _fail(failure)
 
 
-def _fail(failure: BaseExceptionGroup[Exception]) -> NoReturn:
-    """End with the message of the group's first error."""
-    error: BaseException = failure
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    typer.echo(f"error: {error}", err=True)
-    raise typer.Exit(1) from failure
+@contextmanager
+def _reported() -> Iterator[None]:
+    """End with a message, not with a traceback, on what users can mend."""
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .demo.run import DemoFailedError  # noqa: PLC0415
+    from .health import AdminApiError  # noqa: PLC0415
+
+    errors: list[BaseException] = []
+    try:
+        yield
+    except* (BusError, AdminApiError, DemoFailedError, SettingsError) as group:
+        errors.append(group)
+    for error in errors:
+        typer.echo(f"error: {_first(error)}", err=True)
+        raise typer.Exit(1)
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _load(config: Path | None, **overrides: object) -> "Settings":
@@ -129,12 +140,11 @@ def _serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
     from .bus import embedded  # noqa: PLC0415
-    from .health import AdminApiError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .standalone import serve  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    with embedded.nats_server(enabled=embedded_nats) as server:
+    with _reported(), embedded.nats_server(enabled=embedded_nats) as server:
         settings = _load(config, **({"bus": {"urls": [server.url]}} if embedded_nats else {}))
         logging.configure(
             level=settings.log.level,
@@ -142,10 +152,7 @@ def _serve(
             component=components[0] if len(components) == 1 else "standalone",
             server_id=settings.server_id,
         )
-        try:
-            run(lambda stop: serve(settings, components, stop), at_once=server.kill)
-        except* AdminApiError as failure:
-            _fail(failure)
+        run(lambda stop: serve(settings, components, stop), at_once=server.kill)
 
 
 def main() -> None:

@@ -254,6 +254,22 @@ async def test_cancelled_offer_and_request_leave_nothing_behind(
     assert not getattr(bus, "_awaited", {})
 
 
+async def test_cancelled_unsubscribing_does_no_harm(buses: tuple[Bus, Bus]) -> None:
+    bus, other = buses
+    for turns in range(30):
+        subscription = await bus.subscribe("topic", lambda _: None)
+        ending = asyncio.create_task(subscription.unsubscribe())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        ending.cancel()
+        await asyncio.wait([ending])
+    await bus.flush(timeout_seconds=5)
+    bus.publish("topic", b"x")
+    await bus.flush(timeout_seconds=5)
+
+    assert (bus.is_connected, bus.reconnects, other.reconnects) == (True, 0, 0)
+
+
 async def test_bus_ends_at_whatever_moment_it_is_cancelled(adapter: Adapter) -> None:
     async def end_after(turns: int) -> None:
         running = asyncio.create_task(adapter.make(100_000).run())

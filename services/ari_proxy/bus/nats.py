@@ -214,10 +214,13 @@ class NatsBus:
         """End a subscription and handle what the server has sent for it: a group would lose it."""
         with contextlib.suppress(nats.errors.Error, BusUnavailableError, TimeoutError):
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                # nats-py's drain does the same, but its PING overtakes the UNSUB.
+                # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG
+                # is cancelled the PONG ends the connection.
                 await client._send_unsubscribe(subscription._id)  # noqa: SLF001
                 await self._round_trip()
-                await subscription.drain()  # type: ignore[no-untyped-call]
+                while subscription.pending_msgs:  # noqa: ASYNC110  its own task handles them
+                    await asyncio.sleep(0)
+                await subscription.unsubscribe()
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""
