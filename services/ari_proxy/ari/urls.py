@@ -65,8 +65,14 @@ def _objection(url: str) -> str:
     if not _ALLOWED.fullmatch(url):
         return "has a character that must be percent-encoded (RFC 3986)"
     path, _, query = url.partition("?")
-    if path.startswith("//") or any(part in {".", ".."} for part in unquote(path).split("/")):
+    if _leaves_root(path):
         return "leaves ARI's root"
     if "api_key=" in query:
         return "must not have an api_key: authentication is the proxy's"
     return ""
+
+
+def _leaves_root(path: str) -> bool:
+    if "." not in path and "%" not in path:
+        return path.startswith("//")
+    return path.startswith("//") or any(part in {".", ".."} for part in unquote(path).split("/"))

@@ -1,7 +1,6 @@
 """The executor: one command → checked, named, registered, sent → exactly one response."""
 
 import time
-from http import HTTPMethod
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
@@ -140,11 +139,10 @@ class Executor:
             url = urls.parse(command.url)
         except IllegalUrlError as error:
             raise RejectedError(400, "url", str(error)) from error
-        if len(command.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
+        if command.body and len(command.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
             raise RejectedError(413, "body", f"Asterisk takes {MAX_BODY_BYTES} bytes of body")
-        path = unquote(url.path)
-        if not self._policy.permits(method, path):
-            raise RejectedError(403, "policy", f"the proxy's policy forbids {method} {path}")
+        if not (self._policy.is_open or self._policy.permits(method, unquote(url.path))):
+            raise RejectedError(403, "policy", f"the proxy's policy forbids {method} {url.path}")
         template = operations.template_of(url.path)
         token = ids.token_of_dialog(dialog_id)
         named = name_object(method, template, url, command.body, token, random=self._random)
@@ -173,7 +171,7 @@ class Executor:
         return await self._rest.request(request.method, request.named.url.text, body)
 
     def _count(self, method: str, template: str, status: int) -> None:
-        operation = f"{HTTPMethod(method)} {template}"
+        operation = f"{method} {template}"
         self._metrics.counter(table.REQUESTS, self._server, operation, str(status)).inc()
 
     def _reject(self, error: RejectedError) -> tuple[int, str]:

@@ -14,12 +14,11 @@ class Policy:
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
         self._allow = [_compile(rule) for rule in allow]
         self._deny = [_compile(rule) for rule in deny]
-        self._is_open = "* /**" in allow and not deny
+        #: True if it permits everything, so that nobody needs to ask.
+        self.is_open = "* /**" in allow and not deny
 
     def permits(self, method: str, path: str) -> bool:
         """Return whether a client may send `method` (upper case) to `path` (decoded, no query)."""
-        if self._is_open:
-            return True
         subject = f"{method} {path}"
         if any(rule.fullmatch(subject) for rule in self._deny):
             return False
