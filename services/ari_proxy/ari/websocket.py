@@ -7,7 +7,6 @@ business, not ours.
 """
 
 import asyncio
-import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Final
@@ -18,6 +17,8 @@ import websockets.asyncio.client as websockets_client
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
+from ari_proxy.back_off import BackOff
+
 from .rest import Credentials
 
 _log = structlog.get_logger()
@@ -25,9 +26,7 @@ _log = structlog.get_logger()
 #: Seconds between pings, and how long a pong may take: a dead socket is known within 10 s.
 PING_SECONDS: Final = 5.0
 OPEN_SECONDS: Final = 10.0
-#: Seconds of back-off: doubled from the first to the last, times a random factor of 0.5 to 1.
-FIRST_BACK_OFF_SECONDS: Final = 0.25
-LAST_BACK_OFF_SECONDS: Final = 10.0
+BACK_OFF: Final = BackOff(first_seconds=0.25, last_seconds=10.0)
 #: A connection that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 10.0
 #: The largest frame seen of a real server is 16 KB (ChannelVarset follows the variable).
@@ -35,12 +34,6 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 #: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's
 #: sending.
 QUEUED_FRAMES: Final = 4096
-
-
-def back_off_seconds(attempt: int, jitter: Callable[[], float] = random.random) -> float:
-    """Return how long to wait before the attempt after `attempt` failed ones (from 1)."""
-    full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(attempt - 1, 16))
-    return full * (0.5 + jitter() / 2)
 
 
 class EventSocket:
@@ -83,7 +76,7 @@ class EventSocket:
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
-            await asyncio.sleep(back_off_seconds(self._attempt))
+            await asyncio.sleep(BACK_OFF.seconds(self._attempt))
 
     async def _open(self) -> websockets_client.ClientConnection | None:
         headers = {"Authorization": self._credentials().authorization}

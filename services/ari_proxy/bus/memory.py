@@ -6,8 +6,8 @@ from collections import deque
 from typing import Final
 
 from .base import Handler, Message
+from .buffered import BufferedBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
-from .outbox import Outbox, Outgoing
 
 _BATCH: Final = 256
 
@@ -104,49 +104,21 @@ class _Subscription:
         await asyncio.sleep(0)
 
 
-class MemoryBus:
+class MemoryBus(BufferedBus):
     """One connection to a `MemoryBroker`."""
 
     def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
+        super().__init__(buffer_bytes)
         self._broker = broker
-        self._outbox = Outbox(buffer_bytes)
-        self._something_to_send = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._connected = asyncio.Event()
-        self._connections = 0
+        #: Set whenever a batch has gone out.
+        self._sent = asyncio.Event()
         self._inboxes = itertools.count()
-
-    @property
-    def is_connected(self) -> bool:
-        """True while messages go out and come in."""
-        return self._connected.is_set()
-
-    @property
-    def buffered_bytes(self) -> int:
-        """What waits in the buffer."""
-        return self._outbox.size_bytes
-
-    @property
-    def dropped(self) -> int:
-        """Messages lost since the start."""
-        return self._outbox.dropped
-
-    @property
-    def reconnects(self) -> int:
-        """Connections since the start but the first."""
-        return max(0, self._connections - 1)
-
-    async def wait_connected(self) -> None:
-        """Return once there is a connection."""
-        await self._connected.wait()
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
             await self._broker.wait_running()
-            self._connections += 1
-            self._connected.set()
-            self._something_to_send.set()
+            self._set_connected()
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send())
                 try:
@@ -162,7 +134,7 @@ class MemoryBus:
             while self._outbox.is_waiting:
                 self._deliver_batch()
                 await asyncio.sleep(0)
-            self._empty.set()
+            self._sent.set()
 
     def _deliver_batch(self) -> None:
         for _ in range(_BATCH):
@@ -171,12 +143,6 @@ class MemoryBus:
             message = self._outbox.next()
             self._broker.deliver(Message(*message))
         self._outbox.confirm(self._outbox.mark())
-
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
-        """Send a message as soon as the broker takes it; returns at once."""
-        self._empty.clear()
-        self._outbox.append(Outgoing(topic, payload, reply))
-        self._something_to_send.set()
 
     async def offer(self, topic: str, payload: bytes) -> bool:
         """Send a message now; return False if nobody listened."""
@@ -214,10 +180,10 @@ class MemoryBus:
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the broker has taken all that was published before."""
-        if not len(self._outbox):
-            return
         try:
             async with asyncio.timeout(timeout_seconds):
-                await self._empty.wait()
+                while len(self._outbox):
+                    self._sent.clear()
+                    await self._sent.wait()
         except TimeoutError as error:
             raise BusUnavailableError(f"{len(self._outbox)} messages are left") from error

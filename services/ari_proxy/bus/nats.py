@@ -14,10 +14,8 @@ round trip does.
 import asyncio
 import contextlib
 import itertools
-import random
 import secrets
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -27,9 +25,11 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from ari_proxy.back_off import BackOff
+
 from .base import Handler, Message
+from .buffered import BufferedBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
-from .outbox import Outbox, Outgoing
 
 _log = structlog.get_logger()
 
@@ -40,8 +40,7 @@ ROUND_TRIP_SECONDS: Final = 5.0
 CONFIRM_SECONDS: Final = 0.05
 #: Seconds between round trips when there is nothing to confirm.
 IDLE_SECONDS: Final = 5.0
-FIRST_BACK_OFF_SECONDS: Final = 0.1
-LAST_BACK_OFF_SECONDS: Final = 5.0
+BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
 _ROUND_TRIP: Final = b"ari-proxy round trip"
@@ -117,58 +116,20 @@ class _Reply:
             raise BusUnavailableError("the connection to NATS was lost") from error
 
 
-class NatsBus:
+class NatsBus(BufferedBus):
     """One connection to NATS."""
 
-    def __init__(
-        self,
-        options: NatsOptions,
-        *,
-        jitter: Callable[[], float] = random.random,
-    ) -> None:
+    def __init__(self, options: NatsOptions) -> None:
+        super().__init__(options.buffer_bytes)
         self._options = options
-        self._jitter = jitter
-        self._outbox = Outbox(options.buffer_bytes)
-        self._something_to_send = asyncio.Event()
         self._something_to_confirm = asyncio.Event()
-        self._connected = asyncio.Event()
         self._client = Client()
         self._interests: set[_Interest] = set()
         self._inbox = f"_INBOX.ari-proxy.{secrets.token_hex(8)}"
         self._awaited: dict[str, asyncio.Future[Msg]] = {}
         self._tokens = itertools.count()
-        self._connections = 0
 
     # What others use
-
-    @property
-    def is_connected(self) -> bool:
-        """True while messages go out and come in."""
-        return self._connected.is_set()
-
-    @property
-    def buffered_bytes(self) -> int:
-        """What waits, or was sent and is not confirmed."""
-        return self._outbox.size_bytes
-
-    @property
-    def dropped(self) -> int:
-        """Messages lost since the start."""
-        return self._outbox.dropped
-
-    @property
-    def reconnects(self) -> int:
-        """Connections since the start but the first."""
-        return max(0, self._connections - 1)
-
-    async def wait_connected(self) -> None:
-        """Return once there is a connection."""
-        await self._connected.wait()
-
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
-        """Send a message as soon as the server takes it; returns at once."""
-        self._outbox.append(Outgoing(topic, payload, reply))
-        self._something_to_send.set()
 
     async def offer(self, topic: str, payload: bytes) -> bool:
         """Send a message now; return False if nobody listened."""
@@ -247,7 +208,7 @@ class NatsBus:
                 raise asyncio.CancelledError
             if client is None:
                 failures += 1
-                await asyncio.sleep(self._back_off_seconds(failures))
+                await asyncio.sleep(BACK_OFF.seconds(failures))
                 continue
             failures = 0
             try:
@@ -260,10 +221,6 @@ class NatsBus:
                 _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
             finally:
                 await self._end(client)
-
-    def _back_off_seconds(self, failures: int) -> float:
-        full = min(LAST_BACK_OFF_SECONDS, FIRST_BACK_OFF_SECONDS * 2.0 ** min(failures - 1, 16))
-        return full * (0.5 + self._jitter() / 2)
 
     async def _connect(self) -> Client | None:
         options = self._options
@@ -310,9 +267,7 @@ class NatsBus:
                     await self._round_trip()
         except (nats.errors.Error, OSError, BusUnavailableError) as error:
             raise _DisconnectedError from error
-        self._connections += 1
-        self._connected.set()
-        self._something_to_send.set()
+        self._set_connected()
         _log.info("bus.connected", bus="NATS", url=_without_credentials(client))
 
     async def _end(self, client: Client) -> None:

@@ -1,0 +1,49 @@
+"""What the adapters share: an outbox, whether there is a connection, and the numbers of both."""
+
+import asyncio
+
+from .outbox import Outbox, Outgoing
+
+
+class BufferedBus:
+    """The part of a bus that does not depend on which one it is."""
+
+    def __init__(self, buffer_bytes: int) -> None:
+        self._outbox = Outbox(buffer_bytes)
+        self._something_to_send = asyncio.Event()
+        self._connected = asyncio.Event()
+        self._connections = 0
+
+    @property
+    def is_connected(self) -> bool:
+        """True while messages go out and come in."""
+        return self._connected.is_set()
+
+    @property
+    def buffered_bytes(self) -> int:
+        """What waits, or was sent and is not confirmed."""
+        return self._outbox.size_bytes
+
+    @property
+    def dropped(self) -> int:
+        """Messages lost since the start."""
+        return self._outbox.dropped
+
+    @property
+    def reconnects(self) -> int:
+        """Connections since the start but the first."""
+        return max(0, self._connections - 1)
+
+    async def wait_connected(self) -> None:
+        """Return once there is a connection."""
+        await self._connected.wait()
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Send a message as soon as the server takes it; returns at once."""
+        self._outbox.append(Outgoing(topic, payload, reply))
+        self._something_to_send.set()
+
+    def _set_connected(self) -> None:
+        self._connections += 1
+        self._connected.set()
+        self._something_to_send.set()
