@@ -7,7 +7,8 @@ from typing import Final
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import EventSocket
-from .bus.nats import NatsBus, NatsOptions
+from .bus.nats import NatsBus
+from .bus.nats_options import NatsOptions
 from .settings.errors import SettingsError
 from .settings.groups import AriSettings
 from .settings.load import Settings, secret

@@ -12,7 +12,8 @@ import pytest
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.bus.nats import NatsBus, NatsOptions
+from ari_proxy.bus.nats import NatsBus
+from ari_proxy.bus.nats_options import NatsOptions
 from tests.support.running import until
 from tests.support.servers import NatsServer
 

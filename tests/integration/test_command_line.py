@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.bus.nats import NatsBus, NatsOptions
+from ari_proxy.bus.nats import NatsBus
+from ari_proxy.bus.nats_options import NatsOptions
 from ari_proxy.client.application import Application, call
 from ari_proxy.demo.application import DigitCollector
 from ari_proxy.protocol.ids import ServerId

@@ -15,9 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
-import ssl
-from dataclasses import dataclass, field
-from typing import Final, Self
+from typing import Final
 
 import nats.errors
 import structlog
@@ -27,9 +25,11 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy.back_off import BackOff
 
-from .base import Handler, Message
+from .base import Handler
 from .buffered import BufferedBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from .nats_options import NatsOptions
+from .nats_subscriptions import Interest, Reply
 
 _log = structlog.get_logger()
 
@@ -46,74 +46,8 @@ BATCH: Final = 256
 _ROUND_TRIP: Final = b"ari-proxy round trip"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NatsOptions:
-    """How to reach the servers; secrets don't show in a repr."""
-
-    urls: tuple[str, ...]
-    name: str
-    buffer_bytes: int = 64 * 1024 * 1024
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
-    credentials_file: str = ""
-    tls: ssl.SSLContext | None = None
-
-
 class _DisconnectedError(Exception):
     """The connection is gone; ends the tasks that served it."""
-
-
-class _Interest:
-    """A subscription that outlives connections."""
-
-    def __init__(self, bus: "NatsBus", topic: str, handler: Handler, group: str) -> None:
-        self.topic = topic
-        self.group = group
-        self._bus = bus
-        self._handler = handler
-        self._live: NatsSubscription | None = None
-        self._client: Client | None = None
-
-    async def _handle(self, message: Msg) -> None:
-        self._handler(Message(message.subject, message.data, message.reply))
-
-    def is_established(self, client: Client) -> bool:
-        """Return whether this connection has it."""
-        return self._client is client
-
-    async def establish(self, client: Client) -> None:
-        """Subscribe on a new connection."""
-        self._client = client
-        self._live = await client.subscribe(self.topic, queue=self.group, cb=self._handle)
-
-    async def unsubscribe(self) -> None:
-        """End the subscription."""
-        self._bus.forget(self)
-        live, self._live = self._live, None
-        if live is not None and self._client is not None:
-            await self._bus.end(self._client, live)
-
-
-class _Reply:
-    """A reply that is awaited within a `with` block; nats-py's errors become the port's there."""
-
-    __slots__ = ("_awaited", "inbox", "message")
-
-    def __init__(self, awaited: dict[str, asyncio.Future[Msg]], inbox: str) -> None:
-        self._awaited = awaited
-        self.inbox = inbox
-        self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-
-    def __enter__(self) -> Self:
-        self._awaited[self.inbox] = self.message
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        del self._awaited[self.inbox]
-        self.message.cancel()
-        if isinstance(error, (nats.errors.Error, OSError)) and not isinstance(error, TimeoutError):
-            raise BusUnavailableError("the connection to NATS was lost") from error
 
 
 class NatsBus(BufferedBus):
@@ -124,7 +58,7 @@ class NatsBus(BufferedBus):
         self._options = options
         self._something_to_confirm = asyncio.Event()
         self._client = Client()
-        self._interests: set[_Interest] = set()
+        self._interests: set[Interest] = set()
         self._inbox = f"_INBOX.ari-proxy.{secrets.token_hex(8)}"
         self._awaited: dict[str, asyncio.Future[Msg]] = {}
         self._tokens = itertools.count()
@@ -155,9 +89,9 @@ class NatsBus(BufferedBus):
             raise NoRespondersError(topic)
         return message.data
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> _Interest:
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Interest:
         """Hand every message on `topic` to `handler`."""
-        interest = _Interest(self, topic, handler, group)
+        interest = Interest(self, topic, handler, group)
         self._interests.add(interest)
         if self.is_connected:
             with contextlib.suppress(nats.errors.Error):
@@ -167,7 +101,7 @@ class NatsBus(BufferedBus):
                     await self._round_trip()
         return interest
 
-    def forget(self, interest: _Interest) -> None:
+    def forget(self, interest: Interest) -> None:
         """Do not establish `interest` on later connections."""
         self._interests.discard(interest)
 
@@ -342,8 +276,8 @@ class NatsBus(BufferedBus):
             await self._client.publish(reply.inbox, _ROUND_TRIP)
             await reply.message
 
-    def _reply(self) -> "_Reply":
-        return _Reply(self._awaited, f"{self._inbox}.{next(self._tokens)}")
+    def _reply(self) -> Reply:
+        return Reply(self._awaited, f"{self._inbox}.{next(self._tokens)}")
 
     async def _take_reply(self, message: Msg) -> None:
         reply = self._awaited.get(message.subject)

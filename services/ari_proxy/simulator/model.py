@@ -5,12 +5,25 @@ Shapes are those of Asterisk 22's recordings; `tests/contract/test_simulator.py`
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 ENTITY_ID: Final = "02:00:00:00:00:01"
 _numbers = itertools.count(1)
+
+#: Takes an application, an event type and the event's fields.
+Emit = Callable[..., Awaitable[None]]
+Parameters = Mapping[str, str]
+
+
+class RefusedError(Exception):
+    """Asterisk's answer to what it doesn't do."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def now() -> str:

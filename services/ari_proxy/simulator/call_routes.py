@@ -1,0 +1,138 @@
+"""The operations on channels and bridges of the simulated Asterisk."""
+
+from typing import Final
+
+from aiohttp import web
+
+from .exchange import Exchange
+from .requests import NO_CONTENT, Route, message, parameters, shown
+
+#: Operations on a channel that change nothing that ARI shows.
+_ACCEPTED: Final = ("answer", "ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
+
+
+class ChannelRoutes:
+    """`/channels`."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def routes(self) -> list[Route]:
+        """Return method, path and handler of each operation."""
+        channel = "/channels/{channel}"
+        return [
+            ("GET", "/channels", self._list_channels),
+            ("POST", "/channels", self._originate),
+            ("POST", "/channels/create", self._create),
+            ("GET", channel, self._get_channel),
+            ("POST", channel, self._originate),
+            ("DELETE", channel, self._hang_up),
+            ("POST", channel + "/dial", self._dial),
+            ("POST", channel + "/continue", self._continue),
+            ("GET", channel + "/variable", self._get_variable),
+            ("POST", channel + "/variable", self._set_variable),
+            ("GET", channel + "/rtp_statistics", self._rtp_statistics),
+            *(("POST", f"{channel}/{name}", self._accept) for name in _ACCEPTED),
+            *(("DELETE", f"{channel}/{name}", self._accept) for name in _ACCEPTED[4:]),
+            ("DELETE", channel + "/ring", self._accept),
+        ]
+
+    async def _list_channels(self, _: web.Request) -> web.Response:
+        return shown([channel.as_json() for channel in self._exchange.channels.values()])
+
+    async def _get_channel(self, request: web.Request) -> web.Response:
+        return shown(self._exchange.channel(request.match_info["channel"]).as_json())
+
+    async def _originate(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("channel", "")
+        return shown(self._exchange.originate(name, await parameters(request)).as_json())
+
+    async def _create(self, request: web.Request) -> web.Response:
+        channel = await self._exchange.create("", await parameters(request))
+        return shown(channel.as_json())
+
+    async def _dial(self, request: web.Request) -> web.Response:
+        self._exchange.dial(request.match_info["channel"], await parameters(request))
+        return web.Response(status=NO_CONTENT)
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        await self._exchange.hang_up(request.match_info["channel"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _continue(self, request: web.Request) -> web.Response:
+        await self._exchange.leave(request.match_info["channel"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _accept(self, request: web.Request) -> web.Response:
+        self._exchange.channel(request.match_info["channel"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _rtp_statistics(self, request: web.Request) -> web.Response:
+        self._exchange.channel(request.match_info["channel"])
+        return message(403, "Unsupported channel type")
+
+    async def _get_variable(self, request: web.Request) -> web.Response:
+        channel = self._exchange.channel(request.match_info["channel"])
+        name = request.query.get("variable", "")
+        if not name:
+            return message(400, "Variable name is required")
+        if name not in channel.variables:
+            return message(404, "Provided variable was not found")
+        return shown({"value": channel.variables[name]})
+
+    async def _set_variable(self, request: web.Request) -> web.Response:
+        asked = await parameters(request)
+        await self._exchange.set_variable(
+            request.match_info["channel"], asked.get("variable", ""), asked.get("value", "")
+        )
+        return web.Response(status=NO_CONTENT)
+
+
+class BridgeRoutes:
+    """`/bridges`, without what they play."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def routes(self) -> list[Route]:
+        """Return method, path and handler of each operation."""
+        bridge = "/bridges/{bridge}"
+        return [
+            ("GET", "/bridges", self._list_bridges),
+            ("POST", "/bridges", self._create_bridge),
+            ("GET", bridge, self._get_bridge),
+            ("POST", bridge, self._create_bridge),
+            ("DELETE", bridge, self._destroy_bridge),
+            ("POST", bridge + "/addChannel", self._add_channels),
+            ("POST", bridge + "/removeChannel", self._remove_channels),
+            ("POST", bridge + "/moh", self._accept_for_bridge),
+            ("DELETE", bridge + "/moh", self._accept_for_bridge),
+        ]
+
+    async def _list_bridges(self, _: web.Request) -> web.Response:
+        return shown([bridge.as_json() for bridge in self._exchange.bridges.values()])
+
+    async def _create_bridge(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("bridge", "")
+        return shown(self._exchange.create_bridge(name, await parameters(request)).as_json())
+
+    async def _get_bridge(self, request: web.Request) -> web.Response:
+        return shown(self._exchange.bridge(request.match_info["bridge"]).as_json())
+
+    async def _destroy_bridge(self, request: web.Request) -> web.Response:
+        await self._exchange.destroy_bridge(request.match_info["bridge"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _add_channels(self, request: web.Request) -> web.Response:
+        names = (await parameters(request)).get("channel", "").split(",")
+        await self._exchange.add_channels(request.match_info["bridge"], names)
+        return web.Response(status=NO_CONTENT)
+
+    async def _remove_channels(self, request: web.Request) -> web.Response:
+        names = (await parameters(request)).get("channel", "").split(",")
+        await self._exchange.remove_channels(request.match_info["bridge"], names)
+        return web.Response(status=NO_CONTENT)
+
+    async def _accept_for_bridge(self, request: web.Request) -> web.Response:
+        self._exchange.bridge(request.match_info["bridge"])
+        return web.Response(status=NO_CONTENT)

@@ -1,0 +1,141 @@
+"""Playbacks and recordings of the simulated Asterisk; a target is like `channel:1.2`."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from .model import Emit, Parameters, Playback, Recording, RefusedError, new_id
+
+#: Seconds that a sound lasts.
+PLAYBACK_SECONDS: Final = 0.2
+_FORMATS: Final = frozenset({"wav", "gsm", "sln", "ulaw", "alaw"})
+
+
+class Media:
+    """All that is played and recorded."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, emit: Emit, app_of: Callable[[str], str]) -> None:
+        self._tasks = tasks
+        self._emit = emit
+        self._app_of = app_of
+        self.playbacks: dict[str, Playback] = {}
+        self.recordings: dict[str, Recording] = {}
+        self.stored: dict[str, Recording] = {}
+        #: Playbacks of a target, one after another, and who plays them.
+        self._players: dict[str, asyncio.Task[None]] = {}
+        self._recorders: dict[str, asyncio.Task[None]] = {}
+
+    def playback(self, name: str) -> Playback:
+        """Return a playback that has not ended."""
+        if name not in self.playbacks:
+            raise RefusedError(404, "Playback not found")
+        return self.playbacks[name]
+
+    def recording(self, name: str) -> Recording:
+        """Return a live recording."""
+        if name not in self.recordings:
+            raise RefusedError(404, "Recording not found")
+        return self.recordings[name]
+
+    def stored_recording(self, name: str) -> Recording:
+        """Return a stored recording."""
+        if name not in self.stored:
+            raise RefusedError(404, "Recording not found")
+        return self.stored[name]
+
+    def play(self, target: str, name: str, asked: Parameters) -> Playback:
+        """Play media, after what the target plays already."""
+        playback = Playback(
+            id=name or asked.get("playbackId") or new_id(),
+            media=tuple(asked.get("media", "").split(",")),
+            target=target,
+            app=self._app_of(target),
+        )
+        self.playbacks[playback.id] = playback
+        if target not in self._players:
+            self._players[target] = self._tasks.create_task(self._play_all(target))
+        return playback
+
+    async def _play_all(self, target: str) -> None:
+        while queue := [item for item in self.playbacks.values() if item.target == target]:
+            await self._run_playback(queue[0])
+        del self._players[target]
+
+    async def _run_playback(self, playback: Playback) -> None:
+        for position in range(len(playback.media)):
+            playback.position = position
+            await self._playback_event("PlaybackStarted", playback, "playing")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PLAYBACK_SECONDS):
+                    await playback.stopped.wait()
+            await playback.unpaused.wait()
+            if playback.stopped.is_set():
+                break
+            if playback.position + 1 < len(playback.media):
+                await self._playback_event("PlaybackContinuing", playback, "continuing")
+        self.playbacks.pop(playback.id, None)
+        await self._playback_event("PlaybackFinished", playback, "done")
+
+    async def control_playback(self, name: str, operation: str) -> None:
+        """Pause, go on with or stop a playback."""
+        playback = self.playback(name)
+        if operation == "pause":
+            playback.unpaused.clear()
+            playback.state = "paused"
+        elif operation == "unpause":
+            playback.unpaused.set()
+            await self._playback_event("PlaybackStarted", playback, "playing")
+        elif operation == "stop":
+            playback.stopped.set()
+            playback.unpaused.set()
+
+    async def _playback_event(self, event_type: str, playback: Playback, state: str) -> None:
+        playback.state = state
+        await self._emit(playback.app, event_type, playback=playback.as_json())
+
+    def record(self, target: str, asked: Parameters) -> Recording:
+        """Begin a recording."""
+        name = asked.get("name", "")
+        if asked.get("format") not in _FORMATS:
+            raise RefusedError(422, "specified format is unknown on this system")
+        is_kept = name in self.stored and asked.get("ifExists", "fail") == "fail"
+        if name in self.recordings or is_kept:
+            text = f"Recording '{name}' already exists and can not be overwritten"
+            raise RefusedError(409, text)
+        seconds = float(asked.get("maxDurationSeconds") or 0) or None
+        app = self._app_of(target)
+        recording = Recording(
+            name=name, target=target, app=app, format=asked["format"], max_seconds=seconds
+        )
+        self.recordings[name] = recording
+        self._recorders[name] = self._tasks.create_task(self._run_recording(recording))
+        return recording
+
+    async def _run_recording(self, recording: Recording) -> None:
+        recording.state = "recording"
+        await self._emit(recording.app, "RecordingStarted", recording=recording.as_json())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(recording.max_seconds):
+                await recording.stopped.wait()
+        del self.recordings[recording.name], self._recorders[recording.name]
+        recording.state = "done"
+        self.stored[recording.name] = recording
+        await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
+
+    async def stop_recording(self, name: str) -> None:
+        """End a live recording and keep it."""
+        self.recording(name).stopped.set()
+        await self._recorders[name]
+
+    async def stop(self, target: str) -> None:
+        """End all that a target plays and records."""
+        for playback in self.playbacks.values():
+            if playback.target == target:
+                playback.stopped.set()
+                playback.unpaused.set()
+        if target in self._players:
+            await self._players[target]
+        for recording in tuple(self.recordings.values()):
+            if recording.target == target:
+                await self.stop_recording(recording.name)

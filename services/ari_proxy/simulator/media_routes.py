@@ -1,0 +1,88 @@
+"""The operations on playbacks and recordings of the simulated Asterisk."""
+
+from aiohttp import web
+
+from .media import Media
+from .model import Recording
+from .requests import NO_CONTENT, Route, parameters, shown, target
+
+
+class MediaRoutes:
+    """`/playbacks`, `/recordings`, and what channels and bridges play and record."""
+
+    def __init__(self, media: Media) -> None:
+        self._media = media
+
+    def routes(self) -> list[Route]:
+        """Return method, path and handler of each operation."""
+        live, stored = "/recordings/live/{recording}", "/recordings/stored/{recording}"
+        targets = ("/channels/{channel}", "/bridges/{bridge}")
+        return [
+            *(("POST", target + "/play", self._play) for target in targets),
+            *(("POST", target + "/play/{playback}", self._play) for target in targets),
+            *(("POST", target + "/record", self._record) for target in targets),
+            ("GET", "/playbacks/{playback}", self._get_playback),
+            ("DELETE", "/playbacks/{playback}", self._stop_playback),
+            ("POST", "/playbacks/{playback}/control", self._control_playback),
+            ("GET", live, self._get_recording),
+            ("POST", live + "/stop", self._stop_recording),
+            *(("POST", f"{live}/{name}", self._accept_for_recording) for name in ("pause", "mute")),
+            *(
+                ("DELETE", f"{live}/{name}", self._accept_for_recording)
+                for name in ("pause", "mute")
+            ),
+            ("GET", "/recordings/stored", self._list_stored),
+            ("GET", stored, self._get_stored),
+            ("DELETE", stored, self._delete_stored),
+            ("POST", stored + "/copy", self._copy_stored),
+        ]
+
+    async def _play(self, request: web.Request) -> web.Response:
+        name = request.match_info.get("playback", "")
+        playback = self._media.play(target(request), name, await parameters(request))
+        return shown(playback.as_json(), status=201)
+
+    async def _get_playback(self, request: web.Request) -> web.Response:
+        return shown(self._media.playback(request.match_info["playback"]).as_json())
+
+    async def _stop_playback(self, request: web.Request) -> web.Response:
+        await self._media.control_playback(request.match_info["playback"], "stop")
+        return web.Response(status=NO_CONTENT)
+
+    async def _control_playback(self, request: web.Request) -> web.Response:
+        operation = (await parameters(request)).get("operation", "")
+        await self._media.control_playback(request.match_info["playback"], operation)
+        return web.Response(status=NO_CONTENT)
+
+    async def _record(self, request: web.Request) -> web.Response:
+        recording = self._media.record(target(request), await parameters(request))
+        return shown(recording.as_json(), status=201)
+
+    async def _get_recording(self, request: web.Request) -> web.Response:
+        return shown(self._media.recording(request.match_info["recording"]).as_json())
+
+    async def _stop_recording(self, request: web.Request) -> web.Response:
+        await self._media.stop_recording(request.match_info["recording"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _accept_for_recording(self, request: web.Request) -> web.Response:
+        self._media.recording(request.match_info["recording"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _list_stored(self, _: web.Request) -> web.Response:
+        return shown([recording.as_stored() for recording in self._media.stored.values()])
+
+    async def _get_stored(self, request: web.Request) -> web.Response:
+        recording = self._media.stored_recording(request.match_info["recording"])
+        return shown(recording.as_stored())
+
+    async def _delete_stored(self, request: web.Request) -> web.Response:
+        del self._media.stored[self._media.stored_recording(request.match_info["recording"]).name]
+        return web.Response(status=NO_CONTENT)
+
+    async def _copy_stored(self, request: web.Request) -> web.Response:
+        original = self._media.stored_recording(request.match_info["recording"])
+        name = (await parameters(request)).get("destinationRecordingName", "")
+        copy = Recording(name=name, target="", app="", format=original.format, state="done")
+        self._media.stored[name] = copy
+        return shown(copy.as_stored())

@@ -1,0 +1,39 @@
+"""How requests and responses of the simulated Asterisk look."""
+
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+#: Method, path below `/ari`, and who answers.
+Route = tuple[str, str, Handler]
+NO_CONTENT: Final = 204
+
+
+def target(request: web.Request) -> str:
+    """Return what a path names, like `channel:1.2`."""
+    kind = "channel" if "channel" in request.match_info else "bridge"
+    return f"{kind}:{request.match_info[kind]}"
+
+
+def shown(content: Any, status: int = 200) -> web.Response:
+    """Return a response with JSON."""
+    return web.json_response(content, status=status)
+
+
+def message(status: int, text: str) -> web.Response:
+    """Return a refusal as Asterisk words it."""
+    return web.json_response({"message": text}, status=status)
+
+
+async def parameters(request: web.Request) -> dict[str, str]:
+    """Return the parameters of the query and of a JSON body; the body's win, as in Asterisk."""
+    found = dict(request.query)
+    body = await request.text()
+    if body:
+        with suppress(ValueError, AttributeError):
+            found |= {key: str(value) for key, value in json.loads(body).items()}
+    return found
