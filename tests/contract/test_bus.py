@@ -42,8 +42,8 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
 @pytest.fixture
 async def buses(adapter: Adapter) -> AsyncIterator[tuple[Bus, Bus]]:
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(opened(adapter.make(1 << 20)))
-        second = await stack.enter_async_context(opened(adapter.make(1 << 20)))
+        first = await stack.enter_async_context(opened(adapter.make(1 << 22)))
+        second = await stack.enter_async_context(opened(adapter.make(1 << 22)))
         await first.wait_connected()
         await second.wait_connected()
         yield first, second
@@ -177,6 +177,44 @@ async def test_subscriptions_outlive_the_connection(
     assert publisher.reconnects == 2
 
 
+async def test_what_was_unsubscribed_at_whatever_moment_of_a_reconnect_stays_so(
+    adapter: Adapter, buses: tuple[Bus, Bus]
+) -> None:
+    publisher, subscriber = buses
+    subscriptions = [await subscriber.subscribe(f"topic{i}", lambda _: None) for i in range(100)]
+    adapter.stop()
+    await until(lambda: not subscriber.is_connected and not publisher.is_connected)
+
+    async def end(number: int) -> None:
+        await asyncio.sleep(number * 0.005)
+        await subscriptions[number].unsubscribe()
+
+    adapter.start()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(len(subscriptions)):
+            tasks.create_task(end(number))
+    await subscriber.wait_connected()
+
+    heard = [number for number in range(100) if await publisher.offer(f"topic{number}", b"")]
+    assert heard == []
+
+
+async def test_message_that_the_bus_does_not_take_is_counted_and_the_next_arrives(
+    buses: tuple[Bus, Bus],
+) -> None:
+    publisher, subscriber = buses
+    got: list[int] = []
+    await subscriber.subscribe("topic", lambda message: got.append(len(message.payload)))
+    limit = publisher.max_message_bytes
+
+    for size in (limit, limit + 1, 1):
+        publisher.publish("topic", b"x" * size)
+    await until(lambda: 1 in got)
+
+    assert got == [limit, 1]
+    assert publisher.dropped == 1
+
+
 async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter) -> None:
     got: list[bytes] = []
     adapter.stop()
@@ -231,7 +269,7 @@ async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus]) -> None:
 
 async def test_flush_without_bus_fails_in_time(adapter: Adapter) -> None:
     adapter.stop()
-    async with opened(adapter.make(1 << 20)) as bus:
+    async with opened(adapter.make(1 << 22)) as bus:
         bus.publish("topic", b"x")
 
         with pytest.raises(BusUnavailableError):

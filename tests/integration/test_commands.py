@@ -62,6 +62,42 @@ async def test_one_command_too_many_is_refused_at_once(narrow: Setting) -> None:
     assert answered == [("2", 503), ("0", 503), ("1", 503), ("0", 204), ("1", 204)]
 
 
+@pytest.mark.parametrize(
+    ("size", "expected"), [(1024 * 1024 - 100, (200, None)), (1024 * 1024, (502, "too_large"))]
+)
+async def test_answer_that_no_message_can_carry_is_told(
+    proxy: Setting, size: int, expected: tuple[int, str | None]
+) -> None:
+    dialog = await proxy.begin()
+    proxy.asterisk.answer("GET", "/channels", 200, "x" * size)
+    command = {"unique_id": "u", "method": "GET", "url": "/channels", "body": ""}
+
+    response = await proxy.client.send(dialog, json.dumps(command).encode())
+
+    reason = error_of(response).removeprefix("ari_proxy.") if expected[1] else None
+    assert (response["status_code"], reason) == expected
+    assert response["unique_id"] == "u"
+
+
+async def test_array_whose_answers_no_message_can_carry_is_told(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    for _ in range(3):
+        proxy.asterisk.answer("GET", "/channels", 200, "x" * 600_000)
+    commands = [
+        {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        for number in range(3)
+    ]
+
+    reply = await proxy.bus.request(
+        f"commands_{dialog}", json.dumps(commands).encode(), timeout_seconds=5
+    )
+    await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == 3)
+
+    answers = [(answer["unique_id"], answer["status_code"]) for answer in json.loads(reply)]
+    assert answers == [("0", 502), ("1", 502), ("2", 502)]
+    assert [response["status_code"] for response in proxy.client.responses[dialog]] == [200] * 3
+
+
 async def test_dialogs_do_not_wait_for_each_other_but_commands_of_one_do(proxy: Setting) -> None:
     slow = await proxy.begin("slow")
     await proxy.asterisk.push(channel_event("StasisStart", "quick"))

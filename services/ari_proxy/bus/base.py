@@ -60,6 +60,10 @@ class Bus(Protocol):
     def reconnects(self) -> int:
         """Connections since the start but the first."""
 
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest payload that the bus takes; a larger one is dropped and counted."""
+
     async def run(self) -> None:
         """Connect and serve until cancelled; use `opened` instead of calling it."""
 

@@ -10,6 +10,8 @@ from .buffered import BufferedBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
 
 _BATCH: Final = 256
+#: As nats-server's default.
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
 
 
 class MemoryBroker:
@@ -114,6 +116,11 @@ class MemoryBus(BufferedBus):
         self._sent = asyncio.Event()
         self._inboxes = itertools.count()
 
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest payload that the broker takes."""
+        return MAX_MESSAGE_BYTES
+
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
@@ -141,7 +148,10 @@ class MemoryBus(BufferedBus):
             if not (self._outbox.is_waiting and self._broker.is_running):
                 break
             message = self._outbox.next()
-            self._broker.deliver(Message(*message))
+            if len(message.payload) > MAX_MESSAGE_BYTES:
+                self._outbox.refuse_last()
+            else:
+                self._broker.deliver(Message(*message))
         self._outbox.confirm(self._outbox.mark())
 
     async def offer(self, topic: str, payload: bytes) -> bool:

@@ -65,6 +65,11 @@ class NatsBus(BufferedBus):
 
     # What others use
 
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest payload that the server takes; NATS's default before it has told."""
+        return self._client.max_payload
+
     async def offer(self, topic: str, payload: bytes) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
@@ -196,6 +201,8 @@ class NatsBus(BufferedBus):
             while missing := [i for i in self._interests if not i.is_established(client)]:
                 for interest in missing:
                     await interest.establish(client)
+                    if interest not in self._interests:  # It was ended meanwhile.
+                        await interest.unsubscribe()
                 # Not nats-py's flush: its PING overtakes what waits to be sent.
                 async with asyncio.timeout(ROUND_TRIP_SECONDS):
                     await self._round_trip()

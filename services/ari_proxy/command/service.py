@@ -1,6 +1,7 @@
 """The command service: takes commands off the bus and answers them."""
 
 import asyncio
+from typing import Final
 
 import structlog
 
@@ -21,6 +22,9 @@ from .lanes import Lanes, LanesFullError
 from .policy import Policy
 
 _log = structlog.get_logger()
+
+#: What a character may become in JSON, as `<` does: a backslash, u and four digits.
+LARGEST_CHARACTER_BYTES: Final = 6
 
 
 class CommandService:
@@ -99,7 +103,7 @@ class CommandService:
             return
         responses = []
         for command in commands:
-            response = await self._execute(owner, command)
+            response = self._fitting(await self._execute(owner, command))
             responses.append(response)
             self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
         self._reply(message, responses)
@@ -111,10 +115,27 @@ class CommandService:
 
     def _reply(self, message: Message, responses: list[CommandResponse]) -> None:
         """Answer a command that was published as a request on its reply subject as well."""
-        if message.reply:
-            is_array = message.payload.lstrip()[:1] == b"["
-            answer = messages.encode_all(responses) if is_array else messages.encode(responses[0])
-            self._bus.publish(message.reply, answer)
+        if not message.reply:
+            return
+        if message.payload.lstrip()[:1] != b"[":
+            self._bus.publish(message.reply, messages.encode(responses[0]))
+            return
+        answer = messages.encode_all(responses)
+        if len(answer) > self._bus.max_message_bytes:
+            answer = messages.encode_all([self._too_large(response) for response in responses])
+        self._bus.publish(message.reply, answer)
+
+    def _fitting(self, response: CommandResponse) -> CommandResponse:
+        """Return the response, or one that fits into a message: the client has to get some."""
+        limit = self._bus.max_message_bytes
+        if len(response.response_body) * LARGEST_CHARACTER_BYTES < limit // 2:
+            return response
+        return response if len(messages.encode(response)) <= limit else self._too_large(response)
+
+    def _too_large(self, response: CommandResponse) -> CommandResponse:
+        message = f"Asterisk answered {response.status_code} with more than the bus takes"
+        error = RejectedError(502, "too_large", message, sent=True)
+        return self._executor.refuse(response.unique_id, error)
 
     async def _execute(self, owner: str, command: Command) -> CommandResponse:
         """Return the response of one command, whatever happens."""
