@@ -124,7 +124,8 @@ class Asterisk:
     def sip_call(self, scenario: str, extension: str) -> Iterator[None]:
         """Have sipp call an extension and play a scenario of this folder."""
         libraries = self._root / "usr/lib/x86_64-linux-gnu"
-        loader = str(next(self._root.glob("**/ld-linux-x86-64.so.2")))
+        loaders = self._root.glob("**/ld-linux-x86-64.so.2")
+        loader = str(next(path for path in loaders if path.exists()))  # Some are links to /lib.
         local = ["-i", "127.0.0.1", "-p", str(self._sip_port + 1), "-mi", "127.0.0.1"]
         calls = ["-nostdin", "-m", "1", "-sf", str(HERE / scenario), "-s", extension]
         path = ["--library-path", f"{libraries}:{self._root / 'lib/x86_64-linux-gnu'}"]
