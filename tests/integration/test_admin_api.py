@@ -11,9 +11,15 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ari_proxy.telemetry.metrics import TABLE
-from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    settings_for,
+    until_serving,
+)
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.servers import NatsServer, free_port
+from tests.support.servers import Asterisk, NatsServer, free_port
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.
@@ -219,3 +225,23 @@ async def test_metrics_count_what_happened_with_bounded_labels(
     used = {label for _, labels in after for label, _ in labels}
     assert used <= BOUNDED | {"version", "component", "le"}
     assert not [value for _, labels in after for _, value in labels if dialog in value]
+
+
+async def test_readiness_on_a_real_asterisk(
+    asterisk: Asterisk, nats_server: NatsServer, session: aiohttp.ClientSession
+) -> None:
+    port = free_port()
+    settings = settings_for(
+        nats_server.url,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application="wanted",
+        admin={"port": port},
+    )
+    admin = Admin(session, f"http://127.0.0.1:{port}")
+    async with running_proxy(settings):
+        await admin.until()
+        credentials = {"Authorization": aiohttp.encode_basic_auth("ari", "ari")}
+        thief = f"{asterisk.websocket_url}?app=wanted"
+        async with session.ws_connect(thief, headers=credentials):
+            await admin.until(applications="another client has taken wanted")

@@ -380,3 +380,18 @@ async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
                 await asyncio.sleep(0.01)
             while (await rest.request("GET", f"/channels/in-{application}")).status != 404:
                 await asyncio.sleep(0.01)
+
+
+async def test_device_states_reach_whoever_listens_to_the_server(scene: Scene) -> None:
+    server = ServerId("server-1")
+    device = f"Stasis:{scene.application}"
+    source = urlencode({"eventSource": f"deviceState:{device}"})
+    path = f"/applications/{scene.application}/subscription?{source}"
+    subscribed = await call(scene.bus, server, Command("1", path, "POST"))
+    state = Command("2", f"/deviceStates/{device}?deviceState=INUSE", "PUT")
+    changed = await call(scene.bus, server, state)
+    body = await scene.event("server-1", "DeviceStateChanged")
+    await call(scene.bus, server, Command("3", f"/deviceStates/{device}", "DELETE"))
+
+    assert (subscribed.status_code, changed.status_code) == (200, 204)
+    assert body["device_state"] == {"name": device, "state": "INUSE"}
