@@ -95,29 +95,27 @@ def demo(
     User and password at a real Asterisk are those of ARI_PROXY_ARI__USER (ari) and
     ARI_PROXY_ARI__PASSWORD or ARI_PROXY_ARI__PASSWORD_FILE.
     """
-    from .demo.run import run_demo  # noqa: PLC0415
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .demo.run import DemoFailedError, run_demo  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
     logging.configure(level="warning", form="auto", component="demo")
-    with _reported():
+    with _reported(DemoFailedError, BusError):
         run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls))
 
 
 @contextmanager
-def _reported() -> Iterator[None]:
-    """End with a message, not with a traceback, on what users can mend."""
-    from .bus.errors import BusError  # noqa: PLC0415
-    from .demo.run import DemoFailedError  # noqa: PLC0415
-    from .health import AdminApiError  # noqa: PLC0415
-
-    errors: list[BaseException] = []
+def _reported(*expected: type[Exception]) -> Iterator[None]:
+    """End with a message, not with a traceback, on what users can mend, bad settings included."""
+    kinds: tuple[type[Exception], ...] = (SettingsError, *expected)
+    failure: BaseException | None = None
     try:
         yield
-    except* (BusError, AdminApiError, DemoFailedError, SettingsError) as group:
-        errors.append(group)
-    for error in errors:
-        typer.echo(f"error: {_first(error)}", err=True)
+    except* kinds as group:
+        failure = group
+    if failure is not None:
+        typer.echo(f"error: {_first(failure)}", err=True)
         raise typer.Exit(1)
 
 
@@ -140,11 +138,16 @@ def _serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
     from .bus import embedded  # noqa: PLC0415
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .health import AdminApiError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .standalone import serve  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    with _reported(), embedded.nats_server(enabled=embedded_nats) as server:
+    with (
+        _reported(AdminApiError, BusError),
+        embedded.nats_server(enabled=embedded_nats) as server,
+    ):
         settings = _load(config, **({"bus": {"urls": [server.url]}} if embedded_nats else {}))
         logging.configure(
             level=settings.log.level,

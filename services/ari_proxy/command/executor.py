@@ -2,7 +2,6 @@
 
 import time
 from typing import Final, NamedTuple
-from urllib.parse import unquote
 
 import msgspec
 
@@ -141,7 +140,7 @@ class Executor:
             raise RejectedError(400, "url", str(error)) from error
         if command.body and len(command.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
             raise RejectedError(413, "body", f"Asterisk takes {MAX_BODY_BYTES} bytes of body")
-        if not (self._policy.is_open or self._policy.permits(method, unquote(url.path))):
+        if not self._policy.permits(method, url.path):
             raise RejectedError(403, "policy", f"the proxy's policy forbids {method} {url.path}")
         template = operations.template_of(url.path)
         token = ids.token_of_dialog(dialog_id)

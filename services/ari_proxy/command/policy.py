@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from urllib.parse import unquote
 
 
 class Policy:
@@ -14,12 +15,18 @@ class Policy:
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
         self._allow = [_compile(rule) for rule in allow]
         self._deny = [_compile(rule) for rule in deny]
-        #: True if it permits everything, so that nobody needs to ask.
-        self.is_open = "* /**" in allow and not deny
+        self._is_open = "* /**" in allow and not deny
 
     def permits(self, method: str, path: str) -> bool:
-        """Return whether a client may send `method` (upper case) to `path` (decoded, no query)."""
-        subject = f"{method} {path}"
+        """Return whether a client may send `method` to `path`.
+
+        Args:
+            method: in upper case.
+            path: percent-encoded, as it goes out, without a query.
+        """
+        if self._is_open:
+            return True
+        subject = f"{method} {unquote(path)}"
         if any(rule.fullmatch(subject) for rule in self._deny):
             return False
         return any(rule.fullmatch(subject) for rule in self._allow)

@@ -90,7 +90,7 @@ class CommandService:
             commands = messages.decode_commands(message.payload)
         except MalformedMessageError:
             commands = [Command()]
-        self._publish(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
+        self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
     async def _work(self, _lane: str, message: Message) -> None:
         owner = topics.owner_of_commands(message.topic)
@@ -99,19 +99,22 @@ class CommandService:
         except MalformedMessageError as error:
             _log.warning("command.malformed", topic=message.topic, error=str(error))
             refusal = self._executor.refuse("", RejectedError(400, "malformed", str(error)))
-            self._publish(owner, message, [refusal])
+            self._answer(owner, message, [refusal])
             return
         responses = []
         for command in commands:
             response = self._fitting(await self._execute(owner, command))
             responses.append(response)
-            self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+            self._publish(owner, response)
         self._reply(message, responses)
 
-    def _publish(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
+    def _answer(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
         for response in responses:
-            self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+            self._publish(owner, response)
         self._reply(message, responses)
+
+    def _publish(self, owner: str, response: CommandResponse) -> None:
+        self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
 
     def _reply(self, message: Message, responses: list[CommandResponse]) -> None:
         """Answer a command that was published as a request on its reply subject as well."""
