@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ from ari_proxy.client.application import Application, call
 from ari_proxy.demo.application import DigitCollector
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
+from ari_proxy.protocol.topics import commands
 from tests.support import process
 from tests.support.process import Process
-from tests.support.running import until
+from tests.support.running import until, until_heard
 from tests.support.servers import Asterisk, NatsServer, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -37,14 +40,12 @@ def original_config(directory: Path, url: str, nats_url: str, **more: object) ->
     return path
 
 
-async def serve_a_call(bus: Bus, proxies: list[Process]) -> None:
+async def serve_a_call(bus: Bus) -> None:
     """Place a call and serve it with the example application, to its end."""
+    await until_registered(bus)
     collector = DigitCollector()
     serving = asyncio.create_task(Application(bus, "demo", collector.serve).run())
     try:
-        for proxy in proxies:
-            if proxy.events("websocket.connected"):
-                await until_registered(bus)
         response = await call(bus, SERVER, CALL)
         assert response.status_code == 200, response
         await until(lambda: collector.digits)
@@ -54,11 +55,14 @@ async def serve_a_call(bus: Bus, proxies: list[Process]) -> None:
 
 
 async def until_registered(bus: Bus) -> None:
-    """Wait until Asterisk knows the application."""
-    path = "/applications/demo"
-    async with asyncio.timeout(20):
-        while (await call(bus, SERVER, Command("", path, "GET"))).status_code != 200:
-            await asyncio.sleep(0.02)
+    """Wait until an executor is there and Asterisk knows the application."""
+    await until_heard(bus, commands(SERVER), b"DUMMY")
+
+    async def known() -> bool:
+        response = await call(bus, SERVER, Command("", "/applications/demo", "GET"))
+        return response.status_code == 200
+
+    await until(known)
 
 
 def client(url: str) -> NatsBus:
@@ -75,7 +79,7 @@ async def test_standalone_replaces_the_original_on_a_real_asterisk(
         opened(client(nats_server.url)) as bus,
     ):
         await proxy.logged("websocket.connected")
-        await serve_a_call(bus, [proxy])
+        await serve_a_call(bus)
         proxy.signal()
 
         assert await proxy.ended() == 0
@@ -97,7 +101,7 @@ async def test_ingest_and_command_apart_on_a_simulated_asterisk(
     ):
         await ingest.logged("websocket.connected")
         await command.logged("bus.connected")
-        await serve_a_call(bus, [ingest])
+        await serve_a_call(bus)
         for running in (ingest, command, simulated):
             running.signal()
 
@@ -106,19 +110,28 @@ async def test_ingest_and_command_apart_on_a_simulated_asterisk(
     assert codes == [0, 0, 0]
 
 
-async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> None:
+@asynccontextmanager
+async def with_embedded_nats(
+    directory: Path, **settings: object
+) -> AsyncIterator[tuple[Process, str]]:
+    """Run `standalone --embedded-nats` on a simulated Asterisk; yield it and the bus's address."""
     port = free_port()
-    config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", "nats://unused:1")
+    url = f"http://127.0.0.1:{port}/ari"
+    config = original_config(directory, url, "nats://unused:1", **settings)
+    arguments = ("standalone", "--embedded-nats", "--config", str(config))
     async with (
-        process.running(tmp_path / "simulate", "simulate", "--port", f"{port}"),
-        process.running(
-            tmp_path / "log", "standalone", "--embedded-nats", "--config", str(config)
-        ) as proxy,
+        process.running(directory / "simulate", "simulate", "--port", f"{port}"),
+        process.running(directory / "log", *arguments) as proxy,
     ):
         address = (await proxy.logged("bus.connected"))["url"]
         await proxy.logged("websocket.connected")
+        yield proxy, address
+
+
+async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> None:
+    async with with_embedded_nats(tmp_path) as (proxy, address):
         async with opened(client(f"nats://{address}")) as bus:
-            await serve_a_call(bus, [proxy])
+            await serve_a_call(bus)
         proxy.signal()
 
         assert await proxy.ended() == 0
@@ -127,22 +140,8 @@ async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> N
 
 
 async def test_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
-    port = free_port()
-    config = original_config(
-        tmp_path,
-        f"http://127.0.0.1:{port}/ari",
-        "nats://unused:1",
-        ingest={"no_listener": "keep"},
-        runtime={"drain_seconds": 3600},
-    )
-    async with (
-        process.running(tmp_path / "simulate", "simulate", "--port", f"{port}"),
-        process.running(
-            tmp_path / "log", "standalone", "--embedded-nats", "--config", str(config)
-        ) as proxy,
-    ):
-        address = (await proxy.logged("bus.connected"))["url"]
-        await proxy.logged("websocket.connected")
+    settings = {"ingest": {"no_listener": "keep"}, "runtime": {"drain_seconds": 3600}}
+    async with with_embedded_nats(tmp_path, **settings) as (proxy, address):
         async with opened(client(f"nats://{address}")) as bus:
             await until_registered(bus)
             await call(bus, SERVER, CALL)  # Nobody serves it, so that the drain waits.

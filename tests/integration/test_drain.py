@@ -85,8 +85,7 @@ async def test_dialog_that_has_begun_is_set_up_before_the_end(
                 stop.set()
                 assert asterisk.socket is not None
                 async with asyncio.timeout(10):
-                    while not asterisk.socket.closed:
-                        await asyncio.sleep(0.01)
+                    await until(lambda: asterisk.socket is None or asterisk.socket.closed)
                 await late.start()
             await late.until(lambda: late.starts)
             dialog = late.starts[0]["dialog_id"]

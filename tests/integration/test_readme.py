@@ -1,6 +1,5 @@
 """What README.md shows, run as it stands there, on free ports."""
 
-import asyncio
 import contextlib
 import json
 import re
@@ -96,13 +95,14 @@ async def test_application_of_your_own(processes: dict[str, Path], ports: dict[s
 
 async def until_known(session: aiohttp.ClientSession, url: str) -> None:
     """Wait until the simulator is there and the proxy has registered the application."""
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(aiohttp.ClientConnectorError):
-                async with session.get(url) as answer:
-                    if answer.status == 200:
-                        return
-            await asyncio.sleep(0.02)
+
+    async def known() -> bool:
+        with contextlib.suppress(aiohttp.ClientConnectorError):
+            async with session.get(url) as answer:
+                return answer.status == 200
+        return False
+
+    await until(known)
 
 
 @pytest.mark.parametrize("line", block("sh", "check-config").splitlines())

@@ -123,9 +123,11 @@ async def scene(
 
 
 async def until_registered(scene: Scene) -> None:
-    async with asyncio.timeout(20):
-        while (await scene.rest.request("GET", f"/applications/{scene.application}")).status != 200:
-            await asyncio.sleep(0.02)
+    async def known() -> bool:
+        answer = await scene.rest.request("GET", f"/applications/{scene.application}")
+        return answer.status == 200
+
+    await until(known)
 
 
 async def assert_complete(scene: Scene) -> None:

@@ -2,15 +2,12 @@
 
 import asyncio
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import process
 from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import NatsServer, free_port
@@ -284,29 +281,12 @@ async def test_ended_dialogs_leave_nothing_behind(nats_server: NatsServer) -> No
             await until(lambda: len(asyncio.all_tasks()) <= tasks_before + 2 * 200 + 5)
 
 
-def test_sigterm_drains_and_exits_with_zero(nats_server: NatsServer, tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "ARI_PROXY_BUS__URLS": json.dumps([nats_server.url]),
-        "ARI_PROXY_ADMIN__PORT": "0",
-        "ARI_PROXY_LOG__FORMAT": "json",
-    }
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ari_proxy", "standalone"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            asyncio.run(until(lambda: b"bus.connected" in log.read_bytes()))
-            process.send_signal(signal.SIGTERM)
-            code = process.wait(20)
-        finally:
-            process.kill()
-            process.wait()
+async def test_sigterm_drains_and_exits_with_zero(nats_server: NatsServer, tmp_path: Path) -> None:
+    urls = json.dumps([nats_server.url])
+    async with process.running(tmp_path / "log", "standalone", ARI_PROXY_BUS__URLS=urls) as proxy:
+        await proxy.logged("bus.connected")
+        proxy.signal()
+        code = await proxy.ended()
 
-    assert code == 0, log.read_text()
-    assert b"drain.finished" in log.read_bytes()
+    assert code == 0, proxy.log
+    assert proxy.events("drain.finished")

@@ -1,6 +1,7 @@
 """The proxy and a raw bus client, in the test's own loop."""
 
 import asyncio
+import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -144,9 +145,7 @@ class LegacyClient:
 
 async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:
     """Offer a message until somebody listens; nobody got it before."""
-    async with asyncio.timeout(TIMEOUT):
-        while not await bus.offer(topic, payload):
-            await asyncio.sleep(0.01)
+    await until(lambda: bus.offer(topic, payload))
 
 
 async def until_serving(bus: Bus, *, ingest: bool = True) -> None:
@@ -158,7 +157,15 @@ async def until_serving(bus: Bus, *, ingest: bool = True) -> None:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells: looks every 10 ms, at most TIMEOUT."""
+    """Wait for what no event tells: looks every 10 ms, at most TIMEOUT.
+
+    Args:
+        condition: returns whether it is so, or an awaitable of that.
+    """
     async with asyncio.timeout(TIMEOUT):
-        while not condition():
+        while not await _value(condition()):
             await asyncio.sleep(0.01)
+
+
+async def _value(found: object) -> object:
+    return await found if inspect.isawaitable(found) else found
