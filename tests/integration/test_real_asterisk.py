@@ -397,3 +397,19 @@ async def test_device_states_reach_whoever_listens_to_the_server(scene: Scene) -
 
     assert (subscribed.status_code, changed.status_code) == (200, 204)
     assert body["device_state"] == {"name": device, "state": "INUSE"}
+
+
+async def test_endpoint_states_reach_whoever_listens_to_the_server(
+    scene: Scene, asterisk: Asterisk
+) -> None:
+    source = urlencode({"eventSource": "endpoint:PJSIP/sipp"})
+    path = f"/applications/{scene.application}/subscription?{source}"
+    subscribed = await call(scene.bus, ServerId("server-1"), Command("1", path, "POST"))
+    async with asterisk.reachable_peer():
+        body = await scene.event("server-1", "ContactStatusChange")
+        changed = await scene.event("server-1", "EndpointStateChange")
+
+    assert changed["endpoint"]["state"] == "online"
+    assert subscribed.status_code == 200
+    assert body["endpoint"]["resource"] == "sipp"
+    assert body["contact_info"]["contact_status"] == "Reachable"

@@ -1,5 +1,6 @@
 """Real servers on free ports: nats-server from its wheel, Asterisk from Debian's packages."""
 
+import asyncio
 import os
 import shutil
 import socket
@@ -9,9 +10,10 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -85,6 +87,20 @@ class NatsServer:
             self._process = None
 
 
+class _SipPeer(asyncio.DatagramProtocol):
+    """Answers each request with 200 (RFC 3261 §8.2.6)."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)
+
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        copied = ("Via:", "From:", "To:", "Call-ID:", "CSeq:")
+        lines = [line for line in data.decode().split("\r\n") if line.startswith(copied)]
+        lines = [f"{line};tag=peer" if line.startswith("To:") else line for line in lines]
+        answer = "\r\n".join(["SIP/2.0 200 OK", *lines, "Content-Length: 0", "", ""])
+        self._transport.sendto(answer.encode(), address)
+
+
 class Asterisk:
     """A private Asterisk with the users, extensions and modules of `asterisk_up.py`."""
 
@@ -142,6 +158,17 @@ class Asterisk:
         finally:
             process.kill()
             process.wait()
+
+    @asynccontextmanager
+    async def reachable_peer(self) -> AsyncIterator[None]:
+        """Answer the OPTIONS that Asterisk qualifies its SIP peer with, around a block."""
+        loop = asyncio.get_running_loop()
+        address = ("127.0.0.1", self._sip_port + 1)
+        transport, _ = await loop.create_datagram_endpoint(_SipPeer, local_addr=address)
+        try:
+            yield
+        finally:
+            transport.close()
 
     def _answers(self) -> bool:
         try:
