@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
+from tests.support.rabbitmq import Link, RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import Asterisk, NatsServer
@@ -37,6 +38,26 @@ def own_nats_server() -> Iterator[NatsServer]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMqServer]:
+    """A RabbitMQ node for all tests that leave it running."""
+    server = RabbitMqServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def rabbitmq_link(rabbitmq_server: RabbitMqServer) -> Iterator[Link]:
+    """A link to RabbitMQ that the test may cut and mend."""
+    link = Link(rabbitmq_server.port)
+    link.start()
+    yield link
+    link.remove()
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import operator
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ from ari_proxy.bus.errors import BusUnavailableError, NoRespondersError, Request
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.rabbitmq import RabbitMqBus
+from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from tests.support.rabbitmq import Link
 from tests.support.running import until
 from tests.support.servers import NatsServer
 
@@ -25,11 +29,27 @@ class Adapter:
     start: Callable[[], None]
 
 
-@pytest.fixture(params=["memory", "nats"])
+@pytest.fixture(params=["subject", "queue"])
+def topic(request: pytest.FixtureRequest) -> str:
+    """A topic of either kind; queues outlive a test, so each has its own."""
+    return "events_contract" if request.param == "subject" else f"contract-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(params=["memory", "nats", "rabbitmq"])
 def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     if request.param == "memory":
         broker = MemoryBroker()
         yield Adapter(lambda size: MemoryBus(broker, buffer_bytes=size), broker.stop, broker.start)
+        return
+    if request.param == "rabbitmq":
+        link: Link = request.getfixturevalue("rabbitmq_link")
+        yield Adapter(
+            lambda size: RabbitMqBus(
+                RabbitMqOptions(urls=(link.url,), name="test", buffer_bytes=size)
+            ),
+            link.stop,
+            link.start,
+        )
         return
     server: NatsServer = request.getfixturevalue("own_nats_server")
     yield Adapter(
@@ -42,20 +62,20 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
 @pytest.fixture
 async def buses(adapter: Adapter) -> AsyncIterator[tuple[Bus, Bus]]:
     async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(opened(adapter.make(1 << 22)))
-        second = await stack.enter_async_context(opened(adapter.make(1 << 22)))
+        first = await stack.enter_async_context(opened(adapter.make(1 << 26)))
+        second = await stack.enter_async_context(opened(adapter.make(1 << 26)))
         await first.wait_connected()
         await second.wait_connected()
         yield first, second
 
 
-async def test_messages_of_one_publisher_come_in_order(buses: tuple[Bus, Bus]) -> None:
+async def test_messages_of_one_publisher_come_in_order(buses: tuple[Bus, Bus], topic: str) -> None:
     publisher, subscriber = buses
     got: list[bytes] = []
-    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+    await subscriber.subscribe(topic, lambda message: got.append(message.payload))
 
     for number in range(2000):
-        publisher.publish("topic", b"%d" % number)
+        publisher.publish(topic, b"%d" % number)
     await until(lambda: len(got) >= 2000)
 
     assert got == [b"%d" % number for number in range(2000)]
@@ -69,12 +89,12 @@ async def test_every_group_gets_each_message_once(buses: tuple[Bus, Bus]) -> Non
         return lambda message: got[name].append(message.payload)
 
     for bus in buses:
-        await bus.subscribe("topic", into("a"), group="a")
-        await bus.subscribe("topic", into("b"), group="b")
-    await other.subscribe("topic", into("alone"))
+        await bus.subscribe("events_contract", into("a"), group="a")
+        await bus.subscribe("events_contract", into("b"), group="b")
+    await other.subscribe("events_contract", into("alone"))
 
     for number in range(100):
-        publisher.publish("topic", b"%d" % number)
+        publisher.publish("events_contract", b"%d" % number)
     await until(lambda: all(len(messages) >= 100 for messages in got.values()))
 
     assert {name: len(set(messages)) for name, messages in got.items()} == dict.fromkeys(got, 100)
@@ -84,76 +104,76 @@ async def test_every_group_gets_each_message_once(buses: tuple[Bus, Bus]) -> Non
 async def test_star_stands_for_one_token(buses: tuple[Bus, Bus]) -> None:
     publisher, subscriber = buses
     got: list[str] = []
-    await subscriber.subscribe("commands_server.*", lambda message: got.append(message.topic))
+    await subscriber.subscribe("tap_server.*", lambda message: got.append(message.topic))
 
-    for topic in ("commands_server", "commands_server.a", "commands_server.a.b", "commands_x.a"):
+    for topic in ("tap_server", "tap_server.a", "tap_server.a.b", "tap_x.a"):
         publisher.publish(topic, b"")
-    publisher.publish("commands_server.end", b"")
-    await until(lambda: "commands_server.end" in got)
+    publisher.publish("tap_server.end", b"")
+    await until(lambda: "tap_server.end" in got)
 
-    assert got == ["commands_server.a", "commands_server.end"]
+    assert got == ["tap_server.a", "tap_server.end"]
 
 
-async def test_offer_tells_whether_anybody_listens(buses: tuple[Bus, Bus]) -> None:
+async def test_offer_tells_whether_anybody_listens(buses: tuple[Bus, Bus], topic: str) -> None:
     publisher, subscriber = buses
     got: list[bytes] = []
 
-    before = await publisher.offer("topic", b"lost")
-    subscription = await subscriber.subscribe("topic", lambda message: got.append(message.payload))
-    during = await publisher.offer("topic", b"heard")
+    before = await publisher.offer(topic, b"lost")
+    subscription = await subscriber.subscribe(topic, lambda message: got.append(message.payload))
+    during = await publisher.offer(topic, b"heard")
     await until(lambda: got)
     await subscription.unsubscribe()
-    await until_unheard(publisher)
+    await until_unheard(publisher, topic)
 
     assert (before, during, got[0]) == (False, True, b"heard")
 
 
-async def until_unheard(bus: Bus) -> None:
+async def until_unheard(bus: Bus, topic: str) -> None:
     async with asyncio.timeout(5):
-        await until(lambda: _unheard(bus))
+        await until(lambda: _unheard(bus, topic))
 
 
-async def _unheard(bus: Bus) -> bool:
-    return not await bus.offer("topic", b"late")
+async def _unheard(bus: Bus, topic: str) -> bool:
+    return not await bus.offer(topic, b"late")
 
 
-async def test_request_returns_the_reply(buses: tuple[Bus, Bus]) -> None:
+async def test_request_returns_the_reply(buses: tuple[Bus, Bus], topic: str) -> None:
     client, server = buses
     await server.subscribe(
-        "topic", lambda message: server.publish(message.reply, b"re: " + message.payload)
+        topic, lambda message: server.publish(message.reply, b"re: " + message.payload)
     )
 
-    assert await client.request("topic", b"question", timeout_seconds=5) == b"re: question"
+    assert await client.request(topic, b"question", timeout_seconds=5) == b"re: question"
 
 
-async def test_request_without_listener_fails_at_once(buses: tuple[Bus, Bus]) -> None:
+async def test_request_without_listener_fails_at_once(buses: tuple[Bus, Bus], topic: str) -> None:
     with pytest.raises(NoRespondersError):
-        await buses[0].request("topic", b"question", timeout_seconds=60)
+        await buses[0].request(topic, b"question", timeout_seconds=60)
 
 
-async def test_request_without_reply_times_out(buses: tuple[Bus, Bus]) -> None:
-    await buses[1].subscribe("topic", lambda _: None)
+async def test_request_without_reply_times_out(buses: tuple[Bus, Bus], topic: str) -> None:
+    await buses[1].subscribe(topic, lambda _: None)
 
     with pytest.raises(RequestTimeoutError):
-        await buses[0].request("topic", b"question", timeout_seconds=0.05)
+        await buses[0].request(topic, b"question", timeout_seconds=0.05)
 
 
 async def test_what_is_published_while_the_bus_is_away_comes_later_in_order(
-    adapter: Adapter, buses: tuple[Bus, Bus]
+    adapter: Adapter, buses: tuple[Bus, Bus], topic: str
 ) -> None:
     publisher, subscriber = buses
     got: list[bytes] = []
-    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+    await subscriber.subscribe(topic, lambda message: got.append(message.payload))
 
     adapter.stop()
     await until(lambda: not publisher.is_connected and not subscriber.is_connected)
     for number in range(100):
-        publisher.publish("topic", b"%d" % number)
+        publisher.publish(topic, b"%d" % number)
     adapter.start()
     # On NATS nobody keeps a message for a subscriber that has not come back yet.
     await subscriber.wait_connected()
     await publisher.wait_connected()
-    publisher.publish("topic", b"end")
+    publisher.publish(topic, b"end")
     await until(lambda: got and got[-1] == b"end")
 
     numbers = [int(payload) for payload in got[:-1]]
@@ -162,11 +182,11 @@ async def test_what_is_published_while_the_bus_is_away_comes_later_in_order(
 
 
 async def test_subscriptions_outlive_the_connection(
-    adapter: Adapter, buses: tuple[Bus, Bus]
+    adapter: Adapter, buses: tuple[Bus, Bus], topic: str
 ) -> None:
     publisher, subscriber = buses
     got: list[bytes] = []
-    await subscriber.subscribe("topic", lambda message: got.append(message.payload))
+    await subscriber.subscribe(topic, lambda message: got.append(message.payload))
 
     for round_number in range(2):
         adapter.stop()
@@ -174,17 +194,17 @@ async def test_subscriptions_outlive_the_connection(
         adapter.start()
         await subscriber.wait_connected()
         await publisher.wait_connected()
-        publisher.publish("topic", b"%d" % round_number)
+        publisher.publish(topic, b"%d" % round_number)
         await until(functools.partial(operator.contains, got, b"%d" % round_number))
 
     assert publisher.reconnects == 2
 
 
 async def test_what_was_unsubscribed_at_whatever_moment_of_a_reconnect_stays_so(
-    adapter: Adapter, buses: tuple[Bus, Bus]
+    adapter: Adapter, buses: tuple[Bus, Bus], topic: str
 ) -> None:
     publisher, subscriber = buses
-    subscriptions = [await subscriber.subscribe(f"topic{i}", lambda _: None) for i in range(100)]
+    subscriptions = [await subscriber.subscribe(f"{topic}{i}", lambda _: None) for i in range(100)]
     adapter.stop()
     await until(lambda: not subscriber.is_connected and not publisher.is_connected)
 
@@ -198,35 +218,35 @@ async def test_what_was_unsubscribed_at_whatever_moment_of_a_reconnect_stays_so(
             tasks.create_task(end(number))
     await subscriber.wait_connected()
 
-    heard = [number for number in range(100) if await publisher.offer(f"topic{number}", b"")]
+    heard = [number for number in range(100) if await publisher.offer(f"{topic}{number}", b"")]
     assert heard == []
 
 
 async def test_message_that_the_bus_does_not_take_is_counted_and_the_next_arrives(
-    buses: tuple[Bus, Bus],
+    buses: tuple[Bus, Bus], topic: str
 ) -> None:
     publisher, subscriber = buses
     got: list[int] = []
-    await subscriber.subscribe("topic", lambda message: got.append(len(message.payload)))
+    await subscriber.subscribe(topic, lambda message: got.append(len(message.payload)))
     limit = publisher.max_message_bytes
 
     for size in (limit, limit + 1, 1):
-        publisher.publish("topic", b"x" * size)
+        publisher.publish(topic, b"x" * size)
     await until(lambda: 1 in got)
 
     assert got == [limit, 1]
     assert publisher.dropped == 1
 
 
-async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter) -> None:
+async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter, topic: str) -> None:
     got: list[bytes] = []
     adapter.stop()
     bus = adapter.make(100_000)
     for number in range(1000):
-        bus.publish("topic", b"%04d" % number + bytes(800))
+        bus.publish(topic, b"%04d" % number + bytes(800))
 
     async with opened(bus):
-        await bus.subscribe("topic", lambda message: got.append(message.payload[:4]))
+        await bus.subscribe(topic, lambda message: got.append(message.payload[:4]))
         adapter.start()
         await until(lambda: b"0999" in got)
 
@@ -236,24 +256,24 @@ async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter) ->
     assert 90 <= len(kept) <= 100
 
 
-async def test_leaving_a_group_loses_nothing(buses: tuple[Bus, Bus]) -> None:
+async def test_leaving_a_group_loses_nothing(buses: tuple[Bus, Bus], topic: str) -> None:
     staying, leaving = buses
     got: list[bytes] = []
 
     def take(message: Message) -> None:
         got.append(message.payload)
 
-    await staying.subscribe("topic", take, group="group")
+    await staying.subscribe(topic, take, group="group")
 
     async def publish() -> None:
         for number in range(5000):
-            staying.publish("topic", b"%d" % number)
+            staying.publish(topic, b"%d" % number)
             if not number % 50:
                 await staying.flush(timeout_seconds=5)
 
     publishing = asyncio.create_task(publish())
     while not publishing.done():
-        subscription = await leaving.subscribe("topic", take, group="group")
+        subscription = await leaving.subscribe(topic, take, group="group")
         await subscription.unsubscribe()
         await asyncio.sleep(0)
     await until(lambda: len(got) >= 5000)
@@ -261,33 +281,33 @@ async def test_leaving_a_group_loses_nothing(buses: tuple[Bus, Bus]) -> None:
     assert sorted(got) == sorted(b"%d" % number for number in range(5000))
 
 
-async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus]) -> None:
+async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus], topic: str) -> None:
     publisher, _ = buses
-    publisher.publish("topic", b"x")
+    publisher.publish(topic, b"x")
 
     await publisher.flush(timeout_seconds=5)
 
     assert publisher.buffered_bytes == 0
 
 
-async def test_flush_without_bus_fails_in_time(adapter: Adapter) -> None:
+async def test_flush_without_bus_fails_in_time(adapter: Adapter, topic: str) -> None:
     adapter.stop()
-    async with opened(adapter.make(1 << 22)) as bus:
-        bus.publish("topic", b"x")
+    async with opened(adapter.make(1 << 26)) as bus:
+        bus.publish(topic, b"x")
 
         with pytest.raises(BusUnavailableError):
             await bus.flush(timeout_seconds=0.1)
 
 
 async def test_cancelled_offer_and_request_leave_nothing_behind(
-    adapter: Adapter, buses: tuple[Bus, Bus]
+    adapter: Adapter, buses: tuple[Bus, Bus], topic: str
 ) -> None:
     bus, other = buses
-    await other.subscribe("silent", lambda _: None)
+    await other.subscribe(topic, lambda _: None)
     adapter.stop()
     await until(lambda: not bus.is_connected)
 
-    for waiting in (bus.offer("silent", b""), bus.request("silent", b"", timeout_seconds=60)):
+    for waiting in (bus.offer(topic, b""), bus.request(topic, b"", timeout_seconds=60)):
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(waiting, 0.05)
     adapter.start()
@@ -296,17 +316,17 @@ async def test_cancelled_offer_and_request_leave_nothing_behind(
     assert not getattr(bus, "_awaited", {})
 
 
-async def test_cancelled_unsubscribing_does_no_harm(buses: tuple[Bus, Bus]) -> None:
+async def test_cancelled_unsubscribing_does_no_harm(buses: tuple[Bus, Bus], topic: str) -> None:
     bus, other = buses
     for turns in range(30):
-        subscription = await bus.subscribe("topic", lambda _: None)
+        subscription = await bus.subscribe(topic, lambda _: None)
         ending = asyncio.create_task(subscription.unsubscribe())
         for _ in range(turns):
             await asyncio.sleep(0)
         ending.cancel()
         await asyncio.wait([ending])
     await bus.flush(timeout_seconds=5)
-    bus.publish("topic", b"x")
+    bus.publish(topic, b"x")
     await bus.flush(timeout_seconds=5)
 
     assert (bus.is_connected, bus.reconnects, other.reconnects) == (True, 0, 0)

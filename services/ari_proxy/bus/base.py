@@ -9,16 +9,24 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 - **Duplication.** So a message can come twice, only around a lost connection. Events carry a
   `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
-  also while one of them unsubscribes.
+  also while one of them unsubscribes. A topic that `protocol/topics.py` calls a queue has one group
+  only on a bus that keeps messages, whatever its listeners say.
+- **Keeping.** A bus that keeps messages (`keeps_messages`) holds those of a declared queue until a
+  listener takes them; another one loses what nobody listens to. Declared topics outlive the process
+  that declared them, until somebody deletes them; `left_behind` tells of those of a dead one.
 - **Reconnect.** Subscriptions outlive the connection. `run` connects, for ever, with back-off.
 - **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been
   sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
+
+
+def _taken() -> bool:
+    return True
 
 
 class Message(NamedTuple):
@@ -28,6 +36,18 @@ class Message(NamedTuple):
     payload: bytes
     #: Where an answer is awaited, or ''.
     reply: str = ""
+    #: True if another listener had it before, and it is not known what became of it there.
+    redelivered: bool = False
+    #: Called once by whoever subscribed with `hold`: from now on it is this listener's, whatever
+    #: happens. False says that it is not any more, and will come again, here or elsewhere.
+    take: Callable[[], bool] = _taken
+
+
+class Declared(NamedTuple):
+    """Topics that were declared together, and what their declarer noted of them."""
+
+    topics: tuple[str, ...]
+    note: str
 
 
 #: Called in order and at once for each message; must not block and should not raise.
@@ -73,10 +93,15 @@ class Bus(Protocol):
     def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
         """Send a message as soon as the bus takes it; returns at once."""
 
-    async def offer(self, topic: str, payload: bytes) -> bool:
+    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
         """Send a message now; return False if nobody listened, so that nobody got it.
 
         Waits for a connection. It overtakes what `publish` has buffered.
+
+        Args:
+            topic: where to.
+            payload: what.
+            keep_seconds: how long a bus that keeps messages may keep it; None for ever.
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.
@@ -91,11 +116,57 @@ class Bus(Protocol):
             BusUnavailableError: no connection in time, or it was lost.
         """
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
+    ) -> Subscription:
         """Hand every message on `topic` to `handler`; `*` stands for one token.
 
         The subscription is in force on return if there is a connection, else once there is one.
+        With a `*` in a queue's name it concerns those that are declared.
+
+        Args:
+            topic: what to listen to.
+            handler: what to call.
+            group: whom to share the messages with.
+            hold: the handler calls `take` on each message when its work begins; until then the bus
+                may give it to another listener.
         """
+
+    @property
+    def keeps_messages(self) -> bool:
+        """True if a message on a declared queue waits until somebody takes it."""
+
+    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
+        """Bring queues into being, so that a listener that is late loses nothing.
+
+        Nothing to do on a bus that keeps no messages.
+
+        Args:
+            topics: queues that belong together.
+            note: what `left_behind` gives back after this process's death; without one they are
+                not remembered.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the server does not want them.
+        """
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        """End queues, whatever they hold; those that don't exist are no error.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+        """
+
+    async def is_unheard(self, topic: str) -> bool:
+        """Return whether messages wait on a queue to which nobody listens.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+        """
+
+    def left_behind(self) -> AsyncIterator[Declared]:
+        """Yield what was declared by a process that did not delete it; ends where none can be."""
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the bus has confirmed all that was published before.

@@ -1,7 +1,9 @@
 """What the adapters share: an outbox, whether there is a connection, and the numbers of both."""
 
 import asyncio
+from collections.abc import AsyncIterator, Sequence
 
+from .base import Declared
 from .outbox import Outbox, Outgoing
 
 
@@ -47,3 +49,28 @@ class BufferedBus:
         self._connections += 1
         self._connected.set()
         self._something_to_send.set()
+
+
+class FleetingBus(BufferedBus):
+    """The part of a bus that keeps no messages: topics need no declaration."""
+
+    @property
+    def keeps_messages(self) -> bool:
+        """False: who does not listen yet gets nothing."""
+        return False
+
+    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
+        """Do nothing."""
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        """Do nothing."""
+
+    async def is_unheard(self, topic: str) -> bool:  # noqa: ARG002
+        """Return False: nothing waits here."""
+        return False
+
+    async def left_behind(self) -> AsyncIterator[Declared]:
+        """Yield nothing."""
+        nothing: tuple[Declared, ...] = ()
+        for declared in nothing:
+            yield declared

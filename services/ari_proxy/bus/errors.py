@@ -4,6 +4,7 @@ BusError
 ├── BusUnavailableError   there is no connection, or it was lost while an answer was awaited
 ├── NoRespondersError     nobody listens on the topic of a request
 ├── RequestTimeoutError   somebody listens, but no reply came in time
+├── BusRefusedError       the server does not do what it was asked
 └── BusSettingsError      the URL or the credentials can't work
 """
 
@@ -30,6 +31,10 @@ class RequestTimeoutError(BusError):
     def __init__(self, topic: str, timeout_seconds: float) -> None:
         super().__init__(f"no reply on {topic} within {timeout_seconds:g} s")
         self.topic = topic
+
+
+class BusRefusedError(BusError):
+    """The server does not do what it was asked."""
 
 
 class BusSettingsError(BusError, ValueError):

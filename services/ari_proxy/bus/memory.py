@@ -5,8 +5,10 @@ import itertools
 from collections import deque
 from typing import Final
 
+from ari_proxy.protocol import topics
+
 from .base import Handler, Message
-from .buffered import BufferedBus
+from .buffered import FleetingBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
 
 _BATCH: Final = 256
@@ -63,7 +65,7 @@ class MemoryBroker:
         groups: dict[tuple[str, str], list[_Subscription]] = {}
         heard = False
         for subscription in self._subscriptions.values():
-            if not _matches(subscription.topic, message.topic):
+            if not topics.matches(subscription.topic, message.topic):
                 continue
             heard = True
             if subscription.group:
@@ -75,13 +77,6 @@ class MemoryBroker:
             self._turns[key] = turn + 1
             members[turn % len(members)].take(message)
         return heard
-
-
-def _matches(pattern: str, topic: str) -> bool:
-    if "*" not in pattern:
-        return pattern == topic
-    wanted, got = pattern.split("."), topic.split(".")
-    return len(wanted) == len(got) and all(w in {"*", g} for w, g in zip(wanted, got, strict=True))
 
 
 class _Subscription:
@@ -106,7 +101,7 @@ class _Subscription:
         await asyncio.sleep(0)
 
 
-class MemoryBus(BufferedBus):
+class MemoryBus(FleetingBus):
     """One connection to a `MemoryBroker`."""
 
     def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
@@ -154,7 +149,13 @@ class MemoryBus(BufferedBus):
                 self._broker.deliver(Message(*message))
         self._outbox.confirm(self._outbox.mark())
 
-    async def offer(self, topic: str, payload: bytes) -> bool:
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,  # noqa: ARG002
+    ) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
         if not self._broker.is_running:
@@ -184,7 +185,14 @@ class MemoryBus(BufferedBus):
         finally:
             await subscription.unsubscribe()
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> _Subscription:
+    async def subscribe(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        group: str = "",
+        hold: bool = False,  # noqa: ARG002
+    ) -> _Subscription:
         """Hand every message on `topic` to `handler`."""
         return _Subscription(self._broker, topic, handler, group)
 

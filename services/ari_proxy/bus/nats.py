@@ -26,7 +26,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from ari_proxy.back_off import BackOff
 
 from .base import Handler
-from .buffered import BufferedBus
+from .buffered import FleetingBus
 from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
 from .nats_options import NatsOptions
 from .nats_subscriptions import Interest, Reply
@@ -50,7 +50,7 @@ class _DisconnectedError(Exception):
     """The connection is gone; ends the tasks that served it."""
 
 
-class NatsBus(BufferedBus):
+class NatsBus(FleetingBus):
     """One connection to NATS."""
 
     def __init__(self, options: NatsOptions) -> None:
@@ -70,7 +70,13 @@ class NatsBus(BufferedBus):
         """The largest payload that the server takes; NATS's default before it has told."""
         return self._client.max_payload
 
-    async def offer(self, topic: str, payload: bytes) -> bool:
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,  # noqa: ARG002
+    ) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
         with self._reply() as reply:
@@ -94,7 +100,14 @@ class NatsBus(BufferedBus):
             raise NoRespondersError(topic)
         return message.data
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Interest:
+    async def subscribe(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        group: str = "",
+        hold: bool = False,  # noqa: ARG002
+    ) -> Interest:
         """Hand every message on `topic` to `handler`."""
         interest = Interest(self, topic, handler, group)
         self._interests.add(interest)

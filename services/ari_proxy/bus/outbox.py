@@ -77,7 +77,11 @@ class Outbox:
 
     def confirm(self, mark: Mark) -> None:
         """Forget what was sent before `mark`."""
-        while self._sent_before < mark.count and self._sent:
+        self.confirm_until(mark.count)
+
+    def confirm_until(self, count: int) -> None:
+        """Forget the first `count` messages that were ever sent."""
+        while self._sent_before < count and self._sent:
             self._forget(self._sent.popleft())
             self._sent_before += 1
 

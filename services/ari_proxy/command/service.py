@@ -23,6 +23,8 @@ from .policy import Policy
 
 _log = structlog.get_logger()
 
+#: What may be done twice (RFC 9110 §9.2.1).
+SAFE_METHODS: Final = frozenset({"GET"})
 #: What a character may become in JSON, as `<` does: a backslash, u and four digits.
 LARGEST_CHARACTER_BYTES: Final = 6
 
@@ -53,10 +55,10 @@ class CommandService:
             self._lanes = Lanes(tasks, self._work, capacity=settings.command.max_pending)
             group = settings.bus.queue
             of_dialogs = await self._bus.subscribe(
-                topics.commands_of_all_dialogs(self._server), self._take, group=group
+                topics.commands_of_all_dialogs(self._server), self._take, group=group, hold=True
             )
             of_server = await self._bus.subscribe(
-                topics.commands(self._server), self._take, group=group
+                topics.commands(self._server), self._take, group=group, hold=True
             )
             await stop.wait()
             await of_dialogs.unsubscribe()
@@ -76,14 +78,19 @@ class CommandService:
 
     def _take(self, message: Message) -> None:
         if message.payload == DUMMY or self._lanes is None:
-            return  # go-ari-proxy's library brings the topic into being with it.
-        owner = topics.owner_of_commands(message.topic)
+            # go-ari-proxy's library brings the topic into being with it.
+            # seed: on RabbitMQ it executes it as GET /ari, and its answer shifts all later ones.
+            message.take()
+            return
+        owner = topics.owner_of(message.topic)
         try:
             self._lanes.put(owner if owner != self._server else message.reply or owner, message)
         except LanesFullError:
             self._refuse(owner, message)
 
     def _refuse(self, owner: str, message: Message) -> None:
+        if not message.take():
+            return
         limit = self._settings.command.max_pending
         error = RejectedError(503, "overload", f"{limit} commands are pending already")
         try:
@@ -93,7 +100,9 @@ class CommandService:
         self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
     async def _work(self, _lane: str, message: Message) -> None:
-        owner = topics.owner_of_commands(message.topic)
+        if not message.take():
+            return  # The bus has taken it back: it comes again, here or elsewhere.
+        owner = topics.owner_of(message.topic)
         try:
             commands = messages.decode_commands(message.payload)
         except MalformedMessageError as error:
@@ -103,7 +112,10 @@ class CommandService:
             return
         responses = []
         for command in commands:
-            response = self._fitting(await self._execute(owner, command))
+            if message.redelivered and command.method.upper() not in SAFE_METHODS:
+                response = self._executor.refuse(command.unique_id, _unknown_outcome())
+            else:
+                response = self._fitting(await self._execute(owner, command))
             responses.append(response)
             self._publish(owner, response)
         self._reply(message, responses)
@@ -172,3 +184,9 @@ class CommandService:
         except TransportError as error:
             return str(error)
         return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004
+
+
+def _unknown_outcome() -> RejectedError:
+    """Return why a command is not executed that another executor has had before."""
+    message = "another executor had this command when it was lost, and may have executed it"
+    return RejectedError(504, "redelivered", message, sent=True)

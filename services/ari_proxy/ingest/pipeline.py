@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -11,9 +12,10 @@ import structlog
 from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.bus.base import Bus, Message
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding, EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
@@ -43,6 +45,7 @@ class Pipeline:
         metrics: Metrics,
         *,
         held_bytes: int,
+        queue_grace_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
@@ -52,6 +55,7 @@ class Pipeline:
         self._tasks = tasks
         self._metrics = metrics
         self._held_bytes = held_bytes
+        self._queue_grace = queue_grace_seconds
         self._clock = clock
         self._encoder = EventEncoder(server)
         self._timestamps = Rfc3339Nano()
@@ -64,6 +68,10 @@ class Pipeline:
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self.replaced_applications: set[str] = set()
         self._set_ups: set[asyncio.Task[None]] = set()
+        #: On a bus that keeps messages: when to look whether an application has come, and when the
+        #: queues of ended dialogs go; each in the order of time.
+        self._announced: deque[tuple[float, Dialog]] = deque()
+        self._over: deque[tuple[float, DialogId]] = deque()
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
@@ -127,11 +135,15 @@ class Pipeline:
         result = "accepted" if accepted else "no_listener"
         self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
         if not accepted:
-            dialog.is_abandoned = True
-            for _ in dialog.held or ():
-                self._drop("no_listener")
-            if dialog.held is not None:
-                dialog.held.clear()
+            self._abandon(dialog)
+        elif self._bus.keeps_messages and self._set_up.deadline is not None:
+            self._announced.append((self._clock() + self._set_up.deadline, dialog))
+
+    def _abandon(self, dialog: Dialog) -> None:
+        dialog.is_abandoned = True
+        for _ in dialog.held or ():
+            self._drop("no_listener")
+        dialog.held = deque()
 
     def _release(self, dialog: Dialog) -> None:
         held, dialog.held = dialog.held or (), None
@@ -168,4 +180,39 @@ class Pipeline:
             for dialog in self._router.ended:
                 _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence)
                 self._metrics.counter(table.DIALOGS_ENDED, self._server, dialog.application).inc()
+                if self._bus.keeps_messages:
+                    self._over.append((self._clock() + self._queue_grace, dialog.dialog_id))
             self._router.ended.clear()
+
+    async def tidy(self) -> None:
+        """Look after the queues of a bus that keeps messages, for ever.
+
+        Apart from `sweep`: it waits for the bus.
+        """
+        while self._bus.keeps_messages:
+            await asyncio.sleep(SWEEP_SECONDS)
+            while self._announced and self._announced[0][0] <= self._clock():
+                await self._look_for_application(self._announced.popleft()[1])
+            while self._over and self._over[0][0] <= self._clock():
+                await self._delete_queues(self._over[0][1])
+                self._over.popleft()
+
+    async def _look_for_application(self, dialog: Dialog) -> None:
+        """Give up a call whose AppStart was taken, or waits, and for whose events nobody came."""
+        if not dialog.is_ended and await self._set_up.is_unheard(dialog):
+            labels = self._server, dialog.application, "no_listener"
+            self._metrics.counter(table.APP_STARTS, *labels).inc()
+            self._abandon(dialog)
+            await self._set_up.give_up(dialog)
+
+    async def _delete_queues(self, dialog_id: DialogId) -> None:
+        while True:
+            try:
+                await self._bus.delete(topics.of_dialog(dialog_id))
+            except BusUnavailableError:
+                await asyncio.sleep(SWEEP_SECONDS)
+            except BusRefusedError as error:
+                _log.error("dialog.queues_not_deleted", dialog_id=dialog_id, error=str(error))
+                return
+            else:
+                return

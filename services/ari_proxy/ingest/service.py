@@ -1,15 +1,19 @@
 """The ingest service: websocket, router, bus and admin checks of one Asterisk."""
 
 import asyncio
-from typing import Any
+import time
+from typing import Any, Final
 from urllib.parse import quote
 
+import msgspec
 import structlog
 
 from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.events import Named
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket, frames
 from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.health import Check
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -17,11 +21,16 @@ from ari_proxy.settings.load import Settings
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
+from .left_behind import LeftBehind
 from .pipeline import Pipeline
 from .router import Router
 from .set_up import SetUp
 
 _log = structlog.get_logger()
+
+#: Seconds between looks for the channels of left-behind dialogs.
+LOOK_SECONDS: Final = 5.0
+_channels_decoder = msgspec.json.Decoder(list[Named])
 
 
 class Ingest:
@@ -39,6 +48,7 @@ class Ingest:
         self._connected = False
         self._router = Router(self._server, grace_seconds=settings.ingest.grace_seconds)
         self._pipeline: Pipeline | None = None
+        self._left_behind = LeftBehind(grace_seconds=self._queue_grace)
         metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._connected, self._server)
         metrics.read(table.DIALOGS, lambda: len(self._router), self._server)
 
@@ -61,10 +71,20 @@ class Ingest:
                 tasks,
                 self._metrics,
                 held_bytes=settings.held_bytes,
+                queue_grace_seconds=self._queue_grace,
             )
             self._pipeline = pipeline
             bindings = await self._bus.subscribe(topics.bindings(self._server), pipeline.on_binding)
-            sweeping = tasks.create_task(pipeline.sweep())
+            background = [
+                tasks.create_task(work)
+                for work in (
+                    pipeline.sweep(),
+                    pipeline.tidy(),
+                    self._declare_applications(),
+                    self._take_over(),
+                    self._look_after(),
+                )
+            ]
             reading = tasks.create_task(self._read(pipeline))
             await stop.wait()
             reading.cancel()
@@ -72,7 +92,52 @@ class Ingest:
             if unheard:
                 _log.warning("drain.incomplete", dialogs_without_listener=unheard)
             await bindings.unsubscribe()
-            sweeping.cancel()
+            for task in background:
+                task.cancel()
+
+    @property
+    def _queue_grace(self) -> float:
+        """Seconds from a dialog's end until its queues go: no event may come after that."""
+        settings = self._settings.ingest
+        return max(settings.queue_grace_seconds, settings.grace_seconds)
+
+    async def _declare_applications(self) -> None:
+        """Bring the applications' queues into being: whether they have consumers is looked at."""
+        for application in self._settings.applications:
+            try:
+                await self._bus.declare([application])
+            except BusUnavailableError:
+                continue  # Whoever serves it declares it as well.
+            except BusRefusedError as error:
+                _log.warning("application.queue_refused", application=application, error=str(error))
+
+    async def _take_over(self) -> None:
+        async for declared in self._bus.left_behind():
+            _log.info("dialog.left_behind", topics=declared.topics)
+            self._left_behind.add(declared)
+
+    async def _look_after(self) -> None:
+        """Delete the queues of left-behind dialogs when those are over."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            channels = await self._channel_ids() if len(self._left_behind) else None
+            if channels is None:
+                continue
+            for declared in self._left_behind.observe(channels, time.monotonic()):
+                try:
+                    await self._bus.delete(declared.topics)
+                except (BusUnavailableError, BusRefusedError) as error:
+                    _log.warning("dialog.queues_not_deleted", error=str(error))
+                    self._left_behind.add(declared)
+
+    async def _channel_ids(self) -> set[str] | None:
+        """Return the ids of all channels, or None if Asterisk does not tell."""
+        try:
+            answer = await self._rest.request("GET", "/channels")
+            return {channel.id for channel in _channels_decoder.decode(answer.body)}
+        except (TransportError, msgspec.DecodeError) as error:
+            _log.debug("channels.unknown", error=str(error))
+            return None
 
     async def _read(self, pipeline: Pipeline) -> None:
         connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)

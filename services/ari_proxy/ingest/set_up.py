@@ -1,8 +1,11 @@
 """Set-up of a dialog: announce it, hand over its first events once somebody has subscribed.
 
-No sleeps that hope: "no responders" tells whether anybody listens. AppStart goes out until an
-instance takes it; then the first event, itself the probe, goes out until somebody has subscribed to
-it. Nothing is sent twice, since a message that nobody listens to reaches nobody.
+No sleeps that hope: the bus tells whether anybody listens. AppStart goes out until an instance
+takes it; then the first event, itself the probe, goes out until somebody has subscribed to it.
+Nothing is sent twice, since a message that nobody listens to reaches nobody.
+
+A bus that keeps messages gets the dialog's queues first, and all events as soon as AppStart is out:
+they wait there. Whether the application ever came for them is looked at when the time is over.
 """
 
 import asyncio
@@ -15,10 +18,11 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
-from ari_proxy.bus.errors import BusUnavailableError
-from ari_proxy.protocol import messages
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.messages import AppStart
 
+from . import left_behind
 from .dialogs import Dialog
 
 _log = structlog.get_logger()
@@ -56,7 +60,8 @@ class SetUp:
         self._bus = bus
         self._rest = rest
         self._server_id = server_id
-        self._deadline = listener_seconds if no_listener != "keep" else None
+        #: Seconds for an application to come, or None if there is no end to it.
+        self.deadline = listener_seconds if no_listener != "keep" else None
         self._no_listener = no_listener
 
     async def run(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
@@ -67,14 +72,39 @@ class SetUp:
             release: called without delay once the first held event was delivered.
         """
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(self.deadline):
+                if self._bus.keeps_messages:
+                    await self._declare(dialog)
                 if dialog.announce:
                     await self._announce(dialog)
                 await self._deliver_first(dialog, release)
         except TimeoutError:
-            log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
-            log.warning("dialog.no_listener", policy=self._no_listener)
-            await self._give_up(dialog)
+            await self.give_up(dialog)
+            return False
+        return True
+
+    async def is_unheard(self, dialog: Dialog) -> bool:
+        """Return whether events wait that no application has come for."""
+        try:
+            return await self._bus.is_unheard(dialog.topic)
+        except (BusUnavailableError, BusRefusedError):
+            return False  # Not known; the call goes on.
+
+    async def _declare(self, dialog: Dialog) -> None:
+        note = left_behind.note(dialog.application, dialog.channel_id)
+        if await self._is_declared(dialog, note):
+            return
+        async for _ in _pauses():
+            if await self._is_declared(dialog, note):
+                return
+
+    async def _is_declared(self, dialog: Dialog, note: str) -> bool:
+        try:
+            await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
+        except BusUnavailableError:
+            return False
+        except BusRefusedError as error:
+            _log.error("dialog.queues_refused", dialog_id=dialog.dialog_id, error=str(error))
             return False
         return True
 
@@ -89,6 +119,11 @@ class SetUp:
                 return
 
     async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
+        if self._bus.keeps_messages:
+            if dialog.held:
+                self._bus.publish(dialog.topic, dialog.held[0])
+            release(dialog)
+            return
         async for _ in _pauses():
             if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
                 release(dialog)
@@ -97,12 +132,18 @@ class SetUp:
     async def _offer(self, topic: str, payload: bytes) -> bool:
         await self._bus.wait_connected()
         try:
-            return await self._bus.offer(topic, payload)
+            # A bus that keeps it must not hand it over when the call has been given up.
+            return await self._bus.offer(topic, payload, keep_seconds=self.deadline)
         except BusUnavailableError:
             return False
+        except BusRefusedError as error:
+            _log.error("bus.message_refused", topic=topic, error=str(error))
+            return False
 
-    async def _give_up(self, dialog: Dialog) -> None:
+    async def give_up(self, dialog: Dialog) -> None:
         """Do not leave the caller in Stasis where nobody serves it."""
+        log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
+        log.warning("dialog.no_listener", policy=self._no_listener)
         for channel in tuple(dialog.channels):
             path = f"/channels/{quote(channel, safe='')}"
             try:

@@ -1,5 +1,8 @@
 """Topics: go-ari-proxy's names of NATS subjects and RabbitMQ queues, and ours beside them.
 
+On RabbitMQ those of applications and dialogs, and `commands_<server_id>`, are queues; the others
+are routing keys of an exchange.
+
 | topic                    | carries                                                        |
 | ------------------------ | -------------------------------------------------------------- |
 | `<application>`          | AppStart                                                       |
@@ -19,6 +22,10 @@ from .ids import DialogId, ServerId
 _EVENTS: Final = "events_"
 _COMMANDS: Final = "commands_"
 _RESPONSES: Final = "responses_"
+_BINDINGS: Final = "bindings_"
+_DIALOGS: Final = "dialogs_"
+#: What no application's name begins with where its topic is a queue.
+RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _DIALOGS)
 
 
 def events(owner: DialogId | ServerId) -> str:
@@ -43,9 +50,39 @@ def commands_of_all_dialogs(server: ServerId) -> str:
 
 def bindings(server: ServerId) -> str:
     """Return the topic on which ingest learns of objects that clients have named."""
-    return f"bindings_{server}"
+    return _BINDINGS + server
 
 
-def owner_of_commands(topic: str) -> str:
-    """Return the dialog id or server id of a commands topic."""
-    return topic.removeprefix(_COMMANDS)
+def of_dialog(dialog: DialogId) -> tuple[str, str, str]:
+    """Return the three topics of a dialog: events, commands, responses."""
+    return events(dialog), commands(dialog), responses(dialog)
+
+
+def is_of_dialog(topic: str) -> bool:
+    """Return whether it is a topic of a dialog: only their owners' ids have a dot."""
+    return "." in topic and topic.startswith((_EVENTS, _COMMANDS, _RESPONSES))
+
+
+def is_queue(topic: str) -> bool:
+    """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
+    if "." in topic:
+        return topic.startswith((_EVENTS, _COMMANDS, _RESPONSES))
+    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS))
+
+
+def registry(server: ServerId) -> str:
+    """Return the queue on RabbitMQ that remembers which dialogs of `server` have queues."""
+    return _DIALOGS + server
+
+
+def owner_of(topic: str) -> str:
+    """Return the dialog id or server id to which a topic belongs."""
+    return topic.partition("_")[2]
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Return whether a topic is one of a pattern's, in which `*` stands for one token."""
+    if "*" not in pattern:
+        return pattern == topic
+    wanted, got = pattern.split("."), topic.split(".")
+    return len(wanted) == len(got) and all(w in {"*", g} for w, g in zip(wanted, got, strict=True))

@@ -61,4 +61,4 @@ def test_topics_of_a_dialog_match_the_executors_wildcard() -> None:
 
     assert topics.commands(dialog) == "commands_server-1.0123456789abcdef"
     assert topics.commands_of_all_dialogs(SERVER) == "commands_server-1.*"
-    assert topics.owner_of_commands(topics.commands(dialog)) == dialog
+    assert topics.owner_of(topics.commands(dialog)) == dialog

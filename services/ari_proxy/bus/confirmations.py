@@ -1,0 +1,38 @@
+"""Publisher confirms: how many of a channel's messages are confirmed without a gap. Pure.
+
+RabbitMQ numbers a channel's messages from 1 and confirms them as their queues take them, so in any
+order (rabbitmq.com/docs/confirms).
+"""
+
+
+class Confirmations:
+    """Turns confirms in any order into a count from the beginning."""
+
+    __slots__ = ("_ahead", "settled")
+
+    def __init__(self) -> None:
+        #: All until this number are confirmed.
+        self.settled = 0
+        self._ahead: set[int] = set()
+
+    def confirm(self, tag: int, *, multiple: bool) -> int:
+        """Take a confirm and return how many messages are confirmed from the first one on.
+
+        Args:
+            tag: the message's number.
+            multiple: whether it confirms all before as well.
+        """
+        ahead = self._ahead
+        if multiple:
+            self.settled = max(self.settled, tag)
+            if ahead:
+                ahead -= {number for number in ahead if number <= self.settled}
+        elif tag != self.settled + 1:
+            ahead.add(tag)
+            return self.settled
+        else:
+            self.settled = tag
+        while self.settled + 1 in ahead:
+            self.settled += 1
+            ahead.discard(self.settled)
+        return self.settled

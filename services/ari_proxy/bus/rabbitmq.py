@@ -1,0 +1,322 @@
+"""The bus on RabbitMQ, on a connection of our own (`amqp/connection.py` says why).
+
+What is published goes out pipelined and in order on one channel, and is kept until RabbitMQ has
+confirmed it (rabbitmq.com/docs/confirms); after a lost connection what was not confirmed goes out
+again. A refused operation closes its channel, so operations that RabbitMQ may refuse have one of
+their own; when it closes another one, all begins anew.
+"""
+
+import asyncio
+import itertools
+import random
+import secrets
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Final, TypeVar
+
+import structlog
+
+from ari_proxy.back_off import BackOff
+from ari_proxy.protocol import topics
+
+from . import rabbitmq_topology as topology
+from .amqp.connection import Login
+from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
+from .amqp.frames import Confirmation, Properties
+from .base import Declared, Handler
+from .buffered import BufferedBus
+from .confirmations import Confirmations
+from .errors import (
+    BusRefusedError,
+    BusUnavailableError,
+    NoRespondersError,
+    RequestTimeoutError,
+)
+from .rabbitmq_declarations import Declarations
+from .rabbitmq_options import RabbitMqOptions
+from .rabbitmq_session import Session
+from .rabbitmq_subscriptions import Interest, PatternInterest, QueueInterest, TopicInterest
+
+_log = structlog.get_logger()
+
+T = TypeVar("T")
+CONNECT_SECONDS: Final = 5.0
+#: For RabbitMQ to answer an operation.
+OPERATION_SECONDS: Final = 10.0
+BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+#: Messages sent in one go, before other tasks get a turn.
+BATCH: Final = 256
+#: Subscriptions established at once.
+_ESTABLISHED_AT_ONCE: Final = 64
+
+
+class RabbitMqBus(BufferedBus):
+    """One connection to RabbitMQ."""
+
+    def __init__(self, options: RabbitMqOptions) -> None:
+        super().__init__(options.buffer_bytes)
+        self._options = options
+        self._listener = secrets.token_hex(8)
+        self._interests: set[Interest] = set()
+        self._session: Session | None = None
+        self._confirmations = Confirmations()
+        self._confirmed = asyncio.Event()
+        self._declarations = Declarations(options.registry, self.publish)
+        if options.registry:
+            lists = TopicInterest(
+                self, topology.ALL_LISTS, self._declarations.answer_list, group="", hold=False
+            )
+            self._interests.add(lists)
+
+    # What others use
+
+    @property
+    def max_message_bytes(self) -> int:
+        """The largest payload that RabbitMQ takes."""
+        return topology.MAX_MESSAGE_BYTES
+
+    @property
+    def keeps_messages(self) -> bool:
+        """True: a declared queue holds them."""
+        return True
+
+    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
+        """Send a message now; return False if nobody listened."""
+        if len(payload) > topology.MAX_MESSAGE_BYTES:
+            raise BusRefusedError(f"RabbitMQ takes no message of {len(payload)} bytes")
+
+        async def work(session: Session) -> bool:
+            return await self._is_heard(session, topic) and await session.ask(
+                topic, payload, keep_seconds=keep_seconds
+            )
+
+        return await self._in_session(work)
+
+    @staticmethod
+    async def _is_heard(session: Session, topic: str) -> bool:
+        if not topics.is_queue(topic):
+            return True  # A message that nobody listens to comes back.
+        state = await session.look(topic)
+        return state is not None and bool(state.consumers)
+
+    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
+        """Send a message and return the first reply to it."""
+
+        async def work(session: Session) -> bytes | None:
+            if not await self._is_heard(session, topic):
+                return None
+            # Not longer than somebody waits: it would be executed all the same.
+            return await session.request(topic, payload, keep_seconds=timeout_seconds)
+
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                reply = await self._in_session(work)
+        except TimeoutError as error:
+            if not self.is_connected:
+                raise BusUnavailableError("no connection to RabbitMQ") from error
+            raise RequestTimeoutError(topic, timeout_seconds) from error
+        if reply is None:
+            raise NoRespondersError(topic)
+        return reply
+
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
+    ) -> Interest:
+        """Hand every message on `topic` to `handler`."""
+        interest: Interest
+        if not topics.is_queue(topic):
+            interest = TopicInterest(self, topic, handler, group=group, hold=hold)
+        elif "*" in topic:
+            interest = PatternInterest(self, topic, handler, listener=self._listener, hold=hold)
+        else:
+            interest = QueueInterest(self, topic, handler, hold=hold)
+        self._interests.add(interest)
+        session = self._session
+        if session is not None:
+            try:
+                await self._establish(session, interest)
+            except asyncio.CancelledError:
+                self.forget(interest)
+                raise
+            except (AmqpError, TimeoutError) as error:
+                session.fail(error)  # The next one establishes it.
+        return interest
+
+    def forget(self, interest: Interest) -> None:
+        """Do not establish `interest` in later sessions."""
+        self._interests.discard(interest)
+
+    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
+        """Bring queues into being."""
+        names = tuple(topics)
+        await self._in_session(lambda session: self._declarations.declare(session, names, note))
+
+    async def delete(self, topics: Sequence[str]) -> None:
+        """End queues, whatever they hold."""
+        names = tuple(topics)
+        await self._in_session(lambda session: self._declarations.delete(session, names))
+
+    async def is_unheard(self, topic: str) -> bool:
+        """Return whether messages wait on a queue to which nobody listens."""
+        state = await self._in_session(lambda session: session.look(topic))
+        return state is not None and bool(state.messages) and not state.consumers
+
+    def left_behind(self) -> AsyncIterator[Declared]:
+        """Yield what was declared by a process that did not delete it."""
+        return self._declarations.left_behind()
+
+    async def flush(self, *, timeout_seconds: float) -> None:
+        """Return once RabbitMQ has confirmed all that was published before."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while len(self._outbox):
+                    self._confirmed.clear()
+                    await self._confirmed.wait()
+        except TimeoutError as error:
+            left = len(self._outbox)
+            raise BusUnavailableError(f"{left} messages are not confirmed by RabbitMQ") from error
+
+    async def _in_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
+        await self._connected.wait()
+        session = self._session
+        if session is None:
+            raise BusUnavailableError("the connection to RabbitMQ was lost")
+        try:
+            return await work(session)
+        except ChannelClosedError as error:
+            raise BusRefusedError(str(error)) from error
+        except AmqpError as error:
+            raise BusUnavailableError(str(error)) from error
+
+    # The connection
+
+    async def run(self) -> None:
+        """Connect and serve until cancelled."""
+        failures = 0
+        for login in self._logins():
+            session = await self._open(login)
+            if session is not None:
+                try:
+                    async with asyncio.TaskGroup() as tasks:
+                        tasks.create_task(self._watch(session))
+                        tasks.create_task(self._work(session))
+                        await self._begin(session)
+                        failures = 0
+                        tasks.create_task(self._send(session))
+                        tasks.create_task(self._declarations.keep_registry(session))
+                except* (AmqpError, TimeoutError) as errors:
+                    reason = str(errors.exceptions[0]) or "RabbitMQ did not answer"
+                    _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
+                finally:
+                    await self._end(session)
+            failures += 1
+            await asyncio.sleep(BACK_OFF.seconds(failures))
+
+    @staticmethod
+    async def _establish(session: Session, interest: Interest) -> None:
+        async with asyncio.timeout(OPERATION_SECONDS):
+            await interest.establish(session)
+
+    def _logins(self) -> Iterator[Login]:
+        """Yield where to connect, for ever: nodes in turn, each client beginning with another."""
+        logins = list(self._options.logins())
+        random.shuffle(logins)
+        return itertools.cycle(logins)
+
+    async def _open(self, login: Login) -> Session | None:
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await Session.open(login)
+        except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
+            reason = str(error) or "no answer"
+            _log.warning(
+                "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
+            )
+            return None
+
+    async def _begin(self, session: Session) -> None:
+        session.listening.on_cancel = session.holding.on_cancel = self._on_cancelled
+        self._confirmations = Confirmations()
+        base = self._outbox.mark().count
+        session.publishing.on_confirm = lambda confirmation, refused: self._on_confirm(
+            base, confirmation, refused=refused
+        )
+        session.publishing.on_return = self._on_return
+        await self._declarations.restore(session)
+        # More may come while those are being established.
+        while missing := [i for i in self._interests if not i.is_established(session)]:
+            async with asyncio.TaskGroup() as tasks:
+                for interest in missing[:_ESTABLISHED_AT_ONCE]:
+                    tasks.create_task(self._establish(session, interest))
+        self._session = session
+        self._set_connected()
+        _log.info("bus.connected", bus="RABBITMQ", url=session.address)
+
+    async def _watch(self, session: Session) -> None:
+        """End the session when RabbitMQ, or its silence, has ended it."""
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(session.connection.beat())
+            await asyncio.wait((beating, session.failed), return_when=asyncio.FIRST_COMPLETED)
+            beating.cancel()
+        if session.failed.done():
+            error = session.failed.result()
+            raise error if isinstance(error, AmqpError) else ConnectionLostError(str(error))
+        raise ConnectionLostError("RabbitMQ gave no sign of life")
+
+    @staticmethod
+    async def _work(session: Session) -> None:
+        while True:
+            job = await session.jobs.get()
+            async with asyncio.timeout(OPERATION_SECONDS):
+                await job(session)
+
+    async def _end(self, session: Session) -> None:
+        self._connected.clear()
+        self._session = None
+        self._outbox.rewind()
+        await session.close()
+
+    def _on_cancelled(self, tag: str) -> None:
+        for interest in self._interests:
+            if interest.on_cancelled(tag):
+                return
+
+    # What goes out
+
+    async def _send(self, session: Session) -> None:
+        while True:
+            await self._something_to_send.wait()
+            self._something_to_send.clear()
+            while self._outbox.is_waiting:
+                await session.connection.writable()
+                self._send_batch(session)
+                await asyncio.sleep(0)
+
+    def _send_batch(self, session: Session) -> None:
+        outbox, channel = self._outbox, session.publishing
+        number, max_frame = channel.number, channel.max_frame
+        parts = []
+        for _ in range(BATCH):
+            if not outbox.is_waiting:
+                break
+            topic, payload, reply = outbox.next()
+            try:
+                parts.append(topology.encode(number, topic, payload, reply, max_frame))
+            except ValueError as error:
+                outbox.refuse_last()
+                _log.error("bus.message_refused", topic=topic, error=str(error))
+        channel.send_raw(b"".join(parts))
+
+    def _on_confirm(self, base: int, confirmation: Confirmation, *, refused: bool) -> None:
+        if refused:
+            self._outbox.dropped += 1
+            _log.error("bus.message_refused", error="RabbitMQ could not keep it")
+        settled = self._confirmations.confirm(confirmation.tag, multiple=confirmation.multiple)
+        self._outbox.confirm_until(base + settled)
+        if not len(self._outbox):
+            self._confirmed.set()
+
+    def _on_return(self, properties: Properties) -> None:  # noqa: ARG002
+        """Count a message whose queue is gone."""
+        self._outbox.dropped += 1
+        _log.debug("bus.message_returned")

@@ -1,0 +1,173 @@
+"""Declared queues: remembered beyond this process's life, told to listeners, restored, deleted.
+
+The registry is a durable queue with one persistent message for each set of queues that was declared
+with a note. Its declarer consumes it and never acknowledges a message before the queues are
+deleted: when it dies, RabbitMQ hands all of them to its successor. So nothing that a dead process
+declared is lost from sight, and nobody has to guess from names.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+import msgspec
+import structlog
+from pamqp.commands import Basic
+
+from ari_proxy.protocol import topics
+
+from . import rabbitmq_topology as topology
+from .amqp.channel import Channel, Incoming
+from .amqp.errors import AmqpError, ChannelClosedError
+from .base import Declared, Message
+from .rabbitmq_session import Session
+
+_log = structlog.get_logger()
+
+#: Seconds after which the registry is consumed anew: RabbitMQ closes the channel of a message that
+#: is not acknowledged for 30 minutes (consumer_timeout).
+REFRESH_SECONDS: Final = 600.0
+#: Seconds between attempts while a predecessor still has the registry.
+RETRY_SECONDS: Final = 2.0
+#: Queues that are restored at once.
+_BATCH: Final = 300
+#: Tells listeners that a queue is older than this notice.
+_AGAIN: Final = b"again"
+
+
+class Declarations:
+    """What one bus has declared, and what it has taken over."""
+
+    def __init__(self, registry: str, publish: Callable[[str, bytes], None]) -> None:
+        self._registry = registry
+        self._publish = publish
+        self._remembered: dict[tuple[str, ...], str] = {}
+        self._others: set[str] = set()
+        self._left_behind: deque[Declared] = deque()
+        self._something_left_behind = asyncio.Event()
+        self._channel: Channel | None = None
+        self._tags: dict[tuple[str, ...], list[int]] = {}
+
+    async def declare(self, session: Session, names: tuple[str, ...], note: str) -> None:
+        """Declare queues and tell it.
+
+        Raises:
+            AmqpError: RabbitMQ refuses it, or the outcome is not known.
+        """
+        record = None
+        if note and self._registry:
+            self._remembered[names] = note
+            record = self._registry, topology.encode_record(Declared(names, note))
+        else:
+            self._others.update(names)
+        try:
+            await session.declare(list(names), record=record)
+        except ChannelClosedError:
+            self._remembered.pop(names, None)
+            self._others.difference_update(names)
+            raise
+        for name in names:
+            self._publish(topology.declared_topic(name), b"")
+
+    async def delete(self, session: Session, names: tuple[str, ...]) -> None:
+        """Delete queues, forget them and tell it.
+
+        Raises:
+            AmqpError: the outcome is not known.
+        """
+        await session.delete(list(names))
+        self._remembered.pop(names, None)
+        self._others.difference_update(names)
+        for name in names:
+            self._publish(topology.deleted_topic(name), b"")
+        for tag in self._tags.pop(names, ()):
+            if self._channel is not None:
+                self._channel.acknowledge(tag)
+
+    async def restore(self, session: Session) -> None:
+        """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
+        if self._registry:
+            await session.declare([self._registry])
+            await self._restore_records(session)
+        names = [*self._others, *(name for names in self._remembered for name in names)]
+        for start in range(0, len(names), _BATCH):
+            try:
+                await session.declare(names[start : start + _BATCH])
+            except ChannelClosedError as error:
+                _log.warning("queue.not_restored", error=str(error))
+        for name in names:
+            self._publish(topology.declared_topic(name), _AGAIN)
+
+    async def _restore_records(self, session: Session) -> None:
+        state = await session.look(self._registry)
+        if state is not None and state.messages >= len(self._remembered):
+            return
+        # Some may still be there, or come back from the former connection: two do no harm.
+        for names, note in tuple(self._remembered.items()):
+            record = topology.encode_record(Declared(names, note))
+            await session.declare([self._registry], record=(self._registry, record))
+
+    def answer_list(self, message: Message) -> None:
+        """Tell who asks for it which queues of a pattern there are."""
+        _, _, pattern = message.topic.partition(".")
+        names = [name for names in self._remembered for name in names]
+        names = [name for name in names if topics.matches(pattern, name)]
+        if message.reply:
+            self._publish(message.reply, topology.encode_topics(names))
+
+    # The registry
+
+    async def left_behind(self) -> AsyncIterator[Declared]:
+        """Yield what a predecessor has declared, as it comes to light."""
+        while self._registry:
+            while self._left_behind:
+                yield self._left_behind.popleft()
+            self._something_left_behind.clear()
+            await self._something_left_behind.wait()
+
+    async def keep_registry(self, session: Session) -> None:
+        """Hold the registry's messages as long as the session lasts."""
+        while self._registry:
+            try:
+                await self._hold(session)
+            except ChannelClosedError as error:
+                _log.debug("registry.taken", queue=self._registry, error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _hold(self, session: Session) -> None:
+        channel = await session.connection.channel()
+        closed = asyncio.Event()
+        channel.on_close = lambda _: closed.set()
+        channel.on_cancel = lambda _: closed.set()
+        channel.consumers[b"registry"] = self._take_record
+        self._channel = channel
+        try:
+            consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
+            await channel.call(consume, Basic.ConsumeOk)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_SECONDS):
+                    await closed.wait()
+        finally:
+            self._channel = None
+            self._tags.clear()
+            with contextlib.suppress(AmqpError):
+                await session.connection.release(channel)
+
+    def _take_record(self, incoming: Incoming) -> None:
+        tag = incoming.delivery.tag
+        try:
+            declared = topology.decode_record(incoming.body)
+        except msgspec.DecodeError as error:
+            _log.error("registry.malformed", queue=self._registry, error=str(error))
+            if self._channel is not None:
+                self._channel.acknowledge(tag)
+            return
+        self._tags.setdefault(declared.topics, []).append(tag)
+        if declared.topics not in self._remembered:
+            self._remembered[declared.topics] = declared.note
+            for name in declared.topics:
+                self._publish(topology.declared_topic(name), _AGAIN)
+            self._left_behind.append(declared)
+            self._something_left_behind.set()

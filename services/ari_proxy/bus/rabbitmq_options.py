@@ -1,0 +1,44 @@
+"""How to reach RabbitMQ."""
+
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from .amqp.connection import Login
+
+_PORTS: Final = {"amqp": 5672, "amqps": 5671}
+#: RabbitMQ's own default account, which works from its own machine only.
+_DEFAULT_ACCOUNT: Final = "guest"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitMqOptions:
+    """How to reach the nodes; secrets don't show in a repr."""
+
+    #: `amqp://host:port/virtual-host`, `amqps://…`: the nodes of one cluster.
+    urls: tuple[str, ...]
+    name: str
+    buffer_bytes: int = 64 * 1024 * 1024
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    #: For the nodes with `amqps://`.
+    tls: ssl.SSLContext | None = None
+    #: The queue that remembers what this bus declares with a note, or '' for none.
+    registry: str = ""
+
+    def logins(self) -> Iterator[Login]:
+        """Yield where to try, node by node."""
+        for url in self.urls:
+            parts = urlsplit(url)
+            is_secure = parts.scheme == "amqps"
+            yield Login(
+                host=parts.hostname or "",
+                port=parts.port or _PORTS[parts.scheme],
+                user=self.user or _DEFAULT_ACCOUNT,
+                password=self.password if self.user else _DEFAULT_ACCOUNT,
+                virtual_host=unquote(parts.path[1:]) or "/",
+                name=self.name,
+                tls=(self.tls or ssl.create_default_context()) if is_secure else None,
+            )

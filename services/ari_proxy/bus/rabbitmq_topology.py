@@ -1,0 +1,177 @@
+"""How topics become RabbitMQ's exchanges, queues and properties. Pure.
+
+Queues (`protocol/topics.is_queue`) are go-ari-proxy's: durable, without arguments, on the default
+exchange, since any other declaration closes a legacy client's channel. All other topics are routing
+keys of one topic exchange, to which each listener, or group of them, binds a queue of its own.
+"""
+
+import hashlib
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+from pamqp.commands import Basic
+
+from ari_proxy.protocol import topics
+
+from .amqp import frames
+from .base import Declared
+
+#: The topic exchange for what is no queue.
+EXCHANGE: Final = "ari-proxy"
+#: A queue of RabbitMQ's that is none: replies come straight to the channel that asks.
+DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
+#: RabbitMQ 4's default limit; RabbitMQ 3.10 takes more.
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+#: What the AMQP standard allows for a routing key.
+MAX_TOPIC_BYTES: Final = 255
+#: Begins the topic of a reply: what a message's `reply` holds is an address, not a topic.
+_REPLY: Final = "\0"
+_TRANSIENT: Final = 1
+_PERSISTENT: Final = 2
+_JSON: Final = "application/json"
+#: As the original publishes.
+LEGACY_PROPERTIES: Final = frames.properties_of(
+    Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT)
+)
+#: Of what has to outlive RabbitMQ's restart.
+PERSISTENT_PROPERTIES: Final = frames.properties_of(
+    Basic.Properties(content_type=_JSON, delivery_mode=_PERSISTENT)
+)
+#: Above all priorities of those who learn of a queue later than others.
+_FIRST_COMER: Final = 1 << 30
+
+
+def reply_topic(reply_to: str, correlation_id: str) -> str:
+    """Return the topic on which the reply to a message is published, or ''."""
+    return f"{_REPLY}{reply_to}{_REPLY}{correlation_id}" if reply_to else ""
+
+
+def exchange_of(topic: str) -> str:
+    """Return the exchange that carries a topic."""
+    return "" if topics.is_queue(topic) else EXCHANGE
+
+
+def encode(channel: int, topic: str, payload: bytes, reply: str, max_frame: int) -> bytes:
+    """Return the frames that publish a message, on the topic of a reply too.
+
+    Raises:
+        ValueError: RabbitMQ can't take it.
+    """
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise ValueError(f"it has {len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
+    if topic.startswith(_REPLY):
+        _, reply_to, correlation_id = topic.split(_REPLY, 2)
+        method = frames.publish_method(channel, "", reply_to, mandatory=False)
+        properties = properties_of(correlation_id=correlation_id)
+    else:
+        method = _publish_method(channel, topic)
+        properties = properties_of(reply_to=reply) if reply else LEGACY_PROPERTIES
+    return method + frames.content(channel, properties, payload, max_frame)
+
+
+@lru_cache(maxsize=8192)
+def _publish_method(channel: int, topic: str) -> bytes:
+    if len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise ValueError(f"its topic is longer than {MAX_TOPIC_BYTES} bytes")
+    is_queue = topics.is_queue(topic)
+    # A queue that is gone sends the message back; nobody has to listen to a routing key.
+    return frames.publish_method(channel, "" if is_queue else EXCHANGE, topic, mandatory=is_queue)
+
+
+def properties_of(
+    *,
+    reply_to: str = "",
+    correlation_id: str = "",
+    message_id: str = "",
+    keep_seconds: float | None = None,
+) -> bytes:
+    """Return encoded properties: the original's, and these."""
+    return frames.properties_of(
+        Basic.Properties(
+            content_type=_JSON,
+            delivery_mode=_TRANSIENT,
+            reply_to=reply_to or None,
+            correlation_id=correlation_id or None,
+            message_id=message_id or None,
+            # Milliseconds as text (rabbitmq.com/docs/ttl).
+            expiration=None if keep_seconds is None else str(int(keep_seconds * 1000)),
+        )
+    )
+
+
+def group_queue(group: str, topic: str) -> str:
+    """Return the queue of a group of listeners to a topic that is none."""
+    return f"{EXCHANGE}.{group}.{topic}"
+
+
+def declared_topic(topic: str) -> str:
+    """Return the topic that tells that a queue was declared."""
+    return f"declared.{topic}"
+
+
+def deleted_topic(topic: str) -> str:
+    """Return the topic that tells that a queue was deleted."""
+    return f"deleted.{topic}"
+
+
+def list_topic(pattern: str) -> str:
+    """Return the topic that asks for all declared queues of a pattern."""
+    return f"list.{pattern}"
+
+
+#: Matches every `list_topic`.
+ALL_LISTS: Final = list_topic("*.*")
+
+
+def priority(listener: str, topic: str, *, first_comer: bool) -> int:
+    """Return a consumer's priority at a queue: RabbitMQ hands all to the one with the highest.
+
+    Different for each listener and queue, so that listeners share queues evenly. Those that know a
+    queue from its beginning come before later ones, so that a newcomer takes over from none.
+
+    Args:
+        listener: an id of its own.
+        topic: the queue.
+        first_comer: whether it knew the queue from its beginning.
+    """
+    digest = hashlib.blake2b(f"{listener} {topic}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "big") % _FIRST_COMER + (_FIRST_COMER if first_comer else 0)
+
+
+class _Record(msgspec.Struct, frozen=True):
+    topics: tuple[str, ...]
+    note: str
+
+
+_record_decoder = msgspec.json.Decoder(_Record)
+_topics_decoder = msgspec.json.Decoder(list[str])
+
+
+def encode_record(declared: Declared) -> bytes:
+    """Return what the registry keeps of declared queues."""
+    return msgspec.json.encode(_Record(declared.topics, declared.note))
+
+
+def decode_record(payload: bytes) -> Declared:
+    """Return what the registry has kept.
+
+    Raises:
+        msgspec.DecodeError: it is something else.
+    """
+    record = _record_decoder.decode(payload)
+    return Declared(record.topics, record.note)
+
+
+def encode_topics(names: list[str]) -> bytes:
+    """Return the answer to `list_topic`."""
+    return msgspec.json.encode(names)
+
+
+def decode_topics(payload: bytes) -> list[str]:
+    """Return the queues of an answer to `list_topic`.
+
+    Raises:
+        msgspec.DecodeError: it is something else.
+    """
+    return _topics_decoder.decode(payload)

@@ -1,0 +1,80 @@
+"""Dialogs that a crashed ingest has left behind: when their queues may go. Pure.
+
+Their ids come from the bus, which remembers them. Such a dialog lives as long as Asterisk has its
+first channel, or any channel whose id tells it; its queues stay so long, and the grace period.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from ari_proxy.bus.base import Declared
+from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol.ids import DialogId
+
+
+class _Note(msgspec.Struct, frozen=True):
+    application: str = ""
+    channel_id: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Note)
+
+
+def note(application: str, channel_id: str) -> str:
+    """Return what the bus remembers of a dialog."""
+    return msgspec.json.encode(_Note(application, channel_id)).decode()
+
+
+@dataclass(slots=True)
+class _Dialog:
+    declared: Declared
+    token: str
+    channel_id: str
+    #: When it was first seen without a channel, or None while it has one.
+    gone_at: float | None = None
+
+
+class LeftBehind:
+    """The dialogs that nobody else looks after."""
+
+    def __init__(self, *, grace_seconds: float) -> None:
+        self._grace = grace_seconds
+        self._dialogs: dict[tuple[str, ...], _Dialog] = {}
+
+    def __len__(self) -> int:
+        return len(self._dialogs)
+
+    def add(self, declared: Declared) -> None:
+        """Look after the queues of one more dialog."""
+        owner = topics.owner_of(declared.topics[0]) if declared.topics else ""
+        try:
+            channel_id = _decoder.decode(declared.note).channel_id
+        except msgspec.DecodeError:
+            channel_id = ""  # Another version's note: the token has to do.
+        token = ids.token_of_dialog(DialogId(owner))
+        self._dialogs[declared.topics] = _Dialog(declared, token, channel_id)
+
+    def observe(self, channel_ids: Collection[str], now: float) -> list[Declared]:
+        """Return those that are over, and forget them.
+
+        Args:
+            channel_ids: of all channels that Asterisk has.
+            now: monotonic seconds.
+        """
+        tokens = _tokens(channel_ids)
+        over = []
+        for key, dialog in list(self._dialogs.items()):
+            if dialog.channel_id in channel_ids or dialog.token in tokens:
+                dialog.gone_at = None
+            elif dialog.gone_at is None:
+                dialog.gone_at = now
+            elif now - dialog.gone_at >= self._grace:
+                over.append(self._dialogs.pop(key).declared)
+        return over
+
+
+def _tokens(channel_ids: Iterable[str]) -> set[str]:
+    found = (ids.token_of_object(channel_id.partition(";")[0]) for channel_id in channel_ids)
+    return {token for token in found if token is not None}

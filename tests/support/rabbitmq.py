@@ -1,0 +1,218 @@
+"""A private RabbitMQ node on free ports, and a link to it that can be cut."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.support.servers import free_port, missing
+
+#: Long enough for a shared machine.
+START_SECONDS = 60
+_CANDIDATES = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
+
+
+def find_rabbitmq_server() -> Path:
+    """Return the start script itself: what is on the PATH changes to another user."""
+    found = sorted(Path("/").glob(_CANDIDATES.removeprefix("/")))
+    if not found:
+        missing("rabbitmq", "apt-get install rabbitmq-server")
+    return found[-1]
+
+
+class RabbitMqServer:
+    """One node with its own data, ports and Erlang port mapper; it can be killed and started."""
+
+    def __init__(self) -> None:
+        self._script = find_rabbitmq_server()
+        self._directory = Path(tempfile.mkdtemp(prefix="rabbitmq-"))
+        self.port = free_port()
+        self.tls_port = free_port()
+        self._ports = {"dist": free_port(), "epmd": free_port()}
+        self.authority = trustme.CA()
+        self._write_configuration()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self.port}"
+
+    @property
+    def tls_url(self) -> str:
+        return f"amqps://localhost:{self.tls_port}"
+
+    @property
+    def authority_file(self) -> Path:
+        return self._directory / "authority.pem"
+
+    def client_certificate(self) -> tuple[Path, Path]:
+        """Return the files of a certificate that the node accepts, and of its key."""
+        certificate, key = self._directory / "client.pem", self._directory / "client-key.pem"
+        issued = self.authority.issue_cert("client@example.org")
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+        return certificate, key
+
+    def _write_configuration(self) -> None:
+        self.authority.cert_pem.write_to_path(str(self.authority_file))
+        issued = self.authority.issue_cert("localhost")
+        certificate, key = self._directory / "server.pem", self._directory / "server-key.pem"
+        issued.cert_chain_pems[0].write_to_path(str(certificate))
+        issued.private_key_pem.write_to_path(str(key))
+        lines = [
+            f"listeners.tcp.local = 127.0.0.1:{self.port}",
+            f"listeners.ssl.local = 127.0.0.1:{self.tls_port}",
+            f"ssl_options.cacertfile = {self.authority_file}",
+            f"ssl_options.certfile = {certificate}",
+            f"ssl_options.keyfile = {key}",
+            "ssl_options.verify = verify_peer",
+            "ssl_options.fail_if_no_peer_cert = true",
+            "vm_memory_high_watermark.absolute = 2GB",
+        ]
+        (self._directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+
+    def start(self) -> None:
+        directory = self._directory
+        mine = {
+            "HOME": str(directory),
+            "RABBITMQ_MNESIA_BASE": str(directory / "data"),
+            "RABBITMQ_LOG_BASE": str(directory / "log"),
+            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_DIST_PORT": str(self._ports["dist"]),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
+            "RABBITMQ_CONF_ENV_FILE": os.devnull,
+            "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "+sbwt none +sbwtdcpu none +sbwtdio none "
+                "-kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+            "ERL_EPMD_PORT": str(self._ports["epmd"]),
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+        }
+        with (directory / "output").open("wb") as output:
+            self._process = subprocess.Popen(
+                [str(self._script)],
+                env={**os.environ, **mine},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,  # So that the script's children end with it.
+            )
+        self._wait_for_port(self.port)
+        self._wait_for_port(self.tls_port)
+
+    def _wait_for_port(self, port: int) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and self._process.poll() is None:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), timeout=1),
+            ):
+                return
+            time.sleep(0.05)
+        pytest.fail("RabbitMQ did not start:\n" + (self._directory / "output").read_text())
+
+    def kill(self) -> None:
+        """End it as kill -9 does; its data stay."""
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        self.kill()
+        self._kill_port_mapper()
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def _kill_port_mapper(self) -> None:
+        """End the epmd that Erlang has left behind, once it has noticed the node's death."""
+        environment = {**os.environ, "ERL_EPMD_PORT": str(self._ports["epmd"])}
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            asked = subprocess.run(
+                ["epmd", "-kill"], env=environment, capture_output=True, check=False, timeout=10
+            )
+            if b"Killed" in asked.stdout or b"Cannot connect" in asked.stderr:
+                return
+            time.sleep(0.05)
+
+
+class Link:
+    """A TCP proxy on 127.0.0.1, in a thread of its own, that can be cut and mended."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target = target_port
+        self.port = free_port()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._server: asyncio.Server | None = None
+        self._transports: set[asyncio.StreamWriter] = set()
+
+    @property
+    def url(self) -> str:
+        return f"amqp://127.0.0.1:{self.port}"
+
+    def _do(self, work: "asyncio.coroutines.Coroutine[None, None, None]") -> None:  # type: ignore[name-defined]
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def start(self) -> None:
+        self._do(self._start())
+
+    def stop(self) -> None:
+        self._do(self._stop())
+
+    def remove(self) -> None:
+        self.stop()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+
+    async def _stop(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for writer in tuple(self._transports):
+            writer.transport.abort()
+        # Their tasks end with their streams.
+        while self._transports:
+            await asyncio.sleep(0.001)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            onward = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.transport.abort()
+            return
+        self._transports |= {writer, onward[1]}
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_copy(reader, onward[1]))
+                tasks.create_task(_copy(onward[0], writer))
+        finally:
+            for one in (writer, onward[1]):
+                one.transport.abort()
+                self._transports.discard(one)
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.transport.abort()
