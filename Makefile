@@ -19,8 +19,8 @@ help:  ## Show this.
 
 setup: .venv/stamp  ## Make the virtual environment.
 
-demo: setup  ## Serve some calls of a simulated Asterisk and show them.
-	$(BIN)/ari-proxy demo $(DEMO)
+demo: setup  ## Serve some calls of a simulated Asterisk and show them; BUS=amqp://… for RabbitMQ.
+	$(BIN)/ari-proxy demo $(if $(BUS),--bus $(BUS)) $(DEMO)
 
 test: setup  ## Run all tests that can run here.
 	$(BIN)/python -m pytest -q $(TESTS)

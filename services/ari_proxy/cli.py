@@ -89,6 +89,9 @@ def demo(
         str, typer.Option(help="Whom to call; must send the digits 1 2 3 4.")
     ] = "Local/dtmf-1234@default",
     calls: Annotated[int, typer.Option(min=1, max=100, help="How many calls to place.")] = 3,
+    bus: Annotated[
+        str, typer.Option(help="nats://host:port or amqp://host:port of a running server.")
+    ] = "",
 ) -> None:
     """Serve some calls with an example application and show each one as a ladder.
 
@@ -102,7 +105,7 @@ def demo(
 
     logging.configure(level="warning", form="auto", component="demo")
     with _reported(DemoFailedError, BusError):
-        run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls))
+        run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls, bus=bus))
 
 
 @contextmanager
@@ -148,7 +151,8 @@ def _serve(
         _reported(AdminApiError, BusError),
         embedded.nats_server(enabled=embedded_nats) as server,
     ):
-        settings = _load(config, **({"bus": {"urls": [server.url]}} if embedded_nats else {}))
+        nats = {"bus": {"kind": "NATS", "urls": [server.url]}}
+        settings = _load(config, **(nats if embedded_nats else {}))
         logging.configure(
             level=settings.log.level,
             form=settings.log.format,

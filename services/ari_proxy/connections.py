@@ -1,16 +1,22 @@
 """Clients made from the settings: of Asterisk and of the bus."""
 
 import contextlib
+import ssl
 import time
 from collections.abc import Callable
 from typing import Final
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import EventSocket
+from .bus.base import Bus
 from .bus.nats import NatsBus
 from .bus.nats_options import NatsOptions
+from .bus.rabbitmq import RabbitMqBus
+from .bus.rabbitmq_options import RabbitMqOptions
+from .protocol import topics
+from .protocol.ids import ServerId
 from .settings.errors import SettingsError
-from .settings.groups import AriSettings
+from .settings.groups import AriSettings, BusSettings
 from .settings.load import Settings, secret
 
 #: Seconds after which a changed password file is noticed.
@@ -62,17 +68,73 @@ def event_socket(settings: Settings) -> EventSocket:
     )
 
 
-def bus(settings: Settings, component: str) -> NatsBus:
-    """Return a client of the bus."""
+def bus(settings: Settings, component: str) -> Bus:
+    """Return a client of the bus.
+
+    Args:
+        settings: of all components.
+        component: shows in the bus's list of connections; `ingest` and `standalone` declare queues.
+
+    Raises:
+        SettingsError: a secret or a certificate can't be read.
+    """
+    return (
+        _rabbitmq(settings, component)
+        if settings.bus.kind == "RABBITMQ"
+        else _nats(settings, component)
+    )
+
+
+def _nats(settings: Settings, component: str) -> NatsBus:
     options = settings.bus
     return NatsBus(
         NatsOptions(
             urls=options.urls,
-            name=f"ari-proxy {component} {settings.server_id}",
+            name=_name(settings, component),
             buffer_bytes=options.buffer_bytes,
             user=options.user,
             password=secret(options.password, options.password_file),
             token=options.token.get_secret_value(),
             credentials_file=options.credentials_file,
+            tls=tls_context(options),
         )
     )
+
+
+def _rabbitmq(settings: Settings, component: str) -> RabbitMqBus:
+    options = settings.bus
+    declares = component in {"ingest", "standalone"}
+    return RabbitMqBus(
+        RabbitMqOptions(
+            urls=options.urls,
+            name=_name(settings, component),
+            buffer_bytes=options.buffer_bytes,
+            user=options.user,
+            password=secret(options.password, options.password_file),
+            tls=tls_context(options),
+            registry=topics.registry(ServerId(settings.server_id)) if declares else "",
+        )
+    )
+
+
+def _name(settings: Settings, component: str) -> str:
+    return f"ari-proxy {component} {settings.server_id}"
+
+
+def tls_context(settings: BusSettings) -> ssl.SSLContext | None:
+    """Return how to check the bus's certificate and show ours, or None if nothing is said of it.
+
+    Raises:
+        SettingsError: a file can't be read, or holds something else.
+    """
+    if not (settings.ca_file or settings.certificate_file):
+        return None
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
+        if settings.certificate_file:
+            context.load_cert_chain(settings.certificate_file, settings.key_file or None)
+    except OSError as error:  # Among them ssl.SSLError.
+        files = settings.ca_file, settings.certificate_file, settings.key_file
+        named = ", ".join(file for file in files if file)
+        raise SettingsError([f"bus: the certificates of {named} can't be used: {error}"]) from error
+    return context

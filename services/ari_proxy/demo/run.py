@@ -1,4 +1,4 @@
-"""The demonstration: NATS, an Asterisk, both services and an application, all in one process."""
+"""The demonstration: a bus, an Asterisk, both services and an application, in one process."""
 
 import asyncio
 import time
@@ -17,6 +17,7 @@ from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
 from ari_proxy.client.application import Application
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import AppStart, CommandResponse, Event
+from ari_proxy.settings.legacy import bus_address
 from ari_proxy.settings.load import Settings, load
 from ari_proxy.simulator import server as simulator
 
@@ -90,13 +91,22 @@ class Tap:
         ]
 
 
-async def run_demo(stop: asyncio.Event, *, asterisk: str, endpoint: str, calls: int) -> None:
+async def run_demo(
+    stop: asyncio.Event, *, asterisk: str, endpoint: str, calls: int, bus: str
+) -> None:
     """Place some calls, serve them, and print a ladder of each.
+
+    Args:
+        stop: set when it should end.
+        asterisk: `http://host:port` of a real one, or '' for a simulated one.
+        endpoint: whom to call.
+        calls: how many.
+        bus: `nats://…` or `amqp://…` of a running server, or '' for a nats-server of our own.
 
     Raises:
         DemoFailedError: not all calls came to their end with their digits.
     """
-    with embedded.nats_server() as server:
+    with embedded.nats_server(enabled=not bus) as server:
         async with asyncio.TaskGroup() as tasks:
             stopping = asyncio.Event()
             tasks.create_task(_stop_with(stop, stopping))
@@ -105,10 +115,10 @@ async def run_demo(stop: asyncio.Event, *, asterisk: str, endpoint: str, calls: 
                     {"user": USER, "password": USER, "password_file": ""} if not asterisk else {}
                 )
                 url = asterisk or await _simulate(tasks, stopping)
-                settings = _settings(url, simulated, server.url)
+                settings = _settings(url, simulated, bus or server.url)
                 tasks.create_task(standalone.serve(settings, ["ingest", "command"], stopping))
-                async with opened(connections.bus(settings, "demo")) as bus:
-                    await _serve_calls(settings, bus, endpoint, calls)
+                async with opened(connections.bus(settings, "demo")) as own_bus:
+                    await _serve_calls(settings, own_bus, endpoint, calls)
             finally:
                 stopping.set()
                 stop.set()
@@ -139,16 +149,20 @@ def _settings(asterisk: str, account: dict[str, str], bus_url: str) -> Settings:
             "rest_url": f"http{secure}://{parts.netloc}/ari",
             **account,
         },
-        bus={"urls": [bus_url]},
+        bus={"kind": _kind(bus_url), **bus_address(bus_url)},
         admin={"enabled": False},
     )
+
+
+def _kind(bus_url: str) -> str:
+    return "RABBITMQ" if urlsplit(bus_url).scheme in {"amqp", "amqps"} else "NATS"
 
 
 async def _serve_calls(settings: Settings, bus: Bus, endpoint: str, calls: int) -> None:
     collector = DigitCollector()
     tap = Tap(bus)
     async with asyncio.TaskGroup() as tasks:
-        await bus.wait_connected()
+        await _within(READY_SECONDS, "the bus is not connected", bus.wait_connected())
         application = Application(tap, APPLICATION, collector.serve)
         serving = tasks.create_task(application.run())
         async with connections.rest_client(settings) as rest:

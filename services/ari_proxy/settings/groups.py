@@ -3,10 +3,17 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from ari_proxy.protocol import ids
 
@@ -27,8 +34,19 @@ def _rest_url(value: str) -> str:
     return _url(value, ("http", "https"))
 
 
+#: By bus: how its URLs begin, and where it is if nobody says so.
+_BUS_SCHEMES: Final = {
+    "NATS": ("nats", "tls", "ws", "wss"),
+    "RABBITMQ": ("amqp", "amqps"),
+}
+_BUS_URLS: Final = {
+    "NATS": ("nats://127.0.0.1:4222",),
+    "RABBITMQ": ("amqp://127.0.0.1:5672",),
+}
+
+
 def _bus_url(value: str) -> str:
-    return _url(value, ("nats", "tls", "ws", "wss"))
+    return _url(value, tuple(name for names in _BUS_SCHEMES.values() for name in names))
 
 
 def _url(value: str, schemes: tuple[str, ...]) -> str:
@@ -96,16 +114,17 @@ class AriSettings(_Group):
 class BusSettings(_Group):
     """The message bus."""
 
-    kind: Literal["NATS"] = "NATS"
+    kind: Literal["NATS", "RABBITMQ"] = "NATS"
     """Which bus."""
 
     urls: tuple[Annotated[str, AfterValidator(_bus_url)], ...] = Field(
         default=("nats://127.0.0.1:4222",), min_length=1
     )
-    """The servers of one cluster."""
+    """The servers of one cluster: nats://, tls://, ws:// or wss://; for RabbitMQ amqp:// or amqps://
+    with a virtual host as path (default amqp://127.0.0.1:5672)."""
 
     queue: str = "ari-proxy"
-    """The queue group of the command executors. Default: a group of our own."""
+    """The queue group of the command executors on NATS. Default: a group of our own."""
 
     user: str = ""
     """User at the bus, if it wants one."""
@@ -122,8 +141,34 @@ class BusSettings(_Group):
     credentials_file: str = ""
     """A NATS credentials file: JWT and nkey seed."""
 
+    ca_file: str = ""
+    """Certificates of the authorities that vouch for the servers. Default: the system's."""
+
+    certificate_file: str = ""
+    """Our certificate, if the servers want one."""
+
+    key_file: str = ""
+    """Its key. Default: it stands in the certificate's file."""
+
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
     """What may wait while the bus is away; beyond it the oldest events go."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_urls(cls, values: Any) -> Any:
+        """Look for RabbitMQ where it is by default, not where NATS is."""
+        if isinstance(values, dict) and not values.get("urls") and "kind" in values:
+            return values | {"urls": _BUS_URLS.get(values["kind"], _BUS_URLS["NATS"])}
+        return values
+
+    @model_validator(mode="after")
+    def _check_urls(self) -> Self:
+        """Refuse the URL of another kind of bus."""
+        for url in self.urls:
+            if urlsplit(url).scheme not in _BUS_SCHEMES[self.kind]:
+                allowed = ", ".join(f"{name}://" for name in _BUS_SCHEMES[self.kind])
+                raise ValueError(f"urls: {self.kind} is reached by {allowed}, not by {url}")
+        return self
 
 
 class IngestSettings(_Group):
@@ -137,6 +182,9 @@ class IngestSettings(_Group):
 
     grace_seconds: float = Field(default=10.0, ge=0, le=600)
     """How long after its last channel a dialog gets late events. Asterisk's come within 1 s."""
+
+    queue_grace_seconds: float = Field(default=60.0, ge=0, le=86400)
+    """How long after a dialog's end its RabbitMQ queues stay, for an application that is behind."""
 
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
     """What may wait per dialog until its application has subscribed."""

@@ -3,9 +3,9 @@
 import json
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -15,6 +15,8 @@ from pydantic_settings import (
 from pydantic_settings import (
     SettingsError as SourceError,
 )
+
+from ari_proxy.protocol import topics
 
 from . import legacy
 from .errors import SettingsError
@@ -59,6 +61,15 @@ class Settings(BaseSettings):
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
     runtime: RuntimeSettings = RuntimeSettings()
+
+    @model_validator(mode="after")
+    def _check_applications(self) -> Self:
+        """Refuse an application whose queue would be taken for another topic."""
+        for name in self.applications if self.bus.kind == "RABBITMQ" else ():
+            if name.startswith(topics.RESERVED):
+                reserved = ", ".join(topics.RESERVED)
+                raise ValueError(f"applications: {name!r} must not begin with one of {reserved}")
+        return self
 
     @classmethod
     def settings_customise_sources(
