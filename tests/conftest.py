@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Iterator
 import hypothesis
 import pytest
 
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.topics import commands, registry
 from tests.support.rabbitmq import Link, RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
-from tests.support.servers import Asterisk, NatsServer
+from tests.support.servers import Asterisk, BusServer, NatsServer
 from tests.support.setting import Setting, settings_of
 
 # A property's example may be slow on a shared machine; and importing it here, not at the end of the
@@ -40,6 +42,11 @@ def own_nats_server() -> Iterator[NatsServer]:
     server.stop()
 
 
+def topics_of(server: str) -> list[str]:
+    """The queues of a server on RabbitMQ."""
+    return [commands(ServerId(server)), registry(ServerId(server))]
+
+
 @pytest.fixture(scope="session")
 def rabbitmq_server() -> Iterator[RabbitMqServer]:
     """A RabbitMQ node for all tests that leave it running."""
@@ -58,13 +65,33 @@ def rabbitmq_link(rabbitmq_server: RabbitMqServer) -> Iterator[Link]:
     link.start()
     yield link
     link.remove()
+    # What outlives a test and has the same name in all of them.
+    rabbitmq_server.delete_queues(
+        "demo", "ari-proxy-demo", "voicemail", *topics_of("server-1"), *topics_of("asterisk-1")
+    )
+
+
+@pytest.fixture(params=["nats", "rabbitmq"])
+def bus_server(request: pytest.FixtureRequest) -> BusServer:
+    """A bus that the test leaves running."""
+    name = {"nats": "nats_server", "rabbitmq": "rabbitmq_link"}[request.param]
+    server: BusServer = request.getfixturevalue(name)
+    return server
+
+
+@pytest.fixture(params=["nats", "rabbitmq"])
+def own_bus_server(request: pytest.FixtureRequest) -> BusServer:
+    """A bus that the test may stop and start."""
+    name = {"nats": "own_nats_server", "rabbitmq": "rabbitmq_link"}[request.param]
+    server: BusServer = request.getfixturevalue(name)
+    return server
 
 
 @pytest.fixture
-async def proxy(nats_server: NatsServer) -> AsyncIterator[Setting]:
-    """Ingest and command on NATS, and a scripted Asterisk."""
+async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
+    """Ingest and command on a bus, and a scripted Asterisk."""
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server)
+        settings = settings_of(asterisk, bus_server)
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))

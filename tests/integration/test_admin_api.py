@@ -19,7 +19,7 @@ from tests.support.running import (
     until_serving,
 )
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.servers import Asterisk, NatsServer, free_port
+from tests.support.servers import Asterisk, BusServer, free_port
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.
@@ -86,12 +86,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 @pytest.fixture
 async def admin(
-    own_nats_server: NatsServer, session: aiohttp.ClientSession
+    own_bus_server: BusServer, session: aiohttp.ClientSession
 ) -> AsyncIterator[tuple[Admin, Setting]]:
     port = free_port()
     async with scripted_asterisk() as asterisk:
         healthy(asterisk)
-        settings = settings_of(asterisk, own_nats_server, admin={"port": port})
+        settings = settings_of(asterisk, own_bus_server, admin={"port": port})
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
             admin = Admin(session, f"http://127.0.0.1:{port}")
@@ -100,7 +100,7 @@ async def admin(
 
 
 async def test_ready_only_while_calls_can_be_served(
-    admin: tuple[Admin, Setting], own_nats_server: NatsServer
+    admin: tuple[Admin, Setting], own_bus_server: BusServer
 ) -> None:
     api, setting = admin
     registered = setting.asterisk.standing.pop(("GET", "/applications/demo"))
@@ -109,9 +109,9 @@ async def test_ready_only_while_calls_can_be_served(
     setting.asterisk.standing[("GET", "/applications/demo")] = registered
     await api.until()
 
-    own_nats_server.stop()
+    own_bus_server.stop()
     await api.until(bus="no connection")
-    own_nats_server.start()
+    own_bus_server.start()
     await api.until()
 
     assert (await api.get("/livez"))[0] == 200
@@ -132,13 +132,13 @@ async def test_taken_application_is_not_fought_for(admin: tuple[Admin, Setting])
 
 
 async def test_not_ready_without_asterisk_and_alive(
-    nats_server: NatsServer, session: aiohttp.ClientSession
+    bus_server: BusServer, session: aiohttp.ClientSession
 ) -> None:
     port, asterisk_port = free_port(), free_port()
     asterisk = ScriptedAsterisk(
         f"http://127.0.0.1:{asterisk_port}/ari", f"ws://127.0.0.1:{asterisk_port}/ari/events"
     )
-    settings = settings_of(asterisk, nats_server, admin={"port": port})
+    settings = settings_of(asterisk, bus_server, admin={"port": port})
     admin = Admin(session, f"http://127.0.0.1:{port}")
     async with running_proxy(settings):
         await admin.until(websocket="not connected", applications="", asterisk="")
@@ -152,12 +152,12 @@ async def test_not_ready_without_asterisk_and_alive(
 
 
 async def test_command_alone_has_its_own_checks_and_no_dialogs(
-    nats_server: NatsServer, session: aiohttp.ClientSession
+    bus_server: BusServer, session: aiohttp.ClientSession
 ) -> None:
     port = free_port()
     async with scripted_asterisk() as asterisk:
         healthy(asterisk)
-        settings = settings_of(asterisk, nats_server, admin={"port": port})
+        settings = settings_of(asterisk, bus_server, admin={"port": port})
         admin = Admin(session, f"http://127.0.0.1:{port}")
         async with running_proxy(settings, ["command"]):
             await admin.until()
@@ -228,11 +228,11 @@ async def test_metrics_count_what_happened_with_bounded_labels(
 
 
 async def test_readiness_on_a_real_asterisk(
-    asterisk: Asterisk, nats_server: NatsServer, session: aiohttp.ClientSession
+    asterisk: Asterisk, bus_server: BusServer, session: aiohttp.ClientSession
 ) -> None:
     port = free_port()
     settings = settings_for(
-        nats_server.url,
+        bus_server,
         rest_url=asterisk.url,
         websocket_url=asterisk.websocket_url,
         application="wanted",

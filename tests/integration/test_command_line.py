@@ -9,31 +9,32 @@ from pathlib import Path
 
 import pytest
 
+from ari_proxy import connections
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions
 from ari_proxy.client.application import Application, call
 from ari_proxy.demo.application import DigitCollector
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
 from ari_proxy.protocol.topics import commands
+from ari_proxy.settings.load import load
 from tests.support import process
 from tests.support.process import Process
 from tests.support.running import until, until_heard
-from tests.support.servers import Asterisk, NatsServer, free_port
+from tests.support.servers import Asterisk, BusServer, free_port
 
 ROOT = Path(__file__).parents[2]
 SERVER = ServerId("asterisk-1")
 CALL = Command("call-1", "/channels?endpoint=Local/dtmf-1234@default&app=demo", "POST")
 
 
-def original_config(directory: Path, url: str, nats_url: str, **more: object) -> Path:
+def original_config(directory: Path, url: str, bus: BusServer | None, **more: object) -> Path:
     """Write the original's example with other addresses."""
     config = json.loads((ROOT / "config.example.json").read_text())
     config |= {
         "stasis_url": url,
         "websocket_url": f"ws{url.removeprefix('http')}/events",
-        "bus_config": {"url": nats_url, "queue": "ariq"},
+        "message_bus": bus.kind if bus else "NATS",
+        "bus_config": {"url": bus.url if bus else "nats://unused:1", "queue": "ariq"},
     }
     path = directory / "config.json"
     path.write_text(json.dumps(config | more))
@@ -65,18 +66,22 @@ async def until_registered(bus: Bus) -> None:
     await until(known)
 
 
-def client(url: str) -> NatsBus:
-    return NatsBus(NatsOptions(urls=(url,), name="test"))
+def client(bus: BusServer) -> Bus:
+    return connections.bus(load(bus={"kind": bus.kind, "urls": [bus.url]}), "test")
+
+
+def nats_client(url: str) -> Bus:
+    return connections.bus(load(bus={"urls": [url]}), "test")
 
 
 async def test_standalone_replaces_the_original_on_a_real_asterisk(
-    asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
+    asterisk: Asterisk, bus_server: BusServer, tmp_path: Path
 ) -> None:
-    config = original_config(tmp_path, asterisk.url, nats_server.url)
+    config = original_config(tmp_path, asterisk.url, bus_server)
     arguments = ("standalone", "--config", str(config))
     async with (
         process.running(tmp_path / "log", *arguments) as proxy,
-        opened(client(nats_server.url)) as bus,
+        opened(client(bus_server)) as bus,
     ):
         await proxy.logged("websocket.connected")
         await serve_a_call(bus)
@@ -89,15 +94,15 @@ async def test_standalone_replaces_the_original_on_a_real_asterisk(
 
 
 async def test_ingest_and_command_apart_on_a_simulated_asterisk(
-    nats_server: NatsServer, tmp_path: Path
+    bus_server: BusServer, tmp_path: Path
 ) -> None:
     port = free_port()
-    config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", nats_server.url)
+    config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", bus_server)
     async with (
         process.running(tmp_path / "simulate", "simulate", "--port", f"{port}") as simulated,
         process.running(tmp_path / "ingest", "ingest", "--config", str(config)) as ingest,
         process.running(tmp_path / "command", "command", "--config", str(config)) as command,
-        opened(client(nats_server.url)) as bus,
+        opened(client(bus_server)) as bus,
     ):
         await ingest.logged("websocket.connected")
         await command.logged("bus.connected")
@@ -117,7 +122,7 @@ async def with_embedded_nats(
     """Run `standalone --embedded-nats` on a simulated Asterisk; yield it and the bus's address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}/ari"
-    config = original_config(directory, url, "nats://unused:1", **settings)
+    config = original_config(directory, url, None, **settings)
     arguments = ("standalone", "--embedded-nats", "--config", str(config))
     async with (
         process.running(directory / "simulate", "simulate", "--port", f"{port}"),
@@ -130,7 +135,7 @@ async def with_embedded_nats(
 
 async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> None:
     async with with_embedded_nats(tmp_path) as (proxy, address):
-        async with opened(client(f"nats://{address}")) as bus:
+        async with opened(nats_client(f"nats://{address}")) as bus:
             await serve_a_call(bus)
         proxy.signal()
 
@@ -142,7 +147,7 @@ async def test_embedded_nats_serves_and_ends_with_the_proxy(tmp_path: Path) -> N
 async def test_second_signal_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     settings = {"ingest": {"no_listener": "keep"}, "runtime": {"drain_seconds": 3600}}
     async with with_embedded_nats(tmp_path, **settings) as (proxy, address):
-        async with opened(client(f"nats://{address}")) as bus:
+        async with opened(nats_client(f"nats://{address}")) as bus:
             await until_registered(bus)
             await call(bus, SERVER, CALL)  # Nobody serves it, so that the drain waits.
             await proxy.logged("dialog.started")
@@ -162,9 +167,9 @@ def is_listening(address: str) -> bool:
 
 
 async def test_wrong_password_is_reported_without_it(
-    asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
+    asterisk: Asterisk, bus_server: BusServer, tmp_path: Path
 ) -> None:
-    config = original_config(tmp_path, asterisk.url, nats_server.url, ws_password="hush-hush")
+    config = original_config(tmp_path, asterisk.url, bus_server, ws_password="hush-hush")
     environment = {"ARI_PROXY_LOG__LEVEL": "debug"}
     arguments = ("standalone", "--config", str(config))
     async with process.running(tmp_path / "log", *arguments, **environment) as proxy:
@@ -179,13 +184,14 @@ async def test_wrong_password_is_reported_without_it(
 
 
 async def test_taken_admin_port_is_an_error_with_advice(
-    nats_server: NatsServer, tmp_path: Path
+    bus_server: BusServer, tmp_path: Path
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = f"{taken.getsockname()[1]}"
         environment = {
             "ARI_PROXY_ADMIN__PORT": port,
-            "ARI_PROXY_BUS__URLS": json.dumps([nats_server.url]),
+            "ARI_PROXY_BUS__KIND": bus_server.kind,
+            "ARI_PROXY_BUS__URLS": json.dumps([bus_server.url]),
         }
         async with process.running(tmp_path / "log", "command", **environment) as proxy:
             assert await proxy.ended() == 1
@@ -215,7 +221,8 @@ def test_every_bad_setting_is_named_and_the_status_is_2(tmp_path: Path) -> None:
 def test_check_config_shows_what_is_in_force_without_secrets(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("from-file")
-    config = original_config(tmp_path, "http://a:8088/ari", "nats://u:hush@b:4222")
+    bus = {"url": "nats://u:hush@b:4222", "queue": "ariq"}
+    config = original_config(tmp_path, "http://a:8088/ari", None, bus_config=bus)
     environment = {"ARI_PROXY_ARI__PASSWORD_FILE": str(secret), "ARI_PROXY_SERVER_ID": "other"}
 
     ended = process.run("check-config", "--config", str(config), **environment)

@@ -9,20 +9,20 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ari_proxy.client.application import call
-from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
+from ari_proxy.protocol.ids import ServerId, token_of_object
 from ari_proxy.protocol.messages import Command
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import NatsServer
+from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
 
 @pytest.fixture
-async def narrow(nats_server: NatsServer) -> AsyncIterator[Setting]:
+async def narrow(bus_server: BusServer) -> AsyncIterator[Setting]:
     """A proxy with a policy and room for two commands."""
     command = {"max_pending": 2, "deny": ["DELETE /channels/{id}", "* /asterisk/**"]}
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server, command=command)
+        settings = settings_of(asterisk, bus_server, command=command)
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
@@ -63,12 +63,13 @@ async def test_one_command_too_many_is_refused_at_once(narrow: Setting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [(1024 * 1024 - 100, (200, None)), (1024 * 1024, (502, "too_large"))]
+    ("missing", "expected"), [(100, (200, None)), (0, (502, "too_large"))], ids=["fits", "not"]
 )
 async def test_answer_that_no_message_can_carry_is_told(
-    proxy: Setting, size: int, expected: tuple[int, str | None]
+    proxy: Setting, missing: int, expected: tuple[int, str | None]
 ) -> None:
     dialog = await proxy.begin()
+    size = proxy.bus.max_message_bytes - missing
     proxy.asterisk.answer("GET", "/channels", 200, "x" * size)
     command = {"unique_id": "u", "method": "GET", "url": "/channels", "body": ""}
 
@@ -81,8 +82,9 @@ async def test_answer_that_no_message_can_carry_is_told(
 
 async def test_array_whose_answers_no_message_can_carry_is_told(proxy: Setting) -> None:
     dialog = await proxy.begin()
+    size = proxy.bus.max_message_bytes // 2
     for _ in range(3):
-        proxy.asterisk.answer("GET", "/channels", 200, "x" * 600_000)
+        proxy.asterisk.answer("GET", "/channels", 200, "x" * size)
     commands = [
         {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
         for number in range(3)
@@ -181,18 +183,17 @@ async def test_object_that_asterisk_refused_is_forgotten_again(proxy: Setting) -
 
 
 async def test_without_ingest_an_own_name_is_refused_and_nothing_is_sent(
-    nats_server: NatsServer,
+    bus_server: BusServer,
 ) -> None:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server)
+        settings = settings_of(asterisk, bus_server)
         async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
             await until_serving(bus, ingest=False)
-            client = LegacyClient(bus, "demo")
-            dialog = new_dialog_id(ServerId("server-1"))
-            await client.listen(dialog)
-            response = await client.command(dialog, "POST", "/bridges?bridgeId=mine")
+            command = Command("u", "/bridges?bridgeId=mine", "POST")
+            response = await call(bus, ServerId("server-1"), command)
 
-    assert (response["status_code"], error_of(response)) == (503, "ari_proxy.registration")
+    error = json.loads(response.response_body)["error"]
+    assert (response.status_code, error) == (503, "ari_proxy.registration")
     assert asterisk.requests == []
 
 

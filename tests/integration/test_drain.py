@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import NatsServer
+from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
 
@@ -49,10 +49,10 @@ def outcomes(setting: Setting, dialog: str) -> list[tuple[str, int, str]]:
     ids=["in time", "too late"],
 )
 async def test_every_command_taken_is_answered(
-    nats_server: NatsServer, drain_seconds: float, expected: list[Any]
+    bus_server: BusServer, drain_seconds: float, expected: list[Any]
 ) -> None:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server, runtime={"drain_seconds": drain_seconds})
+        settings = settings_of(asterisk, bus_server, runtime={"drain_seconds": drain_seconds})
         async with bus_client(settings) as bus:
             setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
             async with running_proxy(settings) as stop:
@@ -70,10 +70,10 @@ async def test_every_command_taken_is_answered(
 
 
 async def test_dialog_that_has_begun_is_set_up_before_the_end(
-    nats_server: NatsServer,
+    bus_server: BusServer,
 ) -> None:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server)
+        settings = settings_of(asterisk, bus_server)
         async with bus_client(settings) as bus:
             late = LegacyClient(bus, "demo")
             await late.listen("server-1")

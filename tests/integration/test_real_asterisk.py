@@ -23,7 +23,7 @@ from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
 from ari_proxy.protocol.messages import Command
 from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
-from tests.support.servers import Asterisk, NatsServer
+from tests.support.servers import Asterisk, BusServer
 
 _numbers = itertools.count()
 
@@ -88,11 +88,11 @@ class Scene:
 
 @pytest.fixture
 async def scene(
-    asterisk: Asterisk, nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    asterisk: Asterisk, bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Scene]:
     application = f"demo{next(_numbers)}"
     settings = settings_for(
-        nats_server.url,
+        bus_server,
         rest_url=asterisk.url,
         websocket_url=asterisk.websocket_url,
         application=application,
@@ -353,11 +353,11 @@ async def test_array_of_commands_runs_in_order(scene: Scene) -> None:
 
 
 async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
-    asterisk: Asterisk, nats_server: NatsServer
+    asterisk: Asterisk, bus_server: BusServer
 ) -> None:
     application = f"demo{next(_numbers)}"
     settings = settings_for(
-        nats_server.url,
+        bus_server,
         rest_url=asterisk.url,
         websocket_url=asterisk.websocket_url,
         application=application,

@@ -8,14 +8,14 @@ import pytest
 
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import NatsServer
+from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
 
 @asynccontextmanager
-async def proxy_with(nats_server: NatsServer, **ingest: Any) -> AsyncIterator[Setting]:
+async def proxy_with(bus_server: BusServer, **ingest: Any) -> AsyncIterator[Setting]:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, nats_server, ingest=ingest)
+        settings = settings_of(asterisk, bus_server, ingest=ingest)
         async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
@@ -34,9 +34,9 @@ async def proxy_with(nats_server: NatsServer, **ingest: Any) -> AsyncIterator[Se
     ],
 )
 async def test_caller_whom_nobody_serves_is_not_left_in_stasis(
-    nats_server: NatsServer, policy: str, requests: list[tuple[str, str]]
+    bus_server: BusServer, policy: str, requests: list[tuple[str, str]]
 ) -> None:
-    async with proxy_with(nats_server, no_listener=policy, listener_seconds=0.1) as setting:
+    async with proxy_with(bus_server, no_listener=policy, listener_seconds=0.1) as setting:
         await setting.asterisk.push(channel_event("StasisStart", "c"))
         await until(lambda: len(setting.asterisk.requests) == len(requests))
         sent = setting.asterisk.requests
@@ -48,8 +48,8 @@ async def test_caller_whom_nobody_serves_is_not_left_in_stasis(
     assert [start["channel_id"] for start in setting.client.starts] == ["other"]
 
 
-async def test_kept_call_waits_for_its_application(nats_server: NatsServer) -> None:
-    async with proxy_with(nats_server, no_listener="keep", listener_seconds=0.01) as setting:
+async def test_kept_call_waits_for_its_application(bus_server: BusServer) -> None:
+    async with proxy_with(bus_server, no_listener="keep", listener_seconds=0.01) as setting:
         await setting.client.listen("server-1")
         for event_type in ("StasisStart", "ChannelVarset", "ChannelDtmfReceived"):
             await setting.asterisk.push(channel_event(event_type, "c"))
@@ -64,25 +64,33 @@ async def test_kept_call_waits_for_its_application(nats_server: NatsServer) -> N
 
 
 async def test_dialog_that_begins_while_the_bus_is_away_loses_nothing(
-    own_nats_server: NatsServer,
+    own_bus_server: BusServer,
 ) -> None:
-    async with proxy_with(own_nats_server) as setting:
+    async with proxy_with(own_bus_server) as setting:
         client = setting.client
         await client.start()
         await setting.begin("first")
-        own_nats_server.stop()
+        own_bus_server.stop()
         for number in range(5):
             await setting.asterisk.push(channel_event("StasisStart", f"c{number}"))
             await setting.asterisk.push(channel_event("ChannelVarset", f"c{number}"))
-        own_nats_server.start()
-        await client.until(lambda: sum(len(events) for events in client.events.values()) == 11)
+        own_bus_server.start()
+        await client.until(lambda: len(received(client)) == 11)
 
-    sequences = [[event["sequence"] for event in events] for events in client.events.values()]
-    assert sequences == [[1], *[[1, 2]] * 5]
+    # The first one may come again: RabbitMQ may not have got the client's acknowledgement.
+    assert sorted(sequence for _, sequence in received(client)) == [1] * 6 + [2] * 5
+    for events in list(client.events.values())[1:]:
+        assert [event["sequence"] for event in events] == [1, 2]
 
 
-async def test_what_is_held_for_a_late_application_is_bounded(nats_server: NatsServer) -> None:
-    async with proxy_with(nats_server, no_listener="keep", held_bytes=4096) as setting:
+def received(client: LegacyClient) -> set[tuple[str, int]]:
+    return {
+        (dialog, event["sequence"]) for dialog, events in client.events.items() for event in events
+    }
+
+
+async def test_what_is_held_for_a_late_application_is_bounded(bus_server: BusServer) -> None:
+    async with proxy_with(bus_server, no_listener="keep", held_bytes=4096) as setting:
         await setting.client.listen("server-1")
         await setting.asterisk.push(channel_event("StasisStart", "c"))
         for _ in range(100):

@@ -20,7 +20,7 @@ from tests.support.running import (
     until_serving,
 )
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
-from tests.support.servers import NatsServer
+from tests.support.servers import BusServer
 
 Line = dict[str, Any]
 
@@ -73,7 +73,7 @@ def rightly(command: bytes, response: Line) -> Line | None:
 
 
 @pytest.mark.parametrize("transcript", ["lib", "voicemail", "interleave", "core"])
-async def test_transcript_of_the_original(transcript: str, nats_server: NatsServer) -> None:
+async def test_transcript_of_the_original(transcript: str, bus_server: BusServer) -> None:
     lines = golden.lines(f"goari-nats-{transcript}")
     theirs = published(lines)
     config = json.loads(next(line["payload"] for line in lines if line.get("op") == "config"))
@@ -82,7 +82,7 @@ async def test_transcript_of_the_original(transcript: str, nats_server: NatsServ
         for exchange in rest_exchanges(lines):
             asterisk.answer(*exchange)
         settings = settings_for(
-            nats_server.url,
+            bus_server,
             rest_url=asterisk.url,
             websocket_url=asterisk.websocket_url,
             application=application,

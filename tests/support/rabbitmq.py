@@ -11,7 +11,9 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
+import aio_pika
 import pytest
 import trustme
 
@@ -123,6 +125,16 @@ class RabbitMqServer:
             time.sleep(0.05)
         pytest.fail("RabbitMQ did not start:\n" + (self._directory / "output").read_text())
 
+    def delete_queues(self, *names: str) -> None:
+        """Delete queues, with a client that is none of ours."""
+        asyncio.run(self._delete_queues(names))
+
+    async def _delete_queues(self, names: tuple[str, ...]) -> None:
+        async with await aio_pika.connect(self.url) as connection:
+            channel = await connection.channel()
+            for name in names:
+                await channel.queue_delete(name)
+
     def kill(self) -> None:
         """End it as kill -9 does; its data stay."""
         if self._process is not None:
@@ -151,6 +163,8 @@ class RabbitMqServer:
 
 class Link:
     """A TCP proxy on 127.0.0.1, in a thread of its own, that can be cut and mended."""
+
+    kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ"
 
     def __init__(self, target_port: int) -> None:
         self._target = target_port

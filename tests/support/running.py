@@ -12,12 +12,13 @@ from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load
+from tests.support.servers import BusServer
 
 TIMEOUT = 20.0
 
 
 def settings_for(
-    nats_url: str, *, rest_url: str, websocket_url: str, application: str, **groups: Any
+    bus: BusServer, *, rest_url: str, websocket_url: str, application: str, **groups: Any
 ) -> Settings:
     return load(
         server_id="server-1",
@@ -28,7 +29,7 @@ def settings_for(
             "user": "ari",
             "password": "ari",
         },
-        bus={"urls": [nats_url]},
+        bus={"kind": bus.kind, "urls": [bus.url]},
         **({"admin": {"enabled": False}} | groups),
     )
 

@@ -13,7 +13,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Literal, Protocol, cast
 
 import pytest
 
@@ -52,8 +52,23 @@ def free_udp_ports() -> int:
                 return port
 
 
+class BusServer(Protocol):
+    """A bus that can be stopped and started again on its port, or the link to it."""
+
+    kind: Literal["NATS", "RABBITMQ"]
+
+    @property
+    def url(self) -> str: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 class NatsServer:
     """A nats-server that can be stopped, killed and started again on its port."""
+
+    kind: Literal["NATS", "RABBITMQ"] = "NATS"
 
     def __init__(self) -> None:
         try:

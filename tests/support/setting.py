@@ -7,7 +7,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.settings.load import Settings
 from tests.support.running import LegacyClient, settings_for
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event
-from tests.support.servers import NatsServer
+from tests.support.servers import BusServer
 
 
 @dataclass
@@ -25,9 +25,9 @@ class Setting:
         return await self.client.first_dialog()
 
 
-def settings_of(asterisk: ScriptedAsterisk, nats_server: NatsServer, **groups: Any) -> Settings:
+def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer, **groups: Any) -> Settings:
     return settings_for(
-        nats_server.url,
+        bus_server,
         rest_url=asterisk.url,
         websocket_url=asterisk.websocket_url,
         application="demo",

@@ -92,6 +92,8 @@ class Channel:
 
     def request(self, method: base.Frame) -> "asyncio.Future[base.Frame]":
         """Send a method now; return its answer to come, which fails as `call` does."""
+        if isinstance(self.closed, ConnectionLostError):
+            raise self.closed
         if self.closed is not None:
             raise ChannelAbortedError(str(self.closed)) from self.closed
         answer = self.expect()
@@ -201,8 +203,7 @@ class Channel:
 
     def lose(self, error: ConnectionLostError) -> None:
         """End it with its connection."""
-        if self.closed is None:
-            self.closed = error
+        self.closed = error
         while self._awaited:
             answer = self._awaited.popleft()
             if not answer.done():

@@ -116,7 +116,13 @@ class AmqpConnection(asyncio.Protocol):
         await self._control.call(method, commands.Connection.OpenOk)
 
     async def channel(self) -> Channel:
-        """Open a channel."""
+        """Open a channel.
+
+        Raises:
+            AmqpError: the connection is lost, or the server refuses it.
+        """
+        if self.lost.done():
+            raise self.lost.result()
         number = next(n for n in range(1, CHANNELS + 1) if n not in self._channels)
         channel = self._channels[number] = Channel(number, self._write, self._max_frame)
         await channel.call(commands.Channel.Open(), commands.Channel.OpenOk)
