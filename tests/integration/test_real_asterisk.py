@@ -22,7 +22,14 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
 from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    settings_for,
+    until,
+    until_serving,
+)
 from tests.support.servers import Asterisk, BusServer
 
 _numbers = itertools.count()
@@ -116,6 +123,7 @@ async def scene(
         await client.listen("server-1")
         scene = Scene(application, bus, rest, client, frames)
         await until_registered(scene)
+        await until_serving(bus)
         yield scene
         answer = await rest.request("GET", "/channels")
         for channel in json.loads(answer.body):

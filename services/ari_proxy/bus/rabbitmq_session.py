@@ -21,7 +21,7 @@ from pamqp.commands import Basic, Confirm, Exchange, Queue
 from pamqp.common import FieldTable
 
 from . import rabbitmq_topology as topology
-from .amqp.channel import Channel, Incoming
+from .amqp.channel import Channel, Incoming, fail
 from .amqp.connection import AmqpConnection, Login
 from .amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
 from .amqp.frames import Confirmation, Properties
@@ -97,9 +97,9 @@ class Session:
         error = ConnectionLostError("the connection to RabbitMQ was closed")
         self.fail(error)
         for outcome in self._outcomes.values():
-            _fail(outcome, error)
+            fail(outcome, error)
         for reply in self._replies.values():
-            _fail(reply, error)
+            fail(reply, error)
         await self.connection.close()
 
     # Messages whose outcome somebody awaits
@@ -293,9 +293,3 @@ class Session:
     async def _bind(channel: Channel, queue: str, pattern: str) -> None:
         method = Queue.Bind(queue=queue, exchange=topology.EXCHANGE, routing_key=pattern)
         await channel.call(method, Queue.BindOk)
-
-
-def _fail(future: "asyncio.Future[T]", error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # Whoever awaited it may be gone.

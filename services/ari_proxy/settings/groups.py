@@ -3,7 +3,7 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -12,6 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
@@ -161,14 +163,17 @@ class BusSettings(_Group):
             return values | {"urls": _BUS_URLS.get(values["kind"], _BUS_URLS["NATS"])}
         return values
 
-    @model_validator(mode="after")
-    def _check_urls(self) -> Self:
+    @field_validator("urls")
+    @classmethod
+    def _check_scheme(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse the URL of another kind of bus."""
-        for url in self.urls:
-            if urlsplit(url).scheme not in _BUS_SCHEMES[self.kind]:
-                allowed = ", ".join(f"{name}://" for name in _BUS_SCHEMES[self.kind])
-                raise ValueError(f"urls: {self.kind} is reached by {allowed}, not by {url}")
-        return self
+        kind: str = info.data.get("kind", "")
+        schemes = _BUS_SCHEMES.get(kind)  # None if the kind is refused already.
+        for url in urls:
+            if schemes and urlsplit(url).scheme not in schemes:
+                allowed = ", ".join(f"{name}://" for name in schemes)
+                raise ValueError(f"{kind} is reached by one of {allowed}, not by {url}")
+        return urls
 
 
 class IngestSettings(_Group):

@@ -139,7 +139,7 @@ def _problem(item: Any, source: str, *, is_legacy: bool) -> str:
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         message = "there is no such setting"
-    return f"{place} ({where}): {message}"
+    return f"{place} ({where}): {message}".lstrip()
 
 
 def secret(value: SecretStr, file: str) -> str:

@@ -45,6 +45,23 @@ def test_empty_queue_of_the_original_becomes_a_group_of_our_own(config: Path) ->
     assert load(config).bus.queue == "ari-proxy"
 
 
+def test_original_configuration_of_rabbitmq_works_unchanged(config: Path) -> None:
+    bus = {"url": "amqp://bus:s%40h@one:5672/voice,amqp://two", "queue": "ariq"}
+    config.write_text(json.dumps(ORIGINAL | {"message_bus": "RABBITMQ", "bus_config": bus}))
+
+    settings = load(config)
+
+    assert settings.bus.kind == "RABBITMQ"
+    assert settings.bus.urls == ("amqp://one:5672/voice", "amqp://two")
+    assert (settings.bus.user, settings.bus.password.get_secret_value()) == ("bus", "s@h")
+
+
+def test_rabbitmq_is_looked_for_on_its_own_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ARI_PROXY_BUS__KIND", "RABBITMQ")
+
+    assert load().bus.urls == ("amqp://127.0.0.1:5672",)
+
+
 def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARI_PROXY_SERVER_ID", "server-2")
     monkeypatch.setenv("ARI_PROXY_ARI__USER", "other")
@@ -75,7 +92,7 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
     ("change", "place", "allowed"),
     [
         ({"message_bus": "KAFKA"}, "bus.kind (message_bus of ", "'NATS'"),
-        ({"bus_config": {"url": "amqp://x"}}, "bus.urls.0 (bus_config.url of ", "nats://, tls://"),
+        ({"bus_config": {"url": "amqp://x"}}, "bus.urls (bus_config.url of ", "nats://, tls://"),
         ({"server_id": "a.b"}, "server_id", "dot"),
         ({"applications": []}, "applications", "at least 1"),
         ({"applications": ["a b"]}, "applications.0", "white space"),
@@ -91,6 +108,20 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
             "'continue', 'hangup' or 'keep'",
         ),
         ({"nonsense": 1}, "nonsense", "no such setting"),
+        (
+            {"message_bus": "RABBITMQ", "bus_config": {"url": "nats://x"}},
+            "bus.urls (bus_config.url of ",
+            "amqp://, amqps://",
+        ),
+        (
+            {
+                "message_bus": "RABBITMQ",
+                "bus_config": {"url": "amqp://x"},
+                "applications": ["events_x"],
+            },
+            "applications: 'events_x'",
+            "events_, commands_",
+        ),
     ],
 )
 def test_bad_value_is_refused_with_its_place_and_what_is_allowed(

@@ -21,6 +21,7 @@ from .frames import Confirmation, Delivery, Properties
 _log = structlog.get_logger()
 
 Answer = TypeVar("Answer", bound=base.Frame)
+Awaited = TypeVar("Awaited")
 #: Methods without content that the server sends on its own account.
 _ASYNCHRONOUS: Final = (Basic.Cancel, commands.Channel.Close)
 
@@ -193,18 +194,23 @@ class Channel:
 
     def _refuse(self, error: ChannelClosedError) -> None:
         self.closed = error
-        first: Exception = error
-        while self._awaited:
-            answer = self._awaited.popleft()
-            if not answer.done():
-                answer.set_exception(first)
-            first = ChannelAbortedError(str(error))
+        if self._awaited:
+            fail(self._awaited.popleft(), error)
+        self._fail_awaited(ChannelAbortedError(str(error)))
         self.on_close(error)
 
     def lose(self, error: ConnectionLostError) -> None:
         """End it with its connection."""
         self.closed = error
+        self._fail_awaited(error)
+
+    def _fail_awaited(self, error: Exception) -> None:
         while self._awaited:
-            answer = self._awaited.popleft()
-            if not answer.done():
-                answer.set_exception(error)
+            fail(self._awaited.popleft(), error)
+
+
+def fail(future: "asyncio.Future[Awaited]", error: Exception) -> None:
+    """Fail what somebody may await, or may have ceased to."""
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # asyncio complains of one that nobody has looked at.

@@ -1,0 +1,42 @@
+from ari_proxy.bus.base import Declared
+from ari_proxy.ingest.left_behind import LeftBehind, note
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import DialogId
+
+TOKEN = "0123456789abcdef"
+DIALOG = Declared(topics.of_dialog(DialogId(f"server.{TOKEN}")), note("demo", "c"))
+
+
+def test_dialog_whose_channels_are_gone_for_the_grace_period_is_over() -> None:
+    left = LeftBehind(grace_seconds=60)
+    left.add(DIALOG)
+
+    found = [left.observe({"other"}, now) for now in (0.0, 59.0, 60.0, 61.0)]
+
+    assert found == [[], [], [DIALOG], []]
+    assert len(left) == 0
+
+
+def test_dialog_lives_with_its_first_channel_or_any_that_tells_it() -> None:
+    left = LeftBehind(grace_seconds=60)
+    left.add(DIALOG)
+    named = f"arip-{TOKEN}-0123456789"
+
+    found = [
+        left.observe(channels, 100.0 * number)
+        for number, channels in enumerate(
+            [{"c"}, {named}, {f"{named};2"}, set[str](), {"c"}, set[str](), set[str]()]
+        )
+    ]
+
+    assert found == [[], [], [], [], [], [], [DIALOG]]
+
+
+def test_note_of_another_version_is_no_obstacle() -> None:
+    left = LeftBehind(grace_seconds=0)
+    strange = DIALOG._replace(note="what is this")
+    left.add(strange)
+
+    assert left.observe({f"arip-{TOKEN}-0123456789"}, 0) == []
+    assert left.observe(set(), 1) == []
+    assert left.observe(set(), 2) == [strange]
