@@ -96,7 +96,7 @@ class RabbitMqBus(BufferedBus):
     async def _is_heard(session: Session, topic: str) -> bool:
         if not topics.is_queue(topic):
             return True  # A message that nobody listens to comes back.
-        state = await session.look(topic)
+        state = await session.operations.look(topic)
         return state is not None and bool(state.consumers)
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
@@ -158,7 +158,7 @@ class RabbitMqBus(BufferedBus):
 
     async def is_unheard(self, topic: str) -> bool:
         """Return whether messages wait on a queue to which nobody listens."""
-        state = await self._in_session(lambda session: session.look(topic))
+        state = await self._in_session(lambda session: session.operations.look(topic))
         return state is not None and bool(state.messages) and not state.consumers
 
     def left_behind(self) -> AsyncIterator[Declared]:

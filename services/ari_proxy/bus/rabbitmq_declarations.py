@@ -63,7 +63,7 @@ class Declarations:
         else:
             self._others.update(names)
         try:
-            await session.declare(list(names), record=record)
+            await session.operations.declare(list(names), record=record)
         except ChannelClosedError:
             self._remembered.pop(names, None)
             self._others.difference_update(names)
@@ -77,7 +77,7 @@ class Declarations:
         Raises:
             AmqpError: the outcome is not known.
         """
-        await session.delete(list(names))
+        await session.operations.delete(list(names))
         self._remembered.pop(names, None)
         self._others.difference_update(names)
         for name in names:
@@ -89,25 +89,25 @@ class Declarations:
     async def restore(self, session: Session) -> None:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
         if self._registry:
-            await session.declare([self._registry])
+            await session.operations.declare([self._registry])
             await self._restore_records(session)
         names = [*self._others, *(name for names in self._remembered for name in names)]
         for start in range(0, len(names), _BATCH):
             try:
-                await session.declare(names[start : start + _BATCH])
+                await session.operations.declare(names[start : start + _BATCH])
             except ChannelClosedError as error:
                 _log.warning("queue.not_restored", error=str(error))
         for name in names:
             self._publish(topology.declared_topic(name), _AGAIN)
 
     async def _restore_records(self, session: Session) -> None:
-        state = await session.look(self._registry)
+        state = await session.operations.look(self._registry)
         if state is not None and state.messages >= len(self._remembered):
             return
         # Some may still be there, or come back from the former connection: two do no harm.
         for names, note in tuple(self._remembered.items()):
             record = topology.encode_record(Declared(names, note))
-            await session.declare([self._registry], record=(self._registry, record))
+            await session.operations.declare([self._registry], record=(self._registry, record))
 
     def answer_list(self, message: Message) -> None:
         """Tell who asks for it which queues of a pattern there are."""

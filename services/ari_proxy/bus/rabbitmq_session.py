@@ -6,53 +6,50 @@
 | asking | messages whose outcome somebody awaits: routed or returned; replies to them | it ends |
 | listening | consumers whose messages are acknowledged once they are handled | it ends |
 | holding | consumers whose messages are acknowledged when their work begins | it ends |
-| operations | declare, delete, look: what RabbitMQ may refuse | a new one |
+| operations | what RabbitMQ may refuse (`bus/rabbitmq_operations.py`) | it is opened again |
 
-So there are five channels, however many dialogs there are.
+So there are twenty channels, however many dialogs there are.
 """
 
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Self
 
 from pamqp import base
-from pamqp.commands import Basic, Confirm, Exchange, Queue
+from pamqp.commands import Basic, Confirm
 from pamqp.common import FieldTable
 
 from . import rabbitmq_topology as topology
 from .amqp.channel import Channel, Incoming, fail
 from .amqp.connection import AmqpConnection, Login
-from .amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
+from .amqp.errors import ConnectionLostError
 from .amqp.frames import Confirmation, Properties
-
-T = TypeVar("T")
-_NOT_FOUND: Final = 404
-
-
-class QueueState(NamedTuple):
-    """What is in a queue, and how many listen to it."""
-
-    messages: int
-    consumers: int
+from .rabbitmq_operations import Operations
 
 
 class Session:
     """One connection with its channels."""
 
-    def __init__(self, connection: AmqpConnection, channels: list[Channel], address: str) -> None:
+    def __init__(
+        self,
+        connection: AmqpConnection,
+        channels: list[Channel],
+        operations: Operations,
+        address: str,
+    ) -> None:
         self.connection = connection
         #: Where it goes, without credentials.
         self.address = address
-        self.publishing, self.asking, self.listening, self.holding, self._operations = channels
+        self.publishing, self.asking, self.listening, self.holding = channels
+        self.operations = operations
         #: Why it has to end; set once.
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         connection.lost.add_done_callback(lambda lost: self.fail(lost.result()))
-        for channel in channels[:-1]:
+        for channel in channels:
             channel.on_close = self.fail
         #: What is to be done in this session, one after another.
         self.jobs: asyncio.Queue[Callable[[Session], Awaitable[None]]] = asyncio.Queue()
-        self._reopening = asyncio.Lock()
         self._asked = itertools.count(1)
         self._outcomes: dict[int, asyncio.Future[bool]] = {}
         self._returned: set[int] = set()
@@ -70,8 +67,9 @@ class Session:
         """
         connection = await AmqpConnection.connect(login)
         try:
-            channels = [await connection.channel() for _ in range(5)]
-            session = cls(connection, channels, f"{login.host}:{login.port}")
+            channels = await connection.open_channels(4)
+            operations = await Operations.open(connection)
+            session = cls(connection, channels, operations, f"{login.host}:{login.port}")
             await session._prepare()
         except BaseException:
             connection.abort()
@@ -81,8 +79,6 @@ class Session:
     async def _prepare(self) -> None:
         for channel in (self.publishing, self.asking):
             await channel.call(Confirm.Select(), Confirm.SelectOk)
-        exchange = Exchange.Declare(exchange=topology.EXCHANGE, exchange_type="topic", durable=True)
-        await self._operations.call(exchange, Exchange.DeclareOk)
         self.asking.consumers[b"replies"] = self._take_reply
         consume = Basic.Consume(queue=topology.DIRECT_REPLY_TO, consumer_tag="replies", no_ack=True)
         await self.asking.call(consume, Basic.ConsumeOk)
@@ -203,93 +199,3 @@ class Session:
         answer = channel.request(Basic.Cancel(consumer_tag=tag))
         answer.add_done_callback(lambda _: channel.consumers.pop(tag.encode(), None))
         return answer
-
-    # What RabbitMQ may refuse
-
-    async def attempt(self, work: Callable[[Channel], Awaitable[T]]) -> T:
-        """Do something that RabbitMQ may refuse, as often as others' refusals interrupt it.
-
-        Raises:
-            ChannelClosedError: it is refused.
-            ConnectionLostError: the outcome is not known.
-        """
-        while True:
-            channel = await self._operations_channel()
-            try:
-                return await work(channel)
-            except ChannelAbortedError:
-                continue
-
-    async def _operations_channel(self) -> Channel:
-        async with self._reopening:
-            if isinstance(self._operations.closed, ChannelClosedError):
-                await self.connection.release(self._operations)
-                self._operations = await self.connection.channel()
-        return self._operations
-
-    async def declare(self, queues: list[str], *, record: tuple[str, bytes] | None = None) -> None:
-        """Declare queues as the original does.
-
-        Args:
-            queues: their names.
-            record: another queue, and what it has to keep before they are declared.
-
-        Raises:
-            ChannelClosedError, ConnectionLostError: see `attempt`.
-        """
-
-        async def work(channel: Channel) -> None:
-            if record is not None:
-                channel.publish(*record, topology.PERSISTENT_PROPERTIES)
-            for queue in queues[:-1]:
-                channel.send(Queue.Declare(queue=queue, durable=True, nowait=True))
-            last = Queue.Declare(queue=queues[-1], durable=True)
-            await channel.call(last, Queue.DeclareOk)
-
-        await self.attempt(work)
-
-    async def delete(self, queues: list[str]) -> None:
-        """Delete queues; those that don't exist are no error (RabbitMQ's extension)."""
-
-        async def work(channel: Channel) -> None:
-            for queue in queues[:-1]:
-                channel.send(Queue.Delete(queue=queue, nowait=True))
-            await channel.call(Queue.Delete(queue=queues[-1]), Queue.DeleteOk)
-
-        await self.attempt(work)
-
-    async def look(self, queue: str) -> QueueState | None:
-        """Return the state of a queue, or None if there is none."""
-
-        async def work(channel: Channel) -> QueueState:
-            method = Queue.Declare(queue=queue, passive=True)
-            found = await channel.call(method, Queue.DeclareOk)
-            return QueueState(found.message_count or 0, found.consumer_count or 0)
-
-        try:
-            return await self.attempt(work)
-        except ChannelClosedError as error:
-            if error.code == _NOT_FOUND:
-                return None
-            raise
-
-    async def listen_to_topic(self, pattern: str, group: str = "") -> str:
-        """Bind a queue of our own, or of a group, to a topic that is none; return its name."""
-        name = topology.group_queue(group, pattern) if group else ""
-
-        async def work(channel: Channel) -> str:
-            method = Queue.Declare(queue=name, auto_delete=True, exclusive=not group)
-            declared = await channel.call(method, Queue.DeclareOk)
-            await self._bind(channel, declared.queue or name, pattern)
-            return declared.queue or name
-
-        return await self.attempt(work)
-
-    async def bind(self, queue: str, pattern: str) -> None:
-        """Bind a queue to one more topic."""
-        await self.attempt(lambda channel: self._bind(channel, queue, pattern))
-
-    @staticmethod
-    async def _bind(channel: Channel, queue: str, pattern: str) -> None:
-        method = Queue.Bind(queue=queue, exchange=topology.EXCHANGE, routing_key=pattern)
-        await channel.call(method, Queue.BindOk)

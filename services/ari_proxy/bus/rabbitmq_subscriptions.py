@@ -125,7 +125,7 @@ class QueueInterest(Interest):
 
     async def _consume(self, session: Session) -> None:
         try:
-            await session.declare([self.topic])
+            await session.operations.declare([self.topic])
         except ChannelClosedError as error:
             # Somebody has declared it otherwise; it serves all the same.
             _log.warning("queue.declared_otherwise", queue=self.topic, error=str(error))
@@ -142,7 +142,7 @@ class TopicInterest(Interest):
         self._group = group
 
     async def _consume(self, session: Session) -> None:
-        queue = await session.listen_to_topic(self.topic, self._group)
+        queue = await session.operations.listen_to_topic(self.topic, self._group)
         await self._consume_queue(session, self._channel(session), queue)
 
 
@@ -172,8 +172,8 @@ class PatternInterest(Interest):
         self._joining = deque(self._known)
         session.jobs.put_nowait(self._join_all)
         declared = topology.declared_topic(self.topic)
-        directory = await session.listen_to_topic(declared)
-        await session.bind(directory, topology.deleted_topic(self.topic))
+        directory = await session.operations.listen_to_topic(declared)
+        await session.operations.bind(directory, topology.deleted_topic(self.topic))
         self._directory, consuming = session.consume(
             session.listening, directory, self._take_notice
         )
@@ -219,7 +219,7 @@ class PatternInterest(Interest):
 
     async def _join(self, session: Session, queue: str) -> None:
         """Consume a queue if it is still there: to consume one that is not ends the session."""
-        if await session.look(queue) is None:
+        if await session.operations.look(queue) is None:
             self._known.pop(queue, None)
         elif queue in self._known and not self._is_ended:
             first_comer = self._known[queue]

@@ -128,6 +128,10 @@ class AmqpConnection(asyncio.Protocol):
         await channel.call(commands.Channel.Open(), commands.Channel.OpenOk)
         return channel
 
+    async def open_channels(self, count: int) -> list[Channel]:
+        """Open several channels at once."""
+        return await asyncio.gather(*(self.channel() for _ in range(count)))
+
     async def release(self, channel: Channel) -> None:
         """Close a channel, whose unacknowledged messages go to others, and free its number."""
         if channel.closed is None:
