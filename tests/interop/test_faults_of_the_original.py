@@ -204,7 +204,7 @@ async def test_bus_that_was_away_is_used_again(own_bus_server: BusServer) -> Non
             await until(lambda: not bus.is_connected)
             own_bus_server.start()
             await bus.wait_connected()
-            await client.until_answered(dialog_id, "POST", "/channels/c/answer")
+            await client.until_answered(bus, dialog_id, "POST", "/channels/c/answer")
             await asterisk.push(channel_event("ChannelVarset", "c"))
             await client.until(lambda: client.events[dialog_id][-1]["sequence"] == 2)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ari_proxy import connections, standalone
 from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.client.application import Topics
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load
@@ -58,7 +59,7 @@ async def bus_client(settings: Settings) -> AsyncIterator[Bus]:
 class LegacyClient:
     """Speaks as go-ari-proxy's library does: AppStart, DUMMY, events, responses, commands."""
 
-    def __init__(self, bus: Bus, application: str, *, subscribe_after: float = 0) -> None:
+    def __init__(self, bus: Topics, application: str, *, subscribe_after: float = 0) -> None:
         self._bus = bus
         self._application = application
         self._subscribe_after = subscribe_after
@@ -125,10 +126,10 @@ class LegacyClient:
         await self.until(lambda: len(self.responses[dialog_id]) > count)
         return self.responses[dialog_id][count]
 
-    async def until_answered(self, dialog_id: str, method: str, url: str) -> None:
+    async def until_answered(self, bus: Bus, dialog_id: str, method: str, url: str) -> None:
         """Repeat a command until an executor is back on the bus and answers it."""
         command = json.dumps({"unique_id": "", "url": url, "method": method, "body": ""}).encode()
-        await until_heard(self._bus, f"commands_{dialog_id}", command)
+        await until_heard(bus, f"commands_{dialog_id}", command)
         await self.until(lambda: self.responses[dialog_id])
 
     async def first_dialog(self) -> str:

@@ -116,21 +116,27 @@ class AmqpConnection(asyncio.Protocol):
         await self._control.call(method, commands.Connection.OpenOk)
 
     async def channel(self) -> Channel:
-        """Open a channel.
-
-        Raises:
-            AmqpError: the connection is lost, or the server refuses it.
-        """
-        if self.lost.done():
-            raise self.lost.result()
-        number = next(n for n in range(1, CHANNELS + 1) if n not in self._channels)
-        channel = self._channels[number] = Channel(number, self._write, self._max_frame)
-        await channel.call(commands.Channel.Open(), commands.Channel.OpenOk)
+        """Open a channel; see `open_channels`."""
+        (channel,) = await self.open_channels(1)
         return channel
 
     async def open_channels(self, count: int) -> list[Channel]:
-        """Open several channels at once."""
-        return await asyncio.gather(*(self.channel() for _ in range(count)))
+        """Open several channels at once.
+
+        Raises:
+            AmqpError: the connection is lost, or the server refuses one.
+        """
+        if self.lost.done():
+            raise self.lost.result()
+        channels = [self._add_channel() for _ in range(count)]
+        for opening in [channel.request(commands.Channel.Open()) for channel in channels]:
+            await opening
+        return channels
+
+    def _add_channel(self) -> Channel:
+        number = next(n for n in range(1, CHANNELS + 1) if n not in self._channels)
+        channel = self._channels[number] = Channel(number, self._write, self._max_frame)
+        return channel
 
     async def release(self, channel: Channel) -> None:
         """Close a channel, whose unacknowledged messages go to others, and free its number."""

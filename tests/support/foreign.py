@@ -1,0 +1,74 @@
+"""Clients of RabbitMQ that are none of ours: aio-pika, which declares as go-ari-proxy's library."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aio_pika
+from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+
+from ari_proxy.bus.base import Handler, Message
+
+
+class ForeignSubscription:
+    def __init__(self, queue: AbstractQueue, tag: str) -> None:
+        self._queue = queue
+        self._tag = tag
+
+    async def unsubscribe(self) -> None:
+        await self._queue.cancel(self._tag)
+
+
+class ForeignClient:
+    """What an application needs of a bus, on aio-pika; declares, publishes and consumes as theirs.
+
+    The golden transcripts show with which arguments.
+    """
+
+    def __init__(self, channel: AbstractChannel) -> None:
+        self.channel = channel
+        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    async def send_all(self) -> None:
+        while True:
+            topic, payload = await self._outgoing.get()
+            await self.declare(topic)
+            message = aio_pika.Message(
+                payload,
+                content_type="application/json",
+                delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
+            )
+            await self.channel.default_exchange.publish(message, topic, mandatory=False)
+
+    async def declare(self, topic: str) -> AbstractQueue:
+        return await self.channel.declare_queue(topic, durable=True)
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:  # noqa: ARG002
+        self._outgoing.put_nowait((topic, payload))
+
+    async def subscribe(
+        self,
+        topic: str,
+        handler: Handler,
+        *,
+        group: str = "",  # noqa: ARG002  it has no groups
+    ) -> ForeignSubscription:
+        queue = await self.declare(topic)
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            handler(Message(topic, message.body, message.reply_to or "", bool(message.redelivered)))
+            await message.ack()
+
+        return ForeignSubscription(queue, await queue.consume(take))
+
+
+@asynccontextmanager
+async def foreign_client(url: str) -> AsyncIterator[ForeignClient]:
+    async with await aio_pika.connect(url) as connection:
+        client = ForeignClient(await connection.channel())
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(client.send_all())
+            try:
+                yield client
+            finally:
+                sending.cancel()
