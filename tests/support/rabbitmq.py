@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Literal
 
@@ -173,13 +174,12 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server: asyncio.Server | None = None
-        self._transports: set[asyncio.StreamWriter] = set()
 
     @property
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self.port}"
 
-    def _do(self, work: "asyncio.coroutines.Coroutine[None, None, None]") -> None:  # type: ignore[name-defined]
+    def _do(self, work: Coroutine[None, None, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     def start(self) -> None:
@@ -201,27 +201,32 @@ class Link:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        for writer in tuple(self._transports):
-            writer.transport.abort()
-        # Their tasks end with their streams.
-        while self._transports:
-            await asyncio.sleep(0.001)
+        # Also those that were accepted a moment ago and have not begun.
+        await asyncio.sleep(0)
+        while connections := asyncio.all_tasks() - {asyncio.current_task()}:
+            for connection in connections:
+                connection.cancel()
+            await asyncio.gather(*connections, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             onward = await asyncio.open_connection("127.0.0.1", self._target)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(_copy(reader, onward[1]))
+                    tasks.create_task(_copy(onward[0], writer))
+            finally:
+                await _abort(onward[1])
         except OSError:
-            writer.transport.abort()
-            return
-        self._transports |= {writer, onward[1]}
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_copy(reader, onward[1]))
-                tasks.create_task(_copy(onward[0], writer))
+            pass
         finally:
-            for one in (writer, onward[1]):
-                one.transport.abort()
-                self._transports.discard(one)
+            await _abort(writer)
+
+
+async def _abort(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

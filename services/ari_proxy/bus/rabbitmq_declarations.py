@@ -44,6 +44,8 @@ class Declarations:
         self._registry = registry
         self._publish = publish
         self._remembered: dict[tuple[str, ...], str] = {}
+        #: Those of them that RabbitMQ has not confirmed yet.
+        self._declaring: set[tuple[str, ...]] = set()
         self._others: set[str] = set()
         self._left_behind: deque[Declared] = deque()
         self._something_left_behind = asyncio.Event()
@@ -59,6 +61,7 @@ class Declarations:
         record = None
         if note and self._registry:
             self._remembered[names] = note
+            self._declaring.add(names)
             record = self._registry, topology.encode_record(Declared(names, note))
         else:
             self._others.update(names)
@@ -68,6 +71,8 @@ class Declarations:
             self._remembered.pop(names, None)
             self._others.difference_update(names)
             raise
+        finally:
+            self._declaring.discard(names)
         for name in names:
             self._publish(topology.declared_topic(name), b"")
 
@@ -112,8 +117,9 @@ class Declarations:
     def answer_list(self, message: Message) -> None:
         """Tell who asks for it which queues of a pattern there are."""
         _, _, pattern = message.topic.partition(".")
-        names = [name for names in self._remembered for name in names]
-        names = [name for name in names if topics.matches(pattern, name)]
+        # What is being declared is told to all listeners at once, when it is.
+        declared = [names for names in self._remembered if names not in self._declaring]
+        names = [name for names in declared for name in names if topics.matches(pattern, name)]
         if message.reply:
             self._publish(message.reply, topology.encode_topics(names))
 

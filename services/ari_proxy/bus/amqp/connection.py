@@ -150,10 +150,12 @@ class AmqpConnection(asyncio.Protocol):
     async def close(self) -> None:
         """End it in order, or after a moment at once."""
         method = commands.Connection.Close(reply_code=200, reply_text="", class_id=0, method_id=0)
-        with contextlib.suppress(AmqpError, TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                await self._control.call(method, commands.Connection.CloseOk)
-        self.abort()
+        try:
+            with contextlib.suppress(AmqpError, TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._control.call(method, commands.Connection.CloseOk)
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """End it at once."""

@@ -1,0 +1,400 @@
+"""The promises of bus/base.py that only a bus gives that keeps messages: RabbitMQ."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import aio_pika
+import pytest
+
+from ari_proxy.bus.base import Declared, Message, opened
+from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.rabbitmq import RabbitMqBus
+from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from tests.support.rabbitmq import Link, RabbitMqServer
+from tests.support.running import until
+
+
+@pytest.fixture
+def server() -> str:
+    """A server's id that no other test has."""
+    return f"server-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def registry(server: str, rabbitmq_server: RabbitMqServer) -> Iterator[str]:
+    yield f"dialogs_{server}"
+    rabbitmq_server.delete_queues(f"dialogs_{server}")
+
+
+@pytest.fixture
+def queue() -> str:
+    return f"contract-{secrets.token_hex(6)}"
+
+
+def topics_of(server: str, number: int) -> tuple[str, str, str]:
+    owner = f"{server}.{number:016}"
+    return f"events_{owner}", f"commands_{owner}", f"responses_{owner}"
+
+
+@asynccontextmanager
+async def connected(
+    *links: Link | RabbitMqServer, registry: str = ""
+) -> AsyncIterator[RabbitMqBus]:
+    options = RabbitMqOptions(
+        urls=tuple(link.url for link in links), name="test", registry=registry
+    )
+    bus = RabbitMqBus(options)
+    async with opened(bus):
+        await bus.wait_connected()
+        yield bus
+
+
+class Inbox:
+    """Remembers what a subscription gets, and takes it or not."""
+
+    def __init__(self, *, takes: bool = True) -> None:
+        self.messages: list[Message] = []
+        self._takes = takes
+
+    def __call__(self, message: Message) -> None:
+        self.messages.append(message)
+        if self._takes:
+            message.take()
+
+    @property
+    def payloads(self) -> list[bytes]:
+        return [message.payload for message in self.messages]
+
+
+async def test_declared_queue_keeps_messages_until_somebody_listens(
+    rabbitmq_link: Link, queue: str
+) -> None:
+    async with connected(rabbitmq_link) as bus:
+        await bus.declare([queue])
+        bus.publish(queue, b"1")
+        bus.publish(queue, b"2")
+        await bus.flush(timeout_seconds=5)
+        unheard = await bus.is_unheard(queue)
+        late = Inbox()
+        await bus.subscribe(queue, late)
+        await until(lambda: len(late.payloads) == 2)
+        heard = await bus.is_unheard(queue)
+
+    assert late.payloads == [b"1", b"2"]
+    assert (unheard, heard, bus.dropped) == (True, False, 0)
+
+
+async def test_message_for_a_deleted_queue_is_counted(rabbitmq_link: Link, queue: str) -> None:
+    async with connected(rabbitmq_link) as bus:
+        await bus.declare([queue])
+        await bus.delete([queue])
+        await bus.delete([queue])
+        bus.publish(queue, b"1")
+        await bus.flush(timeout_seconds=5)
+
+        assert bus.dropped == 1
+        assert not await bus.is_unheard(queue)
+
+
+async def test_what_is_offered_is_not_kept_where_nobody_listens(
+    rabbitmq_link: Link, queue: str
+) -> None:
+    async with connected(rabbitmq_link) as bus:
+        await bus.declare([queue])
+
+        assert not await bus.offer(queue, b"1")
+        assert not await bus.is_unheard(queue)
+
+
+async def test_what_is_offered_for_a_time_is_gone_after_it(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    async with connected(rabbitmq_link) as bus:
+        await bus.declare([queue])
+        async with await aio_pika.connect(rabbitmq_server.url) as connection:
+            channel = await connection.channel()
+            await channel.set_qos(1)
+            # A listener that is busy: it gets one message, and keeps the others waiting.
+            consumed = await channel.get_queue(queue)
+            await consumed.consume(keep)
+            assert await bus.offer(queue, b"busy")
+            assert await bus.offer(queue, b"1", keep_seconds=0.01)
+            await until(lambda: _is_empty(channel, queue))
+
+
+async def keep(_message: aio_pika.abc.AbstractIncomingMessage) -> None:
+    """Do not acknowledge it."""
+
+
+async def _is_empty(channel: aio_pika.abc.AbstractChannel, queue: str) -> bool:
+    declared = await channel.declare_queue(queue, passive=True)
+    return declared.declaration_result.message_count == 0
+
+
+async def test_queue_that_cannot_be_declared_harms_no_other(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    async with await aio_pika.connect(rabbitmq_server.url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(queue, durable=True, arguments={"x-max-length": 1})
+        async with connected(rabbitmq_link) as bus:
+            others = [f"{queue}-{number}" for number in range(100)]
+            async with asyncio.TaskGroup() as tasks:
+                declaring = [tasks.create_task(bus.declare([name])) for name in others]
+                refused = [tasks.create_task(_refusal(bus, queue)) for _ in range(20)]
+            assert all(not task.exception() for task in declaring)
+            assert all("406" in task.result() for task in refused)
+            # It serves those who listen all the same.
+            inbox = Inbox()
+            await bus.subscribe(queue, inbox)
+            bus.publish(queue, b"1")
+            await until(lambda: inbox.payloads)
+            assert bus.reconnects == 0
+            await bus.delete([queue, *others])
+
+
+async def _refusal(bus: RabbitMqBus, queue: str) -> str:
+    with pytest.raises(BusRefusedError) as caught:
+        await bus.declare([queue])
+    return str(caught.value)
+
+
+async def test_topology_that_rabbitmq_has_lost_is_restored(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, registry: str, server: str
+) -> None:
+    names = topics_of(server, 1)
+    application = f"application-{server}"
+    async with connected(rabbitmq_link, registry=registry) as bus:
+        await bus.declare([application])
+        await bus.declare(names, note="note")
+        rabbitmq_link.stop()
+        await until(lambda: not bus.is_connected)
+        await asyncio.to_thread(rabbitmq_server.delete_queues, registry, application, *names)
+        rabbitmq_link.start()
+        await bus.wait_connected()
+        for name in (application, *names):
+            bus.publish(name, b"kept")
+        await bus.flush(timeout_seconds=5)
+        unheard = [await bus.is_unheard(name) for name in (application, *names)]
+        dropped = bus.dropped
+    async with connected(rabbitmq_link, registry=registry) as successor:
+        found = await anext(successor.left_behind())
+        await successor.delete(names)
+        await successor.delete([application])
+
+    assert (unheard, dropped) == ([True] * 4, 0)
+    assert found == Declared(names, "note")
+
+
+async def test_successor_learns_what_a_dead_process_has_declared(
+    rabbitmq_link: Link, registry: str, server: str
+) -> None:
+    first, second = topics_of(server, 1), topics_of(server, 2)
+    async with AsyncExitStack() as life, connected(rabbitmq_link, registry=registry) as heir:
+        bus = await life.enter_async_context(connected(rabbitmq_link, registry=registry))
+        left: asyncio.Queue[Declared] = asyncio.Queue()
+        following = asyncio.create_task(follow(heir, left))
+        # Only one of them has the registry; who is first does not matter here.
+        await bus.declare(first, note="1")
+        await bus.declare(second, note="2")
+        await bus.delete(first)
+        await life.aclose()
+        found = await left.get()
+        while found.topics != second:
+            found = await left.get()
+        await heir.delete(second)
+        await heir.delete(first)
+        following.cancel()
+    async with connected(rabbitmq_link, registry=registry) as last:
+        left = asyncio.Queue()
+        following = asyncio.create_task(follow(last, left))
+        await last.declare(first, note="3")
+        await until_listed(last, registry)
+        following.cancel()
+
+        assert found.note == "2"
+        assert left.empty()
+        await last.delete(first)
+
+
+async def follow(bus: RabbitMqBus, left: asyncio.Queue[Declared]) -> None:
+    async for declared in bus.left_behind():
+        left.put_nowait(declared)
+
+
+async def until_listed(bus: RabbitMqBus, registry: str) -> None:
+    """Wait until all records of the registry have been handed over."""
+
+    async def no_more() -> bool:
+        return not await bus.is_unheard(registry)
+
+    await until(no_more)
+
+
+async def test_pattern_takes_in_queues_declared_before_and_after(
+    rabbitmq_link: Link, registry: str, server: str
+) -> None:
+    inbox = Inbox()
+    async with connected(rabbitmq_link, registry=registry) as bus:
+        await bus.declare(topics_of(server, 1), note="1")
+        bus.publish(f"commands_{server}.{1:016}", b"before")
+        async with connected(rabbitmq_link) as executor:
+            subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
+            await bus.declare(topics_of(server, 2), note="2")
+            bus.publish(f"commands_{server}.{2:016}", b"after")
+            bus.publish(f"events_{server}.{2:016}", b"not its")
+            await until(lambda: len(inbox.payloads) == 2)
+            await subscription.unsubscribe()
+            bus.publish(f"commands_{server}.{1:016}", b"later")
+            await bus.flush(timeout_seconds=5)
+            later = await bus.is_unheard(f"commands_{server}.{1:016}")
+        for number in (1, 2):
+            await bus.delete(topics_of(server, number))
+
+    assert sorted(inbox.payloads) == [b"after", b"before"]
+    assert {message.topic for message in inbox.messages} == {
+        f"commands_{server}.{number:016}" for number in (1, 2)
+    }
+    assert later
+
+
+async def test_listeners_of_a_pattern_share_queues_and_keep_each_ones_order(
+    rabbitmq_link: Link, registry: str, server: str
+) -> None:
+    one, two = Inbox(), Inbox()
+    queues = [f"commands_{server}.{number:016}" for number in range(100)]
+    async with (
+        connected(rabbitmq_link, registry=registry) as bus,
+        connected(rabbitmq_link) as first,
+        connected(rabbitmq_link) as second,
+    ):
+        await first.subscribe(f"commands_{server}.*", one, hold=True)
+        await second.subscribe(f"commands_{server}.*", two, hold=True)
+        await declare_all(bus, server, 100)
+        await until(lambda: _has_consumers(bus, queues, first, second))
+        for step in range(10):
+            for queue in queues:
+                bus.publish(queue, b"%d" % step)
+        await until(lambda: len(one.messages) + len(two.messages) == 1000)
+        await delete_all(bus, server, 100)
+
+    owners = [{message.topic for message in inbox.messages} for inbox in (one, two)]
+    assert not owners[0] & owners[1]
+    assert min(map(len, owners)) >= 25
+    for inbox in (one, two):
+        for queue in {message.topic for message in inbox.messages}:
+            steps = [message.payload for message in inbox.messages if message.topic == queue]
+            assert steps == [b"%d" % step for step in range(10)]
+
+
+async def _has_consumers(bus: RabbitMqBus, queues: list[str], *listeners: RabbitMqBus) -> bool:
+    """Look whether every listener consumes every queue."""
+    assert bus._session is not None
+    states = [await bus._session.operations.look(queue) for queue in queues]
+    return all(state is not None and state.consumers == len(listeners) for state in states)
+
+
+async def declare_all(bus: RabbitMqBus, server: str, count: int) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(bus.declare(topics_of(server, number), note=f"{number}"))
+
+
+async def delete_all(bus: RabbitMqBus, server: str, count: int) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(count):
+            tasks.create_task(bus.delete(topics_of(server, number)))
+
+
+async def test_newcomer_takes_over_from_nobody_until_the_former_one_leaves(
+    rabbitmq_link: Link, registry: str, server: str
+) -> None:
+    old, new = Inbox(), Inbox()
+    queues = [f"commands_{server}.{number:016}" for number in range(20)]
+    async with connected(rabbitmq_link, registry=registry) as bus:
+        async with connected(rabbitmq_link) as former:
+            await former.subscribe(f"commands_{server}.*", old, hold=True)
+            await declare_all(bus, server, 20)
+            await until(lambda: _has_consumers(bus, queues, former))
+            async with connected(rabbitmq_link) as newcomer:
+                await newcomer.subscribe(f"commands_{server}.*", new, hold=True)
+                await until(lambda: _has_consumers(bus, queues, former, newcomer))
+                for queue in queues:
+                    bus.publish(queue, b"1")
+                await until(lambda: len(old.messages) == 20)
+                assert former._session is not None
+                # As a process that is killed: without a word.
+                former._session.connection.abort()
+                for queue in queues:
+                    bus.publish(queue, b"2")
+                await until(lambda: len(new.messages) == 20)
+        await delete_all(bus, server, 20)
+
+    assert set(old.payloads) == {b"1"}
+    assert set(new.payloads) == {b"2"}
+
+
+async def test_what_was_not_taken_comes_again_and_says_so(rabbitmq_link: Link, queue: str) -> None:
+    hesitating = Inbox(takes=False)
+    async with connected(rabbitmq_link) as bus:
+        await bus.subscribe(queue, hesitating, hold=True)
+        bus.publish(queue, b"taken")
+        bus.publish(queue, b"not taken")
+        await until(lambda: len(hesitating.messages) == 2)
+        taken = hesitating.messages[0].take()
+        await bus.flush(timeout_seconds=5)
+        await bus.is_unheard(queue)  # RabbitMQ has read the acknowledgement before this.
+        rabbitmq_link.stop()
+        await until(lambda: not bus.is_connected)
+        too_late = hesitating.messages[1].take()
+        rabbitmq_link.start()
+        await until(lambda: len(hesitating.messages) == 3)
+        hesitating.messages[2].take()
+        await bus.delete([queue])
+
+    assert (taken, too_late) == (True, False)
+    assert [message.redelivered for message in hesitating.messages] == [False, False, True]
+    assert hesitating.payloads[2] == b"not taken"
+
+
+async def test_next_node_is_used_when_one_is_away(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    other = Link(rabbitmq_server.port)
+    other.start()
+    try:
+        async with connected(rabbitmq_link, other) as bus:
+            inbox = Inbox()
+            await bus.subscribe(queue, inbox)
+            for number, link in enumerate((rabbitmq_link, other)):
+                link.stop()
+                bus.publish(queue, b"%d" % number)
+                await until(lambda number=number: b"%d" % number in inbox.payloads)  # type: ignore[misc]
+                link.start()
+            await bus.delete([queue])
+    finally:
+        other.remove()
+
+
+async def test_many_dialogs_have_few_channels(
+    rabbitmq_link: Link, registry: str, server: str
+) -> None:
+    inbox = Inbox()
+    async with (
+        connected(rabbitmq_link, registry=registry) as bus,
+        connected(rabbitmq_link) as executor,
+    ):
+        await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
+        await declare_all(bus, server, 2000)
+        for number in range(2000):
+            bus.publish(f"commands_{server}.{number:016}", b"")
+        await until(lambda: len(inbox.messages) == 2000)
+        channels = [len(b._session.connection._channels) for b in (bus, executor) if b._session]
+        await delete_all(bus, server, 2000)
+        await until(lambda: not executor._session or not executor._session.holding.consumers)
+
+    assert len({message.topic for message in inbox.messages}) == 2000
+    assert max(channels) <= 21
+    assert (bus.dropped, bus.reconnects, executor.reconnects) == (0, 0, 0)
