@@ -5,7 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
-from aio_pika.abc import AbstractChannel, AbstractIncomingMessage, AbstractQueue
+from aio_pika.abc import (
+    AbstractChannel,
+    AbstractConnection,
+    AbstractIncomingMessage,
+    AbstractQueue,
+)
+from aio_pika.exceptions import ChannelNotFoundEntity
 
 from ari_proxy.bus.base import Handler, Message
 
@@ -25,7 +31,8 @@ class ForeignClient:
     The golden transcripts show with which arguments.
     """
 
-    def __init__(self, channel: AbstractChannel) -> None:
+    def __init__(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
+        self._connection = connection
         self.channel = channel
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
@@ -39,6 +46,17 @@ class ForeignClient:
                 delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
             )
             await self.channel.default_exchange.publish(message, topic, mandatory=False)
+
+    async def depth(self, queue: str) -> tuple[int, int] | None:
+        """Messages and consumers of a queue, or None if there is none."""
+        try:
+            # A channel of its own: a queue that is not there closes it.
+            async with self._connection.channel() as channel:
+                declared = await channel.declare_queue(queue, passive=True)
+        except ChannelNotFoundEntity:
+            return None
+        found = declared.declaration_result
+        return found.message_count or 0, found.consumer_count or 0
 
     async def declare(self, topic: str) -> AbstractQueue:
         return await self.channel.declare_queue(topic, durable=True)
@@ -65,7 +83,7 @@ class ForeignClient:
 @asynccontextmanager
 async def foreign_client(url: str) -> AsyncIterator[ForeignClient]:
     async with await aio_pika.connect(url) as connection:
-        client = ForeignClient(await connection.channel())
+        client = ForeignClient(connection, await connection.channel())
         async with asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(client.send_all())
             try:

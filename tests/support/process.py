@@ -41,6 +41,14 @@ class Process:
         """Ask it to end."""
         self._process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """End it as kill -9 does."""
+        self._process.kill()
+
+    def freeze(self) -> None:
+        """Let it do nothing any more, with all its connections open."""
+        self._process.send_signal(signal.SIGSTOP)
+
     async def ended(self) -> int:
         """Wait for its end and return the exit status, or minus the signal."""
         await until(lambda: self._process.poll() is not None)

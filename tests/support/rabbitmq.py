@@ -84,9 +84,10 @@ class RabbitMqServer:
         ]
         (self._directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
 
-    def start(self) -> None:
+    @property
+    def _environment(self) -> dict[str, str]:
         directory = self._directory
-        mine = {
+        return os.environ | {
             "HOME": str(directory),
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
@@ -102,10 +103,26 @@ class RabbitMqServer:
             "ERL_EPMD_PORT": str(self._ports["epmd"]),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
         }
+
+    def control(self, *arguments: str) -> str:
+        """Run rabbitmqctl and return what it prints."""
+        done = subprocess.run(
+            [str(self._script.with_name("rabbitmqctl")), "--quiet", *arguments],
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
+        )
+        return done.stdout
+
+    def start(self) -> None:
+        directory = self._directory
         with (directory / "output").open("wb") as output:
             self._process = subprocess.Popen(
                 [str(self._script)],
-                env={**os.environ, **mine},
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -1,0 +1,401 @@
+"""What RabbitMQ adds: queues that outlive processes, commands that come again, certificates."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import pytest
+from aio_pika.abc import AbstractIncomingMessage
+
+from ari_proxy import connections
+from ari_proxy.bus.base import opened
+from ari_proxy.ingest import service
+from ari_proxy.protocol.ids import DialogId
+from ari_proxy.protocol.topics import of_dialog
+from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.load import load
+from tests.support import process
+from tests.support.foreign import ForeignClient, foreign_client
+from tests.support.process import Process
+from tests.support.rabbitmq import Link, RabbitMqServer
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    until,
+    until_serving,
+)
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.setting import Setting, settings_of
+
+
+@pytest.fixture
+async def foreign(rabbitmq_link: Link) -> AsyncIterator[ForeignClient]:
+    async with foreign_client(rabbitmq_link.url) as client:
+        yield client
+
+
+@asynccontextmanager
+async def proxy_with(
+    link: Link, foreign: ForeignClient, components: Any = ("ingest", "command"), **groups: Any
+) -> AsyncIterator[Setting]:
+    """A proxy between a scripted Asterisk and RabbitMQ, and a client of another library."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, link, **groups)
+        async with bus_client(settings) as bus, running_proxy(settings, components):
+            if "command" in components:
+                await until_serving(bus, ingest="ingest" in components)
+            yield Setting(asterisk, settings, bus, LegacyClient(foreign, "demo"))
+
+
+async def exist(foreign: ForeignClient, queues: tuple[str, ...]) -> list[bool]:
+    return [await foreign.depth(queue) is not None for queue in queues]
+
+
+# Dialogs
+
+
+async def test_queues_of_an_ended_dialog_are_deleted_after_the_grace_period(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    ingest = {"grace_seconds": 0, "queue_grace_seconds": 1}
+    async with proxy_with(rabbitmq_link, foreign, ingest=ingest) as setting:
+        dialog = await setting.begin()
+        answer = await setting.client.command(dialog, "POST", "/channels/c/answer")
+        queues = of_dialog(DialogId(dialog))
+        during = await exist(foreign, queues)
+        await setting.asterisk.push(channel_event("StasisEnd", "c"))
+        await setting.client.until_events(dialog, 2)
+        after_end = await exist(foreign, queues)
+
+        async def gone() -> bool:
+            return not any(await exist(foreign, queues))
+
+        await until(gone)
+        await until(lambda: depth_is(foreign, "dialogs_server-1", (0, 1)))
+
+    assert answer["status_code"] == 204
+    assert (during, after_end) == ([True] * 3, [True] * 3)
+    assert await foreign.depth("dialogs_server-1") == (0, 0)
+
+
+async def depth_is(foreign: ForeignClient, queue: str, expected: tuple[int, int]) -> bool:
+    return await foreign.depth(queue) == expected
+
+
+async def test_client_that_comes_after_the_call_has_ended_misses_nothing(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    """The application takes AppStart, and does nothing until the call is over."""
+    taken: list[str] = []
+    queue = await foreign.declare("demo")
+
+    async def take(message: AbstractIncomingMessage) -> None:
+        taken.append(json.loads(message.body)["dialog_id"])
+        await message.ack()
+
+    await queue.consume(take)
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting:
+        for event_type in ("StasisStart", "ChannelVarset", "StasisEnd"):
+            await setting.asterisk.push(channel_event(event_type, "c"))
+        await until(lambda: taken)
+        await until(lambda: depth_is(foreign, f"events_{taken[0]}", (3, 0)))
+        await setting.client.listen(taken[0])
+        await setting.client.until_events(taken[0], 3)
+
+    assert setting.client.types(taken[0]) == ["StasisStart", "ChannelVarset", "StasisEnd"]
+
+
+async def test_app_start_goes_to_another_instance_when_one_is_at_its_limit(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    """AsterNET's middleware rejects with requeue at its limit of dialogs."""
+    rejected: list[bytes] = []
+    queue = await foreign.declare("demo")
+
+    async def reject(message: AbstractIncomingMessage) -> None:
+        rejected.append(message.body)
+        await message.reject(requeue=True)
+
+    tag = await queue.consume(reject)
+    async with proxy_with(rabbitmq_link, foreign) as setting:
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: len(rejected) > 10)
+        await setting.client.start()
+        dialog = await setting.client.first_dialog()
+        await queue.cancel(tag)
+
+    assert len(setting.client.starts) == 1
+    assert setting.client.types(dialog) == ["StasisStart"]
+    assert setting.asterisk.requests == []
+
+
+@pytest.mark.parametrize("consumer", ["none", "takes and does not come"])
+async def test_call_that_no_application_serves_goes_on_in_the_dialplan(
+    rabbitmq_link: Link, foreign: ForeignClient, consumer: str
+) -> None:
+    queue = await foreign.declare("demo")
+
+    async def take(message: AbstractIncomingMessage) -> None:
+        await message.ack()
+
+    if consumer != "none":
+        await queue.consume(take)
+    ingest = {"listener_seconds": 0.5}
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"], ingest=ingest) as setting:
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: len(setting.asterisk.requests) == 2)
+
+    targets = [request.target.removeprefix("/ari") for request in setting.asterisk.requests]
+    status = "/channels/c/variable?variable=ARI_PROXY_STATUS&value=NO_APPLICATION"
+    assert targets == [status, "/channels/c/continue"]
+    assert (await foreign.depth("demo") or (1, 0))[0] == 0
+
+
+async def test_crashed_ingest_leaves_no_queue_behind(
+    rabbitmq_link: Link,
+    foreign: ForeignClient,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(service, "LOOK_SECONDS", 0.1)
+    client = LegacyClient(foreign, "demo")
+    await client.start()
+    async with scripted_asterisk() as asterisk:
+        async with ingest_process(tmp_path, asterisk, rabbitmq_link) as ingest:
+            await ingest.logged("websocket.connected")
+            for channel in ("living", "over"):
+                await asterisk.push(channel_event("StasisStart", channel))
+            await client.until(lambda: len(client.events) == 2 and all(client.events.values()))
+        # Killed. While it is away one of the calls ends.
+        dialogs = {start["channel_id"]: DialogId(start["dialog_id"]) for start in client.starts}
+        asterisk.standing["GET", "/channels"] = 200, '[{"id":"living"}]'
+        asterisk.connected.clear()
+        settings = settings_of(
+            asterisk, rabbitmq_link, ingest={"queue_grace_seconds": 0.2, "grace_seconds": 0.2}
+        )
+        async with running_proxy(settings):
+            await until(lambda: none_of(foreign, of_dialog(dialogs["over"])))
+            living = await exist(foreign, of_dialog(dialogs["living"]))
+            answer = await client.command(dialogs["living"], "POST", "/channels/living/answer")
+            asterisk.standing["GET", "/channels"] = 200, "[]"
+            await until(lambda: none_of(foreign, of_dialog(dialogs["living"])))
+
+    assert living == [True] * 3
+    assert answer["status_code"] == 204
+
+
+async def none_of(foreign: ForeignClient, queues: tuple[str, ...]) -> bool:
+    return not any(await exist(foreign, queues))
+
+
+@asynccontextmanager
+async def ingest_process(
+    directory: Path, asterisk: ScriptedAsterisk, link: Link
+) -> AsyncIterator[Process]:
+    config = directory / "ingest.json"
+    config.write_text(settings_of(asterisk, link).model_dump_json(include={"ari", "bus"}))
+    environment = environment_of(asterisk, link)
+    async with process.running(directory / "ingest.log", "ingest", **environment) as ingest:
+        yield ingest
+
+
+def environment_of(asterisk: ScriptedAsterisk, link: Link) -> dict[str, str]:
+    return {
+        "ARI_PROXY_SERVER_ID": "server-1",
+        "ARI_PROXY_APPLICATIONS": '["demo"]',
+        "ARI_PROXY_ARI__REST_URL": asterisk.url,
+        "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
+        "ARI_PROXY_ARI__PASSWORD": "ari",
+        "ARI_PROXY_BUS__KIND": "RABBITMQ",
+        "ARI_PROXY_BUS__URLS": json.dumps([link.url]),
+    }
+
+
+# Commands
+
+
+async def test_command_with_reply_to_is_answered_there_too(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    async with proxy_with(rabbitmq_link, foreign) as setting:
+        dialog = await setting.begin()
+        replies = await foreign.channel.declare_queue(exclusive=True)
+        answers: asyncio.Queue[AbstractIncomingMessage] = asyncio.Queue()
+        await replies.consume(answers.put, no_ack=True)
+        command = {"unique_id": "u", "method": "POST", "url": "/channels/c/answer", "body": ""}
+        message = aio_pika.Message(
+            json.dumps(command).encode(), reply_to=replies.name, correlation_id="c-1"
+        )
+        await foreign.channel.default_exchange.publish(message, f"commands_{dialog}")
+        answer = await answers.get()
+        await setting.client.until(lambda: setting.client.responses[dialog])
+
+    assert answer.correlation_id == "c-1"
+    assert json.loads(answer.body) == setting.client.responses[dialog][0]
+    assert json.loads(answer.body)["status_code"] == 204
+
+
+async def test_command_that_another_executor_had_is_not_executed_again(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting:
+        dialog = await setting.begin()
+        for method in ("POST", "GET"):
+            command = {"unique_id": method, "method": method, "url": "/channels/c/x", "body": ""}
+            foreign.publish(f"commands_{dialog}", json.dumps(command).encode())
+        await until(lambda: depth_is(foreign, f"commands_{dialog}", (3, 0)))  # DUMMY as well.
+        await die_with_all_of(rabbitmq_link, f"commands_{dialog}", 3)
+        async with running_proxy(setting.settings, ["command"]):
+            await setting.client.until(lambda: len(setting.client.responses[dialog]) == 2)
+
+    refused, done = setting.client.responses[dialog]
+    error = json.loads(refused["response_body"])
+    assert (refused["unique_id"], refused["status_code"]) == ("POST", 504)
+    assert (error["error"], error["sent"]) == ("ari_proxy.redelivered", True)
+    assert (done["unique_id"], done["status_code"]) == ("GET", 204)
+    assert [request.method for request in setting.asterisk.requests] == ["GET"]
+
+
+async def die_with_all_of(link: Link, queue: str, count: int) -> None:
+    """Take messages as an executor, and end without a word on what became of them."""
+    taken: list[bytes] = []
+    async with await aio_pika.connect(link.url) as connection:
+        channel = await connection.channel()
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            taken.append(message.body)
+
+        await (await channel.get_queue(queue)).consume(take)
+        await until(lambda: len(taken) == count)
+
+
+@pytest.mark.parametrize("fault", ["kill", "freeze"])
+async def test_another_executor_takes_over_from_a_dead_one(
+    rabbitmq_link: Link, foreign: ForeignClient, tmp_path: Path, fault: str
+) -> None:
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting:
+        environment = environment_of(setting.asterisk, rabbitmq_link)
+        async with (
+            process.running(tmp_path / "one", "command", **environment) as one,
+            process.running(tmp_path / "two", "command", **environment) as two,
+        ):
+            await one.logged("bus.connected")
+            await two.logged("bus.connected")
+            await setting.begin()
+            for number in range(19):
+                await setting.asterisk.push(channel_event("StasisStart", f"c{number}"))
+            client = setting.client
+            await client.until(lambda: len(client.events) == 20)
+            await until(lambda: all_have(foreign, list(client.events), 2))
+            before = [
+                await client.command(dialog, "POST", "/channels/c/answer")
+                for dialog in client.events
+            ]
+            if fault == "kill":
+                one.kill()
+            else:
+                one.freeze()  # RabbitMQ learns of it by its heartbeats.
+            answers = await asyncio.gather(
+                *(client.command(dialog, "POST", "/channels/c/ring") for dialog in client.events)
+            )
+
+    statuses = [answer["status_code"] for answer in (*before, *answers)]
+    # What was on the way to the one that died is answered, and not executed.
+    assert set(statuses) <= {204, 504}
+    assert statuses[:20] == [204] * 20
+    assert len(setting.asterisk.requests) == statuses.count(204)
+
+
+async def all_have(foreign: ForeignClient, dialogs: list[str], consumers: int) -> bool:
+    depths = [await foreign.depth(f"commands_{dialog}") for dialog in dialogs]
+    return all(found is not None and found[1] == consumers for found in depths)
+
+
+# The connection
+
+
+def secure(server: RabbitMqServer, **changes: object) -> dict[str, object]:
+    certificate, key = server.client_certificate()
+    options: dict[str, object] = {
+        "kind": "RABBITMQ",
+        "urls": [server.tls_url],
+        "ca_file": str(server.authority_file),
+        "certificate_file": str(certificate),
+        "key_file": str(key),
+    }
+    return {name: value for name, value in (options | changes).items() if value is not None}
+
+
+async def test_rabbitmq_is_reached_by_tls_with_a_client_certificate(
+    rabbitmq_server: RabbitMqServer,
+) -> None:
+    settings = load(bus=secure(rabbitmq_server))
+    async with opened(connections.bus(settings, "test")) as bus:
+        async with asyncio.timeout(20):
+            await bus.wait_connected()
+        bus.publish("events_tls", b"x" * 100_000)
+        await bus.flush(timeout_seconds=5)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"certificate_file": None, "key_file": None}, {"ca_file": None}]
+)
+async def test_without_a_certificate_of_either_side_there_is_no_connection(
+    rabbitmq_server: RabbitMqServer, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = load(bus=secure(rabbitmq_server, **changes))
+    async with opened(connections.bus(settings, "test")) as bus:
+        await until(lambda: "bus.refused" in capsys.readouterr().out)
+
+        assert not bus.is_connected
+
+
+def test_certificate_that_is_none_is_an_error_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "ca.pem"
+    file.write_text("this is no certificate")
+    settings = load(bus={"kind": "RABBITMQ", "ca_file": str(file)})
+
+    with pytest.raises(SettingsError, match=r"ca\.pem"):
+        connections.bus(settings, "test")
+
+
+async def test_wrong_password_is_reported_without_it(
+    rabbitmq_server: RabbitMqServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bus = {"kind": "RABBITMQ", "urls": [rabbitmq_server.url], "user": "u", "password": "hush"}
+    log = ""
+    async with opened(connections.bus(load(bus=bus), "test")):
+        async with asyncio.timeout(20):
+            while "bus.refused" not in log:
+                log += capsys.readouterr().out
+                await asyncio.sleep(0.01)
+
+    assert "ACCESS_REFUSED" in log
+    assert "hush" not in log
+
+
+async def test_connection_has_the_name_of_its_component(
+    rabbitmq_server: RabbitMqServer,
+) -> None:
+    settings = load(server_id="server-1", bus={"kind": "RABBITMQ", "urls": [rabbitmq_server.url]})
+    async with opened(connections.bus(settings, "ingest")) as bus:
+        await bus.wait_connected()
+        shown = await asyncio.to_thread(
+            rabbitmq_server.control, "list_connections", "client_properties"
+        )
+
+    assert '{"connection_name","ari-proxy ingest server-1"}' in shown
+
+
+def test_ssl_context_is_none_where_nothing_is_said_of_it() -> None:
+    assert connections.tls_context(load().bus) is None
+    assert isinstance(
+        connections.tls_context(load(bus={"ca_file": ssl.get_default_verify_paths().cafile}).bus),
+        ssl.SSLContext,
+    )
