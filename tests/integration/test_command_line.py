@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from ari_proxy.protocol.messages import Command
 from ari_proxy.protocol.topics import commands
 from ari_proxy.settings.load import load
 from tests.support import process
+from tests.support.foreign import foreign_client
 from tests.support.process import Process
 from tests.support.running import until, until_heard
 from tests.support.servers import Asterisk, BusServer, free_port
@@ -164,6 +166,23 @@ def is_listening(address: str) -> bool:
     host, _, port = address.partition(":")
     with socket.socket() as probe:
         return probe.connect_ex((host, int(port))) == 0
+
+
+async def test_demo_on_a_running_bus_leaves_nothing_there(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    arguments = ("demo", "--calls", "2", "--bus", bus_server.url)
+    async with process.running(tmp_path / "log", *arguments) as demo:
+        assert await demo.ended() == 0, demo.log
+
+    assert "2 of 2 calls served, digits: 1234, 1234" in demo.log
+    if bus_server.kind == "RABBITMQ":
+        async with foreign_client(bus_server.url) as foreign:
+            dialogs = re.findall(r"asterisk-demo\.\w+", demo.log)
+            names = ["ari-proxy-demo", "commands_asterisk-demo", "dialogs_asterisk-demo"]
+            names += [f"{kind}_{d}" for d in dialogs for kind in ("events", "commands")]
+            assert len(names) == 7
+            assert [name for name in names if await foreign.depth(name) is not None] == []
 
 
 async def test_wrong_password_is_reported_without_it(

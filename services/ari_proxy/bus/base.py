@@ -38,8 +38,8 @@ class Message(NamedTuple):
     reply: str = ""
     #: True if another listener had it before, and it is not known what became of it there.
     redelivered: bool = False
-    #: Called once by whoever subscribed with `hold`: from now on it is this listener's, whatever
-    #: happens. False says that it is not any more, and will come again, here or elsewhere.
+    #: Called by whoever subscribed with `hold`: from now on it is this listener's, come what may.
+    #: False says that it is not any more, and will come again, here or elsewhere.
     take: Callable[[], bool] = _taken
 
 

@@ -28,6 +28,23 @@ CANCEL_SECONDS: Final = 5.0
 _BATCH: Final = 64
 
 
+class _Take:
+    """Acknowledges one message, once."""
+
+    __slots__ = ("_channel", "_is_taken", "_tag")
+
+    def __init__(self, channel: Channel, tag: int) -> None:
+        self._channel = channel
+        self._tag = tag
+        self._is_taken = False
+
+    def __call__(self) -> bool:
+        """Return whether the message is this listener's from now on."""
+        if not self._is_taken:
+            self._is_taken = self._channel.acknowledge(self._tag)
+        return self._is_taken
+
+
 class Interest:
     """A subscription that outlives sessions; each kind says how it is established."""
 
@@ -106,15 +123,8 @@ class Interest:
             return
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
         if self._hold:
-            tag, channel = delivery.tag, session.holding
-            message = Message(
-                delivery.routing_key,
-                body,
-                reply,
-                delivery.redelivered,
-                lambda: channel.acknowledge(tag),
-            )
-            self._handler(message)
+            take = _Take(session.holding, delivery.tag)
+            self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered, take))
         else:
             session.listening.acknowledge_later(delivery.tag)
             self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered))

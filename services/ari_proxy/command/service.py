@@ -83,8 +83,11 @@ class CommandService:
             message.take()
             return
         owner = topics.owner_of(message.topic)
+        lane = owner if owner != self._server else message.reply or owner
+        if self._lanes.is_idle(lane):
+            message.take()  # Its work begins; what comes together is acknowledged together.
         try:
-            self._lanes.put(owner if owner != self._server else message.reply or owner, message)
+            self._lanes.put(lane, message)
         except LanesFullError:
             self._refuse(owner, message)
 

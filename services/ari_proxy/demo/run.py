@@ -14,8 +14,10 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus import embedded
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
+from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
-from ari_proxy.protocol import messages
+from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import AppStart, CommandResponse, Event
 from ari_proxy.settings.legacy import bus_address
 from ari_proxy.settings.load import Settings, load
@@ -32,6 +34,7 @@ USER: Final = "ari"
 #: Seconds until everything is connected, and until all calls are done.
 READY_SECONDS: Final = 15.0
 CALLS_SECONDS: Final = 60.0
+CLEAN_UP_SECONDS: Final = 5.0
 
 
 class DemoFailedError(Exception):
@@ -83,6 +86,11 @@ class Tap:
     def _add(self, dialog_id: str, kind: ladder.Kind, text: str) -> None:
         self._records.setdefault(dialog_id, []).append((time.monotonic(), kind, text))
 
+    @property
+    def dialogs(self) -> list[str]:
+        """The dialogs that were seen."""
+        return list(self._records)
+
     def ladders(self) -> list[str]:
         """Return each dialog's ladder."""
         return [
@@ -116,12 +124,29 @@ async def run_demo(
                 )
                 url = asterisk or await _simulate(tasks, stopping)
                 settings = _settings(url, simulated, bus or server.url)
-                tasks.create_task(standalone.serve(settings, ["ingest", "command"], stopping))
+                serving = standalone.serve(settings, ["ingest", "command"], stopping)
+                services = tasks.create_task(serving)
                 async with opened(connections.bus(settings, "demo")) as own_bus:
-                    await _serve_calls(settings, own_bus, endpoint, calls)
+                    tap = Tap(own_bus)
+                    try:
+                        await _serve_calls(settings, own_bus, tap, endpoint, calls)
+                    finally:
+                        stopping.set()
+                        await asyncio.wait([services])
+                        await _clean_up(own_bus, tap)
             finally:
                 stopping.set()
                 stop.set()
+
+
+async def _clean_up(bus: Bus, tap: Tap) -> None:
+    """Leave nothing on a server that is not ours."""
+    server = ServerId(SERVER_ID)
+    names = [APPLICATION, topics.commands(server), topics.registry(server)]
+    names += [name for dialog in tap.dialogs for name in topics.of_dialog(DialogId(dialog))]
+    with suppress(BusError, TimeoutError):
+        async with asyncio.timeout(CLEAN_UP_SECONDS):
+            await bus.delete(names)
 
 
 async def _stop_with(stop: asyncio.Event, stopping: asyncio.Event) -> None:
@@ -158,9 +183,8 @@ def _kind(bus_url: str) -> str:
     return "RABBITMQ" if urlsplit(bus_url).scheme in {"amqp", "amqps"} else "NATS"
 
 
-async def _serve_calls(settings: Settings, bus: Bus, endpoint: str, calls: int) -> None:
+async def _serve_calls(settings: Settings, bus: Bus, tap: Tap, endpoint: str, calls: int) -> None:
     collector = DigitCollector()
-    tap = Tap(bus)
     async with asyncio.TaskGroup() as tasks:
         await _within(READY_SECONDS, "the bus is not connected", bus.wait_connected())
         application = Application(tap, APPLICATION, collector.serve)

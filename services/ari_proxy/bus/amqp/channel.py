@@ -37,10 +37,18 @@ class Incoming(NamedTuple):
 class Channel:
     """One channel of a connection; made by it."""
 
-    def __init__(self, number: int, write: Callable[[bytes], None], max_frame: int) -> None:
+    def __init__(
+        self,
+        number: int,
+        write: Callable[[bytes], None],
+        max_frame: int,
+        acknowledging: "list[Channel]",
+    ) -> None:
         self.number = number
         self.max_frame = max_frame
         self._write = write
+        #: Shared with the connection: who has something for `acknowledge_all`.
+        self._acknowledging = acknowledging
         self._awaited: deque[asyncio.Future[base.Frame]] = deque()
         self.closed: Exception | None = None
         #: By consumer tag; called in order and at once.
@@ -116,6 +124,8 @@ class Channel:
 
     def acknowledge_later(self, tag: int) -> None:
         """Acknowledge all messages until this one, with the next `acknowledge_all`."""
+        if not self._unacknowledged:
+            self._acknowledging.append(self)
         self._unacknowledged = tag
 
     def acknowledge_all(self) -> None:

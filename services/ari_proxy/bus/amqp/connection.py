@@ -61,10 +61,13 @@ class AmqpConnection(asyncio.Protocol):
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
         self._splitter = FrameSplitter(FRAME_BYTES + 8)
-        self._control = Channel(0, self._write, FRAME_BYTES)
+        self._acknowledging: list[Channel] = []
+        self._control = Channel(0, self._write, FRAME_BYTES, self._acknowledging)
         self._channels: dict[int, Channel] = {}
         self._max_frame = FRAME_BYTES
         self._heard = True
+        self._is_receiving = False
+        self._answers: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
         #: Why it ended; set once.
@@ -135,7 +138,8 @@ class AmqpConnection(asyncio.Protocol):
 
     def _add_channel(self) -> Channel:
         number = next(n for n in range(1, CHANNELS + 1) if n not in self._channels)
-        channel = self._channels[number] = Channel(number, self._write, self._max_frame)
+        channel = Channel(number, self._write, self._max_frame, self._acknowledging)
+        self._channels[number] = channel
         return channel
 
     async def release(self, channel: Channel) -> None:
@@ -182,7 +186,9 @@ class AmqpConnection(asyncio.Protocol):
     # What goes out
 
     def _write(self, data: bytes) -> None:
-        if self._transport is not None:
+        if self._is_receiving:
+            self._answers.append(data)
+        elif self._transport is not None:
             self._transport.write(data)
 
     async def writable(self) -> None:
@@ -210,8 +216,9 @@ class AmqpConnection(asyncio.Protocol):
         self._writable.set()
 
     def data_received(self, data: bytes) -> None:
-        """Hand each frame to its channel."""
+        """Hand each frame to its channel, and send all that they answer in one go."""
         self._heard = True
+        self._is_receiving = True
         try:
             for kind, number, payload in self._splitter.feed(data):
                 if number:
@@ -220,11 +227,18 @@ class AmqpConnection(asyncio.Protocol):
                         channel.take(kind, payload)
                 elif kind == frames.METHOD:
                     self._take_control(payload)
-            for channel in self._channels.values():
-                channel.acknowledge_all()
+            while self._acknowledging:
+                self._acknowledging.pop().acknowledge_all()
+            self._send_answers()
         except (MalformedFrameError, PAMQPException, KeyError, IndexError) as error:
             self._lose(ConnectionLostError(f"RabbitMQ sent what is not AMQP: {error!r}"))
             self.abort()
+
+    def _send_answers(self) -> None:
+        self._is_receiving = False
+        if self._answers:
+            self._write(b"".join(self._answers))
+            self._answers.clear()
 
     def _take_control(self, payload: bytes) -> None:
         if int.from_bytes(payload[:4], "big") == commands.Connection.Close.index:
