@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures ari-proxy and bench/trial.py side by side with aribench, in turns on one machine:
 #   bench/table.sh path/to/aribench [event|paced|command|setup ...]
-# Prints one line per case and implementation; the lines are aribench's medians of three.
+#   RABBITMQ=amqp://guest:guest@127.0.0.1:5672/ bench/table.sh …   the same on RabbitMQ as well
+# Prints one line per case, bus and implementation; the lines are aribench's medians of three. The
+# trial is for NATS only.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 aribench=$1
@@ -22,6 +24,10 @@ measure() {
     for name in ari-proxy trial; do
         printf '%-10s %s\n' "$name" "$("$aribench" "$@" -proxy "${proxies[$name]}" 2>/dev/null)"
     done
+    if [ -n "${RABBITMQ:-}" ]; then
+        printf '%-10s %s\n' rabbitmq \
+            "$("$aribench" "$@" -bus-url "$RABBITMQ" -proxy "${proxies[ari-proxy]}" 2>/dev/null)"
+    fi
 }
 
 for one in ${cases[*]}; do

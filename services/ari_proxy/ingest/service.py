@@ -51,6 +51,7 @@ class Ingest:
         self._left_behind = LeftBehind(grace_seconds=self._queue_grace)
         metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._connected, self._server)
         metrics.read(table.DIALOGS, lambda: len(self._router), self._server)
+        metrics.read(table.LEFT_BEHIND, lambda: len(self._left_behind), self._server)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish the set-ups that have begun."""

@@ -35,7 +35,7 @@ BUS_DROPPED = Definition(
     "ariproxy_bus_dropped_messages",
     "gauge",
     (),
-    "Messages lost: buffer full, or refused by the bus.",
+    "Messages lost: buffer full, refused by the bus, or for a queue that is gone.",
 )
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
@@ -76,6 +76,12 @@ FRAMES_MALFORMED = Definition(
 DIALOGS = Definition(
     "ariproxy_ingest_dialogs", "gauge", ("server_id",), "Dialogs open or in their grace period."
 )
+LEFT_BEHIND = Definition(
+    "ariproxy_ingest_left_behind_dialogs",
+    "gauge",
+    ("server_id",),
+    "Dialogs of a crashed ingest whose queues on RabbitMQ are still there.",
+)
 DIALOGS_STARTED = Definition(
     "ariproxy_ingest_dialogs_started_total",
     "counter",
@@ -89,7 +95,7 @@ APP_STARTS = Definition(
     "ariproxy_ingest_app_starts_total",
     "counter",
     ("server_id", "application", "result"),
-    "Announcements of dialogs: accepted, no_listener.",
+    "Announcements of dialogs: accepted, no_listener; both if one was taken and nobody came.",
 )
 SET_UP_SECONDS = Definition(
     "ariproxy_ingest_set_up_duration_seconds",

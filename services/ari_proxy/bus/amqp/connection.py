@@ -1,8 +1,8 @@
 """One connection to RabbitMQ: handshake, channels, heartbeats, and its end.
 
-Why not aio-pika: a publish costs 97 µs with it, and 86 µs with aiormq, on which it is built (a
+Why not aio-pika: a publish costs 89 µs with it, and 82 µs with aiormq, on which it is built (a
 task, a lock, a UUID and two futures each, and each confirm walks all that is unconfirmed), a
-delivery 41 µs in a task of its own; here 3 and 6 µs (bench/amqp.py, side by side). There, one
+delivery 38 µs in a task of its own; here 3 and 6 to 9 µs (bench/amqp.py, in one run). There, one
 operation of a channel is in flight at a time, and one that is cancelled closes its channel. What is
 left of the stack is pamqp, the codec below both.
 
