@@ -1,5 +1,6 @@
 """What README.md shows, run as it stands there, on free ports."""
 
+import asyncio
 import contextlib
 import json
 import re
@@ -9,11 +10,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from ari_proxy.bus import embedded
+from ari_proxy.bus.base import opened
+from tests.support.rabbitmq import Link
 from tests.support.running import until
 from tests.support.servers import free_port
 
@@ -122,3 +126,11 @@ def test_command_lines_are_those_of_the_program(
 def test_first_commands_are_what_ci_runs(command: str) -> None:
     assert re.search(rf"^    {command} ", README, re.MULTILINE)
     assert re.search(rf"^{command}\b", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+
+
+async def test_rabbitmq_is_used_as_it_says(rabbitmq_link: Link) -> None:
+    shown: dict[str, Any] = {}
+    exec(block("python", "RabbitMqBus(").replace("5672", f"{rabbitmq_link.port}"), shown)  # noqa: S102
+
+    async with opened(shown["bus"]) as bus, asyncio.timeout(20):
+        await bus.wait_connected()
