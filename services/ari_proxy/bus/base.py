@@ -158,8 +158,8 @@ class Bus(Protocol):
             BusUnavailableError: the connection was lost before the outcome was known.
         """
 
-    async def is_unheard(self, topic: str) -> bool:
-        """Return whether messages wait on a queue to which nobody listens.
+    async def unheard(self, topic: str) -> int:
+        """Return how many messages wait on a queue to which nobody listens.
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.

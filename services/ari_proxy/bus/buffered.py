@@ -65,9 +65,9 @@ class FleetingBus(BufferedBus):
     async def delete(self, topics: Sequence[str]) -> None:
         """Do nothing."""
 
-    async def is_unheard(self, topic: str) -> bool:  # noqa: ARG002
-        """Return False: nothing waits here."""
-        return False
+    async def unheard(self, topic: str) -> int:  # noqa: ARG002
+        """Return 0: nothing waits here."""
+        return 0
 
     async def left_behind(self) -> AsyncIterator[Declared]:
         """Yield nothing."""

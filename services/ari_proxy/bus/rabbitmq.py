@@ -44,6 +44,8 @@ CONNECT_SECONDS: Final = 5.0
 #: For RabbitMQ to answer an operation.
 OPERATION_SECONDS: Final = 10.0
 BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+#: A session that held this long starts the back-off anew.
+STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
 #: Subscriptions established at once.
@@ -156,10 +158,10 @@ class RabbitMqBus(BufferedBus):
         names = tuple(topics)
         await self._in_session(lambda session: self._declarations.delete(session, names))
 
-    async def is_unheard(self, topic: str) -> bool:
-        """Return whether messages wait on a queue to which nobody listens."""
+    async def unheard(self, topic: str) -> int:
+        """Return how many messages wait on a queue to which nobody listens."""
         state = await self._in_session(lambda session: session.operations.look(topic))
-        return state is not None and bool(state.messages) and not state.consumers
+        return 0 if state is None or state.consumers else state.messages
 
     def left_behind(self) -> AsyncIterator[Declared]:
         """Yield what was declared by a process that did not delete it."""
@@ -192,25 +194,32 @@ class RabbitMqBus(BufferedBus):
 
     async def run(self) -> None:
         """Connect and serve until cancelled."""
+        loop = asyncio.get_running_loop()
         failures = 0
         for login in self._logins():
             session = await self._open(login)
             if session is not None:
-                try:
-                    async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._watch(session))
-                        tasks.create_task(self._work(session))
-                        await self._begin(session)
-                        failures = 0
-                        tasks.create_task(self._send(session))
-                        tasks.create_task(self._declarations.keep_registry(session))
-                except* (AmqpError, TimeoutError) as errors:
-                    reason = str(errors.exceptions[0]) or "RabbitMQ did not answer"
-                    _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
-                finally:
-                    await self._end(session)
+                opened_at = loop.time()
+                await self._serve(session)
+                if loop.time() - opened_at > STABLE_SECONDS:
+                    failures = 0
             failures += 1
             await asyncio.sleep(BACK_OFF.seconds(failures))
+
+    async def _serve(self, session: Session) -> None:
+        """Serve in one session until it ends."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(session))
+                tasks.create_task(self._work(session))
+                await self._begin(session)
+                tasks.create_task(self._send(session))
+                tasks.create_task(self._declarations.keep_registry(session))
+        except* (AmqpError, TimeoutError) as errors:
+            reason = str(_first(errors)) or "RabbitMQ did not answer"
+            _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
+        finally:
+            await self._end(session)
 
     @staticmethod
     async def _establish(session: Session, interest: Interest) -> None:
@@ -320,3 +329,7 @@ class RabbitMqBus(BufferedBus):
         """Count a message whose queue is gone."""
         self._outbox.dropped += 1
         _log.debug("bus.message_returned")
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

@@ -95,21 +95,25 @@ class Declarations:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
         if self._registry:
             await session.operations.declare([self._registry])
-            await self._restore_records(session)
         names = [*self._others, *(name for names in self._remembered for name in names)]
-        for start in range(0, len(names), _BATCH):
-            try:
-                await session.operations.declare(names[start : start + _BATCH])
-            except ChannelClosedError as error:
-                _log.warning("queue.not_restored", error=str(error))
+        async with asyncio.TaskGroup() as tasks:
+            for start in range(0, len(names), _BATCH):
+                tasks.create_task(self._restore_queues(session, names[start : start + _BATCH]))
         for name in names:
             self._publish(topology.declared_topic(name), _AGAIN)
 
+    @staticmethod
+    async def _restore_queues(session: Session, names: list[str]) -> None:
+        try:
+            await session.operations.declare(names)
+        except ChannelClosedError as error:
+            _log.warning("queue.not_restored", error=str(error))
+
     async def _restore_records(self, session: Session) -> None:
+        """Write anew what RabbitMQ may have lost; a record that is there twice does no harm."""
         state = await session.operations.look(self._registry)
-        if state is not None and state.messages >= len(self._remembered):
+        if state is not None and (state.consumers or state.messages >= len(self._remembered)):
             return
-        # Some may still be there, or come back from the former connection: two do no harm.
         for names, note in tuple(self._remembered.items()):
             record = topology.encode_record(Declared(names, note))
             await session.operations.declare([self._registry], record=(self._registry, record))
@@ -150,6 +154,7 @@ class Declarations:
         channel.consumers[b"registry"] = self._take_record
         self._channel = channel
         try:
+            await self._restore_records(session)
             consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
             await channel.call(consume, Basic.ConsumeOk)
             with contextlib.suppress(TimeoutError):

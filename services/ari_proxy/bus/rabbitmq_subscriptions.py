@@ -180,7 +180,7 @@ class PatternInterest(Interest):
         # After a break somebody else has them; who comes back does not take them away again.
         self._known = dict.fromkeys(self._known, False)
         self._joining = deque(self._known)
-        session.jobs.put_nowait(self._join_all)
+        session.jobs.put_nowait(self._join_some)
         declared = topology.declared_topic(self.topic)
         directory = await session.operations.listen_to_topic(declared)
         await session.operations.bind(directory, topology.deleted_topic(self.topic))
@@ -217,15 +217,17 @@ class PatternInterest(Interest):
         if queue not in self._known and self._session is not None:
             self._known[queue] = first_comer
             if not self._joining:
-                self._session.jobs.put_nowait(self._join_all)
+                self._session.jobs.put_nowait(self._join_some)
             self._joining.append(queue)
 
-    async def _join_all(self, session: Session) -> None:
-        while self._joining and not self._is_ended:
-            batch = [self._joining.popleft() for _ in range(min(_BATCH, len(self._joining)))]
-            async with asyncio.TaskGroup() as tasks:
-                for queue in batch:
-                    tasks.create_task(self._join(session, queue))
+    async def _join_some(self, session: Session) -> None:
+        """Join some of the queues, and come back for the others."""
+        batch = [self._joining.popleft() for _ in range(min(_BATCH, len(self._joining)))]
+        async with asyncio.TaskGroup() as tasks:
+            for queue in batch:
+                tasks.create_task(self._join(session, queue))
+        if self._joining and not self._is_ended:
+            session.jobs.put_nowait(self._join_some)
 
     async def _join(self, session: Session, queue: str) -> None:
         """Consume a queue if it is still there: to consume one that is not ends the session."""

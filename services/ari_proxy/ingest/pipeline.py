@@ -189,17 +189,23 @@ class Pipeline:
 
         Apart from `sweep`: it waits for the bus.
         """
+        suspects: list[tuple[Dialog, int]] = []
         while self._bus.keeps_messages:
             await asyncio.sleep(SWEEP_SECONDS)
+            for dialog, sequence in suspects:
+                await self._look_for_application(dialog, sequence)
+            suspects.clear()
             while self._announced and self._announced[0][0] <= self._clock():
-                await self._look_for_application(self._announced.popleft()[1])
+                dialog = self._announced.popleft()[1]
+                # Looked at in the next round: what is published now will be in the queue by then.
+                suspects.append((dialog, dialog.sequence))
             while self._over and self._over[0][0] <= self._clock():
                 await self._delete_queues(self._over[0][1])
                 self._over.popleft()
 
-    async def _look_for_application(self, dialog: Dialog) -> None:
+    async def _look_for_application(self, dialog: Dialog, sequence: int) -> None:
         """Give up a call whose AppStart was taken, or waits, and for whose events nobody came."""
-        if not dialog.is_ended and await self._set_up.is_unheard(dialog):
+        if not dialog.is_ended and await self._set_up.is_unheard(dialog, sequence):
             labels = self._server, dialog.application, "no_listener"
             self._metrics.counter(table.APP_STARTS, *labels).inc()
             self._abandon(dialog)

@@ -83,10 +83,15 @@ class SetUp:
             return False
         return True
 
-    async def is_unheard(self, dialog: Dialog) -> bool:
-        """Return whether events wait that no application has come for."""
+    async def is_unheard(self, dialog: Dialog, sequence: int) -> bool:
+        """Return whether no application has come for any event.
+
+        Args:
+            dialog: whose events wait on the bus.
+            sequence: of an event that has reached the bus. If fewer wait, somebody has had some.
+        """
         try:
-            return await self._bus.is_unheard(dialog.topic)
+            return await self._bus.unheard(dialog.topic) >= max(sequence, 1)
         except (BusUnavailableError, BusRefusedError):
             return False  # Not known; the call goes on.
 

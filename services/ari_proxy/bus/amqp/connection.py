@@ -15,6 +15,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
+import structlog
 from pamqp import base, commands
 from pamqp import frame as codec
 from pamqp.common import FieldTable
@@ -27,6 +28,8 @@ from . import frames
 from .channel import Channel
 from .errors import AmqpError, ConnectionLostError, MalformedFrameError
 from .frames import FrameSplitter
+
+_log = structlog.get_logger()
 
 #: Seconds between signs of life that both sides agree on: RabbitMQ takes a silent client for dead
 #: after two to three of them, and then gives its work to another.
@@ -241,7 +244,13 @@ class AmqpConnection(asyncio.Protocol):
             self._answers.clear()
 
     def _take_control(self, payload: bytes) -> None:
-        if int.from_bytes(payload[:4], "big") == commands.Connection.Close.index:
+        kind = int.from_bytes(payload[:4], "big")
+        if kind == commands.Connection.Blocked.index:
+            # It reads no more, so that what is written waits in the socket, and publishers in turn.
+            _log.warning("bus.blocked", bus="RABBITMQ", reason=payload[5:].decode(errors="replace"))
+        elif kind == commands.Connection.Unblocked.index:
+            _log.info("bus.unblocked", bus="RABBITMQ")
+        elif kind == commands.Connection.Close.index:
             method = commands.Connection.Close()
             method.unmarshal(payload[4:])
             self._write(codec.marshal(commands.Connection.CloseOk(), 0))
