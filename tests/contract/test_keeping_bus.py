@@ -400,3 +400,31 @@ async def test_many_dialogs_have_few_channels(
     assert len({message.topic for message in inbox.messages}) == 2000
     assert max(channels) <= 21
     assert (bus.dropped, bus.reconnects, executor.reconnects) == (0, 0, 0)
+
+
+async def test_rabbitmq_out_of_memory_delays_and_loses_nothing(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    inbox = Inbox()
+    async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as other:
+        await other.subscribe(queue, inbox)
+        await asyncio.to_thread(rabbitmq_server.control, "set_vm_memory_high_watermark", "0")
+        try:
+            for number in range(2000):
+                bus.publish(queue, b"%d" % number + bytes(10_000))
+            # RabbitMQ reads on for a moment, then the rest stays here.
+            await until(lambda: bus._session and not bus._session.connection._writable.is_set())
+            held = bus.buffered_bytes
+        finally:
+            await asyncio.to_thread(
+                rabbitmq_server.control, "set_vm_memory_high_watermark", "absolute", "2GB"
+            )
+        await until(lambda: len(inbox.messages) == 2000)
+        await bus.flush(timeout_seconds=10)
+
+        assert held > 1_000_000
+        assert [payload.rstrip(b"\0") for payload in inbox.payloads] == [
+            b"%d" % number for number in range(2000)
+        ]
+        assert (bus.dropped, bus.reconnects) == (0, 0)
+        await bus.delete([queue])

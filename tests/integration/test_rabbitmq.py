@@ -157,6 +157,26 @@ async def test_call_that_no_application_serves_goes_on_in_the_dialplan(
     assert (await foreign.depth("demo") or (1, 0))[0] == 0
 
 
+async def test_call_whose_application_has_had_events_is_not_given_up(
+    rabbitmq_link: Link, foreign: ForeignClient
+) -> None:
+    async with proxy_with(
+        rabbitmq_link, foreign, components=["ingest"], ingest={"listener_seconds": 0.5}
+    ) as setting:
+        dialog = await setting.begin()
+        await foreign.cancel_all()
+        await setting.asterisk.push(channel_event("ChannelVarset", "c"))
+        await until(lambda: depth_is(foreign, f"events_{dialog}", (1, 0)))
+        # Looked at later than the first one: when it is given up, that one was not.
+        await setting.asterisk.push(channel_event("StasisStart", "unserved"))
+        await until(lambda: len(setting.asterisk.requests) == 2)
+
+    assert [r.target.split("/")[3].split("?")[0] for r in setting.asterisk.requests] == [
+        "unserved",
+        "unserved",
+    ]
+
+
 async def test_crashed_ingest_leaves_no_queue_behind(
     rabbitmq_link: Link,
     foreign: ForeignClient,
@@ -315,6 +335,38 @@ async def test_another_executor_takes_over_from_a_dead_one(
 async def all_have(foreign: ForeignClient, dialogs: list[str], consumers: int) -> bool:
     depths = [await foreign.depth(f"commands_{dialog}") for dialog in dialogs]
     return all(found is not None and found[1] == consumers for found in depths)
+
+
+async def test_calls_go_on_after_rabbitmq_was_killed() -> None:
+    server = RabbitMqServer()
+    link = Link(server.port)
+    try:
+        server.start()
+        link.start()
+        async with scripted_asterisk() as asterisk:
+            settings = settings_of(asterisk, link)
+            async with bus_client(settings) as bus, running_proxy(settings):
+                await until_serving(bus)
+                client = LegacyClient(bus, "demo")
+                await client.start()
+                await asterisk.push(channel_event("StasisStart", "c"))
+                dialog = await client.first_dialog()
+                await asyncio.to_thread(server.kill)
+                await until(lambda: not bus.is_connected)
+                for number in range(100):
+                    more = f'"variable":"n","value":"{number}",'
+                    await asterisk.push(channel_event("ChannelVarset", "c", more=more))
+                await asyncio.to_thread(server.start)
+                await client.until_events(dialog, 101)
+                answer = await client.command(dialog, "POST", "/channels/c/answer")
+                await asterisk.push(channel_event("StasisStart", "next"))
+                await client.until(lambda: len(client.events) == 2)
+    finally:
+        link.remove()
+        server.remove()
+
+    assert answer["status_code"] == 204
+    assert [event["sequence"] for event in client.events[dialog]] == list(range(1, 102))
 
 
 # The connection

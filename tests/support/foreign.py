@@ -34,6 +34,7 @@ class ForeignClient:
     def __init__(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
         self._connection = connection
         self.channel = channel
+        self._subscriptions: list[ForeignSubscription] = []
         self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
     async def send_all(self) -> None:
@@ -46,6 +47,12 @@ class ForeignClient:
                 delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
             )
             await self.channel.default_exchange.publish(message, topic, mandatory=False)
+
+    async def cancel_all(self) -> None:
+        """Consume nothing any more."""
+        for subscription in self._subscriptions:
+            await subscription.unsubscribe()
+        self._subscriptions.clear()
 
     async def depth(self, queue: str) -> tuple[int, int] | None:
         """Messages and consumers of a queue, or None if there is none."""
@@ -77,7 +84,9 @@ class ForeignClient:
             handler(Message(topic, message.body, message.reply_to or "", bool(message.redelivered)))
             await message.ack()
 
-        return ForeignSubscription(queue, await queue.consume(take))
+        subscription = ForeignSubscription(queue, await queue.consume(take))
+        self._subscriptions.append(subscription)
+        return subscription
 
 
 @asynccontextmanager
