@@ -234,8 +234,11 @@ async def test_message_that_the_bus_does_not_take_is_counted_and_the_next_arrive
         publisher.publish(topic, b"x" * size)
     await until(lambda: 1 in got)
 
+    publisher.publish(topic, b"x" * (limit + 1))
+    await publisher.flush(timeout_seconds=5)
+
     assert got == [limit, 1]
-    assert publisher.dropped == 1
+    assert (publisher.dropped, publisher.buffered_bytes) == (2, 0)
 
 
 async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter, topic: str) -> None:

@@ -22,10 +22,8 @@ from ari_proxy.protocol import topics
 from . import rabbitmq_topology as topology
 from .amqp.connection import Login
 from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from .amqp.frames import Confirmation, Properties
 from .base import Declared, Handler
 from .buffered import BufferedBus
-from .confirmations import Confirmations
 from .errors import (
     BusRefusedError,
     BusUnavailableError,
@@ -34,6 +32,7 @@ from .errors import (
 )
 from .rabbitmq_declarations import Declarations
 from .rabbitmq_options import RabbitMqOptions
+from .rabbitmq_publishing import Publishing
 from .rabbitmq_session import Session
 from .rabbitmq_subscriptions import Interest, PatternInterest, QueueInterest, TopicInterest
 
@@ -46,8 +45,6 @@ OPERATION_SECONDS: Final = 10.0
 BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
 #: A session that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 5.0
-#: Messages sent in one go, before other tasks get a turn.
-BATCH: Final = 256
 #: Subscriptions established at once.
 _ESTABLISHED_AT_ONCE: Final = 64
 
@@ -61,7 +58,6 @@ class RabbitMqBus(BufferedBus):
         self._listener = secrets.token_hex(8)
         self._interests: set[Interest] = set()
         self._session: Session | None = None
-        self._confirmations = Confirmations()
         self._confirmed = asyncio.Event()
         self._declarations = Declarations(options.registry, self.publish)
         if options.registry:
@@ -245,12 +241,6 @@ class RabbitMqBus(BufferedBus):
 
     async def _begin(self, session: Session) -> None:
         session.listening.on_cancel = session.holding.on_cancel = self._on_cancelled
-        self._confirmations = Confirmations()
-        base = self._outbox.mark().count
-        session.publishing.on_confirm = lambda confirmation, refused: self._on_confirm(
-            base, confirmation, refused=refused
-        )
-        session.publishing.on_return = self._on_return
         await self._declarations.restore(session)
         # More may come while those are being established.
         while missing := [i for i in self._interests if not i.is_established(session)]:
@@ -290,45 +280,15 @@ class RabbitMqBus(BufferedBus):
             if interest.on_cancelled(tag):
                 return
 
-    # What goes out
-
     async def _send(self, session: Session) -> None:
+        publishing = Publishing(self._outbox, session.publishing, self._confirmed.set)
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
             while self._outbox.is_waiting:
                 await session.connection.writable()
-                self._send_batch(session)
+                publishing.send_batch()
                 await asyncio.sleep(0)
-
-    def _send_batch(self, session: Session) -> None:
-        outbox, channel = self._outbox, session.publishing
-        number, max_frame = channel.number, channel.max_frame
-        parts = []
-        for _ in range(BATCH):
-            if not outbox.is_waiting:
-                break
-            topic, payload, reply = outbox.next()
-            try:
-                parts.append(topology.encode(number, topic, payload, reply, max_frame))
-            except ValueError as error:
-                outbox.refuse_last()
-                _log.error("bus.message_refused", topic=topic, error=str(error))
-        channel.send_raw(b"".join(parts))
-
-    def _on_confirm(self, base: int, confirmation: Confirmation, *, refused: bool) -> None:
-        if refused:
-            self._outbox.dropped += 1
-            _log.error("bus.message_refused", error="RabbitMQ could not keep it")
-        settled = self._confirmations.confirm(confirmation.tag, multiple=confirmation.multiple)
-        self._outbox.confirm_until(base + settled)
-        if not len(self._outbox):
-            self._confirmed.set()
-
-    def _on_return(self, properties: Properties) -> None:  # noqa: ARG002
-        """Count a message whose queue is gone."""
-        self._outbox.dropped += 1
-        _log.debug("bus.message_returned")
 
 
 def _first(error: BaseException) -> BaseException:

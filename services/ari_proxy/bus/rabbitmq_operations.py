@@ -132,7 +132,10 @@ class Operations:
         name = topology.group_queue(group, pattern) if group else ""
 
         async def work(channel: Channel) -> str:
-            method = Queue.Declare(queue=name, auto_delete=True, exclusive=not group)
+            # RabbitMQ 4 wants no queues that are neither durable nor exclusive.
+            method = Queue.Declare(
+                queue=name, durable=bool(group), auto_delete=True, exclusive=not group
+            )
             declared = await channel.call(method, Queue.DeclareOk)
             await self._bind(channel, declared.queue or name, pattern)
             return declared.queue or name
