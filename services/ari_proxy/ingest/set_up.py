@@ -97,19 +97,20 @@ class SetUp:
 
     async def _declare(self, dialog: Dialog) -> None:
         note = left_behind.note(dialog.application, dialog.channel_id)
-        if await self._is_declared(dialog, note):
+        if await self._is_declared(dialog, note, loudly=True):
             return
         async for _ in _pauses():
             if await self._is_declared(dialog, note):
                 return
 
-    async def _is_declared(self, dialog: Dialog, note: str) -> bool:
+    async def _is_declared(self, dialog: Dialog, note: str, *, loudly: bool = False) -> bool:
         try:
             await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
-            _log.error("dialog.queues_refused", dialog_id=dialog.dialog_id, error=str(error))
+            log = _log.error if loudly else _log.debug
+            log("dialog.queues_refused", dialog_id=dialog.dialog_id, error=str(error))
             return False
         return True
 
@@ -117,7 +118,7 @@ class SetUp:
         app_start = messages.encode(
             AppStart(dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id)
         )
-        if await self._offer(dialog.application, app_start):
+        if await self._offer(dialog.application, app_start, loudly=True):
             return
         async for _ in _pauses():
             if await self._offer(dialog.application, app_start):
@@ -134,7 +135,7 @@ class SetUp:
                 release(dialog)
                 return
 
-    async def _offer(self, topic: str, payload: bytes) -> bool:
+    async def _offer(self, topic: str, payload: bytes, *, loudly: bool = False) -> bool:
         await self._bus.wait_connected()
         try:
             # A bus that keeps it must not hand it over when the call has been given up.
@@ -142,7 +143,8 @@ class SetUp:
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
-            _log.error("bus.message_refused", topic=topic, error=str(error))
+            log = _log.error if loudly else _log.debug
+            log("bus.message_refused", topic=topic, error=str(error))
             return False
 
     async def give_up(self, dialog: Dialog) -> None:
