@@ -1,4 +1,4 @@
-"""The admin API tells the truth; on real NATS."""
+"""The admin API tells the truth; on real NATS and RabbitMQ."""
 
 import asyncio
 import json

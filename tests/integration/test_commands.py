@@ -1,4 +1,4 @@
-"""What becomes of a command: checked, registered, named, sent, answered; on real NATS."""
+"""What becomes of a command: checked, registered, named, sent, answered; on real buses."""
 
 import asyncio
 import json

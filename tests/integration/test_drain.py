@@ -1,4 +1,4 @@
-"""What becomes of commands and dialogs when the proxy is told to stop; on real NATS."""
+"""What becomes of commands and dialogs when the proxy is told to stop; on real buses."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How a dialog finds its application, or does not; on real NATS."""
+"""How a dialog finds its application, or does not; on real NATS and RabbitMQ."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

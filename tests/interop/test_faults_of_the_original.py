@@ -1,4 +1,4 @@
-"""Every row of "what the original gets wrong" that concerns NATS, as a promise of ours."""
+"""Every row of "what the original gets wrong", on both buses, as a promise of ours."""
 
 import asyncio
 import json

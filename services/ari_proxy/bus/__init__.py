@@ -1,1 +1,1 @@
-"""The message bus behind one port: NATS and memory."""
+"""The message bus behind one port: NATS, RabbitMQ and memory."""
