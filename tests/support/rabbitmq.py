@@ -14,10 +14,11 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Literal
 
-import aio_pika
 import pytest
 import trustme
+from pamqp.commands import Queue
 
+from ari_proxy.bus.amqp.connection import AmqpConnection, Login
 from tests.support.servers import free_port, missing
 
 #: Long enough for a shared machine.
@@ -144,14 +145,18 @@ class RabbitMqServer:
         pytest.fail("RabbitMQ did not start:\n" + (self._directory / "output").read_text())
 
     def delete_queues(self, *names: str) -> None:
-        """Delete queues, with a client that is none of ours."""
+        """Delete queues, whether they exist or not."""
         asyncio.run(self._delete_queues(names))
 
     async def _delete_queues(self, names: tuple[str, ...]) -> None:
-        async with await aio_pika.connect(self.url) as connection:
+        login = Login(host="127.0.0.1", port=self.port, user="guest", password="guest")
+        connection = await AmqpConnection.connect(login)
+        try:
             channel = await connection.channel()
             for name in names:
-                await channel.queue_delete(name)
+                await channel.call(Queue.Delete(queue=name), Queue.DeleteOk)
+        finally:
+            await connection.close()
 
     def kill(self) -> None:
         """End it as kill -9 does; its data stay."""
