@@ -106,8 +106,9 @@ async def test_ingest_and_command_apart_on_a_simulated_asterisk(
         process.running(tmp_path / "command", "command", "--config", str(config)) as command,
         opened(client(bus_server)) as bus,
     ):
+        for running in (ingest, command):
+            await running.logged("bus.connected")
         await ingest.logged("websocket.connected")
-        await command.logged("bus.connected")
         await serve_a_call(bus)
         for running in (ingest, command, simulated):
             running.signal()

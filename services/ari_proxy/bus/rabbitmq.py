@@ -97,11 +97,17 @@ class RabbitMqBus(BufferedBus):
         state = await session.operations.look(topic)
         return state is not None and bool(state.consumers)
 
+    async def _will_be_heard(self, session: Session, topic: str) -> bool:
+        if topics.is_of_dialog(topic):
+            # An executor comes for each of them, a moment after it was declared.
+            return await session.operations.look(topic) is not None
+        return await self._is_heard(session, topic)
+
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
 
         async def work(session: Session) -> bytes | None:
-            if not await self._is_heard(session, topic):
+            if not await self._will_be_heard(session, topic):
                 return None
             # Not longer than somebody waits: it would be executed all the same.
             return await session.request(topic, payload, keep_seconds=timeout_seconds)
