@@ -31,11 +31,12 @@ from .frames import FrameSplitter
 
 _log = structlog.get_logger()
 
-#: Seconds between signs of life that both sides agree on: RabbitMQ takes a silent client for dead
-#: after two to three of them, and then gives its work to another.
-HEARTBEAT_SECONDS: Final = 2
-#: Looks, one a second, without any sign of life after which RabbitMQ is taken for dead.
-SILENT_LOOKS: Final = 5
+#: Seconds that both sides agree on: RabbitMQ takes a client for dead that was silent for two to
+#: three times as long, and then gives its work to another.
+HEARTBEAT_SECONDS: Final = 1
+#: Looks, two in that time, without any sign of life after which RabbitMQ is taken for dead: more
+#: patience than RabbitMQ has, since all its clients would come back at once.
+SILENT_LOOKS: Final = 10
 CLOSE_SECONDS: Final = 1.0
 #: What is asked for at most; RabbitMQ's own default.
 FRAME_BYTES: Final = 128 * 1024
