@@ -127,6 +127,7 @@ class RabbitMqServer:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
+                cwd=directory,  # For what Erlang leaves there when it crashes.
                 start_new_session=True,  # So that the script's children end with it.
             )
         self._wait_for_port(self.port)
