@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aio_pika
 import pytest
 
+from ari_proxy.bus import rabbitmq_declarations
 from ari_proxy.bus.base import Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.rabbitmq import RabbitMqBus
@@ -428,3 +429,46 @@ async def test_rabbitmq_out_of_memory_delays_and_loses_nothing(
         ]
         assert (bus.dropped, bus.reconnects) == (0, 0)
         await bus.delete([queue])
+
+
+async def test_lower_limit_of_rabbitmq_costs_the_large_messages_only(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    inbox = Inbox()
+    limit = "application:set_env(rabbit, max_message_size, {})"
+    await asyncio.to_thread(rabbitmq_server.control, "eval", limit.format("100000") + ".")
+    try:
+        async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as other:
+            await other.subscribe(queue, inbox)
+            for size in (1, 100_001, 2, 200_000, 3):
+                bus.publish(queue, bytes(size))
+            await until(lambda: len(inbox.messages) >= 3 and bus.dropped == 2)
+            await bus.flush(timeout_seconds=10)
+
+            assert {len(payload) for payload in inbox.payloads} == {1, 2, 3}
+            assert bus.max_message_bytes == 100_000
+            await bus.delete([queue])
+    finally:
+        await asyncio.to_thread(rabbitmq_server.control, "eval", limit.format("134217728") + ".")
+
+
+async def test_registry_that_is_taken_anew_holds_each_record_once(
+    rabbitmq_link: Link, registry: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rabbitmq_declarations, "REFRESH_SECONDS", 0.05)
+    async with connected(rabbitmq_link, registry=registry) as bus:
+        await declare_all(bus, server, 5)
+        channels: list[object] = []
+
+        def taken_anew() -> bool:
+            channel = bus._declarations._channel
+            if channel is not None and channel not in channels:
+                channels.append(channel)
+            return len(channels) > 5 and len(bus._declarations._tags) == 5
+
+        await until(taken_anew)
+    async with connected(rabbitmq_link) as other:
+        kept = await other.unheard(registry)
+        await delete_all(other, server, 5)
+
+    assert kept == 5

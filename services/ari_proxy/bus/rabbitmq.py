@@ -59,6 +59,7 @@ class RabbitMqBus(BufferedBus):
         self._interests: set[Interest] = set()
         self._session: Session | None = None
         self._confirmed = asyncio.Event()
+        self._max_message_bytes = topology.MAX_MESSAGE_BYTES
         self._declarations = Declarations(options.registry, self.publish)
         if options.registry:
             lists = TopicInterest(
@@ -71,7 +72,7 @@ class RabbitMqBus(BufferedBus):
     @property
     def max_message_bytes(self) -> int:
         """The largest payload that RabbitMQ takes."""
-        return topology.MAX_MESSAGE_BYTES
+        return self._max_message_bytes
 
     @property
     def keeps_messages(self) -> bool:
@@ -80,7 +81,7 @@ class RabbitMqBus(BufferedBus):
 
     async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
         """Send a message now; return False if nobody listened."""
-        if len(payload) > topology.MAX_MESSAGE_BYTES:
+        if len(payload) > self._max_message_bytes:
             raise BusRefusedError(f"RabbitMQ takes no message of {len(payload)} bytes")
 
         async def work(session: Session) -> bool:
@@ -219,6 +220,8 @@ class RabbitMqBus(BufferedBus):
                 tasks.create_task(self._declarations.keep_registry(session))
         except* (AmqpError, TimeoutError) as errors:
             reason = str(_first(errors)) or "RabbitMQ did not answer"
+            # It closes the channel on a message that is too large; do not send that one again.
+            self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
         finally:
             await self._end(session)
@@ -287,7 +290,12 @@ class RabbitMqBus(BufferedBus):
                 return
 
     async def _send(self, session: Session) -> None:
-        publishing = Publishing(self._outbox, session.publishing, self._confirmed.set)
+        publishing = Publishing(
+            self._outbox,
+            session.publishing,
+            self._confirmed.set,
+            max_message_bytes=self._max_message_bytes,
+        )
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()

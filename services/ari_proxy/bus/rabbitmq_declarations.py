@@ -31,6 +31,8 @@ _log = structlog.get_logger()
 REFRESH_SECONDS: Final = 600.0
 #: Seconds between attempts while a predecessor still has the registry.
 RETRY_SECONDS: Final = 2.0
+#: Seconds between looks whether the registry was handed over.
+HAND_OVER_SECONDS: Final = 0.1
 #: Queues that are restored at once.
 _BATCH: Final = 300
 #: Tells listeners that a queue is older than this notice.
@@ -93,8 +95,6 @@ class Declarations:
 
     async def restore(self, session: Session) -> None:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
-        if self._registry:
-            await session.operations.declare([self._registry])
         names = [*self._others, *(name for names in self._remembered for name in names)]
         async with asyncio.TaskGroup() as tasks:
             for start in range(0, len(names), _BATCH):
@@ -109,13 +109,19 @@ class Declarations:
         except ChannelClosedError as error:
             _log.warning("queue.not_restored", error=str(error))
 
-    async def _restore_records(self, session: Session) -> None:
-        """Write anew what RabbitMQ may have lost; a record that is there twice does no harm."""
-        state = await session.operations.look(self._registry)
-        if state is not None and (state.consumers or state.messages >= len(self._remembered)):
-            return
-        for names, note in tuple(self._remembered.items()):
-            record = topology.encode_record(Declared(names, note))
+    async def _restore_records(self, session: Session, closed: asyncio.Event) -> None:
+        """Write anew what RabbitMQ has lost, when it has handed over all that it has.
+
+        It has what a former consumer had: that one is gone, or this one would have been refused.
+        """
+        while not closed.is_set():
+            state = await session.operations.look(self._registry)
+            if state is None or not state.messages:
+                break
+            await asyncio.sleep(HAND_OVER_SECONDS)
+        settled = self._tags.keys() | self._declaring
+        for names in [names for names in self._remembered if names not in settled]:
+            record = topology.encode_record(Declared(names, self._remembered.get(names, "")))
             await session.operations.declare([self._registry], record=(self._registry, record))
 
     def answer_list(self, message: Message) -> None:
@@ -154,9 +160,10 @@ class Declarations:
         channel.consumers[b"registry"] = self._take_record
         self._channel = channel
         try:
-            await self._restore_records(session)
+            await session.operations.declare([self._registry])
             consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
             await channel.call(consume, Basic.ConsumeOk)
+            await self._restore_records(session, closed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await closed.wait()

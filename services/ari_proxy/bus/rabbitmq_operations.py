@@ -94,11 +94,12 @@ class Operations:
 
         async def work(channel: Channel) -> None:
             if record is not None:
+                channel.send(Queue.Declare(queue=record[0], durable=True, nowait=True))
                 channel.publish(*record, topology.PERSISTENT_PROPERTIES)
-            for queue in queues[:-1]:
+            first, *others = queues
+            for queue in others:
                 channel.send(Queue.Declare(queue=queue, durable=True, nowait=True))
-            last = Queue.Declare(queue=queues[-1], durable=True)
-            await channel.call(last, Queue.DeclareOk)
+            await channel.call(Queue.Declare(queue=first, durable=True), Queue.DeclareOk)
 
         await self._attempt(work)
 

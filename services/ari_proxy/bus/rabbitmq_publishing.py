@@ -20,8 +20,16 @@ BATCH: Final = 256
 class Publishing:
     """Sends what an outbox holds in one session."""
 
-    def __init__(self, outbox: Outbox, channel: Channel, on_empty: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        channel: Channel,
+        on_empty: Callable[[], None],
+        *,
+        max_message_bytes: int,
+    ) -> None:
         self._outbox = outbox
+        self._max_message = max_message_bytes
         self._channel = channel
         self._on_empty = on_empty
         self._confirmations = Confirmations()
@@ -40,12 +48,17 @@ class Publishing:
                 break
             topic, payload, reply = outbox.next()
             try:
+                self._check_size(payload)
                 parts.append(topology.encode(number, topic, payload, reply, max_frame))
             except ValueError as error:
                 outbox.refuse_last()
                 _log.error("bus.message_refused", topic=topic, error=str(error))
         channel.send_raw(b"".join(parts))
         self._look_if_empty()
+
+    def _check_size(self, payload: bytes) -> None:
+        if len(payload) > self._max_message:
+            raise ValueError(f"it has {len(payload)} bytes, more than {self._max_message}")
 
     def _take_confirm(self, confirmation: Confirmation, refused: bool) -> None:  # noqa: FBT001
         if refused:

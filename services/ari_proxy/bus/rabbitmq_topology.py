@@ -6,6 +6,7 @@ keys of one topic exchange, to which each listener, or group of them, binds a qu
 """
 
 import hashlib
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -42,6 +43,16 @@ PERSISTENT_PROPERTIES: Final = frames.properties_of(
 _FIRST_COMER: Final = 1 << 30
 
 
+#: RabbitMQ's refusal of a message that is larger than its max_message_size.
+_TOO_LARGE: Final = re.compile(r"larger than configured max size (\d+)")
+
+
+def limit_in(refusal: str) -> int | None:
+    """Return the largest message that RabbitMQ takes, if its refusal tells it."""
+    found = _TOO_LARGE.search(refusal)
+    return int(found[1]) if found else None
+
+
 def reply_topic(reply_to: str, correlation_id: str) -> str:
     """Return the topic on which the reply to a message is published, or ''."""
     return f"{_REPLY}{reply_to}{_REPLY}{correlation_id}" if reply_to else ""
@@ -56,10 +67,8 @@ def encode(channel: int, topic: str, payload: bytes, reply: str, max_frame: int)
     """Return the frames that publish a message, on the topic of a reply too.
 
     Raises:
-        ValueError: RabbitMQ can't take it.
+        ValueError: its topic is too long.
     """
-    if len(payload) > MAX_MESSAGE_BYTES:
-        raise ValueError(f"it has {len(payload)} bytes, more than {MAX_MESSAGE_BYTES}")
     if topic.startswith(_REPLY):
         _, reply_to, correlation_id = topic.split(_REPLY, 2)
         method = frames.publish_method(channel, "", reply_to, mandatory=False)
