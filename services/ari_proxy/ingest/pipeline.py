@@ -200,7 +200,8 @@ class Pipeline:
                 # Looked at in the next round: what is published now will be in the queue by then.
                 suspects.append((dialog, dialog.sequence))
             while self._over and self._over[0][0] <= self._clock():
-                await self._delete_queues(self._over[0][1])
+                if not self._router.lives(self._over[0][1]):  # A client may use an id again.
+                    await self._delete_queues(self._over[0][1])
                 self._over.popleft()
 
     async def _look_for_application(self, dialog: Dialog, sequence: int) -> None:

@@ -66,6 +66,11 @@ class Router:
         """All dialogs, those in their grace period included."""
         return tuple(self._dialogs.values())
 
+    def lives(self, dialog_id: DialogId) -> bool:
+        """Return whether there is such a dialog that has not ended."""
+        dialog = self._dialogs.get(dialog_id)
+        return dialog is not None and not dialog.is_ended
+
     @property
     def bound_objects(self) -> int:
         """How many channels, bridges and playbacks are bound."""

@@ -278,6 +278,21 @@ def test_name_of_a_gone_object_is_free(route: Routing, kind: ObjectKind, gone: A
     assert route(event_type, **fields) == [second]
 
 
+def test_dialog_whose_id_is_used_again_lives_again(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    lives = []
+    for channel in ("first", "second"):
+        route.router.register(Binding(name, "channel", channel), route.now)
+        route("StasisStart", channel=channel)
+        lives.append(route.router.lives(name))
+        if channel == "first":
+            route("StasisEnd", channel=channel)
+            lives.append(route.router.lives(name))
+            route.later(GRACE)
+
+    assert lives == [True, False, True]
+
+
 def test_binding_for_another_server_is_refused(route: Routing) -> None:
     with pytest.raises(IllegalSubjectTokenError):
         route.router.register(Binding("other.0123456789abcdef", "channel", "c"), route.now)
