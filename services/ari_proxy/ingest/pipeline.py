@@ -194,15 +194,23 @@ class Pipeline:
             await asyncio.sleep(SWEEP_SECONDS)
             for dialog, sequence in suspects:
                 await self._look_for_application(dialog, sequence)
-            suspects.clear()
-            while self._announced and self._announced[0][0] <= self._clock():
-                dialog = self._announced.popleft()[1]
-                # Looked at in the next round: what is published now will be in the queue by then.
-                suspects.append((dialog, dialog.sequence))
-            while self._over and self._over[0][0] <= self._clock():
-                if not self._router.lives(self._over[0][1]):  # A client may use an id again.
-                    await self._delete_queues(self._over[0][1])
-                self._over.popleft()
+            # Looked at in the next round: what is published now will be in the queue by then.
+            suspects = self._due_announcements()
+            await self._delete_due_queues()
+
+    def _due_announcements(self) -> list[tuple[Dialog, int]]:
+        """Return dialogs whose application should have come, with their last event's number."""
+        due = []
+        while self._announced and self._announced[0][0] <= self._clock():
+            dialog = self._announced.popleft()[1]
+            due.append((dialog, dialog.sequence))
+        return due
+
+    async def _delete_due_queues(self) -> None:
+        while self._over and self._over[0][0] <= self._clock():
+            if not self._router.lives(self._over[0][1]):  # A client may use an id again.
+                await self._delete_queues(self._over[0][1])
+            self._over.popleft()
 
     async def _look_for_application(self, dialog: Dialog, sequence: int) -> None:
         """Give up a call whose AppStart was taken, or waits, and for whose events nobody came."""
