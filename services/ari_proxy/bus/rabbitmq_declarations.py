@@ -95,6 +95,8 @@ class Declarations:
 
     async def restore(self, session: Session) -> None:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
+        if self._registry:
+            await self._restore_queues(session, [self._registry])
         names = [*self._others, *(name for names in self._remembered for name in names)]
         async with asyncio.TaskGroup() as tasks:
             for start in range(0, len(names), _BATCH):

@@ -94,7 +94,6 @@ class Operations:
 
         async def work(channel: Channel) -> None:
             if record is not None:
-                channel.send(Queue.Declare(queue=record[0], durable=True, nowait=True))
                 channel.publish(*record, topology.PERSISTENT_PROPERTIES)
             first, *others = queues
             for queue in others:
