@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from . import exception_groups
 from .__about__ import __version__
 from .settings.errors import SettingsError
 
@@ -118,12 +119,8 @@ def _reported(*expected: type[Exception]) -> Iterator[None]:
     except* kinds as group:
         failure = group
     if failure is not None:
-        typer.echo(f"error: {_first(failure)}", err=True)
+        typer.echo(f"error: {exception_groups.first(failure)}", err=True)
         raise typer.Exit(1)
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 def _load(config: Path | None, **overrides: object) -> "Settings":

@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
 from ari_proxy.protocol import topics
 
@@ -219,7 +220,7 @@ class RabbitMqBus(BufferedBus):
                 tasks.create_task(self._send(session))
                 tasks.create_task(self._declarations.keep_registry(session))
         except* (AmqpError, TimeoutError) as errors:
-            reason = str(_first(errors)) or "RabbitMQ did not answer"
+            reason = str(exception_groups.first(errors)) or "RabbitMQ did not answer"
             # It closes the channel on a message that is too large; do not send that one again.
             self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
@@ -303,7 +304,3 @@ class RabbitMqBus(BufferedBus):
                 await session.connection.writable()
                 publishing.send_batch()
                 await asyncio.sleep(0)
-
-
-def _first(error: BaseException) -> BaseException:
-    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error

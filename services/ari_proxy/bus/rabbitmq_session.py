@@ -13,7 +13,7 @@ So there are twenty channels, however many dialogs there are.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Self
 
 from pamqp import base
@@ -193,9 +193,15 @@ class Session:
         channel.consumers[tag.encode()] = take
         return tag
 
+    @classmethod
+    def cancel(cls, channel: Channel, tags: Iterable[str]) -> "list[asyncio.Future[base.Frame]]":
+        """Begin to end consumers; what RabbitMQ had sent for one was handled once that is done."""
+        if channel.closed is not None:
+            return []
+        return [cls._cancel(channel, tag) for tag in tags]
+
     @staticmethod
-    def cancel(channel: Channel, tag: str) -> "asyncio.Future[base.Frame]":
-        """Begin to end a consumer; what RabbitMQ had sent for it was handled once that is done."""
+    def _cancel(channel: Channel, tag: str) -> "asyncio.Future[base.Frame]":
         answer = channel.request(Basic.Cancel(consumer_tag=tag))
         answer.add_done_callback(lambda _: channel.consumers.pop(tag.encode(), None))
         return answer

@@ -81,8 +81,8 @@ class Interest:
     async def _consume(self, session: Session) -> None:
         raise NotImplementedError
 
-    async def _consume_queue(self, session: Session, channel: Channel, queue: str) -> None:
-        tag, consuming = session.consume(channel, queue, self._take)
+    async def _consume_queue(self, session: Session, queue: str) -> None:
+        tag, consuming = session.consume(self._channel(session), queue, self._take)
         self._consumers[tag] = queue
         await consuming
 
@@ -102,9 +102,7 @@ class Interest:
     def _cancel(self, session: Session) -> "list[asyncio.Future[base.Frame]]":
         """Begin to end all consumers, at once: this may be all that is done on a cancellation."""
         tags, self._consumers = self._consumers, {}
-        if session.failed.done():
-            return []
-        return [session.cancel(self._channel(session), tag) for tag in tags]
+        return session.cancel(self._channel(session), tags)
 
     def on_cancelled(self, tag: str) -> bool:
         """Take that a consumer's queue is gone; return whether it was one of ours."""
@@ -121,12 +119,13 @@ class Interest:
         session = self._session
         if session is None:
             return
+        channel = self._channel(session)
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
         if self._hold:
-            take = _Take(session.holding, delivery.tag)
+            take = _Take(channel, delivery.tag)
             self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered, take))
         else:
-            session.listening.acknowledge_later(delivery.tag)
+            channel.acknowledge_later(delivery.tag)
             self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered))
 
 
@@ -139,7 +138,7 @@ class QueueInterest(Interest):
         except ChannelClosedError as error:
             # Somebody has declared it otherwise; it serves all the same.
             _log.warning("queue.declared_otherwise", queue=self.topic, error=str(error))
-        await self._consume_queue(session, self._channel(session), self.topic)
+        await self._consume_queue(session, self.topic)
 
 
 class TopicInterest(Interest):
@@ -153,7 +152,7 @@ class TopicInterest(Interest):
 
     async def _consume(self, session: Session) -> None:
         queue = await session.operations.listen_to_topic(self.topic, self._group)
-        await self._consume_queue(session, self._channel(session), queue)
+        await self._consume_queue(session, queue)
 
 
 class PatternInterest(Interest):
@@ -191,11 +190,9 @@ class PatternInterest(Interest):
         self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
 
     def _cancel(self, session: Session) -> "list[asyncio.Future[base.Frame]]":
-        ending = super()._cancel(session)
         directory, self._directory = self._directory, ""
-        if directory and not session.failed.done():
-            ending.append(session.cancel(session.listening, directory))
-        return ending
+        tags = [directory] if directory else []
+        return super()._cancel(session) + session.cancel(session.listening, tags)
 
     def _take_notice(self, incoming: Incoming) -> None:
         session = self._session

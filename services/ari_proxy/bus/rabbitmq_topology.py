@@ -41,8 +41,6 @@ PERSISTENT_PROPERTIES: Final = frames.properties_of(
 )
 #: Above all priorities of those who learn of a queue later than others.
 _FIRST_COMER: Final = 1 << 30
-
-
 #: RabbitMQ's refusal of a message that is larger than its max_message_size.
 _TOO_LARGE: Final = re.compile(r"larger than configured max size (\d+)")
 
@@ -83,9 +81,9 @@ def encode(channel: int, topic: str, payload: bytes, reply: str, max_frame: int)
 def _publish_method(channel: int, topic: str) -> bytes:
     if len(topic.encode()) > MAX_TOPIC_BYTES:
         raise ValueError(f"its topic is longer than {MAX_TOPIC_BYTES} bytes")
-    is_queue = topics.is_queue(topic)
+    exchange = exchange_of(topic)
     # A queue that is gone sends the message back; nobody has to listen to a routing key.
-    return frames.publish_method(channel, "" if is_queue else EXCHANGE, topic, mandatory=is_queue)
+    return frames.publish_method(channel, exchange, topic, mandatory=not exchange)
 
 
 def properties_of(

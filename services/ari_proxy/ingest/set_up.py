@@ -45,6 +45,13 @@ async def _pauses() -> AsyncIterator[None]:
         pause = min(pause * 2, _LAST_PAUSE_SECONDS)
 
 
+async def _attempts() -> AsyncIterator[bool]:
+    """Yield True at once, and False after each pause."""
+    yield True
+    async for _ in _pauses():
+        yield False
+
+
 class SetUp:
     """Sets up the dialogs of one server."""
 
@@ -97,13 +104,11 @@ class SetUp:
 
     async def _declare(self, dialog: Dialog) -> None:
         note = left_behind.note(dialog.application, dialog.channel_id)
-        if await self._is_declared(dialog, note, loudly=True):
-            return
-        async for _ in _pauses():
-            if await self._is_declared(dialog, note):
+        async for is_first in _attempts():
+            if await self._is_declared(dialog, note, loudly=is_first):
                 return
 
-    async def _is_declared(self, dialog: Dialog, note: str, *, loudly: bool = False) -> bool:
+    async def _is_declared(self, dialog: Dialog, note: str, *, loudly: bool) -> bool:
         try:
             await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
         except BusUnavailableError:
@@ -118,10 +123,8 @@ class SetUp:
         app_start = messages.encode(
             AppStart(dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id)
         )
-        if await self._offer(dialog.application, app_start, loudly=True):
-            return
-        async for _ in _pauses():
-            if await self._offer(dialog.application, app_start):
+        async for is_first in _attempts():
+            if await self._offer(dialog.application, app_start, loudly=is_first):
                 return
 
     async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:

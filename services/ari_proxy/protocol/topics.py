@@ -66,7 +66,7 @@ def is_of_dialog(topic: str) -> bool:
 def is_queue(topic: str) -> bool:
     """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
     if "." in topic:
-        return topic.startswith((_EVENTS, _COMMANDS, _RESPONSES))
+        return is_of_dialog(topic)
     return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS))
 
 

@@ -7,7 +7,7 @@ Operations are pipelined: RabbitMQ answers them in order. When it refuses one it
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import structlog
 from pamqp import base, commands
@@ -22,8 +22,6 @@ _log = structlog.get_logger()
 
 Answer = TypeVar("Answer", bound=base.Frame)
 Awaited = TypeVar("Awaited")
-#: Methods without content that the server sends on its own account.
-_ASYNCHRONOUS: Final = (Basic.Cancel, commands.Channel.Close)
 
 
 class Incoming(NamedTuple):
