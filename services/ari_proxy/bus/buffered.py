@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from .base import Declared
+from .errors import BusUnavailableError, RequestTimeoutError
 from .outbox import Outbox, Outgoing
 
 
@@ -15,6 +17,8 @@ class BufferedBus:
         self._something_to_send = asyncio.Event()
         self._connected = asyncio.Event()
         self._connections = 0
+        #: Set when nothing is left to confirm; `flush` waits for it.
+        self._confirmed = asyncio.Event()
 
     @property
     def is_connected(self) -> bool:
@@ -44,6 +48,28 @@ class BufferedBus:
         """Send a message as soon as the server takes it; returns at once."""
         self._outbox.append(Outgoing(topic, payload, reply))
         self._something_to_send.set()
+
+    async def flush(self, *, timeout_seconds: float) -> None:
+        """Return once the server has confirmed all that was published before."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                while len(self._outbox):
+                    self._confirmed.clear()
+                    await self._confirmed.wait()
+        except TimeoutError as error:
+            left = len(self._outbox)
+            raise BusUnavailableError(f"{left} messages are not confirmed by the bus") from error
+
+    @asynccontextmanager
+    async def _deadline(self, topic: str, timeout_seconds: float) -> AsyncIterator[None]:
+        """Bound a request; tell a bus that is away from a listener that does not answer."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                yield
+        except TimeoutError as error:
+            if not self.is_connected:
+                raise BusUnavailableError("no connection to the bus") from error
+            raise RequestTimeoutError(topic, timeout_seconds) from error
 
     def _set_connected(self) -> None:
         self._connections += 1

@@ -9,7 +9,7 @@ from ari_proxy.protocol import topics
 
 from .base import Handler, Message
 from .buffered import FleetingBus
-from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from .errors import BusUnavailableError, NoRespondersError
 
 _BATCH: Final = 256
 #: As nats-server's default.
@@ -107,8 +107,6 @@ class MemoryBus(FleetingBus):
     def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
         super().__init__(buffer_bytes)
         self._broker = broker
-        #: Set whenever a batch has gone out.
-        self._sent = asyncio.Event()
         self._inboxes = itertools.count()
 
     @property
@@ -136,7 +134,7 @@ class MemoryBus(FleetingBus):
             while self._outbox.is_waiting:
                 self._deliver_batch()
                 await asyncio.sleep(0)
-            self._sent.set()
+            self._confirmed.set()
 
     def _deliver_batch(self) -> None:
         for _ in range(_BATCH):
@@ -173,15 +171,11 @@ class MemoryBus(FleetingBus):
 
         subscription = await self.subscribe(inbox, take)
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with self._deadline(topic, timeout_seconds):
                 await self._connected.wait()
                 if not self._broker.deliver(Message(topic, payload, inbox)):
                     raise NoRespondersError(topic)
                 return await reply
-        except TimeoutError as error:
-            if not self.is_connected:
-                raise BusUnavailableError("the broker is stopped") from error
-            raise RequestTimeoutError(topic, timeout_seconds) from error
         finally:
             await subscription.unsubscribe()
 
@@ -195,13 +189,3 @@ class MemoryBus(FleetingBus):
     ) -> _Subscription:
         """Hand every message on `topic` to `handler`."""
         return _Subscription(self._broker, topic, handler, group)
-
-    async def flush(self, *, timeout_seconds: float) -> None:
-        """Return once the broker has taken all that was published before."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while len(self._outbox):
-                    self._sent.clear()
-                    await self._sent.wait()
-        except TimeoutError as error:
-            raise BusUnavailableError(f"{len(self._outbox)} messages are left") from error

@@ -27,7 +27,7 @@ from ari_proxy.back_off import BackOff
 
 from .base import Handler
 from .buffered import FleetingBus
-from .errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from .errors import BusUnavailableError, NoRespondersError
 from .nats_options import NatsOptions
 from .nats_subscriptions import Interest, Reply
 
@@ -86,16 +86,11 @@ class NatsBus(FleetingBus):
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                await self._connected.wait()
-                with self._reply() as reply:
-                    await self._client.publish(topic, payload, reply.inbox)
-                    message = await reply.message
-        except TimeoutError as error:
-            if not self.is_connected:
-                raise BusUnavailableError("no connection to NATS") from error
-            raise RequestTimeoutError(topic, timeout_seconds) from error
+        async with self._deadline(topic, timeout_seconds):
+            await self._connected.wait()
+            with self._reply() as reply:
+                await self._client.publish(topic, payload, reply.inbox)
+                message = await reply.message
         if _is_no_responders(message):
             raise NoRespondersError(topic)
         return message.data

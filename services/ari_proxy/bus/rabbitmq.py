@@ -29,7 +29,6 @@ from .errors import (
     BusRefusedError,
     BusUnavailableError,
     NoRespondersError,
-    RequestTimeoutError,
 )
 from .rabbitmq_declarations import Declarations
 from .rabbitmq_options import RabbitMqOptions
@@ -59,7 +58,6 @@ class RabbitMqBus(BufferedBus):
         self._listener = secrets.token_hex(8)
         self._interests: set[Interest] = set()
         self._session: Session | None = None
-        self._confirmed = asyncio.Event()
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
         self._declarations = Declarations(options.registry, self.publish)
         if options.registry:
@@ -114,13 +112,8 @@ class RabbitMqBus(BufferedBus):
             # Not longer than somebody waits: it would be executed all the same.
             return await session.request(topic, payload, keep_seconds=timeout_seconds)
 
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                reply = await self._in_session(work)
-        except TimeoutError as error:
-            if not self.is_connected:
-                raise BusUnavailableError("no connection to RabbitMQ") from error
-            raise RequestTimeoutError(topic, timeout_seconds) from error
+        async with self._deadline(topic, timeout_seconds):
+            reply = await self._in_session(work)
         if reply is None:
             raise NoRespondersError(topic)
         return reply
@@ -170,17 +163,6 @@ class RabbitMqBus(BufferedBus):
     def left_behind(self) -> AsyncIterator[Declared]:
         """Yield what was declared by a process that did not delete it."""
         return self._declarations.left_behind()
-
-    async def flush(self, *, timeout_seconds: float) -> None:
-        """Return once RabbitMQ has confirmed all that was published before."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while len(self._outbox):
-                    self._confirmed.clear()
-                    await self._confirmed.wait()
-        except TimeoutError as error:
-            left = len(self._outbox)
-            raise BusUnavailableError(f"{left} messages are not confirmed by RabbitMQ") from error
 
     async def _in_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
         await self._connected.wait()
