@@ -2,11 +2,12 @@
 
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from .amqp.connection import Login
+from .options import BusOptions
 
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 #: RabbitMQ's own default account, which works from its own machine only.
@@ -14,17 +15,9 @@ _DEFAULT_ACCOUNT: Final = "guest"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RabbitMqOptions:
-    """How to reach the nodes; secrets don't show in a repr."""
+class RabbitMqOptions(BusOptions):
+    """How to reach the nodes, `amqp://host:port/virtual-host` or `amqps://…`."""
 
-    #: `amqp://host:port/virtual-host`, `amqps://…`: the nodes of one cluster.
-    urls: tuple[str, ...]
-    name: str
-    buffer_bytes: int = 64 * 1024 * 1024
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    #: For the nodes with `amqps://`.
-    tls: ssl.SSLContext | None = None
     #: The queue that remembers what this bus declares with a note, or '' for none.
     registry: str = ""
 
