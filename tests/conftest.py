@@ -8,7 +8,8 @@ import pytest
 
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
-from tests.support.rabbitmq import Link, RabbitMqServer
+from tests.support.link import Link
+from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import Asterisk, BusServer, NatsServer

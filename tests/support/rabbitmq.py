@@ -8,11 +8,8 @@ import signal
 import socket
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Literal
 
 import pytest
 import trustme
@@ -183,78 +180,3 @@ class RabbitMqServer:
             if b"Killed" in asked.stdout or b"Cannot connect" in asked.stderr:
                 return
             time.sleep(0.05)
-
-
-class Link:
-    """A TCP proxy on 127.0.0.1, in a thread of its own, that can be cut and mended."""
-
-    kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ"
-
-    def __init__(self, target_port: int) -> None:
-        self._target = target_port
-        self.port = free_port()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._server: asyncio.Server | None = None
-
-    @property
-    def url(self) -> str:
-        return f"amqp://127.0.0.1:{self.port}"
-
-    def _do(self, work: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    def start(self) -> None:
-        self._do(self._start())
-
-    def stop(self) -> None:
-        self._do(self._stop())
-
-    def remove(self) -> None:
-        self.stop()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
-
-    async def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-        # Also those that were accepted a moment ago and have not begun.
-        await asyncio.sleep(0)
-        while connections := asyncio.all_tasks() - {asyncio.current_task()}:
-            for connection in connections:
-                connection.cancel()
-            await asyncio.gather(*connections, return_exceptions=True)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            onward = await asyncio.open_connection("127.0.0.1", self._target)
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    tasks.create_task(_copy(reader, onward[1]))
-                    tasks.create_task(_copy(onward[0], writer))
-            finally:
-                await _abort(onward[1])
-        except OSError:
-            pass
-        finally:
-            await _abort(writer)
-
-
-async def _abort(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-    with contextlib.suppress(OSError):
-        await writer.wait_closed()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
