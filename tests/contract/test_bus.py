@@ -17,7 +17,7 @@ from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
-from tests.support.rabbitmq import Link
+from tests.support.link import Link
 from tests.support.running import until
 from tests.support.servers import NatsServer
 

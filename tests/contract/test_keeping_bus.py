@@ -13,7 +13,8 @@ from ari_proxy.bus.base import Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
-from tests.support.rabbitmq import Link, RabbitMqServer
+from tests.support.link import Link
+from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
 
 

@@ -23,7 +23,7 @@ from tests.support.servers import Asterisk, BusServer, free_port
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.
-BOUNDED = {"server_id", "application", "type", "reason", "result", "operation", "code"}
+BOUNDED = {"action", "server_id", "application", "type", "reason", "result", "operation", "code"}
 
 
 @dataclass

@@ -46,7 +46,7 @@ async def test_one_command_too_many_is_refused_at_once(narrow: Setting) -> None:
     dialog = await narrow.begin()
     narrow.asterisk.hold = asyncio.Event()
     commands: list[dict[str, str] | list[dict[str, str]]] = [
-        {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        {"unique_id": f"{number}", "method": "GET", "url": "/endpoints", "body": ""}
         for number in range(3)
     ]
     for command in (*commands, commands[:2]):
@@ -70,8 +70,8 @@ async def test_answer_that_no_message_can_carry_is_told(
 ) -> None:
     dialog = await proxy.begin()
     size = proxy.bus.max_message_bytes - missing
-    proxy.asterisk.answer("GET", "/channels", 200, "x" * size)
-    command = {"unique_id": "u", "method": "GET", "url": "/channels", "body": ""}
+    proxy.asterisk.answer("GET", "/endpoints", 200, "x" * size)
+    command = {"unique_id": "u", "method": "GET", "url": "/endpoints", "body": ""}
 
     response = await proxy.client.send(dialog, json.dumps(command).encode())
 
@@ -84,9 +84,9 @@ async def test_array_whose_answers_no_message_can_carry_is_told(proxy: Setting) 
     dialog = await proxy.begin()
     size = proxy.bus.max_message_bytes // 2
     for _ in range(3):
-        proxy.asterisk.answer("GET", "/channels", 200, "x" * size)
+        proxy.asterisk.answer("GET", "/endpoints", 200, "x" * size)
     commands = [
-        {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        {"unique_id": f"{number}", "method": "GET", "url": "/endpoints", "body": ""}
         for number in range(3)
     ]
 
@@ -125,7 +125,7 @@ async def test_dialogs_do_not_wait_for_each_other_but_commands_of_one_do(proxy: 
 
 async def test_request_is_answered_on_its_reply_subject_as_well(proxy: Setting) -> None:
     dialog = await proxy.begin()
-    command = {"unique_id": "u", "method": "GET", "url": "/channels", "body": ""}
+    command = {"unique_id": "u", "method": "GET", "url": "/endpoints", "body": ""}
 
     reply = await proxy.bus.request(
         f"commands_{dialog}", json.dumps(command).encode(), timeout_seconds=5

@@ -16,7 +16,7 @@ async def publish_commands(setting: Setting, dialog: str, count: int) -> None:
     """Publish commands of which Asterisk holds the first."""
     setting.asterisk.hold = asyncio.Event()
     for number in range(count):
-        command = {"unique_id": f"{number}", "method": "GET", "url": "/channels", "body": ""}
+        command = {"unique_id": f"{number}", "method": "GET", "url": "/endpoints", "body": ""}
         setting.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
     await setting.bus.flush(timeout_seconds=5)
     await until(lambda: setting.asterisk.requests)

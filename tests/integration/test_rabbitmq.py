@@ -21,8 +21,9 @@ from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load
 from tests.support import process
 from tests.support.foreign import ForeignClient, foreign_client
+from tests.support.link import Link
 from tests.support.process import Process
-from tests.support.rabbitmq import Link, RabbitMqServer
+from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -194,7 +195,7 @@ async def test_crashed_ingest_leaves_no_queue_behind(
             await client.until(lambda: len(client.events) == 2 and all(client.events.values()))
         # Killed. While it is away one of the calls ends.
         dialogs = {start["channel_id"]: DialogId(start["dialog_id"]) for start in client.starts}
-        asterisk.standing["GET", "/channels"] = 200, '[{"id":"living"}]'
+        asterisk.channels = [{"id": "living"}]
         asterisk.connected.clear()
         settings = settings_of(
             asterisk, rabbitmq_link, ingest={"queue_grace_seconds": 0.2, "grace_seconds": 0.2}
@@ -203,7 +204,7 @@ async def test_crashed_ingest_leaves_no_queue_behind(
             await until(lambda: none_of(foreign, of_dialog(dialogs["over"])))
             living = await exist(foreign, of_dialog(dialogs["living"]))
             answer = await client.command(dialogs["living"], "POST", "/channels/living/answer")
-            asterisk.standing["GET", "/channels"] = 200, "[]"
+            asterisk.channels = []
             await until(lambda: none_of(foreign, of_dialog(dialogs["living"])))
 
     assert living == [True] * 3

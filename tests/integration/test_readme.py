@@ -17,7 +17,7 @@ import pytest
 
 from ari_proxy.bus import embedded
 from ari_proxy.bus.base import opened
-from tests.support.rabbitmq import Link
+from tests.support.link import Link
 from tests.support.running import until
 from tests.support.servers import free_port
 

@@ -18,6 +18,7 @@ import websockets
 
 from ari_proxy import connections
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
@@ -109,7 +110,9 @@ async def scene(
 
     async def recording_recv(self: Any, *, decode: bool | None = None) -> Any:
         frame = await recv(self, decode=decode)
-        frames.append(str(frame, "utf-8") if isinstance(frame, bytes) else frame)
+        text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
+        if not text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"'):  # Our own is not passed on.
+            frames.append(text)
         return frame
 
     monkeypatch.setattr(websockets.asyncio.client.ClientConnection, "recv", recording_recv)

@@ -29,10 +29,10 @@ async def asterisk() -> AsyncIterator[ScriptedAsterisk]:
 
 
 async def test_answer_is_asterisks_own_whatever_its_status(asterisk: ScriptedAsterisk) -> None:
-    asterisk.answer("GET", "/channels", 200, '[{"name":"ä"}]')
+    asterisk.answer("GET", "/endpoints", 200, '[{"name":"ä"}]')
     asterisk.answer("POST", "/channels", 500, '{"message":"Allocation failed"}')
     async with client(asterisk.url) as rest:
-        got = await rest.request("GET", "/channels")
+        got = await rest.request("GET", "/endpoints")
         failed = await rest.request("POST", "/channels", '{"endpoint":"x"}')
 
     assert got == Answer(200, '[{"name":"ä"}]')
@@ -52,7 +52,7 @@ async def test_url_goes_out_as_the_client_wrote_it(asterisk: ScriptedAsterisk) -
 async def test_no_more_requests_at_once_than_allowed(asterisk: ScriptedAsterisk) -> None:
     asterisk.hold = asyncio.Event()
     async with client(asterisk.url, concurrency=2) as rest, asyncio.TaskGroup() as tasks:
-        answers = [tasks.create_task(rest.request("GET", "/channels")) for _ in range(5)]
+        answers = [tasks.create_task(rest.request("GET", "/endpoints")) for _ in range(5)]
         await until(lambda: len(asterisk.requests) == 2)
         assert rest.in_flight == 2
         asterisk.hold.set()
@@ -65,8 +65,8 @@ async def test_no_more_requests_at_once_than_allowed(asterisk: ScriptedAsterisk)
 async def test_cancelled_request_frees_its_place(asterisk: ScriptedAsterisk) -> None:
     asterisk.hold = asyncio.Event()
     async with client(asterisk.url, concurrency=1) as rest:
-        running = asyncio.create_task(rest.request("GET", "/channels"))
-        waiting = asyncio.create_task(rest.request("GET", "/channels"))
+        running = asyncio.create_task(rest.request("GET", "/endpoints"))
+        waiting = asyncio.create_task(rest.request("GET", "/endpoints"))
         await until(lambda: asterisk.requests)
         for task in (waiting, running):
             task.cancel()

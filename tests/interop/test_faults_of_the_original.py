@@ -75,11 +75,13 @@ async def test_lost_websocket_is_opened_again(proxy: Setting) -> None:
     await proxy.client.start()
     await proxy.asterisk.push(channel_event("StasisStart", "c"))
     dialog_id = await proxy.client.first_dialog()
+    proxy.asterisk.add_channel("c")
 
     await proxy.asterisk.drop()
     await proxy.asterisk.push(channel_event("ChannelVarset", "c"))
 
-    await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 2)
+    await proxy.client.until(lambda: len(proxy.client.events[dialog_id]) == 3)
+    assert proxy.client.types(dialog_id) == ["StasisStart", "ProxyGap", "ChannelVarset"]
 
 
 async def test_asterisk_and_bus_may_come_later(own_bus_server: BusServer) -> None:
@@ -142,7 +144,7 @@ async def test_refused_request_is_told_from_an_answer_of_asterisk(bus_server: Bu
             client = LegacyClient(bus, "demo")
             await client.start()
             await asterisk.push(channel_event("StasisStart", "c"))
-            answer = await client.command(await client.first_dialog(), "GET", "/channels")
+            answer = await client.command(await client.first_dialog(), "GET", "/endpoints")
 
     assert answer["status_code"] == 502
     assert json.loads(answer["response_body"])["error"] == "ari_proxy.unreachable"
@@ -160,7 +162,7 @@ async def test_request_without_answer_times_out(bus_server: BusServer) -> None:
             await asterisk.push(channel_event("StasisStart", "c"))
             dialog_id = await client.first_dialog()
             asterisk.hold = asyncio.Event()
-            answer = await client.command(dialog_id, "GET", "/channels")
+            answer = await client.command(dialog_id, "GET", "/endpoints")
             asterisk.hold.set()
 
     assert answer["status_code"] == 504
@@ -184,7 +186,7 @@ async def test_secrets_travel_in_a_header_only(
     await proxy.client.start()
     await proxy.asterisk.push(channel_event("StasisStart", "c"))
     dialog_id = await proxy.client.first_dialog()
-    await proxy.client.command(dialog_id, "GET", "/channels")
+    await proxy.client.command(dialog_id, "GET", "/endpoints")
 
     upgrade, request = proxy.asterisk.upgrades[0], proxy.asterisk.requests[0]
     assert upgrade["Authorization"] == request.authorization == f"Basic {proxy.asterisk.password}"

@@ -28,7 +28,8 @@ class Process:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """Return the lines of one log event."""
-        lines = [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+        complete = self.log.splitlines(keepends=True)
+        lines = [json.loads(s) for s in complete if s.startswith("{") and s.endswith("\n")]
         return [line for line in lines if line["event"] == name]
 
     async def logged(self, name: str) -> dict[str, Any]:

@@ -7,8 +7,11 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiohttp import WSCloseCode, web
+
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 
 
 @dataclass
@@ -26,6 +29,12 @@ class ScriptedAsterisk:
     url: str = ""
     websocket_url: str = ""
     requests: list[Request] = field(default_factory=list)
+    #: What ingest asks and does for itself is not among them: it looks at what there is, and writes
+    #: the dialog onto channels.
+    marks: list[Request] = field(default_factory=list)
+    channels: list[dict[str, Any]] = field(default_factory=list)
+    bridges: list[dict[str, Any]] = field(default_factory=list)
+    started_at: str = "2026-01-01T00:00:00.000+0000"
     upgrades: list[dict[str, str]] = field(default_factory=list)
     #: Answers by method and path; each is used once, in order.
     answers: dict[tuple[str, str], deque[tuple[int, str]]] = field(default_factory=dict)
@@ -46,6 +55,11 @@ class ScriptedAsterisk:
         for theirs, ours in self.names.items():
             text = text.replace(theirs, ours)
         return text
+
+    def add_channel(self, name: str, application: str = "demo", **fields: Any) -> None:
+        """Have a channel in an application, as the lists show it."""
+        dialplan = {"app_name": "Stasis", "app_data": application}
+        self.channels.append({"id": name, "state": "Up", "dialplan": dialplan, **fields})
 
     async def push(self, frame: str) -> None:
         async with asyncio.timeout(10):
@@ -71,7 +85,11 @@ class ScriptedAsterisk:
     async def _rest(self, request: web.Request) -> web.Response:
         body = await request.text()
         authorization = request.headers.get("Authorization", "")
-        self.requests.append(Request(request.method, request.raw_path, body, authorization))
+        asked = Request(request.method, request.raw_path, body, authorization)
+        answer = self._for_ingest(asked, request.path.removeprefix("/ari"))
+        if answer is not None:
+            return answer
+        self.requests.append(asked)
         if self.hold is not None:
             await self.hold.wait()
         path = request.path.removeprefix("/ari")
@@ -87,6 +105,20 @@ class ScriptedAsterisk:
         text = self.renamed(text)
         content_type = "application/json" if text else None
         return web.Response(status=status, text=text or None, content_type=content_type)
+
+    def _for_ingest(self, asked: Request, path: str) -> web.Response | None:
+        if asked.method == "POST" and f"variable={DIALOG_VARIABLE}" in asked.target:
+            self.marks.append(asked)
+            return web.Response(status=204)
+        information = {"status": {"startup_time": self.started_at}, "system": {"version": "22.0.0"}}
+        found = {
+            "/channels": self.channels,
+            "/bridges": self.bridges,
+            "/asterisk/info": information,
+        }
+        if asked.method == "GET" and path in found:
+            return web.json_response(found[path])
+        return None
 
     @property
     def password(self) -> str:

@@ -107,6 +107,15 @@ class Bus(Protocol):
             BusUnavailableError: the connection was lost before the outcome was known.
         """
 
+    async def is_heard(self, topic: str, probe: bytes) -> bool:
+        """Return whether anybody listens to a topic.
+
+        A bus that keeps messages knows; another one finds out by `probe`, which a listener gets.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+        """
+
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it.
 
@@ -166,7 +175,13 @@ class Bus(Protocol):
         """
 
     def left_behind(self) -> AsyncIterator[Declared]:
-        """Yield what was declared by a process that did not delete it; ends where none can be."""
+        """Yield what was declared by a process that did not delete it; ends where none can be.
+
+        From now on it is this process that looks after what is declared.
+        """
+
+    async def disown(self) -> None:
+        """Leave what was declared to whoever calls `left_behind` next; undone by calling it."""
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the bus has confirmed all that was published before.

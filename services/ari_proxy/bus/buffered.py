@@ -1,6 +1,7 @@
 """What the adapters share: an outbox, whether there is a connection, and the numbers of both."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -77,8 +78,16 @@ class BufferedBus:
         self._something_to_send.set()
 
 
-class FleetingBus(BufferedBus):
+class FleetingBus(BufferedBus, ABC):
     """The part of a bus that keeps no messages: topics need no declaration."""
+
+    @abstractmethod
+    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
+        """Send a message now; return False if nobody listened."""
+
+    async def is_heard(self, topic: str, probe: bytes) -> bool:
+        """Return whether anybody listens, who then gets the probe."""
+        return await self.offer(topic, probe)
 
     @property
     def keeps_messages(self) -> bool:
@@ -89,6 +98,9 @@ class FleetingBus(BufferedBus):
         """Do nothing."""
 
     async def delete(self, topics: Sequence[str]) -> None:
+        """Do nothing."""
+
+    async def disown(self) -> None:
         """Do nothing."""
 
     async def unheard(self, topic: str) -> int:  # noqa: ARG002

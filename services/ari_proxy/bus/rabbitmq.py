@@ -97,6 +97,10 @@ class RabbitMqBus(BufferedBus):
         state = await session.operations.look(topic)
         return state is not None and bool(state.consumers)
 
+    async def is_heard(self, topic: str, probe: bytes) -> bool:  # noqa: ARG002
+        """Return whether anybody consumes a queue."""
+        return await self._in_session(lambda session: self._is_heard(session, topic))
+
     async def _will_be_heard(self, session: Session, topic: str) -> bool:
         if topics.is_of_dialog(topic):
             # An executor comes for each of them, a moment after it was declared.
@@ -163,6 +167,10 @@ class RabbitMqBus(BufferedBus):
     def left_behind(self) -> AsyncIterator[Declared]:
         """Yield what was declared by a process that did not delete it."""
         return self._declarations.left_behind()
+
+    async def disown(self) -> None:
+        """Leave what was declared to whoever calls `left_behind` next."""
+        self._declarations.disown()
 
     async def _in_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
         await self._connected.wait()

@@ -51,6 +51,10 @@ class Declarations:
         self._others: set[str] = set()
         self._left_behind: deque[Declared] = deque()
         self._something_left_behind = asyncio.Event()
+        #: Set while this process is the one that holds the registry.
+        self._is_owner = asyncio.Event()
+        #: Set to let go of it.
+        self._released = asyncio.Event()
         self._channel: Channel | None = None
         self._tags: dict[tuple[str, ...], list[int]] = {}
 
@@ -62,6 +66,7 @@ class Declarations:
         """
         record = None
         if note and self._registry:
+            self._is_owner.set()
             self._remembered[names] = note
             self._declaring.add(names)
             record = self._registry, topology.encode_record(Declared(names, note))
@@ -137,8 +142,16 @@ class Declarations:
 
     # The registry
 
+    def disown(self) -> None:
+        """Let the next one have the registry, and forget what is in it."""
+        self._is_owner.clear()
+        self._released.set()
+        self._remembered.clear()
+        self._left_behind.clear()
+
     async def left_behind(self) -> AsyncIterator[Declared]:
         """Yield what a predecessor has declared, as it comes to light."""
+        self._is_owner.set()
         while self._registry:
             while self._left_behind:
                 yield self._left_behind.popleft()
@@ -148,6 +161,7 @@ class Declarations:
     async def keep_registry(self, session: Session) -> None:
         """Hold the registry's messages as long as the session lasts."""
         while self._registry:
+            await self._is_owner.wait()
             try:
                 await self._hold(session)
             except ChannelClosedError as error:
@@ -156,7 +170,7 @@ class Declarations:
 
     async def _hold(self, session: Session) -> None:
         channel = await session.connection.channel()
-        closed = asyncio.Event()
+        closed = self._released = asyncio.Event()
         channel.on_close = lambda _: closed.set()
         channel.on_cancel = lambda _: closed.set()
         channel.consumers[b"registry"] = self._take_record

@@ -18,9 +18,11 @@ class Dialog:
         "dialog_id",
         "expires_at",
         "first_event_at",
+        "heard_at",
         "held",
         "held_bytes",
         "is_abandoned",
+        "is_announced",
         "is_ended",
         "is_setting_up",
         "released",
@@ -38,11 +40,13 @@ class Dialog:
         self.channel_id = channel_id
         #: False if the client chose the dialog: it listens already, or will.
         self.announce = announce
+        #: True once an application has taken its AppStart.
+        self.is_announced = False
         self.topic = topics.events(dialog_id)
         #: Of the last event; the next one gets one more.
         self.sequence = 0
-        #: Channels that keep it alive.
-        self.channels: set[str] = set()
+        #: Channels that keep it alive, and whether each has entered Stasis.
+        self.channels: dict[str, bool] = {}
         #: Channels that left; another StasisStart of one starts a new dialog. None until there are
         #: any.
         self.released: set[str] | None = None
@@ -50,6 +54,8 @@ class Dialog:
         self.bound: list[tuple[dict[str, Dialog], str]] = []
         self.started_at = now
         self.first_event_at = 0.0
+        #: When its application was last known to listen.
+        self.heard_at = now
         #: When the router forgets it; None while it has channels.
         self.expires_at: float | None = None
         self.is_ended = False
@@ -64,3 +70,8 @@ class Dialog:
     def token(self) -> Token:
         """The part of its id that stands in the ids of its objects."""
         return ids.token_of_dialog(self.dialog_id)
+
+    def take_held(self) -> tuple[bytes, ...]:
+        """Return what waits, the oldest first; nothing waits any more."""
+        held, self.held, self.held_bytes = tuple(self.held or ()), None, 0
+        return held

@@ -4,7 +4,7 @@ Their ids come from the bus, which remembers them. Such a dialog lives as long a
 first channel, or any channel whose id tells it; its queues stay so long, and the grace period.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -55,6 +55,12 @@ class LeftBehind:
             channel_id = ""  # Another version's note: the token has to do.
         token = ids.token_of_dialog(DialogId(owner))
         self._dialogs[declared.topics] = _Dialog(declared, token, channel_id)
+
+    def forget(self, is_known: Callable[[DialogId], bool]) -> None:
+        """Look no more after those that somebody else knows."""
+        for names in list(self._dialogs):
+            if names and is_known(DialogId(topics.owner_of(names[0]))):
+                del self._dialogs[names]
 
     def observe(self, channel_ids: Collection[str], now: float) -> list[Declared]:
         """Return those that are over, and forget them.

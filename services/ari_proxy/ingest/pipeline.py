@@ -1,9 +1,10 @@
 """The event path: frame → dialogs → envelope → bus. One writer, in order, and it never waits."""
 
 import asyncio
+import re
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
 import msgspec
@@ -11,51 +12,59 @@ import structlog
 
 from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus, Message
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Binding, EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
+from . import notices
 from .dialogs import Dialog
+from .queues import DialogQueues
 from .router import Router
-from .set_up import SetUp
+from .set_up import SetUp, SetUpPausedError
 
 _log = structlog.get_logger()
 
 #: Seconds between looks for dialogs whose grace period is over.
 SWEEP_SECONDS: Final = 1.0
 _binding_decoder = msgspec.json.Decoder(Binding)
+#: A ChannelVarset that we have caused ourselves: no application has asked for it.
+_OWN_VARIABLE: Final = re.compile(rf'"variable":\s*"{DIALOG_VARIABLE}"')
 
 
 class Pipeline:
     """Takes the frames of one server's websocket and the bindings of its executors."""
 
-    def __init__(  # noqa: PLR0913  everything it needs, once per process
+    def __init__(  # noqa: PLR0913  everything it needs, once per term
         self,
         server: ServerId,
         router: Router,
         bus: Bus,
+        *,
         set_up: SetUp,
+        queues: DialogQueues,
         tasks: asyncio.TaskGroup,
         metrics: Metrics,
-        *,
         held_bytes: int,
-        queue_grace_seconds: float,
+        is_permitted: Callable[[], bool] = lambda: True,
+        on_replaced: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._router = router
         self._bus = bus
         self._set_up = set_up
+        self._queues = queues
         self._tasks = tasks
         self._metrics = metrics
         self._held_bytes = held_bytes
-        self._queue_grace = queue_grace_seconds
+        self._is_permitted = is_permitted
+        self._on_replaced = on_replaced
         self._clock = clock
         self._encoder = EventEncoder(server)
         self._timestamps = Rfc3339Nano()
@@ -66,12 +75,9 @@ class Pipeline:
         }
         self._other = self._received["other"]
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
-        self.replaced_applications: set[str] = set()
         self._set_ups: set[asyncio.Task[None]] = set()
-        #: On a bus that keeps messages: when to look whether an application has come, and when the
-        #: queues of ended dialogs go; each in the order of time.
-        self._announced: deque[tuple[float, Dialog]] = deque()
-        self._over: deque[tuple[float, DialogId]] = deque()
+        #: Unix time of the last event.
+        self.last_event_at: float | None = None
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
@@ -83,29 +89,60 @@ class Pipeline:
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
         self._received.get(event.type, self._other).inc()
+        if not self._is_permitted():
+            self._drop("fenced")
+            return
+        if event.type == "ChannelVarset" and _OWN_VARIABLE.search(text):
+            return
         dialogs = self._router.route(event, self._clock())
-        timestamp = self._timestamps.format(time.time_ns())
+        if event.type == "StasisStart" and event.channel is not None:
+            self._mark(event.channel.id, dialogs)
+        now = time.time_ns()
+        self.last_event_at = now / 1e9
+        timestamp = self._timestamps.format(now)
         for dialog in dialogs:
-            dialog.sequence += 1
-            payload = self._encoder.encode(
-                text, event.type, timestamp, dialog.dialog_id, dialog.sequence
-            )
-            if dialog.held is None:
-                self._bus.publish(dialog.topic, payload)
-            else:
-                self._hold(dialog, payload)
+            self._publish(dialog, event.type, text, timestamp)
         if not dialogs:
             self._publish_unrouted(event, text, timestamp)
+
+    def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
+        """Publish an event of our own as the dialog's next one."""
+        self._publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
+
+    def probe(self, dialog: Dialog) -> bytes:
+        """Return an event that stands outside of the dialog's order."""
+        text = notices.probe(dialog.application, time.time())
+        timestamp = self._timestamps.format(time.time_ns())
+        return self._encoder.encode(text, notices.PROBE, timestamp, dialog.dialog_id, 0)
+
+    def _encode(self, dialog: Dialog, event_type: str, text: str) -> bytes:
+        timestamp = self._timestamps.format(time.time_ns())
+        return self._encoder.encode(text, event_type, timestamp, dialog.dialog_id, dialog.sequence)
+
+    def _publish(self, dialog: Dialog, event_type: str, text: str, timestamp: str) -> None:
+        dialog.sequence += 1
+        payload = self._encoder.encode(
+            text, event_type, timestamp, dialog.dialog_id, dialog.sequence
+        )
+        if dialog.held is None:
+            self._bus.publish(dialog.topic, payload)
+        else:
+            self._hold(dialog, payload)
 
     def _publish_unrouted(self, event: events.AriEvent, text: str, timestamp: str) -> None:
         self._unrouted.inc()
         if event.type == "ApplicationReplaced":
-            # Another proxy has taken the application. Never fight for it: it would be taken back.
-            self.replaced_applications.add(event.application)
-            _log.error("application.replaced", application=event.application)
+            self._on_replaced(event.application)
         self._bus.publish(
             self._server_topic, self._encoder.encode(text, event.type, timestamp, "", 0)
         )
+
+    def _mark(self, name: str, dialogs: tuple[Dialog, ...]) -> None:
+        """Have a channel tell its dialog; the first one's mark is a part of the set-up."""
+        for dialog in dialogs:
+            is_first = dialog.held is not None and not dialog.is_setting_up
+            if not is_first and ids.token_of_object(name) != dialog.token:
+                self._spawn(self._set_up.mark(dialog, name))
 
     def _hold(self, dialog: Dialog, payload: bytes) -> None:
         if dialog.held is None or dialog.is_abandoned:
@@ -119,38 +156,103 @@ class Pipeline:
             del dialog.held[1]
             self._drop("held_too_long")
         if not dialog.is_setting_up:
-            dialog.is_setting_up = True
-            dialog.first_event_at = self._clock()
-            task = self._tasks.create_task(self._begin(dialog))
-            self._set_ups.add(task)
-            task.add_done_callback(self._set_ups.discard)
+            self.begin(dialog)
 
     def _drop(self, reason: str) -> None:
         self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc()
 
+    # How dialogs begin
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._tasks.create_task(work)
+        self._set_ups.add(task)
+        task.add_done_callback(self._set_ups.discard)
+
+    def begin(self, dialog: Dialog) -> None:
+        """Set up a dialog with its first event held."""
+        dialog.is_setting_up = True
+        dialog.first_event_at = self._clock()
+        self._spawn(self._begin(dialog))
+
+    def resume(self, dialog: Dialog, gap: str, lost_start: str) -> None:
+        """Go on with a dialog that another process has begun.
+
+        Args:
+            dialog: which; its sequence is higher than any that was used.
+            gap: tells that events may be missing.
+            lost_start: the StasisStart for an application that has never heard of the dialog, or ''
+                if there is none.
+        """
+        dialog.is_setting_up = True
+        dialog.first_event_at = self._clock()
+        dialog.sequence += 1
+        start = self._encode(dialog, "StasisStart", lost_start) if lost_start else b""
+        self.notify(dialog, notices.GAP, gap)
+        self._spawn(self._resume(dialog, start))
+
     async def _begin(self, dialog: Dialog) -> None:
-        _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
-        self._metrics.counter(table.DIALOGS_STARTED, self._server, dialog.application).inc()
-        accepted = await self._set_up.run(dialog, self._release)
+        if not dialog.is_announced:
+            _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
+            self._metrics.counter(table.DIALOGS_STARTED, self._server, dialog.application).inc()
+        await self._finish(dialog, self._set_up.run(dialog, self._release))
+
+    async def _resume(self, dialog: Dialog, lost_start: bytes) -> None:
+        try:
+            if await self._set_up.resume(dialog, self._release):
+                dialog.is_announced = True
+                self._queues.on_announced(dialog)
+                return
+        except SetUpPausedError:
+            dialog.is_setting_up = False
+            return
+        if lost_start and dialog.held is not None:
+            dialog.held.appendleft(lost_start)
+            dialog.held_bytes += len(lost_start)
+        await self._finish(dialog, self._set_up.run(dialog, self._release))
+
+    async def _finish(self, dialog: Dialog, set_up: Awaitable[bool]) -> None:
+        try:
+            accepted = await set_up
+        except SetUpPausedError:
+            dialog.is_setting_up = False
+            return
         result = "accepted" if accepted else "no_listener"
         self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
-        if not accepted:
-            self._abandon(dialog)
-        elif self._bus.keeps_messages and self._set_up.deadline is not None:
-            self._announced.append((self._clock() + self._set_up.deadline, dialog))
+        if accepted:
+            self._queues.on_announced(dialog)
+        else:
+            self.abandon(dialog)
 
-    def _abandon(self, dialog: Dialog) -> None:
+    def abandon(self, dialog: Dialog) -> None:
+        """Let a dialog's events go nowhere: nobody wants them."""
         dialog.is_abandoned = True
-        for _ in dialog.held or ():
+        for _ in dialog.take_held():
             self._drop("no_listener")
         dialog.held = deque()
 
     def _release(self, dialog: Dialog) -> None:
-        held, dialog.held = dialog.held or (), None
-        for payload in tuple(held)[1:]:
+        for payload in dialog.take_held()[1:]:
             self._bus.publish(dialog.topic, payload)
-        elapsed = self._clock() - dialog.first_event_at
+        now = self._clock()
+        dialog.heard_at = now
+        elapsed = now - dialog.first_event_at
         self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(elapsed)
+
+    def give_up(self, dialog: Dialog) -> None:
+        """Do with a call what is to be done where no application serves it."""
+        labels = self._server, dialog.application, "no_listener"
+        self._metrics.counter(table.APP_STARTS, *labels).inc()
+        self.abandon(dialog)
+        self._spawn(self._set_up.give_up(dialog))
+
+    async def finish_set_ups(self, timeout_seconds: float) -> int:
+        """Wait for the set-ups under way; return how many had no listener by then."""
+        if not self._set_ups:
+            return 0
+        _, pending = await asyncio.wait(self._set_ups, timeout=timeout_seconds)
+        for task in pending:
+            task.cancel()
+        return len(pending)
 
     def on_binding(self, message: Message) -> None:
         """Take an executor's notice of an object that a client has named, and acknowledge it."""
@@ -163,71 +265,11 @@ class Pipeline:
         if message.reply:
             self._bus.publish(message.reply, answer)
 
-    async def finish_set_ups(self, timeout_seconds: float) -> int:
-        """Wait for the set-ups under way; return how many had no listener by then."""
-        if not self._set_ups:
-            return 0
-        _, pending = await asyncio.wait(self._set_ups, timeout=timeout_seconds)
-        for task in pending:
-            task.cancel()
-        return len(pending)
-
     async def sweep(self) -> None:
         """Forget ended dialogs, for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
-            self._router.sweep(self._clock())
-            for dialog in self._router.ended:
+            for dialog in self._router.sweep(self._clock()):
                 _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence)
                 self._metrics.counter(table.DIALOGS_ENDED, self._server, dialog.application).inc()
-                if self._bus.keeps_messages:
-                    self._over.append((self._clock() + self._queue_grace, dialog.dialog_id))
-            self._router.ended.clear()
-
-    async def tidy(self) -> None:
-        """Look after the queues of a bus that keeps messages, for ever.
-
-        Apart from `sweep`: it waits for the bus.
-        """
-        suspects: list[tuple[Dialog, int]] = []
-        while self._bus.keeps_messages:
-            await asyncio.sleep(SWEEP_SECONDS)
-            for dialog, sequence in suspects:
-                await self._look_for_application(dialog, sequence)
-            # Looked at in the next round: what is published now will be in the queue by then.
-            suspects = self._due_announcements()
-            await self._delete_due_queues()
-
-    def _due_announcements(self) -> list[tuple[Dialog, int]]:
-        """Return dialogs whose application should have come, with their last event's number."""
-        due = []
-        while self._announced and self._announced[0][0] <= self._clock():
-            dialog = self._announced.popleft()[1]
-            due.append((dialog, dialog.sequence))
-        return due
-
-    async def _delete_due_queues(self) -> None:
-        while self._over and self._over[0][0] <= self._clock():
-            if not self._router.lives(self._over[0][1]):  # A client may use an id again.
-                await self._delete_queues(self._over[0][1])
-            self._over.popleft()
-
-    async def _look_for_application(self, dialog: Dialog, sequence: int) -> None:
-        """Give up a call whose AppStart was taken, or waits, and for whose events nobody came."""
-        if not dialog.is_ended and await self._set_up.is_unheard(dialog, sequence):
-            labels = self._server, dialog.application, "no_listener"
-            self._metrics.counter(table.APP_STARTS, *labels).inc()
-            self._abandon(dialog)
-            await self._set_up.give_up(dialog)
-
-    async def _delete_queues(self, dialog_id: DialogId) -> None:
-        while True:
-            try:
-                await self._bus.delete(topics.of_dialog(dialog_id))
-            except BusUnavailableError:
-                await asyncio.sleep(SWEEP_SECONDS)
-            except BusRefusedError as error:
-                _log.error("dialog.queues_not_deleted", dialog_id=dialog_id, error=str(error))
-                return
-            else:
-                return
+                self._queues.on_ended(dialog)

@@ -1,43 +1,43 @@
-"""The ingest service: websocket, router, bus and admin checks of one Asterisk."""
+"""The ingest service: stands by or is active, and says so."""
 
 import asyncio
-import time
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
-import msgspec
 import structlog
 
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.events import Named
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.websocket import EventSocket, frames
+from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.health import Check
-from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .left_behind import LeftBehind
-from .pipeline import Pipeline
-from .router import Router
-from .set_up import SetUp
+from .lease import Lease, Unshared
+from .term import Term
 
 _log = structlog.get_logger()
 
-#: Seconds between looks for the channels of left-behind dialogs.
-LOOK_SECONDS: Final = 5.0
-_channels_decoder = msgspec.json.Decoder(list[Named])
+#: Seconds that a stopping ingest waits for one that stands by.
+SUCCESSOR_SECONDS: Final = 3.0
+
+State = Literal["standby", "active", "handed_over"]
 
 
 class Ingest:
-    """Publishes the events of one Asterisk."""
+    """Publishes the events of one Asterisk, when it is its turn."""
 
     def __init__(
-        self, settings: Settings, bus: Bus, rest: RestClient, socket: EventSocket, metrics: Metrics
+        self,
+        settings: Settings,
+        bus: Bus,
+        rest: RestClient,
+        socket: EventSocket,
+        metrics: Metrics,
+        lease: Lease | None = None,
     ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
@@ -45,129 +45,94 @@ class Ingest:
         self._rest = rest
         self._socket = socket
         self._metrics = metrics
-        self._connected = False
-        self._router = Router(self._server, grace_seconds=settings.ingest.grace_seconds)
-        self._pipeline: Pipeline | None = None
-        self._left_behind = LeftBehind(grace_seconds=self._queue_grace)
-        metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._connected, self._server)
-        metrics.read(table.DIALOGS, lambda: len(self._router), self._server)
-        metrics.read(table.LEFT_BEHIND, lambda: len(self._left_behind), self._server)
+        self._lease = lease or Unshared()
+        self._term: Term | None = None
+        self._state: State = "standby"
+        metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._is_connected, self._server)
+        metrics.read(table.ACTIVE, lambda: self._state == "active", self._server)
+        metrics.read(table.APPLICATIONS_REPLACED, lambda: len(self._replaced), self._server)
+        metrics.read(table.DIALOGS, self._count_dialogs, self._server)
+        metrics.read(table.LEFT_BEHIND, self._count_left_behind, self._server)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop`, then finish the set-ups that have begun."""
-        settings = self._settings.ingest
-        set_up = SetUp(
-            self._bus,
-            self._rest,
-            self._server,
-            listener_seconds=settings.listener_seconds,
-            no_listener=settings.no_listener,
-        )
+        """Serve until `stop`, then finish what has begun."""
+        transitions = self._metrics.counter(table.LEASE_TRANSITIONS, self._server)
+        while await _unless(stop, self._lease.acquire()):
+            transitions.inc()
+            await self._serve(stop)
+            transitions.inc()
+            await self._lease.release()
+            if stop.is_set():
+                return
+            if not self._lease.is_shared:
+                # Its successor was started to stay; whoever has started it stops this one.
+                await stop.wait()
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            pipeline = Pipeline(
-                self._server,
-                self._router,
+            self._term = term = Term(
+                self._settings,
                 self._bus,
-                set_up,
-                tasks,
-                self._metrics,
-                held_bytes=settings.held_bytes,
-                queue_grace_seconds=self._queue_grace,
+                self._rest,
+                self._socket,
+                metrics=self._metrics,
+                tasks=tasks,
+                is_permitted=self._lease.is_valid,
             )
-            self._pipeline = pipeline
-            bindings = await self._bus.subscribe(topics.bindings(self._server), pipeline.on_binding)
-            background = [
-                tasks.create_task(work)
-                for work in (
-                    pipeline.sweep(),
-                    pipeline.tidy(),
-                    self._declare_applications(),
-                    self._take_over(),
-                    self._look_after(),
-                )
-            ]
-            reading = tasks.create_task(self._read(pipeline))
-            await stop.wait()
-            reading.cancel()
-            unheard = await pipeline.finish_set_ups(self._settings.runtime.drain_seconds)
-            if unheard:
-                _log.warning("drain.incomplete", dialogs_without_listener=unheard)
-            await bindings.unsubscribe()
-            for task in background:
-                task.cancel()
+            self._state = "active"
+            _log.info("ingest.active")
+            keeping = tasks.create_task(self._keep(stop, over, term))
+            outcome = await term.run(over)
+            keeping.cancel()
+            self._state = "handed_over" if outcome == "handed_over" else "standby"
+            _log.info("ingest.passive", outcome=outcome)
+        self._term = None
+        await self._bus.disown()
+
+    async def _keep(self, stop: asyncio.Event, over: asyncio.Event, term: Term) -> None:
+        """Have the term end: at `stop`, with a chance for whoever stands by, or without a lease."""
+        if await _unless(stop, self._lease.keep()):
+            _log.error("lease.lost")
+            term.abort()
+        elif self._lease.is_shared:
+            await self._lease.release()
+            await term.wait_handed_over(SUCCESSOR_SECONDS)
+        over.set()
+
+    # What there is to see
 
     @property
-    def _queue_grace(self) -> float:
-        """Seconds from a dialog's end until its queues go: no event may come after that."""
-        settings = self._settings.ingest
-        return max(settings.queue_grace_seconds, settings.grace_seconds)
+    def _is_connected(self) -> bool:
+        return self._term is not None and self._term.is_connected
 
-    async def _declare_applications(self) -> None:
-        """Bring the applications' queues into being: whether they have consumers is looked at."""
-        for application in self._settings.applications:
-            try:
-                await self._bus.declare([application])
-            except BusUnavailableError:
-                continue  # Whoever serves it declares it as well.
-            except BusRefusedError as error:
-                _log.warning("application.queue_refused", application=application, error=str(error))
+    @property
+    def _replaced(self) -> set[str]:
+        return self._term.replaced if self._term is not None else set()
 
-    async def _take_over(self) -> None:
-        async for declared in self._bus.left_behind():
-            _log.info("dialog.left_behind", topics=declared.topics)
-            self._left_behind.add(declared)
+    def _count_dialogs(self) -> int:
+        return len(self._term.router) if self._term is not None else 0
 
-    async def _look_after(self) -> None:
-        """Delete the queues of left-behind dialogs when those are over."""
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            channels = await self._channel_ids() if len(self._left_behind) else None
-            if channels is None:
-                continue
-            for declared in self._left_behind.observe(channels, time.monotonic()):
-                try:
-                    await self._bus.delete(declared.topics)
-                except (BusUnavailableError, BusRefusedError) as error:
-                    _log.warning("dialog.queues_not_deleted", error=str(error))
-                    self._left_behind.add(declared)
-
-    async def _channel_ids(self) -> set[str] | None:
-        """Return the ids of all channels, or None if Asterisk does not tell."""
-        try:
-            answer = await self._rest.request("GET", "/channels")
-            return {channel.id for channel in _channels_decoder.decode(answer.body)}
-        except (TransportError, msgspec.DecodeError) as error:
-            _log.debug("channels.unknown", error=str(error))
-            return None
-
-    async def _read(self, pipeline: Pipeline) -> None:
-        connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)
-        async for connection in self._socket.connections():
-            connects.inc()
-            self._connected = True
-            pipeline.replaced_applications.clear()
-            _log.info("websocket.connected", applications=self._settings.applications)
-            try:
-                async for frame in frames(connection):
-                    pipeline.on_frame(frame)
-            finally:
-                self._connected = False
-            _log.warning("websocket.disconnected", code=connection.close_code)
-
-    # Health
+    def _count_left_behind(self) -> int:
+        return len(self._term.queues.left_behind) if self._term is not None else 0
 
     @property
     def checks(self) -> dict[str, Check]:
-        """What has to be true for events to flow."""
+        """What has to be true for events to flow; one that stands by is ready for its turn."""
         return {"websocket": self._check_websocket, "applications": self._check_applications}
 
     async def _check_websocket(self) -> str:
-        return "" if self._connected else "the events websocket is not connected"
+        if self._state == "handed_over" and not self._lease.is_shared:
+            return "another ingest has taken over; stop this one"
+        if self._state != "active" or self._is_connected:
+            return ""
+        return "the events websocket is not connected"
 
     async def _check_applications(self) -> str:
-        replaced = self._pipeline.replaced_applications if self._pipeline else set()
-        if replaced:
-            return f"another client has taken {', '.join(sorted(replaced))}"
+        if self._state != "active":
+            return ""
+        if self._replaced:
+            return f"another client has taken {', '.join(sorted(self._replaced))}"
         for application in self._settings.applications:
             try:
                 path = f"/applications/{quote(application, safe='')}"
@@ -188,7 +153,7 @@ class Ingest:
                 "events": dialog.sequence,
                 "state": _state(dialog.is_ended, dialog.is_abandoned, dialog.held is not None),
             }
-            for dialog in self._router.dialogs
+            for dialog in (self._term.router.dialogs if self._term is not None else ())
         ]
 
 
@@ -198,3 +163,14 @@ def _state(ended: bool, abandoned: bool, waiting: bool) -> str:  # noqa: FBT001 
     if abandoned:
         return "abandoned"
     return "waiting" if waiting else "open"
+
+
+async def _unless(stop: asyncio.Event, work: Any) -> bool:
+    """Await `work` until it is done, or until `stop`; return whether it was done."""
+    async with asyncio.TaskGroup() as tasks:
+        working, stopping = tasks.create_task(work), tasks.create_task(stop.wait())
+        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+        done = working.done()
+        working.cancel()
+        stopping.cancel()
+    return done and not stop.is_set()

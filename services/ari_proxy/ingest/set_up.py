@@ -6,6 +6,9 @@ Nothing is sent twice, since a message that nobody listens to reaches nobody.
 
 A bus that keeps messages gets the dialog's queues first, and all events as soon as AppStart is out:
 they wait there. Whether the application ever came for them is looked at when the time is over.
+
+Before anything goes out the channel gets the dialog's id as its variable: whoever takes over from
+this process finds the dialog there, and does not announce it again.
 """
 
 import asyncio
@@ -17,9 +20,10 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.messages import AppStart
 
 from . import left_behind
@@ -30,6 +34,11 @@ _log = structlog.get_logger()
 #: Seconds between two looks for a listener: the first is what a client needs to subscribe.
 _FIRST_PAUSE_SECONDS: Final = 0.0005
 _LAST_PAUSE_SECONDS: Final = 0.1
+#: For Asterisk to keep a channel's variable; a slow one must not keep the caller waiting.
+_MARK_SECONDS: Final = 1.0
+#: For the application of a dialog that was taken over to show that it listens; longer than a client
+#: needs to come back to its bus.
+RESUME_SECONDS: Final = 5.0
 #: The channel variable that tells the dialplan why the call came back, and its value.
 STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
 NO_APPLICATION: Final = "NO_APPLICATION"
@@ -37,19 +46,8 @@ NO_APPLICATION: Final = "NO_APPLICATION"
 NoListenerPolicy = Literal["continue", "hangup", "keep"]
 
 
-async def _pauses() -> AsyncIterator[None]:
-    pause = _FIRST_PAUSE_SECONDS
-    while True:
-        await asyncio.sleep(pause)
-        yield
-        pause = min(pause * 2, _LAST_PAUSE_SECONDS)
-
-
-async def _attempts() -> AsyncIterator[bool]:
-    """Yield True at once, and False after each pause."""
-    yield True
-    async for _ in _pauses():
-        yield False
+class SetUpPausedError(Exception):
+    """Another ingest goes on with the dialog."""
 
 
 class SetUp:
@@ -70,6 +68,26 @@ class SetUp:
         #: Seconds for an application to come, or None if there is no end to it.
         self.deadline = listener_seconds if no_listener != "keep" else None
         self._no_listener = no_listener
+        self._is_paused = False
+
+    def pause(self) -> None:
+        """Have all set-ups end after the attempt under way, so that others can go on with them."""
+        self._is_paused = True
+
+    async def _pauses(self) -> AsyncIterator[None]:
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            await asyncio.sleep(pause)
+            if self._is_paused:
+                raise SetUpPausedError
+            yield
+            pause = min(pause * 2, _LAST_PAUSE_SECONDS)
+
+    async def _attempts(self) -> AsyncIterator[bool]:
+        """Yield True at once, and False after each pause."""
+        yield True
+        async for _ in self._pauses():
+            yield False
 
     async def run(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
         """Set up one dialog; return False if no application wanted it.
@@ -77,18 +95,73 @@ class SetUp:
         Args:
             dialog: with its first event held.
             release: called without delay once the first held event was delivered.
+
+        Raises:
+            SetUpPausedError: it was paused before the first event was delivered.
         """
         try:
             async with asyncio.timeout(self.deadline):
+                for name in tuple(dialog.channels):
+                    await self.mark(dialog, name)
                 if self._bus.keeps_messages:
                     await self._declare(dialog)
-                if dialog.announce:
+                if dialog.announce and not dialog.is_announced:
                     await self._announce(dialog)
+                    dialog.is_announced = True
                 await self._deliver_first(dialog, release)
         except TimeoutError:
             await self.give_up(dialog)
             return False
         return True
+
+    async def resume(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
+        """Go on with a dialog that another process has begun; return False if nobody listens.
+
+        The first held event is the probe. Who took the dialog's AppStart listens, or comes back to
+        the bus within a few seconds.
+
+        Raises:
+            SetUpPausedError: it was paused before the first event was delivered.
+        """
+        while not await self._is_awaited(dialog):
+            if self._bus.is_connected:
+                return False
+        if self._bus.keeps_messages and dialog.held:
+            self._bus.publish(dialog.topic, dialog.held[0])
+        release(dialog)
+        return True
+
+    async def _is_awaited(self, dialog: Dialog) -> bool:
+        """Return whether the dialog's application shows up while the bus is there."""
+        await self._bus.wait_connected()
+        try:
+            async with asyncio.timeout(RESUME_SECONDS):
+                if self._bus.keeps_messages:
+                    await self._declare(dialog)
+                async for _ in self._attempts():
+                    if dialog.held and await self._is_heard(dialog.topic, dialog.held[0]):
+                        return True
+        except TimeoutError:
+            pass
+        return False
+
+    async def mark(self, dialog: Dialog, name: str) -> None:
+        """Write the dialog's id onto a channel whose own id does not tell it.
+
+        `report_events` (22.10) lets it ride in every event and list; older versions ignore it.
+        """
+        if ids.token_of_object(name) == dialog.token:
+            return
+        path = f"/channels/{quote(name, safe='')}/variable"
+        query = f"variable={DIALOG_VARIABLE}&value={dialog.dialog_id}&report_events=true"
+        try:
+            url = f"{path}?{query}"
+            answer = await self._rest.request("POST", url, timeout_seconds=_MARK_SECONDS)
+        except TransportError as error:
+            _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, error=str(error))
+            return
+        if answer.status not in {204, 404}:  # A 404's channel is gone already.
+            _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, status=answer.status)
 
     async def is_unheard(self, dialog: Dialog, sequence: int) -> bool:
         """Return whether no application has come for any event.
@@ -104,7 +177,7 @@ class SetUp:
 
     async def _declare(self, dialog: Dialog) -> None:
         note = left_behind.note(dialog.application, dialog.channel_id)
-        async for is_first in _attempts():
+        async for is_first in self._attempts():
             if await self._is_declared(dialog, note, loudly=is_first):
                 return
 
@@ -123,7 +196,7 @@ class SetUp:
         app_start = messages.encode(
             AppStart(dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id)
         )
-        async for is_first in _attempts():
+        async for is_first in self._attempts():
             if await self._offer(dialog.application, app_start, loudly=is_first):
                 return
 
@@ -133,7 +206,7 @@ class SetUp:
                 self._bus.publish(dialog.topic, dialog.held[0])
             release(dialog)
             return
-        async for _ in _pauses():
+        async for _ in self._pauses():
             if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
                 release(dialog)
                 return
@@ -148,6 +221,13 @@ class SetUp:
         except BusRefusedError as error:
             log = _log.error if loudly else _log.debug
             log("bus.message_refused", topic=topic, error=str(error))
+            return False
+
+    async def _is_heard(self, topic: str, probe: bytes) -> bool:
+        await self._bus.wait_connected()
+        try:
+            return await self._bus.is_heard(topic, probe)
+        except (BusUnavailableError, BusRefusedError):
             return False
 
     async def give_up(self, dialog: Dialog) -> None:

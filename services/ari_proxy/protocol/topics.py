@@ -13,6 +13,7 @@ are routing keys of an exchange.
 | `commands_<server_id>`   | Command that belongs to no dialog (ours)                       |
 | `responses_<server_id>`  | its CommandResponse (ours)                                     |
 | `bindings_<server_id>`   | Binding, command → ingest, answered when it is in force (ours) |
+| `handover_<server_id>`   | dialogs, from an ingest to the next one (ours)                 |
 """
 
 from typing import Final
@@ -23,9 +24,10 @@ _EVENTS: Final = "events_"
 _COMMANDS: Final = "commands_"
 _RESPONSES: Final = "responses_"
 _BINDINGS: Final = "bindings_"
+_HAND_OVER: Final = "handover_"
 _DIALOGS: Final = "dialogs_"
 #: What no application's name begins with where its topic is a queue.
-RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _DIALOGS)
+RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _HAND_OVER, _DIALOGS)
 
 
 def events(owner: DialogId | ServerId) -> str:
@@ -53,6 +55,11 @@ def bindings(server: ServerId) -> str:
     return _BINDINGS + server
 
 
+def hand_over(server: ServerId) -> str:
+    """Return the topic on which the active ingest is asked for its dialogs."""
+    return _HAND_OVER + server
+
+
 def of_dialog(dialog: DialogId) -> tuple[str, str, str]:
     """Return the three topics of a dialog: events, commands, responses."""
     return events(dialog), commands(dialog), responses(dialog)
@@ -67,7 +74,7 @@ def is_queue(topic: str) -> bool:
     """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
     if "." in topic:
         return is_of_dialog(topic)
-    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS))
+    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS, _HAND_OVER))
 
 
 def registry(server: ServerId) -> str:

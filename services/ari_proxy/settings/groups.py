@@ -185,6 +185,10 @@ class IngestSettings(_Group):
     no_listener: Literal["continue", "hangup", "keep"] = "continue"
     """What becomes of the call: on in the dialplan with ARI_PROXY_STATUS set, hung up, or kept."""
 
+    silence_seconds: float = Field(default=60.0, ge=0, le=86400)
+    """How long the application of an open dialog may be away before `no_listener` applies; 0 for
+    ever. Default: longer than a restart takes."""
+
     grace_seconds: float = Field(default=10.0, ge=0, le=600)
     """How long after its last channel a dialog gets late events. Asterisk's come within 1 s."""
 

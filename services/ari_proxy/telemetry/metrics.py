@@ -97,6 +97,36 @@ APP_STARTS = Definition(
     ("server_id", "application", "result"),
     "Announcements of dialogs: accepted, no_listener; both if one was taken and nobody came.",
 )
+RECONCILIATIONS = Definition(
+    "ariproxy_ingest_reconciliations_total",
+    "counter",
+    ("server_id", "result"),
+    "Comparisons with what Asterisk has after a connect: same_asterisk, restarted_asterisk.",
+)
+RECONCILED_DIALOGS = Definition(
+    "ariproxy_ingest_reconciled_dialogs_total",
+    "counter",
+    ("server_id", "action"),
+    "Dialogs kept (and told of a gap), adopted, ended or begun late by a reconciliation.",
+)
+ACTIVE = Definition(
+    "ariproxy_ingest_active",
+    "gauge",
+    ("server_id",),
+    "1 in the process whose turn it is to take the events.",
+)
+LEASE_TRANSITIONS = Definition(
+    "ariproxy_ingest_lease_transitions_total",
+    "counter",
+    ("server_id",),
+    "Times this process became or ceased to be active.",
+)
+APPLICATIONS_REPLACED = Definition(
+    "ariproxy_ingest_applications_replaced",
+    "gauge",
+    ("server_id",),
+    "Applications that another client has taken from this process.",
+)
 SET_UP_SECONDS = Definition(
     "ariproxy_ingest_set_up_duration_seconds",
     "histogram",

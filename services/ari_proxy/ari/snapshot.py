@@ -1,0 +1,150 @@
+"""What Asterisk has now: its answers to GET /channels, /bridges and /asterisk/info. Pure.
+
+Channel (api-docs/channels.json): `dialplan.app_name` is `Stasis` as long as the channel is in an
+application, and `app_data` begins with the application's name; a leg that still rings has
+`AppDial2`. `channelvars` holds the variables that were set with `report_events` (22.10), or that
+ari.conf's `channelvars` lists.
+"""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+import msgspec
+
+#: The channel variable that tells the dialog of a channel that we have not named.
+DIALOG_VARIABLE: Final = "ARI_PROXY_DIALOG"
+
+
+class _Dialplan(msgspec.Struct, frozen=True):
+    app_name: str = ""
+    app_data: str = ""
+
+
+class _Variables(msgspec.Struct, frozen=True):
+    dialog_id: str = msgspec.field(default="", name=DIALOG_VARIABLE)
+
+
+class _Channel(msgspec.Struct, frozen=True):
+    id: str
+    state: str = ""
+    creationtime: str = ""
+    dialplan: _Dialplan = _Dialplan()
+    channelvars: _Variables = _Variables()
+
+
+class _Bridge(msgspec.Struct, frozen=True):
+    id: str
+    channels: tuple[str, ...] = ()
+
+
+class _Status(msgspec.Struct, frozen=True):
+    startup_time: str = ""
+
+
+class _System(msgspec.Struct, frozen=True):
+    version: str = ""
+
+
+class Information(msgspec.Struct, frozen=True):
+    """Which Asterisk it is, and since when it runs."""
+
+    status: _Status = _Status()
+    system: _System = _System()
+
+
+class _Variable(msgspec.Struct, frozen=True):
+    value: str = ""
+
+
+class ChannelState(NamedTuple):
+    """One channel."""
+
+    #: The application that it is in, or ''.
+    application: str
+    #: What the dialplan gave the application.
+    arguments: tuple[str, ...]
+    is_up: bool
+    #: When it began, in Asterisk's words, which sort.
+    created_at: str
+    #: As its variable tells, or ''.
+    dialog_id: str
+    #: Its JSON, as Asterisk wrote it.
+    description: str
+
+
+class Snapshot(NamedTuple):
+    """What there is at some time."""
+
+    channels: dict[str, ChannelState]
+    #: Bridges with their channels.
+    bridges: dict[str, tuple[str, ...]]
+    #: When Asterisk was started, in its own words.
+    started_at: str = ""
+
+    def with_dialogs(self, dialogs: Mapping[str, str]) -> "Snapshot":
+        """Return it with the dialogs that channels were asked for."""
+        channels = {
+            name: state._replace(dialog_id=dialogs.get(name, state.dialog_id))
+            for name, state in self.channels.items()
+        }
+        return self._replace(channels=channels)
+
+
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_channel_decoder = msgspec.json.Decoder(_Channel)
+_bridges_decoder = msgspec.json.Decoder(list[_Bridge])
+_information_decoder = msgspec.json.Decoder(Information)
+_variable_decoder = msgspec.json.Decoder(_Variable)
+
+
+def channels(text: str) -> dict[str, ChannelState]:
+    """Return the channels in an answer to GET /channels.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    found = {}
+    for raw in _list_decoder.decode(text):
+        channel = _channel_decoder.decode(raw)
+        found[channel.id] = _state(channel, bytes(raw).decode())
+    return found
+
+
+def _state(channel: _Channel, description: str) -> ChannelState:
+    in_stasis = channel.dialplan.app_name == "Stasis"
+    application, *arguments = channel.dialplan.app_data.split(",") if in_stasis else [""]
+    return ChannelState(
+        application=application,
+        arguments=tuple(arguments),
+        is_up=channel.state == "Up",
+        created_at=channel.creationtime,
+        dialog_id=channel.channelvars.dialog_id,
+        description=description,
+    )
+
+
+def bridges(text: str) -> dict[str, tuple[str, ...]]:
+    """Return the bridges in an answer to GET /bridges.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return {bridge.id: bridge.channels for bridge in _bridges_decoder.decode(text)}
+
+
+def information(text: str) -> Information:
+    """Return what an answer to GET /asterisk/info tells.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _information_decoder.decode(text)
+
+
+def variable(text: str) -> str:
+    """Return the value in an answer to GET /channels/{channelId}/variable.
+
+    Raises:
+        msgspec.DecodeError: it is none.
+    """
+    return _variable_decoder.decode(text).value

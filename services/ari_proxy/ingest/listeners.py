@@ -1,0 +1,82 @@
+"""Whether the applications of open dialogs are still there: a caller is not left with a dead one.
+
+NATS tells it of a message that it is given, so a dialog gets a ProxyProbe now and then; a bus that
+keeps messages knows who consumes.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+
+from .dialogs import Dialog
+from .pipeline import Pipeline
+from .router import Router
+
+_log = structlog.get_logger()
+
+#: How often each dialog is looked at within the time of silence that is allowed.
+LOOKS: Final = 4
+_MAX_INTERVAL_SECONDS: Final = 15.0
+
+
+class Listeners:
+    """Looks after the applications of one server's dialogs."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        router: Router,
+        pipeline: Pipeline,
+        *,
+        silence_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._router = router
+        self._pipeline = pipeline
+        self._silence = silence_seconds
+        self._interval = min(silence_seconds / LOOKS, _MAX_INTERVAL_SECONDS)
+        self._clock = clock
+        self._reconnects = 0
+
+    async def watch(self) -> None:
+        """Give up dialogs whose application has been away for too long; for ever."""
+        while self._silence:
+            await asyncio.sleep(self._interval)
+            await self._bus.wait_connected()
+            self._forgive_outages()
+            due = self._clock() - self._interval
+            for dialog in self._router.dialogs:
+                if _is_open(dialog) and dialog.heard_at <= due:
+                    await self._look(dialog)
+
+    def _forgive_outages(self) -> None:
+        """After an outage of the bus the applications have all their time to come back."""
+        if self._bus.reconnects == self._reconnects:
+            return
+        self._reconnects = self._bus.reconnects
+        for dialog in self._router.dialogs:
+            dialog.heard_at = self._clock()
+
+    async def _look(self, dialog: Dialog) -> None:
+        try:
+            is_heard = await self._bus.is_heard(dialog.topic, self._pipeline.probe(dialog))
+        except (BusUnavailableError, BusRefusedError) as error:
+            _log.debug("listener.unknown", dialog_id=dialog.dialog_id, error=str(error))
+            return
+        now = self._clock()
+        if is_heard:
+            dialog.heard_at = now
+        elif now - dialog.heard_at >= self._silence and _is_open(dialog):
+            _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
+            self._pipeline.give_up(dialog)
+
+
+def _is_open(dialog: Dialog) -> bool:
+    return dialog.held is None and not dialog.is_ended and not dialog.is_abandoned

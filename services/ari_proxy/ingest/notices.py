@@ -1,0 +1,59 @@
+"""Events of our own: what applications have to know and Asterisk can't tell. Pure.
+
+They look like ARI events, with types that begin with `Proxy`. `StasisStart` is the exception: it is
+told again for a channel whose own one was lost, with `"reconstructed": true`.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from ari_proxy.ari.snapshot import ChannelState
+
+GAP: Final = "ProxyGap"
+DIALOG_ENDED: Final = "ProxyDialogEnded"
+PROBE: Final = "ProxyProbe"
+
+#: Why events may be missing.
+GapReason = Literal["websocket_lost", "ingest_restarted"]
+#: Why a dialog is over.
+EndReason = Literal["channels_gone", "asterisk_restarted"]
+
+
+def _encode(event_type: str, application: str, now: float, **fields: Any) -> str:
+    event = {"type": event_type, "timestamp": _time(now), "application": application, **fields}
+    return msgspec.json.encode(event).decode()
+
+
+def _time(seconds: float) -> str:
+    """Return Unix time as Asterisk writes it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
+def gap(application: str, since: float | None, now: float, reason: GapReason) -> str:
+    """Return the event that says: events from `since` (None: not known) until now may be missing.
+
+    How many is not known: `count` is null.
+    """
+    missing = {"from": _time(since) if since is not None else None, "to": _time(now)}
+    return _encode(GAP, application, now, reason=reason, count=None, **missing)
+
+
+def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:
+    """Return the event that says: a dialog is over, with channels whose own end was not seen."""
+    return _encode(DIALOG_ENDED, application, now, reason=reason, channels=list(channels))
+
+
+def probe(application: str, now: float) -> str:
+    """Return an event that only finds out whether somebody listens."""
+    return _encode(PROBE, application, now)
+
+
+def stasis_start(state: ChannelState, now: float) -> str:
+    """Return the StasisStart of a channel whose own one was lost."""
+    channel = msgspec.Raw(state.description.encode())
+    arguments = list(state.arguments)
+    fields = {"args": arguments, "channel": channel, "reconstructed": True}
+    return _encode("StasisStart", state.application, now, **fields)

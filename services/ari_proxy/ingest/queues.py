@@ -1,0 +1,128 @@
+"""The queues of dialogs on a bus that keeps messages: whether somebody came for them, their end.
+
+On another bus there is nothing to do.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+import structlog
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import DialogId
+
+from .dialogs import Dialog
+from .left_behind import LeftBehind
+from .router import Router
+from .set_up import SetUp
+
+_log = structlog.get_logger()
+
+#: Seconds between looks at what is due.
+TIDY_SECONDS: Final = 1.0
+#: Seconds between looks for the channels of left-behind dialogs, and before a refused deletion is
+#: tried again.
+LOOK_SECONDS: Final = 5.0
+
+#: Returns the ids of all channels, or None if Asterisk does not tell.
+ChannelIds = Callable[[], Awaitable[Collection[str] | None]]
+
+
+class DialogQueues:
+    """Looks after the queues of one server's dialogs."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        router: Router,
+        set_up: SetUp,
+        *,
+        grace_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._router = router
+        self._set_up = set_up
+        self._grace = grace_seconds
+        self._clock = clock
+        #: When to look whether an application has come, and when queues go; each in time's order.
+        self._announced: deque[tuple[float, Dialog]] = deque()
+        self._over: deque[tuple[float, tuple[str, ...]]] = deque()
+        self.left_behind = LeftBehind(grace_seconds=grace_seconds)
+
+    def on_announced(self, dialog: Dialog) -> None:
+        """Look in time whether the application that took the AppStart has come for the events."""
+        if self._bus.keeps_messages and self._set_up.deadline is not None:
+            self._announced.append((self._clock() + self._set_up.deadline, dialog))
+
+    def on_ended(self, dialog: Dialog) -> None:
+        """Let the queues go after the grace period."""
+        if self._bus.keeps_messages:
+            due = self._clock() + self._grace
+            self._over.append((due, topics.of_dialog(dialog.dialog_id)))
+
+    async def tidy(self, on_unheard: Callable[[Dialog], None]) -> None:
+        """Do what is due, for ever.
+
+        Args:
+            on_unheard: called with dialogs for whose events nobody came.
+        """
+        suspects: list[tuple[Dialog, int]] = []
+        while self._bus.keeps_messages:
+            await asyncio.sleep(TIDY_SECONDS)
+            for dialog, sequence in suspects:
+                if not dialog.is_ended and await self._set_up.is_unheard(dialog, sequence):
+                    on_unheard(dialog)
+            # Looked at in the next round: what is published now will be in the queue by then.
+            suspects = self._due_announcements()
+            await self._delete_due()
+
+    def _due_announcements(self) -> list[tuple[Dialog, int]]:
+        """Return dialogs whose application should have come, with their last event's number."""
+        due = []
+        while self._announced and self._announced[0][0] <= self._clock():
+            dialog = self._announced.popleft()[1]
+            due.append((dialog, dialog.sequence))
+        return due
+
+    async def _delete_due(self) -> None:
+        while self._over and self._over[0][0] <= self._clock():
+            _, names = self._over.popleft()
+            if self._router.lives(DialogId(topics.owner_of(names[0]))):
+                continue  # A client has used its id again.
+            if not await self._is_deleted(names):
+                self._over.append((self._clock() + LOOK_SECONDS, names))
+
+    async def _is_deleted(self, names: Sequence[str]) -> bool:
+        try:
+            await self._bus.delete(names)
+        except (BusUnavailableError, BusRefusedError) as error:
+            _log.warning("dialog.queues_not_deleted", topics=names, error=str(error))
+            return False
+        return True
+
+    # What a predecessor has declared
+
+    async def take_over(self) -> None:
+        """Take what a dead ingest has left behind, for ever."""
+        async for declared in self._bus.left_behind():
+            _log.info("dialog.left_behind", topics=declared.topics)
+            self.left_behind.add(declared)
+
+    async def look_after(self, channel_ids: ChannelIds) -> None:
+        """Delete the queues of left-behind dialogs when those are over, for ever."""
+        while self._bus.keeps_messages:
+            await asyncio.sleep(LOOK_SECONDS)
+            # Adopted ones are over when their dialog has ended, like all others.
+            self.left_behind.forget(self._router.lives)
+            channels = await channel_ids() if len(self.left_behind) else None
+            if channels is None:
+                continue
+            for declared in self.left_behind.observe(channels, self._clock()):
+                if not await self._is_deleted(declared.topics):
+                    self.left_behind.add(declared)

@@ -1,0 +1,156 @@
+"""What one ingest tells another one of its dialogs, so that no event is lost between them. Pure.
+
+A record is a dialog, or an event that waits for a dialog's application. They travel in pages, since
+a bus takes messages of about 1 MB.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from ari_proxy.protocol.ids import DialogId
+
+from .dialog_table import DialogTable
+from .dialogs import Dialog
+
+#: Bytes of records in a page, unless one record has more.
+PAGE_BYTES: Final = 200_000
+
+
+class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
+    """One dialog; the fields are those of `Dialog`."""
+
+    dialog_id: str
+    application: str
+    channel_id: str
+    sequence: int
+    channels: dict[str, bool]
+    released: tuple[str, ...]
+    #: Names of all objects that belong to it, by kind.
+    objects: dict[str, list[str]]
+    announce: bool
+    is_announced: bool
+    is_abandoned: bool
+    is_ended: bool
+    #: False while events wait for its application.
+    is_open: bool
+
+
+class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
+    """An event that waits for the application of the dialog before it."""
+
+    payload: str
+
+
+Record = DialogRecord | HeldRecord
+
+
+class Page(msgspec.Struct, frozen=True):
+    """A part of what is handed over."""
+
+    #: Why there is nothing, or ''.
+    error: str = ""
+    records: tuple[Record, ...] = ()
+    is_last: bool = True
+    #: Since when the sender may have missed events, in Unix time; None if it has not.
+    gap_since: float | None = None
+
+
+class Request(msgspec.Struct, frozen=True):
+    """Asks for a page; the first one asks for everything."""
+
+    by: str
+    page: int
+
+
+_KINDS: Final = ("channel", "bridge", "playback")
+
+
+def records_of(table: DialogTable) -> Iterator[Record]:
+    """Yield all dialogs with what waits for each."""
+    for dialog in table.dialogs.values():
+        yield _record(table, dialog)
+        for payload in dialog.held or ():
+            yield HeldRecord(payload.decode())
+
+
+def _record(table: DialogTable, dialog: Dialog) -> DialogRecord:
+    tables = {id(table.channels): "channel", id(table.bridges): "bridge"}
+    tables[id(table.playbacks)] = "playback"
+    objects: dict[str, list[str]] = {}
+    for bound_in, name in dialog.bound:
+        kind = tables.get(id(bound_in))
+        if kind is not None:
+            objects.setdefault(kind, []).append(name)
+    return DialogRecord(
+        dialog_id=dialog.dialog_id,
+        application=dialog.application,
+        channel_id=dialog.channel_id,
+        sequence=dialog.sequence,
+        channels=dict(dialog.channels),
+        released=tuple(dialog.released or ()),
+        objects=objects,
+        announce=dialog.announce,
+        is_announced=dialog.is_announced,
+        is_abandoned=dialog.is_abandoned,
+        is_ended=dialog.is_ended,
+        is_open=dialog.held is None,
+    )
+
+
+def pages(records: Iterable[Record], *, gap_since: float | None) -> list[Page]:
+    """Return the records in pages, at least one."""
+    result: list[list[Record]] = [[]]
+    size = 0
+    for record in records:
+        record_bytes = len(msgspec.json.encode(record))
+        size += record_bytes
+        if result[-1] and size > PAGE_BYTES:
+            result.append([])
+            size = record_bytes
+        result[-1].append(record)
+    last = len(result) - 1
+    return [
+        Page(records=tuple(page), is_last=number == last, gap_since=gap_since)
+        for number, page in enumerate(result)
+    ]
+
+
+def load(table: DialogTable, records: Iterable[Record], now: float) -> list[Dialog]:
+    """Take the dialogs of another ingest; return them.
+
+    An executor may have registered objects of a dialog here already: those stay.
+    """
+    dialogs: list[Dialog] = []
+    for record in records:
+        if isinstance(record, HeldRecord):
+            held = dialogs[-1].held if dialogs else None
+            if held is not None:
+                payload = record.payload.encode()
+                held.append(payload)
+                dialogs[-1].held_bytes += len(payload)
+        else:
+            dialogs.append(_load(table, record, now))
+    return dialogs
+
+
+def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
+    dialog_id = DialogId(record.dialog_id)
+    dialog = table.dialogs.get(dialog_id)
+    if dialog is None:
+        dialog = table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
+    dialog.application, dialog.announce = record.application, record.announce
+    dialog.channel_id = record.channel_id
+    dialog.sequence = record.sequence
+    dialog.is_announced = record.is_announced
+    dialog.released = set(record.released) or None
+    table.bind_all(dialog, *(record.objects.get(kind, []) for kind in _KINDS))
+    for name, entered in record.channels.items():
+        table.count(dialog, name, entered=entered)
+    if record.is_ended:
+        table.end(dialog, now)
+    if record.is_open:
+        dialog.held = None
+    dialog.is_abandoned = record.is_abandoned
+    return dialog

@@ -1,0 +1,236 @@
+"""Recovery: after a connect, make the dialogs what Asterisk's channels say they are.
+
+`reconcile.py` decides; this asks Asterisk and does it.
+"""
+
+import asyncio
+import time
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final
+from urllib.parse import quote
+
+import msgspec
+import structlog
+
+from ari_proxy import exception_groups
+from ari_proxy.ari import snapshot as asterisk
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE, Information, Snapshot
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+
+from . import notices
+from .dialogs import Dialog
+from .notices import EndReason, GapReason
+from .pipeline import Pipeline
+from .reconcile import Adoption, Plan, Reconciliation
+from .router import Router
+
+_log = structlog.get_logger()
+
+#: Seconds between attempts to get a snapshot.
+RETRY_SECONDS: Final = 0.2
+#: Deadline of each request.
+REQUEST_SECONDS: Final = 5.0
+#: Seconds after which a channel in Stasis that still has no dialog gets one: its StasisStart would
+#: have come by then.
+UNSERVED_SECONDS: Final = 2.0
+
+#: The dialogs that were open when a connection began, with the channels that each had.
+Known = Mapping[Dialog, Collection[str]]
+
+
+class _NoAnswerError(Exception):
+    """Asterisk does not tell what it has."""
+
+
+class Recovery:
+    """Recovers the dialogs of one server."""
+
+    def __init__(
+        self,
+        server: ServerId,
+        applications: Collection[str],
+        rest: RestClient,
+        router: Router,
+        pipeline: Pipeline,
+        metrics: Metrics,
+    ) -> None:
+        self._server = server
+        self._applications = applications
+        self._rest = rest
+        self._router = router
+        self._pipeline = pipeline
+        self._metrics = metrics
+        self._started_at = ""
+
+    def known(self) -> Known:
+        """Return what there is to reconcile: the open dialogs as they are now."""
+        dialogs = self._router.dialogs
+        return {dialog: tuple(dialog.channels) for dialog in dialogs if not dialog.is_ended}
+
+    async def run(self, known: Known, since: float | None, reason: GapReason) -> Plan:
+        """Reconcile, and tell the applications; waits as long as Asterisk does not answer.
+
+        Args:
+            known: the dialogs as the connection found them.
+            since: Unix time since which events may be missing, if that is known.
+            reason: why they may be missing.
+        """
+        snapshot = await self._snapshot()
+        was_restarted = bool(self._started_at) and snapshot.started_at != self._started_at
+        self._started_at = snapshot.started_at
+        plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
+        self._apply(plan, snapshot, since, reason, restarted=was_restarted)
+        result = "restarted_asterisk" if was_restarted else "same_asterisk"
+        self._metrics.counter(table.RECONCILIATIONS, self._server, result).inc()
+        for action in ("kept", "adopted", "ended"):
+            self._count(action, len(getattr(plan, action)))
+        _log.info(
+            "dialogs.reconciled",
+            reason=reason,
+            asterisk_restarted=was_restarted,
+            kept=len(plan.kept),
+            adopted=len(plan.adopted),
+            ended=len(plan.ended),
+            unserved=len(plan.unserved),
+        )
+        return plan
+
+    async def note_start(self) -> None:
+        """Remember which Asterisk process it is, where no dialog is in doubt."""
+        self._started_at = (await self._snapshot()).started_at
+
+    # What Asterisk has
+
+    async def _snapshot(self) -> Snapshot:
+        while True:
+            snapshot = None
+            try:
+                snapshot = await self._ask_all()
+            except* (_NoAnswerError, TransportError, msgspec.DecodeError) as errors:
+                _log.debug("snapshot.failed", error=str(exception_groups.first(errors)))
+            if snapshot is not None:
+                return snapshot
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _ask_all(self) -> Snapshot:
+        channels = asterisk.channels(await self._get("/channels"))
+        bridges = asterisk.bridges(await self._get("/bridges"))
+        information = await self._information()
+        snapshot = Snapshot(channels, bridges, information.status.startup_time)
+        asked = self._reconciliation(snapshot).silent()
+        async with asyncio.TaskGroup() as tasks:
+            # As many go out at once as the client has connections.
+            answers = {name: tasks.create_task(self._dialog_of(name)) for name in asked}
+        return snapshot.with_dialogs({name: task.result() for name, task in answers.items()})
+
+    def _reconciliation(self, snapshot: Snapshot) -> Reconciliation:
+        dialogs = self._router.table
+        return Reconciliation(
+            self._server, dialogs.dialogs, dialogs.channels, snapshot, self._applications
+        )
+
+    async def _information(self) -> Information:
+        return asterisk.information(await self._get("/asterisk/info?only=status,system"))
+
+    async def _dialog_of(self, channel: str) -> str:
+        path = f"/channels/{quote(channel, safe='')}/variable?variable={DIALOG_VARIABLE}"
+        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
+        return asterisk.variable(answer.body) if answer.status == 200 else ""  # noqa: PLR2004
+
+    async def _get(self, path: str) -> str:
+        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
+        if answer.status != 200:  # noqa: PLR2004  HTTP's OK
+            raise _NoAnswerError(f"Asterisk answers {answer.status} to GET {path}")
+        return answer.body
+
+    # What follows
+
+    def _apply(
+        self,
+        plan: Plan,
+        snapshot: Snapshot,
+        since: float | None,
+        reason: GapReason,
+        *,
+        restarted: bool,
+    ) -> None:
+        now = time.time()
+        self._tell_gap(plan.kept, since, now, reason)
+        self._end(plan, now, "asterisk_restarted" if restarted else "channels_gone")
+        for dialog, names in plan.gone.items():
+            for name in names:
+                self._router.table.release(dialog, name, time.monotonic())
+        for adoption in plan.adopted:
+            self._adopt(adoption, snapshot, since, now, reason)
+
+    def _tell_gap(
+        self, dialogs: Iterable[Dialog], since: float | None, now: float, reason: GapReason
+    ) -> None:
+        for dialog in dialogs:
+            if dialog.sequence:  # One without an event has missed none that anybody knows of.
+                text = notices.gap(dialog.application, since, now, reason)
+                self._pipeline.notify(dialog, notices.GAP, text)
+
+    def _end(self, plan: Plan, now: float, reason: EndReason) -> None:
+        for dialog in plan.ended:
+            text = notices.dialog_ended(dialog.application, plan.gone[dialog], now, reason)
+            self._pipeline.notify(dialog, notices.DIALOG_ENDED, text)
+
+    def _adopt(
+        self,
+        adoption: Adoption,
+        snapshot: Snapshot,
+        since: float | None,
+        now: float,
+        reason: GapReason,
+    ) -> None:
+        dialogs = self._router.table
+        dialog = dialogs.dialogs.get(adoption.dialog_id)
+        if dialog is not None:
+            dialogs.adopt(dialog, adoption.channels, adoption.bridges)
+            return
+        dialog = dialogs.open(
+            adoption.dialog_id,
+            adoption.application,
+            adoption.channel_id,
+            announce=bool(adoption.application),
+            now=time.monotonic(),
+        )
+        # Higher than what anybody has used before, as long as clocks agree to a second.
+        dialog.sequence = int(now * 1e6)
+        dialogs.adopt(dialog, adoption.channels, adoption.bridges)
+        start = ""
+        if adoption.channel_id:
+            start = notices.stasis_start(snapshot.channels[adoption.channel_id], now)
+        gap = notices.gap(adoption.application, since, now, reason)
+        self._pipeline.resume(dialog, gap, start)
+        _log.info("dialog.adopted", dialog_id=dialog.dialog_id, channels=list(adoption.channels))
+
+    def _count(self, action: str, number: int = 1) -> None:
+        self._metrics.counter(table.RECONCILED_DIALOGS, self._server, action).inc(number)
+
+    # Channels that nobody has seen come
+
+    async def serve_unserved(self, names: Collection[str]) -> None:
+        """Begin dialogs for channels whose StasisStart was lost, and that are still there."""
+        await asyncio.sleep(UNSERVED_SECONDS)
+        if not any(map(self._is_unserved, names)):
+            return
+        snapshot = await self._snapshot()
+        for name in filter(self._is_unserved, names):
+            state = snapshot.channels.get(name)
+            if state is None or state.application not in self._applications:
+                continue
+            dialog = self._router.begin(state.application, name, time.monotonic())
+            self._count("begun_late")
+            _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
+            start = notices.stasis_start(state, time.time())
+            self._pipeline.notify(dialog, "StasisStart", start)
+
+    def _is_unserved(self, name: str) -> bool:
+        dialog = self._router.table.channels.get(name)
+        return dialog is None or name in (dialog.released or ()) or dialog.is_ended

@@ -1,0 +1,185 @@
+"""Ingest is killed, handed over, robbed; real Asterisk, both buses, processes of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import websockets
+
+from tests.chaos.conftest import Stage
+from tests.support import process
+from tests.support.calls import Calls
+from tests.support.process import Process
+from tests.support.running import LegacyClient, until, until_serving
+from tests.support.servers import Asterisk
+
+
+@asynccontextmanager
+async def ingest(stage: Stage, log: Path, **environment: str) -> AsyncIterator[Process]:
+    """Run an ingest that has recovered what there was."""
+    async with process.running(log, "ingest", **(stage.environment | environment)) as running:
+        await until(
+            lambda: running.events("dialogs.reconciled") or running.events("hand_over.taken")
+        )
+        yield running
+
+
+@asynccontextmanager
+async def command(stage: Stage, log: Path) -> AsyncIterator[Process]:
+    async with process.running(log, "command", **stage.environment) as running:
+        await until_serving(stage.bus, ingest=False)
+        yield running
+
+
+async def command_for_ever(stage: Stage, channels: list[str], statuses: list[int]) -> None:
+    """Send commands of all dialogs in turn, each after the answer to the one before it."""
+    while True:
+        for channel in channels:
+            dialog = stage.calls.dialog_of(channel)
+            answer = await stage.client.command(dialog, "POST", f"/channels/{channel}/ring")
+            statuses.append(answer["status_code"])
+
+
+def states(calls: Calls, channels: list[str]) -> dict[str, int]:
+    return {channel: len(calls.dialogs_of(channel)) for channel in channels}
+
+
+@pytest.mark.parametrize("own_asterisk", ["22", "16"], indirect=True)
+async def test_killed_ingest_is_followed_by_one_that_finds_every_dialog(
+    stage: Stage, tmp_path: Path
+) -> None:
+    calls = stage.calls
+    statuses: list[int] = []
+    async with command(stage, tmp_path / "command"), asyncio.TaskGroup() as tasks:
+        async with ingest(stage, tmp_path / "first") as first:
+            channels = await calls.place(200)
+            leg = await _add_leg(stage, channels[0])
+            commanding = tasks.create_task(command_for_ever(stage, channels, statuses))
+            async with AsyncExitStack() as marking:
+                await marking.enter_async_context(calls.marking(channels))
+                await until(lambda: calls.account().received > 300)
+                first.kill()
+                await first.ended()
+                before = len(statuses)
+                async with ingest(stage, tmp_path / "second") as second:
+                    await until(lambda: all(_has_gap(stage, channel) for channel in channels))
+                    assert len(statuses) > before
+                    await marking.aclose()
+                    await calls.mark_all(channels)
+                    await calls.until_all_came(channels)
+                    # Its name tells nothing, and the client is not asked again.
+                    await calls.hang_up(leg)
+                    await until(lambda: _ended(stage, channels[0], leg))
+                    adopted = second.events("dialogs.reconciled")[0]["adopted"]
+        commanding.cancel()
+
+    account = calls.account()
+    assert account.faults == {}
+    assert account.received + account.lost_in_gaps == account.sent
+    assert set(states(calls, channels).values()) == {1}
+    assert adopted == 200
+    assert set(statuses) == {204}
+
+
+def _has_gap(stage: Stage, channel: str) -> bool:
+    return "ProxyGap" in stage.client.types_of(stage.calls.dialog_of(channel))
+
+
+def _ended(stage: Stage, channel: str, leg: str) -> bool:
+    events = stage.client.events[stage.calls.dialog_of(channel)]
+    return any(e["type"] == "StasisEnd" and f'"id":"{leg}"' in e["ari_body"] for e in events)
+
+
+async def _add_leg(stage: Stage, channel: str) -> str:
+    """The client calls somebody under a name of its own; returns that."""
+    dialog = stage.calls.dialog_of(channel)
+    url = f"/channels/named-{channel}?endpoint=Local/answer@default/n&app={stage.calls.application}"
+    answer = await stage.client.command(dialog, "POST", url)
+    assert answer["status_code"] == 200, answer
+    await until(lambda: stage.client.types(dialog).count("StasisStart") == 2)
+    return f"named-{channel}"
+
+
+async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_path: Path) -> None:
+    calls = stage.calls
+    async with AsyncExitStack() as running:
+        active = await running.enter_async_context(ingest(stage, tmp_path / "0"))
+        channels = await calls.place(40)
+        async with calls.marking(channels, pause_seconds=0, workers=4):
+            for number in range(1, 4):
+                await _until_received(calls, calls.account().received + 200)
+                following = await running.enter_async_context(ingest(stage, tmp_path / f"{number}"))
+                await active.logged("ingest.passive")
+                active = following
+            # Calls that begin on the last one, and end on it.
+            channels += await calls.place(5)
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+
+        account = calls.account()
+        assert account.faults == {}
+        assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+        for channel in channels:
+            events = stage.client.events[calls.dialog_of(channel)]
+            assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
+        assert set(states(calls, channels).values()) == {1}
+
+
+async def _until_received(calls: Calls, count: int) -> None:
+    await until(lambda: calls.account().received > count)
+
+
+async def test_dialog_that_waits_for_its_application_is_handed_over(
+    stage: Stage, tmp_path: Path
+) -> None:
+    calls = stage.calls
+    calls.application = "late"
+    late = LegacyClient(stage.bus, "late")
+    calls.client = late
+    environment = {"ARI_PROXY_APPLICATIONS": '["late"]', "ARI_PROXY_INGEST__LISTENER_SECONDS": "60"}
+    async with ingest(stage, tmp_path / "first", **environment) as first:
+        channel = await calls.originate()
+        calls.sent[channel] = []
+        await first.logged("dialog.started")
+        await calls.mark(channel)
+        async with ingest(stage, tmp_path / "second", **environment):
+            await first.logged("ingest.passive")
+            await calls.mark(channel)
+            await late.start()
+            await until(lambda: calls.dialog_of(channel))
+            await calls.until_all_came([channel])
+
+    assert calls.account().faults == {}
+    assert [event["sequence"] for event in late.events[calls.dialog_of(channel)]][:1] == [1]
+    assert len(late.starts) == 1
+
+
+async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
+    stage: Stage, own_asterisk: Asterisk, tmp_path: Path
+) -> None:
+    application = stage.calls.application
+    async with ingest(stage, tmp_path / "log") as robbed:
+        port = (await robbed.logged("admin.listening"))["port"]
+        url = f"{own_asterisk.websocket_url}?app={application}&api_key=ari:ari"
+        async with websockets.connect(url) as stranger:
+            await robbed.logged("application.replaced")
+            status, ready = await _get(f"http://127.0.0.1:{port}/readyz")
+            # The stranger keeps it: its own calls reach it.
+            await stage.calls.originate()
+            async with asyncio.timeout(10):
+                while '"StasisStart"' not in str(await stranger.recv()):
+                    pass
+        _, metrics = await _get(f"http://127.0.0.1:{port}/metrics")
+
+    assert status == 503
+    assert f"another client has taken {application}" in ready
+    assert 'ariproxy_ingest_applications_replaced{server_id="server-1"} 1.0' in metrics
+    assert len(robbed.events("websocket.connected")) == 1
+
+
+async def _get(url: str) -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, await answer.text()

@@ -1,0 +1,195 @@
+"""Calls on a real Asterisk with numbered events, and the account of what became of each."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+
+from ari_proxy.ari.rest import Credentials, RestClient
+from tests.support.running import LegacyClient, until
+from tests.support.servers import Asterisk
+
+#: The channel variable whose ChannelVarset is a numbered event.
+MARK = "MARK"
+
+
+@dataclass
+class Account:
+    """What became of the numbered events of some calls."""
+
+    sent: int = 0
+    received: int = 0
+    #: Missing, though no gap was announced where they were.
+    lost: list[str] = field(default_factory=list)
+    #: Missing where a gap was announced.
+    lost_in_gaps: int = 0
+    doubled: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    #: A sequence that did not rise.
+    stale: list[str] = field(default_factory=list)
+
+    @property
+    def faults(self) -> dict[str, list[str]]:
+        found = {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "disordered": self.disordered,
+            "stale": self.stale,
+        }
+        return {name: events for name, events in found.items() if events}
+
+
+class Calls:
+    """Calls that enter an application, each with its numbered events."""
+
+    def __init__(self, rest: RestClient, application: str, client: LegacyClient) -> None:
+        self._rest = rest
+        self.application = application
+        self.client = client
+        self.sent: dict[str, list[int]] = {}
+        self._numbers = itertools.count(1)
+
+    async def place(self, count: int = 1, extension: str = "answer", **more: str) -> list[str]:
+        """Place calls from outside; return their channels once their dialogs have begun."""
+        channels = [await self.originate(extension, **more) for _ in range(count)]
+        await until(lambda: all(self.dialog_of(channel) for channel in channels))
+        self.sent.update({channel: [] for channel in channels})
+        return channels
+
+    async def originate(self, extension: str = "answer", **more: str) -> str:
+        """Place a call and return its channel."""
+        query = {"endpoint": f"Local/{extension}@default/n", "app": self.application, **more}
+        answer = await self._rest.request("POST", f"/channels?{urlencode(query)}")
+        assert answer.status == 200, answer
+        name: str = json.loads(answer.body)["id"]
+        return name
+
+    def dialogs_of(self, channel: str) -> list[str]:
+        """Return the dialogs that were announced for a channel."""
+        return [s["dialog_id"] for s in self.client.starts if s["channel_id"] == channel]
+
+    def dialog_of(self, channel: str) -> str:
+        """Return the dialog of a channel, once it has had its first event; or ''."""
+        return next((d for d in self.dialogs_of(channel) if self.client.events.get(d)), "")
+
+    async def mark(self, channel: str) -> None:
+        """Have Asterisk send a numbered event."""
+        number = next(self._numbers)
+        self.sent[channel].append(number)
+        path = f"/channels/{channel}/variable?variable={MARK}&value={number}"
+        answer = await self._rest.request("POST", path)
+        assert answer.status == 204, answer
+
+    async def mark_all(self, channels: Collection[str]) -> None:
+        for channel in channels:
+            await self.mark(channel)
+
+    @asynccontextmanager
+    async def marking(
+        self, channels: Sequence[str], *, pause_seconds: float = 0.002, workers: int = 1
+    ) -> AsyncIterator[None]:
+        """Send numbered events, round and round, all the while that a block runs."""
+        is_over = asyncio.Event()
+
+        async def mark_on(channels: Sequence[str]) -> None:
+            for channel in itertools.cycle(channels):
+                if is_over.is_set():
+                    return
+                await self.mark(channel)
+                await asyncio.sleep(pause_seconds)
+
+        async with asyncio.TaskGroup() as tasks:
+            for worker in range(workers):
+                tasks.create_task(mark_on(channels[worker::workers]))
+            try:
+                yield
+            finally:
+                is_over.set()
+
+    async def hang_up(self, channel: str) -> None:
+        await self._rest.request("DELETE", f"/channels/{channel}")
+
+    async def hang_up_all(self) -> None:
+        answer = await self._rest.request("GET", "/channels")
+        for channel in json.loads(answer.body):
+            await self.hang_up(channel["id"])
+
+    def marks(self, channel: str) -> list[int]:
+        return [mark for mark in self._marks_and_gaps(channel) if mark]
+
+    def _marks_and_gaps(self, channel: str) -> list[int]:
+        """Return the numbers that have come for a channel, and 0 for each gap."""
+        found = []
+        for event in self.client.events.get(self.dialog_of(channel), ()):
+            if event["type"] in {"ProxyGap", "ProxyDialogEnded"}:
+                found.append(0)
+            elif event["type"] == "ChannelVarset":
+                body = json.loads(event["ari_body"])
+                if body["variable"] == MARK and body["channel"]["id"] == channel:
+                    found.append(int(body["value"]))
+        return found
+
+    async def until_all_came(self, channels: Collection[str]) -> None:
+        """Wait until the last numbered event of each call has come."""
+        await until(lambda: all(self._has_last(channel) for channel in channels))
+
+    def _has_last(self, channel: str) -> bool:
+        sent = self.sent[channel]
+        return not sent or sent[-1] in self.marks(channel)
+
+    def account(self, channels: Collection[str] = ()) -> Account:
+        """Return what became of the numbered events."""
+        account = Account()
+        for channel in channels or self.sent:
+            self._add(account, channel)
+        return account
+
+    def _add(self, account: Account, channel: str) -> None:
+        sent, got = self.sent[channel], self._marks_and_gaps(channel)
+        numbers = [number for number in got if number]
+        account.sent += len(sent)
+        account.received += len(set(numbers))
+        account.doubled += [f"{channel}: {n}" for n in set(numbers) if numbers.count(n) > 1]
+        account.disordered += [f"{channel}: {b}" for a, b in itertools.pairwise(numbers) if b < a]
+        in_gaps = _between(got, sent)
+        missing = set(sent) - set(numbers)
+        account.lost_in_gaps += len(missing & in_gaps)
+        account.lost += [f"{channel}: {number}" for number in sorted(missing - in_gaps)]
+        account.stale += self._stale(channel)
+
+    def _stale(self, channel: str) -> list[str]:
+        events: list[dict[str, Any]] = self.client.events.get(self.dialog_of(channel), [])
+        numbers = [event["sequence"] for event in events if event["sequence"]]
+        return [f"{channel}: {b} after {a}" for a, b in itertools.pairwise(numbers) if b <= a]
+
+
+def _between(got: list[int], sent: list[int]) -> set[int]:
+    """Return the numbers that may be missing, since a gap stands where they would have been."""
+    allowed: set[int] = set()
+    for index, entry in enumerate(got):
+        if entry:
+            continue
+        before = max((number for number in got[:index] if number), default=0)
+        after = min((number for number in got[index:] if number), default=None)
+        allowed |= {n for n in sent if n > before and (after is None or n < after)}
+    return allowed
+
+
+@asynccontextmanager
+async def asterisk_client(asterisk: Asterisk) -> AsyncIterator[RestClient]:
+    """A client of Asterisk's REST interface that goes past the proxy."""
+    credentials = Credentials("ari", "ari")
+    rest = RestClient(asterisk.url, lambda: credentials, concurrency=16, timeout_seconds=10)
+    async with rest:
+        yield rest
+
+
+def body_of(event: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.json.decode(event["ari_body"])
+    return found

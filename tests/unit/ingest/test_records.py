@@ -1,0 +1,85 @@
+"""What is handed over from one ingest to the next."""
+
+import msgspec
+
+from ari_proxy.ingest import records
+from ari_proxy.ingest.dialog_table import DialogTable
+from ari_proxy.ingest.records import PAGE_BYTES, Page
+from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.messages import Binding
+
+SERVER = ServerId("s")
+
+
+def table() -> DialogTable:
+    return DialogTable(SERVER, grace_seconds=10)
+
+
+def handed_over(old: DialogTable, new: DialogTable) -> None:
+    """Give the dialogs of one table to another one, over the wire."""
+    pages = records.pages(records.records_of(old), gap_since=None)
+    sent = [msgspec.json.encode(page) for page in pages]
+    received = [msgspec.json.decode(page, type=Page) for page in sent]
+    assert [page.is_last for page in received] == [False] * (len(sent) - 1) + [True]
+    records.load(new, [record for page in received for record in page.records], 100)
+
+
+def test_dialogs_arrive_as_they_were() -> None:
+    old, new = table(), table()
+    open_ = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
+    old.adopt(open_, {"c1": True, "leg": False}, ["bridge"])
+    old.bind_all(open_, [], [], ["playback"])
+    open_.sequence, open_.is_announced, open_.held = 7, True, None
+    waiting = old.open(DialogId("s.fedcba9876543210"), "other", "c2", announce=True, now=0)
+    old.adopt(waiting, {"c2": True})
+    assert waiting.held is not None
+    waiting.held.extend([b'{"a":"\xc3\xa4"}', b"{}"])
+    waiting.sequence = 2
+    over = old.open(DialogId("s.aaaaaaaaaaaaaaaa"), "demo", "c3", announce=True, now=0)
+    old.adopt(over, {"c3": True})
+    old.release(over, "c3", 0)
+
+    handed_over(old, new)
+
+    got = new.dialogs[open_.dialog_id]
+    assert (got.application, got.channel_id, got.sequence) == ("demo", "c1", 7)
+    assert (got.channels, got.is_announced, got.held) == ({"c1": True, "leg": False}, True, None)
+    bound = new.channels["leg"], new.bridges["bridge"], new.playbacks["playback"]
+    assert set(bound) == {got}
+    assert new.dialogs[waiting.dialog_id].held == waiting.held
+    assert not new.dialogs[waiting.dialog_id].is_announced
+    assert new.dialogs[over.dialog_id].is_ended
+    assert new.channels["c3"].released == {"c3"}
+    new.sweep(111)
+    assert list(new.dialogs) == [open_.dialog_id, waiting.dialog_id]
+    assert new.ended[0].dialog_id == over.dialog_id
+
+
+def test_object_that_was_registered_with_the_new_one_meanwhile_stays() -> None:
+    old, new = table(), table()
+    dialog_id = DialogId("s.0123456789abcdef")
+    dialog = old.open(dialog_id, "demo", "c1", announce=True, now=0)
+    old.adopt(dialog, {"c1": True})
+    new.register(Binding(dialog_id, "bridge", "named"), 99)
+
+    handed_over(old, new)
+
+    assert new.bridges["named"] is new.channels["c1"]
+    new.sweep(1000)
+    assert list(new.dialogs) == [dialog_id]
+
+
+def test_much_travels_in_pages_and_nothing_in_an_empty_one() -> None:
+    old, new = table(), table()
+    dialog = old.open(DialogId("s.0123456789abcdef"), "demo", "c", announce=True, now=0)
+    assert dialog.held is not None
+    dialog.held.extend(b"%d" % number * 1000 for number in range(1000, 2000))
+
+    pages = records.pages(records.records_of(old), gap_since=3.5)
+    handed_over(old, new)
+
+    assert len(pages) > 10
+    assert {page.gap_since for page in pages} == {3.5}
+    assert max(len(msgspec.json.encode(page)) for page in pages) < PAGE_BYTES * 1.1
+    assert new.dialogs[dialog.dialog_id].held == dialog.held
+    assert records.pages([], gap_since=None) == [Page()]
