@@ -12,6 +12,7 @@ from .__about__ import __version__
 from .bus.base import Bus, opened
 from .command.service import CommandService
 from .health import AdminApi, Check
+from .ingest import leases
 from .ingest.service import Ingest
 from .settings.load import Settings
 from .telemetry import metrics as table
@@ -40,7 +41,8 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
         api = AdminApi(checks={"bus": _bus_check(bus)}, metrics=metrics)
         if "ingest" in components:
             socket = connections.event_socket(settings)
-            ingest = Ingest(settings, bus, rest, socket, metrics)
+            lease = leases.lease(settings)
+            ingest = Ingest(settings, bus, rest, socket, metrics, lease)
             services.append(ingest)
             api = AdminApi(api.checks, metrics, ingest.dialogs)
         if "command" in components:

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-import aiohttp
 import pytest
 import websockets
 
@@ -162,24 +161,18 @@ async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
 ) -> None:
     application = stage.calls.application
     async with ingest(stage, tmp_path / "log") as robbed:
-        port = (await robbed.logged("admin.listening"))["port"]
         url = f"{own_asterisk.websocket_url}?app={application}&api_key=ari:ari"
         async with websockets.connect(url) as stranger:
             await robbed.logged("application.replaced")
-            status, ready = await _get(f"http://127.0.0.1:{port}/readyz")
+            status, ready = await robbed.admin("/readyz")
             # The stranger keeps it: its own calls reach it.
             await stage.calls.originate()
             async with asyncio.timeout(10):
                 while '"StasisStart"' not in str(await stranger.recv()):
                     pass
-        _, metrics = await _get(f"http://127.0.0.1:{port}/metrics")
+        _, metrics = await robbed.admin("/metrics")
 
     assert status == 503
     assert f"another client has taken {application}" in ready
     assert 'ariproxy_ingest_applications_replaced{server_id="server-1"} 1.0' in metrics
     assert len(robbed.events("websocket.connected")) == 1
-
-
-async def _get(url: str) -> tuple[int, str]:
-    async with aiohttp.ClientSession() as session, session.get(url) as answer:
-        return answer.status, await answer.text()

@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from tests.support.running import until
 
 
@@ -49,6 +51,17 @@ class Process:
     def freeze(self) -> None:
         """Let it do nothing any more, with all its connections open."""
         self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    async def admin(self, path: str) -> tuple[int, str]:
+        """Ask its admin API; return the status and the text."""
+        port = (await self.logged("admin.listening"))["port"]
+        url = f"http://127.0.0.1:{port}{path}"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            return answer.status, await answer.text()
 
     async def ended(self) -> int:
         """Wait for its end and return the exit status, or minus the signal."""

@@ -93,6 +93,9 @@ class Bus(Protocol):
     def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
         """Send a message as soon as the bus takes it; returns at once."""
 
+    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+        """Forget what waits to be sent on some topics; return how many messages, also `dropped`."""
+
     async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
         """Send a message now; return False if nobody listened, so that nobody got it.
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from .base import Declared
@@ -49,6 +49,10 @@ class BufferedBus:
         """Send a message as soon as the server takes it; returns at once."""
         self._outbox.append(Outgoing(topic, payload, reply))
         self._something_to_send.set()
+
+    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+        """Forget what waits to be sent on some topics."""
+        return self._outbox.discard(is_unwanted)
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""

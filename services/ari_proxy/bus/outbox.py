@@ -6,6 +6,7 @@ factor of thirty in size.
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -89,6 +90,19 @@ class Outbox:
         """Make what was sent and not confirmed wait again, in front and in order."""
         self._waiting.extendleft(reversed(self._sent))
         self._sent.clear()
+
+    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+        """Forget the waiting messages of some topics; return how many."""
+        kept: deque[Outgoing] = deque()
+        before = len(self._waiting)
+        for message in self._waiting:
+            if is_unwanted(message.topic):
+                self._forget(message)
+            else:
+                kept.append(message)
+        self._waiting = kept
+        self.dropped += before - len(kept)
+        return before - len(kept)
 
     def _forget(self, message: Outgoing) -> None:
         self.size_bytes -= len(message.payload) + OVERHEAD_BYTES

@@ -11,6 +11,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.health import Check
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.telemetry import metrics as table
@@ -95,6 +96,8 @@ class Ingest:
         if await _unless(stop, self._lease.keep()):
             _log.error("lease.lost")
             term.abort()
+            # Whoever has it now goes on with the dialogs: ours would come late and out of order.
+            self._bus.discard(topics.is_events)
         elif self._lease.is_shared:
             await self._lease.release()
             await term.wait_handed_over(SUCCESSOR_SECONDS)

@@ -61,6 +61,7 @@ class SetUp:
         *,
         listener_seconds: float,
         no_listener: NoListenerPolicy,
+        is_permitted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._bus = bus
         self._rest = rest
@@ -69,6 +70,7 @@ class SetUp:
         self.deadline = listener_seconds if no_listener != "keep" else None
         self._no_listener = no_listener
         self._is_paused = False
+        self._is_permitted = is_permitted
 
     def pause(self) -> None:
         """Have all set-ups end after the attempt under way, so that others can go on with them."""
@@ -78,16 +80,20 @@ class SetUp:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             await asyncio.sleep(pause)
-            if self._is_paused:
-                raise SetUpPausedError
+            self._check()
             yield
             pause = min(pause * 2, _LAST_PAUSE_SECONDS)
 
     async def _attempts(self) -> AsyncIterator[bool]:
         """Yield True at once, and False after each pause."""
+        self._check()
         yield True
         async for _ in self._pauses():
             yield False
+
+    def _check(self) -> None:
+        if self._is_paused or not self._is_permitted():
+            raise SetUpPausedError
 
     async def run(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
         """Set up one dialog; return False if no application wanted it.

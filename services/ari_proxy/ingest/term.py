@@ -74,6 +74,7 @@ class Term:
             self._server,
             listener_seconds=settings.ingest.listener_seconds,
             no_listener=settings.ingest.no_listener,
+            is_permitted=is_permitted,
         )
         self.queues = DialogQueues(bus, self.router, set_up, grace_seconds=self._queue_grace)
         self._pipeline = Pipeline(

@@ -65,6 +65,11 @@ def of_dialog(dialog: DialogId) -> tuple[str, str, str]:
     return events(dialog), commands(dialog), responses(dialog)
 
 
+def is_events(topic: str) -> bool:
+    """Return whether events travel on the topic."""
+    return topic.startswith(_EVENTS)
+
+
 def is_of_dialog(topic: str) -> bool:
     """Return whether it is a topic of a dialog: only their owners' ids have a dot."""
     return "." in topic and topic.startswith((_EVENTS, _COMMANDS, _RESPONSES))

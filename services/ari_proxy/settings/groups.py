@@ -3,7 +3,7 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -197,6 +197,42 @@ class IngestSettings(_Group):
 
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
     """What may wait per dialog until its application has subscribed."""
+
+
+class LeaseSettings(_Group):
+    """Which of several ingests of a server is active; the others stand by."""
+
+    kind: Literal["none", "file", "kubernetes"] = "none"
+    """`none`: the last one that starts takes over. `file`: a lock file, on one machine.
+    `kubernetes`: a Lease object."""
+
+    file: str = ""
+    """The lock file; all ingests of the server name the same one."""
+
+    name: str = ""
+    """The Lease object's name. Default: ari-proxy-<server_id>."""
+
+    namespace: str = ""
+    """Its namespace. Default: the pod's own."""
+
+    duration_seconds: int = Field(default=3, ge=1, le=60)
+    """After how long without a sign of its holder the lease is over. Default: so that another one
+    is active within 5 s."""
+
+    api_url: str = ""
+    """The Kubernetes API server. Default: as a pod finds it."""
+
+    token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
+    """A file with the token to log in there with; read each time."""
+
+    ca_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+    """Certificates of the authorities that vouch for it."""
+
+    @model_validator(mode="after")
+    def _check_file(self) -> Self:
+        if self.kind == "file" and not self.file:
+            raise ValueError("a lease of the kind `file` needs lease.file")
+        return self
 
 
 class CommandSettings(_Group):

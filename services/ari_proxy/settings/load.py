@@ -27,6 +27,7 @@ from .groups import (
     BusSettings,
     CommandSettings,
     IngestSettings,
+    LeaseSettings,
     LogSettings,
     RuntimeSettings,
     ServerIdField,
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     ari: AriSettings = AriSettings()
     bus: BusSettings = BusSettings()
     ingest: IngestSettings = IngestSettings()
+    lease: LeaseSettings = LeaseSettings()
     command: CommandSettings = CommandSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()

@@ -1,0 +1,164 @@
+"""The lease as a Kubernetes Lease, for ingests on several machines.
+
+A holder that can't renew it in time, since it was stopped or cut off, knows by its own clock that
+it is over, before anybody else can have it: the events that it still has go nowhere.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+import structlog
+
+from .lease_record import Claim, LeaseRecord, parse
+
+_log = structlog.get_logger()
+
+#: Where a pod finds who it is (kubernetes.io/docs/tasks/run-application/access-api-from-pod).
+SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+#: Attempts to renew it within its duration.
+RENEWALS: Final = 3
+_CREATED: Final = frozenset({200, 201})
+_CONFLICT: Final = 409
+_NOT_FOUND: Final = 404
+
+
+class _RefusedError(Exception):
+    """Kubernetes does not do what it was asked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesApi:
+    """How to reach the API server; as a pod does, unless something else is said."""
+
+    url: str = ""
+    token_file: str = str(SERVICE_ACCOUNT / "token")
+    ca_file: str = str(SERVICE_ACCOUNT / "ca.crt")
+    namespace: str = ""
+
+    @property
+    def address(self) -> str:
+        """The server's URL."""
+        host, port = (os.environ.get(f"KUBERNETES_SERVICE_{x}", "") for x in ("HOST", "PORT"))
+        return self.url or f"https://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def current_namespace(self) -> str:
+        """Return the namespace of the lease: by default the pod's own."""
+        return self.namespace or (SERVICE_ACCOUNT / "namespace").read_text().strip()
+
+    def headers(self) -> dict[str, str]:
+        """Return what to log in with; the token's file is read each time, since tokens change."""
+        return {"Authorization": f"Bearer {Path(self.token_file).read_text().strip()}"}
+
+    def tls(self) -> ssl.SSLContext | bool:
+        """Return how to check the server's certificate."""
+        if not self.address.startswith("https:"):
+            return False
+        return ssl.create_default_context(cafile=self.ca_file or None)
+
+
+class KubernetesLease:
+    """A Lease object; whoever has written its name into it is active."""
+
+    is_shared = True
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        name: str,
+        identity: str,
+        *,
+        duration_seconds: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._name = name
+        self._clock = clock
+        self._pause = duration_seconds / RENEWALS
+        self._claim = Claim(name, identity, duration_seconds=duration_seconds, clock=clock)
+        self._record: LeaseRecord | None = None
+        self._is_resigned = False
+
+    def is_valid(self) -> bool:
+        """Return whether it is ours, for certain; or was, and nobody else has claimed it."""
+        return self._is_resigned or self._claim.is_valid
+
+    async def acquire(self) -> None:
+        """Return once it is ours."""
+        self._is_resigned = False
+        _log.info("lease.awaited", lease=self._name)
+        while not await self._is_acquired():  # noqa: ASYNC110  Kubernetes is asked
+            await asyncio.sleep(self._pause)
+
+    async def keep(self) -> None:
+        """Renew it; return when that did not work in time, or when somebody else has it."""
+        while self._claim.is_valid:
+            await asyncio.sleep(self._pause)
+            await self._is_acquired()
+
+    async def release(self) -> None:
+        """Take our name out of it."""
+        if self._record is None or not self._claim.is_valid:
+            return
+        self._is_resigned = True
+        with contextlib.suppress(_RefusedError):
+            await self._send("PUT", self._name, self._claim.resignation(self._record))
+
+    async def _is_acquired(self) -> bool:
+        begun_at = self._clock()
+        try:
+            async with asyncio.timeout(self._pause):
+                record = await self._read()
+                if record is not None and not self._claim.observe(record):
+                    self._claim.lost()
+                    return False
+                lease = self._claim.claim(record)
+                self._record = await self._write(record, lease)
+        except (_RefusedError, TimeoutError) as error:
+            _log.warning("lease.not_renewed", lease=self._name, error=str(error) or "no answer")
+            return False
+        self._claim.written(begun_at)
+        return True
+
+    async def _read(self) -> LeaseRecord | None:
+        lease = await self._send("GET", self._name)
+        return parse(lease) if lease is not None else None
+
+    async def _write(self, record: LeaseRecord | None, lease: dict[str, Any]) -> LeaseRecord:
+        method, path = ("POST", "") if record is None else ("PUT", self._name)
+        written = await self._send(method, path, lease)
+        if written is None:
+            raise _RefusedError("the lease was deleted meanwhile")
+        return parse(written)
+
+    async def _send(self, method: str, path: str, body: object = None) -> dict[str, Any] | None:
+        """Return the answer's object; None if there is no such one."""
+        api = self._api
+        try:
+            space = f"/apis/coordination.k8s.io/v1/namespaces/{api.current_namespace()}/leases"
+            url = f"{api.address}{space}/{path}".rstrip("/")
+            async with (
+                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=api.tls())) as session,
+                session.request(
+                    method, url, headers=api.headers(), json=body if body is not None else None
+                ) as answer,
+            ):
+                content = await answer.read()
+        except (aiohttp.ClientError, OSError) as error:
+            raise _RefusedError(f"the API server can't be reached: {error}") from error
+        if answer.status == _NOT_FOUND and method == "GET":
+            return None
+        if answer.status == _CONFLICT:
+            raise _RefusedError("somebody else has written it meanwhile")
+        if answer.status not in _CREATED:
+            raise _RefusedError(f"the API server answers {answer.status} to {method} of the lease")
+        found: dict[str, Any] = msgspec.json.decode(content)
+        return found

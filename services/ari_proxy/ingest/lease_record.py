@@ -1,0 +1,114 @@
+"""A Kubernetes Lease: who has it, and who may take it. Pure.
+
+Kubernetes only stores it; the rules are those of its own components (client-go's leaderelection).
+Nobody trusts another machine's clock: a lease is over when nobody has seen it change for its
+duration. Its holder counts from before it wrote, the others from after, so the holder knows first.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseRecord:
+    """The part of a Lease's spec that decides, and the version that it was read in."""
+
+    holder: str = ""
+    renewed_at: str = ""
+    acquired_at: str = ""
+    transitions: int = 0
+    version: str = ""
+
+
+def parse(lease: Mapping[str, Any]) -> LeaseRecord:
+    """Return what a Lease object (coordination.k8s.io/v1) says."""
+    spec = lease.get("spec") or {}
+    return LeaseRecord(
+        holder=spec.get("holderIdentity") or "",
+        renewed_at=spec.get("renewTime") or "",
+        acquired_at=spec.get("acquireTime") or "",
+        transitions=spec.get("leaseTransitions") or 0,
+        version=lease["metadata"]["resourceVersion"],
+    )
+
+
+class Claim:
+    """One candidate's view of a lease."""
+
+    def __init__(
+        self,
+        name: str,
+        identity: str,
+        *,
+        duration_seconds: int,
+        clock: Callable[[], float],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._name = name
+        self._identity = identity
+        self._duration = duration_seconds
+        self._clock = clock
+        self._now = now
+        self._seen: LeaseRecord | None = None
+        self._seen_at = 0.0
+        #: Monotonic seconds until which it is ours.
+        self.valid_until = 0.0
+
+    @property
+    def is_valid(self) -> bool:
+        """Return whether it is ours, for certain."""
+        return self._clock() < self.valid_until
+
+    def observe(self, record: LeaseRecord) -> bool:
+        """Take what the lease says now; return whether we may write ourselves into it."""
+        unchanged = self._seen is not None and (
+            (self._seen.holder, self._seen.renewed_at) == (record.holder, record.renewed_at)
+        )
+        if not unchanged:
+            self._seen_at = self._clock()
+        self._seen = record
+        is_over = self._clock() - self._seen_at >= self._duration
+        return record.holder in {"", self._identity} or is_over
+
+    def written(self, begun_at: float) -> None:
+        """Note that Kubernetes has taken our claim, which we began to send at that time."""
+        self.valid_until = begun_at + self._duration
+
+    def lost(self) -> None:
+        """Note that somebody else has it."""
+        self.valid_until = 0.0
+
+    def claim(self, record: LeaseRecord | None) -> dict[str, Any]:
+        """Return the Lease to write: ours, taken or renewed.
+
+        Args:
+            record: as it was read; None if there is none yet.
+        """
+        now = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        former = record or LeaseRecord()
+        is_renewal = former.holder == self._identity
+        transitions = former.transitions + (0 if is_renewal or record is None else 1)
+        return self._lease(
+            record,
+            holderIdentity=self._identity,
+            acquireTime=former.acquired_at if is_renewal and former.acquired_at else now,
+            renewTime=now,
+            leaseTransitions=transitions,
+        )
+
+    def resignation(self, record: LeaseRecord) -> dict[str, Any]:
+        """Return the Lease to write so that others need not wait until it is over."""
+        return self._lease(record, holderIdentity="", leaseTransitions=record.transitions)
+
+    def _lease(self, record: LeaseRecord | None, **spec: Any) -> dict[str, Any]:
+        metadata = {"name": self._name}
+        if record is not None:
+            metadata["resourceVersion"] = record.version
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": metadata,
+            "spec": {"leaseDurationSeconds": self._duration, **spec},
+        }

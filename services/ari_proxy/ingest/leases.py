@@ -1,0 +1,35 @@
+"""The lease that the settings ask for."""
+
+import re
+import socket
+from pathlib import Path
+from typing import Final
+
+from ari_proxy.protocol import ids
+from ari_proxy.settings.load import Settings
+
+from .lease import Lease, Unshared
+from .lease_file import FileLease
+from .lease_kubernetes import KubernetesApi, KubernetesLease
+
+#: What a Kubernetes object's name can't have (RFC 1123).
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9-]")
+
+
+def lease(settings: Settings) -> Lease:
+    """Return the lease of the settings' server."""
+    wanted = settings.lease
+    if wanted.kind == "file":
+        return FileLease(Path(wanted.file))
+    if wanted.kind == "none":
+        return Unshared()
+    api = KubernetesApi(
+        url=wanted.api_url,
+        token_file=wanted.token_file,
+        ca_file=wanted.ca_file,
+        namespace=wanted.namespace,
+    )
+    # A pod's name, and what tells its container from the one that it was before a restart.
+    identity = f"{socket.gethostname()}_{ids.random_id(8)}"
+    name = wanted.name or "ari-proxy-" + _NOT_IN_NAMES.sub("-", settings.server_id.lower())
+    return KubernetesLease(api, name, identity, duration_seconds=wanted.duration_seconds)

@@ -1,0 +1,135 @@
+"""Two ingests of one server, one active by a lease; real Asterisk, buses and Kubernetes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.conftest import Stage
+from tests.support import process
+from tests.support.kubernetes import Namespace
+from tests.support.process import Process
+from tests.support.running import until
+
+Lease = dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Namespace]:
+    namespace = Namespace()
+    namespace.create()
+    yield namespace
+    namespace.remove()
+
+
+@pytest.fixture
+def file_lease(tmp_path: Path) -> Lease:
+    return {"ARI_PROXY_LEASE__KIND": "file", "ARI_PROXY_LEASE__FILE": str(tmp_path / "lock")}
+
+
+@pytest.fixture
+def kubernetes_lease(namespace: Namespace, request: pytest.FixtureRequest) -> Lease:
+    return {
+        "ARI_PROXY_LEASE__KIND": "kubernetes",
+        "ARI_PROXY_LEASE__NAME": f"test-{abs(hash(request.node.nodeid))}",
+        "ARI_PROXY_LEASE__NAMESPACE": namespace.name,
+        "ARI_PROXY_LEASE__API_URL": namespace.url,
+        "ARI_PROXY_LEASE__TOKEN_FILE": str(namespace.token_file),
+        "ARI_PROXY_LEASE__CA_FILE": str(namespace.ca_file),
+    }
+
+
+@pytest.fixture(params=["file", "kubernetes"])
+def lease(request: pytest.FixtureRequest) -> Lease:
+    found: Lease = request.getfixturevalue(f"{request.param}_lease")
+    return found
+
+
+@asynccontextmanager
+async def two(stage: Stage, tmp_path: Path, lease: Lease) -> AsyncIterator[tuple[Process, Process]]:
+    """Run an active ingest and one that stands by."""
+    environment = stage.environment | lease
+    async with process.running(tmp_path / "first", "ingest", **environment) as first:
+        await first.logged("dialogs.reconciled")
+        async with process.running(tmp_path / "second", "ingest", **environment) as second:
+            await second.logged("lease.awaited")
+            yield first, second
+
+
+async def test_standby_takes_over_from_a_killed_ingest(
+    stage: Stage, tmp_path: Path, lease: Lease
+) -> None:
+    calls = stage.calls
+    async with two(stage, tmp_path, lease) as (first, second):
+        channels = await calls.place(20)
+        async with calls.marking(channels):
+            await until(lambda: calls.account().received > 100)
+            assert not second.events("ingest.active")
+            first.kill()
+            await second.logged("dialogs.reconciled")
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+
+    account = calls.account()
+    assert account.faults == {}
+    assert account.lost_in_gaps > 0
+    assert len(stage.client.starts) == 20
+
+
+async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_gap(
+    stage: Stage, tmp_path: Path, lease: Lease
+) -> None:
+    calls = stage.calls
+    async with two(stage, tmp_path, lease) as (first, second):
+        channels = await calls.place(20)
+        async with calls.marking(channels):
+            await until(lambda: calls.account().received > 100)
+            first.signal()
+            assert await first.ended() == 0
+            await second.logged("hand_over.taken")
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+
+    account = calls.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+    assert len(stage.client.starts) == 20
+
+
+async def test_frozen_ingest_does_no_harm_when_it_comes_back(
+    stage: Stage, tmp_path: Path, kubernetes_lease: Lease
+) -> None:
+    calls = stage.calls
+    async with two(stage, tmp_path, kubernetes_lease) as (first, second):
+        channels = await calls.place(20)
+        async with calls.marking(channels):
+            await until(lambda: calls.account().received > 100)
+            first.freeze()
+            await second.logged("dialogs.reconciled")
+            first.thaw()
+            await first.logged("lease.lost")
+            await until(lambda: len(first.events("lease.awaited")) == 2)
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+        # And it is the standby now.
+        second.kill()
+        await until(lambda: len(first.events("dialogs.reconciled")) == 2)
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+
+    assert calls.account().faults == {}
+    assert len(stage.client.starts) == 20
+
+
+async def test_standby_is_ready_and_takes_nothing(
+    stage: Stage, tmp_path: Path, file_lease: Lease
+) -> None:
+    async with two(stage, tmp_path, file_lease) as (_, second):
+        await asyncio.sleep(1)
+
+        assert not second.events("websocket.connected")
+        assert (await second.admin("/readyz"))[0] == 200
+        _, metrics = await second.admin("/metrics")
+        assert 'ariproxy_ingest_active{server_id="server-1"} 0.0' in metrics

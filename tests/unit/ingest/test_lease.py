@@ -1,0 +1,114 @@
+"""Who may have a Kubernetes Lease, and until when; two candidates with clocks of their own."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ari_proxy.ingest import leases
+from ari_proxy.ingest.lease_record import Claim, LeaseRecord, parse
+from ari_proxy.settings.load import load
+
+DURATION = 3
+
+
+class Candidate:
+    def __init__(self, name: str, *, clock_offset: float = 0) -> None:
+        self.time = clock_offset
+        start = datetime(2026, 1, 1, tzinfo=UTC)
+        self.claim = Claim(
+            "lease",
+            name,
+            duration_seconds=DURATION,
+            clock=lambda: self.time,
+            now=lambda: start + timedelta(seconds=self.time),
+        )
+
+    def write(self, record: LeaseRecord | None) -> LeaseRecord:
+        """Write the claim, as Kubernetes would store it."""
+        begun_at = self.time
+        stored: dict[str, Any] = self.claim.claim(record)
+        stored["metadata"]["resourceVersion"] = f"{int(record.version) + 1 if record else 1}"
+        self.claim.written(begun_at)
+        return parse(stored)
+
+
+def test_lease_that_nobody_has_is_taken_at_once() -> None:
+    first = Candidate("a")
+
+    assert first.claim.observe(LeaseRecord(version="1"))
+    record = first.write(LeaseRecord(version="1"))
+
+    assert (record.holder, record.transitions, record.version) == ("a", 1, "2")
+    assert first.claim.is_valid
+
+
+def test_holder_knows_that_it_is_over_before_another_one_may_take_it() -> None:
+    holder, other = Candidate("a"), Candidate("b", clock_offset=1000)
+    record = holder.write(None)
+    other.time += 0.1  # It sees it a moment later.
+    assert not other.claim.observe(record)
+    for seconds in (1.0, 1.8):
+        holder.time += seconds
+        other.time += seconds
+        assert not other.claim.observe(record)
+        assert holder.claim.is_valid
+    holder.time += 0.25
+    other.time += 0.25
+
+    assert not holder.claim.is_valid
+    assert other.claim.observe(record)
+
+
+def test_renewed_lease_is_not_over_and_keeps_its_beginning() -> None:
+    holder, other = Candidate("a"), Candidate("b")
+    record = first = holder.write(None)
+    for _ in range(5):
+        holder.time += 2
+        other.time += 2
+        assert holder.claim.observe(record)
+        record = holder.write(record)
+        assert not other.claim.observe(record)
+
+    assert holder.claim.is_valid
+    assert (record.acquired_at, record.transitions) == (first.acquired_at, 0)
+    assert record.renewed_at > first.renewed_at
+
+
+def test_successor_counts_the_transition_and_a_returning_holder_has_to_wait() -> None:
+    holder, other = Candidate("a"), Candidate("b")
+    record = holder.write(None)
+    other.claim.observe(record)
+    other.time += DURATION
+    assert other.claim.observe(record)
+    record = other.write(record)
+
+    assert (record.holder, record.transitions) == ("b", 1)
+    assert not holder.claim.observe(record)
+    holder.claim.lost()
+    assert not holder.claim.is_valid
+
+
+def test_resignation_lets_others_have_it_at_once() -> None:
+    holder, other = Candidate("a"), Candidate("b")
+    record = holder.write(None)
+    assert not other.claim.observe(record)
+
+    stored = holder.claim.resignation(record)
+
+    assert stored["metadata"] == {"name": "lease", "resourceVersion": "1"}
+    assert other.claim.observe(replace(record, holder=stored["spec"]["holderIdentity"]))
+
+
+@pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": None, "leaseTransitions": None}])
+def test_lease_without_a_holder_is_free(spec: Any) -> None:
+    record = parse({"metadata": {"resourceVersion": "7"}, "spec": spec})
+
+    assert record == LeaseRecord(version="7")
+
+
+def test_lease_is_named_after_the_server_as_kubernetes_allows() -> None:
+    settings = load(server_id="Berlin_1", lease={"kind": "kubernetes"})
+
+    assert vars(leases.lease(settings))["_name"] == "ari-proxy-berlin-1"
