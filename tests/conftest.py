@@ -59,6 +59,17 @@ def rabbitmq_server() -> Iterator[RabbitMqServer]:
         server.remove()
 
 
+@pytest.fixture(scope="session")
+def own_rabbitmq_server() -> Iterator[RabbitMqServer]:
+    """A RabbitMQ node that tests may kill; they leave it running."""
+    server = RabbitMqServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
 @pytest.fixture
 def rabbitmq_link(rabbitmq_server: RabbitMqServer) -> Iterator[Link]:
     """A link to RabbitMQ that the test may cut and mend."""

@@ -17,6 +17,7 @@ from tests.support.servers import Asterisk
 async def serving(stage: Stage) -> AsyncIterator[None]:
     async with running_proxy(stage.settings):
         await until_serving(stage.bus)
+        await stage.calls.until_registered()
         yield
 
 

@@ -29,6 +29,8 @@ class Account:
     lost: list[str] = field(default_factory=list)
     #: Missing where a gap was announced.
     lost_in_gaps: int = 0
+    #: The same message again, as its sequence tells: around a lost connection of the bus.
+    repeated: int = 0
     doubled: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
     #: A sequence that did not rise.
@@ -54,6 +56,15 @@ class Calls:
         self.client = client
         self.sent: dict[str, list[int]] = {}
         self._numbers = itertools.count(1)
+
+    async def until_registered(self) -> None:
+        """Wait until the application has a websocket: calls that come earlier vanish."""
+
+        async def is_registered() -> bool:
+            answer = await self._rest.request("GET", f"/applications/{self.application}")
+            return answer.status == 200
+
+        await until(is_registered)
 
     async def place(self, count: int = 1, extension: str = "answer", **more: str) -> list[str]:
         """Place calls from outside; return their channels once their dialogs have begun."""
@@ -126,7 +137,7 @@ class Calls:
     def _marks_and_gaps(self, channel: str) -> list[int]:
         """Return the numbers that have come for a channel, and 0 for each gap."""
         found = []
-        for event in self.client.events.get(self.dialog_of(channel), ()):
+        for event in self._fresh(channel):
             if event["type"] in {"ProxyGap", "ProxyDialogEnded"}:
                 found.append(0)
             elif event["type"] == "ChannelVarset":
@@ -134,6 +145,15 @@ class Calls:
                 if body["variable"] == MARK and body["channel"]["id"] == channel:
                     found.append(int(body["value"]))
         return found
+
+    def _fresh(self, channel: str) -> list[dict[str, Any]]:
+        """Return the events of a channel's dialog, each message once."""
+        events = self.client.events.get(self.dialog_of(channel), ())
+        return list({e["sequence"]: e for e in reversed(events) if e["sequence"]}.values())[::-1]
+
+    def repeated(self, channel: str) -> int:
+        events = self.client.events.get(self.dialog_of(channel), ())
+        return len([e for e in events if e["sequence"]]) - len(self._fresh(channel))
 
     async def until_all_came(self, channels: Collection[str]) -> None:
         """Wait until the last numbered event of each call has come."""
@@ -161,11 +181,11 @@ class Calls:
         missing = set(sent) - set(numbers)
         account.lost_in_gaps += len(missing & in_gaps)
         account.lost += [f"{channel}: {number}" for number in sorted(missing - in_gaps)]
+        account.repeated += self.repeated(channel)
         account.stale += self._stale(channel)
 
     def _stale(self, channel: str) -> list[str]:
-        events: list[dict[str, Any]] = self.client.events.get(self.dialog_of(channel), [])
-        numbers = [event["sequence"] for event in events if event["sequence"]]
+        numbers = [event["sequence"] for event in self._fresh(channel)]
         return [f"{channel}: {b} after {a}" for a, b in itertools.pairwise(numbers) if b <= a]
 
 

@@ -1,10 +1,11 @@
-"""Clients of RabbitMQ that are none of ours: aio-pika, which declares as go-ari-proxy's library."""
+"""Clients that are none of ours: nats-py, and aio-pika that declares as go-ari-proxy's library."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aio_pika
+import nats
 from aio_pika.abc import (
     AbstractChannel,
     AbstractConnection,
@@ -12,8 +13,10 @@ from aio_pika.abc import (
     AbstractQueue,
 )
 from aio_pika.exceptions import ChannelNotFoundEntity
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
-from ari_proxy.bus.base import Handler, Message
+from ari_proxy.bus.base import Handler, Message, Subscription
 
 
 class ForeignSubscription:
@@ -99,3 +102,45 @@ async def foreign_client(url: str) -> AsyncIterator[ForeignClient]:
                 yield client
             finally:
                 sending.cancel()
+
+
+class ForeignNatsClient:
+    """What an application needs of NATS, on nats-py with its own way of coming back."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    async def send_all(self) -> None:
+        while True:
+            topic, payload = await self._outgoing.get()
+            await self._client.publish(topic, payload)
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:  # noqa: ARG002
+        self._outgoing.put_nowait((topic, payload))
+
+    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+        async def take(message: Msg) -> None:
+            handler(Message(message.subject, message.data, message.reply))
+
+        subscription = await self._client.subscribe(topic, queue=group, cb=take)
+        await self._client.flush()
+        return subscription
+
+
+@asynccontextmanager
+async def foreign_nats_client(url: str) -> AsyncIterator[ForeignNatsClient]:
+    """A client that takes its time to come back to a server that was away: two seconds."""
+
+    async def say_nothing(_: Exception) -> None:
+        pass
+
+    connection = await nats.connect(url, max_reconnect_attempts=-1, error_cb=say_nothing)
+    client = ForeignNatsClient(connection)
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(client.send_all())
+        try:
+            yield client
+        finally:
+            sending.cancel()
+            await connection.close()

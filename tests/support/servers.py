@@ -70,7 +70,8 @@ class NatsServer:
 
     kind: Literal["NATS", "RABBITMQ"] = "NATS"
 
-    def __init__(self) -> None:
+    def __init__(self, *options: str) -> None:
+        self._options = options
         try:
             self._binary = embedded.find_nats_server()
         except BusSettingsError:
@@ -81,7 +82,7 @@ class NatsServer:
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [self._binary, "-a", "127.0.0.1", "-p", str(self.port)],
+            [self._binary, "-a", "127.0.0.1", "-p", str(self.port), *self._options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -100,6 +101,32 @@ class NatsServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class NatsCluster:
+    """Servers of which each has the others' clients as well."""
+
+    kind: Literal["NATS", "RABBITMQ"] = "NATS"
+
+    def __init__(self, size: int) -> None:
+        ports = [free_port() for _ in range(size)]
+        routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
+        self.servers = [
+            NatsServer("--cluster_name", "test", "--cluster", route, "--routes", routes)
+            for route in routes.split(",")
+        ]
+
+    @property
+    def urls(self) -> list[str]:
+        return [server.url for server in self.servers]
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.stop()
 
 
 class _SipPeer(asyncio.DatagramProtocol):

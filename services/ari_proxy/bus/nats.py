@@ -29,6 +29,7 @@ from .base import Handler
 from .buffered import FleetingBus
 from .errors import BusUnavailableError, NoRespondersError
 from .nats_options import NatsOptions
+from .nats_returning import Returning
 from .nats_subscriptions import Interest, Reply
 
 _log = structlog.get_logger()
@@ -134,9 +135,11 @@ class NatsBus(FleetingBus):
         """Return once the server has confirmed all that was published before."""
         try:
             async with asyncio.timeout(timeout_seconds):
-                while self._outbox.is_waiting or self._outbox.is_unconfirmed:
+                while len(self._outbox):
                     await self._connected.wait()
                     await self._confirm()
+                    if self._outbox.parked_topics:
+                        await asyncio.sleep(CONFIRM_SECONDS)
         except (TimeoutError, BusUnavailableError) as error:
             left = len(self._outbox)
             raise BusUnavailableError(f"{left} messages are not confirmed by NATS") from error
@@ -161,7 +164,9 @@ class NatsBus(FleetingBus):
             try:
                 async with asyncio.TaskGroup() as tasks:
                     await self._begin(client)
-                    tasks.create_task(self._send(client))
+                    returning = Returning(self._outbox, is_needed=self.reconnects > 0)
+                    tasks.create_task(self._send(client, returning))
+                    tasks.create_task(self._let_return(returning))
                     tasks.create_task(self._keep_confirming())
                     tasks.create_task(self._watch(client))
             except* _DisconnectedError:
@@ -235,24 +240,48 @@ class NatsBus(FleetingBus):
             async with asyncio.timeout(1):
                 await client.close()
 
-    async def _send(self, client: Client) -> None:
+    async def _let_return(self, returning: Returning) -> None:
+        try:
+            await returning.watch(self)
+        except (nats.errors.Error, OSError, BusUnavailableError) as error:
+            raise _DisconnectedError from error
+
+    async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
+        """Send messages in one go; return of each whether somebody got it."""
+        with contextlib.ExitStack() as awaited:
+            replies = [awaited.enter_context(self._reply()) for _ in messages]
+            for (topic, payload), reply in zip(messages, replies, strict=True):
+                await self._client.publish(topic, payload, reply.inbox)
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                await self._round_trip()
+            return [
+                not (r.message.done() and _is_no_responders(r.message.result())) for r in replies
+            ]
+
+    async def send(self, topic: str, payload: bytes) -> None:
+        """Send a message that is in the outbox already."""
+        await self._client.publish(topic, payload)
+
+    async def _send(self, client: Client, returning: Returning) -> None:
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
             while self._outbox.is_waiting:
                 try:
-                    await self._send_batch(client)
+                    await self._send_batch(client, returning)
                 except (nats.errors.Error, OSError) as error:
                     raise _DisconnectedError from error
                 self._something_to_confirm.set()
                 await asyncio.sleep(0)
 
-    async def _send_batch(self, client: Client) -> None:
+    async def _send_batch(self, client: Client, returning: Returning) -> None:
         outbox = self._outbox
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
             topic, payload, reply = outbox.next()
+            if not returning.is_over and returning.holds_back(topic):
+                continue
             try:
                 await client.publish(topic, payload, reply)
             except nats.errors.MaxPayloadError:

@@ -37,11 +37,13 @@ class Outbox:
         self._waiting: deque[Outgoing] = deque()
         self._sent: deque[Outgoing] = deque()
         self._sent_before = 0
+        self._parked: dict[str, deque[Outgoing]] = {}
         self.size_bytes = 0
         self.dropped = 0
 
     def __len__(self) -> int:
-        return len(self._waiting) + len(self._sent)
+        parked = sum(map(len, self._parked.values())) if self._parked else 0
+        return len(self._waiting) + len(self._sent) + parked
 
     @property
     def is_waiting(self) -> bool:
@@ -54,12 +56,19 @@ class Outbox:
         return bool(self._sent)
 
     def append(self, message: Outgoing) -> None:
-        """Take a message; if there is no room, the oldest waiting ones go."""
+        """Take a message; if there is no room, the oldest that were not sent go."""
         self._waiting.append(message)
         self.size_bytes += len(message.payload) + OVERHEAD_BYTES
-        while self.size_bytes > self._capacity and self._waiting:
-            self._forget(self._waiting.popleft())
+        while self.size_bytes > self._capacity and (self._parked or self._waiting):
+            self._forget(self._pop_parked() if self._parked else self._waiting.popleft())
             self.dropped += 1
+
+    def _pop_parked(self) -> Outgoing:
+        topic, messages = next(iter(self._parked.items()))
+        message = messages.popleft()
+        if not messages:
+            del self._parked[topic]
+        return message
 
     def next(self) -> Outgoing:
         """Return the next message to send; it counts as sent from now on."""
@@ -71,6 +80,31 @@ class Outbox:
         """Forget the message that was sent last: the bus will never take it."""
         self._forget(self._sent.pop())
         self.dropped += 1
+
+    @property
+    def parked_topics(self) -> tuple[str, ...]:
+        """The topics that wait for a listener."""
+        return tuple(self._parked)
+
+    def is_parked(self, topic: str) -> bool:
+        """Return whether messages of a topic wait for a listener."""
+        return topic in self._parked
+
+    def park_last(self) -> None:
+        """Have the message that `next` returned wait for a listener, instead of sending it."""
+        message = self._sent.pop()
+        self._parked.setdefault(message.topic, deque()).append(message)
+
+    def first_parked(self, topic: str) -> Outgoing | None:
+        """Return the oldest message that waits for a listener of a topic."""
+        messages = self._parked.get(topic)
+        return messages[0] if messages else None
+
+    def unpark(self, topic: str) -> list[Outgoing]:
+        """Return the messages that have waited for a listener; they count as sent from now on."""
+        messages = list(self._parked.pop(topic, ()))
+        self._sent.extend(messages)
+        return messages
 
     def mark(self) -> Mark:
         """Return a mark behind what was sent until now."""
@@ -88,12 +122,17 @@ class Outbox:
 
     def rewind(self) -> None:
         """Make what was sent and not confirmed wait again, in front and in order."""
+        for messages in reversed(self._parked.values()):
+            self._waiting.extendleft(reversed(messages))
+        self._parked.clear()
         self._waiting.extendleft(reversed(self._sent))
         self._sent.clear()
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Forget the waiting messages of some topics; return how many."""
         kept: deque[Outgoing] = deque()
+        for topic in filter(is_unwanted, tuple(self._parked)):
+            self._waiting.extend(self._parked.pop(topic))
         before = len(self._waiting)
         for message in self._waiting:
             if is_unwanted(message.topic):

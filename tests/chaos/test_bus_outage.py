@@ -1,0 +1,236 @@
+"""The bus is away for a while, or a part of it; real Asterisk, NATS and RabbitMQ.
+
+The application is a client of its own kind: nats-py and aio-pika come back in their own time, long
+after the proxy.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_proxy.client.application import Topics
+from ari_proxy.settings.load import load
+from tests.chaos.conftest import stage_settings
+from tests.support import process
+from tests.support.calls import Calls, asterisk_client
+from tests.support.foreign import foreign_nats_client
+from tests.support.link import Link
+from tests.support.rabbitmq import RabbitMqServer
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.servers import Asterisk, BusServer, NatsCluster, NatsServer
+
+#: Seconds; the long ones take their time, so only `make chaos LONG=1` has them.
+OUTAGES = [1, 5, 30, 180] if os.environ.get("ARI_PROXY_LONG") else [1, 5]
+
+
+@asynccontextmanager
+async def application(server: BusServer) -> AsyncIterator[Topics]:
+    """A client that comes back to the bus by itself, in its own time."""
+    if server.kind == "NATS":
+        async with foreign_nats_client(server.url) as client:
+            yield client
+    else:
+        settings = load(bus={"kind": server.kind, "urls": [server.url]})
+        async with bus_client(settings) as bus:
+            yield bus
+
+
+@asynccontextmanager
+async def calls_on(
+    asterisk: Asterisk, server: BusServer, *, buffer_bytes: int = 64 * 1024 * 1024
+) -> AsyncIterator[Calls]:
+    """Run the proxy and an application around a block."""
+    settings = stage_settings(server, asterisk, asterisk.websocket_url, "outage")
+    bus_settings = settings.bus.model_copy(update={"buffer_bytes": buffer_bytes})
+    settings = settings.model_copy(update={"bus": bus_settings})
+    async with (
+        application(server) as topics,
+        asterisk_client(asterisk) as rest,
+        running_proxy(settings),
+    ):
+        client = LegacyClient(topics, "outage")
+        await client.start()
+        async with bus_client(settings) as bus:
+            await until_serving(bus)
+        calls = Calls(rest, "outage", client)
+        await calls.until_registered()
+        yield calls
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seconds", OUTAGES)
+async def test_nothing_is_lost_while_the_bus_is_away(
+    own_asterisk: Asterisk, own_bus_server: BusServer, seconds: float
+) -> None:
+    async with calls_on(own_asterisk, own_bus_server) as calls:
+        channels = await calls.place(20)
+        async with calls.marking(channels, pause_seconds=0.005):
+            await until(lambda: calls.account().received > 100)
+            own_bus_server.stop()
+            await asyncio.sleep(seconds)
+            own_bus_server.start()
+            before = calls.account().received
+            await until(lambda: calls.account().received > before)
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+        answer = await calls.client.command(
+            calls.dialog_of(channels[0]), "POST", f"/channels/{channels[0]}/ring"
+        )
+
+        account = calls.account()
+        assert account.faults == {}
+        assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+        assert answer["status_code"] == 204
+
+
+async def test_what_the_buffer_does_not_hold_shows_as_a_gap_in_the_sequence(
+    own_asterisk: Asterisk, own_bus_server: BusServer
+) -> None:
+    async with calls_on(own_asterisk, own_bus_server, buffer_bytes=64 * 1024) as calls:
+        (channel,) = await calls.place(1)
+        own_bus_server.stop()
+        for _ in range(200):
+            await calls.mark(channel)
+        own_bus_server.start()
+        await calls.until_all_came([channel])
+
+        marks = calls.marks(channel)
+        sequences = [e["sequence"] for e in calls.client.events[calls.dialog_of(channel)]]
+        # The oldest are gone, the newest have come, and the hole is as large as what is missing.
+        assert marks == calls.sent[channel][-len(marks) :]
+        assert 10 < len(marks) < 100
+        missing = sequences[-1] - len(set(sequences))
+        assert missing == 200 - len(marks)
+
+
+async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
+    own_asterisk: Asterisk, own_rabbitmq_server: RabbitMqServer
+) -> None:
+    link = Link(own_rabbitmq_server.port)
+    link.start()
+    try:
+        async with calls_on(own_asterisk, link) as calls:
+            channels = await calls.place(10)
+            await calls.mark_all(channels)
+            await calls.until_all_came(channels)
+            await asyncio.to_thread(own_rabbitmq_server.kill)
+            for _ in range(10):
+                await calls.mark_all(channels)
+            await asyncio.to_thread(own_rabbitmq_server.start)
+            await calls.until_all_came(channels)
+            # A call that begins afterwards.
+            (later,) = await calls.place(1)
+            await calls.mark(later)
+            await calls.until_all_came([later])
+
+            account = calls.account()
+            assert account.faults == {}
+            assert account.received == account.sent
+    finally:
+        link.remove()
+
+
+@pytest.fixture
+async def cluster() -> AsyncIterator[NatsCluster]:
+    servers = NatsCluster(3)
+    servers.start()
+    yield servers
+    servers.stop()
+
+
+async def test_cluster_that_loses_a_server_goes_on_without_an_error(
+    own_asterisk: Asterisk, cluster: NatsCluster, tmp_path: Path
+) -> None:
+    urls = ",".join(f'"{url}"' for url in cluster.urls)
+    environment = {
+        "ARI_PROXY_SERVER_ID": "server-1",
+        "ARI_PROXY_APPLICATIONS": '["clustered"]',
+        "ARI_PROXY_ARI__REST_URL": own_asterisk.url,
+        "ARI_PROXY_ARI__WEBSOCKET_URL": own_asterisk.websocket_url,
+        "ARI_PROXY_ARI__PASSWORD": "ari",
+    }
+    async with AsyncExitStack() as running:
+        client_settings = load(bus={"urls": cluster.urls[:1]})
+        bus = await running.enter_async_context(bus_client(client_settings))
+        for component in ("ingest", "command"):
+            anywhere = {**environment, "ARI_PROXY_BUS__URLS": f"[{urls}]"}
+            await running.enter_async_context(
+                process.running(tmp_path / component, component, **anywhere)
+            )
+        # Another executor, on the server that stays: commands never have to wait.
+        other = {**environment, "ARI_PROXY_BUS__URLS": f'["{cluster.urls[0]}"]'}
+        await running.enter_async_context(process.running(tmp_path / "other", "command", **other))
+        await until_serving(bus)
+        rest = await running.enter_async_context(asterisk_client(own_asterisk))
+        client = LegacyClient(bus, "clustered")
+        await client.start()
+        calls = Calls(rest, "clustered", client)
+        await calls.until_registered()
+        channels = await calls.place(10)
+        async with calls.marking(channels):
+            await until(lambda: calls.account().received > 100)
+            # All but the application's own, one after another.
+            for server in cluster.servers[1:]:
+                server.stop()
+                received = calls.account().received
+                await _until_received(calls, received + 200)
+                answer = await client.command(
+                    calls.dialog_of(channels[0]), "POST", f"/channels/{channels[0]}/ring"
+                )
+                assert answer["status_code"] == 204
+                server.start()
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
+
+    account = calls.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+
+
+async def _until_received(calls: Calls, count: int) -> None:
+    await until(lambda: calls.account().received > count)
+
+
+async def test_nats_server_that_is_frozen_is_left_for_a_living_one(
+    own_asterisk: Asterisk, own_nats_server: NatsServer
+) -> None:
+    link = Link(own_nats_server.port, kind="NATS")
+    link.start()
+    try:
+        settings = load(
+            server_id="server-1",
+            applications=("outage",),
+            ari={
+                "rest_url": own_asterisk.url,
+                "websocket_url": own_asterisk.websocket_url,
+                "password": "ari",
+            },
+            bus={"urls": [link.url]},
+            admin={"enabled": False},
+        )
+        async with (
+            bus_client(load(bus={"urls": [own_nats_server.url]})) as bus,
+            asterisk_client(own_asterisk) as rest,
+            running_proxy(settings),
+        ):
+            client = LegacyClient(bus, "outage")
+            await client.start()
+            await until_serving(bus)
+            calls = Calls(rest, "outage", client)
+            await calls.until_registered()
+            channels = await calls.place(5)
+            before = link.connections
+            link.freeze()
+            await calls.mark_all(channels)
+            await until(lambda: link.connections > before)
+            link.thaw()
+            await calls.mark_all(channels)
+            await calls.until_all_came(channels)
+
+            assert calls.account().faults == {}
+    finally:
+        link.remove()
