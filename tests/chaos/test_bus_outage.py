@@ -24,7 +24,7 @@ from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.servers import Asterisk, BusServer, NatsCluster, NatsServer
 
 #: Seconds; the long ones take their time, so only `make chaos LONG=1` has them.
-OUTAGES = [1, 5, 30, 180] if os.environ.get("ARI_PROXY_LONG") else [1, 5]
+OUTAGES = [1, 5, 30, 180] if os.environ.get("LONG") else [1, 5]
 
 
 @asynccontextmanager

@@ -24,6 +24,10 @@ class Process:
         self._log = log
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def log(self) -> str:
         """All that it wrote."""
         return self._log.read_text()

@@ -93,9 +93,9 @@ class Term:
         self._recovery = Recovery(
             self._server, settings.applications, rest, self.router, self._pipeline, metrics
         )
-        self._listeners = Listeners(
-            bus, self.router, self._pipeline, silence_seconds=settings.ingest.silence_seconds
-        )
+        is_kept = settings.ingest.no_listener == "keep"
+        silence = 0.0 if is_kept else settings.ingest.silence_seconds
+        self._listeners = Listeners(bus, self.router, self._pipeline, silence_seconds=silence)
         self._hand_over = HandOver(bus, self._collect, tasks)
         self._reading: asyncio.Task[None] | None = None
         self._subscriptions: list[Subscription] = []
