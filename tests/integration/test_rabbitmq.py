@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -444,11 +443,3 @@ async def test_connection_has_the_name_of_its_component(
         )
 
     assert '{"connection_name","ari-proxy ingest server-1"}' in shown
-
-
-def test_ssl_context_is_none_where_nothing_is_said_of_it() -> None:
-    assert connections.tls_context(load().bus) is None
-    assert isinstance(
-        connections.tls_context(load(bus={"ca_file": ssl.get_default_verify_paths().cafile}).bus),
-        ssl.SSLContext,
-    )

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -126,14 +127,16 @@ class ScriptedAsterisk:
 
 
 @asynccontextmanager
-async def scripted_asterisk(port: int = 0) -> AsyncIterator[ScriptedAsterisk]:
+async def scripted_asterisk(
+    port: int = 0, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedAsterisk]:
     script = ScriptedAsterisk()
     app = web.Application()
     app.router.add_get("/ari/events", script._events)
     app.router.add_route("*", "/ari/{tail:.*}", script._rest)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     port = runner.addresses[0][1]
     script.url = f"http://127.0.0.1:{port}/ari"
     script.websocket_url = f"ws://127.0.0.1:{port}/ari/events"

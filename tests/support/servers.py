@@ -146,9 +146,11 @@ class _SipPeer(asyncio.DatagramProtocol):
 class Asterisk:
     """A private Asterisk with the users, extensions and modules of `asterisk_up.py`."""
 
-    def __init__(self, version: str, *, sip: bool = False) -> None:
+    def __init__(self, version: str, *, sip: bool = False, extra: Path | None = None) -> None:
         self.version = version
         self._sip_port = free_udp_ports() if sip else 0
+        #: Text behind that of the configuration file of the same name.
+        self._extra = ["--extra", str(extra)] if extra else []
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/ari"
         self.websocket_url = f"ws://127.0.0.1:{self.port}/ari/events"
@@ -161,7 +163,7 @@ class Asterisk:
             missing(f"asterisk {self.version}", "make asterisk")
         sip = ["--sip", str(self._sip_port), "--rtp", str(free_port())] if self._sip_port else []
         self._process = subprocess.Popen(
-            [*launcher, "--dir", self._directory, "--http", str(self.port), *sip],
+            [*launcher, "--dir", self._directory, "--http", str(self.port), *sip, *self._extra],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ header, never in a URL.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final, NamedTuple, Self
@@ -58,10 +59,12 @@ class RestClient:
         *,
         concurrency: int,
         timeout_seconds: float,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         self._root = root.rstrip("/")
         self._credentials = credentials
         self._timeout = timeout_seconds
+        self._tls = tls if root.startswith("https:") else None
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
@@ -135,6 +138,7 @@ class RestClient:
             data=body.encode() if body else None,
             headers=credentials.json_headers if body else credentials.headers,
             allow_redirects=False,
+            ssl=True if self._tls is None else self._tls() or True,
         ) as response:
             content = await response.read()
             return Answer(response.status, content.decode(errors="replace"))

@@ -47,7 +47,7 @@ class EventSocket:
         *,
         origin: str = "",
         subscribe_all: bool = False,
-        tls: ssl.SSLContext | None = None,
+        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
     ) -> None:
         query = {"app": ",".join(applications)}
         if subscribe_all:
@@ -90,7 +90,7 @@ class EventSocket:
                 compression=None,  # Asterisk has no permessage-deflate.
                 user_agent_header=None,
                 proxy=None,
-                ssl=self._tls,
+                ssl=self._tls() if self._url.startswith("wss:") else None,
                 open_timeout=OPEN_SECONDS,
                 ping_interval=PING_SECONDS,
                 ping_timeout=PING_SECONDS,

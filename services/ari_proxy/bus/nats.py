@@ -28,13 +28,13 @@ from ari_proxy.back_off import BackOff
 from .base import Handler
 from .buffered import FleetingBus
 from .errors import BusUnavailableError, NoRespondersError
+from .nats_connecting import address_of, connect, discard
 from .nats_options import NatsOptions
 from .nats_returning import Returning
 from .nats_subscriptions import Interest, Reply
 
 _log = structlog.get_logger()
 
-CONNECT_SECONDS: Final = 5.0
 #: A connection on which no round trip comes back within this time is dead.
 ROUND_TRIP_SECONDS: Final = 5.0
 #: Seconds between round trips when there is something to confirm: bounds what is sent twice.
@@ -154,7 +154,7 @@ class NatsBus(FleetingBus):
             cancellations = _cancellations()
             client = await self._connect()
             if _cancellations() > cancellations:  # nats-py's `connect` may have swallowed it.
-                await self._discard(client)
+                await discard(client)
                 raise asyncio.CancelledError
             if client is None:
                 failures += 1
@@ -175,34 +175,16 @@ class NatsBus(FleetingBus):
                 await self._end(client)
 
     async def _connect(self) -> Client | None:
-        options = self._options
         client = Client()
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await client.connect(
-                    servers=list(options.urls),
-                    name=options.name,
-                    allow_reconnect=False,
-                    max_reconnect_attempts=1,
-                    reconnect_time_wait=0,
-                    connect_timeout=int(CONNECT_SECONDS),
-                    error_cb=_log_error,
-                    user=options.user or None,
-                    password=options.password or None,
-                    token=options.token or None,
-                    user_credentials=options.credentials_file or None,
-                    tls=options.tls,
-                    flush_timeout=ROUND_TRIP_SECONDS,
-                    # Topics are checked where they are made; this is the event path.
-                    skip_subject_validation=True,
-                )
-        except (OSError, nats.errors.Error, TimeoutError) as error:
+            await connect(client, self._options.current())
+        except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
             reason = str(error) or type(error).__name__
-            _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
-            await self._discard(client)
+            _log.warning("bus.refused", bus="NATS", urls=self._options.urls, error=reason)
+            await discard(client)
             return None
         except BaseException:
-            await self._discard(client)
+            await discard(client)
             raise
         return client
 
@@ -222,7 +204,7 @@ class NatsBus(FleetingBus):
         except (nats.errors.Error, OSError, BusUnavailableError) as error:
             raise _DisconnectedError from error
         self._set_connected()
-        _log.info("bus.connected", bus="NATS", url=_without_credentials(client))
+        _log.info("bus.connected", bus="NATS", url=address_of(client))
 
     async def _end(self, client: Client) -> None:
         self._connected.clear()
@@ -230,15 +212,7 @@ class NatsBus(FleetingBus):
             if not reply.done():
                 reply.set_exception(BusUnavailableError("the connection to NATS was lost"))
         self._outbox.rewind()
-        await self._discard(client)
-
-    @staticmethod
-    async def _discard(client: Client | None) -> None:
-        if client is None:
-            return
-        with contextlib.suppress(Exception):  # A dead socket may say anything on closing.
-            async with asyncio.timeout(1):
-                await client.close()
+        await discard(client)
 
     async def _let_return(self, returning: Returning) -> None:
         try:
@@ -336,12 +310,3 @@ def _cancellations() -> int:
 
 def _is_no_responders(message: Msg) -> bool:
     return message.headers is not None and message.headers.get("Status") == "503"
-
-
-def _without_credentials(client: Client) -> str:
-    url = client.connected_url
-    return f"{url.hostname}:{url.port}" if url else ""
-
-
-async def _log_error(error: Exception) -> None:
-    _log.debug("bus.error", bus="NATS", error=str(error) or type(error).__name__)

@@ -10,4 +10,6 @@ class NatsOptions(BusOptions):
     """How to reach the servers; secrets don't show in a repr."""
 
     token: str = field(default="", repr=False)
+    #: JWT and nkey seed, or a seed alone; nats-py reads the files when it connects.
     credentials_file: str = ""
+    nkey_seed_file: str = ""

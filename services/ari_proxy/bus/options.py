@@ -1,7 +1,9 @@
 """How to reach a bus, whichever it is."""
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +18,9 @@ class BusOptions:
     password: str = field(default="", repr=False)
     #: For the servers whose URL asks for TLS.
     tls: ssl.SSLContext | None = None
+    #: Returns them anew before each connection: secrets and certificates change while we run.
+    renewed: Callable[[], Self] | None = field(default=None, repr=False)
+
+    def current(self) -> Self:
+        """Return the options of the connection that is made now."""
+        return self.renewed() if self.renewed is not None else self

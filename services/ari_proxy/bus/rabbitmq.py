@@ -8,10 +8,9 @@ their own; when it closes another one, all begins anew.
 
 import asyncio
 import itertools
-import random
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final, TypeVar
 
 import structlog
@@ -190,8 +189,10 @@ class RabbitMqBus(BufferedBus):
         """Connect and serve until cancelled."""
         loop = asyncio.get_running_loop()
         failures = 0
-        for login in self._logins():
-            session = await self._open(login)
+        for turn in itertools.count(secrets.randbelow(len(self._options.urls))):
+            # Nodes in turn, each client beginning with another; what to log in with may change.
+            logins = list(self._options.current().logins())
+            session = await self._open(logins[turn % len(logins)])
             if session is not None:
                 opened_at = loop.time()
                 await self._serve(session)
@@ -221,12 +222,6 @@ class RabbitMqBus(BufferedBus):
     async def _establish(session: Session, interest: Interest) -> None:
         async with asyncio.timeout(OPERATION_SECONDS):
             await interest.establish(session)
-
-    def _logins(self) -> Iterator[Login]:
-        """Yield where to connect, for ever: nodes in turn, each client beginning with another."""
-        logins = list(self._options.logins())
-        random.shuffle(logins)
-        return itertools.cycle(logins)
 
     async def _open(self, login: Login) -> Session | None:
         try:

@@ -106,6 +106,16 @@ class AriSettings(_Group):
     subscribe_all: bool = False
     """Ask for the events of all objects, also of those that no application owns."""
 
+    ca_file: str = ""
+    """Certificates of the authorities that vouch for Asterisk, for wss:// and https://. Default:
+    the system's."""
+
+    certificate_file: str = ""
+    """Our certificate, if Asterisk wants one; certificates are read again when they change."""
+
+    key_file: str = ""
+    """Its key. Default: it stands in the certificate's file."""
+
     max_connections: int = Field(default=32, ge=1, le=1000)
     """Requests at once. http.conf's sessionlimit (100) counts websockets and other users too."""
 
@@ -140,8 +150,14 @@ class BusSettings(_Group):
     token: SecretStr = SecretStr("")
     """NATS's token authentication."""
 
+    token_file: str = ""
+    """A file with the token."""
+
     credentials_file: str = ""
     """A NATS credentials file: JWT and nkey seed."""
+
+    nkey_seed_file: str = ""
+    """A file with the seed of a NATS nkey. Secrets in files are read anew for each connection."""
 
     ca_file: str = ""
     """Certificates of the authorities that vouch for the servers. Default: the system's."""
