@@ -80,6 +80,7 @@ class Snapshot(NamedTuple):
     bridges: dict[str, tuple[str, ...]]
     #: When Asterisk was started, in its own words.
     started_at: str = ""
+    version: str = ""
 
     def with_dialogs(self, dialogs: Mapping[str, str]) -> "Snapshot":
         """Return it with the dialogs that channels were asked for."""

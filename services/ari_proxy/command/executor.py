@@ -22,25 +22,16 @@ from ari_proxy.protocol.messages import (
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .naming import Named, body_field, name_object
-from .policy import Policy
+from .errors import RejectedError
+from .guard import Guard
+from .naming import Named, NewObject, body_field, name_object
+from .touched import new_recording
 
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
 #: Seconds for ingest to acknowledge a client's id.
 REGISTRATION_SECONDS: Final = 2.0
 #: From this status on Asterisk has not done what was asked.
 _FAILED: Final = 400
-
-
-class RejectedError(Exception):
-    """A command that Asterisk does not answer; becomes its response."""
-
-    def __init__(self, status_code: int, reason: str, message: str, *, sent: bool = False) -> None:
-        super().__init__(message)
-        self.status_code = status_code
-        self.reason = reason
-        #: False if Asterisk provably did not get it.
-        self.sent = sent
 
 
 class _Request(NamedTuple):
@@ -59,7 +50,7 @@ class Executor:
         server: ServerId,
         rest: RestClient,
         bus: Bus,
-        policy: Policy,
+        guard: Guard,
         metrics: Metrics,
         *,
         random: RandomId = ids.random_id,
@@ -67,7 +58,7 @@ class Executor:
         self._server = server
         self._rest = rest
         self._bus = bus
-        self._policy = policy
+        self._guard = guard
         self._metrics = metrics
         self._random = random
         self._duration = metrics.histogram(table.COMMAND_SECONDS, server)
@@ -95,7 +86,11 @@ class Executor:
         application = "" if command.dialog_id else _application_of(command)
         begins = bool(command.dialog_id or application)
         status, body = await self._outcome(
-            command, dialog_id, begins_dialog=begins, announce_to=application
+            command,
+            dialog_id,
+            begins_dialog=begins,
+            announce_to=application,
+            for_server=True,
         )
         return ServerCommandResponse(command.unique_id, status, body, dialog_id if begins else "")
 
@@ -110,10 +105,11 @@ class Executor:
         *,
         begins_dialog: bool = False,
         announce_to: str = "",
+        for_server: bool = False,
     ) -> tuple[int, str]:
         started_at = time.monotonic()
         try:
-            request = self._check(command, dialog_id)
+            request = await self._check(command, dialog_id, for_server=for_server)
             binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
             if binding is not None:
                 await self._register(binding)
@@ -129,7 +125,7 @@ class Executor:
         self._duration.observe(time.monotonic() - started_at)
         return answer.status, answer.body
 
-    def _check(self, command: Command, dialog_id: DialogId) -> _Request:
+    async def _check(self, command: Command, dialog_id: DialogId, *, for_server: bool) -> _Request:
         method = command.method.upper()
         if method not in _METHODS:
             allowed = ", ".join(sorted(_METHODS))
@@ -140,11 +136,15 @@ class Executor:
             raise RejectedError(400, "url", str(error)) from error
         if command.body and len(command.body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
             raise RejectedError(413, "body", f"Asterisk takes {MAX_BODY_BYTES} bytes of body")
-        if not self._policy.permits(method, url.path):
-            raise RejectedError(403, "policy", f"the proxy's policy forbids {method} {url.path}")
         template = operations.template_of(url.path)
+        owner = None if for_server else dialog_id
+        await self._guard.check(method, template, url, command.body, owner)
         token = ids.token_of_dialog(dialog_id)
         named = name_object(method, template, url, command.body, token, random=self._random)
+        if self._guard.registers_recordings:
+            name = new_recording(method, template, url, command.body)
+            recording = NewObject("recording", name, needs_registration=True) if name else None
+            named = named._replace(creates=named.creates or recording)
         return _Request(method=method, template=template, named=named)
 
     async def _register(self, binding: Binding) -> None:

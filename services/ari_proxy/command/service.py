@@ -17,9 +17,10 @@ from ari_proxy.settings.load import Settings
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .executor import Executor, RejectedError
+from .errors import RejectedError
+from .executor import Executor
+from .guard import Guard
 from .lanes import Lanes, LanesFullError
-from .policy import Policy
 
 _log = structlog.get_logger()
 
@@ -37,8 +38,8 @@ class CommandService:
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
-        policy = Policy(settings.command.allow, settings.command.deny)
-        self._executor = Executor(self._server, rest, bus, policy, metrics)
+        guard = Guard(self._server, bus, settings.command)
+        self._executor = Executor(self._server, rest, bus, guard, metrics)
         self._lanes: Lanes[Message] | None = None
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)

@@ -13,6 +13,8 @@ from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from .dialogs import Dialog
 
+#: The suffix of the peer half of a Local channel (core_local.c).
+PEER_HALF: Final = ";2"
 #: Seconds that a dialog without any channel waits for one: an originate may ring.
 EMPTY_SECONDS: Final = 120.0
 
@@ -27,6 +29,8 @@ class DialogTable:
         self.channels: dict[str, Dialog] = {}
         self.bridges: dict[str, Dialog] = {}
         self.playbacks: dict[str, Dialog] = {}
+        #: Made under a name; bound until the dialog is forgotten, since they are stored then.
+        self.recordings: dict[str, Dialog] = {}
         #: `application channel` → the dialog that the channel had there before it moved on.
         self.former: dict[str, Dialog] = {}
         #: Ended, and never begun: each in the order of expiry, with the time; some were revived.
@@ -38,8 +42,18 @@ class DialogTable:
 
     @property
     def bound_objects(self) -> int:
-        """How many channels, bridges and playbacks belong to dialogs."""
-        return len(self.channels) + len(self.bridges) + len(self.playbacks)
+        """How many channels, bridges, playbacks and recordings belong to dialogs."""
+        return sum(map(len, self.tables.values()))
+
+    @property
+    def tables(self) -> "dict[ObjectKind, dict[str, Dialog]]":
+        """The tables by kind of object."""
+        return {
+            "channel": self.channels,
+            "bridge": self.bridges,
+            "playback": self.playbacks,
+            "recording": self.recordings,
+        }
 
     @property
     def size(self) -> int:
@@ -58,9 +72,13 @@ class DialogTable:
                     self.bind(table, name, dialog)
         return dialog
 
-    def table(self, kind: ObjectKind) -> dict[str, Dialog]:
-        """Return the table of one kind of objects."""
-        return {"bridge": self.bridges, "playback": self.playbacks}.get(kind, self.channels)
+    def owns(self, dialog_id: str, kind: ObjectKind, name: str) -> bool:
+        """Return whether an object belongs to a dialog."""
+        table = self.tables[kind]
+        owner = self.of_named(table, name)
+        if owner is None and kind == "channel":
+            owner = self.of_named(table, name.removesuffix(PEER_HALF))
+        return owner is not None and owner.dialog_id == dialog_id
 
     def open(
         self, dialog_id: DialogId, application: str, channel: str, *, announce: bool, now: float
@@ -173,7 +191,7 @@ class DialogTable:
             dialog_id = ids.dialog_id(self._server, binding.dialog_id)
             announce = bool(binding.application)
             dialog = self.open_empty(dialog_id, binding.application, announce=announce, now=now)
-        table = self.table(binding.kind)
+        table = self.tables[binding.kind]
         owner = self.of_named(table, binding.object_id)
         if owner is not dialog and not _has_living(owner, binding.object_id):
             self.bind(table, binding.object_id, dialog)
@@ -182,7 +200,7 @@ class DialogTable:
 
     def _unregister(self, binding: Binding) -> None:
         dialog = self.dialogs.get(binding.dialog_id)
-        table = self.table(binding.kind)
+        table = self.tables[binding.kind]
         if dialog is None or table.get(binding.object_id) is not dialog:
             return
         if binding.object_id in dialog.channels or binding.object_id in (dialog.released or ()):
@@ -203,22 +221,15 @@ class DialogTable:
             channels: with whether each is in Stasis.
             bridges: that it has named.
         """
-        self.bind_all(dialog, channels, bridges)
+        self.bind_all(dialog, {"channel": channels, "bridge": bridges})
         for name, entered in channels.items():
             self.count(dialog, name, entered=entered)
 
-    def bind_all(
-        self,
-        dialog: Dialog,
-        channels: Iterable[str],
-        bridges: Iterable[str] = (),
-        playbacks: Iterable[str] = (),
-    ) -> None:
+    def bind_all(self, dialog: Dialog, objects: Mapping[ObjectKind, Iterable[str]]) -> None:
         """Let objects belong to a dialog, whomever they belonged to."""
-        tables = (self.channels, self.bridges, self.playbacks)
-        for table, names in zip(tables, (channels, bridges, playbacks), strict=True):
+        for kind, names in objects.items():
             for name in names:
-                self._bind_once(table, name, dialog)
+                self._bind_once(self.tables[kind], name, dialog)
 
     def _bind_once(self, table: dict[str, Dialog], name: str, dialog: Dialog) -> None:
         if table.get(name) is not dialog:

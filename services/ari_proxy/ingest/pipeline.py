@@ -17,7 +17,7 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.protocol.messages import Binding, EventEncoder
+from ari_proxy.protocol.messages import Binding, EventEncoder, Owned, Question
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -33,6 +33,7 @@ _log = structlog.get_logger()
 #: Seconds between looks for dialogs whose grace period is over.
 SWEEP_SECONDS: Final = 1.0
 _binding_decoder = msgspec.json.Decoder(Binding)
+_question_decoder = msgspec.json.Decoder(Question)
 #: A ChannelVarset that we have caused ourselves: no application has asked for it.
 _OWN_VARIABLE: Final = re.compile(rf'"variable":\s*"{DIALOG_VARIABLE}"')
 
@@ -264,6 +265,20 @@ class Pipeline:
             answer = b'{"error":%b}' % messages.encode_text(str(error))
         if message.reply:
             self._bus.publish(message.reply, answer)
+
+    def on_question(self, message: Message) -> None:
+        """Tell an executor which objects are a dialog's."""
+        try:
+            question = _question_decoder.decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.warning("question.malformed", error=str(error))
+            return
+        table, dialog_id = self._router.table, question.dialog_id
+        dialog = table.dialogs.get(dialog_id)
+        owned = tuple(named for named in question.objects if table.owns(dialog_id, *named))
+        answer = Owned(dialog.application if dialog is not None else "", owned)
+        if message.reply:
+            self._bus.publish(message.reply, msgspec.json.encode(answer))
 
     async def sweep(self) -> None:
         """Forget ended dialogs, for ever."""

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from ari_proxy.protocol.ids import DialogId
+from ari_proxy.protocol.messages import ObjectKind
 
 from .dialog_table import DialogTable
 from .dialogs import Dialog
@@ -28,7 +29,7 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     channels: dict[str, bool]
     released: tuple[str, ...]
     #: Names of all objects that belong to it, by kind.
-    objects: dict[str, list[str]]
+    objects: dict[ObjectKind, list[str]]
     announce: bool
     is_announced: bool
     is_abandoned: bool
@@ -64,9 +65,6 @@ class Request(msgspec.Struct, frozen=True):
     page: int
 
 
-_KINDS: Final = ("channel", "bridge", "playback")
-
-
 def records_of(table: DialogTable) -> Iterator[Record]:
     """Yield all dialogs with what waits for each."""
     for dialog in table.dialogs.values():
@@ -76,11 +74,10 @@ def records_of(table: DialogTable) -> Iterator[Record]:
 
 
 def _record(table: DialogTable, dialog: Dialog) -> DialogRecord:
-    tables = {id(table.channels): "channel", id(table.bridges): "bridge"}
-    tables[id(table.playbacks)] = "playback"
-    objects: dict[str, list[str]] = {}
+    kinds = {id(names): kind for kind, names in table.tables.items()}
+    objects: dict[ObjectKind, list[str]] = {}
     for bound_in, name in dialog.bound:
-        kind = tables.get(id(bound_in))
+        kind = kinds.get(id(bound_in))
         if kind is not None:
             objects.setdefault(kind, []).append(name)
     return DialogRecord(
@@ -145,7 +142,7 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     dialog.sequence = record.sequence
     dialog.is_announced = record.is_announced
     dialog.released = set(record.released) or None
-    table.bind_all(dialog, *(record.objects.get(kind, []) for kind in _KINDS))
+    table.bind_all(dialog, record.objects)
     for name, entered in record.channels.items():
         table.count(dialog, name, entered=entered)
     if record.is_ended:

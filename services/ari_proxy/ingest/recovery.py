@@ -13,6 +13,7 @@ import msgspec
 import structlog
 
 from ari_proxy import exception_groups
+from ari_proxy.ari import advisories
 from ari_proxy.ari import snapshot as asterisk
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
@@ -81,7 +82,7 @@ class Recovery:
         """
         snapshot = await self._snapshot()
         was_restarted = bool(self._started_at) and snapshot.started_at != self._started_at
-        self._started_at = snapshot.started_at
+        self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
         self._apply(plan, snapshot, since, reason, restarted=was_restarted)
         result = "restarted_asterisk" if was_restarted else "same_asterisk"
@@ -101,7 +102,21 @@ class Recovery:
 
     async def note_start(self) -> None:
         """Remember which Asterisk process it is, where no dialog is in doubt."""
-        self._started_at = (await self._snapshot()).started_at
+        self._note(await self._snapshot())
+
+    def _note(self, snapshot: Snapshot) -> None:
+        if snapshot.started_at == self._started_at:
+            return
+        self._started_at = snapshot.started_at
+        found = advisories.concerning(snapshot.version)
+        self._metrics.gauge(table.ADVISORIES, self._server).set(len(found))
+        for advisory in found:
+            _log.warning(
+                "asterisk.advisory",
+                version=snapshot.version,
+                advisory=advisory.id,
+                summary=advisory.summary,
+            )
 
     # What Asterisk has
 
@@ -120,7 +135,9 @@ class Recovery:
         channels = asterisk.channels(await self._get("/channels"))
         bridges = asterisk.bridges(await self._get("/bridges"))
         information = await self._information()
-        snapshot = Snapshot(channels, bridges, information.status.startup_time)
+        snapshot = Snapshot(
+            channels, bridges, information.status.startup_time, information.system.version
+        )
         asked = self._reconciliation(snapshot).silent()
         async with asyncio.TaskGroup() as tasks:
             # As many go out at once as the client has connections.

@@ -25,13 +25,11 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import Binding
 
-from .dialog_table import EMPTY_SECONDS, DialogTable
+from .dialog_table import EMPTY_SECONDS, PEER_HALF, DialogTable
 from .dialogs import Dialog
 
 __all__ = ["EMPTY_SECONDS", "Router"]
 
-#: The suffix of the peer half of a Local channel (core_local.c).
-_PEER_HALF: Final = ";2"
 _LEG_TYPES: Final = frozenset({"StasisStart", "Dial", "ChannelCreated"})
 _RELEASING_TYPES: Final = frozenset({"StasisEnd", "ChannelDestroyed"})
 
@@ -140,8 +138,8 @@ class Router:
 
     def _channel(self, name: str) -> Dialog | None:
         dialog = self._of_named(self._channels, name)
-        if dialog is None and name.endswith(_PEER_HALF):
-            return self._of_named(self._channels, name.removesuffix(_PEER_HALF))
+        if dialog is None and name.endswith(PEER_HALF):
+            return self._of_named(self._channels, name.removesuffix(PEER_HALF))
         return dialog
 
     def _bridge(self, name: str) -> Dialog | None:

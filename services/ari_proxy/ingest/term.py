@@ -13,7 +13,7 @@ from ari_proxy.ari import snapshot
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket, frames
-from ari_proxy.bus.base import Bus, Subscription
+from ari_proxy.bus.base import Bus, Handler, Subscription
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
@@ -115,9 +115,8 @@ class Term:
     async def run(self, stop: asyncio.Event) -> Outcome:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
         pipeline = self._pipeline
-        self._subscriptions.append(
-            await self._bus.subscribe(topics.bindings(self._server), pipeline.on_binding)
-        )
+        await self._listen(topics.bindings(self._server), pipeline.on_binding)
+        await self._listen(topics.owners(self._server), pipeline.on_question)
         background = [
             self._tasks.create_task(work)
             for work in (
@@ -142,6 +141,9 @@ class Term:
                 task.cancel()
             for subscription in self._subscriptions:
                 await subscription.unsubscribe()
+
+    async def _listen(self, topic: str, handler: Handler) -> None:
+        self._subscriptions.append(await self._bus.subscribe(topic, handler))
 
     def abort(self) -> None:
         """Finish nothing when it is over: somebody else may have begun to serve."""
@@ -210,7 +212,7 @@ class Term:
             if self._is_first:
                 taken = await hand_over.take_over(self._bus, self._server, self._name)
                 self._is_first = False
-                await self._offer_hand_over()
+                await self._listen(topics.hand_over(self._server), self._hand_over.on_request)
                 if taken is not None and taken.gap_since is None:
                     self._load(taken)
                     self._gate.open()
@@ -245,11 +247,6 @@ class Term:
         self.replaced.add(application)
         if self.replaced >= set(self._settings.applications):
             self._is_replaced.set()
-
-    async def _offer_hand_over(self) -> None:
-        topic = topics.hand_over(self._server)
-        subscription = await self._bus.subscribe(topic, self._hand_over.on_request)
-        self._subscriptions.append(subscription)
 
     async def _collect(self) -> list[Page]:
         """End everything, and return the dialogs as they are then."""

@@ -1,4 +1,4 @@
-"""The four messages of go-ari-proxy, and one of ours.
+"""The four messages of go-ari-proxy, and some of ours.
 
 Bytes are the original's: every field present, in its order, JSON as Go's `encoding/json` writes it
 (`<`, `>`, `&`, U+2028 and U+2029 escaped, other non-ASCII as UTF-8). What ari-proxy adds comes
@@ -13,7 +13,7 @@ from .errors import MalformedMessageError
 from .ids import DialogId, ServerId
 
 #: Objects whose names clients may choose.
-ObjectKind = Literal["channel", "bridge", "playback"]
+ObjectKind = Literal["channel", "bridge", "playback", "recording"]
 #: What go-ari-proxy's client library publishes first on a commands topic to bring it into being.
 DUMMY: Final = b"DUMMY"
 
@@ -72,6 +72,20 @@ class Binding(msgspec.Struct, frozen=True):
     object_id: Annotated[str, msgspec.Meta(min_length=1)]
     application: str = ""  #: set for a new dialog: announce it there when its channel enters Stasis
     release: bool = False  #: the object did not come into being after all
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Asks ingest which objects belong to a dialog."""
+
+    dialog_id: str
+    objects: list[tuple[ObjectKind, str]]
+
+
+class Owned(msgspec.Struct, frozen=True):
+    """Answers a Question: those that do, and the application that serves the dialog."""
+
+    application: str = ""
+    owned: tuple[tuple[ObjectKind, str], ...] = ()
 
 
 _encoder = msgspec.json.Encoder()

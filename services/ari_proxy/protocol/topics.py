@@ -13,6 +13,7 @@ are routing keys of an exchange.
 | `commands_<server_id>`   | Command that belongs to no dialog (ours)                       |
 | `responses_<server_id>`  | its CommandResponse (ours)                                     |
 | `bindings_<server_id>`   | Binding, command → ingest, answered when it is in force (ours) |
+| `owners_<server_id>`     | Question, command → ingest, answered with Owned (ours)         |
 | `handover_<server_id>`   | dialogs, from an ingest to the next one (ours)                 |
 """
 
@@ -24,10 +25,11 @@ _EVENTS: Final = "events_"
 _COMMANDS: Final = "commands_"
 _RESPONSES: Final = "responses_"
 _BINDINGS: Final = "bindings_"
+_OWNERS: Final = "owners_"
 _HAND_OVER: Final = "handover_"
 _DIALOGS: Final = "dialogs_"
 #: What no application's name begins with where its topic is a queue.
-RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _HAND_OVER, _DIALOGS)
+RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER, _DIALOGS)
 
 
 def events(owner: DialogId | ServerId) -> str:
@@ -55,6 +57,11 @@ def bindings(server: ServerId) -> str:
     return _BINDINGS + server
 
 
+def owners(server: ServerId) -> str:
+    """Return the topic on which ingest tells whose an object is."""
+    return _OWNERS + server
+
+
 def hand_over(server: ServerId) -> str:
     """Return the topic on which the active ingest is asked for its dialogs."""
     return _HAND_OVER + server
@@ -79,7 +86,7 @@ def is_queue(topic: str) -> bool:
     """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
     if "." in topic:
         return is_of_dialog(topic)
-    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS, _HAND_OVER))
+    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER))
 
 
 def registry(server: ServerId) -> str:

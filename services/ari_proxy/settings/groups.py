@@ -251,6 +251,16 @@ class LeaseSettings(_Group):
         return self
 
 
+class PolicySettings(_Group):
+    """What the dialogs of one application may do."""
+
+    allow: tuple[Rule, ...] = ("* /**",)
+    """Method and path. `*` in a path is one segment, `**` the rest."""
+
+    deny: tuple[Rule, ...] = ("* /asterisk/modules/**", "* /asterisk/config/**")
+    """What they may not do, though it is allowed."""
+
+
 class CommandSettings(_Group):
     """How commands become requests."""
 
@@ -260,8 +270,18 @@ class CommandSettings(_Group):
     allow: tuple[Rule, ...] = ("* /**",)
     """What clients may do: method and path. `*` in a path is one segment, `**` the rest."""
 
-    deny: tuple[Rule, ...] = ()
-    """What they may not do, though it is allowed."""
+    deny: tuple[Rule, ...] = ("* /asterisk/modules/**", "* /asterisk/config/**")
+    """What they may not do, though it is allowed. Default: what changes Asterisk itself."""
+
+    applications: dict[str, PolicySettings] = {}
+    """By application: what its dialogs may do, instead of `allow` and `deny`."""
+
+    scope: Literal["server", "dialog"] = "server"
+    """What commands may touch: all objects of the server, or those of their dialog only."""
+
+    stored_recordings: Literal["all", "own", "none"] = "all"
+    """Which stored recordings commands may read, play, copy and delete: `own` are those that the
+    dialog has made itself."""
 
 
 class AdminSettings(_Group):

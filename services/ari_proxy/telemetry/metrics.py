@@ -127,6 +127,12 @@ APPLICATIONS_REPLACED = Definition(
     ("server_id",),
     "Applications that another client has taken from this process.",
 )
+ADVISORIES = Definition(
+    "ariproxy_ingest_asterisk_advisories",
+    "gauge",
+    ("server_id",),
+    "Known security advisories of ARI that concern Asterisk's version; the log names them.",
+)
 SET_UP_SECONDS = Definition(
     "ariproxy_ingest_set_up_duration_seconds",
     "histogram",

@@ -109,7 +109,7 @@ def test_restarted_asterisk_has_none_of_the_former_dialogs_channels(world: World
 def test_channels_tell_their_dialogs_by_name_by_variable_and_by_registration(world: World) -> None:
     ours = ids.new_object_id(Token(TOKEN))
     registered = world.dialog(DialogId("s.fedcba9876543210"))
-    world.table.bind_all(registered, ["named"])
+    world.table.bind_all(registered, {"channel": ["named"]})
     other = "s.aaaaaaaaaaaaaaaa"
 
     plan = world.plan(

@@ -28,7 +28,7 @@ def test_dialogs_arrive_as_they_were() -> None:
     old, new = table(), table()
     open_ = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
     old.adopt(open_, {"c1": True, "leg": False}, ["bridge"])
-    old.bind_all(open_, [], [], ["playback"])
+    old.bind_all(open_, {"playback": ["playback"], "recording": ["recording"]})
     open_.sequence, open_.is_announced, open_.held = 7, True, None
     waiting = old.open(DialogId("s.fedcba9876543210"), "other", "c2", announce=True, now=0)
     old.adopt(waiting, {"c2": True})
@@ -45,7 +45,7 @@ def test_dialogs_arrive_as_they_were() -> None:
     assert (got.application, got.channel_id, got.sequence) == ("demo", "c1", 7)
     assert (got.channels, got.is_announced, got.held) == ({"c1": True, "leg": False}, True, None)
     bound = new.channels["leg"], new.bridges["bridge"], new.playbacks["playback"]
-    assert set(bound) == {got}
+    assert {*bound, new.recordings["recording"]} == {got}
     assert new.dialogs[waiting.dialog_id].held == waiting.held
     assert not new.dialogs[waiting.dialog_id].is_announced
     assert new.dialogs[over.dialog_id].is_ended

@@ -1,0 +1,105 @@
+"""What a command may do: the policy of its application, and whether it stays with its own objects.
+
+All of it is off by default but the list of denials; then no command costs more than two matches.
+"""
+
+from ari_proxy.ari.urls import AriUrl
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusError
+from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.settings.groups import CommandSettings
+
+from .errors import RejectedError
+from .ownership import Ownership
+from .policy import Policy
+from .touched import LIST_OF_STORED, STORED, Touched, concerns_all, touched
+
+
+class Guard:
+    """Decides on the commands of one server."""
+
+    def __init__(self, server: ServerId, bus: Bus, settings: CommandSettings) -> None:
+        self._settings = settings
+        self._policy = Policy(settings.allow, settings.deny)
+        self._policies = {
+            name: Policy(policy.allow, policy.deny)
+            for name, policy in settings.applications.items()
+        }
+        self._ownership = Ownership(server, bus)
+
+    @property
+    def registers_recordings(self) -> bool:
+        """Whether ingest has to know which dialog makes a recording."""
+        settings = self._settings
+        return settings.scope == "dialog" or settings.stored_recordings == "own"
+
+    async def check(
+        self, method: str, template: str, url: AriUrl, body: str, dialog_id: DialogId | None
+    ) -> None:
+        """Return if a command may be executed.
+
+        Args:
+            method: in upper case.
+            template: of its path.
+            url: its own.
+            body: its own.
+            dialog_id: whose it is; None for one of the server.
+
+        Raises:
+            RejectedError: it may not, or ingest could not be asked.
+        """
+        try:
+            policy = await self._policy_of(dialog_id)
+            if not policy.permits(method, url.path):
+                message = f"the proxy's policy forbids {method} {url.path}"
+                raise RejectedError(403, "policy", message)
+            await self._check_objects(method, template, url, body, dialog_id)
+        except BusError as error:
+            message = f"ingest could not be asked what the dialog may do: {error}"
+            raise RejectedError(503, "policy", message) from error
+
+    async def _policy_of(self, dialog_id: DialogId | None) -> Policy:
+        if not self._policies or dialog_id is None:
+            return self._policy
+        application = await self._ownership.application_of(dialog_id)
+        return self._policies.get(application, self._policy)
+
+    async def _check_objects(
+        self, method: str, template: str, url: AriUrl, body: str, dialog_id: DialogId | None
+    ) -> None:
+        if self._concerns_others(method, template):
+            message = f"{method} {template} concerns objects of other dialogs"
+            raise RejectedError(403, "scope", message)
+        if self._is_wide:
+            return
+        others = await self._others(template, touched(method, template, url, body), dialog_id)
+        if others:
+            named = ", ".join(f"{kind} {name!r}" for kind, name in others)
+            raise RejectedError(403, "scope", f"not this dialog's: {named}")
+
+    @property
+    def _is_wide(self) -> bool:
+        return self._settings.scope == "server" and self._settings.stored_recordings == "all"
+
+    def _concerns_others(self, method: str, template: str) -> bool:
+        if self._settings.scope == "dialog":
+            return concerns_all(method, template)
+        return template == LIST_OF_STORED and self._settings.stored_recordings != "all"
+
+    async def _others(
+        self, template: str, objects: list[Touched], dialog_id: DialogId | None
+    ) -> list[Touched]:
+        """Return the objects that the dialog must not touch."""
+        stored = self._settings.stored_recordings
+        is_stored = template.startswith(STORED) or "/play" in template
+        is_narrow = self._settings.scope == "dialog"
+        limits_recordings = stored != "all" if is_stored else is_narrow
+        limited = [
+            named
+            for named in objects
+            if (limits_recordings if named.kind == "recording" else is_narrow)
+        ]
+        forbidden = [n for n in limited if n.kind == "recording" and is_stored and stored == "none"]
+        if forbidden or dialog_id is None or not limited:
+            return forbidden or limited
+        return await self._ownership.strangers(dialog_id, limited)

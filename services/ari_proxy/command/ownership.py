@@ -1,0 +1,83 @@
+"""Whose an object is, and whose a dialog: what only ingest knows, asked over the bus and kept.
+
+Executors have no state; this is a cache, of answers that stay true: an object that a dialog has is
+its own as long as it exists.
+"""
+
+from collections import OrderedDict
+from typing import Final, TypeVar
+
+import msgspec
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.messages import Owned, Question
+
+from .touched import Touched
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+#: For ingest to answer.
+ANSWER_SECONDS: Final = 2.0
+#: Answers that are kept.
+MAX_KEPT: Final = 10_000
+_PEER_HALF: Final = ";2"
+_decoder = msgspec.json.Decoder(Owned)
+
+
+class Ownership:
+    """Asks the ingest of one server."""
+
+    def __init__(self, server: ServerId, bus: Bus) -> None:
+        self._topic = topics.owners(server)
+        self._bus = bus
+        self._applications: OrderedDict[DialogId, str] = OrderedDict()
+        self._owned: OrderedDict[tuple[DialogId, Touched], None] = OrderedDict()
+
+    async def application_of(self, dialog_id: DialogId) -> str:
+        """Return the application that serves a dialog, '' if ingest does not know the dialog.
+
+        Raises:
+            BusError: ingest did not answer.
+        """
+        if dialog_id not in self._applications:
+            answer = await self._ask(dialog_id, [])
+            if not answer.application:
+                return ""
+            self._keep(self._applications, dialog_id, answer.application)
+        return self._applications[dialog_id]
+
+    async def strangers(self, dialog_id: DialogId, objects: list[Touched]) -> list[Touched]:
+        """Return those of the objects that are not the dialog's.
+
+        Raises:
+            BusError: ingest did not answer.
+        """
+        token = ids.token_of_dialog(dialog_id)
+        unknown = [
+            named
+            for named in objects
+            if ids.token_of_object(named.name.removesuffix(_PEER_HALF)) != token
+            and (dialog_id, named) not in self._owned
+        ]
+        if not unknown:
+            return []
+        answer = await self._ask(dialog_id, unknown)
+        owned = [named for named in unknown if tuple(named) in set(answer.owned)]
+        for named in owned:
+            self._keep(self._owned, (dialog_id, named), None)
+        return [named for named in unknown if named not in owned]
+
+    async def _ask(self, dialog_id: DialogId, objects: list[Touched]) -> Owned:
+        question = Question(dialog_id, [(named.kind, named.name) for named in objects])
+        answer = await self._bus.request(
+            self._topic, msgspec.json.encode(question), timeout_seconds=ANSWER_SECONDS
+        )
+        return _decoder.decode(answer)
+
+    @staticmethod
+    def _keep(kept: OrderedDict[Key, Value], key: Key, value: Value) -> None:
+        kept[key] = value
+        if len(kept) > MAX_KEPT:
+            kept.popitem(last=False)

@@ -1,0 +1,128 @@
+"""What a request touches: the objects that it names, in its path, its query and its body. Pure.
+
+Asterisk's api-docs say which parameters name objects. Where a parameter may stand in the query and
+in the body (res_ari.c reads the first, then the other over it), both count.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from ari_proxy.ari.operations import CREATIONS, OTHER
+from ari_proxy.ari.urls import AriUrl
+from ari_proxy.protocol.messages import ObjectKind
+
+
+class Touched(NamedTuple):
+    """One object."""
+
+    kind: ObjectKind
+    name: str
+
+
+_IN_PATH: Final[dict[str, ObjectKind]] = {
+    "{channelId}": "channel",
+    "{bridgeId}": "bridge",
+    "{playbackId}": "playback",
+    "{recordingName}": "recording",
+}
+#: Parameters that name channels, comma-separated, by template.
+_CHANNELS: Final = {
+    "/bridges/{bridgeId}/addChannel": "channel",
+    "/bridges/{bridgeId}/removeChannel": "channel",
+    "/channels/{channelId}/dial": "caller",
+    "/channels": "originator",
+    "/channels/create": "originator",
+    "/channels/{channelId}": "originator",
+}
+_USER_EVENT: Final = "/events/user/{eventName}"
+#: Operations that show, or concern, the objects of all.
+_OF_ALL: Final = frozenset(
+    {
+        ("GET", "/channels"),
+        ("GET", "/bridges"),
+        ("GET", "/recordings/stored"),
+        ("GET", "/applications"),
+        ("GET", "/applications/{applicationName}"),
+        ("POST", "/applications/{applicationName}/subscription"),
+        ("DELETE", "/applications/{applicationName}/subscription"),
+        ("PUT", "/applications/{applicationName}/eventFilter"),
+        ("GET", "/events"),
+        ("POST", "/events/claim"),
+    }
+)
+LIST_OF_STORED: Final = "/recordings/stored"
+STORED: Final = f"{LIST_OF_STORED}/"
+
+
+def concerns_all(method: str, template: str) -> bool:
+    """Return whether an operation can't be limited to the objects of a dialog.
+
+    One of a newer Asterisk, of which nothing is known, counts as such.
+    """
+    return template == OTHER or (method, template) in _OF_ALL
+
+
+def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
+    """Return the name of the recording that a request makes, or ''."""
+    if method != "POST" or not template.endswith("/record"):
+        return ""
+    return next(iter(reversed(_values("name", url, body))), "")
+
+
+def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]:
+    """Return the objects that a request names, but not the one that it creates."""
+    return [
+        *_in_path(method, template, url.path),
+        *(Touched("channel", name) for name in _channels(template, url, body)),
+        *_sources(template, url, body),
+        *(Touched("recording", name) for name in _played(template, url, body)),
+    ]
+
+
+def _in_path(method: str, template: str, path: str) -> Iterator[Touched]:
+    creation = CREATIONS.get(template) if method == "POST" else None
+    wanted, given = template.split("/"), path.split("/")
+    for index, (segment, value) in enumerate(zip(wanted, given, strict=True)):
+        is_new = creation is not None and creation.in_path and index == len(wanted) - 1
+        kind = _IN_PATH.get(segment)
+        if kind is not None and not is_new:
+            yield Touched(kind, unquote(value))
+
+
+def _channels(template: str, url: AriUrl, body: str) -> Iterator[str]:
+    parameter = _CHANNELS.get(template)
+    for value in _values(parameter, url, body) if parameter else ():
+        yield from filter(None, value.split(","))
+
+
+def _sources(template: str, url: AriUrl, body: str) -> Iterator[Touched]:
+    """Yield what a user event is about, like `channel:1.2,bridge:x`."""
+    for value in _values("source", url, body) if template == _USER_EVENT else ():
+        for source in value.split(","):
+            kind, _, name = source.partition(":")
+            if kind in {"channel", "bridge"}:
+                yield Touched("bridge" if kind == "bridge" else "channel", name)
+
+
+def _played(template: str, url: AriUrl, body: str) -> Iterator[str]:
+    """Yield the stored recordings that are played, like `recording:x`."""
+    for value in _values("media", url, body) if "/play" in template else ():
+        for uri in value.split(","):
+            scheme, _, name = uri.partition(":")
+            if scheme == "recording":
+                yield name
+
+
+def _values(name: str, url: AriUrl, body: str) -> list[str]:
+    """Return all values of a parameter, in the query and in a JSON body."""
+    found = parse_qs(url.query).get(name, [])
+    try:
+        content = msgspec.json.decode(body) if body else None
+    except (msgspec.DecodeError, RecursionError):
+        return found  # Asterisk refuses it.
+    value = content.get(name) if isinstance(content, dict) else None
+    given = value if isinstance(value, list) else [value]
+    return [*found, *(entry for entry in given if isinstance(entry, str))]

@@ -1,0 +1,97 @@
+"""What a request touches."""
+
+import json
+
+import pytest
+
+from ari_proxy.ari import operations, urls
+from ari_proxy.command.touched import concerns_all, new_recording, touched
+
+
+def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
+    parsed = urls.parse(url)
+    found = touched(method, operations.template_of(parsed.path), parsed, body)
+    return [(named.kind, named.name) for named in found]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "expected"),
+    [
+        ("POST", "/channels/1.2/answer", "", [("channel", "1.2")]),
+        ("DELETE", "/channels/a%2Fb", "", [("channel", "a/b")]),
+        ("POST", "/channels/new", "", []),
+        ("GET", "/channels/old", "", [("channel", "old")]),
+        ("POST", "/channels?endpoint=x", "", []),
+        ("POST", "/channels?endpoint=x&originator=1.2", "", [("channel", "1.2")]),
+        ("POST", "/channels", json.dumps({"originator": "1.2"}), [("channel", "1.2")]),
+        ("POST", "/channels/1.2/play/mine", "", [("channel", "1.2")]),
+        ("DELETE", "/playbacks/p", "", [("playback", "p")]),
+        ("POST", "/channels/1.2/snoop/mine", "", [("channel", "1.2")]),
+        (
+            "POST",
+            "/bridges/b/addChannel?channel=1.2,1.3&channel=1.4",
+            json.dumps({"channel": ["1.5", "1.6,1.7"]}),
+            [("bridge", "b"), *(("channel", f"1.{n}") for n in range(2, 8))],
+        ),
+        ("POST", "/bridges/b/addChannel?ch%61nnel=1.2", "", [("bridge", "b"), ("channel", "1.2")]),
+        ("POST", "/bridges/b/removeChannel", "{broken", [("bridge", "b")]),
+        ("POST", "/bridges/b/videoSource/1.2", "", [("bridge", "b"), ("channel", "1.2")]),
+        ("POST", "/channels/1.2/dial?caller=1.3", "", [("channel", "1.2"), ("channel", "1.3")]),
+        (
+            "POST",
+            "/events/user/x?application=a&source=channel:1.2,bridge:b,endpoint:PJSIP/c",
+            "",
+            [("channel", "1.2"), ("bridge", "b")],
+        ),
+        (
+            "POST",
+            "/channels/1.2/play?media=sound:a,recording:r",
+            json.dumps({"media": "recording:s"}),
+            [("channel", "1.2"), ("recording", "r"), ("recording", "s")],
+        ),
+        ("GET", "/recordings/stored/r/file", "", [("recording", "r")]),
+        ("POST", "/recordings/live/r/stop", "", [("recording", "r")]),
+        ("GET", "/endpoints/PJSIP/x", "", []),
+        ("GET", "/asterisk/info", "", []),
+    ],
+)
+def test_request_touches_what_it_names(
+    method: str, url: str, body: str, expected: list[tuple[str, str]]
+) -> None:
+    assert names(method, url, body) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "expected"),
+    [
+        ("GET", "/channels", True),
+        ("POST", "/channels", False),
+        ("GET", "/bridges", True),
+        ("GET", "/recordings/stored", True),
+        ("POST", "/applications/a/subscription", True),
+        ("PUT", "/applications/a/eventFilter", True),
+        ("GET", "/channels/1.2", False),
+        ("POST", "/channels/1.2/unheard-of", True),
+        ("GET", "/sounds", False),
+    ],
+)
+def test_some_operations_concern_the_objects_of_all(method: str, url: str, expected: bool) -> None:
+    assert concerns_all(method, operations.template_of(url)) is expected
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "expected"),
+    [
+        ("POST", "/channels/1.2/record?name=a&format=wav", "", "a"),
+        ("POST", "/bridges/b/record?name=a", '{"name":"b"}', "b"),
+        ("GET", "/channels/1.2/record?name=a", "", ""),
+        ("POST", "/channels/1.2/play?name=a", "", ""),
+    ],
+)
+def test_new_recording_is_known_by_its_name(
+    method: str, url: str, body: str, expected: str
+) -> None:
+    parsed = urls.parse(url)
+    template = operations.template_of(parsed.path)
+
+    assert new_recording(method, template, parsed, body) == expected
