@@ -13,7 +13,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from ari_proxy import connections
 from ari_proxy.bus.base import opened
-from ari_proxy.ingest import service
+from ari_proxy.ingest import queues
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError
@@ -183,7 +183,7 @@ async def test_crashed_ingest_leaves_no_queue_behind(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(service, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(queues, "LOOK_SECONDS", 0.1)
     client = LegacyClient(foreign, "demo")
     await client.start()
     async with scripted_asterisk() as asterisk:
@@ -443,3 +443,32 @@ async def test_connection_has_the_name_of_its_component(
         )
 
     assert '{"connection_name","ari-proxy ingest server-1"}' in shown
+
+
+async def test_outage_is_not_taken_for_an_application_that_never_came(
+    rabbitmq_server: RabbitMqServer, rabbitmq_link: Link
+) -> None:
+    """What has gathered in the queue by the deadline is not what nobody ever read."""
+    own_link = Link(rabbitmq_server.port)
+    own_link.start()
+    try:
+        async with scripted_asterisk() as asterisk:
+            settings = settings_of(asterisk, rabbitmq_link, ingest={"listener_seconds": 1})
+            own = load(bus={"kind": "RABBITMQ", "urls": [own_link.url]})
+            async with bus_client(own) as bus, running_proxy(settings):
+                setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+                dialog = await setting.begin()
+                own_link.stop()
+                rabbitmq_link.stop()
+                await asyncio.sleep(2.5)  # The deadline passes.
+                for _ in range(20):
+                    await asterisk.push(channel_event("ChannelVarset", "c"))
+                rabbitmq_link.start()
+                # Two rounds of looking after the deadline, with nobody there to read.
+                await asyncio.sleep(3)
+                own_link.start()
+                await setting.client.until_events(dialog, 21)
+    finally:
+        own_link.remove()
+
+    assert asterisk.requests == []

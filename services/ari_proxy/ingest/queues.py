@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -33,6 +33,15 @@ LOOK_SECONDS: Final = 5.0
 ChannelIds = Callable[[], Awaitable[Collection[str] | None]]
 
 
+class _Announced(NamedTuple):
+    """A dialog whose AppStart was taken."""
+
+    due_at: float
+    dialog: Dialog
+    #: Of the bus until then.
+    reconnects: int
+
+
 class DialogQueues:
     """Looks after the queues of one server's dialogs."""
 
@@ -51,14 +60,15 @@ class DialogQueues:
         self._grace = grace_seconds
         self._clock = clock
         #: When to look whether an application has come, and when queues go; each in time's order.
-        self._announced: deque[tuple[float, Dialog]] = deque()
+        self._announced: deque[_Announced] = deque()
         self._over: deque[tuple[float, tuple[str, ...]]] = deque()
         self.left_behind = LeftBehind(grace_seconds=grace_seconds)
 
     def on_announced(self, dialog: Dialog) -> None:
         """Look in time whether the application that took the AppStart has come for the events."""
         if self._bus.keeps_messages and self._set_up.deadline is not None:
-            self._announced.append((self._clock() + self._set_up.deadline, dialog))
+            due_at = self._clock() + self._set_up.deadline
+            self._announced.append(_Announced(due_at, dialog, self._bus.reconnects))
 
     def on_ended(self, dialog: Dialog) -> None:
         """Let the queues go after the grace period."""
@@ -72,22 +82,31 @@ class DialogQueues:
         Args:
             on_unheard: called with dialogs for whose events nobody came.
         """
-        suspects: list[tuple[Dialog, int]] = []
+        suspects: list[tuple[_Announced, int]] = []
         while self._bus.keeps_messages:
             await asyncio.sleep(TIDY_SECONDS)
-            for dialog, sequence in suspects:
-                if not dialog.is_ended and await self._set_up.is_unheard(dialog, sequence):
-                    on_unheard(dialog)
+            for announced, sequence in suspects:
+                if await self._is_unheard(announced, sequence):
+                    on_unheard(announced.dialog)
             # Looked at in the next round: what is published now will be in the queue by then.
             suspects = self._due_announcements()
             await self._delete_due()
 
-    def _due_announcements(self) -> list[tuple[Dialog, int]]:
+    async def _is_unheard(self, announced: _Announced, sequence: int) -> bool:
+        dialog = announced.dialog
+        if dialog.is_ended or dialog.is_abandoned:
+            return False
+        # What waits says nothing where the bus was away: its application may not be back yet. Then
+        # the allowed time of silence decides (listeners.py).
+        unheard = await self._set_up.is_unheard(dialog, sequence)
+        return unheard and self._bus.reconnects == announced.reconnects
+
+    def _due_announcements(self) -> list[tuple[_Announced, int]]:
         """Return dialogs whose application should have come, with their last event's number."""
         due = []
-        while self._announced and self._announced[0][0] <= self._clock():
-            dialog = self._announced.popleft()[1]
-            due.append((dialog, dialog.sequence))
+        while self._announced and self._announced[0].due_at <= self._clock():
+            announced = self._announced.popleft()
+            due.append((announced, announced.dialog.sequence))
         return due
 
     async def _delete_due(self) -> None:
