@@ -9,6 +9,7 @@ from typing import Any, Final
 import structlog
 import uvicorn
 from fastapi import FastAPI, Response
+from fastapi.responses import PlainTextResponse
 
 from .telemetry.metrics import Metrics
 
@@ -55,7 +56,7 @@ def application(api: AdminApi) -> FastAPI:
         """Tell that the event loop runs."""
         return {"status": "alive"}
 
-    @app.get("/readyz")
+    @app.get("/readyz", responses={503: {"description": "Calls can't be served."}})
     async def readyz(response: Response) -> dict[str, Any]:
         """Tell whether calls can be served, and if not, why."""
         failed = await problems(api.checks)
@@ -63,13 +64,18 @@ def application(api: AdminApi) -> FastAPI:
         ready = {name: failed.get(name, "ok") for name in api.checks}
         return {"ready": not failed, "checks": ready}
 
-    @app.get("/metrics")
+    @app.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Return the metrics in Prometheus's text format."""
         return Response(api.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    if api.dialogs is not None:
-        app.get("/dialogs")(api.dialogs)
+    if (read_dialogs := api.dialogs) is not None:
+
+        @app.get("/dialogs")
+        async def dialogs() -> list[dict[str, Any]]:
+            """Return the dialogs."""
+            return read_dialogs()
+
     return app
 
 

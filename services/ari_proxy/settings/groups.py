@@ -176,7 +176,8 @@ class BusSettings(_Group):
     def _default_urls(cls, values: Any) -> Any:
         """Look for RabbitMQ where it is by default, not where NATS is."""
         if isinstance(values, dict) and not values.get("urls") and "kind" in values:
-            return values | {"urls": _BUS_URLS.get(values["kind"], _BUS_URLS["NATS"])}
+            kind = values["kind"] if values["kind"] in ("NATS", "RABBITMQ") else "NATS"
+            return values | {"urls": _BUS_URLS[kind]}
         return values
 
     @field_validator("urls")
