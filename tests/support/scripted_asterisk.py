@@ -43,6 +43,10 @@ class ScriptedAsterisk:
     standing: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     #: Ids of prepared answers → ids that the requests asked for instead.
     names: dict[str, str] = field(default_factory=dict)
+    #: Statuses with which the websocket is refused before it is taken.
+    booting: deque[int] = field(default_factory=deque)
+    #: How many times its lists are not there yet.
+    unlisted: int = 0
     #: Set to let no answer go out.
     hold: asyncio.Event | None = None
     socket: web.WebSocketResponse | None = None
@@ -73,8 +77,10 @@ class ScriptedAsterisk:
         self.connected.clear()
         await self.socket.close(code=WSCloseCode.GOING_AWAY)
 
-    async def _events(self, request: web.Request) -> web.WebSocketResponse:
+    async def _events(self, request: web.Request) -> web.StreamResponse:
         self.upgrades.append({"target": str(request.rel_url), **request.headers})
+        if self.booting:
+            return web.Response(status=self.booting.popleft())
         socket = web.WebSocketResponse(protocols=("ari",))
         await socket.prepare(request)
         self.socket = socket
@@ -118,6 +124,9 @@ class ScriptedAsterisk:
             "/asterisk/info": information,
         }
         if asked.method == "GET" and path in found:
+            if self.unlisted:
+                self.unlisted -= 1
+                return web.Response(status=503)
             return web.json_response(found[path])
         return None
 

@@ -48,7 +48,8 @@ class Ingest:
         self._metrics = metrics
         self._lease = lease or Unshared()
         self._term: Term | None = None
-        self._state: State = "standby"
+        # Without others there is nobody to stand by for.
+        self._state: State = "standby" if self._lease.is_shared else "active"
         metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._is_connected, self._server)
         metrics.read(table.ACTIVE, lambda: self._state == "active", self._server)
         metrics.read(table.APPLICATIONS_REPLACED, lambda: len(self._replaced), self._server)
