@@ -33,6 +33,8 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
     """
     name = components[0] if len(components) == 1 else "standalone"
     metrics = _metrics(name)
+    loop = asyncio.get_running_loop()
+    metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(opened(connections.bus(settings, name)))
         _read_bus(metrics, bus)

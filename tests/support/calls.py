@@ -144,7 +144,17 @@ class Calls:
                 body = json.loads(event["ari_body"])
                 if body["variable"] == MARK and body["channel"]["id"] == channel:
                     found.append(int(body["value"]))
-        return found
+        dialog = self.dialog_of(channel)
+        return [*found, 0] if dialog and self.is_missing(dialog) else found
+
+    def is_missing(self, dialog: str) -> bool:
+        """Return whether an ingest has found that a dialog is over, without seeing its end."""
+        begun = self.client.events[dialog][0]["timestamp"]
+        return any(
+            event["timestamp"] > begun and dialog not in body_of(event)["dialogs"]
+            for event in self.client.events.get("server-1", ())
+            if event["type"] == "ProxyRecovered"
+        )
 
     def _fresh(self, channel: str) -> list[dict[str, Any]]:
         """Return the events of a channel's dialog, each message once."""

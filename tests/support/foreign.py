@@ -71,7 +71,14 @@ class ForeignClient:
     async def declare(self, topic: str) -> AbstractQueue:
         return await self.channel.declare_queue(topic, durable=True)
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:  # noqa: ARG002
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        reply: str = "",  # noqa: ARG002
+        once: bool = False,  # noqa: ARG002
+    ) -> None:
         self._outgoing.put_nowait((topic, payload))
 
     async def subscribe(
@@ -116,7 +123,14 @@ class ForeignNatsClient:
             topic, payload = await self._outgoing.get()
             await self._client.publish(topic, payload)
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:  # noqa: ARG002
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        reply: str = "",  # noqa: ARG002
+        once: bool = False,  # noqa: ARG002
+    ) -> None:
         self._outgoing.put_nowait((topic, payload))
 
     async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:

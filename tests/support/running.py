@@ -122,7 +122,7 @@ class LegacyClient:
         """Send what may be a command and return the next response."""
         await self.until(lambda: dialog_id in self.responses)
         count = len(self.responses[dialog_id])
-        self._bus.publish(f"commands_{dialog_id}", payload)
+        self._bus.publish(f"commands_{dialog_id}", payload, once=True)
         await self.until(lambda: len(self.responses[dialog_id]) > count)
         return self.responses[dialog_id][count]
 

@@ -6,8 +6,8 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 - **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it
   is full the oldest go, counted in `dropped`. What the bus has not confirmed before the connection
   was lost is published again.
-- **Duplication.** So a message can come twice, only around a lost connection. Events carry a
-  `sequence`.
+- **Duplication.** So a message can come twice, only around a lost connection, unless it was
+  published with `once`. Events carry a `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
   also while one of them unsubscribes. A topic that `protocol/topics.py` calls a queue has one group
   only on a bus that keeps messages, whatever its listeners say.
@@ -90,8 +90,16 @@ class Bus(Protocol):
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
-        """Send a message as soon as the bus takes it; returns at once."""
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+        """Send a message as soon as the bus takes it; returns at once.
+
+        Args:
+            topic: where to.
+            payload: what.
+            reply: where an answer is awaited, or ''.
+            once: whether it is better lost than sent twice: not to be sent again when the
+                connection was lost before the bus had confirmed it.
+        """
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Forget what waits to be sent on some topics; return how many messages, also `dropped`."""

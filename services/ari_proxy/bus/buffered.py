@@ -45,9 +45,9 @@ class BufferedBus:
         """Return once there is a connection."""
         await self._connected.wait()
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         """Send a message as soon as the server takes it; returns at once."""
-        self._outbox.append(Outgoing(topic, payload, reply))
+        self._outbox.append(Outgoing(topic, payload, reply, once))
         self._something_to_send.set()
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:

@@ -253,7 +253,7 @@ class NatsBus(FleetingBus):
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
-            topic, payload, reply = outbox.next()
+            topic, payload, reply, _ = outbox.next()
             if not returning.is_over and returning.holds_back(topic):
                 continue
             try:

@@ -1,8 +1,8 @@
 """The bounded buffer between those who publish and the connection.
 
 A message is *waiting*, then *sent*, and forgotten when the bus has confirmed it. After a lost
-connection what was sent is waiting again, in front. The bound is in bytes: events differ by a
-factor of thirty in size.
+connection what was sent is waiting again, in front, unless it is to be sent *once*. The bound is in
+bytes: events differ by a factor of thirty in size.
 """
 
 from collections import deque
@@ -20,6 +20,8 @@ class Outgoing(NamedTuple):
     topic: str
     payload: bytes
     reply: str
+    #: Better lost than sent twice.
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,6 @@ class Outbox:
         """The topics that wait for a listener."""
         return tuple(self._parked)
 
-    def is_parked(self, topic: str) -> bool:
-        """Return whether messages of a topic wait for a listener."""
-        return topic in self._parked
-
     def park_last(self) -> None:
         """Have the message that `next` returned wait for a listener, instead of sending it."""
         message = self._sent.pop()
@@ -125,7 +123,12 @@ class Outbox:
         for messages in reversed(self._parked.values()):
             self._waiting.extendleft(reversed(messages))
         self._parked.clear()
-        self._waiting.extendleft(reversed(self._sent))
+        for message in reversed(self._sent):
+            if message.once:
+                self._forget(message)
+                self.dropped += 1
+            else:
+                self._waiting.appendleft(message)
         self._sent.clear()
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:

@@ -46,7 +46,7 @@ class Publishing:
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 break
-            topic, payload, reply = outbox.next()
+            topic, payload, reply, _ = outbox.next()
             try:
                 self._check_size(payload)
                 parts.append(topology.encode(number, topic, payload, reply, max_frame))

@@ -1,6 +1,7 @@
 """A small library for applications in Python: dialogs with events to read and commands to await."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final, Protocol
@@ -26,7 +27,18 @@ _log = structlog.get_logger()
 RESPONSE_SECONDS: Final = 15.0
 #: Events that may wait to be read; a dialog has a few hundred in all.
 MAX_WAITING_EVENTS: Final = 10_000
+#: Events of ari-proxy's own (docs/reference/wire.md).
+DIALOG_ENDED: Final = "ProxyDialogEnded"
+PROBE: Final = "ProxyProbe"
+RECOVERED: Final = "ProxyRecovered"
+
+
+class _Recovered(msgspec.Struct, frozen=True):
+    dialogs: list[str]
+
+
 _app_start = msgspec.json.Decoder(AppStart)
+_recovered = msgspec.json.Decoder(_Recovered)
 _event = msgspec.json.Decoder(Event)
 _response = msgspec.json.Decoder(CommandResponse)
 _server_response = msgspec.json.Decoder(ServerCommandResponse)
@@ -35,8 +47,8 @@ _server_response = msgspec.json.Decoder(ServerCommandResponse)
 class Topics(Protocol):
     """The part of a bus that an application needs."""
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
-        """Send a message."""
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+        """Send a message; with `once` it is better lost than sent twice."""
 
     async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
         """Hand every message on `topic` to `handler`."""
@@ -82,12 +94,27 @@ class Dialog:
         if waiting is not None and not waiting.done():
             waiting.set_result(response)
 
+    def end(self) -> None:
+        """Take it for over: ingest has found that it is, and nobody has seen how."""
+        body = msgspec.json.encode({"type": DIALOG_ENDED, "reason": "not_recovered"}).decode()
+        with contextlib.suppress(asyncio.QueueFull):
+            self._events.put_nowait(AriEvent(Event("", "", DIALOG_ENDED, body)))
+
     async def events(self) -> AsyncIterator[AriEvent]:
-        """Yield the events in order until the dialog's first channel has left Stasis."""
+        """Yield the events in order until the dialog is over, for its first channel at least.
+
+        Among them are ari-proxy's own: ProxyGap says that some may be missing, ProxyDialogEnded
+        that the dialog is over, though its StasisEnd was not seen.
+        """
         while True:
             event = await self._events.get()
+            if event.type == PROBE:
+                continue
             yield event
-            if event.type == "StasisEnd" and event.body["channel"]["id"] == self.channel_id:
+            is_own_end = event.type == "StasisEnd"
+            if is_own_end and event.body["channel"]["id"] == self.channel_id:
+                return
+            if event.type == DIALOG_ENDED:
                 return
 
     async def command(
@@ -102,7 +129,7 @@ class Dialog:
         command = Command(str(next(self._ids)), url, method, body)
         future: asyncio.Future[CommandResponse] = asyncio.get_running_loop().create_future()
         self._responses[command.unique_id] = future
-        self._bus.publish(self._commands, messages.encode(command))
+        self._bus.publish(self._commands, messages.encode(command), once=True)
         try:
             async with asyncio.timeout(RESPONSE_SECONDS):
                 return await future
@@ -124,6 +151,8 @@ class Application:
         self._name = name
         self._serve = serve
         self._group = group
+        #: By server; a server that is here is listened to.
+        self._dialogs: dict[str, dict[str, Dialog]] = {}
 
     async def run(self) -> None:
         """Serve until cancelled."""
@@ -140,8 +169,25 @@ class Application:
             await self._bus.subscribe(self._name, start, group=self._group)
             await asyncio.Event().wait()
 
+    async def _listen_to(self, server: str) -> dict[str, Dialog]:
+        """Return the dialogs of a server; end those that its ingest has not found again."""
+        if server in self._dialogs:
+            return self._dialogs[server]
+        dialogs = self._dialogs[server] = {}
+
+        def take(message: Message) -> None:
+            recovered = _recovered_in(message)
+            if recovered is not None:
+                for dialog_id in dialogs.keys() - set(recovered):
+                    dialogs[dialog_id].end()
+
+        await self._bus.subscribe(topics.events(ServerId(server)), take)
+        return dialogs
+
     async def _run_dialog(self, start: AppStart) -> None:
         dialog = Dialog(self._bus, start)
+        dialogs = await self._listen_to(start.server_id)
+        dialogs[start.dialog_id] = dialog
         owner = DialogId(start.dialog_id)
         responses = await self._bus.subscribe(topics.responses(owner), dialog.take_response)
         events = await self._bus.subscribe(topics.events(owner), dialog.take_event)
@@ -150,8 +196,19 @@ class Application:
         except Exception:  # noqa: BLE001  one call's failure must not end the others
             _log.exception("dialog.failed", dialog_id=start.dialog_id)
         finally:
+            dialogs.pop(start.dialog_id, None)
             await events.unsubscribe()
             await responses.unsubscribe()
+
+
+def _recovered_in(message: Message) -> list[str] | None:
+    """Return the dialogs that an ingest has found, if that is what the message tells."""
+    try:
+        event = _event.decode(message.payload)
+        return _recovered.decode(event.ari_body).dialogs if event.type == RECOVERED else None
+    except msgspec.DecodeError as error:
+        _log.error("event.malformed", topic=message.topic, error=str(error))
+        return None
 
 
 async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandResponse:

@@ -130,7 +130,10 @@ class CommandService:
         self._reply(message, responses)
 
     def _publish(self, owner: str, response: CommandResponse) -> None:
-        self._bus.publish(topics.responses(DialogId(owner)), messages.encode(response))
+        # A client without ids takes the responses in their order: one too many shifts all others.
+        once = not response.unique_id
+        topic = topics.responses(DialogId(owner))
+        self._bus.publish(topic, messages.encode(response), once=once)
 
     def _reply(self, message: Message, responses: list[CommandResponse]) -> None:
         """Answer a command that was published as a request on its reply subject as well."""

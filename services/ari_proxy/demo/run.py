@@ -53,11 +53,11 @@ class Tap:
         self.ended: set[str] = set()
         self.changed = asyncio.Event()
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         """Record a command and publish it."""
         for command in messages.decode_commands(payload):
             self._add(topic.partition("_")[2], "command", ladder.describe_command(command))
-        self._bus.publish(topic, payload, reply=reply)
+        self._bus.publish(topic, payload, reply=reply, once=once)
 
     async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
         """Subscribe, and record what comes."""

@@ -56,29 +56,40 @@ class LeftBehind:
         token = ids.token_of_dialog(DialogId(owner))
         self._dialogs[declared.topics] = _Dialog(declared, token, channel_id)
 
+    @staticmethod
+    def application_of(declared: Declared) -> str:
+        """Return the application that served a dialog, as far as that is known."""
+        try:
+            return _decoder.decode(declared.note).application
+        except msgspec.DecodeError:
+            return ""
+
     def forget(self, is_known: Callable[[DialogId], bool]) -> None:
         """Look no more after those that somebody else knows."""
         for names in list(self._dialogs):
             if names and is_known(DialogId(topics.owner_of(names[0]))):
                 del self._dialogs[names]
 
-    def observe(self, channel_ids: Collection[str], now: float) -> list[Declared]:
-        """Return those that are over, and forget them.
+    def observe(
+        self, channel_ids: Collection[str], now: float
+    ) -> tuple[list[Declared], list[Declared]]:
+        """Return those that are found without a channel, and those that are over, to forget them.
 
         Args:
             channel_ids: of all channels that Asterisk has.
             now: monotonic seconds.
         """
         tokens = _tokens(channel_ids)
-        over = []
+        gone, over = [], []
         for key, dialog in list(self._dialogs.items()):
             if dialog.channel_id in channel_ids or dialog.token in tokens:
                 dialog.gone_at = None
             elif dialog.gone_at is None:
                 dialog.gone_at = now
+                gone.append(dialog.declared)
             elif now - dialog.gone_at >= self._grace:
                 over.append(self._dialogs.pop(key).declared)
-        return over
+        return gone, over
 
 
 def _tokens(channel_ids: Iterable[str]) -> set[str]:

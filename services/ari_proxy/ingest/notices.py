@@ -15,6 +15,7 @@ from ari_proxy.ari.snapshot import ChannelState
 GAP: Final = "ProxyGap"
 DIALOG_ENDED: Final = "ProxyDialogEnded"
 PROBE: Final = "ProxyProbe"
+RECOVERED: Final = "ProxyRecovered"
 
 #: Why events may be missing.
 GapReason = Literal["websocket_lost", "ingest_restarted"]
@@ -44,6 +45,14 @@ def gap(application: str, since: float | None, now: float, reason: GapReason) ->
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:
     """Return the event that says: a dialog is over, with channels whose own end was not seen."""
     return _encode(DIALOG_ENDED, application, now, reason=reason, channels=list(channels))
+
+
+def recovered(dialog_ids: Sequence[str], now: float, reason: GapReason) -> str:
+    """Return the event of the server that says: these are all open dialogs, others are over.
+
+    What ended while no ingest was there to see it is known to nobody but its application.
+    """
+    return _encode(RECOVERED, "", now, reason=reason, dialogs=list(dialog_ids))
 
 
 def probe(application: str, now: float) -> str:

@@ -16,7 +16,7 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding, EventEncoder, Owned, Question
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
@@ -109,6 +109,24 @@ class Pipeline:
     def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         """Publish an event of our own as the dialog's next one."""
         self._publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
+
+    def tell_end(self, dialog_id: DialogId, application: str) -> None:
+        """Tell the application of a dialog that is known to nobody else that it is over."""
+        now = time.time()
+        text = notices.dialog_ended(application, [], now, "channels_gone")
+        payload = self._encoder.encode(
+            text,
+            notices.DIALOG_ENDED,
+            self._timestamps.format(time.time_ns()),
+            dialog_id,
+            int(now * 1e6),
+        )
+        self._bus.publish(topics.events(dialog_id), payload)
+
+    def of_server(self, event_type: str, text: str) -> bytes:
+        """Return an event of our own that belongs to no dialog."""
+        timestamp = self._timestamps.format(time.time_ns())
+        return self._encoder.encode(text, event_type, timestamp, "", 0)
 
     def probe(self, dialog: Dialog) -> bytes:
         """Return an event that stands outside of the dialog's order."""

@@ -133,8 +133,15 @@ class DialogQueues:
             _log.info("dialog.left_behind", topics=declared.topics)
             self.left_behind.add(declared)
 
-    async def look_after(self, channel_ids: ChannelIds) -> None:
-        """Delete the queues of left-behind dialogs when those are over, for ever."""
+    async def look_after(
+        self, channel_ids: ChannelIds, on_gone: Callable[[DialogId, str], None]
+    ) -> None:
+        """Delete the queues of left-behind dialogs when those are over, for ever.
+
+        Args:
+            channel_ids: asks Asterisk.
+            on_gone: called with dialogs, and their applications, whose end nobody has seen.
+        """
         while self._bus.keeps_messages:
             await asyncio.sleep(LOOK_SECONDS)
             # Adopted ones are over when their dialog has ended, like all others.
@@ -142,6 +149,10 @@ class DialogQueues:
             channels = await channel_ids() if len(self.left_behind) else None
             if channels is None:
                 continue
-            for declared in self.left_behind.observe(channels, self._clock()):
+            gone, over = self.left_behind.observe(channels, self._clock())
+            for declared in gone:
+                dialog_id = DialogId(topics.owner_of(declared.topics[0]))
+                on_gone(dialog_id, self.left_behind.application_of(declared))
+            for declared in over:
                 if not await self._is_deleted(declared.topics):
                     self.left_behind.add(declared)

@@ -18,6 +18,9 @@ from ari_proxy.ari import snapshot as asterisk
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE, Information, Snapshot
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -100,9 +103,11 @@ class Recovery:
         )
         return plan
 
-    async def note_start(self) -> None:
-        """Remember which Asterisk process it is, where no dialog is in doubt."""
-        self._note(await self._snapshot())
+    async def look(self) -> list[str]:
+        """Return the unserved channels, where no dialog is in doubt."""
+        snapshot = await self._snapshot()
+        self._note(snapshot)
+        return self._reconciliation(snapshot).plan(self.known()).unserved
 
     def _note(self, snapshot: Snapshot) -> None:
         if snapshot.started_at == self._started_at:
@@ -117,6 +122,19 @@ class Recovery:
                 advisory=advisory.id,
                 summary=advisory.summary,
             )
+
+    async def tell_recovered(self, bus: Bus, reason: GapReason) -> None:
+        """Tell which dialogs are open, once the bus is there, to whoever listens."""
+        await bus.wait_connected()
+        # Nothing is awaited from here on until it is sent: the AppStart of a dialog that is not
+        # among them goes out behind it.
+        open_ = [dialog.dialog_id for dialog in self.known()]
+        text = notices.recovered(open_, time.time(), reason)
+        payload = self._pipeline.of_server(notices.RECOVERED, text)
+        try:
+            await bus.offer(topics.events(self._server), payload)
+        except (BusUnavailableError, BusRefusedError) as error:
+            _log.warning("recovery.not_told", dialogs=len(open_), error=str(error))
 
     # What Asterisk has
 
@@ -232,8 +250,16 @@ class Recovery:
 
     # Channels that nobody has seen come
 
-    async def serve_unserved(self, names: Collection[str]) -> None:
-        """Begin dialogs for channels whose StasisStart was lost, and that are still there."""
+    async def serve_unserved(
+        self, names: Collection[str], since: float | None, reason: GapReason
+    ) -> None:
+        """Begin dialogs for channels whose StasisStart was lost, and that are still there.
+
+        Args:
+            names: of the channels.
+            since: Unix time since which events may be missing, if that is known.
+            reason: why they may be missing.
+        """
         await asyncio.sleep(UNSERVED_SECONDS)
         if not any(map(self._is_unserved, names)):
             return
@@ -245,8 +271,10 @@ class Recovery:
             dialog = self._router.begin(state.application, name, time.monotonic())
             self._count("begun_late")
             _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
-            start = notices.stasis_start(state, time.time())
-            self._pipeline.notify(dialog, "StasisStart", start)
+            now = time.time()
+            self._pipeline.notify(dialog, "StasisStart", notices.stasis_start(state, now))
+            gap = notices.gap(state.application, since, now, reason)
+            self._pipeline.notify(dialog, notices.GAP, gap)
 
     def _is_unserved(self, name: str) -> bool:
         dialog = self._router.table.channels.get(name)

@@ -123,7 +123,7 @@ class Term:
                 pipeline.sweep(),
                 self.queues.tidy(pipeline.give_up),
                 self.queues.take_over(),
-                self.queues.look_after(self._channel_ids),
+                self.queues.look_after(self._channel_ids, pipeline.tell_end),
                 self._listeners.watch(),
                 self._declare_applications(),
             )
@@ -212,32 +212,35 @@ class Term:
             if self._is_first:
                 taken = await hand_over.take_over(self._bus, self._server, self._name)
                 self._is_first = False
+                reason = self._take(taken)
+                known = self._recovery.known()
                 await self._listen(topics.hand_over(self._server), self._hand_over.on_request)
-                if taken is not None and taken.gap_since is None:
-                    self._load(taken)
+                if taken is not None and self._gap_since is None:
                     self._gate.open()
-                    await self._recovery.note_start()
+                    unserved = await self._recovery.look()
+                    await self._recovery.serve_unserved(unserved, None, reason)
                     return
-                if taken is None:
-                    reason = "ingest_restarted"
-                else:
-                    self._load(taken)
-                    self._gap_since = taken.gap_since
-                    known = self._recovery.known()
-            plan = await self._recovery.run(known, self._gap_since, reason)
+            since = self._gap_since
+            plan = await self._recovery.run(known, since, reason)
             self._gap_since = None
             self._gate.open()
-            await self._recovery.serve_unserved(plan.unserved)
+            await self._recovery.tell_recovered(self._bus, reason)
+            await self._recovery.serve_unserved(plan.unserved, since, reason)
         finally:
             late.cancel()
 
-    def _load(self, taken: Taken) -> None:
+    def _take(self, taken: Taken | None) -> GapReason:
+        """Go on with another one's dialogs; return why events may be missing, if they are."""
+        if taken is None:
+            return "ingest_restarted"
+        self._gap_since = taken.gap_since
         for dialog in records.load(self.router.table, taken.records, time.monotonic()):
             if dialog.held is None:
                 self.queues.on_announced(dialog)
             elif dialog.held and not dialog.is_abandoned:
                 self._pipeline.begin(dialog)
         _log.info("hand_over.taken", dialogs=len(self.router))
+        return "websocket_lost"
 
     # Somebody else takes the application
 

@@ -24,6 +24,7 @@ class Definition:
 BUILD = Definition(
     "ariproxy_build_info", "gauge", ("version", "component"), "The running component; always 1."
 )
+TASKS = Definition("ariproxy_tasks", "gauge", (), "Tasks of the event loop.")
 BUS_CONNECTED = Definition("ariproxy_bus_connected", "gauge", (), "1 while connected to the bus.")
 BUS_RECONNECTS = Definition(
     "ariproxy_bus_reconnects", "gauge", (), "Connections to the bus since the start but the first."

@@ -32,6 +32,59 @@ def test_confirmed_messages_are_forgotten() -> None:
     assert [outbox.next().topic for _ in range(2)] == ["1", "2"]
 
 
+def test_message_that_is_sent_once_is_better_lost_than_sent_twice() -> None:
+    outbox = Outbox(10**6)
+    for number in range(4):
+        outbox.append(message(number)._replace(once=number % 2 == 0))
+    outbox.next()
+    outbox.next()
+    outbox.rewind()
+
+    assert [outbox.next().topic for _ in range(3)] == ["1", "2", "3"]
+    assert outbox.dropped == 1
+
+
+def test_parked_messages_wait_for_their_listener_and_keep_their_order() -> None:
+    outbox = Outbox(10**6)
+    for number in (0, 1, 0, 2, 0):
+        outbox.append(message(number))
+    for _ in range(5):
+        if outbox.next().topic == "0":
+            outbox.park_last()
+
+    assert (outbox.parked_topics, len(outbox)) == (("0",), 5)
+    outbox.append(message(0))
+    outbox.rewind()
+    assert [outbox.next().topic for _ in range(6)] == ["1", "2", "0", "0", "0", "0"]
+
+
+def test_unparked_messages_count_as_sent() -> None:
+    outbox = Outbox(10**6)
+    for _ in range(2):
+        outbox.append(message(0))
+        outbox.next()
+        outbox.park_last()
+    mark = outbox.mark()
+    outbox.unpark("0")
+    outbox.confirm(mark)
+    assert len(outbox) == 2
+
+    outbox.confirm(outbox.mark())
+    assert (len(outbox), outbox.size_bytes) == (0, 0)
+
+
+def test_discarded_topics_are_gone_wherever_they_waited() -> None:
+    outbox = Outbox(10**6)
+    for number in (0, 1, 0, 1):
+        outbox.append(message(number))
+    outbox.next()
+    outbox.park_last()
+
+    assert outbox.discard(lambda topic: topic == "0") == 2
+    assert [outbox.next().topic for _ in range(2)] == ["1", "1"]
+    assert (outbox.is_waiting, outbox.dropped) == (False, 2)
+
+
 def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
     outbox = Outbox(10**6)
     outbox.append(message(0))
@@ -46,23 +99,30 @@ def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
     assert len(outbox) == 1
 
 
-@given(st.lists(st.one_of(st.integers(0, 300), st.sampled_from(["next", "confirm", "rewind"]))))
+@given(
+    st.lists(st.one_of(st.integers(0, 300), st.sampled_from(["next", "confirm", "rewind", "park"])))
+)
 def test_size_stays_exact_and_below_the_bound(steps: list[int | str]) -> None:
     outbox = Outbox(2000)
     appended = 0
     for step in steps:
         if isinstance(step, int):
-            outbox.append(message(appended, step))
+            outbox.append(Outgoing(str(appended % 3), bytes(step), f"{appended}"))
             appended += 1
-        elif step == "next" and outbox.is_waiting:
-            outbox.next()
+        elif step in {"next", "park"} and outbox.is_waiting:
+            topic = outbox.next().topic
+            # What follows a parked message on its topic is parked as well.
+            if step == "park" or topic in outbox.parked_topics:
+                outbox.park_last()
         elif step == "confirm":
             outbox.confirm(outbox.mark())
         elif step == "rewind":
             outbox.rewind()
-        assert outbox.size_bytes <= 2000 or not outbox.is_waiting
+        assert outbox.size_bytes <= 2000 or not (outbox.is_waiting or outbox.parked_topics)
     outbox.rewind()
     left = [outbox.next() for _ in range(len(outbox))]
 
     assert outbox.size_bytes == sum(len(item.payload) + OVERHEAD_BYTES for item in left)
-    assert [int(item.topic) for item in left] == sorted(int(item.topic) for item in left)
+    for topic in ("0", "1", "2"):
+        numbers = [int(item.reply) for item in left if item.topic == topic]
+        assert numbers == sorted(numbers)

@@ -13,7 +13,9 @@ def test_dialog_whose_channels_are_gone_for_the_grace_period_is_over() -> None:
 
     found = [left.observe({"other"}, now) for now in (0.0, 59.0, 60.0, 61.0)]
 
-    assert found == [[], [], [DIALOG], []]
+    assert [over for _, over in found] == [[], [], [DIALOG], []]
+    assert [gone for gone, _ in found] == [[DIALOG], [], [], []]
+    assert left.application_of(DIALOG) == "demo"
     assert len(left) == 0
 
 
@@ -29,7 +31,8 @@ def test_dialog_lives_with_its_first_channel_or_any_that_tells_it() -> None:
         )
     ]
 
-    assert found == [[], [], [], [], [], [], [DIALOG]]
+    assert [over for _, over in found] == [[], [], [], [], [], [], [DIALOG]]
+    assert [bool(gone) for gone, _ in found] == [False, False, False, True, False, True, False]
 
 
 def test_note_of_another_version_is_no_obstacle() -> None:
@@ -37,6 +40,7 @@ def test_note_of_another_version_is_no_obstacle() -> None:
     strange = DIALOG._replace(note="what is this")
     left.add(strange)
 
-    assert left.observe({f"arip-{TOKEN}-0123456789"}, 0) == []
-    assert left.observe(set(), 1) == []
-    assert left.observe(set(), 2) == [strange]
+    assert left.observe({f"arip-{TOKEN}-0123456789"}, 0) == ([], [])
+    assert left.observe(set(), 1) == ([strange], [])
+    assert left.observe(set(), 2) == ([], [strange])
+    assert left.application_of(strange) == ""

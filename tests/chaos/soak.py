@@ -1,0 +1,496 @@
+"""The soak: calls all the time, faults at random, and the account at the end.
+
+    python -m tests.chaos.soak --minutes 30 --bus nats --seed 7
+
+Two ingests with a lease, two executors, a real Asterisk and a real bus; 200 calls a minute, each
+with numbered events and commands. Exits with 1 and a report if anything was lost outside of the
+announced gaps, doubled, reordered or executed twice, if a call did not end, or if something grew.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import random
+import re
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from ari_proxy import connections
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.settings.load import load
+from tests.support import process
+from tests.support.calls import Account, Calls, asterisk_client
+from tests.support.link import Link
+from tests.support.process import Process
+from tests.support.rabbitmq import RabbitMqServer
+from tests.support.running import LegacyClient
+from tests.support.servers import Asterisk, BusServer, NatsServer
+
+CALLS_PER_MINUTE = 200
+APPLICATION = "soak"
+#: Bytes by which a process may grow while it serves calls.
+GROWTH = 40 * 2**20
+#: The channel variable that commands set: each value at most once.
+COMMANDED = "COMMANDED"
+
+
+@dataclass
+class Call:
+    channel: str
+    #: What was sent, and is not known to have been done.
+    doubtful: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Report:
+    faults: Counter[str] = field(default_factory=Counter)
+    placed: int = 0
+    refused: int = 0
+    served: int = 0
+    commands: Counter[str] = field(default_factory=Counter)
+    account: Account = field(default_factory=Account)
+    problems: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        account = self.account
+        lines = [
+            f"faults: {dict(sorted(self.faults.items()))}",
+            f"calls: {self.placed} placed, {self.served} served, {self.refused} refused",
+            f"commands: {dict(sorted(self.commands.items()))}",
+            f"events: {account.sent} sent, {account.received} received",
+            f"events: {account.lost_in_gaps} in announced gaps, {account.repeated} repeated",
+            f"events: {len(account.lost)} lost, {len(account.doubled)} doubled",
+            f"events: {len(account.disordered) + len(account.stale)} out of order",
+        ]
+        return "\n".join([*lines, *(f"PROBLEM: {problem}" for problem in self.problems)])
+
+
+class Fleet:
+    """The processes under test; what was killed is started again."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self._directory = directory
+        self._environment = environment
+        self._stack = AsyncExitStack()
+        self._number = 0
+        self.running: dict[str, Process] = {}
+
+    async def start(self, name: str) -> None:
+        self._number += 1
+        component = name.partition("-")[0]
+        log = self._directory / f"{name}-{self._number}.log"
+        self.running[name] = await self._stack.enter_async_context(
+            process.running(log, component, **self._environment)
+        )
+
+    async def aclose(self) -> None:
+        await self._stack.aclose()
+
+    def active(self) -> str:
+        """Return the name of the ingest whose turn it is."""
+        names = [name for name in self.running if name.startswith("ingest")]
+        return max(names, key=lambda name: _last(self.running[name], "ingest.active"))
+
+    async def metric(self, name: str, metric: str) -> float:
+        _, text = await self.running[name].admin("/metrics")
+        match = re.search(rf"^{metric}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+        return float(match[1]) if match else 0.0
+
+
+def _last(running: Process, event: str) -> str:
+    return max((line["ts"] for line in running.events(event)), default="")
+
+
+class Soak:
+    def __init__(
+        self, fleet: Fleet, asterisk: Asterisk, rest: RestClient, calls: Calls, seed: int
+    ) -> None:
+        self._fleet = fleet
+        self._asterisk = asterisk
+        self._rest = rest
+        self._calls = calls
+        # Apart, so that a seed gives the same faults in the same order.
+        self._random = random.Random(seed)  # noqa: S311
+        self._chance = random.Random(seed)  # noqa: S311
+        self._commands = 0
+        self.is_over = False
+        self.report = Report()
+        self.calls: list[Call] = []
+        self.bus_fault: Callable[[], Awaitable[None]]
+        self.websocket_link: Link
+
+    # Calls
+
+    async def place_calls(self, minutes: float) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + minutes * 60
+        async with asyncio.TaskGroup() as tasks:
+            while loop.time() < end:
+                tasks.create_task(self._call())
+                await asyncio.sleep(60 / CALLS_PER_MINUTE)
+
+    async def _call(self) -> None:
+        """Place one call, let things happen on it, and hang up."""
+        try:
+            channel = await self._calls.originate()
+        except (TransportError, AssertionError):
+            self.report.refused += 1
+            return
+        self.report.placed += 1
+        call = Call(channel)
+        self.calls.append(call)
+        self._calls.sent[channel] = []
+        for _ in range(self._chance.randrange(4, 20)):
+            await asyncio.sleep(0.5)
+            await self._mark(call)
+            if self._chance.random() < 0.3:
+                await self._command(channel)
+        await self._end(call)
+
+    async def _mark(self, call: Call) -> None:
+        try:
+            await self._calls.mark(call.channel)
+        except (TransportError, AssertionError):
+            call.doubtful.add(self._calls.sent[call.channel].pop())
+
+    async def _command(self, channel: str) -> None:
+        dialog = self._calls.dialog_of(channel)
+        if not dialog:
+            return
+        self._commands += 1
+        name = f"{self._commands}"
+        url = f"/channels/{channel}/variable?variable={COMMANDED}&value={name}"
+        command = {"unique_id": name, "url": url, "method": "POST", "body": ""}
+        client = self._calls.client
+        client._bus.publish(f"commands_{dialog}", json.dumps(command).encode(), once=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(3):
+                while not (found := _answers(client, dialog, name)):
+                    await asyncio.sleep(0.02)
+                self.report.commands[f"{found[0]['status_code']}"] += 1
+                return
+        self.report.commands["unanswered"] += 1
+
+    async def _end(self, call: Call) -> None:
+        while True:
+            try:
+                answer = await self._rest.request("DELETE", f"/channels/{call.channel}")
+            except TransportError:
+                await asyncio.sleep(0.2)  # Asterisk is being restarted.
+                continue
+            if answer.status in {204, 404}:
+                return
+
+    # Faults
+
+    async def inject(self) -> None:
+        """Do one thing after another to the proxy and what it needs, until no call is placed."""
+        faults = (
+            self.cut_websocket,
+            self.freeze_websocket,
+            self.kill_ingest,
+            self.stop_ingest,
+            self.freeze_ingest,
+            self.kill_command,
+            self.restart_bus,
+            self.restart_asterisk,
+        )
+        weights = (4, 2, 4, 4, 2, 4, 4, 1)
+        while not self.is_over:
+            await asyncio.sleep(self._random.uniform(2, 6))
+            (fault,) = self._random.choices(faults, weights)
+            self.report.faults[fault.__name__] += 1
+            await fault()
+
+    async def cut_websocket(self) -> None:
+        await asyncio.to_thread(self.websocket_link.stop)
+        await asyncio.sleep(self._random.uniform(0, 2))
+        await asyncio.to_thread(self.websocket_link.start)
+
+    async def freeze_websocket(self) -> None:
+        before = self.websocket_link.connections
+        self.websocket_link.freeze()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(15):
+                while self.websocket_link.connections == before:
+                    await asyncio.sleep(0.1)
+        self.websocket_link.thaw()
+
+    async def kill_ingest(self) -> None:
+        name = self._fleet.active()
+        self._fleet.running[name].kill()
+        await self._fleet.running[name].ended()
+        await self._fleet.start(name)
+
+    async def stop_ingest(self) -> None:
+        name = self._fleet.active()
+        self._fleet.running[name].signal()
+        await self._fleet.running[name].ended()
+        await self._fleet.start(name)
+
+    async def freeze_ingest(self) -> None:
+        """It keeps the lock file's lease, so nobody takes over, and goes on where it was."""
+        running = self._fleet.running[self._fleet.active()]
+        running.freeze()
+        await asyncio.sleep(self._random.uniform(0.5, 3))
+        running.thaw()
+
+    async def kill_command(self) -> None:
+        name = self._random.choice(["command-1", "command-2"])
+        self._fleet.running[name].kill()
+        await self._fleet.running[name].ended()
+        await self._fleet.start(name)
+
+    async def restart_bus(self) -> None:
+        await self.bus_fault()
+
+    async def restart_asterisk(self) -> None:
+        await asyncio.to_thread(self._asterisk.stop)
+        # Within one second the new one would give the same ids to its channels.
+        await asyncio.sleep(1.1)
+        await asyncio.to_thread(self._asterisk.start)
+
+    # The account
+
+    async def settle(self) -> None:
+        """Wait until all is over, or for a minute."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(60):
+                while self._unfinished() or await self._open_dialogs():
+                    await asyncio.sleep(0.5)
+
+    async def _open_dialogs(self) -> float:
+        with contextlib.suppress(OSError):
+            return await self._fleet.metric(self._fleet.active(), "ariproxy_ingest_dialogs")
+        return 1.0
+
+    def _unfinished(self) -> list[str]:
+        client = self._calls.client
+        return [
+            call.channel
+            for call in self.calls
+            if (dialog := self._calls.dialog_of(call.channel))
+            and not {"StasisEnd", "ChannelDestroyed", "ProxyDialogEnded"}
+            & set(client.types(dialog))
+            and not self._calls.is_missing(dialog)
+        ]
+
+    async def judge(self) -> None:
+        report, problems = self.report, self.report.problems
+        served = [c.channel for c in self.calls if self._calls.dialog_of(c.channel)]
+        report.served = len(served)
+        report.account = self._calls.account(served)
+        doubtful = {f"{c.channel}: {n}" for c in self.calls for n in c.doubtful}
+        for name, events in report.account.faults.items():
+            bad = [event for event in events if event not in doubtful]
+            problems += [f"{name}: {', '.join(bad[:5])} ({len(bad)})"] if bad else []
+        problems += [f"did not end: {channel}" for channel in self._unfinished()]
+        problems += self._announced_twice() + self._executed_twice()
+        if await self._open_dialogs():
+            problems.append(f"{await self._open_dialogs():g} dialogs are open")
+
+    def _announced_twice(self) -> list[str]:
+        announced = Counter(start["dialog_id"] for start in self._calls.client.starts)
+        return [f"announced {count} times: {d}" for d, count in announced.items() if count > 1]
+
+    def _executed_twice(self) -> list[str]:
+        done: Counter[str] = Counter()
+        for call in self.calls:
+            for event in self._calls._fresh(call.channel):
+                if event["type"] == "ChannelVarset":
+                    body = json.loads(event["ari_body"])
+                    done.update([body["value"]] if body["variable"] == COMMANDED else [])
+        return [f"executed {count} times: {name}" for name, count in done.items() if count > 1]
+
+
+def _answers(client: LegacyClient, dialog: str, name: str) -> list[dict[str, Any]]:
+    return [r for r in client.responses.get(dialog, ()) if r["unique_id"] == name]
+
+
+class BrokerLink(Link):
+    """The way to a RabbitMQ, with what is left there."""
+
+    def __init__(self, server: RabbitMqServer) -> None:
+        super().__init__(server.port)
+        self._broker = server
+
+    def left(self) -> list[str]:
+        """Return the queues that only ingest declares; the others are the application's as well."""
+        listed = self._broker.control("list_queues", "name", "messages").splitlines()
+        queues = dict(line.split() for line in listed if line.count("\t") == 1)
+        commands = [name for name in queues if name.startswith("commands_") and "." in name]
+        records = queues.get("dialogs_server-1", "0")
+        return [*commands, *([f"{records} records"] if records != "0" else [])]
+
+
+@asynccontextmanager
+async def _bus(kind: str) -> AsyncIterator[tuple[BusServer, Callable[[float], Awaitable[None]]]]:
+    """A bus, and what is done to it."""
+    if kind == "nats":
+        nats = NatsServer()
+        nats.start()
+
+        async def restart(seconds: float) -> None:
+            await asyncio.to_thread(nats.stop)
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(nats.start)
+
+        yield nats, restart
+        nats.stop()
+        return
+    server = RabbitMqServer()
+    await asyncio.to_thread(server.start)
+    link = BrokerLink(server)
+    link.start()
+
+    async def cut(seconds: float) -> None:
+        await asyncio.to_thread(link.stop)
+        await asyncio.sleep(seconds)
+        await asyncio.to_thread(link.start)
+
+    try:
+        yield link, cut
+    finally:
+        link.remove()
+        await asyncio.to_thread(server.remove)
+
+
+def _resident(pid: int) -> int:
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    return int(match[1]) * 1024 if match else 0
+
+
+@dataclass
+class Ground:
+    """Where it takes place."""
+
+    directory: Path
+    asterisk: Asterisk
+    link: Link
+    server: BusServer
+    restart: Callable[[float], Awaitable[None]]
+    rest: RestClient
+    bus: Bus
+
+
+async def run(minutes: float, kind: str, seed: int) -> Report:
+    asterisk = Asterisk("22")
+    asterisk.start()
+    link = Link(asterisk.port)
+    link.start()
+    with tempfile.TemporaryDirectory(prefix="soak-") as directory:
+        try:
+            async with _bus(kind) as (server, restart), asterisk_client(asterisk) as rest:
+                settings = load(bus={"kind": server.kind, "urls": [server.url]})
+                async with opened(connections.bus(settings, "soak")) as bus:
+                    path = Path(directory)
+                    ground = Ground(path, asterisk, link, server, restart, rest, bus)
+                    return await _soak(minutes, seed, ground)
+        finally:
+            link.remove()
+            asterisk.remove()
+
+
+async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
+    asterisk, link, server, directory = (
+        ground.asterisk,
+        ground.link,
+        ground.server,
+        ground.directory,
+    )
+    fleet = Fleet(
+        directory,
+        {
+            "ARI_PROXY_SERVER_ID": "server-1",
+            "ARI_PROXY_APPLICATIONS": f'["{APPLICATION}"]',
+            "ARI_PROXY_ARI__REST_URL": asterisk.url,
+            "ARI_PROXY_ARI__WEBSOCKET_URL": f"ws://127.0.0.1:{link.port}/ari/events",
+            "ARI_PROXY_ARI__PASSWORD": "ari",
+            "ARI_PROXY_BUS__KIND": server.kind,
+            "ARI_PROXY_BUS__URLS": f'["{server.url}"]',
+            "ARI_PROXY_LEASE__KIND": "file",
+            "ARI_PROXY_LEASE__FILE": str(directory / "lock"),
+            "ARI_PROXY_INGEST__GRACE_SECONDS": "3",
+            "ARI_PROXY_INGEST__QUEUE_GRACE_SECONDS": "3",
+        },
+    )
+    try:
+        for name in ("ingest-1", "ingest-2", "command-1", "command-2"):
+            await fleet.start(name)
+        client = LegacyClient(ground.bus, APPLICATION)
+        await client.start()
+        await client.listen("server-1")
+        calls = Calls(ground.rest, APPLICATION, client)
+        await calls.until_registered()
+        soak = Soak(fleet, asterisk, ground.rest, calls, seed)
+        soak.websocket_link = link
+        soak.bus_fault = lambda: ground.restart(soak._random.uniform(0, 3))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(soak.inject())
+            await soak.place_calls(minutes)
+            soak.is_over = True  # A fault under way is brought to its end.
+        await soak.settle()
+        await soak.judge()
+        if isinstance(server, BrokerLink):
+            left = await asyncio.to_thread(server.left)
+            soak.report.problems += [f"{len(left)} queues are left: {left[:3]}"] if left else []
+        await _judge_growth(fleet, soak.report)
+        if soak.report.problems:
+            _keep_logs(directory, calls)
+        return soak.report
+    finally:
+        await fleet.aclose()
+
+
+async def _judge_growth(fleet: Fleet, report: Report) -> None:
+    """After the calls all processes have to be about as large as one that has served none."""
+    await fleet.start("command-idle")
+    await fleet.running["command-idle"].logged("bus.connected")
+    idle = _resident(fleet.running["command-idle"].pid)
+    idle_tasks = await fleet.metric("command-idle", "ariproxy_tasks")
+    for name, running in fleet.running.items():
+        grown = _resident(running.pid) - idle
+        tasks = await fleet.metric(name, "ariproxy_tasks")
+        print(f"{name}: {grown / 2**20:+.1f} MiB against an idle executor, {tasks:g} tasks")
+        if grown > GROWTH:
+            report.problems.append(f"{name} has grown by {grown / 2**20:.0f} MiB")
+        if tasks > idle_tasks + 40:
+            report.problems.append(f"{name} has {tasks:g} tasks")
+
+
+def _keep_logs(directory: Path, calls: Calls) -> None:
+    kept = Path(tempfile.mkdtemp(prefix="soak-logs-"))
+    for log in directory.glob("*.log"):
+        (kept / log.name).write_bytes(log.read_bytes())
+    told = {channel: calls._fresh(channel) for channel in calls.sent}
+    (kept / "events.json").write_text(json.dumps({"sent": calls.sent, "events": told}))
+    print(f"logs: {kept}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--bus", choices=["nats", "rabbitmq"], default="nats")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    arguments = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
+    print(f"soak: {arguments.minutes:g} min on {arguments.bus}, seed {arguments.seed}", flush=True)
+    report = asyncio.run(run(arguments.minutes, arguments.bus, arguments.seed))
+    print(report)
+    sys.exit(1 if report.problems else 0)
+
+
+if __name__ == "__main__":
+    main()
