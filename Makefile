@@ -4,7 +4,11 @@ BIN := .venv/bin
 #: What `make test` runs; a tier whose real server is missing is skipped, with how to get it.
 TESTS ?= tests
 
-.PHONY: help setup demo test lint lock asterisk reference clean
+#: `make soak` for so long on each of these buses; SEED repeats the faults of another time.
+MINUTES ?= 30
+BUSES ?= nats rabbitmq
+
+.PHONY: help setup demo test chaos soak lint lock asterisk reference clean
 
 help:  ## Show this.
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -24,6 +28,14 @@ demo: setup  ## Serve some calls of a simulated Asterisk and show them; BUS=amqp
 
 test: setup  ## Run all tests that can run here.
 	$(BIN)/python -m pytest -q $(TESTS)
+
+chaos: setup  ## Run the tests of faults alone; LONG=1 with long outages and floods as well.
+	$(if $(LONG),LONG=$(LONG)) $(BIN)/python -m pytest -q tests/chaos
+
+soak: setup  ## Serve calls under faults at random: MINUTES=30 BUSES="nats rabbitmq" SEED=1.
+	set -e; for bus in $(BUSES); do \
+	    $(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --bus $$bus $(if $(SEED),--seed $(SEED)); \
+	done
 
 lint: setup  ## Run what CI checks beside the tests.
 	$(BIN)/ruff format --check .

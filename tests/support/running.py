@@ -150,9 +150,10 @@ async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:
     await until(lambda: bus.offer(topic, payload))
 
 
-async def until_serving(bus: Bus, *, ingest: bool = True) -> None:
+async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) -> None:
     """Wait until the services have subscribed; what is sent for that changes nothing."""
-    await until_heard(bus, "commands_server-1", b"DUMMY")
+    if command:
+        await until_heard(bus, "commands_server-1", b"DUMMY")
     if ingest:
         nothing = Binding("", "channel", "none", release=True)
         await until_heard(bus, "bindings_server-1", messages.encode(nothing))

@@ -61,10 +61,10 @@ class ScriptedAsterisk:
             text = text.replace(theirs, ours)
         return text
 
-    def add_channel(self, name: str, application: str = "demo", **fields: Any) -> None:
+    def add_channel(self, channel: str, application: str = "demo", **fields: Any) -> None:
         """Have a channel in an application, as the lists show it."""
         dialplan = {"app_name": "Stasis", "app_data": application}
-        self.channels.append({"id": name, "state": "Up", "dialplan": dialplan, **fields})
+        self.channels.append({"id": channel, "state": "Up", "dialplan": dialplan, **fields})
 
     async def push(self, frame: str) -> None:
         async with asyncio.timeout(10):

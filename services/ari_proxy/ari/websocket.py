@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 
 #: Seconds between pings, and how long a pong may take: a dead socket is known within 10 s.
 PING_SECONDS: Final = 5.0
+DEAD_SECONDS: Final = 2 * PING_SECONDS
 OPEN_SECONDS: Final = 10.0
 BACK_OFF: Final = BackOff(first_seconds=0.25, last_seconds=10.0)
 #: A connection that held this long starts the back-off anew.

@@ -12,7 +12,7 @@ import structlog
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.websocket import EventSocket, frames
+from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket, frames
 from ari_proxy.bus.base import Bus, Handler, Subscription
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import ids, topics
@@ -199,9 +199,16 @@ class Term:
             finally:
                 self.is_connected = False
                 recovering.cancel()
-            if self._gap_since is None:
-                self._gap_since = self._pipeline.last_event_at or time.time()
+            # What was held back is older than what the next connection finds.
+            self._gate.open()
+            self._note_gap()
             _log.warning("websocket.disconnected", code=connection.close_code)
+
+    def _note_gap(self) -> None:
+        """Events may be missing since the last one, or since the last answer to a ping."""
+        if self._gap_since is None:
+            alive_at = time.time() - DEAD_SECONDS
+            self._gap_since = max(self._pipeline.last_event_at or alive_at, alive_at)
 
     async def _recover(self) -> None:
         """Bring the dialogs up to date, and let events pass once they are, or after a while."""
@@ -233,7 +240,7 @@ class Term:
         """Go on with another one's dialogs; return why events may be missing, if they are."""
         if taken is None:
             return "ingest_restarted"
-        self._gap_since = taken.gap_since
+        self._gap_since = self._gap_since or taken.gap_since
         for dialog in records.load(self.router.table, taken.records, time.monotonic()):
             if dialog.held is None:
                 self.queues.on_announced(dialog)
@@ -269,6 +276,9 @@ class Term:
         try:
             await self._bus.flush(timeout_seconds=hand_over.FLUSH_SECONDS)
         except BusUnavailableError as error:
+            # Asterisk has given the applications away all the same; what waits would come too late.
+            self._bus.discard(topics.is_events)
+            self._hand_over.done.set()
             raise RefusedError(str(error)) from error
         return records.pages(records.records_of(self.router.table), gap_since=self._gap_since)
 

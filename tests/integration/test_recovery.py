@@ -1,0 +1,183 @@
+"""What becomes of dialogs at a connect, told by a scripted Asterisk; on real buses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ari_proxy.client.application import Application, Dialog
+from ari_proxy.ingest import queues, recovery, term
+from tests.support.calls import body_of
+from tests.support.link import Link
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import BusServer
+from tests.support.setting import Setting, settings_of
+
+
+@asynccontextmanager
+async def ingest_of(asterisk: ScriptedAsterisk, bus_server: BusServer) -> AsyncIterator[Setting]:
+    settings = settings_of(asterisk, bus_server)
+    async with bus_client(settings) as bus:
+        client = LegacyClient(bus, "demo")
+        await client.start()
+        await client.listen("server-1")
+        async with running_proxy(settings, ["ingest"]):
+            yield Setting(asterisk, settings, bus, client)
+
+
+async def until_ended(client: LegacyClient, dialog: str) -> dict[str, Any]:
+    await client.until(lambda: "ProxyDialogEnded" in client.types_of(dialog))
+    return body_of(client.events[dialog][-1])
+
+
+async def test_call_whose_start_was_lost_is_served_late_and_told_of_its_gap(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.1)
+    async with scripted_asterisk() as asterisk:
+        asterisk.add_channel("seen", "demo,a,b", name="PJSIP/x")
+        asterisk.add_channel("elsewhere", "other")
+        async with ingest_of(asterisk, bus_server) as setting:
+            client = setting.client
+            dialog = await client.first_dialog()
+            await client.until_events(dialog, 2)
+            await asterisk.push(channel_event("ChannelVarset", "seen"))
+            await client.until_events(dialog, 3)
+
+    assert [start["channel_id"] for start in client.starts] == ["seen"]
+    assert client.types(dialog) == ["StasisStart", "ProxyGap", "ChannelVarset"]
+    start = body_of(client.events[dialog][0])
+    assert (start["args"], start["channel"]["name"]) == (["a", "b"], "PJSIP/x")
+    assert start["reconstructed"] is True
+    assert len(asterisk.marks) == 1
+
+
+async def test_start_that_comes_after_the_list_begins_one_dialog(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.5)
+    async with scripted_asterisk() as asterisk:
+        asterisk.add_channel("c")
+        async with ingest_of(asterisk, bus_server) as setting:
+            await setting.asterisk.push(channel_event("StasisStart", "c"))
+            dialog = await setting.client.first_dialog()
+            await asyncio.sleep(1)
+
+    assert setting.client.types(dialog) == ["StasisStart"]
+    assert len(setting.client.starts) == 1
+
+
+async def test_events_do_not_wait_for_lists_that_do_not_come(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(term, "GATE_SECONDS", 0.3)
+    async with scripted_asterisk() as asterisk:
+        asterisk.unlisted = 10**6
+        async with ingest_of(asterisk, bus_server) as setting:
+            await asterisk.push(channel_event("StasisStart", "new"))
+            dialog = await setting.client.first_dialog()
+            # What begins meanwhile is not taken for lost when the lists are there at last.
+            asterisk.unlisted = 0
+            await setting.client.until(lambda: setting.client.types("server-1"))
+            await asterisk.push(channel_event("ChannelVarset", "new"))
+            await setting.client.until_events(dialog, 2)
+
+    assert setting.client.types(dialog) == ["StasisStart", "ChannelVarset"]
+
+
+async def test_call_that_was_held_back_and_lost_with_its_connection_ends(
+    bus_server: BusServer,
+) -> None:
+    async with scripted_asterisk() as asterisk:
+        asterisk.unlisted = 10**6
+        async with ingest_of(asterisk, bus_server) as setting:
+            await asterisk.push(channel_event("StasisStart", "c"))
+            await asyncio.sleep(0.2)
+            await asterisk.drop()
+            asterisk.unlisted = 0
+            dialog = await setting.client.first_dialog()
+            ended = await until_ended(setting.client, dialog)
+
+    assert (ended["reason"], ended["channels"]) == ("channels_gone", ["c"])
+
+
+async def test_all_open_dialogs_are_told_after_a_recovery(bus_server: BusServer) -> None:
+    async with scripted_asterisk() as asterisk, ingest_of(asterisk, bus_server) as setting:
+        client = setting.client
+        dialog = await setting.begin("c")
+        asterisk.add_channel("c")
+        await asterisk.drop()
+        await client.until(lambda: client.types("server-1").count("ProxyRecovered") == 2)
+        await client.until(lambda: "ProxyGap" in client.types(dialog))
+
+    recovered = body_of(client.events["server-1"][-1])
+    assert recovered["dialogs"] == [dialog]
+
+
+async def test_application_in_python_ends_what_nobody_has_found_again(
+    bus_server: BusServer,
+) -> None:
+    ends: list[str] = []
+
+    async def serve(call: Dialog) -> None:
+        ends.append([event.type async for event in call.events()][-1])
+
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, bus_server)
+        async with bus_client(settings) as bus, asyncio.TaskGroup() as tasks:
+            application = tasks.create_task(Application(bus, "demo", serve).run())
+            async with running_proxy(settings, ["ingest"]) as stop:
+                await asterisk.push(channel_event("StasisStart", "c"))
+                await until(lambda: asterisk.marks)
+                await asyncio.sleep(0.3)  # It is being served.
+                stop.set()
+            asterisk.connected.clear()
+            # The call has ended while no ingest was there.
+            async with running_proxy(settings, ["ingest"]):
+                await until(lambda: ends)
+            application.cancel()
+
+    assert ends == ["ProxyDialogEnded"]
+
+
+async def test_queue_of_a_call_that_ended_unseen_is_told_so(
+    rabbitmq_link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "LOOK_SECONDS", 0.2)
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, rabbitmq_link)
+        async with bus_client(settings) as bus:
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            setting = Setting(asterisk, settings, bus, client)
+            async with running_proxy(settings, ["ingest"]):
+                dialog = await setting.begin("c")
+            asterisk.connected.clear()
+            async with running_proxy(settings, ["ingest"]):
+                ended = await until_ended(client, dialog)
+
+    assert (ended["application"], ended["channels"]) == ("demo", [])
+    sequences = [event["sequence"] for event in client.events[dialog]]
+    assert sequences == sorted(sequences)
+
+
+async def test_ingest_of_another_asterisk_gets_no_dialogs(bus_server: BusServer) -> None:
+    """Two servers with one id: the first one keeps what it has."""
+    async with (
+        scripted_asterisk() as first,
+        scripted_asterisk() as second,
+        ingest_of(first, bus_server) as setting,
+    ):
+        await until_serving(setting.bus, command=False)
+        dialog = await setting.begin("c")
+        async with running_proxy(settings_of(second, bus_server), ["ingest"]):
+            async with asyncio.timeout(10):
+                await second.connected.wait()
+            await asyncio.sleep(1.5)  # It has asked, and was refused.
+            await first.push(channel_event("ChannelVarset", "c"))
+            await setting.client.until_events(dialog, 2)
+
+    assert setting.client.types(dialog) == ["StasisStart", "ChannelVarset"]
