@@ -274,7 +274,7 @@ class Soak:
     async def _open_dialogs(self) -> float:
         with contextlib.suppress(OSError):
             return await self._fleet.metric(self._fleet.active(), "ariproxy_ingest_dialogs")
-        return 1.0
+        return -1.0
 
     def _unfinished(self) -> list[str]:
         client = self._calls.client
@@ -461,6 +461,9 @@ async def _judge_growth(fleet: Fleet, report: Report) -> None:
     idle = _resident(fleet.running["command-idle"].pid)
     idle_tasks = await fleet.metric("command-idle", "ariproxy_tasks")
     for name, running in fleet.running.items():
+        if not running.is_running:
+            report.problems.append(f"{name} has ended by itself: {running.log[-2000:]}")
+            continue
         grown = _resident(running.pid) - idle
         tasks = await fleet.metric(name, "ariproxy_tasks")
         print(f"{name}: {grown / 2**20:+.1f} MiB against an idle executor, {tasks:g} tasks")

@@ -25,7 +25,8 @@ _log = structlog.get_logger()
 
 #: Seconds between pings, and how long a pong may take: a dead socket is known within 10 s.
 PING_SECONDS: Final = 5.0
-DEAD_SECONDS: Final = 2 * PING_SECONDS
+PONG_SECONDS: Final = 4.0
+DEAD_SECONDS: Final = PING_SECONDS + PONG_SECONDS
 OPEN_SECONDS: Final = 10.0
 BACK_OFF: Final = BackOff(first_seconds=0.25, last_seconds=10.0)
 #: A connection that held this long starts the back-off anew.
@@ -94,7 +95,7 @@ class EventSocket:
                 ssl=self._tls() if self._url.startswith("wss:") else None,
                 open_timeout=OPEN_SECONDS,
                 ping_interval=PING_SECONDS,
-                ping_timeout=PING_SECONDS,
+                ping_timeout=PONG_SECONDS,
                 close_timeout=1,
                 max_size=MAX_FRAME_BYTES,
                 max_queue=QUEUED_FRAMES,
