@@ -48,26 +48,25 @@ def topics_of(server: str) -> list[str]:
     return [commands(ServerId(server)), registry(ServerId(server))]
 
 
-@pytest.fixture(scope="session")
-def rabbitmq_server() -> Iterator[RabbitMqServer]:
-    """A RabbitMQ node for all tests that leave it running."""
+def running_node() -> Iterator[RabbitMqServer]:
     server = RabbitMqServer()
     try:
         server.start()
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[RabbitMqServer]:
+    """A RabbitMQ node for all tests that leave it running."""
+    yield from running_node()
 
 
 @pytest.fixture(scope="session")
 def own_rabbitmq_server() -> Iterator[RabbitMqServer]:
     """A RabbitMQ node that tests may kill; they leave it running."""
-    server = RabbitMqServer()
-    try:
-        server.start()
-        yield server
-    finally:
-        server.remove()
+    yield from running_node()
 
 
 @pytest.fixture

@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from .settings.load import Settings
     from .standalone import Component
 
-app = typer.Typer(name="ari-proxy", no_args_is_help=True, add_completion=False, help=__doc__)
+app = typer.Typer(
+    name="ari-proxy",
+    no_args_is_help=True,
+    add_completion=False,
+    # A plain traceback is what logs can hold; and a rich one may show what variables hold.
+    pretty_exceptions_enable=False,
+    help=__doc__,
+)
 
 Config = Annotated[
     Path | None,

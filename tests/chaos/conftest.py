@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,14 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.settings.load import Settings
 from tests.support.calls import Calls, asterisk_client
 from tests.support.link import Link
-from tests.support.running import LegacyClient, bus_client, settings_for
+from tests.support.process import environment_of
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    settings_for,
+    until_serving,
+)
 from tests.support.servers import Asterisk, BusServer
 
 _numbers = itertools.count()
@@ -47,16 +55,7 @@ class Stage:
     @property
     def environment(self) -> dict[str, str]:
         """The settings, for processes."""
-        settings = self.settings
-        return {
-            "ARI_PROXY_SERVER_ID": settings.server_id,
-            "ARI_PROXY_APPLICATIONS": f'["{settings.applications[0]}"]',
-            "ARI_PROXY_ARI__REST_URL": settings.ari.rest_url,
-            "ARI_PROXY_ARI__WEBSOCKET_URL": settings.ari.websocket_url,
-            "ARI_PROXY_ARI__PASSWORD": "ari",
-            "ARI_PROXY_BUS__KIND": settings.bus.kind,
-            "ARI_PROXY_BUS__URLS": f'["{settings.bus.urls[0]}"]',
-        }
+        return environment_of(self.settings)
 
 
 @pytest.fixture
@@ -72,6 +71,30 @@ async def stage(
         client = LegacyClient(bus, application)
         await client.start()
         yield Stage(settings, bus, client, Calls(rest, application, client))
+
+
+@asynccontextmanager
+async def calls_over(
+    link: Link, bus: BusServer, asterisk: Asterisk, application: str
+) -> AsyncIterator[Calls]:
+    """Run the proxy behind a link to the bus, and an application straight on it."""
+    link.start()
+    try:
+        settings = stage_settings(link, asterisk, asterisk.websocket_url, application)
+        direct = settings.bus.model_copy(update={"urls": (bus.url,)})
+        async with (
+            bus_client(settings.model_copy(update={"bus": direct})) as bus_of_client,
+            asterisk_client(asterisk) as rest,
+            running_proxy(settings),
+        ):
+            client = LegacyClient(bus_of_client, application)
+            await client.start()
+            await until_serving(bus_of_client)
+            calls = Calls(rest, application, client)
+            await calls.until_registered()
+            yield calls
+    finally:
+        link.remove()
 
 
 def stage_settings(

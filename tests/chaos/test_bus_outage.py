@@ -14,11 +14,12 @@ import pytest
 
 from ari_proxy.client.application import Topics
 from ari_proxy.settings.load import load
-from tests.chaos.conftest import stage_settings
+from tests.chaos.conftest import calls_over, stage_settings
 from tests.support import process
 from tests.support.calls import Calls, asterisk_client
 from tests.support.foreign import foreign_nats_client
 from tests.support.link import Link
+from tests.support.process import environment_of
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.servers import Asterisk, BusServer, NatsCluster, NatsServer
@@ -145,21 +146,23 @@ async def cluster() -> AsyncIterator[NatsCluster]:
 async def test_cluster_that_loses_a_server_goes_on_without_an_error(
     own_asterisk: Asterisk, cluster: NatsCluster, tmp_path: Path
 ) -> None:
-    urls = ",".join(f'"{url}"' for url in cluster.urls)
-    environment = {
-        "ARI_PROXY_SERVER_ID": "server-1",
-        "ARI_PROXY_APPLICATIONS": '["clustered"]',
-        "ARI_PROXY_ARI__REST_URL": own_asterisk.url,
-        "ARI_PROXY_ARI__WEBSOCKET_URL": own_asterisk.websocket_url,
-        "ARI_PROXY_ARI__PASSWORD": "ari",
-    }
+    settings = load(
+        server_id="server-1",
+        applications=("clustered",),
+        ari={
+            "rest_url": own_asterisk.url,
+            "websocket_url": own_asterisk.websocket_url,
+            "password": "ari",
+        },
+        bus={"urls": cluster.urls},
+    )
+    environment = environment_of(settings)
     async with AsyncExitStack() as running:
         client_settings = load(bus={"urls": cluster.urls[:1]})
         bus = await running.enter_async_context(bus_client(client_settings))
         for component in ("ingest", "command"):
-            anywhere = {**environment, "ARI_PROXY_BUS__URLS": f"[{urls}]"}
             await running.enter_async_context(
-                process.running(tmp_path / component, component, **anywhere)
+                process.running(tmp_path / component, component, **environment)
             )
         # Another executor, on the server that stays: commands never have to wait.
         other = {**environment, "ARI_PROXY_BUS__URLS": f'["{cluster.urls[0]}"]'}
@@ -199,38 +202,14 @@ async def test_nats_server_that_is_frozen_is_left_for_a_living_one(
     own_asterisk: Asterisk, own_nats_server: NatsServer
 ) -> None:
     link = Link(own_nats_server.port, kind="NATS")
-    link.start()
-    try:
-        settings = load(
-            server_id="server-1",
-            applications=("outage",),
-            ari={
-                "rest_url": own_asterisk.url,
-                "websocket_url": own_asterisk.websocket_url,
-                "password": "ari",
-            },
-            bus={"urls": [link.url]},
-            admin={"enabled": False},
-        )
-        async with (
-            bus_client(load(bus={"urls": [own_nats_server.url]})) as bus,
-            asterisk_client(own_asterisk) as rest,
-            running_proxy(settings),
-        ):
-            client = LegacyClient(bus, "outage")
-            await client.start()
-            await until_serving(bus)
-            calls = Calls(rest, "outage", client)
-            await calls.until_registered()
-            channels = await calls.place(5)
-            before = link.connections
-            link.freeze()
-            await calls.mark_all(channels)
-            await until(lambda: link.connections > before)
-            link.thaw()
-            await calls.mark_all(channels)
-            await calls.until_all_came(channels)
+    async with calls_over(link, own_nats_server, own_asterisk, "outage") as calls:
+        channels = await calls.place(5)
+        before = link.connections
+        link.freeze()
+        await calls.mark_all(channels)
+        await until(lambda: link.connections > before)
+        link.thaw()
+        await calls.mark_all(channels)
+        await calls.until_all_came(channels)
 
-            assert calls.account().faults == {}
-    finally:
-        link.remove()
+        assert calls.account().faults == {}

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from tests.support import process
+from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, until, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import BusServer
@@ -19,14 +20,7 @@ async def test_command_in_flight_is_executed_at_most_once_and_the_next_one_works
 ) -> None:
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server)
-        common = {
-            "ARI_PROXY_SERVER_ID": "server-1",
-            "ARI_PROXY_APPLICATIONS": '["demo"]',
-            "ARI_PROXY_ARI__REST_URL": asterisk.url,
-            "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
-            "ARI_PROXY_BUS__KIND": bus_server.kind,
-            "ARI_PROXY_BUS__URLS": f'["{bus_server.url}"]',
-        }
+        common = environment_of(settings)
         async with (
             bus_client(settings) as bus,
             process.running(tmp_path / "ingest", "ingest", **common),

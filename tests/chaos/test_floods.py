@@ -17,12 +17,11 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
-from tests.chaos.conftest import Stage, stage_settings
+from tests.chaos.conftest import Stage, calls_over
 from tests.support import process
-from tests.support.calls import Calls, asterisk_client
 from tests.support.link import Link
+from tests.support.process import environment_of
 from tests.support.running import (
-    LegacyClient,
     bus_client,
     running_proxy,
     settings_for,
@@ -123,18 +122,12 @@ async def test_flood_of_events_reaches_the_applications_whole_and_in_order(
             websocket_url=asterisk.websocket_url,
             application="demo",
         )
-        environment = {
-            "ARI_PROXY_SERVER_ID": "server-1",
-            "ARI_PROXY_APPLICATIONS": '["demo"]',
-            "ARI_PROXY_ARI__REST_URL": asterisk.root,
-            "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
-            "ARI_PROXY_BUS__KIND": bus_server.kind,
-            "ARI_PROXY_BUS__URLS": f'["{bus_server.url}"]',
-        }
         async with bus_client(settings) as bus:
             counter = Counter(bus)
             await counter.start()
-            async with process.running(tmp_path / "log", "ingest", **environment) as ingest:
+            async with process.running(
+                tmp_path / "log", "ingest", **environment_of(settings)
+            ) as ingest:
                 await until(lambda: counter.received == CHANNELS)
                 before = resident_bytes(ingest.pid)
                 await asterisk.start()
@@ -153,33 +146,17 @@ async def test_flood_of_events_reaches_the_applications_whole_and_in_order(
 async def test_slow_bus_delays_and_loses_nothing(
     own_asterisk: Asterisk, bus_server: BusServer
 ) -> None:
-    port = int(bus_server.url.rpartition(":")[2])
-    link = Link(port, kind=bus_server.kind)
-    link.start()
+    link = Link(int(bus_server.url.rpartition(":")[2]), kind=bus_server.kind)
     link.delay_seconds = 0.01
-    try:
-        settings = stage_settings(link, own_asterisk, own_asterisk.websocket_url, "slow")
-        direct = settings.bus.model_copy(update={"urls": (bus_server.url,)})
-        async with (
-            bus_client(settings.model_copy(update={"bus": direct})) as bus,
-            asterisk_client(own_asterisk) as rest,
-            running_proxy(settings),
-        ):
-            client = LegacyClient(bus, "slow")
-            await client.start()
-            await until_serving(bus)
-            calls = Calls(rest, "slow", client)
-            await calls.until_registered()
-            channels = await calls.place(20)
-            for _ in range(20):
-                await calls.mark_all(channels)
-            await calls.until_all_came(channels)
+    async with calls_over(link, bus_server, own_asterisk, "slow") as calls:
+        channels = await calls.place(20)
+        for _ in range(20):
+            await calls.mark_all(channels)
+        await calls.until_all_came(channels)
 
-            account = calls.account()
-            assert account.faults == {}
-            assert account.received == account.sent == 400
-    finally:
-        link.remove()
+        account = calls.account()
+        assert account.faults == {}
+        assert account.received == account.sent == 400
 
 
 @pytest.mark.timeout(180)

@@ -11,7 +11,7 @@ import pytest
 from tests.chaos.conftest import stage_settings
 from tests.support import process
 from tests.support.calls import Calls, asterisk_client
-from tests.support.process import Process
+from tests.support.process import Process, environment_of
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import Asterisk, BusServer
@@ -34,15 +34,7 @@ async def test_services_get_ready_in_whatever_order_things_come(
     own_bus_server.stop()
     asterisk = Asterisk("22")
     settings = stage_settings(own_bus_server, asterisk, asterisk.websocket_url, "early")
-    environment = {
-        "ARI_PROXY_SERVER_ID": "server-1",
-        "ARI_PROXY_APPLICATIONS": '["early"]',
-        "ARI_PROXY_ARI__REST_URL": asterisk.url,
-        "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
-        "ARI_PROXY_ARI__PASSWORD": "ari",
-        "ARI_PROXY_BUS__KIND": own_bus_server.kind,
-        "ARI_PROXY_BUS__URLS": f'["{own_bus_server.url}"]',
-    }
+    environment = environment_of(settings)
     try:
         async with (
             process.running(tmp_path / "ingest", "ingest", **environment) as ingest,

@@ -18,6 +18,7 @@ from ari_proxy.command.service import CommandService
 from ari_proxy.settings.load import load
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import process
+from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer, NatsServer
@@ -165,15 +166,7 @@ async def test_what_comes_in_can_forge_no_line_of_the_log(
     forged = '\n{"event": "forged", "level": "error"}\n\x1b[31m\u2028'
     async with scripted_asterisk() as asterisk:
         configured = settings_of(asterisk, bus_server)
-        environment = {
-            "ARI_PROXY_SERVER_ID": "server-1",
-            "ARI_PROXY_APPLICATIONS": '["demo"]',
-            "ARI_PROXY_ARI__REST_URL": asterisk.url,
-            "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
-            "ARI_PROXY_BUS__KIND": bus_server.kind,
-            "ARI_PROXY_BUS__URLS": f'["{bus_server.url}"]',
-            "ARI_PROXY_LOG__LEVEL": "debug",
-        }
+        environment = {**environment_of(configured), "ARI_PROXY_LOG__LEVEL": "debug"}
         async with (
             bus_client(configured) as bus,
             process.running(tmp_path / "log", "standalone", **environment) as running,

@@ -373,13 +373,10 @@ async def test_calls_go_on_after_rabbitmq_was_killed() -> None:
 
 
 def secure(server: RabbitMqServer, **changes: object) -> dict[str, object]:
-    certificate, key = server.client_certificate()
     options: dict[str, object] = {
         "kind": "RABBITMQ",
         "urls": [server.tls_url],
-        "ca_file": str(server.authority_file),
-        "certificate_file": str(certificate),
-        "key_file": str(key),
+        **server.certificates.settings(with_client=True),
     }
     return {name: value for name, value in (options | changes).items() if value is not None}
 

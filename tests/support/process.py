@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from ari_proxy.settings.load import Settings
 from tests.support.running import until
 
 
@@ -77,6 +78,20 @@ class Process:
         code = self._process.poll()
         assert code is not None
         return code
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The settings of a test, for a process."""
+    ari, bus = settings.ari, settings.bus
+    return {
+        "ARI_PROXY_SERVER_ID": settings.server_id,
+        "ARI_PROXY_APPLICATIONS": json.dumps(settings.applications),
+        "ARI_PROXY_ARI__REST_URL": ari.rest_url,
+        "ARI_PROXY_ARI__WEBSOCKET_URL": ari.websocket_url,
+        "ARI_PROXY_ARI__PASSWORD": ari.password.get_secret_value(),
+        "ARI_PROXY_BUS__KIND": bus.kind,
+        "ARI_PROXY_BUS__URLS": json.dumps(bus.urls),
+    }
 
 
 @asynccontextmanager

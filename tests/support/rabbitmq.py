@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
-import trustme
 from pamqp.commands import Queue
 
 from ari_proxy.bus.amqp.connection import AmqpConnection, Login
+from tests.support.certificates import Certificates
 from tests.support.servers import free_port, missing
 
 #: Long enough for a shared machine.
@@ -40,7 +40,7 @@ class RabbitMqServer:
         self.port = free_port()
         self.tls_port = free_port()
         self._ports = {"dist": free_port(), "epmd": free_port()}
-        self.authority = trustme.CA()
+        self.certificates = Certificates(self._directory)
         self._write_configuration()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,30 +52,13 @@ class RabbitMqServer:
     def tls_url(self) -> str:
         return f"amqps://localhost:{self.tls_port}"
 
-    @property
-    def authority_file(self) -> Path:
-        return self._directory / "authority.pem"
-
-    def client_certificate(self) -> tuple[Path, Path]:
-        """Return the files of a certificate that the node accepts, and of its key."""
-        certificate, key = self._directory / "client.pem", self._directory / "client-key.pem"
-        issued = self.authority.issue_cert("client@example.org")
-        issued.cert_chain_pems[0].write_to_path(str(certificate))
-        issued.private_key_pem.write_to_path(str(key))
-        return certificate, key
-
     def _write_configuration(self) -> None:
-        self.authority.cert_pem.write_to_path(str(self.authority_file))
-        issued = self.authority.issue_cert("localhost")
-        certificate, key = self._directory / "server.pem", self._directory / "server-key.pem"
-        issued.cert_chain_pems[0].write_to_path(str(certificate))
-        issued.private_key_pem.write_to_path(str(key))
         lines = [
             f"listeners.tcp.local = 127.0.0.1:{self.port}",
             f"listeners.ssl.local = 127.0.0.1:{self.tls_port}",
-            f"ssl_options.cacertfile = {self.authority_file}",
-            f"ssl_options.certfile = {certificate}",
-            f"ssl_options.keyfile = {key}",
+            f"ssl_options.cacertfile = {self.certificates.authority}",
+            f"ssl_options.certfile = {self.certificates.server}",
+            f"ssl_options.keyfile = {self.certificates.server_key}",
             "ssl_options.verify = verify_peer",
             "ssl_options.fail_if_no_peer_cert = true",
             "vm_memory_high_watermark.absolute = 2GB",

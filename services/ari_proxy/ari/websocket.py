@@ -7,14 +7,15 @@ business, not ours.
 """
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
 from urllib.parse import urlencode
 
 import structlog
 import websockets.asyncio.client as websockets_client
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Subprotocol
 
 from ari_proxy.back_off import BackOff
@@ -60,7 +61,7 @@ class EventSocket:
         self._tls = tls
         self._attempt = 0
 
-    async def connections(self) -> AsyncIterator[websockets_client.ClientConnection]:
+    async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
         """Yield an open connection each time there is one, for ever.
 
         The next one is opened when the caller comes back for it. Attempts that fail are logged and
@@ -74,7 +75,8 @@ class EventSocket:
                 try:
                     yield connection
                 finally:
-                    await connection.close()
+                    with contextlib.suppress(ConnectionClosed):
+                        await connection.close()
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
@@ -100,7 +102,7 @@ class EventSocket:
                 max_size=MAX_FRAME_BYTES,
                 max_queue=QUEUED_FRAMES,
             )
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
+        except (OSError, WebSocketException, TimeoutError, EOFError) as error:
             _log.warning("websocket.refused", url=self._url, error=str(error) or repr(error))
             return None
 
