@@ -76,8 +76,7 @@ async def test_nothing_is_lost_while_the_bus_is_away(
             own_bus_server.start()
             before = calls.account().received
             await until(lambda: calls.account().received > before)
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
         answer = await calls.client.command(
             calls.dialog_of(channels[0]), "POST", f"/channels/{channels[0]}/ring"
         )
@@ -116,8 +115,7 @@ async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
     try:
         async with calls_on(own_asterisk, link) as calls:
             channels = await calls.place(10)
-            await calls.mark_all(channels)
-            await calls.until_all_came(channels)
+            await calls.mark_once_more(channels)
             await asyncio.to_thread(own_rabbitmq_server.kill)
             for _ in range(10):
                 await calls.mark_all(channels)
@@ -186,8 +184,7 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
                 )
                 assert answer["status_code"] == 204
                 server.start()
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
     account = calls.account()
     assert account.faults == {}
@@ -209,7 +206,6 @@ async def test_nats_server_that_is_frozen_is_left_for_a_living_one(
         await calls.mark_all(channels)
         await until(lambda: link.connections > before)
         link.thaw()
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
         assert calls.account().faults == {}

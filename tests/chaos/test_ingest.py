@@ -67,8 +67,7 @@ async def test_killed_ingest_is_followed_by_one_that_finds_every_dialog(
                     await until(lambda: all(_has_gap(stage, channel) for channel in channels))
                     assert len(statuses) > before
                     await marking.aclose()
-                    await calls.mark_all(channels)
-                    await calls.until_all_came(channels)
+                    await calls.mark_once_more(channels)
                     # Its name tells nothing, and the client is not asked again.
                     await calls.hang_up(leg)
                     await until(lambda: _ended(stage, channels[0], leg))
@@ -115,8 +114,7 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
                 active = following
             # Calls that begin on the last one, and end on it.
             channels += await calls.place(5)
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
         account = calls.account()
         assert account.faults == {}

@@ -69,8 +69,7 @@ async def test_standby_takes_over_from_a_killed_ingest(
             assert not second.events("ingest.active")
             first.kill()
             await second.logged("dialogs.reconciled")
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
     account = calls.account()
     assert account.faults == {}
@@ -89,8 +88,7 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
             first.signal()
             assert await first.ended() == 0
             await second.logged("hand_over.taken")
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
     account = calls.account()
     assert account.faults == {}
@@ -111,13 +109,11 @@ async def test_frozen_ingest_does_no_harm_when_it_comes_back(
             first.thaw()
             await first.logged("lease.lost")
             await until(lambda: len(first.events("lease.awaited")) == 2)
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
         # And it is the standby now.
         second.kill()
         await until(lambda: len(first.events("dialogs.reconciled")) == 2)
-        await calls.mark_all(channels)
-        await calls.until_all_came(channels)
+        await calls.mark_once_more(channels)
 
     assert calls.account().faults == {}
     assert len(stage.client.starts) == 20

@@ -165,6 +165,11 @@ class Calls:
         events = self.client.events.get(self.dialog_of(channel), ())
         return len([e for e in events if e["sequence"]]) - len(self._fresh(channel))
 
+    async def mark_once_more(self, channels: Collection[str]) -> None:
+        """Send one more numbered event on each call, and wait until all have come."""
+        await self.mark_all(channels)
+        await self.until_all_came(channels)
+
     async def until_all_came(self, channels: Collection[str]) -> None:
         """Wait until the last numbered event of each call has come."""
         await until(lambda: all(self._has_last(channel) for channel in channels))

@@ -19,6 +19,30 @@ from nats.aio.msg import Msg
 from ari_proxy.bus.base import Handler, Message, Subscription
 
 
+class _Outgoing:
+    """Publishes in order, without waiting."""
+
+    def __init__(self) -> None:
+        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        reply: str = "",  # noqa: ARG002
+        once: bool = False,  # noqa: ARG002
+    ) -> None:
+        self._outgoing.put_nowait((topic, payload))
+
+    async def send_all(self) -> None:
+        while True:
+            await self._send(*await self._outgoing.get())
+
+    async def _send(self, topic: str, payload: bytes) -> None:
+        raise NotImplementedError
+
+
 class ForeignSubscription:
     def __init__(self, queue: AbstractQueue, tag: str) -> None:
         self._queue = queue
@@ -28,28 +52,26 @@ class ForeignSubscription:
         await self._queue.cancel(self._tag)
 
 
-class ForeignClient:
+class ForeignClient(_Outgoing):
     """What an application needs of a bus, on aio-pika; declares, publishes and consumes as theirs.
 
     The golden transcripts show with which arguments.
     """
 
     def __init__(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
+        super().__init__()
         self._connection = connection
         self.channel = channel
         self._subscriptions: list[ForeignSubscription] = []
-        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
-    async def send_all(self) -> None:
-        while True:
-            topic, payload = await self._outgoing.get()
-            await self.declare(topic)
-            message = aio_pika.Message(
-                payload,
-                content_type="application/json",
-                delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
-            )
-            await self.channel.default_exchange.publish(message, topic, mandatory=False)
+    async def _send(self, topic: str, payload: bytes) -> None:
+        await self.declare(topic)
+        message = aio_pika.Message(
+            payload,
+            content_type="application/json",
+            delivery_mode=aio_pika.DeliveryMode.NOT_PERSISTENT,
+        )
+        await self.channel.default_exchange.publish(message, topic, mandatory=False)
 
     async def cancel_all(self) -> None:
         """Consume nothing any more."""
@@ -71,16 +93,6 @@ class ForeignClient:
     async def declare(self, topic: str) -> AbstractQueue:
         return await self.channel.declare_queue(topic, durable=True)
 
-    def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        reply: str = "",  # noqa: ARG002
-        once: bool = False,  # noqa: ARG002
-    ) -> None:
-        self._outgoing.put_nowait((topic, payload))
-
     async def subscribe(
         self,
         topic: str,
@@ -100,38 +112,32 @@ class ForeignClient:
 
 
 @asynccontextmanager
+async def _sending(client: _Outgoing) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as tasks:
+        sending = tasks.create_task(client.send_all())
+        try:
+            yield
+        finally:
+            sending.cancel()
+
+
+@asynccontextmanager
 async def foreign_client(url: str) -> AsyncIterator[ForeignClient]:
     async with await aio_pika.connect(url) as connection:
         client = ForeignClient(connection, await connection.channel())
-        async with asyncio.TaskGroup() as tasks:
-            sending = tasks.create_task(client.send_all())
-            try:
-                yield client
-            finally:
-                sending.cancel()
+        async with _sending(client):
+            yield client
 
 
-class ForeignNatsClient:
+class ForeignNatsClient(_Outgoing):
     """What an application needs of NATS, on nats-py with its own way of coming back."""
 
     def __init__(self, client: Client) -> None:
+        super().__init__()
         self._client = client
-        self._outgoing: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
 
-    async def send_all(self) -> None:
-        while True:
-            topic, payload = await self._outgoing.get()
-            await self._client.publish(topic, payload)
-
-    def publish(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        reply: str = "",  # noqa: ARG002
-        once: bool = False,  # noqa: ARG002
-    ) -> None:
-        self._outgoing.put_nowait((topic, payload))
+    async def _send(self, topic: str, payload: bytes) -> None:
+        await self._client.publish(topic, payload)
 
     async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
         async def take(message: Msg) -> None:
@@ -151,10 +157,8 @@ async def foreign_nats_client(url: str) -> AsyncIterator[ForeignNatsClient]:
 
     connection = await nats.connect(url, max_reconnect_attempts=-1, error_cb=say_nothing)
     client = ForeignNatsClient(connection)
-    async with asyncio.TaskGroup() as tasks:
-        sending = tasks.create_task(client.send_all())
-        try:
+    try:
+        async with _sending(client):
             yield client
-        finally:
-            sending.cancel()
-            await connection.close()
+    finally:
+        await connection.close()

@@ -1,7 +1,6 @@
 """The event path: frame → dialogs → envelope → bus. One writer, in order, and it never waits."""
 
 import asyncio
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
@@ -34,8 +33,8 @@ _log = structlog.get_logger()
 SWEEP_SECONDS: Final = 1.0
 _binding_decoder = msgspec.json.Decoder(Binding)
 _question_decoder = msgspec.json.Decoder(Question)
-#: A ChannelVarset that we have caused ourselves: no application has asked for it.
-_OWN_VARIABLE: Final = re.compile(rf'"variable":\s*"{DIALOG_VARIABLE}"')
+#: In a ChannelVarset that we have caused ourselves, as Asterisk writes it: nobody has asked for it.
+_OWN_VARIABLE: Final = f'"variable":"{DIALOG_VARIABLE}"'
 
 
 class Pipeline:
@@ -77,8 +76,7 @@ class Pipeline:
         self._other = self._received["other"]
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self._set_ups: set[asyncio.Task[None]] = set()
-        #: Unix time of the last event.
-        self.last_event_at: float | None = None
+        self._last_event_ns = 0
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
@@ -93,18 +91,31 @@ class Pipeline:
         if not self._is_permitted():
             self._drop("fenced")
             return
-        if event.type == "ChannelVarset" and _OWN_VARIABLE.search(text):
+        if event.type == "ChannelVarset" and _OWN_VARIABLE in text:
             return
         dialogs = self._router.route(event, self._clock())
         if event.type == "StasisStart" and event.channel is not None:
             self._mark(event.channel.id, dialogs)
         now = time.time_ns()
-        self.last_event_at = now / 1e9
+        self._last_event_ns = now
         timestamp = self._timestamps.format(now)
         for dialog in dialogs:
-            self._publish(dialog, event.type, text, timestamp)
+            # As `_publish` does: the call would cost a thirtieth of the whole.
+            dialog.sequence += 1
+            payload = self._encoder.encode(
+                text, event.type, timestamp, dialog.dialog_id, dialog.sequence
+            )
+            if dialog.held is None:
+                self._bus.publish(dialog.topic, payload)
+            else:
+                self._hold(dialog, payload)
         if not dialogs:
             self._publish_unrouted(event, text, timestamp)
+
+    @property
+    def last_event_at(self) -> float:
+        """Unix time of the last event, 0 if there was none."""
+        return self._last_event_ns / 1e9
 
     def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         """Publish an event of our own as the dialog's next one."""

@@ -5,8 +5,8 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -34,6 +34,7 @@ from .router import Router
 
 _log = structlog.get_logger()
 
+T = TypeVar("T")
 #: Seconds between attempts to get a snapshot.
 RETRY_SECONDS: Final = 0.2
 #: Deadline of each request.
@@ -84,7 +85,7 @@ class Recovery:
             reason: why they may be missing.
         """
         snapshot = await self._snapshot()
-        was_restarted = bool(self._started_at) and snapshot.started_at != self._started_at
+        was_restarted = self._is_another(snapshot)
         self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
         self._apply(plan, snapshot, since, reason, restarted=was_restarted)
@@ -109,8 +110,13 @@ class Recovery:
         self._note(snapshot)
         return self._reconciliation(snapshot).plan(self.known()).unserved
 
+    def _is_another(self, snapshot: Snapshot) -> bool:
+        """Return whether it is another process than at the last look, as far as is known."""
+        both = self._started_at, snapshot.started_at
+        return all(both) and len(set(both)) > 1
+
     def _note(self, snapshot: Snapshot) -> None:
-        if snapshot.started_at == self._started_at:
+        if not snapshot.started_at or snapshot.started_at == self._started_at:
             return
         self._started_at = snapshot.started_at
         found = advisories.concerning(snapshot.version)
@@ -151,8 +157,11 @@ class Recovery:
 
     async def _ask_all(self) -> Snapshot:
         channels = asterisk.channels(await self._get("/channels"))
-        bridges = asterisk.bridges(await self._get("/bridges"))
-        information = await self._information()
+        nothing: dict[str, tuple[str, ...]] = {}
+        bridges = await self._optional("/bridges", asterisk.bridges, nothing)
+        information = await self._optional(
+            "/asterisk/info?only=status,system", asterisk.information, Information()
+        )
         snapshot = Snapshot(
             channels, bridges, information.status.startup_time, information.system.version
         )
@@ -168,8 +177,13 @@ class Recovery:
             self._server, dialogs.dialogs, dialogs.channels, snapshot, self._applications
         )
 
-    async def _information(self) -> Information:
-        return asterisk.information(await self._get("/asterisk/info?only=status,system"))
+    async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
+        """Return what Asterisk tells, or a default: without it less is known, and no call waits."""
+        try:
+            return read(await self._get(path))
+        except (_NoAnswerError, msgspec.DecodeError) as error:
+            _log.debug("snapshot.incomplete", path=path, error=str(error))
+            return default
 
     async def _dialog_of(self, channel: str) -> str:
         path = f"/channels/{quote(channel, safe='')}/variable?variable={DIALOG_VARIABLE}"

@@ -208,7 +208,7 @@ class Term:
         """Events may be missing since the last one, or since the last answer to a ping."""
         if self._gap_since is None:
             alive_at = time.time() - DEAD_SECONDS
-            self._gap_since = max(self._pipeline.last_event_at or alive_at, alive_at)
+            self._gap_since = max(self._pipeline.last_event_at, alive_at)
 
     async def _recover(self) -> None:
         """Bring the dialogs up to date, and let events pass once they are, or after a while."""

@@ -89,7 +89,9 @@ class Simulator:
         socket: web.WebSocketResponse, app: str, event_type: str, fields: dict[str, Any]
     ) -> None:
         event = {"type": event_type, "timestamp": now(), **fields}
-        await socket.send_str(json.dumps(event | {"asterisk_id": ENTITY_ID, "application": app}))
+        told = event | {"asterisk_id": ENTITY_ID, "application": app}
+        # Without white space, as Asterisk writes it.
+        await socket.send_str(json.dumps(told, separators=(",", ":")))
 
     # The server
 
