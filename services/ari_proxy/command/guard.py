@@ -90,16 +90,20 @@ class Guard:
         self, template: str, objects: list[Touched], dialog_id: DialogId | None
     ) -> list[Touched]:
         """Return the objects that the dialog must not touch."""
-        stored = self._settings.stored_recordings
         is_stored = template.startswith(STORED) or "/play" in template
-        is_narrow = self._settings.scope == "dialog"
-        limits_recordings = stored != "all" if is_stored else is_narrow
-        limited = [
-            named
-            for named in objects
-            if (limits_recordings if named.kind == "recording" else is_narrow)
-        ]
-        forbidden = [n for n in limited if n.kind == "recording" and is_stored and stored == "none"]
+        limited = [named for named in objects if self._is_limited(named, is_stored=is_stored)]
+        forbidden = self._forbidden(limited) if is_stored else []
         if forbidden or dialog_id is None or not limited:
             return forbidden or limited
         return await self._ownership.strangers(dialog_id, limited)
+
+    def _forbidden(self, limited: list[Touched]) -> list[Touched]:
+        """Return the stored recordings, if none may be touched, not even one's own."""
+        is_none = self._settings.stored_recordings == "none"
+        return [named for named in limited if is_none and named.kind == "recording"]
+
+    def _is_limited(self, named: Touched, *, is_stored: bool) -> bool:
+        """Return whether an object has to be the dialog's own, or not even that suffices."""
+        if named.kind == "recording" and is_stored:
+            return self._settings.stored_recordings != "all"
+        return self._settings.scope == "dialog"

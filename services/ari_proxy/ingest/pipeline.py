@@ -88,9 +88,12 @@ class Pipeline:
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
         self._received.get(event.type, self._other).inc()
-        if not self._is_permitted():
+        if self._is_permitted():
+            self._take(event, text)
+        else:
             self._drop("fenced")
-            return
+
+    def _take(self, event: events.AriEvent, text: str) -> None:
         if event.type == "ChannelVarset" and _OWN_VARIABLE in text:
             return
         dialogs = self._router.route(event, self._clock())

@@ -147,12 +147,16 @@ class DialogQueues:
             # Adopted ones are over when their dialog has ended, like all others.
             self.left_behind.forget(self._router.lives)
             channels = await channel_ids() if len(self.left_behind) else None
-            if channels is None:
-                continue
-            gone, over = self.left_behind.observe(channels, self._clock())
-            for declared in gone:
-                dialog_id = DialogId(topics.owner_of(declared.topics[0]))
-                on_gone(dialog_id, self.left_behind.application_of(declared))
-            for declared in over:
-                if not await self._is_deleted(declared.topics):
-                    self.left_behind.add(declared)
+            if channels is not None:
+                await self._observe(channels, on_gone)
+
+    async def _observe(
+        self, channels: Collection[str], on_gone: Callable[[DialogId, str], None]
+    ) -> None:
+        gone, over = self.left_behind.observe(channels, self._clock())
+        for declared in gone:
+            dialog_id = DialogId(topics.owner_of(declared.topics[0]))
+            on_gone(dialog_id, self.left_behind.application_of(declared))
+        for declared in over:
+            if not await self._is_deleted(declared.topics):
+                self.left_behind.add(declared)
