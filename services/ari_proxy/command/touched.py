@@ -83,6 +83,8 @@ def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]
 
 
 def _in_path(method: str, template: str, path: str) -> Iterator[Touched]:
+    if template == OTHER:
+        return  # Of a newer Asterisk: nothing is known of its segments.
     creation = CREATIONS.get(template) if method == "POST" else None
     wanted, given = template.split("/"), path.split("/")
     for index, (segment, value) in enumerate(zip(wanted, given, strict=True)):

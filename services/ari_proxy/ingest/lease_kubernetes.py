@@ -26,6 +26,7 @@ _log = structlog.get_logger()
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 #: Attempts to renew it within its duration.
 RENEWALS: Final = 3
+_decoder = msgspec.json.Decoder(dict[str, Any])
 _CREATED: Final = frozenset({200, 201})
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
@@ -160,5 +161,7 @@ class KubernetesLease:
             raise _RefusedError("somebody else has written it meanwhile")
         if answer.status not in _CREATED:
             raise _RefusedError(f"the API server answers {answer.status} to {method} of the lease")
-        found: dict[str, Any] = msgspec.json.decode(content)
-        return found
+        try:
+            return _decoder.decode(content)
+        except msgspec.DecodeError as error:
+            raise _RefusedError(f"the API server's answer is no object: {error}") from error

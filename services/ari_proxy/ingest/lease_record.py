@@ -24,13 +24,14 @@ class LeaseRecord:
 
 def parse(lease: Mapping[str, Any]) -> LeaseRecord:
     """Return what a Lease object (coordination.k8s.io/v1) says."""
-    spec = lease.get("spec") or {}
+    spec, metadata = (lease.get(part) for part in ("spec", "metadata"))
+    spec = spec if isinstance(spec, Mapping) else {}
     return LeaseRecord(
         holder=spec.get("holderIdentity") or "",
         renewed_at=spec.get("renewTime") or "",
         acquired_at=spec.get("acquireTime") or "",
         transitions=spec.get("leaseTransitions") or 0,
-        version=lease["metadata"]["resourceVersion"],
+        version=metadata.get("resourceVersion", "") if isinstance(metadata, Mapping) else "",
     )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from ari_proxy.protocol import ids
+from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings
 
 from .lease import Lease, Unshared
@@ -17,10 +18,19 @@ _NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9-]")
 
 
 def lease(settings: Settings) -> Lease:
-    """Return the lease of the settings' server."""
+    """Return the lease of the settings' server.
+
+    Raises:
+        SettingsError: the lock file can't be written.
+    """
     wanted = settings.lease
     if wanted.kind == "file":
-        return FileLease(Path(wanted.file))
+        path = Path(wanted.file)
+        try:
+            path.touch(mode=0o600)
+        except OSError as error:
+            raise SettingsError([f"lease.file {wanted.file}: {error.strerror}"]) from error
+        return FileLease(path)
     if wanted.kind == "none":
         return Unshared()
     api = KubernetesApi(

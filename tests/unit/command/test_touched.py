@@ -53,6 +53,7 @@ def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
         ("POST", "/recordings/live/r/stop", "", [("recording", "r")]),
         ("GET", "/endpoints/PJSIP/x", "", []),
         ("GET", "/asterisk/info", "", []),
+        ("POST", "/channels/1.2/unheard-of/of", "", []),
     ],
 )
 def test_request_touches_what_it_names(

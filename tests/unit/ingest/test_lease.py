@@ -1,13 +1,17 @@
 """Who may have a Kubernetes Lease, and until when; two candidates with clocks of their own."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ari_proxy.ingest import leases
+from ari_proxy.ingest.lease_file import FileLease
 from ari_proxy.ingest.lease_record import Claim, LeaseRecord, parse
+from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load
 
 DURATION = 3
@@ -106,6 +110,32 @@ def test_lease_without_a_holder_is_free(spec: Any) -> None:
     record = parse({"metadata": {"resourceVersion": "7"}, "spec": spec})
 
     assert record == LeaseRecord(version="7")
+
+
+def test_lock_file_that_can_not_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "missing" / "lock"
+    settings = load(lease={"kind": "file", "file": str(file)})
+
+    with pytest.raises(SettingsError, match="No such file"):
+        leases.lease(settings)
+
+
+async def test_lock_file_belongs_to_one_at_a_time(tmp_path: Path) -> None:
+    first, second = FileLease(tmp_path / "lock"), FileLease(tmp_path / "lock")
+    await first.acquire()
+    waiting = asyncio.ensure_future(second.acquire())
+    done, _ = await asyncio.wait([waiting], timeout=0.5)
+    assert not done
+
+    await first.release()
+    async with asyncio.timeout(10):
+        await waiting
+    await second.release()
+
+
+@pytest.mark.parametrize("answer", [{}, {"spec": []}, {"spec": {}, "metadata": 7}])
+def test_lease_of_another_shape_is_free(answer: Any) -> None:
+    assert parse(answer) == LeaseRecord()
 
 
 def test_lease_is_named_after_the_server_as_kubernetes_allows() -> None:
