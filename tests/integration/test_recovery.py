@@ -81,7 +81,7 @@ async def test_events_do_not_wait_for_lists_that_do_not_come(
             dialog = await setting.client.first_dialog()
             # What begins meanwhile is not taken for lost when the lists are there at last.
             asterisk.unlisted = 0
-            await setting.client.until(lambda: setting.client.types("server-1"))
+            await setting.client.until(lambda: setting.client.recoveries)
             await asterisk.push(channel_event("ChannelVarset", "new"))
             await setting.client.until_events(dialog, 2)
 
@@ -110,10 +110,10 @@ async def test_all_open_dialogs_are_told_after_a_recovery(bus_server: BusServer)
         dialog = await setting.begin("c")
         asterisk.add_channel("c")
         await asterisk.drop()
-        await client.until(lambda: client.types("server-1").count("ProxyRecovered") == 2)
+        await client.until(lambda: len(client.recoveries) == 2)
         await client.until(lambda: "ProxyGap" in client.types(dialog))
 
-    recovered = body_of(client.events["server-1"][-1])
+    recovered = body_of(client.recoveries[-1])
     assert recovered["dialogs"] == [dialog]
 
 

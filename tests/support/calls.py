@@ -152,8 +152,7 @@ class Calls:
         begun = self.client.events[dialog][0]["timestamp"]
         return any(
             event["timestamp"] > begun and dialog not in body_of(event)["dialogs"]
-            for event in self.client.events.get("server-1", ())
-            if event["type"] == "ProxyRecovered"
+            for event in self.client.recoveries
         )
 
     def _fresh(self, channel: str) -> list[dict[str, Any]]:

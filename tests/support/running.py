@@ -67,6 +67,8 @@ class LegacyClient:
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.responses: dict[str, list[dict[str, Any]]] = {}
         self.raw_events: list[bytes] = []
+        #: What ingests have told of all dialogs of a server.
+        self.recoveries: list[dict[str, Any]] = []
         self._changed = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -90,8 +92,12 @@ class LegacyClient:
         responses = self.responses.setdefault(dialog_id, [])
 
         def on_event(message: Message) -> None:
-            self.raw_events.append(message.payload)
-            events.append(json.loads(message.payload))
+            event = json.loads(message.payload)
+            if event["type"] == "ProxyRecovered":
+                self.recoveries.append(event)
+            else:
+                self.raw_events.append(message.payload)
+                events.append(event)
             self._changed.set()
 
         def on_response(message: Message) -> None:

@@ -24,6 +24,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 
+import structlog
+
+from .errors import BusUnavailableError
+
+_log = structlog.get_logger()
+
 
 def _taken() -> bool:
     return True
@@ -204,12 +210,19 @@ class Bus(Protocol):
 
 @asynccontextmanager
 async def opened(bus: Bus, *, flush_seconds: float = 5.0) -> AsyncIterator[Bus]:
-    """Run a bus around a block; on leaving it, wait a bounded time for what is still buffered."""
+    """Run a bus around a block; on leaving it, wait a bounded time for what is still buffered.
+
+    What nobody has taken by then, like the messages for a listener that has not come back, is lost:
+    a process that ends has done what it could.
+    """
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bus.run())
         try:
             yield bus
             if bus.buffered_bytes and bus.is_connected:
-                await bus.flush(timeout_seconds=flush_seconds)
+                try:
+                    await bus.flush(timeout_seconds=flush_seconds)
+                except BusUnavailableError as error:
+                    _log.warning("bus.not_flushed", error=str(error))
         finally:
             running.cancel()
