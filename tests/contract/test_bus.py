@@ -347,3 +347,19 @@ async def test_bus_ends_at_whatever_moment_it_is_cancelled(adapter: Adapter) -> 
     async with asyncio.TaskGroup() as tasks:
         for turns in range(0, 120, 3):
             tasks.create_task(end_after(turns))
+
+
+async def test_bus_ends_also_when_it_is_cancelled_as_its_connection_is_lost(
+    adapter: Adapter,
+) -> None:
+    for turns in range(0, 60, 4):
+        bus = adapter.make(100_000)
+        running = asyncio.create_task(bus.run())
+        await bus.wait_connected()
+        adapter.stop()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait([running], timeout=10)
+        assert done
+        adapter.start()

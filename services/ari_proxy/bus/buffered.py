@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
 from .base import Declared
@@ -80,6 +80,16 @@ class BufferedBus:
         self._connections += 1
         self._connected.set()
         self._something_to_send.set()
+
+
+async def until_over(work: Coroutine[None, None, None]) -> None:
+    """Await what ends by itself when its connection is lost, in a task of its own.
+
+    A task group whose child fails while its own task is cancelled forgets the cancellation (Python
+    3.11): whoever loops around it would go on for ever.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(work)
 
 
 class FleetingBus(BufferedBus, ABC):

@@ -26,7 +26,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from ari_proxy.back_off import BackOff
 
 from .base import Handler
-from .buffered import FleetingBus
+from .buffered import FleetingBus, until_over
 from .errors import BusUnavailableError, NoRespondersError
 from .nats_connecting import address_of, connect, discard
 from .nats_options import NatsOptions
@@ -161,18 +161,22 @@ class NatsBus(FleetingBus):
                 await asyncio.sleep(BACK_OFF.seconds(failures))
                 continue
             failures = 0
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    await self._begin(client)
-                    returning = Returning(self._outbox, is_needed=self.reconnects > 0)
-                    tasks.create_task(self._send(client, returning))
-                    tasks.create_task(self._let_return(returning))
-                    tasks.create_task(self._keep_confirming())
-                    tasks.create_task(self._watch(client))
-            except* _DisconnectedError:
-                _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
-            finally:
-                await self._end(client)
+            await until_over(self._serve(client))
+
+    async def _serve(self, client: Client) -> None:
+        """Serve on one connection until it is lost."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await self._begin(client)
+                returning = Returning(self._outbox, is_needed=self.reconnects > 0)
+                tasks.create_task(self._send(client, returning))
+                tasks.create_task(self._let_return(returning))
+                tasks.create_task(self._keep_confirming())
+                tasks.create_task(self._watch(client))
+        except* _DisconnectedError:
+            _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
+        finally:
+            await self._end(client)
 
     async def _connect(self) -> Client | None:
         client = Client()

@@ -23,7 +23,7 @@ from . import rabbitmq_topology as topology
 from .amqp.connection import Login
 from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
 from .base import Declared, Handler
-from .buffered import BufferedBus
+from .buffered import BufferedBus, until_over
 from .errors import (
     BusRefusedError,
     BusUnavailableError,
@@ -195,7 +195,7 @@ class RabbitMqBus(BufferedBus):
             session = await self._open(logins[turn % len(logins)])
             if session is not None:
                 opened_at = loop.time()
-                await self._serve(session)
+                await until_over(self._serve(session))
                 if loop.time() - opened_at > STABLE_SECONDS:
                     failures = 0
             failures += 1

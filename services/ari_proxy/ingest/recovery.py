@@ -146,14 +146,21 @@ class Recovery:
 
     async def _snapshot(self) -> Snapshot:
         while True:
-            snapshot = None
-            try:
-                snapshot = await self._ask_all()
-            except* (_NoAnswerError, TransportError, msgspec.DecodeError) as errors:
-                _log.debug("snapshot.failed", error=str(exception_groups.first(errors)))
+            # In a task of its own: a group whose child fails forgets a cancellation (Python 3.11).
+            async with asyncio.TaskGroup() as tasks:
+                asking = tasks.create_task(self._try_all())
+            snapshot = asking.result()
             if snapshot is not None:
                 return snapshot
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _try_all(self) -> Snapshot | None:
+        snapshot = None
+        try:
+            snapshot = await self._ask_all()
+        except* (_NoAnswerError, TransportError, msgspec.DecodeError) as errors:
+            _log.debug("snapshot.failed", error=str(exception_groups.first(errors)))
+        return snapshot
 
     async def _ask_all(self) -> Snapshot:
         channels = asterisk.channels(await self._get("/channels"))
