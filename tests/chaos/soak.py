@@ -444,14 +444,24 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
         await soak.settle()
         await soak.judge()
         if isinstance(server, BrokerLink):
-            left = await asyncio.to_thread(server.left)
-            soak.report.problems += [f"{len(left)} queues are left: {left[:3]}"] if left else []
+            soak.report.problems += await _queues_left(server)
         await _judge_growth(fleet, soak.report)
         if soak.report.problems:
             _keep_logs(directory, calls)
         return soak.report
     finally:
         await fleet.aclose()
+
+
+async def _queues_left(server: BrokerLink) -> list[str]:
+    """Return what is wrong with the queues; those of a dead ingest go a while after the others."""
+    left = await asyncio.to_thread(server.left)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while left:
+                await asyncio.sleep(2)
+                left = await asyncio.to_thread(server.left)
+    return [f"{len(left)} queues are left: {left[:3]}"] if left else []
 
 
 async def _judge_growth(fleet: Fleet, report: Report) -> None:

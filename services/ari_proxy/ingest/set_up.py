@@ -166,7 +166,7 @@ class SetUp:
         except TransportError as error:
             _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, error=str(error))
             return
-        if answer.status not in {204, 404}:  # A 404's channel is gone already.
+        if answer.status not in {204, 404, 409}:  # Gone already, or out of Stasis.
             _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, status=answer.status)
 
     async def is_unheard(self, dialog: Dialog, sequence: int) -> bool:
