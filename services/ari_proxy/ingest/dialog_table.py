@@ -31,6 +31,13 @@ class DialogTable:
         self.playbacks: dict[str, Dialog] = {}
         #: Made under a name; bound until the dialog is forgotten, since they are stored then.
         self.recordings: dict[str, Dialog] = {}
+        #: These by kind of object.
+        self.tables: dict[ObjectKind, dict[str, Dialog]] = {
+            "channel": self.channels,
+            "bridge": self.bridges,
+            "playback": self.playbacks,
+            "recording": self.recordings,
+        }
         #: `application channel` → the dialog that the channel had there before it moved on.
         self.former: dict[str, Dialog] = {}
         #: Ended, and never begun: each in the order of expiry, with the time; some were revived.
@@ -44,16 +51,6 @@ class DialogTable:
     def bound_objects(self) -> int:
         """How many channels, bridges, playbacks and recordings belong to dialogs."""
         return sum(map(len, self.tables.values()))
-
-    @property
-    def tables(self) -> "dict[ObjectKind, dict[str, Dialog]]":
-        """The tables by kind of object."""
-        return {
-            "channel": self.channels,
-            "bridge": self.bridges,
-            "playback": self.playbacks,
-            "recording": self.recordings,
-        }
 
     @property
     def size(self) -> int:
@@ -100,7 +97,7 @@ class DialogTable:
     @staticmethod
     def count(dialog: Dialog, name: str, *, entered: bool) -> None:
         """Have a channel keep its dialog alive."""
-        if name not in (dialog.released or ()) and not dialog.is_ended:
+        if dialog.may_have(name):
             dialog.channels[name] = entered or dialog.channels.get(name, False)
             dialog.expires_at = None
 
@@ -193,7 +190,8 @@ class DialogTable:
             dialog = self.open_empty(dialog_id, binding.application, announce=announce, now=now)
         table = self.tables[binding.kind]
         owner = self.of_named(table, binding.object_id)
-        if owner is not dialog and not _has_living(owner, binding.object_id):
+        is_others = owner is not None and owner.may_have(binding.object_id)
+        if owner is not dialog and not is_others:
             self.bind(table, binding.object_id, dialog)
         if binding.kind == "channel" and dialog.announce and not dialog.channel_id:
             dialog.channel_id = binding.object_id
@@ -235,7 +233,3 @@ class DialogTable:
         if table.get(name) is not dialog:
             self.unbind(table, name)
             self.bind(table, name, dialog)
-
-
-def _has_living(dialog: Dialog | None, name: str) -> bool:
-    return dialog is not None and not dialog.is_ended and name not in (dialog.released or ())

@@ -71,6 +71,10 @@ class Dialog:
         """The part of its id that stands in the ids of its objects."""
         return ids.token_of_dialog(self.dialog_id)
 
+    def may_have(self, channel: str) -> bool:
+        """Return whether a channel may be its own: it is open, and the channel has not left it."""
+        return not self.is_ended and channel not in (self.released or ())
+
     def take_held(self) -> tuple[bytes, ...]:
         """Return what waits, the oldest first; nothing waits any more."""
         held, self.held, self.held_bytes = tuple(self.held or ()), None, 0

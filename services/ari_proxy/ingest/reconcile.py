@@ -153,9 +153,7 @@ class Reconciliation:
         """Return the dialog that a channel tells, unless that is over."""
         dialog_id = self._told(name) or self._of_variable(state)
         dialog = self._dialogs.get(dialog_id or "")
-        if dialog is not None and (dialog.is_ended or name in (dialog.released or ())):
-            return None
-        return dialog_id
+        return dialog_id if dialog is None or dialog.may_have(name) else None
 
     def _told(self, name: str) -> DialogId | None:
         """Return the dialog that a channel's id tells, or that a client has registered it for."""

@@ -4,7 +4,7 @@ A record is a dialog, or an event that waits for a dialog's application. They tr
 a bus takes messages of about 1 MB.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -67,14 +67,14 @@ class Request(msgspec.Struct, frozen=True):
 
 def records_of(table: DialogTable) -> Iterator[Record]:
     """Yield all dialogs with what waits for each."""
+    kinds = {id(names): kind for kind, names in table.tables.items()}
     for dialog in table.dialogs.values():
-        yield _record(table, dialog)
+        yield _record(kinds, dialog)
         for payload in dialog.held or ():
             yield HeldRecord(payload.decode())
 
 
-def _record(table: DialogTable, dialog: Dialog) -> DialogRecord:
-    kinds = {id(names): kind for kind, names in table.tables.items()}
+def _record(kinds: Mapping[int, ObjectKind], dialog: Dialog) -> DialogRecord:
     objects: dict[ObjectKind, list[str]] = {}
     for bound_in, name in dialog.bound:
         kind = kinds.get(id(bound_in))

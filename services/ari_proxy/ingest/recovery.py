@@ -299,4 +299,4 @@ class Recovery:
 
     def _is_unserved(self, name: str) -> bool:
         dialog = self._router.table.channels.get(name)
-        return dialog is None or name in (dialog.released or ()) or dialog.is_ended
+        return dialog is None or not dialog.may_have(name)

@@ -25,10 +25,8 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import Binding
 
-from .dialog_table import EMPTY_SECONDS, PEER_HALF, DialogTable
+from .dialog_table import PEER_HALF, DialogTable
 from .dialogs import Dialog
-
-__all__ = ["EMPTY_SECONDS", "Router"]
 
 _LEG_TYPES: Final = frozenset({"StasisStart", "Dial", "ChannelCreated"})
 _RELEASING_TYPES: Final = frozenset({"StasisEnd", "ChannelDestroyed"})
