@@ -12,7 +12,7 @@ from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import Calls
 from tests.support.process import Process
-from tests.support.running import LegacyClient, until, until_serving
+from tests.support.running import LegacyClient, bus_client, until, until_serving
 from tests.support.servers import Asterisk
 
 
@@ -174,3 +174,38 @@ async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
     assert f"another client has taken {application}" in ready
     assert 'ariproxy_ingest_applications_replaced{server_id="server-1"} 1.0' in metrics
     assert len(robbed.events("websocket.connected")) == 1
+
+
+async def test_dialog_that_was_adopted_and_handed_over_at_once_is_not_announced_again(
+    stage: Stage, tmp_path: Path
+) -> None:
+    calls, client = stage.calls, stage.client
+    async with ingest(stage, tmp_path / "first") as first:
+        async with bus_client(stage.settings) as bus:
+            other = LegacyClient(bus, calls.application)
+            await other.start()
+            for _ in range(20):
+                await calls.originate()
+            await until(lambda: len(client.starts) + len(other.starts) == 20)
+            await until(lambda: all(map(other.types_of, _dialogs(other))))
+            dialogs = _dialogs(other)
+        first.kill()
+        await first.ended()
+    client.starts.clear()
+    # The other instance is away, and comes back when its dialogs are in third hands.
+    async with (
+        ingest(stage, tmp_path / "second") as second,
+        ingest(stage, tmp_path / "third"),
+    ):
+        await second.logged("ingest.passive")
+        for dialog in dialogs:
+            await client.listen(dialog)
+        await until(lambda: all("ProxyGap" in client.types_of(dialog) for dialog in dialogs))
+
+    assert dialogs
+    assert client.starts == []
+    assert {client.types(dialog)[0] for dialog in dialogs} == {"ProxyGap"}
+
+
+def _dialogs(client: LegacyClient) -> list[str]:
+    return [start["dialog_id"] for start in client.starts]

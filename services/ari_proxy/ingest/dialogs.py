@@ -25,6 +25,7 @@ class Dialog:
         "is_announced",
         "is_ended",
         "is_setting_up",
+        "lost_start",
         "released",
         "sequence",
         "started_at",
@@ -42,6 +43,9 @@ class Dialog:
         self.announce = announce
         #: True once an application has taken its AppStart.
         self.is_announced = False
+        #: While it is not known whether an application has heard of a dialog that was adopted: the
+        #: StasisStart for one that has not, or b'' if there is none. None otherwise.
+        self.lost_start: bytes | None = None
         self.topic = topics.events(dialog_id)
         #: Of the last event; the next one gets one more.
         self.sequence = 0

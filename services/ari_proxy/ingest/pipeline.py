@@ -103,15 +103,7 @@ class Pipeline:
         self._last_event_ns = now
         timestamp = self._timestamps.format(now)
         for dialog in dialogs:
-            # As `_publish` does: the call would cost a thirtieth of the whole.
-            dialog.sequence += 1
-            payload = self._encoder.encode(
-                text, event.type, timestamp, dialog.dialog_id, dialog.sequence
-            )
-            if dialog.held is None:
-                self._bus.publish(dialog.topic, payload)
-            else:
-                self._hold(dialog, payload)
+            self._publish(dialog, event.type, text, timestamp)
         if not dialogs:
             self._publish_unrouted(event, text, timestamp)
 
@@ -128,29 +120,23 @@ class Pipeline:
         """Tell the application of a dialog that is known to nobody else that it is over."""
         now = time.time()
         text = notices.dialog_ended(application, [], now, "channels_gone")
-        payload = self._encoder.encode(
-            text,
-            notices.DIALOG_ENDED,
-            self._timestamps.format(time.time_ns()),
-            dialog_id,
-            int(now * 1e6),
-        )
+        payload = self._own(notices.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
         self._bus.publish(topics.events(dialog_id), payload)
 
     def of_server(self, event_type: str, text: str) -> bytes:
         """Return an event of our own that belongs to no dialog."""
-        timestamp = self._timestamps.format(time.time_ns())
-        return self._encoder.encode(text, event_type, timestamp, "", 0)
+        return self._own(event_type, text)
 
     def probe(self, dialog: Dialog) -> bytes:
         """Return an event that stands outside of the dialog's order."""
         text = notices.probe(dialog.application, time.time())
-        timestamp = self._timestamps.format(time.time_ns())
-        return self._encoder.encode(text, notices.PROBE, timestamp, dialog.dialog_id, 0)
+        return self._own(notices.PROBE, text, dialog.dialog_id)
 
-    def _encode(self, dialog: Dialog, event_type: str, text: str) -> bytes:
+    def _own(
+        self, event_type: str, text: str, owner: DialogId | str = "", sequence: int = 0
+    ) -> bytes:
         timestamp = self._timestamps.format(time.time_ns())
-        return self._encoder.encode(text, event_type, timestamp, dialog.dialog_id, dialog.sequence)
+        return self._encoder.encode(text, event_type, timestamp, owner, sequence)
 
     def _publish(self, dialog: Dialog, event_type: str, text: str, timestamp: str) -> None:
         dialog.sequence += 1
@@ -202,10 +188,11 @@ class Pipeline:
         task.add_done_callback(self._set_ups.discard)
 
     def begin(self, dialog: Dialog) -> None:
-        """Set up a dialog with its first event held."""
+        """Set up a dialog with its first event held, or go on with one that another has begun."""
         dialog.is_setting_up = True
         dialog.first_event_at = self._clock()
-        self._spawn(self._begin(dialog))
+        work = self._begin if dialog.lost_start is None else self._resume
+        self._spawn(self._until_paused(dialog, work))
 
     def resume(self, dialog: Dialog, gap: str, lost_start: str) -> None:
         """Go on with a dialog that another process has begun.
@@ -216,39 +203,38 @@ class Pipeline:
             lost_start: the StasisStart for an application that has never heard of the dialog, or ''
                 if there is none.
         """
-        dialog.is_setting_up = True
-        dialog.first_event_at = self._clock()
         dialog.sequence += 1
-        start = self._encode(dialog, "StasisStart", lost_start) if lost_start else b""
-        self.notify(dialog, notices.GAP, gap)
-        self._spawn(self._resume(dialog, start))
+        own = dialog.dialog_id, dialog.sequence
+        dialog.lost_start = self._own("StasisStart", lost_start, *own) if lost_start else b""
+        self.notify(dialog, notices.GAP, gap)  # The first event that it holds: it begins.
+
+    async def _until_paused(
+        self, dialog: Dialog, work: Callable[[Dialog], Awaitable[None]]
+    ) -> None:
+        try:
+            await work(dialog)
+        except SetUpPausedError:
+            dialog.is_setting_up = False
 
     async def _begin(self, dialog: Dialog) -> None:
         if not dialog.is_announced:
             _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
             self._metrics.counter(table.DIALOGS_STARTED, self._server, dialog.application).inc()
-        await self._finish(dialog, self._set_up.run(dialog, self._release))
+        await self._run(dialog)
 
-    async def _resume(self, dialog: Dialog, lost_start: bytes) -> None:
-        try:
-            if await self._set_up.resume(dialog, self._release):
-                dialog.is_announced = True
-                self._queues.on_announced(dialog)
-                return
-        except SetUpPausedError:
-            dialog.is_setting_up = False
+    async def _resume(self, dialog: Dialog) -> None:
+        if await self._set_up.resume(dialog, self._release):
+            dialog.is_announced, dialog.lost_start = True, None
+            self._queues.on_announced(dialog)
             return
-        if lost_start and dialog.held is not None:
-            dialog.held.appendleft(lost_start)
-            dialog.held_bytes += len(lost_start)
-        await self._finish(dialog, self._set_up.run(dialog, self._release))
+        if dialog.lost_start and dialog.held is not None:
+            dialog.held.appendleft(dialog.lost_start)
+            dialog.held_bytes += len(dialog.lost_start)
+        dialog.lost_start = None
+        await self._run(dialog)
 
-    async def _finish(self, dialog: Dialog, set_up: Awaitable[bool]) -> None:
-        try:
-            accepted = await set_up
-        except SetUpPausedError:
-            dialog.is_setting_up = False
-            return
+    async def _run(self, dialog: Dialog) -> None:
+        accepted = await self._set_up.run(dialog, self._release)
         result = "accepted" if accepted else "no_listener"
         self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
         if accepted:

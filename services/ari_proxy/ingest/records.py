@@ -36,6 +36,7 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     is_ended: bool
     #: False while events wait for its application.
     is_open: bool
+    lost_start: str | None = None
 
 
 class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
@@ -93,6 +94,7 @@ def _record(kinds: Mapping[int, ObjectKind], dialog: Dialog) -> DialogRecord:
         is_abandoned=dialog.is_abandoned,
         is_ended=dialog.is_ended,
         is_open=dialog.held is None,
+        lost_start=dialog.lost_start.decode() if dialog.lost_start is not None else None,
     )
 
 
@@ -149,5 +151,7 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
         table.end(dialog, now)
     if record.is_open:
         dialog.held = None
+    if record.lost_start is not None:
+        dialog.lost_start = record.lost_start.encode()
     dialog.is_abandoned = record.is_abandoned
     return dialog

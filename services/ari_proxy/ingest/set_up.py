@@ -132,9 +132,7 @@ class SetUp:
         while not await self._is_awaited(dialog):
             if self._bus.is_connected:
                 return False
-        if self._bus.keeps_messages and dialog.held:
-            self._bus.publish(dialog.topic, dialog.held[0])
-        release(dialog)
+        self._let_go(dialog, release)
         return True
 
     async def _is_awaited(self, dialog: Dialog) -> bool:
@@ -207,15 +205,17 @@ class SetUp:
                 return
 
     async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
-        if self._bus.keeps_messages:
-            if dialog.held:
-                self._bus.publish(dialog.topic, dialog.held[0])
-            release(dialog)
-            return
-        async for _ in self._pauses():
-            if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
-                release(dialog)
-                return
+        if not self._bus.keeps_messages:
+            async for _ in self._pauses():
+                if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
+                    break
+        self._let_go(dialog, release)
+
+    def _let_go(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
+        """Let the events go; the first one is there already, where it was the probe."""
+        if self._bus.keeps_messages and dialog.held:
+            self._bus.publish(dialog.topic, dialog.held[0])
+        release(dialog)
 
     async def _offer(self, topic: str, payload: bytes, *, loudly: bool = False) -> bool:
         await self._bus.wait_connected()

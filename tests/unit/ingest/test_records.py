@@ -35,6 +35,7 @@ def test_dialogs_arrive_as_they_were() -> None:
     assert waiting.held is not None
     waiting.held.extend([b'{"a":"\xc3\xa4"}', b"{}"])
     waiting.sequence = 2
+    waiting.lost_start = b'{"type":"StasisStart"}'
     over = old.open(DialogId("s.aaaaaaaaaaaaaaaa"), "demo", "c3", announce=True, now=0)
     old.adopt(over, {"c3": True})
     old.release(over, "c3", 0)
@@ -48,6 +49,7 @@ def test_dialogs_arrive_as_they_were() -> None:
     assert {*bound, new.recordings["recording"]} == {got}
     assert new.dialogs[waiting.dialog_id].held == waiting.held
     assert not new.dialogs[waiting.dialog_id].is_announced
+    assert (new.dialogs[waiting.dialog_id].lost_start, got.lost_start) == (waiting.lost_start, None)
     assert new.dialogs[over.dialog_id].is_ended
     assert new.channels["c3"].released == {"c3"}
     new.sweep(111)
