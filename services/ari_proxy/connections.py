@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypedDict, TypeVar
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import EventSocket
@@ -138,37 +138,45 @@ def _kept(read: Callable[[], T]) -> Callable[[], T]:
     return current
 
 
+class _Common(TypedDict):
+    """What both buses are told; the fields are those of `BusOptions`."""
+
+    urls: tuple[str, ...]
+    name: str
+    buffer_bytes: int
+    user: str
+    password: str
+    tls: ssl.SSLContext | None
+
+
+def _common(settings: Settings, component: str, tls: ssl.SSLContext | None) -> _Common:
+    options = settings.bus
+    return {
+        "urls": options.urls,
+        "name": f"ari-proxy {component} {settings.server_id}",
+        "buffer_bytes": options.buffer_bytes,
+        "user": options.user,
+        "password": secret(options.password, options.password_file),
+        "tls": tls,
+    }
+
+
 def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> NatsOptions:
     options = settings.bus
     return NatsOptions(
-        urls=options.urls,
-        name=_name(settings, component),
-        buffer_bytes=options.buffer_bytes,
-        user=options.user,
-        password=secret(options.password, options.password_file),
+        **_common(settings, component, tls),
         token=secret(options.token, options.token_file),
         credentials_file=options.credentials_file,
         nkey_seed_file=options.nkey_seed_file,
-        tls=tls,
     )
 
 
 def _rabbitmq(settings: Settings, component: str, tls: ssl.SSLContext | None) -> RabbitMqOptions:
-    options = settings.bus
     declares = component in {"ingest", "standalone"}
     return RabbitMqOptions(
-        urls=options.urls,
-        name=_name(settings, component),
-        buffer_bytes=options.buffer_bytes,
-        user=options.user,
-        password=secret(options.password, options.password_file),
-        tls=tls,
+        **_common(settings, component, tls),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
     )
-
-
-def _name(settings: Settings, component: str) -> str:
-    return f"ari-proxy {component} {settings.server_id}"
 
 
 def _tls_files(settings: AriSettings | BusSettings) -> list[str]:

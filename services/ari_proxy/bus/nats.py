@@ -150,10 +150,8 @@ class NatsBus(FleetingBus):
         """Connect and serve until cancelled."""
         failures = 0
         while True:
-            # Compared, since a task group of Python 3.11 leaves its own cancellation counted.
-            cancellations = _cancellations()
             client = await self._connect()
-            if _cancellations() > cancellations:  # nats-py's `connect` may have swallowed it.
+            if _is_cancelled():  # nats-py's `connect` may have swallowed it.
                 await discard(client)
                 raise asyncio.CancelledError
             if client is None:
@@ -307,9 +305,9 @@ class NatsBus(FleetingBus):
             reply.set_result(message)
 
 
-def _cancellations() -> int:
+def _is_cancelled() -> bool:
     task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
+    return task is not None and task.cancelling() > 0
 
 
 def _is_no_responders(message: Msg) -> bool:

@@ -22,7 +22,6 @@ Value = TypeVar("Value")
 ANSWER_SECONDS: Final = 2.0
 #: Answers that are kept.
 MAX_KEPT: Final = 10_000
-_PEER_HALF: Final = ";2"
 _decoder = msgspec.json.Decoder(Owned)
 
 
@@ -58,13 +57,13 @@ class Ownership:
         unknown = [
             named
             for named in objects
-            if ids.token_of_object(named.name.removesuffix(_PEER_HALF)) != token
+            if ids.token_of_object(named.name.removesuffix(ids.PEER_HALF)) != token
             and (dialog_id, named) not in self._owned
         ]
         if not unknown:
             return []
         answer = await self._ask(dialog_id, unknown)
-        owned = [named for named in unknown if tuple(named) in set(answer.owned)]
+        owned = {Touched(*named) for named in answer.owned}
         for named in owned:
             self._keep(self._owned, (dialog_id, named), None)
         return [named for named in unknown if named not in owned]

@@ -15,7 +15,7 @@ class Policy:
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
         self._allow = [_compile(rule) for rule in allow]
         self._deny = [_compile(rule) for rule in deny]
-        self._is_open = "* /**" in allow and not deny
+        self._allows_all = "* /**" in allow
 
     def permits(self, method: str, path: str) -> bool:
         """Return whether a client may send `method` to `path`.
@@ -24,12 +24,12 @@ class Policy:
             method: in upper case.
             path: percent-encoded, as it goes out, without a query.
         """
-        if self._is_open:
+        if self._allows_all and not self._deny:
             return True
         subject = f"{method} {unquote(path)}"
         if any(rule.fullmatch(subject) for rule in self._deny):
             return False
-        return any(rule.fullmatch(subject) for rule in self._allow)
+        return self._allows_all or any(rule.fullmatch(subject) for rule in self._allow)
 
 
 def _compile(rule: str) -> re.Pattern[str]:

@@ -13,8 +13,6 @@ from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from .dialogs import Dialog
 
-#: The suffix of the peer half of a Local channel (core_local.c).
-PEER_HALF: Final = ";2"
 #: Seconds that a dialog without any channel waits for one: an originate may ring.
 EMPTY_SECONDS: Final = 120.0
 
@@ -71,11 +69,16 @@ class DialogTable:
 
     def owns(self, dialog_id: str, kind: ObjectKind, name: str) -> bool:
         """Return whether an object belongs to a dialog."""
-        table = self.tables[kind]
-        owner = self.of_named(table, name)
-        if owner is None and kind == "channel":
-            owner = self.of_named(table, name.removesuffix(PEER_HALF))
+        is_channel = kind == "channel"
+        owner = self.of_channel(name) if is_channel else self.of_named(self.tables[kind], name)
         return owner is not None and owner.dialog_id == dialog_id
+
+    def of_channel(self, name: str) -> Dialog | None:
+        """Return the dialog of a channel; the peer half of a Local channel goes with the first."""
+        dialog = self.of_named(self.channels, name)
+        if dialog is None and name.endswith(ids.PEER_HALF):
+            return self.of_named(self.channels, name.removesuffix(ids.PEER_HALF))
+        return dialog
 
     def open(
         self, dialog_id: DialogId, application: str, channel: str, *, announce: bool, now: float

@@ -9,7 +9,8 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,10 @@ _NOT_FOUND: Final = 404
 
 class _RefusedError(Exception):
     """Kubernetes does not do what it was asked."""
+
+
+class _MissingError(_RefusedError):
+    """There is no such object."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,52 +116,55 @@ class KubernetesLease:
             return
         self._is_resigned = True
         with contextlib.suppress(_RefusedError):
-            await self._send("PUT", self._name, self._claim.resignation(self._record))
+            async with self._session() as session:
+                await self._send(session, "PUT", self._claim.resignation(self._record))
 
     async def _is_acquired(self) -> bool:
         begun_at = self._clock()
         try:
-            async with asyncio.timeout(self._pause):
-                record = await self._read()
+            async with self._session() as session:
+                record = await self._read(session)
                 if record is not None and not self._claim.observe(record):
                     self._claim.lost()
                     return False
-                lease = self._claim.claim(record)
-                self._record = await self._write(record, lease)
-        except (_RefusedError, TimeoutError) as error:
-            _log.warning("lease.not_renewed", lease=self._name, error=str(error) or "no answer")
+                method = "POST" if record is None else "PUT"
+                written = await self._send(session, method, self._claim.claim(record))
+        except _RefusedError as error:
+            _log.warning("lease.not_renewed", lease=self._name, error=str(error))
             return False
+        self._record = parse(written)
         self._claim.written(begun_at)
         return True
 
-    async def _read(self) -> LeaseRecord | None:
-        lease = await self._send("GET", self._name)
-        return parse(lease) if lease is not None else None
-
-    async def _write(self, record: LeaseRecord | None, lease: dict[str, Any]) -> LeaseRecord:
-        method, path = ("POST", "") if record is None else ("PUT", self._name)
-        written = await self._send(method, path, lease)
-        if written is None:
-            raise _RefusedError("the lease was deleted meanwhile")
-        return parse(written)
-
-    async def _send(self, method: str, path: str, body: object = None) -> dict[str, Any] | None:
-        """Return the answer's object; None if there is no such one."""
-        api = self._api
+    async def _read(self, session: aiohttp.ClientSession) -> LeaseRecord | None:
         try:
-            space = f"/apis/coordination.k8s.io/v1/namespaces/{api.current_namespace()}/leases"
-            url = f"{api.address}{space}/{path}".rstrip("/")
-            async with (
-                aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=api.tls())) as session,
-                session.request(
-                    method, url, headers=api.headers(), json=body if body is not None else None
-                ) as answer,
-            ):
-                content = await answer.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise _RefusedError(f"the API server can't be reached: {error}") from error
-        if answer.status == _NOT_FOUND and method == "GET":
+            return parse(await self._send(session, "GET"))
+        except _MissingError:
             return None
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Open what one attempt needs, and bound it: the next one is due after a pause."""
+        try:
+            async with asyncio.timeout(self._pause):
+                connector = aiohttp.TCPConnector(ssl=self._api.tls())
+                async with aiohttp.ClientSession(connector=connector) as session:
+                    yield session
+        except (aiohttp.ClientError, OSError) as error:  # Among them TimeoutError.
+            reason = str(error) or "no answer in time"
+            raise _RefusedError(f"the API server can't be reached: {reason}") from error
+
+    async def _send(
+        self, session: aiohttp.ClientSession, method: str, lease: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Send a request for the lease and return the answer's object."""
+        api = self._api
+        space = f"/apis/coordination.k8s.io/v1/namespaces/{api.current_namespace()}/leases"
+        url = f"{api.address}{space}" + ("" if method == "POST" else f"/{self._name}")
+        async with session.request(method, url, headers=api.headers(), json=lease) as answer:
+            content = await answer.read()
+        if answer.status == _NOT_FOUND:
+            raise _MissingError("there is no such lease, or no such namespace")
         if answer.status == _CONFLICT:
             raise _RefusedError("somebody else has written it meanwhile")
         if answer.status not in _CREATED:

@@ -6,7 +6,7 @@ told again for a channel whose own one was lost, with `"reconstructed": true`.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -33,13 +33,18 @@ def _time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
 
 
-def gap(application: str, since: float | None, now: float, reason: GapReason) -> str:
-    """Return the event that says: events from `since` (None: not known) until now may be missing.
+class Gap(NamedTuple):
+    """Why, and since when, events may be missing."""
 
-    How many is not known: `count` is null.
-    """
-    missing = {"from": _time(since) if since is not None else None, "to": _time(now)}
-    return _encode(GAP, application, now, reason=reason, count=None, **missing)
+    reason: GapReason
+    #: Unix time, or None if it is not known.
+    since: float | None = None
+
+    def event(self, application: str, now: float) -> str:
+        """Return the event that says so; how many are missing is not known: `count` is null."""
+        since = _time(self.since) if self.since is not None else None
+        missing = {"from": since, "to": _time(now)}
+        return _encode(GAP, application, now, reason=self.reason, count=None, **missing)
 
 
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:

@@ -5,7 +5,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeVar
 from urllib.parse import quote
 
@@ -27,7 +27,7 @@ from ari_proxy.telemetry.metrics import Metrics
 
 from . import notices
 from .dialogs import Dialog
-from .notices import EndReason, GapReason
+from .notices import EndReason, Gap, GapReason
 from .pipeline import Pipeline
 from .reconcile import Adoption, Plan, Reconciliation
 from .router import Router
@@ -76,26 +76,25 @@ class Recovery:
         dialogs = self._router.dialogs
         return {dialog: tuple(dialog.channels) for dialog in dialogs if not dialog.is_ended}
 
-    async def run(self, known: Known, since: float | None, reason: GapReason) -> Plan:
+    async def run(self, known: Known, gap: Gap) -> Plan:
         """Reconcile, and tell the applications; waits as long as Asterisk does not answer.
 
         Args:
             known: the dialogs as the connection found them.
-            since: Unix time since which events may be missing, if that is known.
-            reason: why they may be missing.
+            gap: what may be missing.
         """
         snapshot = await self._snapshot()
         was_restarted = self._is_another(snapshot)
         self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
-        self._apply(plan, snapshot, since, reason, restarted=was_restarted)
+        self._apply(plan, snapshot, gap, "asterisk_restarted" if was_restarted else "channels_gone")
         result = "restarted_asterisk" if was_restarted else "same_asterisk"
         self._metrics.counter(table.RECONCILIATIONS, self._server, result).inc()
         for action in ("kept", "adopted", "ended"):
             self._count(action, len(getattr(plan, action)))
         _log.info(
             "dialogs.reconciled",
-            reason=reason,
+            reason=gap.reason,
             asterisk_restarted=was_restarted,
             kept=len(plan.kept),
             adopted=len(plan.adopted),
@@ -205,45 +204,24 @@ class Recovery:
 
     # What follows
 
-    def _apply(
-        self,
-        plan: Plan,
-        snapshot: Snapshot,
-        since: float | None,
-        reason: GapReason,
-        *,
-        restarted: bool,
-    ) -> None:
+    def _apply(self, plan: Plan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
         now = time.time()
-        self._tell_gap(plan.kept, since, now, reason)
-        self._end(plan, now, "asterisk_restarted" if restarted else "channels_gone")
+        for dialog in plan.kept:
+            if dialog.sequence:  # One without an event has missed none that anybody knows of.
+                self._pipeline.notify(dialog, notices.GAP, gap.event(dialog.application, now))
+        self._end(plan, now, ended)
         for dialog, names in plan.gone.items():
             for name in names:
                 self._router.table.release(dialog, name, time.monotonic())
         for adoption in plan.adopted:
-            self._adopt(adoption, snapshot, since, now, reason)
-
-    def _tell_gap(
-        self, dialogs: Iterable[Dialog], since: float | None, now: float, reason: GapReason
-    ) -> None:
-        for dialog in dialogs:
-            if dialog.sequence:  # One without an event has missed none that anybody knows of.
-                text = notices.gap(dialog.application, since, now, reason)
-                self._pipeline.notify(dialog, notices.GAP, text)
+            self._adopt(adoption, snapshot, gap, now)
 
     def _end(self, plan: Plan, now: float, reason: EndReason) -> None:
         for dialog in plan.ended:
             text = notices.dialog_ended(dialog.application, plan.gone[dialog], now, reason)
             self._pipeline.notify(dialog, notices.DIALOG_ENDED, text)
 
-    def _adopt(
-        self,
-        adoption: Adoption,
-        snapshot: Snapshot,
-        since: float | None,
-        now: float,
-        reason: GapReason,
-    ) -> None:
+    def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap, now: float) -> None:
         dialogs = self._router.table
         dialog = dialogs.dialogs.get(adoption.dialog_id)
         if dialog is not None:
@@ -262,8 +240,7 @@ class Recovery:
         start = ""
         if adoption.channel_id:
             start = notices.stasis_start(snapshot.channels[adoption.channel_id], now)
-        gap = notices.gap(adoption.application, since, now, reason)
-        self._pipeline.resume(dialog, gap, start)
+        self._pipeline.resume(dialog, gap.event(adoption.application, now), start)
         _log.info("dialog.adopted", dialog_id=dialog.dialog_id, channels=list(adoption.channels))
 
     def _count(self, action: str, number: int = 1) -> None:
@@ -271,15 +248,12 @@ class Recovery:
 
     # Channels that nobody has seen come
 
-    async def serve_unserved(
-        self, names: Collection[str], since: float | None, reason: GapReason
-    ) -> None:
+    async def serve_unserved(self, names: Collection[str], gap: Gap) -> None:
         """Begin dialogs for channels whose StasisStart was lost, and that are still there.
 
         Args:
             names: of the channels.
-            since: Unix time since which events may be missing, if that is known.
-            reason: why they may be missing.
+            gap: what they have missed.
         """
         await asyncio.sleep(UNSERVED_SECONDS)
         if not any(map(self._is_unserved, names)):
@@ -294,8 +268,7 @@ class Recovery:
             _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
             now = time.time()
             self._pipeline.notify(dialog, "StasisStart", notices.stasis_start(state, now))
-            gap = notices.gap(state.application, since, now, reason)
-            self._pipeline.notify(dialog, notices.GAP, gap)
+            self._pipeline.notify(dialog, notices.GAP, gap.event(state.application, now))
 
     def _is_unserved(self, name: str) -> bool:
         dialog = self._router.table.channels.get(name)

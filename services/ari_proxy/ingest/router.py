@@ -25,7 +25,7 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import Binding
 
-from .dialog_table import PEER_HALF, DialogTable
+from .dialog_table import DialogTable
 from .dialogs import Dialog
 
 _LEG_TYPES: Final = frozenset({"StasisStart", "Dial", "ChannelCreated"})
@@ -85,7 +85,7 @@ class Router:
         """
         channel = event.channel
         if channel is not None and event.type in SINGLE_CHANNEL_TYPES:
-            dialog = self._channels.get(channel.id) or self._channel(channel.id)
+            dialog = self._channels.get(channel.id) or self._table.of_channel(channel.id)
             if dialog is None:
                 return ()
             if event.application != dialog.application and self._former:
@@ -117,11 +117,11 @@ class Router:
         found = [self._former_or_channel(event, name) for name in events.channel_ids(event)]
         found += [self._bridge(name) for name in events.bridge_ids(event)]
         return _distinct(found) or _distinct(
-            self._channel(name) for name in events.indirect_channel_ids(event)
+            self._table.of_channel(name) for name in events.indirect_channel_ids(event)
         )
 
     def _former_or_channel(self, event: AriEvent, name: str) -> Dialog | None:
-        dialog = self._channel(name)
+        dialog = self._table.of_channel(name)
         if dialog is not None and event.application != dialog.application and self._former:
             return self._former.get(f"{event.application} {name}", dialog)
         return dialog
@@ -132,13 +132,7 @@ class Router:
             if dialog is not None:
                 return dialog
         kind, _, name = events.target(event).partition(":")
-        return self._bridge(name) if kind == "bridge" else self._channel(name)
-
-    def _channel(self, name: str) -> Dialog | None:
-        dialog = self._of_named(self._channels, name)
-        if dialog is None and name.endswith(PEER_HALF):
-            return self._of_named(self._channels, name.removesuffix(PEER_HALF))
-        return dialog
+        return self._bridge(name) if kind == "bridge" else self._table.of_channel(name)
 
     def _bridge(self, name: str) -> Dialog | None:
         return self._of_named(self._table.bridges, name)
@@ -157,7 +151,7 @@ class Router:
             dialog.application = dialog.application or event.application
             return
         if event.replace_channel is not None:
-            replaced = self._channel(event.replace_channel.id)
+            replaced = self._table.of_channel(event.replace_channel.id)
             if replaced is not None:
                 self._table.bind(self._channels, name, replaced)
                 self._table.count(replaced, name, entered=True)

@@ -1,6 +1,7 @@
 """The ingest service: stands by or is active, and says so."""
 
 import asyncio
+from functools import partial
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
@@ -44,8 +45,8 @@ class Ingest:
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
-        self._socket = socket
         self._metrics = metrics
+        self._new_term = partial(Term, settings, bus, rest, socket, metrics=metrics)
         self._lease = lease or Unshared()
         self._term: Term | None = None
         # Without others there is nobody to stand by for.
@@ -73,15 +74,8 @@ class Ingest:
     async def _serve(self, stop: asyncio.Event) -> None:
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            self._term = term = Term(
-                self._settings,
-                self._bus,
-                self._rest,
-                self._socket,
-                metrics=self._metrics,
-                tasks=tasks,
-                is_permitted=self._lease.is_valid,
-            )
+            term = self._new_term(tasks=tasks, is_permitted=self._lease.is_valid)
+            self._term = term
             self._state = "active"
             _log.info("ingest.active")
             keeping = tasks.create_task(self._keep(stop, over, term))

@@ -25,7 +25,7 @@ from . import hand_over, records
 from .gate import Gate
 from .hand_over import HandOver, RefusedError, Taken
 from .listeners import Listeners
-from .notices import GapReason
+from .notices import Gap, GapReason
 from .pipeline import Pipeline
 from .queues import DialogQueues
 from .records import Page
@@ -225,14 +225,14 @@ class Term:
                 if taken is not None and self._gap_since is None:
                     self._gate.open()
                     unserved = await self._recovery.look()
-                    await self._recovery.serve_unserved(unserved, None, reason)
+                    await self._recovery.serve_unserved(unserved, Gap(reason))
                     return
-            since = self._gap_since
-            plan = await self._recovery.run(known, since, reason)
+            gap = Gap(reason, self._gap_since)
+            plan = await self._recovery.run(known, gap)
             self._gap_since = None
             self._gate.open()
             await self._recovery.tell_recovered(self._bus, reason)
-            await self._recovery.serve_unserved(plan.unserved, since, reason)
+            await self._recovery.serve_unserved(plan.unserved, gap)
         finally:
             late.cancel()
 

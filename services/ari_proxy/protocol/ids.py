@@ -30,6 +30,8 @@ TOKEN_LENGTH: Final = 16
 NONCE_LENGTH: Final = 10
 _OBJECT_PREFIX: Final = "arip-"
 _OBJECT_ID = re.compile(rf"arip-([{_ALPHABET}]{{{TOKEN_LENGTH}}})-[{_ALPHABET}]{{{NONCE_LENGTH}}}")
+#: The suffix of the peer half of a Local channel (core_local.c).
+PEER_HALF: Final = ";2"
 #: Longest server_id or application name; Asterisk ends an application's name at 80 bytes.
 MAX_TOKEN_LENGTH: Final = 80
 

@@ -38,7 +38,7 @@ def test_gate_that_is_full_opens() -> None:
 def test_gap_tells_from_when_to_when_and_that_the_count_is_unknown(
     since: float | None, expected: str | None
 ) -> None:
-    event = json.loads(notices.gap("demo", since, 1.0, "websocket_lost"))
+    event = json.loads(notices.Gap("websocket_lost", since).event("demo", 1.0))
 
     assert (event["type"], event["from"], event["count"]) == ("ProxyGap", expected, None)
     assert event["to"] == event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
