@@ -28,7 +28,7 @@ from ari_proxy.back_off import BackOff
 from .base import Handler
 from .buffered import FleetingBus, until_over
 from .errors import BusUnavailableError, NoRespondersError
-from .nats_connecting import address_of, connect, discard
+from .nats_connecting import address_of, attempt, discard
 from .nats_options import NatsOptions
 from .nats_returning import Returning
 from .nats_subscriptions import Interest, Reply
@@ -150,10 +150,7 @@ class NatsBus(FleetingBus):
         """Connect and serve until cancelled."""
         failures = 0
         while True:
-            client = await self._connect()
-            if _is_cancelled():  # nats-py's `connect` may have swallowed it.
-                await discard(client)
-                raise asyncio.CancelledError
+            client = await attempt(self._options.current())
             if client is None:
                 failures += 1
                 await asyncio.sleep(BACK_OFF.seconds(failures))
@@ -175,20 +172,6 @@ class NatsBus(FleetingBus):
             _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
         finally:
             await self._end(client)
-
-    async def _connect(self) -> Client | None:
-        client = Client()
-        try:
-            await connect(client, self._options.current())
-        except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            _log.warning("bus.refused", bus="NATS", urls=self._options.urls, error=reason)
-            await discard(client)
-            return None
-        except BaseException:
-            await discard(client)
-            raise
-        return client
 
     async def _begin(self, client: Client) -> None:
         self._client = client
@@ -303,11 +286,6 @@ class NatsBus(FleetingBus):
         reply = self._awaited.get(message.subject)
         if reply is not None and not reply.done():
             reply.set_result(message)
-
-
-def _is_cancelled() -> bool:
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _is_no_responders(message: Msg) -> bool:

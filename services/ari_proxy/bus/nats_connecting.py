@@ -1,9 +1,9 @@
 """One connection to NATS: how it is made with nats-py, and ended."""
 
 import asyncio
-import contextlib
 from typing import Final
 
+import nats.errors
 import structlog
 from nats.aio.client import Client
 
@@ -12,6 +12,23 @@ from .nats_options import NatsOptions
 _log = structlog.get_logger()
 
 CONNECT_SECONDS: Final = 5.0
+CLOSE_SECONDS: Final = 1.0
+
+
+async def attempt(options: NatsOptions) -> Client | None:
+    """Return a connection, or None if there is no server that takes us."""
+    client = Client()
+    try:
+        await connect(client, options)
+    except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
+        reason = str(error) or type(error).__name__
+        _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
+        await discard(client)
+        return None
+    except BaseException:
+        await discard(client)
+        raise
+    return client
 
 
 async def connect(client: Client, options: NatsOptions) -> None:
@@ -21,34 +38,56 @@ async def connect(client: Client, options: NatsOptions) -> None:
         OSError, TimeoutError, nats.errors.Error: none of them takes us.
         ValueError: the nkey's seed is none.
     """
-    async with asyncio.timeout(CONNECT_SECONDS):
-        await client.connect(
-            servers=list(options.urls),
-            name=options.name,
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            reconnect_time_wait=0,
-            connect_timeout=int(CONNECT_SECONDS),
-            error_cb=_log_error,
-            user=options.user or None,
-            password=options.password or None,
-            token=options.token or None,
-            user_credentials=options.credentials_file or None,
-            nkeys_seed=options.nkey_seed_file or None,
-            tls=options.tls,
-            flush_timeout=CONNECT_SECONDS,
-            # Topics are checked where they are made; this is the event path.
-            skip_subject_validation=True,
-        )
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client.connect(
+                servers=list(options.urls),
+                name=options.name,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                connect_timeout=int(CONNECT_SECONDS),
+                error_cb=_log_error,
+                user=options.user or None,
+                password=options.password or None,
+                token=options.token or None,
+                user_credentials=options.credentials_file or None,
+                nkeys_seed=options.nkey_seed_file or None,
+                tls=options.tls,
+                flush_timeout=CONNECT_SECONDS,
+                # Topics are checked where they are made; this is the event path.
+                skip_subject_validation=True,
+            )
+    finally:
+        if _is_cancelled():  # nats-py may have swallowed it.
+            raise asyncio.CancelledError
 
 
-async def discard(client: Client | None) -> None:
-    """Close a connection, in whatever state it is."""
-    if client is None:
-        return
-    with contextlib.suppress(Exception):  # A dead socket may say anything on closing.
-        async with asyncio.timeout(1):
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def discard(client: Client) -> None:
+    """Close a connection, in whatever state it is, also where this is cancelled meanwhile."""
+    # In a task of its own: a cancellation would leave it half closed, with its socket open.
+    closing = asyncio.create_task(_close(client))
+    try:
+        await asyncio.shield(closing)
+    except asyncio.CancelledError:
+        await closing
+        raise
+
+
+async def _close(client: Client) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
             await client.close()
+    except Exception as error:  # noqa: BLE001  # A dead socket may say anything on closing.
+        _log.debug("bus.closed", bus="NATS", error=str(error) or type(error).__name__)
+    finally:
+        if client._transport is not None:  # noqa: SLF001  # It may have failed before that.
+            client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001  untyped
 
 
 def address_of(client: Client) -> str:
