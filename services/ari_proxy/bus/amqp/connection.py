@@ -192,8 +192,8 @@ class AmqpConnection(asyncio.Protocol):
     def _write(self, data: bytes) -> None:
         if self._is_receiving:
             self._answers.append(data)
-        elif self._transport is not None:
-            self._transport.write(data)
+        elif self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)  # uvloop's raises when it is closed.
 
     async def writable(self) -> None:
         """Return once RabbitMQ takes more: it stops reading when it runs out of memory."""
