@@ -83,6 +83,10 @@ class Bus(Protocol):
         """Messages lost since the start: the buffer was full, or the bus refused them."""
 
     @property
+    def published(self) -> int:
+        """Messages since the start that the bus has confirmed."""
+
+    @property
     def reconnects(self) -> int:
         """Connections since the start but the first."""
 

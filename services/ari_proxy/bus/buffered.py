@@ -37,6 +37,11 @@ class BufferedBus:
         return self._outbox.dropped
 
     @property
+    def published(self) -> int:
+        """Messages since the start that the bus has confirmed."""
+        return self._outbox.confirmed
+
+    @property
     def reconnects(self) -> int:
         """Connections since the start but the first."""
         return max(0, self._connections - 1)

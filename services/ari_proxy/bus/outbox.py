@@ -48,6 +48,11 @@ class Outbox:
         return len(self._waiting) + len(self._sent) + parked
 
     @property
+    def confirmed(self) -> int:
+        """How many messages were ever confirmed."""
+        return self._sent_before
+
+    @property
     def is_waiting(self) -> bool:
         """True if there is something to send."""
         return bool(self._waiting)
