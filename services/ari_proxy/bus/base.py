@@ -31,7 +31,8 @@ from .errors import BusUnavailableError
 _log = structlog.get_logger()
 
 
-def _taken() -> bool:
+def taken() -> bool:
+    """Take a message that needs no taking."""
     return True
 
 
@@ -46,7 +47,9 @@ class Message(NamedTuple):
     redelivered: bool = False
     #: Called by whoever subscribed with `hold`: from now on it is this listener's, come what may.
     #: False says that it is not any more, and will come again, here or elsewhere.
-    take: Callable[[], bool] = _taken
+    take: Callable[[], bool] = taken
+    #: The trace that it belongs to (W3C Trace Context), from the header `traceparent`, or ''.
+    traceparent: str = ""
 
 
 class Declared(NamedTuple):
@@ -100,7 +103,15 @@ class Bus(Protocol):
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        reply: str = "",
+        once: bool = False,
+        traceparent: str = "",
+    ) -> None:
         """Send a message as soon as the bus takes it; returns at once.
 
         Args:
@@ -109,12 +120,20 @@ class Bus(Protocol):
             reply: where an answer is awaited, or ''.
             once: whether it is better lost than sent twice: not to be sent again when the
                 connection was lost before the bus had confirmed it.
+            traceparent: the header of that name, or ''; lost with the connection.
         """
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Forget what waits to be sent on some topics; return how many messages, also `dropped`."""
 
-    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,
+        traceparent: str = "",
+    ) -> bool:
         """Send a message now; return False if nobody listened, so that nobody got it.
 
         Waits for a connection. It overtakes what `publish` has buffered.
@@ -123,6 +142,7 @@ class Bus(Protocol):
             topic: where to.
             payload: what.
             keep_seconds: how long a bus that keeps messages may keep it; None for ever.
+            traceparent: the header of that name, or ''.
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.

@@ -50,9 +50,17 @@ class BufferedBus:
         """Return once there is a connection."""
         await self._connected.wait()
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        reply: str = "",
+        once: bool = False,
+        traceparent: str = "",
+    ) -> None:
         """Send a message as soon as the server takes it; returns at once."""
-        self._outbox.append(Outgoing(topic, payload, reply, once))
+        self._outbox.append(Outgoing(topic, payload, reply, once, traceparent))
         self._something_to_send.set()
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
@@ -101,7 +109,14 @@ class FleetingBus(BufferedBus, ABC):
     """The part of a bus that keeps no messages: topics need no declaration."""
 
     @abstractmethod
-    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,
+        traceparent: str = "",
+    ) -> bool:
         """Send a message now; return False if nobody listened."""
 
     async def is_heard(self, topic: str, probe: bytes) -> bool:

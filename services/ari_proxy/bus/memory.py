@@ -144,7 +144,8 @@ class MemoryBus(FleetingBus):
             if len(message.payload) > MAX_MESSAGE_BYTES:
                 self._outbox.refuse_last()
             else:
-                self._broker.deliver(Message(*message))
+                topic, payload, reply, _, traceparent = message
+                self._broker.deliver(Message(topic, payload, reply, traceparent=traceparent))
         self._outbox.confirm(self._outbox.mark())
 
     async def offer(
@@ -153,12 +154,13 @@ class MemoryBus(FleetingBus):
         payload: bytes,
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
+        traceparent: str = "",
     ) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
         if not self._broker.is_running:
             raise BusUnavailableError("the broker was stopped")
-        return self._broker.deliver(Message(topic, payload))
+        return self._broker.deliver(Message(topic, payload, traceparent=traceparent))
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""

@@ -31,7 +31,7 @@ from .errors import BusUnavailableError, NoRespondersError
 from .nats_connecting import address_of, attempt, discard
 from .nats_options import NatsOptions
 from .nats_returning import Returning
-from .nats_subscriptions import Interest, Reply
+from .nats_subscriptions import Interest, Reply, headers_of
 
 _log = structlog.get_logger()
 
@@ -77,11 +77,12 @@ class NatsBus(FleetingBus):
         payload: bytes,
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
+        traceparent: str = "",
     ) -> bool:
         """Send a message now; return False if nobody listened."""
         await self._connected.wait()
         with self._reply() as reply:
-            await self._client.publish(topic, payload, reply.inbox)
+            await self._client.publish(topic, payload, reply.inbox, headers_of(traceparent))
             await self._client.publish(reply.inbox, _ROUND_TRIP)
             return not _is_no_responders(await reply.message)
 
@@ -238,11 +239,11 @@ class NatsBus(FleetingBus):
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
-            topic, payload, reply, _ = outbox.next()
+            topic, payload, reply, _, traceparent = outbox.next()
             if not returning.is_over and returning.holds_back(topic):
                 continue
             try:
-                await client.publish(topic, payload, reply)
+                await client.publish(topic, payload, reply, headers_of(traceparent))
             except nats.errors.MaxPayloadError:
                 outbox.refuse_last()
                 _log.error("bus.message_too_large", topic=topic, bytes=len(payload))

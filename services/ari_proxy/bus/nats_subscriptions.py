@@ -8,11 +8,18 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from ari_proxy.protocol.messages import TRACEPARENT
+
 from .base import Handler, Message
 from .errors import BusUnavailableError
 
 if TYPE_CHECKING:
     from .nats import NatsBus
+
+
+def headers_of(traceparent: str) -> dict[str, str] | None:
+    """Return the headers of a message, or None if it needs none."""
+    return {TRACEPARENT: traceparent} if traceparent else None
 
 
 class Interest:
@@ -27,7 +34,11 @@ class Interest:
         self._client: Client | None = None
 
     async def _handle(self, message: Msg) -> None:
-        self._handler(Message(message.subject, message.data, message.reply))
+        headers = message.headers
+        traceparent = headers.get(TRACEPARENT, "") if headers else ""
+        self._handler(
+            Message(message.subject, message.data, message.reply, traceparent=traceparent)
+        )
 
     def is_established(self, client: Client) -> bool:
         """Return whether this connection has it."""

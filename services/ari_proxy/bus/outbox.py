@@ -22,6 +22,8 @@ class Outgoing(NamedTuple):
     reply: str
     #: Better lost than sent twice.
     once: bool = False
+    #: The header of that name, or ''.
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,14 +77,21 @@ class RabbitMqBus(BufferedBus):
         """True: a declared queue holds them."""
         return True
 
-    async def offer(self, topic: str, payload: bytes, *, keep_seconds: float | None = None) -> bool:
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,
+        traceparent: str = "",
+    ) -> bool:
         """Send a message now; return False if nobody listened."""
         if len(payload) > self._max_message_bytes:
             raise BusRefusedError(f"RabbitMQ takes no message of {len(payload)} bytes")
 
         async def work(session: Session) -> bool:
             return await self._is_heard(session, topic) and await session.ask(
-                topic, payload, keep_seconds=keep_seconds
+                topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
             )
 
         return await self._in_session(work)

@@ -46,10 +46,11 @@ class Publishing:
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 break
-            topic, payload, reply, _ = outbox.next()
+            topic, payload, reply, _, traceparent = outbox.next()
             try:
                 self._check_size(payload)
-                parts.append(topology.encode(number, topic, payload, reply, max_frame))
+                properties = topology.properties_for(reply, traceparent)
+                parts.append(topology.encode(number, topic, payload, properties, max_frame))
             except ValueError as error:
                 outbox.refuse_last()
                 _log.error("bus.message_refused", topic=topic, error=str(error))

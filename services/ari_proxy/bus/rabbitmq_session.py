@@ -101,7 +101,13 @@ class Session:
     # Messages whose outcome somebody awaits
 
     async def ask(
-        self, topic: str, payload: bytes, *, token: str = "", keep_seconds: float | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        token: str = "",
+        keep_seconds: float | None = None,
+        traceparent: str = "",
     ) -> bool:
         """Publish a message; return whether any queue took it.
 
@@ -110,6 +116,7 @@ class Session:
             payload: what.
             token: of the reply that is awaited, or ''.
             keep_seconds: how long a queue may keep it.
+            traceparent: the header of that name, or ''.
 
         Raises:
             AmqpError: the outcome is not known.
@@ -124,6 +131,7 @@ class Session:
             reply_to=topology.DIRECT_REPLY_TO if token else "",
             correlation_id=token,
             keep_seconds=keep_seconds,
+            traceparent=traceparent,
         )
         self.asking.publish(topic, payload, properties, exchange=topology.exchange_of(topic))
         return await outcome

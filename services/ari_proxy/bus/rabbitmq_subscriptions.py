@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +15,7 @@ from ari_proxy.protocol import topics
 from . import rabbitmq_topology as topology
 from .amqp.channel import Channel, Incoming
 from .amqp.errors import AmqpError, ChannelClosedError
-from .base import Handler, Message
+from .base import Handler, Message, taken
 from .rabbitmq_session import Session
 
 if TYPE_CHECKING:
@@ -121,12 +122,13 @@ class Interest:
             return
         channel = self._channel(session)
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
+        take: Callable[[], bool] = taken
         if self._hold:
             take = _Take(channel, delivery.tag)
-            self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered, take))
         else:
             channel.acknowledge_later(delivery.tag)
-            self._handler(Message(delivery.routing_key, body, reply, delivery.redelivered))
+        origin = delivery.redelivered, take, properties.traceparent
+        self._handler(Message(delivery.routing_key, body, reply, *origin))
 
 
 class QueueInterest(Interest):

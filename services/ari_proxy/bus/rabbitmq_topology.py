@@ -14,6 +14,7 @@ import msgspec
 from pamqp.commands import Basic
 
 from ari_proxy.protocol import topics
+from ari_proxy.protocol.messages import TRACEPARENT
 
 from .amqp import frames
 from .base import Declared
@@ -61,7 +62,14 @@ def exchange_of(topic: str) -> str:
     return "" if topics.is_queue(topic) else EXCHANGE
 
 
-def encode(channel: int, topic: str, payload: bytes, reply: str, max_frame: int) -> bytes:
+def properties_for(reply: str, traceparent: str) -> bytes:
+    """Return the properties of a message: nearly always just the original's."""
+    if not reply and not traceparent:
+        return LEGACY_PROPERTIES
+    return properties_of(reply_to=reply, traceparent=traceparent)
+
+
+def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_frame: int) -> bytes:
     """Return the frames that publish a message, on the topic of a reply too.
 
     Raises:
@@ -73,7 +81,6 @@ def encode(channel: int, topic: str, payload: bytes, reply: str, max_frame: int)
         properties = properties_of(correlation_id=correlation_id)
     else:
         method = _publish_method(channel, topic)
-        properties = properties_of(reply_to=reply) if reply else LEGACY_PROPERTIES
     return method + frames.content(channel, properties, payload, max_frame)
 
 
@@ -92,6 +99,7 @@ def properties_of(
     correlation_id: str = "",
     message_id: str = "",
     keep_seconds: float | None = None,
+    traceparent: str = "",
 ) -> bytes:
     """Return encoded properties: the original's, and these."""
     return frames.properties_of(
@@ -101,6 +109,7 @@ def properties_of(
             reply_to=reply_to or None,
             correlation_id=correlation_id or None,
             message_id=message_id or None,
+            headers={TRACEPARENT: traceparent} if traceparent else None,
             # Milliseconds as text (rabbitmq.com/docs/ttl).
             expiration=None if keep_seconds is None else str(int(keep_seconds * 1000)),
         )

@@ -14,6 +14,8 @@ from .ids import DialogId, ServerId
 
 #: Objects whose names clients may choose.
 ObjectKind = Literal["channel", "bridge", "playback", "recording"]
+#: The header that tells a message's trace (W3C Trace Context §3.2.1).
+TRACEPARENT: Final = "traceparent"
 #: What go-ari-proxy's client library publishes first on a commands topic to bring it into being.
 DUMMY: Final = b"DUMMY"
 
@@ -25,6 +27,8 @@ class AppStart(msgspec.Struct, frozen=True):
     dialog_id: str
     server_id: str
     channel_id: str = ""  #: ours: the channel whose StasisStart began the dialog
+    #: ours: the dialog's trace (W3C Trace Context), where traces are on
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True):
@@ -48,6 +52,8 @@ class Command(msgspec.Struct, frozen=True):
     dialog_id: str = (
         ""  #: ours: on `commands_<server_id>`, the dialog a new channel shall belong to
     )
+    #: ours: the trace it belongs to, for clients that send no headers
+    traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class CommandResponse(msgspec.Struct, frozen=True):

@@ -14,7 +14,7 @@ from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
 
 def published(topic: str, payload: bytes = b"{}", reply: str = "") -> tuple[Basic.Publish, bytes]:
     """Return the method and the header of an encoded message."""
-    data = topology.encode(1, topic, payload, reply, 4096)
+    data = topology.encode(1, topic, payload, topology.properties_for(reply, ""), 4096)
     size, _, method = frame.unmarshal(data)
     assert isinstance(method, Basic.Publish)
     (head, *_) = FrameSplitter().feed(data[size:])
@@ -65,7 +65,7 @@ def test_message_without_reply_to_has_no_reply_topic() -> None:
 @pytest.mark.parametrize("topic", ["x" * 256, "ü" * 128], ids=["long", "long in bytes"])
 def test_topic_that_rabbitmq_does_not_take_is_refused(topic: str) -> None:
     with pytest.raises(ValueError, match="bytes"):
-        topology.encode(1, topic, b"", "", 4096)
+        topology.encode(1, topic, b"", b"", 4096)
 
 
 def test_limit_is_read_from_the_refusal() -> None:

@@ -11,6 +11,8 @@ from typing import Final, NamedTuple
 from pamqp import header
 from pamqp.commands import Basic
 
+from ari_proxy.protocol.messages import TRACEPARENT
+
 from .errors import MalformedFrameError
 
 METHOD: Final = 1
@@ -35,6 +37,7 @@ _PUBLISH: Final = b"\x00\x3c\x00\x28\x00\x00"
 _BASIC_CLASS: Final = 60
 _REPLY_FLAGS: Final = 0x0400 | 0x0200
 _MESSAGE_ID_FLAG: Final = 0x0080
+_HEADERS_FLAG: Final = 0x2000
 
 
 class Frame(NamedTuple):
@@ -159,6 +162,7 @@ class Properties(NamedTuple):
     reply_to: str = ""
     correlation_id: str = ""
     message_id: str = ""
+    traceparent: str = ""
 
 
 _NONE: Final = Properties()
@@ -168,14 +172,24 @@ def parse_header(payload: bytes) -> tuple[int, Properties]:
     """Return the size of the body that follows, and the properties."""
     size = int.from_bytes(payload[4:12], "big")
     flags = int.from_bytes(payload[12:14], "big")
-    if not flags & (_REPLY_FLAGS | _MESSAGE_ID_FLAG):
+    if not flags & (_REPLY_FLAGS | _MESSAGE_ID_FLAG | _HEADERS_FLAG):
         return size, _NONE
     decoded = header.ContentHeader()
     try:
         decoded.unmarshal(payload)
     except (struct.error, ValueError, IndexError) as error:
+        if not flags & (_REPLY_FLAGS | _MESSAGE_ID_FLAG):
+            return size, _NONE  # A client's headers; nothing that is needed.
         raise MalformedFrameError(f"RabbitMQ sent a malformed header: {error}") from error
     found = decoded.properties
     return size, Properties(
-        found.reply_to or "", found.correlation_id or "", found.message_id or ""
+        found.reply_to or "",
+        found.correlation_id or "",
+        found.message_id or "",
+        _traceparent(found.headers),
     )
+
+
+def _traceparent(headers: object) -> str:
+    value = headers.get(TRACEPARENT) if isinstance(headers, dict) else None
+    return value if isinstance(value, str) else ""

@@ -1,5 +1,7 @@
 """Our own packing of frames against pamqp's, field by field."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -73,7 +75,22 @@ def test_header_is_as_pamqp_writes_it(
 
     found = frames.parse_header(payload)
 
-    assert found == (size, Properties(reply_to, correlation_id, message_id))
+    assert found == (size, Properties(reply_to, correlation_id, message_id, "00-ab"))
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"x": "y"}, {"traceparent": 7}, {"traceparent": None}, {"traceparent": ["x"]}]
+)
+def test_header_without_a_trace_has_none(headers: dict[str, Any]) -> None:
+    properties = commands.Basic.Properties(headers=headers)
+    payload = header.ContentHeader(body_size=1, properties=properties).marshal()
+    assert frames.parse_header(payload) == (1, Properties())
+
+
+def test_header_of_a_client_that_cannot_be_read_ends_no_connection() -> None:
+    table = b"\x00\x00\x00\x09\x01k\xff\xff\xff\xff\xff\xff\xff"
+    payload = b"\x00\x3c\x00\x00" + (1).to_bytes(8, "big") + b"\x20\x00" + table
+    assert frames.parse_header(payload) == (1, Properties())
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20), st.data())
