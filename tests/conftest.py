@@ -1,7 +1,7 @@
 """Fixtures of all tiers."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 
 import hypothesis
 import pytest
@@ -12,7 +12,7 @@ from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
 from tests.support.scripted_asterisk import scripted_asterisk
-from tests.support.servers import Asterisk, BusServer, NatsServer
+from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 from tests.support.setting import Setting, settings_of
 
 # A property's example may be slow on a shared machine; and importing it here, not at the end of the
@@ -23,6 +23,18 @@ hypothesis.settings.load_profile("ari-proxy")
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
     if name != "ARI_PROXY_REQUIRE":
         del os.environ[name]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test, whatever it was about, whose logs show Asterisk's password."""
+    report = yield
+    if call.when == "call" and any(PASSWORD in text for _, _, text in item._report_sections):
+        report.outcome = "failed"
+        report.longrepr = "the logs of this test show Asterisk's password"
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ from tests.support.link import Link
 from tests.support.process import Process
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient
-from tests.support.servers import Asterisk, BusServer, NatsServer
+from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 
 CALLS_PER_MINUTE = 200
 APPLICATION = "soak"
@@ -417,7 +417,7 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
             "ARI_PROXY_APPLICATIONS": f'["{APPLICATION}"]',
             "ARI_PROXY_ARI__REST_URL": asterisk.url,
             "ARI_PROXY_ARI__WEBSOCKET_URL": f"ws://127.0.0.1:{link.port}/ari/events",
-            "ARI_PROXY_ARI__PASSWORD": "ari",
+            "ARI_PROXY_ARI__PASSWORD": PASSWORD,
             "ARI_PROXY_BUS__KIND": server.kind,
             "ARI_PROXY_BUS__URLS": f'["{server.url}"]',
             "ARI_PROXY_LEASE__KIND": "file",

@@ -22,7 +22,7 @@ from tests.support.link import Link
 from tests.support.process import environment_of
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
-from tests.support.servers import Asterisk, BusServer, NatsCluster, NatsServer
+from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsCluster, NatsServer
 
 #: Seconds; the long ones take their time, so only `make chaos LONG=1` has them.
 OUTAGES = [1, 5, 30, 180] if os.environ.get("LONG") else [1, 5]
@@ -150,7 +150,7 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
         ari={
             "rest_url": own_asterisk.url,
             "websocket_url": own_asterisk.websocket_url,
-            "password": "ari",
+            "password": PASSWORD,
         },
         bus={"urls": cluster.urls},
     )

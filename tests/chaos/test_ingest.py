@@ -12,8 +12,8 @@ from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import Calls
 from tests.support.process import Process
-from tests.support.running import LegacyClient, bus_client, until, until_serving
-from tests.support.servers import Asterisk
+from tests.support.running import LegacyClient, bus_client, until, until_done, until_serving
+from tests.support.servers import PASSWORD, Asterisk
 
 
 @asynccontextmanager
@@ -159,7 +159,7 @@ async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
 ) -> None:
     application = stage.calls.application
     async with ingest(stage, tmp_path / "log") as robbed:
-        url = f"{own_asterisk.websocket_url}?app={application}&api_key=ari:ari"
+        url = f"{own_asterisk.websocket_url}?app={application}&api_key=ari:{PASSWORD}"
         async with websockets.connect(url) as stranger:
             await robbed.logged("application.replaced")
             status, ready = await robbed.admin("/readyz")

@@ -19,7 +19,7 @@ from tests.support.running import (
     until_serving,
 )
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.servers import Asterisk, BusServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.
@@ -241,7 +241,7 @@ async def test_readiness_on_a_real_asterisk(
     admin = Admin(session, f"http://127.0.0.1:{port}")
     async with running_proxy(settings):
         await admin.until()
-        credentials = {"Authorization": aiohttp.encode_basic_auth("ari", "ari")}
+        credentials = {"Authorization": aiohttp.encode_basic_auth("ari", PASSWORD)}
         thief = f"{asterisk.websocket_url}?app=wanted"
         async with session.ws_connect(thief, headers=credentials):
             await admin.until(applications="another client has taken wanted")

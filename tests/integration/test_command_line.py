@@ -22,7 +22,7 @@ from tests.support import process
 from tests.support.foreign import foreign_client
 from tests.support.process import Process
 from tests.support.running import until, until_heard
-from tests.support.servers import Asterisk, BusServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
 
 ROOT = Path(__file__).parents[2]
 SERVER = ServerId("asterisk-1")
@@ -79,7 +79,7 @@ def nats_client(url: str) -> Bus:
 async def test_standalone_replaces_the_original_on_a_real_asterisk(
     asterisk: Asterisk, bus_server: BusServer, tmp_path: Path
 ) -> None:
-    config = original_config(tmp_path, asterisk.url, bus_server)
+    config = original_config(tmp_path, asterisk.url, bus_server, ws_password=PASSWORD)
     arguments = ("standalone", "--config", str(config))
     async with (
         process.running(tmp_path / "log", *arguments) as proxy,
@@ -276,7 +276,7 @@ def test_demo_serves_its_calls(tmp_path: Path) -> None:
 def test_demo_runs_on_a_real_asterisk(asterisk: Asterisk) -> None:
     url = asterisk.url.removesuffix("/ari")
 
-    ended = process.run("demo", "--asterisk", url, ARI_PROXY_ARI__PASSWORD="ari")
+    ended = process.run("demo", "--asterisk", url, ARI_PROXY_ARI__PASSWORD=PASSWORD)
 
     assert ended.returncode == 0, ended.stderr
     assert "3 of 3 calls served, digits: 1234, 1234, 1234" in ended.stdout

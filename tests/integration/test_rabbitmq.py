@@ -31,6 +31,7 @@ from tests.support.running import (
     until_serving,
 )
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import PASSWORD
 from tests.support.setting import Setting, settings_of
 
 
@@ -231,7 +232,7 @@ def environment_of(asterisk: ScriptedAsterisk, link: Link) -> dict[str, str]:
         "ARI_PROXY_APPLICATIONS": '["demo"]',
         "ARI_PROXY_ARI__REST_URL": asterisk.url,
         "ARI_PROXY_ARI__WEBSOCKET_URL": asterisk.websocket_url,
-        "ARI_PROXY_ARI__PASSWORD": "ari",
+        "ARI_PROXY_ARI__PASSWORD": PASSWORD,
         "ARI_PROXY_BUS__KIND": "RABBITMQ",
         "ARI_PROXY_BUS__URLS": json.dumps([link.url]),
     }

@@ -21,7 +21,7 @@ from tests.support.certificates import Certificates
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import Asterisk, NatsServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, NatsServer, free_port
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def _ari(port: int, **fields: str) -> dict[str, str]:
     return {
         "rest_url": f"https://localhost:{port}/ari",
         "websocket_url": f"wss://localhost:{port}/ari/events",
-        "password": "ari",
+        "password": PASSWORD,
         **fields,
     }
 

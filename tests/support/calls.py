@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 
 from ari_proxy.ari.rest import Credentials, RestClient
-from tests.support.running import LegacyClient, until
-from tests.support.servers import Asterisk
+from tests.support.running import LegacyClient, until, until_done
+from tests.support.servers import PASSWORD, Asterisk
 
 #: The channel variable whose ChannelVarset is a numbered event.
 MARK = "MARK"
@@ -218,7 +218,7 @@ def _between(got: list[int], sent: list[int]) -> set[int]:
 @asynccontextmanager
 async def asterisk_client(asterisk: Asterisk) -> AsyncIterator[RestClient]:
     """A client of Asterisk's REST interface that goes past the proxy."""
-    credentials = Credentials("ari", "ari")
+    credentials = Credentials("ari", PASSWORD)
     rest = RestClient(asterisk.url, lambda: credentials, concurrency=16, timeout_seconds=10)
     async with rest:
         yield rest

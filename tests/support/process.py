@@ -112,6 +112,13 @@ async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterat
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
+    shown = [name for name, value in environment.items() if _is_shown(name, value, log)]
+    assert shown == [], "the log shows a secret"
+
+
+def _is_shown(name: str, value: str, log: Path) -> bool:
+    is_secret = name.endswith(("PASSWORD", "TOKEN")) and len(value) >= _SECRET_LENGTH
+    return is_secret and value in log.read_text()
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":

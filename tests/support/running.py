@@ -13,7 +13,7 @@ from ari_proxy.client.application import Topics
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load
-from tests.support.servers import BusServer
+from tests.support.servers import PASSWORD, BusServer
 
 TIMEOUT = 20.0
 
@@ -28,7 +28,7 @@ def settings_for(
             "rest_url": rest_url,
             "websocket_url": websocket_url,
             "user": "ari",
-            "password": "ari",
+            "password": PASSWORD,
         },
         bus={"kind": bus.kind, "urls": [bus.url]},
         **({"admin": {"enabled": False}} | groups),

@@ -13,6 +13,8 @@ from typing import Any
 from aiohttp import WSCloseCode, web
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ingest.proof import EVENT_NAME
+from tests.support.servers import PASSWORD
 
 
 @dataclass
@@ -132,7 +134,7 @@ class ScriptedAsterisk:
 
     @property
     def password(self) -> str:
-        return base64.b64encode(b"ari:ari").decode()
+        return base64.b64encode(f"ari:{PASSWORD}".encode()).decode()
 
 
 @asynccontextmanager

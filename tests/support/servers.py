@@ -22,6 +22,9 @@ from ari_proxy.bus.errors import BusSettingsError
 
 HERE = Path(__file__).parent
 
+#: Of the user `ari` at each Asterisk: a word that stands in no log by chance.
+PASSWORD = "hush-a-bye-ari"
+
 
 def missing(what: str, command: str) -> None:
     """Skip with the command that provides a server; fail where ARI_PROXY_REQUIRE names it."""
@@ -163,7 +166,7 @@ class Asterisk:
             missing(f"asterisk {self.version}", "make asterisk")
         sip = ["--sip", str(self._sip_port), "--rtp", str(free_port())] if self._sip_port else []
         self._process = subprocess.Popen(
-            [*launcher, "--dir", self._directory, "--http", str(self.port), *sip, *self._extra],
+            [*launcher, *self._where, "--password", PASSWORD, *sip, *self._extra],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -214,9 +217,13 @@ class Asterisk:
         finally:
             transport.close()
 
+    @property
+    def _where(self) -> tuple[str, ...]:
+        return ("--dir", self._directory, "--http", str(self.port))
+
     def _answers(self) -> bool:
         try:
-            address = f"{self.url}/asterisk/ping?api_key=ari:ari"
+            address = f"{self.url}/asterisk/ping?api_key=ari:{PASSWORD}"
             with urllib.request.urlopen(address, timeout=2) as answer:  # noqa: S310  http
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
