@@ -18,8 +18,9 @@ from .bus.rabbitmq_options import RabbitMqOptions
 from .protocol import topics
 from .protocol.ids import ServerId
 from .settings.errors import SettingsError
-from .settings.groups import AriSettings, BusSettings
-from .settings.load import Settings, secret
+from .settings.groups import AriSettings, BusSettings, check_bus_urls
+from .settings.legacy import BusAddress, bus_address
+from .settings.load import Settings, named, secret
 
 T = TypeVar("T")
 #: Seconds after which a changed password file is noticed.
@@ -27,27 +28,50 @@ REREAD_SECONDS: Final = 5.0
 
 
 class RotatingCredentials:
-    """The user of ari.conf; a password file is read again now and then, so that it may change."""
+    """The user of ari.conf; files are read again now and then, so that they may change.
+
+    Asterisk and our files change at different moments: what was right before is tried again where
+    Asterisk refuses what is right by now.
+    """
 
     def __init__(
         self, settings: AriSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._settings = settings
+        self._has_files = bool(settings.user_file or settings.password_file)
         self._clock = clock
         self._current = self._read()
+        self._former = self._current
         self._read_at = clock()
 
     def __call__(self) -> Credentials:
         """Return what to log in with now."""
-        if self._settings.password_file and self._clock() - self._read_at > REREAD_SECONDS:
-            self._read_at = self._clock()
-            with contextlib.suppress(SettingsError):  # A file that is being replaced: next time.
-                self._current = self._read()
+        if self._has_files and self._clock() - self._read_at > REREAD_SECONDS:
+            self._renew()
         return self._current
+
+    def refused(self, credentials: Credentials) -> bool:
+        """Note that Asterisk does not take these; return whether there are others to try."""
+        self._renew()
+        if _are_same(self._current, credentials):
+            self._current, self._former = self._former, self._current
+        return not _are_same(self._current, credentials)
+
+    def _renew(self) -> None:
+        self._read_at = self._clock()
+        with contextlib.suppress(SettingsError):  # A file that is being replaced: next time.
+            fresh = self._read()
+            if not _are_same(fresh, self._current):
+                self._current, self._former = fresh, self._current
 
     def _read(self) -> Credentials:
         settings = self._settings
-        return Credentials(settings.user, secret(settings.password, settings.password_file))
+        user = named(settings.user, settings.user_file)
+        return Credentials(user, secret(settings.password, settings.password_file))
+
+
+def _are_same(one: Credentials, other: Credentials) -> bool:
+    return one.authorization == other.authorization
 
 
 class RotatingTls:
@@ -82,9 +106,11 @@ def rest_client(settings: Settings) -> RestClient:
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
+    credentials = RotatingCredentials(settings.ari)
     return RestClient(
         settings.ari.rest_url,
-        RotatingCredentials(settings.ari),
+        credentials,
+        refused=credentials.refused,
         concurrency=settings.ari.max_connections,
         timeout_seconds=settings.ari.timeout_seconds,
         tls=RotatingTls("ari", settings.ari),
@@ -97,10 +123,12 @@ def event_socket(settings: Settings) -> EventSocket:
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
+    credentials = RotatingCredentials(settings.ari)
     return EventSocket(
         settings.ari.websocket_url,
         settings.applications,
-        RotatingCredentials(settings.ari),
+        credentials,
+        refused=credentials.refused,
         origin=settings.ari.origin,
         subscribe_all=settings.ari.subscribe_all,
         tls=RotatingTls("ari", settings.ari),
@@ -151,21 +179,34 @@ class _Common(TypedDict):
 
 def _common(settings: Settings, component: str, tls: ssl.SSLContext | None) -> _Common:
     options = settings.bus
+    address = _address(options)
     return {
-        "urls": options.urls,
+        "urls": address.urls,
         "name": f"ari-proxy {component} {settings.server_id}",
         "buffer_bytes": options.buffer_bytes,
-        "user": options.user,
-        "password": secret(options.password, options.password_file),
+        "user": named(options.user, options.user_file) or address.user,
+        "password": secret(options.password, options.password_file) or address.password,
         "tls": tls,
     }
+
+
+def _address(options: BusSettings) -> BusAddress:
+    """Return where the bus is, and the account that a file with URLs may hold."""
+    if not options.url_file:
+        return BusAddress(urls=options.urls)
+    address = bus_address(named("", options.url_file))
+    try:
+        check_bus_urls(options.kind, address.urls)
+    except ValueError as error:
+        raise SettingsError([f"bus.url_file {options.url_file}: {error}"]) from error
+    return address
 
 
 def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> NatsOptions:
     options = settings.bus
     return NatsOptions(
         **_common(settings, component, tls),
-        token=secret(options.token, options.token_file),
+        token=secret(options.token, options.token_file) or _address(options).token,
         credentials_file=options.credentials_file,
         nkey_seed_file=options.nkey_seed_file,
     )

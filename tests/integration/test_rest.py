@@ -13,12 +13,19 @@ from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
 from tests.support.servers import free_port
 
 
-def client(url: str, *, concurrency: int = 4, timeout_seconds: float = 20) -> RestClient:
+def client(
+    url: str,
+    *,
+    concurrency: int = 4,
+    timeout_seconds: float = 20,
+    refused: Callable[[Credentials], bool] = lambda _: False,
+) -> RestClient:
     return RestClient(
         url,
         lambda: Credentials("ari", "hush"),
         concurrency=concurrency,
         timeout_seconds=timeout_seconds,
+        refused=refused,
     )
 
 
@@ -39,6 +46,23 @@ async def test_answer_is_asterisks_own_whatever_its_status(asterisk: ScriptedAst
     assert failed == Answer(500, '{"message":"Allocation failed"}')
     assert asterisk.requests[1].body == '{"endpoint":"x"}'
     assert {request.authorization for request in asterisk.requests} == {"Basic YXJpOmh1c2g="}
+
+
+@pytest.mark.parametrize("has_others", [True, False])
+async def test_refused_request_is_sent_again_only_with_other_credentials(
+    asterisk: ScriptedAsterisk, *, has_others: bool
+) -> None:
+    asterisk.answer("POST", "/channels", 401, "")
+
+    def refused(_: Credentials) -> bool:
+        asterisk.answer("POST", "/channels", 200, "{}")
+        return has_others
+
+    async with client(asterisk.url, refused=refused) as rest:
+        answer = await rest.request("POST", "/channels")
+
+    assert answer.status == (200 if has_others else 401)
+    assert len(asterisk.requests) == (2 if has_others else 1)
 
 
 async def test_url_goes_out_as_the_client_wrote_it(asterisk: ScriptedAsterisk) -> None:
@@ -84,7 +108,8 @@ async def test_no_answer_in_time_tells_whether_it_was_sent(asterisk: ScriptedAst
     async with client(asterisk.url, concurrency=1, timeout_seconds=0.3) as rest:
         both = await asyncio.gather(
             rest.request("POST", "/channels/c/answer"),
-            rest.request("POST", "/channels/c/ring"),
+            # Sooner over than the first, which frees the connection then.
+            rest.request("POST", "/channels/c/ring", timeout_seconds=0.1),
             return_exceptions=True,
         )
         asterisk.hold.set()

@@ -86,7 +86,7 @@ def nats_config(directory: Path, text: str) -> str:
     return str(file)
 
 
-@pytest.mark.parametrize("kind", ["password", "token", "nkey", "credentials"])
+@pytest.mark.parametrize("kind", ["password", "token", "nkey", "credentials", "url"])
 async def test_nats_with_a_login(tmp_path: Path, kind: str) -> None:
     file = tmp_path / "secret"
     file.write_text("hush\n")
@@ -95,15 +95,18 @@ async def test_nats_with_a_login(tmp_path: Path, kind: str) -> None:
     elif kind == "credentials":
         text = nats_accounts.account(file)
     else:
-        login = 'user: "ari", password: "hush"' if kind == "password" else 'token: "hush"'
+        login = 'token: "hush"' if kind == "token" else 'user: "ari", password: "hush"'
         text = f"authorization {{ {login} }}"
     fields = {
         "password": {"user": "ari", "password_file": str(file)},
         "token": {"token_file": str(file)},
         "nkey": {"nkey_seed_file": str(file)},
         "credentials": {"credentials_file": str(file)},
+        "url": {"url_file": str(file)},
     }[kind]
     with nats_server("-c", nats_config(tmp_path, text)) as server:
+        if kind == "url":
+            file.write_text(server.url.replace("//", "//ari:hush@"))
         right = load(bus={"urls": [server.url], **fields})
         async with opened(connections.bus(right, "test")) as bus:
             assert await works(bus)
@@ -127,24 +130,50 @@ async def test_password_of_nats_that_changes_is_read_again(tmp_path: Path) -> No
             assert await works(bus)
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [("amqp://ari:hush@localhost", "NATS is reached by"), ("\n", "NATS is reached by")],
+)
+def test_file_with_another_url_is_refused_without_its_password(
+    tmp_path: Path, content: str, problem: str
+) -> None:
+    file = tmp_path / "url"
+    file.write_text(content)
+
+    with pytest.raises(SettingsError, match=problem) as refused:
+        connections.bus(load(bus={"url_file": str(file)}), "test")
+
+    assert "hush" not in str(refused.value)
+    assert "bus.url_file" in str(refused.value)
+
+
 # RabbitMQ; TLS with a client's certificate stands in test_rabbitmq.py
 
 
+@pytest.mark.parametrize("form", ["files", "url"])
 async def test_password_of_rabbitmq_that_changes_is_read_again(
-    rabbitmq_server: RabbitMqServer, tmp_path: Path
+    rabbitmq_server: RabbitMqServer, tmp_path: Path, form: str
 ) -> None:
     control = rabbitmq_server.control
     await asyncio.to_thread(control, "add_user", "rotating", "old")
     await asyncio.to_thread(control, "set_permissions", "rotating", ".*", ".*", ".*")
-    file = tmp_path / "password"
-    file.write_text("old")
-    bus_settings = {"kind": "RABBITMQ", "urls": [rabbitmq_server.url], "user": "rotating"}
-    settings = load(bus={**bus_settings, "password_file": str(file)})
+    file, user = tmp_path / "password", tmp_path / "user"
+    user.write_text("rotating\n")
+
+    def write(password: str) -> None:
+        url = rabbitmq_server.url.replace("//", f"//rotating:{password}@") + "/"
+        file.write_text(url if form == "url" else password)
+
+    write("old")
+    files = {"urls": [rabbitmq_server.url], "user_file": str(user), "password_file": str(file)}
+    settings = load(
+        bus={"kind": "RABBITMQ", **({"url_file": str(file)} if form == "url" else files)}
+    )
     try:
         async with opened(connections.bus(settings, "test")) as bus:
             assert await works(bus)
             await asyncio.to_thread(control, "change_password", "rotating", "new")
-            file.write_text("new")
+            write("new")
             await asyncio.to_thread(control, "close_all_connections", "rotated")
             await until(lambda: bus.reconnects)
             assert await works(bus)

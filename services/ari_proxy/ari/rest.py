@@ -23,6 +23,7 @@ from .errors import RequestTimeoutError, UnreachableError
 KEEP_ALIVE_SECONDS: Final = 10.0
 #: Asterisk takes 40,960 bytes of body (http.c: MAX_CONTENT_LENGTH); more is 413 and a close.
 MAX_BODY_BYTES: Final = 40_960
+_UNAUTHORIZED: Final = 401
 
 
 class Credentials:
@@ -60,9 +61,11 @@ class RestClient:
         concurrency: int,
         timeout_seconds: float,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        refused: Callable[[Credentials], bool] = lambda _: False,
     ) -> None:
         self._root = root.rstrip("/")
         self._credentials = credentials
+        self._refused = refused
         self._timeout = timeout_seconds
         self._tls = tls if root.startswith("https:") else None
         self._slots = asyncio.Semaphore(concurrency)
@@ -95,7 +98,8 @@ class RestClient:
     ) -> Answer:
         """Send one request and return Asterisk's answer, whatever its status.
 
-        It is sent once; only a GET is sent again, once, when the connection breaks.
+        It is sent once; only a GET is sent again, once, when the connection breaks, and any request
+        that Asterisk refused for its credentials, if there are others by now.
 
         Args:
             method: in upper case.
@@ -132,6 +136,13 @@ class RestClient:
 
     async def _exchange(self, method: str, url: str, body: str) -> Answer:
         credentials = self._credentials()
+        answer = await self._ask(method, url, body, credentials)
+        # A refused request has done nothing; a password that changes must not cost a command.
+        if answer.status == _UNAUTHORIZED and self._refused(credentials):
+            return await self._ask(method, url, body, self._credentials())
+        return answer
+
+    async def _ask(self, method: str, url: str, body: str, credentials: Credentials) -> Answer:
         async with self._session.request(
             method,
             URL(self._root + url, encoded=True),

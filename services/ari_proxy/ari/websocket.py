@@ -15,7 +15,8 @@ from urllib.parse import urlencode
 
 import structlog
 import websockets.asyncio.client as websockets_client
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from ari_proxy.back_off import BackOff
@@ -37,6 +38,10 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 #: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's
 #: sending.
 QUEUED_FRAMES: Final = 4096
+_UNAUTHORIZED: Final = 401
+_ORDERLY: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY})
+
+EndReason = Literal["closed", "lost", "ping_timeout"]
 
 
 class EventSocket:
@@ -51,12 +56,14 @@ class EventSocket:
         origin: str = "",
         subscribe_all: bool = False,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        refused: Callable[[Credentials], bool] = lambda _: False,
     ) -> None:
         query = {"app": ",".join(applications)}
         if subscribe_all:
             query["subscribeAll"] = "true"
         self._url = f"{url}?{urlencode(query, safe=',')}"
         self._credentials = credentials
+        self._refused = refused
         self._origin = origin
         self._tls = tls
         self._attempt = 0
@@ -82,28 +89,24 @@ class EventSocket:
             self._attempt += 1
             await asyncio.sleep(BACK_OFF.seconds(self._attempt))
 
-    async def _open(self) -> websockets_client.ClientConnection | None:
-        headers = {"Authorization": self._credentials().authorization}
+    async def connect(self) -> websockets_client.ClientConnection:
+        """Open one connection.
+
+        Raises:
+            OSError, TimeoutError, EOFError, WebSocketException: there is none.
+        """
+        return await self._connect(self._credentials())
+
+    async def _connect(self, credentials: Credentials) -> websockets_client.ClientConnection:
+        headers = {"Authorization": credentials.authorization}
         if self._origin:
             headers["Origin"] = self._origin
         try:
-            return await websockets_client.connect(
-                self._url,
-                additional_headers=headers,
-                subprotocols=[Subprotocol("ari")],
-                compression=None,  # Asterisk has no permessage-deflate.
-                user_agent_header=None,
-                proxy=None,
-                ssl=self._tls() if self._url.startswith("wss:") else None,
-                open_timeout=OPEN_SECONDS,
-                ping_interval=PING_SECONDS,
-                ping_timeout=PONG_SECONDS,
-                close_timeout=1,
-                max_size=MAX_FRAME_BYTES,
-                max_queue=QUEUED_FRAMES,
-            )
+            return await self._connect(credentials)
         except (OSError, WebSocketException, TimeoutError, EOFError) as error:
             _log.warning("websocket.refused", url=self._url, error=str(error) or repr(error))
+            if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
+                self._refused(credentials)  # The next attempt has others, if there are any.
             return None
 
 

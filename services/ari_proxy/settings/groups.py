@@ -3,6 +3,7 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
@@ -51,6 +52,20 @@ def _bus_url(value: str) -> str:
     return _url(value, tuple(name for names in _BUS_SCHEMES.values() for name in names))
 
 
+def check_bus_urls(kind: str, urls: Sequence[str]) -> None:
+    """Refuse what is no URL of this kind of bus.
+
+    Raises:
+        ValueError: with the URL, which holds no credentials.
+    """
+    schemes = _BUS_SCHEMES[kind]
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme not in schemes or not parts.hostname:
+            allowed = ", ".join(f"{name}://" for name in schemes)
+            raise ValueError(f"{kind} is reached by one of {allowed}, not by {url}")
+
+
 def _url(value: str, schemes: tuple[str, ...]) -> str:
     parts = urlsplit(value)
     if parts.scheme not in schemes or not parts.hostname:
@@ -94,6 +109,9 @@ class AriSettings(_Group):
     user: str = "ari"
     """A user of ari.conf; it must not be read-only."""
 
+    user_file: str = ""
+    """A file with the user."""
+
     password: SecretStr = SecretStr("")
     """Its password; better `password_file`, which may change while running."""
 
@@ -135,11 +153,18 @@ class BusSettings(_Group):
     """The servers of one cluster: nats://, tls://, ws:// or wss://; for RabbitMQ amqp:// or amqps://
     with a virtual host as path (default amqp://127.0.0.1:5672)."""
 
+    url_file: str = ""
+    """A file with URLs, separated by commas, instead of `urls`; with credentials where they have
+    some. Read anew for each connection, as all files with secrets are."""
+
     queue: str = "ari-proxy"
     """The queue group of the command executors on NATS. Default: a group of our own."""
 
     user: str = ""
     """User at the bus, if it wants one."""
+
+    user_file: str = ""
+    """A file with the user."""
 
     password: SecretStr = SecretStr("")
     """Its password."""
@@ -185,11 +210,8 @@ class BusSettings(_Group):
     def _check_scheme(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse the URL of another kind of bus."""
         kind: str = info.data.get("kind", "")
-        schemes = _BUS_SCHEMES.get(kind)  # None if the kind is refused already.
-        for url in urls:
-            if schemes and urlsplit(url).scheme not in schemes:
-                allowed = ", ".join(f"{name}://" for name in schemes)
-                raise ValueError(f"{kind} is reached by one of {allowed}, not by {url}")
+        if kind:  # Else it is refused already.
+            check_bus_urls(kind, urls)
         return urls
 
 

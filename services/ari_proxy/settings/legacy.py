@@ -1,6 +1,7 @@
 """go-ari-proxy's config.json: its keys, translated to ours."""
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -60,7 +61,7 @@ def _bus(config: object) -> dict[str, object]:
     bus: dict[str, object] = {}
     for key, value in config.items():
         if key == "url" and isinstance(value, str):
-            bus |= bus_address(value)
+            bus |= bus_address(value).settings()
         elif key == "queue":
             if value:  # Executors compete for commands even where the original was told no queue.
                 bus["queue"] = value
@@ -69,17 +70,31 @@ def _bus(config: object) -> dict[str, object]:
     return bus
 
 
-def bus_address(text: str) -> dict[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BusAddress:
+    """Where a bus is and, apart from that, an account there."""
+
+    urls: tuple[str, ...]
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    #: NATS's, where a URL has no password.
+    token: str = field(default="", repr=False)
+
+    def settings(self) -> dict[str, object]:
+        """Return what there is of it, by the names of the settings."""
+        return {name: part for name, part in asdict(self).items() if part}
+
+
+def bus_address(text: str) -> BusAddress:
     """Return the URLs of a comma-separated list and, apart from them, their credentials."""
-    bus: dict[str, object] = {}
-    urls = []
+    address = BusAddress(urls=())
     for url in text.split(","):
         parts = urlsplit(url.strip())
         account, _, host = parts.netloc.rpartition("@")
-        urls.append(urlunsplit(parts._replace(netloc=host)))
+        address = replace(address, urls=(*address.urls, urlunsplit(parts._replace(netloc=host))))
         user, colon, password = account.partition(":")
         if colon:
-            bus |= {"user": unquote(user), "password": unquote(password)}
+            address = replace(address, user=unquote(user), password=unquote(password))
         elif user:
-            bus["token"] = unquote(user)
-    return bus | {"urls": urls}
+            address = replace(address, token=unquote(user))
+    return address

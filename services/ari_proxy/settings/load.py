@@ -104,7 +104,7 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     try:
         return Settings.model_validate(sourced(**overrides))
     except ValidationError as error:
-        raise SettingsError(_problems(error, source, is_legacy=is_legacy)) from error
+        raise SettingsError(problems(error, source, is_legacy=is_legacy)) from error
     except SourceError as error:
         raise SettingsError([f"the environment: {error}"]) from error
 
@@ -126,7 +126,8 @@ def read_file(path: Path) -> dict[str, Any]:
     return config
 
 
-def _problems(error: ValidationError, source: str, *, is_legacy: bool) -> list[str]:
+def problems(error: ValidationError, source: str, *, is_legacy: bool = False) -> list[str]:
+    """Return a line per bad value: which one, where it stands, and what is wrong with it."""
     return [_problem(item, source, is_legacy=is_legacy) for item in error.errors()]
 
 
@@ -150,12 +151,23 @@ def secret(value: SecretStr, file: str) -> str:
     Raises:
         SettingsError: the file can't be read.
     """
+    return named(value.get_secret_value(), file)
+
+
+def named(value: str, file: str) -> str:
+    """Return a value, from its file if it has one.
+
+    Raises:
+        SettingsError: the file can't be read.
+    """
     if not file:
-        return value.get_secret_value()
+        return value
     try:
         return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         raise SettingsError([f"the secret's file {file}: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError([f"the secret's file {file}: this is no UTF-8 text"]) from error
 
 
 def as_text(settings: Settings) -> str:
