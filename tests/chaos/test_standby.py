@@ -4,12 +4,14 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.chaos.conftest import Stage
 from tests.support import process
-from tests.support.kubernetes import Namespace
+from tests.support.kubernetes import LeaseNamespace
+from tests.support.link import Link
 from tests.support.process import Process
 from tests.support.running import until
 
@@ -17,8 +19,8 @@ Lease = dict[str, str]
 
 
 @pytest.fixture(scope="session")
-def namespace() -> Iterator[Namespace]:
-    namespace = Namespace()
+def namespace() -> Iterator[LeaseNamespace]:
+    namespace = LeaseNamespace()
     namespace.create()
     yield namespace
     namespace.remove()
@@ -30,7 +32,7 @@ def file_lease(tmp_path: Path) -> Lease:
 
 
 @pytest.fixture
-def kubernetes_lease(namespace: Namespace, request: pytest.FixtureRequest) -> Lease:
+def kubernetes_lease(namespace: LeaseNamespace, request: pytest.FixtureRequest) -> Lease:
     return {
         "ARI_PROXY_LEASE__KIND": "kubernetes",
         "ARI_PROXY_LEASE__NAME": f"test-{abs(hash(request.node.nodeid))}",
@@ -94,6 +96,33 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
     assert len(stage.client.starts) == 20
+
+
+async def test_calls_go_on_while_kubernetes_is_away(
+    stage: Stage, tmp_path: Path, kubernetes_lease: Lease
+) -> None:
+    calls = stage.calls
+    address = urlsplit(kubernetes_lease["ARI_PROXY_LEASE__API_URL"])
+    api = Link(address.port or 443)
+    api.start()
+    lease = kubernetes_lease | {"ARI_PROXY_LEASE__API_URL": f"https://127.0.0.1:{api.port}"}
+    try:
+        async with two(stage, tmp_path, lease) as (first, second):
+            channels = await calls.place(20)
+            async with calls.marking(channels):
+                api.stop()
+                await until(lambda: len(first.events("lease.not_renewed")) > 5)
+                api.start()
+                await until(lambda: calls.account().received > 100)
+            await calls.mark_once_more(channels)
+            assert not first.events("lease.lost")
+            assert len(second.events("lease.awaited")) == 1
+    finally:
+        api.remove()
+
+    account = calls.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
 
 
 async def test_frozen_ingest_does_no_harm_when_it_comes_back(

@@ -1,7 +1,9 @@
 """The lease as a Kubernetes Lease, for ingests on several machines.
 
-A holder that can't renew it in time, since it was stopped or cut off, knows by its own clock that
-it is over, before anybody else can have it: the events that it still has go nowhere.
+A holder that did not renew it in time, since it was stopped, knows by its own clock that it is
+over, before anybody else can have it: the events that it still has go nowhere. One that can't reach
+the API server goes on: calls don't depend on Kubernetes' control plane. Where it alone is cut off,
+its successor takes the application at Asterisk, and ApplicationReplaced ends its turn.
 """
 
 import asyncio
@@ -31,6 +33,7 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 _CREATED: Final = frozenset({200, 201})
 _CONFLICT: Final = 409
 _NOT_FOUND: Final = 404
+_SERVER_ERROR: Final = 500
 
 
 class _RefusedError(Exception):
@@ -39,6 +42,10 @@ class _RefusedError(Exception):
 
 class _MissingError(_RefusedError):
     """There is no such object."""
+
+
+class _UnreachableError(_RefusedError):
+    """Kubernetes can't be asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +112,7 @@ class KubernetesLease:
             await asyncio.sleep(self._pause)
 
     async def keep(self) -> None:
-        """Renew it; return when that did not work in time, or when somebody else has it."""
+        """Renew it; return when we did not try in time, or when somebody else has it."""
         while self._claim.is_valid:
             await asyncio.sleep(self._pause)
             await self._is_acquired()
@@ -131,6 +138,8 @@ class KubernetesLease:
                 written = await self._send(session, method, self._claim.claim(record))
         except _RefusedError as error:
             _log.warning("lease.not_renewed", lease=self._name, error=str(error))
+            if isinstance(error, _UnreachableError):
+                self._claim.presumed()
             return False
         self._record = parse(written)
         self._claim.written(begun_at)
@@ -152,7 +161,7 @@ class KubernetesLease:
                     yield session
         except (aiohttp.ClientError, OSError) as error:  # Among them TimeoutError.
             reason = str(error) or "no answer in time"
-            raise _RefusedError(f"the API server can't be reached: {reason}") from error
+            raise _UnreachableError(f"the API server can't be reached: {reason}") from error
 
     async def _send(
         self, session: aiohttp.ClientSession, method: str, lease: dict[str, Any] | None = None
@@ -167,6 +176,8 @@ class KubernetesLease:
             raise _MissingError("there is no such lease, or no such namespace")
         if answer.status == _CONFLICT:
             raise _RefusedError("somebody else has written it meanwhile")
+        if answer.status >= _SERVER_ERROR:
+            raise _UnreachableError(f"the API server answers {answer.status}")
         if answer.status not in _CREATED:
             raise _RefusedError(f"the API server answers {answer.status} to {method} of the lease")
         try:

@@ -6,7 +6,7 @@ duration. Its holder counts from before it wrote, the others from after, so the 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,18 +20,22 @@ class LeaseRecord:
     acquired_at: str = ""
     transitions: int = 0
     version: str = ""
+    #: All of the object's metadata: who writes a Lease writes it whole, with its owner and labels.
+    metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def parse(lease: Mapping[str, Any]) -> LeaseRecord:
     """Return what a Lease object (coordination.k8s.io/v1) says."""
     spec, metadata = (lease.get(part) for part in ("spec", "metadata"))
     spec = spec if isinstance(spec, Mapping) else {}
+    metadata = metadata if isinstance(metadata, Mapping) else {}
     return LeaseRecord(
         holder=spec.get("holderIdentity") or "",
         renewed_at=spec.get("renewTime") or "",
         acquired_at=spec.get("acquireTime") or "",
         transitions=spec.get("leaseTransitions") or 0,
-        version=metadata.get("resourceVersion", "") if isinstance(metadata, Mapping) else "",
+        version=metadata.get("resourceVersion", ""),
+        metadata=metadata,
     )
 
 
@@ -77,6 +81,15 @@ class Claim:
         """Note that Kubernetes has taken our claim, which we began to send at that time."""
         self.valid_until = begun_at + self._duration
 
+    def presumed(self) -> None:
+        """Note that Kubernetes could not be asked just now.
+
+        Then nobody else can claim it either, or only somebody who takes the application at
+        Asterisk as well, which tells us. Once it is over it stays so: we may have been frozen.
+        """
+        if self.is_valid:
+            self.written(self._clock())
+
     def lost(self) -> None:
         """Note that somebody else has it."""
         self.valid_until = 0.0
@@ -104,9 +117,9 @@ class Claim:
         return self._lease(record, holderIdentity="", leaseTransitions=record.transitions)
 
     def _lease(self, record: LeaseRecord | None, **spec: Any) -> dict[str, Any]:
-        metadata = {"name": self._name}
+        metadata: dict[str, Any] = {"name": self._name}
         if record is not None:
-            metadata["resourceVersion"] = record.version
+            metadata = {**record.metadata, **metadata, "resourceVersion": record.version}
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -65,6 +65,34 @@ def test_holder_knows_that_it_is_over_before_another_one_may_take_it() -> None:
     assert other.claim.observe(record)
 
 
+def test_lease_keeps_its_owner_and_labels_whoever_writes_it() -> None:
+    holder = Candidate("a")
+    made = {"name": "lease", "resourceVersion": "7", "labels": {"x": "y"}, "ownerReferences": [{}]}
+    record = parse({"metadata": made})
+
+    for lease in (holder.claim.claim(record), holder.claim.resignation(record)):
+        assert lease["metadata"] == made
+
+
+def test_holder_goes_on_while_kubernetes_cannot_be_asked() -> None:
+    holder = Candidate("a")
+    holder.write(None)
+    for _ in range(10):
+        holder.time += 2
+        holder.claim.presumed()
+
+    assert holder.claim.is_valid
+
+
+def test_lease_that_is_over_is_not_presumed_to_be_ours() -> None:
+    holder = Candidate("a")
+    holder.write(None)
+    holder.time += DURATION  # Frozen.
+    holder.claim.presumed()
+
+    assert not holder.claim.is_valid
+
+
 def test_renewed_lease_is_not_over_and_keeps_its_beginning() -> None:
     holder, other = Candidate("a"), Candidate("b")
     record = first = holder.write(None)
