@@ -123,8 +123,7 @@ async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
             await calls.until_all_came(channels)
             # A call that begins afterwards.
             (later,) = await calls.place(1)
-            await calls.mark(later)
-            await calls.until_all_came([later])
+            await calls.mark_once_more([later])
 
             account = calls.account()
             assert account.faults == {}

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -69,7 +70,7 @@ class Calls:
     async def place(self, count: int = 1, extension: str = "answer", **more: str) -> list[str]:
         """Place calls from outside; return their channels once their dialogs have begun."""
         channels = [await self.originate(extension, **more) for _ in range(count)]
-        await until(lambda: all(self.dialog_of(channel) for channel in channels))
+        await until_done(lambda: sum(map(bool, map(self.dialog_of, channels))), len(channels))
         self.sent.update({channel: [] for channel in channels})
         return channels
 
@@ -165,13 +166,27 @@ class Calls:
         return len([e for e in events if e["sequence"]]) - len(self._fresh(channel))
 
     async def mark_once_more(self, channels: Collection[str]) -> None:
-        """Send one more numbered event on each call, and wait until all have come."""
-        await self.mark_all(channels)
-        await self.until_all_came(channels)
+        """Wait until a numbered event has come on each call; one lost in a gap is sent anew.
+
+        A connection that is new may be lost at once, or be silent (ingest/proof.py).
+        """
+        waiting = list(channels)
+        while waiting:
+            before = {channel: self._gaps(channel) for channel in waiting}
+            await self.mark_all(waiting)
+            await until_done(partial(self._count_settled, before), len(before))
+            waiting = [channel for channel in waiting if not self._has_last(channel)]
+
+    def _count_settled(self, gaps: dict[str, int]) -> int:
+        """Count the calls whose last numbered event has come, or that have had more gaps."""
+        return sum(self._has_last(c) or self._gaps(c) > before for c, before in gaps.items())
+
+    def _gaps(self, channel: str) -> int:
+        return self._marks_and_gaps(channel).count(0)
 
     async def until_all_came(self, channels: Collection[str]) -> None:
         """Wait until the last numbered event of each call has come."""
-        await until(lambda: all(self._has_last(channel) for channel in channels))
+        await until_done(lambda: sum(map(self._has_last, channels)), len(channels))
 
     def _has_last(self, channel: str) -> bool:
         sent = self.sent[channel]

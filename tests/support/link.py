@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Coroutine
 from typing import Literal
@@ -28,7 +29,11 @@ class Link:
         self._flowing.set()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
+        self._accepted: dict[asyncio.Task[None], socket.socket] = {}
+        self._is_lingering = False
+        #: Ways to the target whose near end is over.
+        self._lingering: list[asyncio.StreamWriter] = []
 
     @property
     def url(self) -> str:
@@ -44,6 +49,13 @@ class Link:
     def stop(self) -> None:
         """End all connections, and refuse new ones."""
         self._do(self._stop())
+
+    def overlap(self) -> None:
+        """End all connections; the target learns of it just as it gets the next one's first bytes.
+
+        What it would say before that is lost.
+        """
+        self._do(self._overlap())
 
     def freeze(self) -> None:
         """Let nothing pass, with all connections open: a half-open connection."""
@@ -61,23 +73,48 @@ class Link:
         self._loop.close()
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        listening = self._listening = socket.create_server(("127.0.0.1", self.port), backlog=100)
+        listening.setblocking(False)
+        # Not asyncio's server: what it has accepted and not begun is lost, open, in a cancellation.
+        self._loop.add_reader(listening, self._accept, listening)
 
     async def _stop(self) -> None:
-        server, self._server = self._server, None
-        if server is not None:
-            server.close()
-        # Also those that were accepted a moment ago and have not begun.
-        await asyncio.sleep(0)
-        while connections := asyncio.all_tasks() - {asyncio.current_task()}:
-            for connection in connections:
-                connection.cancel()
-            await asyncio.gather(*connections, return_exceptions=True)
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            self._loop.remove_reader(listening)
+            listening.close()
+        await self._end_all()
+        await self._end_lingering()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        # Cut while it is being accepted: asyncio would log the cancellation of a connection's task.
-        with contextlib.suppress(OSError, asyncio.CancelledError):
+    async def _overlap(self) -> None:
+        self._is_lingering = True
+        await self._end_all()
+        self._is_lingering = False
+
+    async def _end_lingering(self) -> None:
+        while self._lingering:
+            await _abort(self._lingering.pop())
+
+    async def _end_all(self) -> None:
+        accepted = dict(self._accepted)
+        for serving in accepted:
+            serving.cancel()
+        await asyncio.gather(*accepted, return_exceptions=True)
+        for connection in accepted.values():
+            connection.close()  # Where its task had not begun.
+
+    def _accept(self, listening: socket.socket) -> None:
+        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+            connection, _ = listening.accept()
+            connection.setblocking(False)
+            self.connections += 1
+            serving = self._loop.create_task(self._serve(connection))
+            self._accepted[serving] = connection
+            serving.add_done_callback(self._accepted.pop)
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection(sock=connection)
             try:
                 onward = await asyncio.open_connection("127.0.0.1", self._target)
                 try:
@@ -85,7 +122,10 @@ class Link:
                         tasks.create_task(self._copy(reader, onward[1]))
                         tasks.create_task(self._copy(onward[0], writer))
                 finally:
-                    await _abort(onward[1])
+                    if self._is_lingering:
+                        self._lingering.append(onward[1])
+                    else:
+                        await _abort(onward[1])
             finally:
                 await _abort(writer)
 
@@ -96,6 +136,7 @@ class Link:
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 writer.write(chunk)
+                await self._end_lingering()
                 await writer.drain()
         writer.transport.abort()
 

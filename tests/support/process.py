@@ -16,6 +16,9 @@ import aiohttp
 from ari_proxy.settings.load import Settings
 from tests.support.running import until
 
+#: Shorter ones stand in other words.
+_SECRET_LENGTH = 8
+
 
 class Process:
     """A running `ari-proxy`."""

@@ -66,6 +66,8 @@ class LegacyClient:
         self.starts: list[dict[str, Any]] = []
         self.events: dict[str, list[dict[str, Any]]] = {}
         self.responses: dict[str, list[dict[str, Any]]] = {}
+        #: Dialogs whose responses come: a command may be answered at once.
+        self._joined: set[str] = set()
         self.raw_events: list[bytes] = []
         #: What ingests have told of all dialogs of a server.
         self.recoveries: list[dict[str, Any]] = []
@@ -106,6 +108,7 @@ class LegacyClient:
 
         await self._bus.subscribe(f"events_{dialog_id}", on_event, group="ariq")
         await self._bus.subscribe(f"responses_{dialog_id}", on_response, group="ariq")
+        self._joined.add(dialog_id)
         self._changed.set()
 
     async def until(self, condition: Callable[[], object]) -> None:
@@ -126,7 +129,7 @@ class LegacyClient:
 
     async def send(self, dialog_id: str, payload: bytes) -> dict[str, Any]:
         """Send what may be a command and return the next response."""
-        await self.until(lambda: dialog_id in self.responses)
+        await self.until(lambda: dialog_id in self._joined)
         count = len(self.responses[dialog_id])
         self._bus.publish(f"commands_{dialog_id}", payload, once=True)
         await self.until(lambda: len(self.responses[dialog_id]) > count)
@@ -139,9 +142,12 @@ class LegacyClient:
         await self.until(lambda: self.responses[dialog_id])
 
     async def first_dialog(self) -> str:
-        await self.until(lambda: self.starts and self.events.get(self.starts[0]["dialog_id"]))
+        await self.until(lambda: self.starts and self._has_begun(self.starts[0]["dialog_id"]))
         dialog_id: str = self.starts[0]["dialog_id"]
         return dialog_id
+
+    def _has_begun(self, dialog_id: str) -> bool:
+        return dialog_id in self._joined and bool(self.events.get(dialog_id))
 
     def types_of(self, dialog_id: str) -> list[str]:
         """Like `types`, also before the first event."""
@@ -174,6 +180,15 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(TIMEOUT):
         while not await _value(condition()):
             await asyncio.sleep(0.01)
+
+
+async def until_done(count: Callable[[], int], expected: int) -> None:
+    """Wait for a number of things, however long they take: at most TIMEOUT from one to the next.
+
+    A busy machine is slow and not wrong.
+    """
+    while (before := count()) != expected:
+        await until(lambda: count() != before)
 
 
 async def _value(found: object) -> object:
