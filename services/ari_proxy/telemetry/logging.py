@@ -6,6 +6,15 @@ from typing import Final
 
 import structlog
 
+#: Libraries that tell at `info` what is of no interest.
+_NOISY: Final = (
+    "websockets",
+    "uvicorn",
+    "nats.aio.client",
+    "kopf.objects",
+    "httpx2",
+    "httpcore2",
+)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -46,6 +55,6 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(_LEVELS[level])
-    for noisy in ("websockets", "uvicorn", "nats.aio.client"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(_LEVELS[level], logging.WARNING))
     structlog.contextvars.bind_contextvars(component=component, server_id=server_id)

@@ -1,12 +1,25 @@
 """The table of all metrics. Labels are bounded: never a dialog, a channel or a URL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+# The time of each counter's birth, which would double the number of series.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
 
 _REST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CALL_SECONDS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400)
 _FAST_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 
 
@@ -19,30 +32,62 @@ class Definition:
     labels: tuple[str, ...]
     help: str
     buckets: tuple[float, ...] = ()
+    #: A counter that is kept elsewhere, and read when it is scraped.
+    is_read: bool = False
 
 
 BUILD = Definition(
     "ariproxy_build_info", "gauge", ("version", "component"), "The running component; always 1."
 )
 TASKS = Definition("ariproxy_tasks", "gauge", (), "Tasks of the event loop.")
-BUS_CONNECTED = Definition("ariproxy_bus_connected", "gauge", (), "1 while connected to the bus.")
+LOOP_LAG = Definition(
+    "ariproxy_event_loop_lag_seconds",
+    "histogram",
+    (),
+    "How late a timer of the event loop fires.",
+    _FAST_SECONDS,
+)
+BUS_CONNECTED = Definition(
+    "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus: NATS, RABBITMQ."
+)
 BUS_RECONNECTS = Definition(
-    "ariproxy_bus_reconnects", "gauge", (), "Connections to the bus since the start but the first."
+    "ariproxy_bus_reconnects_total",
+    "counter",
+    ("bus",),
+    "Connections to the bus but the first.",
+    is_read=True,
+)
+BUS_PUBLISHED = Definition(
+    "ariproxy_bus_messages_published_total",
+    "counter",
+    ("bus",),
+    "Messages that the bus has confirmed.",
+    is_read=True,
 )
 BUS_BUFFERED = Definition(
-    "ariproxy_bus_outbound_buffer_bytes", "gauge", (), "Bytes that the bus has not confirmed yet."
+    "ariproxy_bus_outbound_buffer_bytes",
+    "gauge",
+    ("bus",),
+    "Bytes that the bus has not confirmed yet.",
+)
+BUS_BUFFER_CAPACITY = Definition(
+    "ariproxy_bus_outbound_buffer_capacity_bytes",
+    "gauge",
+    ("bus",),
+    "Bytes that may wait; beyond them the oldest events go.",
 )
 BUS_DROPPED = Definition(
-    "ariproxy_bus_dropped_messages",
-    "gauge",
-    (),
+    "ariproxy_bus_dropped_messages_total",
+    "counter",
+    ("bus",),
     "Messages lost: buffer full, refused by the bus, or for a queue that is gone.",
+    is_read=True,
 )
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
     "gauge",
-    ("server_id",),
-    "1 while the events websocket is open.",
+    ("server_id", "application"),
+    "1 while the application is served: the websocket is open, and nobody else has taken it.",
 )
 WEBSOCKET_CONNECTS = Definition(
     "ariproxy_ingest_websocket_connects_total",
@@ -50,11 +95,38 @@ WEBSOCKET_CONNECTS = Definition(
     ("server_id",),
     "Times the events websocket was opened.",
 )
+WEBSOCKET_DISCONNECTS = Definition(
+    "ariproxy_ingest_websocket_disconnects_total",
+    "counter",
+    ("server_id", "reason"),
+    "Times it was lost: closed by Asterisk, lost, ping_timeout, silent (no events), replaced.",
+)
+LAST_EVENT = Definition(
+    "ariproxy_ingest_last_event_timestamp_seconds",
+    "gauge",
+    ("server_id",),
+    "Unix time of the last ARI event; 0 before the first one.",
+)
+RECEIVED_BYTES = Definition(
+    "ariproxy_ingest_received_bytes_total",
+    "counter",
+    ("server_id",),
+    "Payload of the websocket.",
+    is_read=True,
+)
+EVENTS_PUBLISHED = Definition(
+    "ariproxy_ingest_events_published_total",
+    "counter",
+    ("server_id",),
+    "Events given to the bus on dialogs' topics.",
+    is_read=True,
+)
 EVENTS_RECEIVED = Definition(
     "ariproxy_ingest_events_received_total",
     "counter",
     ("server_id", "type"),
     "ARI events received.",
+    is_read=True,
 )
 EVENTS_UNROUTED = Definition(
     "ariproxy_ingest_events_unrouted_total",
@@ -91,6 +163,19 @@ DIALOGS_STARTED = Definition(
 )
 DIALOGS_ENDED = Definition(
     "ariproxy_ingest_dialogs_ended_total", "counter", ("server_id", "application"), "Dialogs ended."
+)
+DIALOG_SECONDS = Definition(
+    "ariproxy_ingest_dialog_duration_seconds",
+    "histogram",
+    ("server_id", "application"),
+    "Life of dialogs, until their last channel has gone.",
+    _CALL_SECONDS,
+)
+BOUND_OBJECTS = Definition(
+    "ariproxy_ingest_bound_objects",
+    "gauge",
+    ("server_id", "kind"),
+    "ARI objects of dialogs: channel, bridge, playback, recording.",
 )
 APP_STARTS = Definition(
     "ariproxy_ingest_app_starts_total",
@@ -166,24 +251,106 @@ COMMAND_SECONDS = Definition(
     "From taking a command off the bus until its response.",
     _REST_SECONDS,
 )
+REQUEST_SECONDS = Definition(
+    "ariproxy_command_request_duration_seconds",
+    "histogram",
+    ("server_id", "method"),
+    "Time until ARI answered, the wait for a free connection included.",
+    _REST_SECONDS,
+)
+IN_FLIGHT = Definition(
+    "ariproxy_command_in_flight", "gauge", ("server_id",), "ARI requests under way."
+)
+IN_FLIGHT_LIMIT = Definition(
+    "ariproxy_command_in_flight_limit", "gauge", ("server_id",), "Most ARI requests at once."
+)
 COMMANDS_PENDING = Definition(
     "ariproxy_command_pending", "gauge", ("server_id",), "Commands that wait or run."
 )
 
+RECONCILES = Definition(
+    "ariproxy_operator_reconciles_total",
+    "counter",
+    ("result",),
+    "Looks at a resource: ok, failed.",
+)
+RECONCILE_SECONDS = Definition(
+    "ariproxy_operator_reconcile_duration_seconds",
+    "histogram",
+    (),
+    "Time of one look at a resource.",
+    _REST_SECONDS,
+)
+RECONCILED_AT = Definition(
+    "ariproxy_operator_last_reconcile_timestamp_seconds",
+    "gauge",
+    (),
+    "Unix time of the last look that went well.",
+)
+OPERATOR_APPLIES = Definition(
+    "ariproxy_operator_applies_total",
+    "counter",
+    ("kind", "result"),
+    "Objects applied, or refused by the API server: applied, failed.",
+)
+OPERATOR_READY = Definition(
+    "ariproxy_operator_resource_ready",
+    "gauge",
+    ("namespace", "name"),
+    "1 while all servers of the AriProxy are served.",
+)
+OPERATOR_SERVERS = Definition(
+    "ariproxy_operator_servers",
+    "gauge",
+    ("namespace", "name", "state"),
+    "Asterisk servers of the AriProxy: ready, not_ready.",
+)
+
+#: How the names begin that every process has.
+COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop")
 TABLE: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Definition))
 
 
 _Metric = Counter | Gauge | Histogram
 
 
+class _ReadCounter(Collector):
+    """A counter whose values are kept elsewhere."""
+
+    def __init__(self, row: Definition) -> None:
+        self._row = row
+        self.functions: dict[tuple[str, ...], Callable[[], float]] = {}
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """Yield it as it is now."""
+        family = CounterMetricFamily(self._row.name, self._row.help, labels=self._row.labels)
+        for labels, function in self.functions.items():
+            family.add_metric(labels, function())
+        yield family
+
+
 class Metrics:
     """The metrics of one process, in a registry of their own."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, begin: tuple[str, ...] = ("",)) -> None:
+        """Make them.
+
+        Args:
+            begin: how the names of those begin that this process has.
+        """
         self._registry = CollectorRegistry()
         self._metrics: dict[str, _Metric] = {}
         self._children: dict[tuple[str, ...], _Metric] = {}
+        self._read: dict[str, _ReadCounter] = {}
         for row in TABLE:
+            if row.name.startswith(begin):
+                self._add(row)
+
+    def _add(self, row: Definition) -> None:
+        if row.is_read:
+            self._read[row.name] = _ReadCounter(row)
+            self._registry.register(self._read[row.name])
+        else:
             self._metrics[row.name] = self._make(row)
 
     def _make(self, row: Definition) -> _Metric:
@@ -223,8 +390,16 @@ class Metrics:
         return child
 
     def read(self, row: Definition, function: Callable[[], float], *labels: str) -> None:
-        """Take a gauge's value from `function` whenever it is scraped."""
-        self.gauge(row, *labels).set_function(function)
+        """Take a value from `function` whenever it is scraped."""
+        if row.is_read:
+            self._read[row.name].functions[labels] = function
+        else:
+            self.gauge(row, *labels).set_function(function)
+
+    def forget(self, row: Definition, *labels: str) -> None:
+        """Have no more of what these labels stood for."""
+        if self._children.pop((row.name, *labels), None) is not None:
+            self._metrics[row.name].remove(*labels)
 
     def text(self) -> bytes:
         """Return all in Prometheus's text format."""
