@@ -15,6 +15,8 @@ are routing keys of an exchange.
 | `bindings_<server_id>`   | Binding, command → ingest, answered when it is in force (ours) |
 | `owners_<server_id>`     | Question, command → ingest, answered with Owned (ours)         |
 | `handover_<server_id>`   | dialogs, from an ingest to the next one (ours)                 |
+| `watching_<server_id>`   | Watch: somebody wants copies; ingest answers (ours)            |
+| `copies_<server_id>`     | Copy, ingest and command → whoever watches (ours)              |
 """
 
 from typing import Final
@@ -28,8 +30,12 @@ _BINDINGS: Final = "bindings_"
 _OWNERS: Final = "owners_"
 _HAND_OVER: Final = "handover_"
 _DIALOGS: Final = "dialogs_"
+_WATCHING: Final = "watching_"
+_COPIES: Final = "copies_"
+#: What is no queue on RabbitMQ, as long as no dialog owns it.
+_NO_QUEUES: Final = (_EVENTS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER, _WATCHING, _COPIES)
 #: What no application's name begins with where its topic is a queue.
-RESERVED: Final = (_EVENTS, _COMMANDS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER, _DIALOGS)
+RESERVED: Final = (_EVENTS, _COMMANDS, *_NO_QUEUES[1:], _DIALOGS)
 
 
 def events(owner: DialogId | ServerId) -> str:
@@ -67,6 +73,16 @@ def hand_over(server: ServerId) -> str:
     return _HAND_OVER + server
 
 
+def watching(server: ServerId) -> str:
+    """Return the topic on which copies are asked for."""
+    return _WATCHING + server
+
+
+def copies(server: ServerId) -> str:
+    """Return the topic with copies of what passes, while somebody wants them."""
+    return _COPIES + server
+
+
 def of_dialog(dialog: DialogId) -> tuple[str, str, str]:
     """Return the three topics of a dialog: events, commands, responses."""
     return events(dialog), commands(dialog), responses(dialog)
@@ -86,7 +102,7 @@ def is_queue(topic: str) -> bool:
     """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
     if "." in topic:
         return is_of_dialog(topic)
-    return not topic.startswith((_EVENTS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER))
+    return not topic.startswith(_NO_QUEUES)
 
 
 def registry(server: ServerId) -> str:

@@ -1,0 +1,77 @@
+"""The tap of one process: publishes copies of what passes, while somebody wants them."""
+
+import time
+from collections.abc import Callable, Mapping
+from itertools import islice
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Bus, Message, Subscription
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import ServerId
+
+from . import copies
+from .copies import Kind, Watch, Watched, Watchers
+
+_log = structlog.get_logger()
+_decoder = msgspec.json.Decoder(Watch)
+
+
+class Tap:
+    """Copies messages for those who watch. Costs one look at `is_on` while nobody does."""
+
+    def __init__(
+        self, server: ServerId, bus: Bus, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._server = server
+        self._bus = bus
+        self._clock = clock
+        self._watchers = Watchers()
+        #: True while somebody may be watching.
+        self.is_on = False
+        #: Tells an active ingest's dialogs, each with its application; None where there is none.
+        self.dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
+
+    async def listen(self) -> Subscription:
+        """Hear from now on whoever wants to watch."""
+        return await self._bus.subscribe(topics.watching(self._server), self._on_watch)
+
+    def _on_watch(self, message: Message) -> None:
+        try:
+            watch = _decoder.decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.warning("watch.malformed", error=str(error))
+            return
+        self._watchers.add(watch, self._clock())
+        self.is_on = True
+        dialogs = self.dialogs()
+        if message.reply and dialogs is not None:
+            some = dict(islice(dialogs.items(), copies.MAX_DIALOGS))
+            self._bus.publish(message.reply, msgspec.json.encode(Watched(some)))
+
+    def copy(self, kind: Kind, dialog_id: str, message: bytes = b"{}") -> None:
+        """Publish a copy, if anybody wants it.
+
+        Args:
+            kind: what it is.
+            dialog_id: whose it is.
+            message: JSON, as it went over the bus.
+        """
+        if not self.is_on:
+            return
+        now = self._clock()
+        self.is_on = self._watchers.is_any(now)
+        if not self.is_on or not self._watchers.wants(dialog_id):
+            return
+        skipped = self._watchers.admit(now)
+        if skipped is None:
+            return
+        if skipped:
+            self._publish("skipped", "", b'{"count":%d}' % skipped)
+        self._publish(kind, dialog_id, message)
+
+    def _publish(self, kind: Kind, dialog_id: str, message: bytes) -> None:
+        copy = copies.encode(kind, time.time(), self._server, dialog_id, message)
+        # Better lost than late.
+        self._bus.publish(topics.copies(self._server), copy, once=True)
