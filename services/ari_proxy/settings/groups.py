@@ -319,6 +319,24 @@ class AdminSettings(_Group):
     port: int = Field(default=9797, ge=0, le=65535)
     """Port to listen on; 0 takes any and logs it."""
 
+    console: bool = False
+    """Serve ingest's console at /console: dialogs and ladders for whoever reaches this address.
+    Default: calls are nobody else's business."""
+
+
+class TracesSettings(_Group):
+    """OpenTelemetry: a span per AppStart, command and request; needs `ari-proxy[traces]`."""
+
+    enabled: bool = False
+    """Trace, and send the spans by OTLP. Default: no trace, at no cost."""
+
+    endpoint: str = ""
+    """Where OTLP over HTTP is taken, like http://collector:4318; OTEL_EXPORTER_OTLP_ENDPOINT if
+    left out."""
+
+    ratio: float = Field(default=1.0, ge=0, le=1)
+    """Which part of the dialogs is traced, unless the client's own trace says."""
+
 
 class LogSettings(_Group):
     """Logs."""

@@ -31,6 +31,7 @@ from .groups import (
     LogSettings,
     RuntimeSettings,
     ServerIdField,
+    TracesSettings,
 )
 
 
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     command: CommandSettings = CommandSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
+    traces: TracesSettings = TracesSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     @model_validator(mode="after")
