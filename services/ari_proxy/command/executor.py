@@ -4,6 +4,7 @@ import time
 from typing import Final, NamedTuple
 
 import msgspec
+from opentelemetry.trace import SpanKind
 
 from ari_proxy.ari import operations, urls
 from ari_proxy.ari.errors import IllegalUrlError, TransportError
@@ -19,8 +20,10 @@ from ari_proxy.protocol.messages import (
     CommandResponse,
     ServerCommandResponse,
 )
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces, answered
 
 from .errors import RejectedError
 from .guard import Guard
@@ -45,14 +48,16 @@ class _Request(NamedTuple):
 class Executor:
     """Executes commands, each at most once."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a command meets
         self,
         server: ServerId,
         rest: RestClient,
         bus: Bus,
         guard: Guard,
-        metrics: Metrics,
         *,
+        metrics: Metrics,
+        tap: Tap,
+        traces: Traces,
         random: RandomId = ids.random_id,
     ) -> None:
         self._server = server
@@ -60,6 +65,8 @@ class Executor:
         self._bus = bus
         self._guard = guard
         self._metrics = metrics
+        self._tap = tap
+        self._traces = traces
         self._random = random
         self._duration = metrics.histogram(table.COMMAND_SECONDS, server)
 
@@ -113,7 +120,7 @@ class Executor:
             binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
             if binding is not None:
                 await self._register(binding)
-            answer = await self._send(request, command.body)
+            answer = await self._send(request, command.body, dialog_id)
             if binding is not None and answer.status >= _FAILED:
                 self._publish_release(binding)
         except RejectedError as error:
@@ -166,8 +173,29 @@ class Executor:
         release = msgspec.structs.replace(binding, release=True)
         self._bus.publish(topics.bindings(self._server), messages.encode(release))
 
-    async def _send(self, request: _Request, body: str) -> Answer:
-        return await self._rest.request(request.method, request.named.url.text, body)
+    async def _send(self, request: _Request, body: str, dialog_id: DialogId) -> Answer:
+        if self._tap.is_on:
+            sent = {"method": request.method, "url": request.named.url.text}
+            self._tap.copy("request", dialog_id, msgspec.json.encode(sent))
+        begun_at = time.monotonic()
+        answer = await self._traced(request, body)
+        took = self._metrics.histogram(table.REQUEST_SECONDS, self._server, request.method)
+        took.observe(time.monotonic() - begun_at)
+        return answer
+
+    async def _traced(self, request: _Request, body: str) -> Answer:
+        method, url = request.method, request.named.url.text
+        if not self._traces.is_on:
+            return await self._rest.request(method, url, body)
+        with self._traces.span(
+            f"{method} {request.template}",
+            SpanKind.CLIENT,
+            http__request__method=method,
+            url__template=request.template,
+        ) as span:
+            answer = await self._rest.request(method, url, body)
+            answered(span, answer.status)
+            return answer
 
     def _count(self, method: str, template: str, status: int) -> None:
         operation = f"{method} {template}"

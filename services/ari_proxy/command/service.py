@@ -4,6 +4,7 @@ import asyncio
 from typing import Final
 
 import structlog
+from opentelemetry.trace import SpanKind
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
@@ -14,8 +15,10 @@ from ari_proxy.protocol.errors import MalformedMessageError
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import DUMMY, Command, CommandResponse
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 
 from .errors import RejectedError
 from .executor import Executor
@@ -33,16 +36,34 @@ LARGEST_CHARACTER_BYTES: Final = 6
 class CommandService:
     """Executes the commands of one Asterisk's dialogs; any number of instances share the work."""
 
-    def __init__(self, settings: Settings, bus: Bus, rest: RestClient, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bus: Bus,
+        rest: RestClient,
+        metrics: Metrics,
+        *,
+        tap: Tap,
+        traces: Traces,
+    ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
         guard = Guard(self._server, bus, settings.command)
-        self._executor = Executor(self._server, rest, bus, guard, metrics)
+        self._tap = tap
+        self._traces = traces
+        self._executor = Executor(
+            self._server, rest, bus, guard, metrics=metrics, tap=tap, traces=traces
+        )
         self._lanes: Lanes[Message] | None = None
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
+        metrics.read(table.IN_FLIGHT, lambda: rest.in_flight, self._server)
+        for reason in ("unreachable", "timeout"):  # Begun at zero: the first one is a rise, too.
+            metrics.counter(table.REQUEST_FAILURES, self._server, reason)
+        limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
+        limit.set(settings.ari.max_connections)
 
     @property
     def pending(self) -> int:
@@ -116,24 +137,50 @@ class CommandService:
             return
         responses = []
         for command in commands:
-            if message.redelivered and command.method.upper() not in SAFE_METHODS:
-                response = self._executor.refuse(command.unique_id, _unknown_outcome())
-            else:
-                response = self._fitting(await self._execute(owner, command))
-            responses.append(response)
-            self._publish(owner, response)
+            if self._tap.is_on:
+                self._tap.copy("command", owner, messages.encode(command))
+            responses.append(await self._traced(owner, command, message))
         self._reply(message, responses)
+
+    async def _traced(self, owner: str, command: Command, message: Message) -> CommandResponse:
+        """Execute a command and publish its response, in a span where traces are on."""
+        if not self._traces.is_on:
+            response = await self._outcome(owner, command, message)
+            self._publish(owner, response)
+            return response
+        parent = message.traceparent or command.traceparent or ""
+        name = f"command {command.method.upper()}"
+        with self._traces.span(
+            name,
+            SpanKind.CONSUMER,
+            parent=parent,
+            messaging__destination__name=topics.commands(ServerId(owner)),
+            messaging__operation__type="process",
+            ari_proxy__dialog_id=owner,
+        ) as span:
+            response = await self._outcome(owner, command, message)
+            answered(span, response.status_code)
+            self._publish(owner, response, traceparent_of(span))
+            return response
+
+    async def _outcome(self, owner: str, command: Command, message: Message) -> CommandResponse:
+        if message.redelivered and command.method.upper() not in SAFE_METHODS:
+            return self._executor.refuse(command.unique_id, _unknown_outcome())
+        return self._fitting(await self._execute(owner, command))
 
     def _answer(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
         for response in responses:
             self._publish(owner, response)
         self._reply(message, responses)
 
-    def _publish(self, owner: str, response: CommandResponse) -> None:
+    def _publish(self, owner: str, response: CommandResponse, traceparent: str = "") -> None:
         # A client without ids takes the responses in their order: one too many shifts all others.
         once = not response.unique_id
+        payload = messages.encode(response)
         topic = topics.responses(DialogId(owner))
-        self._bus.publish(topic, messages.encode(response), once=once)
+        self._bus.publish(topic, payload, once=once, traceparent=traceparent)
+        if self._tap.is_on:
+            self._tap.copy("response", owner, payload)
 
     def _reply(self, message: Message, responses: list[CommandResponse]) -> None:
         """Answer a command that was published as a request on its reply subject as well."""

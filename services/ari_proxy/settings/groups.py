@@ -297,7 +297,8 @@ class CommandSettings(_Group):
     """What they may not do, though it is allowed. Default: what changes Asterisk itself."""
 
     applications: dict[str, PolicySettings] = {}
-    """By application: what its dialogs may do, instead of `allow` and `deny`."""
+    """By application: what its dialogs may do, instead of `allow` and `deny`; those hold for
+    commands of dialogs that no ingest knows."""
 
     scope: Literal["server", "dialog"] = "server"
     """What commands may touch: all objects of the server, or those of their dialog only."""
