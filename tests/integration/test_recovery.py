@@ -55,6 +55,20 @@ async def test_call_whose_start_was_lost_is_served_late_and_told_of_its_gap(
     assert len(asterisk.marks) == 1
 
 
+async def test_channel_that_could_not_be_marked_in_time_is_marked_later(
+    bus_server: BusServer,
+) -> None:
+    """Its caller does not wait; a successor would take it for a call that nobody has seen."""
+    async with scripted_asterisk() as asterisk, ingest_of(asterisk, bus_server) as setting:
+        asterisk.late_marks = 1
+        await asterisk.push(channel_event("StasisStart", "c"))
+        asterisk.add_channel("c")
+        dialog = await setting.client.first_dialog()
+        await until(lambda: len(asterisk.marks) == 2)
+        assert setting.client.types(dialog) == ["StasisStart"]
+    assert all(f"value={dialog}&" in mark.target for mark in asterisk.marks)
+
+
 async def test_start_that_comes_after_the_list_begins_one_dialog(
     bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,23 +1,11 @@
 """How a dialog finds its application, or does not; on real NATS and RabbitMQ."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
-
 import pytest
 
-from tests.support.running import LegacyClient, bus_client, running_proxy, until
-from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.running import LegacyClient, until
+from tests.support.scripted_asterisk import channel_event
 from tests.support.servers import BusServer
-from tests.support.setting import Setting, settings_of
-
-
-@asynccontextmanager
-async def proxy_with(bus_server: BusServer, **ingest: Any) -> AsyncIterator[Setting]:
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, bus_server, ingest=ingest)
-        async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
-            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+from tests.support.setting import proxy_with
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,14 @@ class ScriptedAsterisk:
     standing: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
     #: Ids of prepared answers → ids that the requests asked for instead.
     names: dict[str, str] = field(default_factory=dict)
+    #: How many marks are answered too late.
+    late_marks: int = 0
+    #: Applications whose events do not come, though it says that they are there.
+    silent: set[str] = field(default_factory=set)
+    #: What it answers when they are asked for.
+    proof_status: int = 204
+    #: How many were asked of it.
+    proofs: int = 0
     #: Statuses with which the websocket is refused before it is taken.
     booting: deque[int] = field(default_factory=deque)
     #: How many times its lists are not there yet.
@@ -96,6 +104,11 @@ class ScriptedAsterisk:
         authorization = request.headers.get("Authorization", "")
         asked = Request(request.method, request.raw_path, body, authorization)
         answer = self._for_ingest(asked, request.path.removeprefix("/ari"))
+        if asked.target.endswith("report_events=true") and self.late_marks:
+            self.late_marks -= 1
+            await asyncio.sleep(1.5)
+        if asked.method == "POST" and f"/events/user/{EVENT_NAME}." in asked.target:
+            answer = await self._prove(request)
         if answer is not None:
             return answer
         self.requests.append(asked)
@@ -131,6 +144,16 @@ class ScriptedAsterisk:
                 return web.Response(status=503)
             return web.json_response(found[path])
         return None
+
+    async def _prove(self, request: web.Request) -> web.Response:
+        self.proofs += 1
+        application = request.query["application"]
+        is_told = self.proof_status == 204 and application not in self.silent
+        if self.socket is not None and is_told:
+            name = request.path.rpartition("/")[2]
+            event = {"type": "ChannelUserevent", "eventname": name, "application": application}
+            await self.socket.send_str(json.dumps(event, separators=(",", ":")))
+        return web.Response(status=self.proof_status)
 
     @property
     def password(self) -> str:

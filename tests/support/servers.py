@@ -229,6 +229,13 @@ class Asterisk:
         except (urllib.error.URLError, OSError):
             return False
 
+    def terminate(self) -> None:
+        """Tell it to end, as a service manager does, and wait until it has."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()

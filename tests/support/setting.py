@@ -1,12 +1,14 @@
 """The proxy between a scripted Asterisk and a real bus, with a client of the original's kind."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.settings.load import Settings
-from tests.support.running import LegacyClient, settings_for
-from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event
+from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 
 
@@ -33,3 +35,12 @@ def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer, **groups: Any
         application="demo",
         **groups,
     )
+
+
+@asynccontextmanager
+async def proxy_with(bus_server: BusServer, **ingest: Any) -> AsyncIterator[Setting]:
+    """Run ingest, with these settings of it."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, bus_server, ingest=ingest)
+        async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))

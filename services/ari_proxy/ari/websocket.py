@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlencode
 
 import structlog
@@ -47,7 +47,7 @@ EndReason = Literal["closed", "lost", "ping_timeout"]
 class EventSocket:
     """Iterates over connections to `/ari/events`, and over the frames of each."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a connection is made from, by name
         self,
         url: str,
         applications: tuple[str, ...],
@@ -61,6 +61,7 @@ class EventSocket:
         query = {"app": ",".join(applications)}
         if subscribe_all:
             query["subscribeAll"] = "true"
+        self.applications = applications
         self._url = f"{url}?{urlencode(query, safe=',')}"
         self._credentials = credentials
         self._refused = refused
@@ -101,6 +102,24 @@ class EventSocket:
         headers = {"Authorization": credentials.authorization}
         if self._origin:
             headers["Origin"] = self._origin
+        return await websockets_client.connect(
+            self._url,
+            additional_headers=headers,
+            subprotocols=[Subprotocol("ari")],
+            compression=None,  # Asterisk has no permessage-deflate.
+            user_agent_header=None,
+            proxy=None,
+            ssl=self._tls() if self._url.startswith("wss:") else None,
+            open_timeout=OPEN_SECONDS,
+            ping_interval=PING_SECONDS,
+            ping_timeout=PONG_SECONDS,
+            close_timeout=1,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=QUEUED_FRAMES,
+        )
+
+    async def _open(self) -> websockets_client.ClientConnection | None:
+        credentials = self._credentials()
         try:
             return await self._connect(credentials)
         except (OSError, WebSocketException, TimeoutError, EOFError) as error:
@@ -117,3 +136,11 @@ async def frames(connection: websockets_client.ClientConnection) -> AsyncIterato
             yield await connection.recv(decode=False)
     except ConnectionClosed:
         return
+
+
+def reason_of_end(connection: websockets_client.ClientConnection) -> EndReason:
+    """Return why a connection is over (RFC 6455 §7.4.1)."""
+    sent = connection.protocol.close_sent
+    if sent is not None and sent.code == CloseCode.INTERNAL_ERROR:
+        return "ping_timeout"  # The code that the library sends where no PONG came.
+    return "closed" if connection.close_code in _ORDERLY else "lost"

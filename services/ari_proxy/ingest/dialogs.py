@@ -30,6 +30,7 @@ class Dialog:
         "sequence",
         "started_at",
         "topic",
+        "traceparent",
     )
 
     def __init__(
@@ -67,6 +68,8 @@ class Dialog:
         self.held: deque[bytes] | None = deque()
         self.held_bytes = 0
         self.is_setting_up = False
+        #: Of its AppStart's span, or ''.
+        self.traceparent = ""
         #: True if nobody wanted it: its events go nowhere.
         self.is_abandoned = False
 

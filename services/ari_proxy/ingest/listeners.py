@@ -14,6 +14,7 @@ import structlog
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 
+from . import notices
 from .dialogs import Dialog
 from .pipeline import Pipeline
 from .router import Router
@@ -64,9 +65,14 @@ class Listeners:
         for dialog in self._router.dialogs:
             dialog.heard_at = self._clock()
 
+    def _probe(self, dialog: Dialog) -> bytes:
+        """Return an event that stands outside of the dialog's order."""
+        text = notices.probe(dialog.application, time.time())
+        return self._pipeline.envelope(notices.PROBE, text, dialog.dialog_id)
+
     async def _look(self, dialog: Dialog) -> None:
         try:
-            is_heard = await self._bus.is_heard(dialog.topic, self._pipeline.probe(dialog))
+            is_heard = await self._bus.is_heard(dialog.topic, self._probe(dialog))
         except (BusUnavailableError, BusRefusedError) as error:
             _log.debug("listener.unknown", dialog_id=dialog.dialog_id, error=str(error))
             return

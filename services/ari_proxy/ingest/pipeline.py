@@ -6,35 +6,39 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final
 
-import msgspec
 import structlog
 
 from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.bus.base import Bus, Message
-from ari_proxy.protocol import ids, messages, topics
-from ari_proxy.protocol.errors import IllegalSubjectTokenError
+from ari_proxy.bus.base import Bus
+from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import Binding, EventEncoder, Owned, Question
+from ari_proxy.protocol.messages import EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces
 
-from . import notices
+from . import notices, proof
+from .announcing import Announcing
 from .dialogs import Dialog
 from .queues import DialogQueues
 from .router import Router
 from .set_up import SetUp, SetUpPausedError
+from .tally import OTHER, Tally
 
 _log = structlog.get_logger()
 
 #: Seconds between looks for dialogs whose grace period is over.
 SWEEP_SECONDS: Final = 1.0
-_binding_decoder = msgspec.json.Decoder(Binding)
-_question_decoder = msgspec.json.Decoder(Question)
-#: In a ChannelVarset that we have caused ourselves, as Asterisk writes it: nobody has asked for it.
-_OWN_VARIABLE: Final = f'"variable":"{DIALOG_VARIABLE}"'
+#: In events that we have caused ourselves, by their type, as Asterisk writes it: nobody has asked
+#: for them.
+_OWN: Final = {
+    "ChannelVarset": f'"variable":"{DIALOG_VARIABLE}"',
+    "ChannelUserevent": f'"eventname":"{proof.EVENT_NAME}.',
+}
 
 
 class Pipeline:
@@ -53,7 +57,11 @@ class Pipeline:
         held_bytes: int,
         is_permitted: Callable[[], bool] = lambda: True,
         on_replaced: Callable[[str], None] = lambda _: None,
+        on_own: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
+        tally: Tally,
+        tap: Tap,
+        traces: Traces,
     ) -> None:
         self._server = server
         self._router = router
@@ -65,21 +73,21 @@ class Pipeline:
         self._held_bytes = held_bytes
         self._is_permitted = is_permitted
         self._on_replaced = on_replaced
+        self._on_own = on_own
         self._clock = clock
         self._encoder = EventEncoder(server)
         self._timestamps = Rfc3339Nano()
         self._server_topic = topics.events(server)
-        self._received = {
-            name: metrics.counter(table.EVENTS_RECEIVED, server, name)
-            for name in (*events.EVENT_TYPES, "other")
-        }
-        self._other = self._received["other"]
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self._set_ups: set[asyncio.Task[None]] = set()
+        self._tally = tally
+        self._tap = tap
+        self._announcing = Announcing(server, set_up, metrics=metrics, tap=tap, traces=traces)
         self._last_event_ns = 0
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
+        self._tally.received_bytes += len(frame)
         text = frame.decode(errors="replace")
         try:
             event = events.decode(text)
@@ -87,20 +95,23 @@ class Pipeline:
             self._metrics.counter(table.FRAMES_MALFORMED, self._server).inc()
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
-        self._received.get(event.type, self._other).inc()
+        received = self._tally.received
+        received[event.type if event.type in received else OTHER] += 1
         if self._is_permitted():
             self._take(event, text)
         else:
             self._drop("fenced")
 
     def _take(self, event: events.AriEvent, text: str) -> None:
-        if event.type == "ChannelVarset" and _OWN_VARIABLE in text:
+        own = _OWN.get(event.type)
+        if own is not None and own in text:
+            self._on_own(event.application, text)
             return
         dialogs = self._router.route(event, self._clock())
         if event.type == "StasisStart" and event.channel is not None:
             self._mark(event.channel.id, dialogs)
         now = time.time_ns()
-        self._last_event_ns = now
+        self._last_event_ns = self._tally.last_event_ns = now
         timestamp = self._timestamps.format(now)
         for dialog in dialogs:
             self._publish(dialog, event.type, text, timestamp)
@@ -120,31 +131,26 @@ class Pipeline:
         """Tell the application of a dialog that is known to nobody else that it is over."""
         now = time.time()
         text = notices.dialog_ended(application, [], now, "channels_gone")
-        payload = self._own(notices.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
+        payload = self.envelope(notices.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
         self._bus.publish(topics.events(dialog_id), payload)
 
-    def of_server(self, event_type: str, text: str) -> bytes:
-        """Return an event of our own that belongs to no dialog."""
-        return self._own(event_type, text)
-
-    def probe(self, dialog: Dialog) -> bytes:
-        """Return an event that stands outside of the dialog's order."""
-        text = notices.probe(dialog.application, time.time())
-        return self._own(notices.PROBE, text, dialog.dialog_id)
-
-    def _own(
+    def envelope(
         self, event_type: str, text: str, owner: DialogId | str = "", sequence: int = 0
     ) -> bytes:
+        """Return an event of our own: of a dialog or the server (''), in its order or not (0)."""
         timestamp = self._timestamps.format(time.time_ns())
         return self._encoder.encode(text, event_type, timestamp, owner, sequence)
 
     def _publish(self, dialog: Dialog, event_type: str, text: str, timestamp: str) -> None:
         dialog.sequence += 1
+        self._tally.published += 1
         payload = self._encoder.encode(
             text, event_type, timestamp, dialog.dialog_id, dialog.sequence
         )
         if dialog.held is None:
             self._bus.publish(dialog.topic, payload)
+            if self._tap.is_on:
+                self._tap.copy("event", dialog.dialog_id, payload)
         else:
             self._hold(dialog, payload)
 
@@ -166,6 +172,7 @@ class Pipeline:
     def _hold(self, dialog: Dialog, payload: bytes) -> None:
         if dialog.held is None or dialog.is_abandoned:
             self._drop("no_listener")
+            self._tap.copy("unheard", dialog.dialog_id, payload)
             return
         dialog.held.append(payload)
         dialog.held_bytes += len(payload)
@@ -205,7 +212,7 @@ class Pipeline:
         """
         dialog.sequence += 1
         own = dialog.dialog_id, dialog.sequence
-        dialog.lost_start = self._own("StasisStart", lost_start, *own) if lost_start else b""
+        dialog.lost_start = self.envelope("StasisStart", lost_start, *own) if lost_start else b""
         self.notify(dialog, notices.GAP, gap)  # The first event that it holds: it begins.
 
     async def _until_paused(
@@ -234,10 +241,7 @@ class Pipeline:
         await self._run(dialog)
 
     async def _run(self, dialog: Dialog) -> None:
-        accepted = await self._set_up.run(dialog, self._release)
-        result = "accepted" if accepted else "no_listener"
-        self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
-        if accepted:
+        if await self._announcing.run(dialog, self._release):
             self._queues.on_announced(dialog)
         else:
             self.abandon(dialog)
@@ -245,13 +249,18 @@ class Pipeline:
     def abandon(self, dialog: Dialog) -> None:
         """Let a dialog's events go nowhere: nobody wants them."""
         dialog.is_abandoned = True
-        for _ in dialog.take_held():
+        for payload in dialog.take_held():
             self._drop("no_listener")
+            self._tap.copy("unheard", dialog.dialog_id, payload)
         dialog.held = deque()
 
     def _release(self, dialog: Dialog) -> None:
-        for payload in dialog.take_held()[1:]:
+        held = dialog.take_held()
+        for payload in held[1:]:
             self._bus.publish(dialog.topic, payload)
+        if self._tap.is_on:
+            for payload in held:
+                self._tap.copy("event", dialog.dialog_id, payload)
         now = self._clock()
         dialog.heard_at = now
         elapsed = now - dialog.first_event_at
@@ -273,36 +282,17 @@ class Pipeline:
             task.cancel()
         return len(pending)
 
-    def on_binding(self, message: Message) -> None:
-        """Take an executor's notice of an object that a client has named, and acknowledge it."""
-        try:
-            self._router.register(_binding_decoder.decode(message.payload), self._clock())
-            answer = b'{"error":""}'
-        except (msgspec.DecodeError, IllegalSubjectTokenError, UnicodeDecodeError) as error:
-            _log.warning("binding.refused", error=str(error))
-            answer = b'{"error":%b}' % messages.encode_text(str(error))
-        if message.reply:
-            self._bus.publish(message.reply, answer)
-
-    def on_question(self, message: Message) -> None:
-        """Tell an executor which objects are a dialog's."""
-        try:
-            question = _question_decoder.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.warning("question.malformed", error=str(error))
-            return
-        table, dialog_id = self._router.table, question.dialog_id
-        dialog = table.dialogs.get(dialog_id)
-        owned = tuple(named for named in question.objects if table.owns(dialog_id, *named))
-        answer = Owned(dialog.application if dialog is not None else "", owned)
-        if message.reply:
-            self._bus.publish(message.reply, msgspec.json.encode(answer))
-
     async def sweep(self) -> None:
-        """Forget ended dialogs, for ever."""
+        """Forget ended dialogs, and do what could not be done, for ever."""
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
+            for marking in self._set_up.mark_again():
+                self._spawn(marking)
             for dialog in self._router.sweep(self._clock()):
                 _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence)
-                self._metrics.counter(table.DIALOGS_ENDED, self._server, dialog.application).inc()
+                labels = self._server, dialog.application
+                self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
+                life = self._clock() - dialog.started_at
+                self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
+                self._tap.copy("end", dialog.dialog_id)
                 self._queues.on_ended(dialog)

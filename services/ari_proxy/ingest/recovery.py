@@ -135,7 +135,7 @@ class Recovery:
         # among them goes out behind it.
         open_ = [dialog.dialog_id for dialog in self.known()]
         text = notices.recovered(open_, time.time(), reason)
-        payload = self._pipeline.of_server(notices.RECOVERED, text)
+        payload = self._pipeline.envelope(notices.RECOVERED, text)
         try:
             await bus.offer(topics.events(self._server), payload)
         except (BusUnavailableError, BusRefusedError) as error:

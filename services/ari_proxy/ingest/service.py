@@ -1,8 +1,9 @@
 """The ingest service: stands by or is active, and says so."""
 
 import asyncio
+from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple, get_args
 from urllib.parse import quote
 
 import structlog
@@ -11,20 +12,37 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
+from ari_proxy.first_of import first_of
 from ari_proxy.health import Check
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.messages import ObjectKind
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces
 
+from .dialogs import Dialog
 from .lease import Lease, Unshared
+from .reader import EndReason
+from .tally import Tally
 from .term import Term
 
 _log = structlog.get_logger()
 
 #: Seconds that a stopping ingest waits for one that stands by.
 SUCCESSOR_SECONDS: Final = 3.0
+OBJECT_KINDS: Final[tuple[ObjectKind, ...]] = get_args(ObjectKind)
+
+
+class Newest(NamedTuple):
+    """Some dialogs of many."""
+
+    dialogs: list[dict[str, Any]]
+    found: int
+    total: int
+
 
 State = Literal["standby", "active", "handed_over"]
 
@@ -32,7 +50,7 @@ State = Literal["standby", "active", "handed_over"]
 class Ingest:
     """Publishes the events of one Asterisk, when it is its turn."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that events meet
         self,
         settings: Settings,
         bus: Bus,
@@ -40,22 +58,51 @@ class Ingest:
         socket: EventSocket,
         metrics: Metrics,
         lease: Lease | None = None,
+        *,
+        tap: Tap,
+        traces: Traces,
     ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
         self._metrics = metrics
-        self._new_term = partial(Term, settings, bus, rest, socket, metrics=metrics)
+        self._tally = tally = Tally()
+        tap.dialogs = self._watched
+        self._new_term = partial(
+            Term,
+            settings,
+            bus,
+            rest,
+            socket,
+            metrics=metrics,
+            tally=tally,
+            tap=tap,
+            traces=traces,
+        )
         self._lease = lease or Unshared()
         self._term: Term | None = None
         # Without others there is nobody to stand by for.
         self._state: State = "standby" if self._lease.is_shared else "active"
-        metrics.read(table.WEBSOCKET_CONNECTED, lambda: self._is_connected, self._server)
-        metrics.read(table.ACTIVE, lambda: self._state == "active", self._server)
-        metrics.read(table.APPLICATIONS_REPLACED, lambda: len(self._replaced), self._server)
-        metrics.read(table.DIALOGS, self._count_dialogs, self._server)
-        metrics.read(table.LEFT_BEHIND, self._count_left_behind, self._server)
+        self._declare_metrics()
+
+    def _declare_metrics(self) -> None:
+        read, server, tally = self._metrics.read, self._server, self._tally
+        for application in self._settings.applications:
+            serves = partial(self._serves, application)
+            read(table.WEBSOCKET_CONNECTED, serves, server, application)
+        for name in tally.received:
+            read(table.EVENTS_RECEIVED, partial(tally.received.__getitem__, name), server, name)
+        for kind in OBJECT_KINDS:
+            read(table.BOUND_OBJECTS, partial(self._count_objects, kind), server, kind)
+        self._begin_at_zero()
+        read(table.ACTIVE, lambda: self._state == "active", server)
+        read(table.APPLICATIONS_REPLACED, lambda: len(self._replaced), server)
+        read(table.DIALOGS, self._count_dialogs, server)
+        read(table.LEFT_BEHIND, self._count_left_behind, server)
+        read(table.LAST_EVENT, lambda: tally.last_event_ns / 1e9, server)
+        read(table.RECEIVED_BYTES, lambda: tally.received_bytes, server)
+        read(table.EVENTS_PUBLISHED, lambda: tally.published, server)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish what has begun."""
@@ -102,11 +149,30 @@ class Ingest:
 
     @property
     def _is_connected(self) -> bool:
-        return self._term is not None and self._term.is_connected
+        return self._term is not None and self._term.reader.is_connected
 
     @property
     def _replaced(self) -> set[str]:
-        return self._term.replaced if self._term is not None else set()
+        return self._term.reader.replaced if self._term is not None else set()
+
+    def _begin_at_zero(self) -> None:
+        """Have the counters of what has not happened yet: their first event is a rise, too."""
+        counter, server = self._metrics.counter, self._server
+        for reason in ("held_too_long", "no_listener", "fenced"):
+            counter(table.EVENTS_DROPPED, server, reason)
+        for end in get_args(EndReason):
+            counter(table.WEBSOCKET_DISCONNECTS, server, end)
+        for application in self._settings.applications:
+            counter(table.DIALOGS_STARTED, server, application)
+            counter(table.DIALOGS_ENDED, server, application)
+            for result in ("accepted", "no_listener"):
+                counter(table.APP_STARTS, server, application, result)
+
+    def _serves(self, application: str) -> bool:
+        return self._is_connected and application not in self._replaced
+
+    def _count_objects(self, kind: ObjectKind) -> int:
+        return len(self._term.router.table.tables[kind]) if self._term is not None else 0
 
     def _count_dialogs(self) -> int:
         return len(self._term.router) if self._term is not None else 0
@@ -141,34 +207,55 @@ class Ingest:
                 return f"Asterisk answers {answer.status} for {application}"
         return ""
 
+    def _watched(self) -> dict[str, str] | None:
+        """Return the open dialogs with their applications, or None while it is not its turn."""
+        if self._term is None:
+            return None
+        dialogs = self._term.router.dialogs
+        return {d.dialog_id: d.application for d in dialogs if not d.is_ended}
+
+    @property
+    def _dialogs(self) -> tuple[Dialog, ...]:
+        return self._term.router.dialogs if self._term is not None else ()
+
     def dialogs(self) -> list[dict[str, Any]]:
         """Return the dialogs for the admin API."""
-        return [
-            {
-                "dialog_id": dialog.dialog_id,
-                "application": dialog.application,
-                "channels": sorted(dialog.channels),
-                "events": dialog.sequence,
-                "state": _state(dialog.is_ended, dialog.is_abandoned, dialog.held is not None),
-            }
-            for dialog in (self._term.router.dialogs if self._term is not None else ())
-        ]
+        return [_shown(dialog) for dialog in self._dialogs]
+
+    def newest(self, find: str, limit: int) -> Newest:
+        """Return the newest dialogs that have a text in them, for the console.
+
+        Nothing is made of those that are not shown: there may be thousands, and events wait.
+        """
+        dialogs = self._dialogs
+        found = [dialog for dialog in dialogs if _has(dialog, find)] if find else dialogs
+        shown = [_shown(dialog) for dialog in found[: -limit - 1 : -1]]
+        return Newest(shown, found=len(found), total=len(dialogs))
 
 
-def _state(ended: bool, abandoned: bool, waiting: bool) -> str:  # noqa: FBT001  three facts
-    if ended:
+def _has(dialog: Dialog, find: str) -> bool:
+    own = dialog.dialog_id, dialog.application, *dialog.channels
+    return any(find in text for text in own)
+
+
+def _shown(dialog: Dialog) -> dict[str, Any]:
+    return {
+        "dialog_id": dialog.dialog_id,
+        "application": dialog.application,
+        "channels": sorted(dialog.channels),
+        "events": dialog.sequence,
+        "state": _state(dialog),
+    }
+
+
+def _state(dialog: Dialog) -> str:
+    if dialog.is_ended:
         return "ended"
-    if abandoned:
+    if dialog.is_abandoned:
         return "abandoned"
-    return "waiting" if waiting else "open"
+    return "waiting" if dialog.held is not None else "open"
 
 
-async def _unless(stop: asyncio.Event, work: Any) -> bool:
+async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
     """Await `work` until it is done, or until `stop`; return whether it was done."""
-    async with asyncio.TaskGroup() as tasks:
-        working, stopping = tasks.create_task(work), tasks.create_task(stop.wait())
-        await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-        done = working.done()
-        working.cancel()
-        stopping.cancel()
-    return done and not stop.is_set()
+    return await first_of(work, stop.wait()) == 0 and not stop.is_set()

@@ -12,10 +12,11 @@ this process finds the dialog there, and does not announce it again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, Literal
 from urllib.parse import quote
 
+import msgspec
 import structlog
 
 from ari_proxy.ari.errors import TransportError
@@ -36,6 +37,8 @@ _FIRST_PAUSE_SECONDS: Final = 0.0005
 _LAST_PAUSE_SECONDS: Final = 0.1
 #: For Asterisk to keep a channel's variable; a slow one must not keep the caller waiting.
 _MARK_SECONDS: Final = 1.0
+#: … when nobody waits for it.
+_MARK_AGAIN_SECONDS: Final = 5.0
 #: For the application of a dialog that was taken over to show that it listens; longer than a client
 #: needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
@@ -71,6 +74,9 @@ class SetUp:
         self._no_listener = no_listener
         self._is_paused = False
         self._is_permitted = is_permitted
+        #: Channels that could not be marked, and those of them that are tried again now.
+        self._unmarked: set[tuple[Dialog, str]] = set()
+        self._seen_unmarked: set[tuple[Dialog, str]] = set()
 
     def pause(self) -> None:
         """Have all set-ups end after the attempt under way, so that others can go on with them."""
@@ -152,7 +158,8 @@ class SetUp:
     async def mark(self, dialog: Dialog, name: str) -> None:
         """Write the dialog's id onto a channel whose own id does not tell it.
 
-        `report_events` (22.10) lets it ride in every event and list; older versions ignore it.
+        `report_events` (22.10) lets it ride in every event and list; older versions ignore it. The
+        caller does not wait for a slow Asterisk: `mark_again` does it later.
         """
         if ids.token_of_object(name) == dialog.token:
             return
@@ -160,12 +167,25 @@ class SetUp:
         query = f"variable={DIALOG_VARIABLE}&value={dialog.dialog_id}&report_events=true"
         try:
             url = f"{path}?{query}"
-            answer = await self._rest.request("POST", url, timeout_seconds=_MARK_SECONDS)
+            is_again = (dialog, name) in self._seen_unmarked
+            seconds = _MARK_AGAIN_SECONDS if is_again else _MARK_SECONDS
+            answer = await self._rest.request("POST", url, timeout_seconds=seconds)
         except TransportError as error:
-            _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, error=str(error))
+            if (dialog, name) not in self._seen_unmarked:
+                _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, error=str(error))
+            self._unmarked.add((dialog, name))
             return
         if answer.status not in {204, 404, 409}:  # Gone already, or out of Stasis.
             _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, status=answer.status)
+
+    def mark_again(self) -> list[Coroutine[None, None, None]]:
+        """Return the work that is left of marking: a successor would not know those dialogs."""
+        self._seen_unmarked, self._unmarked = self._unmarked, set()
+        return [
+            self.mark(dialog, name)
+            for dialog, name in self._seen_unmarked
+            if not dialog.is_ended and name in dialog.channels
+        ]
 
     async def is_unheard(self, dialog: Dialog, sequence: int) -> bool:
         """Return whether no application has come for any event.
@@ -196,12 +216,18 @@ class SetUp:
             return False
         return True
 
+    def app_start(self, dialog: Dialog) -> bytes:
+        """Return the dialog's AppStart."""
+        own = dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id
+        return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET))
+
     async def _announce(self, dialog: Dialog) -> None:
-        app_start = messages.encode(
-            AppStart(dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id)
-        )
+        app_start = self.app_start(dialog)
         async for is_first in self._attempts():
-            if await self._offer(dialog.application, app_start, loudly=is_first):
+            traceparent = dialog.traceparent
+            if await self._offer(
+                dialog.application, app_start, loudly=is_first, traceparent=traceparent
+            ):
                 return
 
     async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
@@ -217,11 +243,15 @@ class SetUp:
             self._bus.publish(dialog.topic, dialog.held[0])
         release(dialog)
 
-    async def _offer(self, topic: str, payload: bytes, *, loudly: bool = False) -> bool:
+    async def _offer(
+        self, topic: str, payload: bytes, *, loudly: bool = False, traceparent: str = ""
+    ) -> bool:
         await self._bus.wait_connected()
         try:
             # A bus that keeps it must not hand it over when the call has been given up.
-            return await self._bus.offer(topic, payload, keep_seconds=self.deadline)
+            return await self._bus.offer(
+                topic, payload, keep_seconds=self.deadline, traceparent=traceparent
+            )
         except BusUnavailableError:
             return False
         except BusRefusedError as error:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
@@ -12,26 +13,32 @@ import structlog
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket, frames
+from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus, Handler, Subscription
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.first_of import first_of
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over, records
+from .bindings import Bindings
 from .gate import Gate
 from .hand_over import HandOver, RefusedError, Taken
 from .listeners import Listeners
 from .notices import Gap, GapReason
 from .pipeline import Pipeline
+from .proof import Proof
 from .queues import DialogQueues
+from .reader import Reader, Work
 from .records import Page
 from .recovery import Recovery
 from .router import Router
 from .set_up import SetUp
+from .tally import Tally
 
 _log = structlog.get_logger()
 
@@ -56,16 +63,15 @@ class Term:
         metrics: Metrics,
         tasks: asyncio.TaskGroup,
         is_permitted: Callable[[], bool],
+        tally: Tally,
+        tap: Tap,
+        traces: Traces,
     ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
-        self._socket = socket
-        self._metrics = metrics
         self._tasks = tasks
-        self.is_connected = False
-        self.replaced: set[str] = set()
         self._is_replaced = asyncio.Event()
         self.router = Router(self._server, grace_seconds=settings.ingest.grace_seconds)
         set_up = self._set_up = SetUp(
@@ -74,6 +80,13 @@ class Term:
             self._server,
             listener_seconds=settings.ingest.listener_seconds,
             no_listener=settings.ingest.no_listener,
+            is_permitted=is_permitted,
+        )
+        proof = Proof(
+            rest,
+            settings.applications,
+            every_seconds=settings.ingest.proof_seconds,
+            received_bytes=lambda: tally.received_bytes,
             is_permitted=is_permitted,
         )
         self.queues = DialogQueues(bus, self.router, set_up, grace_seconds=self._queue_grace)
@@ -88,8 +101,22 @@ class Term:
             held_bytes=settings.ingest.held_bytes,
             is_permitted=is_permitted,
             on_replaced=self._on_replaced,
+            on_own=proof.on_event,
+            tally=tally,
+            tap=tap,
+            traces=traces,
         )
         self._gate = Gate(self._pipeline.on_frame, capacity_bytes=GATE_BYTES)
+        self.reader = Reader(
+            self._server,
+            socket,
+            proof,
+            take=self._gate.take,
+            on_connected=self._gate.close,
+            recover=self._recover,
+            on_lost=self._on_lost,
+            metrics=metrics,
+        )
         self._recovery = Recovery(
             self._server, settings.applications, rest, self.router, self._pipeline, metrics
         )
@@ -115,8 +142,9 @@ class Term:
     async def run(self, stop: asyncio.Event) -> Outcome:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
         pipeline = self._pipeline
-        await self._listen(topics.bindings(self._server), pipeline.on_binding)
-        await self._listen(topics.owners(self._server), pipeline.on_question)
+        bindings = Bindings(self._bus, self.router)
+        await self._listen(topics.bindings(self._server), bindings.on_binding)
+        await self._listen(topics.owners(self._server), bindings.on_question)
         background = [
             self._tasks.create_task(work)
             for work in (
@@ -128,9 +156,9 @@ class Term:
                 self._declare_applications(),
             )
         ]
-        self._reading = self._tasks.create_task(self._read())
+        self._reading = self._tasks.create_task(self.reader.run(self._bus))
         try:
-            await _first(stop, self._hand_over.done)
+            await first_of(stop.wait(), self._hand_over.done.wait())
             self._reading.cancel()
             if not self._hand_over.done.is_set():
                 await self._finish()
@@ -180,38 +208,22 @@ class Term:
             _log.debug("channels.unknown", error=str(error))
             return None
 
-    # Events
+    # Between connections
 
-    async def _read(self) -> None:
-        # Without a bus it could serve no call, and would take them from one that can.
-        await self._bus.wait_connected()
-        connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)
-        async for connection in self._socket.connections():
-            connects.inc()
-            self.is_connected = True
-            self.replaced.clear()
-            self._gate.close()
-            _log.info("websocket.connected", applications=self._settings.applications)
-            recovering = self._tasks.create_task(self._recover())
-            try:
-                async for frame in frames(connection):
-                    self._gate.take(frame)
-            finally:
-                self.is_connected = False
-                recovering.cancel()
-            # What was held back is older than what the next connection finds.
-            self._gate.open()
-            self._note_gap()
-            _log.warning("websocket.disconnected", code=connection.close_code)
-
-    def _note_gap(self) -> None:
+    def _on_lost(self) -> None:
         """Events may be missing since the last one, or since the last answer to a ping."""
+        # What was held back is older than what the next connection finds.
+        self._gate.open()
         if self._gap_since is None:
             alive_at = time.time() - DEAD_SECONDS
             self._gap_since = max(self._pipeline.last_event_at, alive_at)
 
-    async def _recover(self) -> None:
-        """Bring the dialogs up to date, and let events pass once they are, or after a while."""
+    async def _recover(self) -> Work:
+        """Bring the dialogs up to date, and let events pass once they are, or after a while.
+
+        Returns:
+            What is left to do, with no haste.
+        """
         known = self._recovery.known()
         late = asyncio.get_running_loop().call_later(GATE_SECONDS, self._gate.open)
         reason: GapReason = "websocket_lost"
@@ -225,14 +237,13 @@ class Term:
                 if taken is not None and self._gap_since is None:
                     self._gate.open()
                     unserved = await self._recovery.look()
-                    await self._recovery.serve_unserved(unserved, Gap(reason))
-                    return
+                    return partial(self._recovery.serve_unserved, unserved, Gap(reason))
             gap = Gap(reason, self._gap_since)
             plan = await self._recovery.run(known, gap)
             self._gap_since = None
             self._gate.open()
             await self._recovery.tell_recovered(self._bus, reason)
-            await self._recovery.serve_unserved(plan.unserved, gap)
+            return partial(self._recovery.serve_unserved, plan.unserved, gap)
         finally:
             late.cancel()
 
@@ -254,8 +265,8 @@ class Term:
     def _on_replaced(self, application: str) -> None:
         """Never fight for it: it would be taken back, for ever."""
         _log.error("application.replaced", application=application)
-        self.replaced.add(application)
-        if self.replaced >= set(self._settings.applications):
+        self.reader.replaced.add(application)
+        if self.reader.replaced >= set(self._settings.applications):
             self._is_replaced.set()
 
     async def _collect(self) -> list[Page]:
@@ -264,7 +275,7 @@ class Term:
             async with asyncio.timeout(hand_over.REPLACED_SECONDS):
                 await self._is_replaced.wait()
         self._gate.open()  # Asterisk's word may wait there.
-        if self.is_connected and not self._is_replaced.is_set():
+        if self.reader.is_connected and not self._is_replaced.is_set():
             raise RefusedError(
                 "Asterisk has not given the applications to anybody else: are there two ingests "
                 f"of different Asterisks that both call theirs {self._server}?"
@@ -281,12 +292,3 @@ class Term:
             self._hand_over.done.set()
             raise RefusedError(str(error)) from error
         return records.pages(records.records_of(self.router.table), gap_since=self._gap_since)
-
-
-async def _first(*events: asyncio.Event) -> None:
-    """Return once one of them is set."""
-    async with asyncio.TaskGroup() as tasks:
-        waiting = [tasks.create_task(event.wait()) for event in events]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()

@@ -237,6 +237,10 @@ class IngestSettings(_Group):
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
     """What may wait per dialog until its application has subscribed."""
 
+    proof_seconds: float = Field(default=10.0, ge=0, le=3600)
+    """How often Asterisk has to prove, by a user event that comes back, that the websocket delivers
+    events; 0 for never. Default: as long as a dead socket takes to be found."""
+
 
 class LeaseSettings(_Group):
     """Which of several ingests of a server is active; the others stand by."""

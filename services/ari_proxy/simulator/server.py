@@ -13,7 +13,7 @@ from .call_routes import BridgeRoutes, ChannelRoutes
 from .exchange import Exchange
 from .media_routes import MediaRoutes
 from .model import ENTITY_ID, RefusedError, now
-from .requests import Handler, Route, message
+from .requests import NO_CONTENT, Handler, Route, message, parameters
 
 
 class _StoppedError(Exception):
@@ -101,7 +101,16 @@ class Simulator:
             ("GET", "/asterisk/ping", self._ping),
             ("GET", "/asterisk/info", self._info),
             ("GET", "/applications/{name}", self._application),
+            ("POST", "/events/user/{event}", self._user_event),
         ]
+
+    async def _user_event(self, request: web.Request) -> web.Response:
+        given = await parameters(request)
+        app, name = given.get("application", ""), request.match_info["event"]
+        if app not in self._sockets:
+            return message(404, "Application not found")
+        await self._emit(app, "ChannelUserevent", eventname=name, userevent={"eventname": name})
+        return web.Response(status=NO_CONTENT)
 
     async def _ping(self, _: web.Request) -> web.Response:
         shown = {"asterisk_id": ENTITY_ID, "ping": "pong", "timestamp": now()}

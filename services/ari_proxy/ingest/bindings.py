@@ -1,0 +1,54 @@
+"""What executors tell and ask: the objects that clients have named, and whose an object is."""
+
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Bus, Message
+from ari_proxy.protocol import messages
+from ari_proxy.protocol.errors import IllegalSubjectTokenError
+from ari_proxy.protocol.messages import Binding, Owned, Question
+
+from .router import Router
+
+_log = structlog.get_logger()
+_binding_decoder = msgspec.json.Decoder(Binding)
+_question_decoder = msgspec.json.Decoder(Question)
+
+
+class Bindings:
+    """Answers the executors of one server."""
+
+    def __init__(
+        self, bus: Bus, router: Router, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._bus = bus
+        self._router = router
+        self._clock = clock
+
+    def on_binding(self, message: Message) -> None:
+        """Take an executor's notice of an object that a client has named, and acknowledge it."""
+        try:
+            self._router.register(_binding_decoder.decode(message.payload), self._clock())
+            answer = b'{"error":""}'
+        except (msgspec.DecodeError, IllegalSubjectTokenError, UnicodeDecodeError) as error:
+            _log.warning("binding.refused", error=str(error))
+            answer = b'{"error":%b}' % messages.encode_text(str(error))
+        if message.reply:
+            self._bus.publish(message.reply, answer)
+
+    def on_question(self, message: Message) -> None:
+        """Tell an executor which objects are a dialog's."""
+        try:
+            question = _question_decoder.decode(message.payload)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.warning("question.malformed", error=str(error))
+            return
+        table, dialog_id = self._router.table, question.dialog_id
+        dialog = table.dialogs.get(dialog_id)
+        owned = tuple(named for named in question.objects if table.owns(dialog_id, *named))
+        answer = Owned(dialog.application if dialog is not None else "", owned)
+        if message.reply:
+            self._bus.publish(message.reply, msgspec.json.encode(answer))

@@ -1,0 +1,125 @@
+"""Websockets that are open and deliver nothing; the simulated faults of a scripted Asterisk."""
+
+import asyncio
+
+import pytest
+
+from ari_proxy import connections
+from ari_proxy.ari import websocket
+from ari_proxy.back_off import BackOff
+from ari_proxy.ingest import proof
+from ari_proxy.ingest.proof import Proof
+from ari_proxy.settings.load import load
+from tests.support.running import until
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import PASSWORD, BusServer
+from tests.support.setting import proxy_with
+
+REGISTERED = '{"name":"demo","events_allowed":[],"events_disallowed":[]}'
+FILTERED = '{"name":"demo","events_allowed":[{"type":"StasisStart"}],"events_disallowed":[]}'
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket, "BACK_OFF", BackOff(first_seconds=0, last_seconds=0))
+    monkeypatch.setattr(proof, "SILENT_SECONDS", 0.1)
+
+
+def says(asterisk: ScriptedAsterisk, status: int, body: str) -> None:
+    asterisk.standing["GET", "/applications/demo"] = status, body
+
+
+async def test_silent_websocket_is_replaced_and_its_gap_is_told(bus_server: BusServer) -> None:
+    async with proxy_with(bus_server, proof_seconds=0.1) as setting:
+        says(setting.asterisk, 200, REGISTERED)
+        setting.asterisk.add_channel("c")
+        dialog = await setting.begin()
+        setting.asterisk.silent.add("demo")
+        await until(lambda: len(setting.asterisk.upgrades) > 2)
+        setting.asterisk.silent.clear()
+        await until(lambda: "ProxyGap" in setting.client.types(dialog))
+        await setting.asterisk.push(channel_event("StasisEnd", "c"))
+        await until(lambda: "StasisEnd" in setting.client.types(dialog))
+    assert "ChannelUserevent" not in setting.client.types(dialog)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, FILTERED), (403, "{}"), (404, '{"message":"Resource not found"}'), (204, "")],
+    ids=["filtered", "forbidden", "unknown", "empty"],
+)
+async def test_websocket_that_cannot_be_proven_stays(
+    bus_server: BusServer, status: int, body: str
+) -> None:
+    async with proxy_with(bus_server, proof_seconds=0.1) as setting:
+        says(setting.asterisk, status, body)
+        setting.asterisk.silent.add("demo")
+        await until(lambda: _asked(setting.asterisk) > 3)
+        assert len(setting.asterisk.upgrades) == 1
+
+
+def _asked(asterisk: ScriptedAsterisk) -> int:
+    return len([request for request in asterisk.requests if "/applications/" in request.target])
+
+
+async def test_user_that_may_not_ask_for_proofs_is_told_once(
+    bus_server: BusServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with proxy_with(bus_server, proof_seconds=0.1) as setting:
+        setting.asterisk.proof_status = 403
+        await until(lambda: setting.asterisk.proofs > 3)
+        assert len(setting.asterisk.upgrades) == 1
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("proof.refused") == 1
+
+
+async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
+    async with scripted_asterisk() as asterisk:
+        asterisk.silent.add("demo")
+        asterisk.standing["GET", "/applications/demo"] = 200, REGISTERED
+        settings = load(ari={"rest_url": asterisk.url, "user": "ari", "password": PASSWORD})
+        permitted = False
+        async with connections.rest_client(settings) as rest:
+            asked = Proof(
+                rest,
+                ["demo"],
+                every_seconds=0.05,
+                received_bytes=lambda: 0,
+                is_permitted=lambda: permitted,
+            )
+            waiting = asyncio.create_task(asked.until_silent(()))
+            await until(lambda: asterisk.proofs > 2)
+            assert not waiting.done()
+            permitted = True
+            async with asyncio.timeout(20):
+                assert await waiting == "demo"
+
+
+async def test_proofs_can_be_switched_off(bus_server: BusServer) -> None:
+    async with proxy_with(bus_server, proof_seconds=0) as setting:
+        says(setting.asterisk, 200, REGISTERED)
+        setting.asterisk.silent.add("demo")
+        dialog = await setting.begin()
+        await setting.asterisk.push(channel_event("StasisEnd", "c"))
+        await until(lambda: "StasisEnd" in setting.client.types(dialog))
+        assert not setting.asterisk.proofs
+
+
+async def test_application_that_another_client_has_taken_owes_no_proof(
+    bus_server: BusServer,
+) -> None:
+    async with proxy_with(bus_server, proof_seconds=0.1) as setting:
+        says(setting.asterisk, 200, REGISTERED)
+        await until(lambda: setting.asterisk.proofs > 1)
+        await setting.asterisk.push('{"type":"ApplicationReplaced","application":"demo"}')
+        setting.asterisk.silent.add("demo")
+        before = await _settled(setting.asterisk)
+        await asyncio.sleep(0.5)
+        assert setting.asterisk.proofs == before
+        assert len(setting.asterisk.upgrades) == 1
+
+
+async def _settled(asterisk: ScriptedAsterisk) -> int:
+    """Return how many proofs have been asked for, once the last one's time is over."""
+    await asyncio.sleep(0.5)
+    return asterisk.proofs

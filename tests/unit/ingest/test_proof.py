@@ -1,0 +1,31 @@
+"""What Asterisk's word on an application proves."""
+
+import pytest
+
+from ari_proxy.ingest import proof
+
+REGISTERED = '{"name":"demo","channel_ids":[],"events_allowed":[],"events_disallowed":[]}'
+FILTERED = '{"name":"demo","events_allowed":[{"type":"StasisStart"}],"events_disallowed":[]}'
+REFUSING = '{"name":"demo","events_allowed":[],"events_disallowed":[{"type":"ChannelUserevent"}]}'
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "is_conclusive"),
+    [
+        (200, REGISTERED, True),
+        (200, '{"name":"demo"}', True),
+        (404, '{"message":"Application not found"}', True),
+        (404, '{"message":"Resource not found"}', False),
+        (404, "<html>", False),
+        (200, FILTERED, False),
+        (200, REFUSING, False),
+        (200, "<html>", False),
+        (204, "", False),
+        (403, '{"message":"Forbidden"}', False),
+        (503, REGISTERED, False),
+    ],
+)
+def test_application_without_a_proof_is_silent_only_where_nothing_else_explains_it(
+    status: int, body: str, *, is_conclusive: bool
+) -> None:
+    assert proof.is_conclusive(status, body) == is_conclusive
