@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from . import exception_groups
 from .__about__ import __version__
 from .settings.errors import SettingsError
+from .watch.formats import Format
 
 if TYPE_CHECKING:
     from .settings.load import Settings
@@ -114,6 +116,80 @@ def demo(
     logging.configure(level="warning", form="auto", component="demo")
     with _reported(DemoFailedError, BusError):
         run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls, bus=bus))
+
+
+Names = Annotated[list[str] | None, typer.Option(show_default=False)]
+
+
+@app.command()
+def tail(
+    config: Config = None,
+    server: Annotated[
+        list[str] | None, typer.Option(help="server_id; that of the settings if left out.")
+    ] = None,
+    application: Names = None,
+    dialog: Names = None,
+    type_: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Of the event, or app_start, command, request, response, end."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON lines, for `ladder --from`.")] = False,
+) -> None:
+    """Show what passes between Asterisk and the applications, as it does; each option may repeat.
+
+    Nobody but those who watch notices: copies come from ingest and command themselves.
+    """
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .tap.copies import Copy  # noqa: PLC0415
+    from .tap.watcher import NobodyServesError  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+    from .watch import lines  # noqa: PLC0415
+    from .watch.filters import Filter  # noqa: PLC0415
+    from .watch.tail import tail as follow  # noqa: PLC0415
+
+    settings = _load(config)
+    logging.configure(level="warning", form="auto", component="tail")
+    coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    wanted = Filter(applications=application or (), dialogs=dialog or (), types=type_ or ())
+
+    def show(copy: Copy) -> None:
+        typer.echo(lines.as_json(copy) if json else lines.line(copy, coloured=coloured))
+
+    with _reported(BusError, NobodyServesError):
+        run(lambda stop: follow(settings, server or [settings.server_id], wanted, show, stop))
+
+
+@app.command()
+def ladder(
+    dialog_id: Annotated[str, typer.Argument(metavar="DIALOG", help="Its dialog_id.")],
+    config: Config = None,
+    form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="What `tail --json` has written; else live.")
+    ] = None,
+) -> None:
+    """Draw one dialog between Asterisk, ingest, application and command, until it ends."""
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .tap.watcher import NobodyServesError  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+    from .watch import ladder as ladders  # noqa: PLC0415
+
+    expected = (BusError, NobodyServesError, ladders.NoSuchDialogError, ladders.RecordError)
+    with _reported(*expected, OSError):
+        if source is not None:
+            with source.open(encoding="utf-8") as lines:
+                found = list(ladders.read_record(lines, dialog_id))
+            typer.echo(ladders.draw(form, dialog_id, found))
+            return
+        settings = _load(config)
+        logging.configure(level="warning", form="auto", component="ladder")
+        show = ladders.live(dialog_id, typer.echo) if form is Format.TEXT else ladders.silent
+        found = []
+        run(lambda stop: ladders.follow(settings, dialog_id, stop, found, show))
+        if form is not Format.TEXT:
+            typer.echo(ladders.draw(form, dialog_id, found))
 
 
 @contextmanager

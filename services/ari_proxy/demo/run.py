@@ -1,31 +1,30 @@
 """The demonstration: a bus, an Asterisk, both services and an application, in one process."""
 
 import asyncio
-import time
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import Final
 from urllib.parse import urlencode, urlsplit
-
-import msgspec
 
 from ari_proxy import connections, standalone
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus import embedded
-from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
+from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
-from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import AppStart, CommandResponse, Event
 from ari_proxy.settings.legacy import bus_address
 from ari_proxy.settings.load import Settings, load
 from ari_proxy.simulator import server as simulator
+from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.watcher import Watcher
+from ari_proxy.watch import ladder
+from ari_proxy.watch.descriptions import message_of
+from ari_proxy.watch.formats import Format
 
-from . import ladder
 from .application import DIGITS, DigitCollector
-from .ladder import Record
 
 APPLICATION: Final = "ari-proxy-demo"
 SERVER_ID: Final = "asterisk-demo"
@@ -41,62 +40,31 @@ class DemoFailedError(Exception):
     """The demonstration did not come to its end."""
 
 
-class Tap:
-    """The application's bus, with a record of all that passes.
+class Record:
+    """What passed on the bus, by dialog."""
 
-    It is no subscription of its own on `events_…*`: ingest would take that for the application's.
-    """
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-        self._records: dict[str, list[tuple[float, ladder.Kind, str]]] = {}
+    def __init__(self) -> None:
+        self.dialogs: dict[str, list[Copy]] = {}
         self.ended: set[str] = set()
-        self.changed = asyncio.Event()
+        self._changed = asyncio.Event()
 
-    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
-        """Record a command and publish it."""
-        for command in messages.decode_commands(payload):
-            self._add(topic.partition("_")[2], "command", ladder.describe_command(command))
-        self._bus.publish(topic, payload, reply=reply, once=once)
+    async def keep(self, copies: AsyncIterator[Copy]) -> None:
+        """Keep copies, for ever."""
+        async for copy in copies:
+            self.dialogs.setdefault(copy.dialog_id, []).append(copy)
+            if message_of(copy).get("type") == "StasisEnd":
+                self.ended.add(copy.dialog_id)
+                self._changed.set()
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
-        """Subscribe, and record what comes."""
-
-        def record(message: Message) -> None:
-            self._record(message)
-            handler(message)
-
-        return await self._bus.subscribe(topic, record, group=group)
-
-    def _record(self, message: Message) -> None:
-        kind, _, dialog_id = message.topic.partition("_")
-        if kind == "events":
-            event = msgspec.json.decode(message.payload, type=Event)
-            self._add(dialog_id, "event", ladder.describe_event(event))
-            if event.type == "StasisEnd":
-                self.ended.add(dialog_id)
-                self.changed.set()
-        elif kind == "responses":
-            response = msgspec.json.decode(message.payload, type=CommandResponse)
-            self._add(dialog_id, "response", ladder.describe_response(response))
-        else:
-            start = msgspec.json.decode(message.payload, type=AppStart)
-            self._add(start.dialog_id, "app_start", f"{start.application} {start.channel_id}")
-
-    def _add(self, dialog_id: str, kind: ladder.Kind, text: str) -> None:
-        self._records.setdefault(dialog_id, []).append((time.monotonic(), kind, text))
-
-    @property
-    def dialogs(self) -> list[str]:
-        """The dialogs that were seen."""
-        return list(self._records)
+    async def until_ended(self, calls: int) -> None:
+        """Return once a number of dialogs has come to its end."""
+        while len(self.ended) < calls:
+            self._changed.clear()
+            await self._changed.wait()
 
     def ladders(self) -> list[str]:
         """Return each dialog's ladder."""
-        return [
-            ladder.draw(dialog_id, [Record(at - rows[0][0], kind, text) for at, kind, text in rows])
-            for dialog_id, rows in self._records.items()
-        ]
+        return [ladder.draw(Format.TEXT, dialog, copies) for dialog, copies in self.dialogs.items()]
 
 
 async def run_demo(
@@ -127,23 +95,23 @@ async def run_demo(
                 serving = standalone.serve(settings, ["ingest", "command"], stopping)
                 services = tasks.create_task(serving)
                 async with opened(connections.bus(settings, "demo")) as own_bus:
-                    tap = Tap(own_bus)
+                    record = Record()
                     try:
-                        await _serve_calls(settings, own_bus, tap, endpoint, calls)
+                        await _serve_calls(settings, own_bus, record, endpoint, calls)
                     finally:
                         stopping.set()
                         await asyncio.wait([services])
-                        await _clean_up(own_bus, tap)
+                        await _clean_up(own_bus, record)
             finally:
                 stopping.set()
                 stop.set()
 
 
-async def _clean_up(bus: Bus, tap: Tap) -> None:
+async def _clean_up(bus: Bus, record: Record) -> None:
     """Leave nothing on a server that is not ours."""
     server = ServerId(SERVER_ID)
     names = [APPLICATION, topics.commands(server), topics.registry(server)]
-    names += [name for dialog in tap.dialogs for name in topics.of_dialog(DialogId(dialog))]
+    names += [name for dialog in record.dialogs for name in topics.of_dialog(DialogId(dialog))]
     with suppress(BusError, TimeoutError):
         async with asyncio.timeout(CLEAN_UP_SECONDS):
             await bus.delete(names)
@@ -174,7 +142,7 @@ def _settings(asterisk: str, account: dict[str, str], bus_url: str) -> Settings:
             "rest_url": f"http{secure}://{parts.netloc}/ari",
             **account,
         },
-        bus={"kind": _kind(bus_url), **bus_address(bus_url)},
+        bus={"kind": _kind(bus_url), **bus_address(bus_url).settings()},
         admin={"enabled": False},
     )
 
@@ -183,22 +151,26 @@ def _kind(bus_url: str) -> str:
     return "RABBITMQ" if urlsplit(bus_url).scheme in {"amqp", "amqps"} else "NATS"
 
 
-async def _serve_calls(settings: Settings, bus: Bus, tap: Tap, endpoint: str, calls: int) -> None:
+async def _serve_calls(
+    settings: Settings, bus: Bus, record: Record, endpoint: str, calls: int
+) -> None:
     collector = DigitCollector()
-    async with asyncio.TaskGroup() as tasks:
-        await _within(READY_SECONDS, "the bus is not connected", bus.wait_connected())
-        application = Application(tap, APPLICATION, collector.serve)
+    await _within(READY_SECONDS, "the bus is not connected", bus.wait_connected())
+    async with asyncio.TaskGroup() as tasks, connections.rest_client(settings) as rest:
+        application = Application(bus, APPLICATION, collector.serve)
         serving = tasks.create_task(application.run())
-        async with connections.rest_client(settings) as rest:
-            await _within(READY_SECONDS, "Asterisk is not ready", _registered(rest))
+        await _within(READY_SECONDS, "Asterisk is not ready", _registered(rest))
+        async with Watcher(bus, ServerId(SERVER_ID)).watching() as copies:
+            keeping = tasks.create_task(record.keep(copies))
             for _ in range(calls):
                 query = urlencode({"endpoint": endpoint, "app": APPLICATION})
                 answer = await rest.request("POST", f"/channels?{query}")
                 if answer.status != 200:  # noqa: PLR2004  HTTP's OK
                     raise DemoFailedError(f"no call to {endpoint}: {answer.status} {answer.body}")
-            await _within(CALLS_SECONDS, "a call has not ended", _all_ended(tap, calls))
+            await _within(CALLS_SECONDS, "a call has not ended", record.until_ended(calls))
+            keeping.cancel()
         serving.cancel()
-    print("\n\n".join(tap.ladders()))
+    print("\n\n".join(record.ladders()))
     served = [digits for digits in collector.digits.values() if len(digits) == DIGITS]
     print(f"\n{len(served)} of {calls} calls served, digits: {', '.join(served)}")
     if len(served) != calls:
@@ -221,9 +193,3 @@ async def _registered(rest: RestClient) -> None:
             if answer.status == 200:  # noqa: PLR2004  HTTP's OK
                 return
         await asyncio.sleep(0.05)
-
-
-async def _all_ended(tap: Tap, calls: int) -> None:
-    while len(tap.ended) < calls:
-        tap.changed.clear()
-        await tap.changed.wait()
