@@ -4,7 +4,7 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
@@ -24,6 +24,16 @@ CHECK_SECONDS: Final = 2.0
 Check = Callable[[], Awaitable[str]]
 
 
+class Extension(Protocol):
+    """More pages of the admin API."""
+
+    def mount(self, app: FastAPI) -> None:
+        """Add them."""
+
+    def close(self) -> None:
+        """End what would not end by itself: the process stops."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdminApi:
     """What the admin API shows."""
@@ -31,6 +41,7 @@ class AdminApi:
     checks: Mapping[str, Check]
     metrics: Metrics
     dialogs: Callable[[], list[dict[str, Any]]] | None = None
+    extension: Extension | None = None
 
 
 async def problems(checks: Mapping[str, Check]) -> dict[str, str]:
@@ -76,6 +87,8 @@ def application(api: AdminApi) -> FastAPI:
             """Return the dialogs."""
             return read_dialogs()
 
+    if api.extension is not None:
+        api.extension.mount(app)
     return app
 
 
@@ -103,6 +116,8 @@ async def serve(api: AdminApi, host: str, port: int) -> None:
         try:
             await server._serve([listening])  # noqa: SLF001  `serve` would capture the signals
         finally:
+            if api.extension is not None:
+                api.extension.close()
             if server.started:
                 async with asyncio.timeout(STOP_SECONDS):
                     await server.shutdown([listening])

@@ -11,12 +11,17 @@ from . import connections, health
 from .__about__ import __version__
 from .bus.base import Bus, opened
 from .command.service import CommandService
+from .console.console import Console
 from .health import AdminApi, Check
 from .ingest import leases
 from .ingest.service import Ingest
+from .protocol.ids import ServerId
 from .settings.load import Settings
+from .tap.tap import Tap
+from .telemetry import loop_lag
 from .telemetry import metrics as table
 from .telemetry.metrics import Metrics
+from .telemetry.traces import exported
 
 _log = structlog.get_logger()
 
@@ -32,27 +37,35 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
         stop: set when the process should end.
     """
     name = components[0] if len(components) == 1 else "standalone"
-    metrics = _metrics(name)
+    metrics = _metrics(name, components)
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(opened(connections.bus(settings, name)))
-        _read_bus(metrics, bus)
+        _read_bus(metrics, bus, settings)
         rest = await stack.enter_async_context(connections.rest_client(settings))
+        server = ServerId(settings.server_id)
+        traces = await stack.enter_async_context(
+            exported(settings.traces, name, bus=settings.bus.kind, server_id=server)
+        )
+        tap = Tap(server, bus)
+        stack.push_async_callback((await tap.listen()).unsubscribe)
         services: list[Ingest | CommandService] = []
-        api = AdminApi(checks={"bus": _bus_check(bus)}, metrics=metrics)
+        checks = {"bus": _bus_check(bus)}
+        api = AdminApi(checks, metrics)
         if "ingest" in components:
             socket = connections.event_socket(settings)
             lease = leases.lease(settings)
-            ingest = Ingest(settings, bus, rest, socket, metrics, lease)
+            ingest = Ingest(settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces)
             services.append(ingest)
-            api = AdminApi(api.checks, metrics, ingest.dialogs)
+            console = Console(server, bus, ingest.newest, checks)
+            extension = console if settings.admin.console else None
+            api = AdminApi(checks, metrics, ingest.dialogs, extension)
         if "command" in components:
-            services.append(CommandService(settings, bus, rest, metrics))
-        checks = dict(api.checks)
+            services.append(CommandService(settings, bus, rest, metrics, tap=tap, traces=traces))
         for service in services:
             checks |= service.checks
-        await _run(settings, services, AdminApi(checks, metrics, api.dialogs), stop)
+        await _run(settings, services, api, stop)
     _log.info("drain.finished")
 
 
@@ -67,26 +80,32 @@ async def _run(
         serving = (
             tasks.create_task(health.serve(api, admin.host, admin.port)) if admin.enabled else None
         )
+        measuring = tasks.create_task(loop_lag.measure(api.metrics.histogram(table.LOOP_LAG)))
         try:
             async with asyncio.TaskGroup() as running:
                 for service in services:
                     running.create_task(service.run(stop))
         finally:
+            measuring.cancel()
             if serving is not None:
                 serving.cancel()
 
 
-def _metrics(component: str) -> Metrics:
-    metrics = Metrics()
-    metrics.gauge(table.BUILD, __version__, component).set(1)
+def _metrics(name: str, components: Sequence[Component]) -> Metrics:
+    own = tuple(f"ariproxy_{component}" for component in components)
+    metrics = Metrics(begin=(*table.COMMON, "ariproxy_bus", *own))
+    metrics.gauge(table.BUILD, __version__, name).set(1)
     return metrics
 
 
-def _read_bus(metrics: Metrics, bus: Bus) -> None:
-    metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected)
-    metrics.read(table.BUS_RECONNECTS, lambda: bus.reconnects)
-    metrics.read(table.BUS_BUFFERED, lambda: bus.buffered_bytes)
-    metrics.read(table.BUS_DROPPED, lambda: bus.dropped)
+def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
+    kind = settings.bus.kind
+    metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected, kind)
+    metrics.read(table.BUS_RECONNECTS, lambda: bus.reconnects, kind)
+    metrics.read(table.BUS_PUBLISHED, lambda: bus.published, kind)
+    metrics.read(table.BUS_BUFFERED, lambda: bus.buffered_bytes, kind)
+    metrics.read(table.BUS_DROPPED, lambda: bus.dropped, kind)
+    metrics.gauge(table.BUS_BUFFER_CAPACITY, kind).set(settings.bus.buffer_bytes)
 
 
 def _bus_check(bus: Bus) -> Check:

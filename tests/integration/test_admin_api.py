@@ -23,7 +23,19 @@ from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.
-BOUNDED = {"action", "server_id", "application", "type", "reason", "result", "operation", "code"}
+BOUNDED = {
+    "action",
+    "application",
+    "bus",
+    "code",
+    "kind",
+    "method",
+    "operation",
+    "reason",
+    "result",
+    "server_id",
+    "type",
+}
 
 
 @dataclass
@@ -220,8 +232,15 @@ async def test_metrics_count_what_happened_with_bounded_labels(
     operation = {"operation": "POST /channels/{channelId}/answer", "code": "204"}
     assert difference("ariproxy_command_requests_total", **operation) == 1
     assert difference("ariproxy_command_rejected_total", reason="url") == 1
+    assert difference("ariproxy_ingest_events_published_total") > 0
+    assert difference("ariproxy_ingest_received_bytes_total") > 0
+    assert difference("ariproxy_command_request_duration_seconds_count", method="POST") == 1
+    serves = frozenset({"server_id": "server-1", "application": "demo"}.items())
+    assert after["ariproxy_ingest_websocket_connected", serves] == 1
     names = {name for name, _ in after}
-    assert {row.name for row in TABLE if not row.labels} <= names
+    plain = (row for row in TABLE if not row.labels and row.kind != "histogram")
+    own = {row.name for row in plain if "_operator_" not in row.name}
+    assert own <= names
     used = {label for _, labels in after for label, _ in labels}
     assert used <= BOUNDED | {"version", "component", "le"}
     assert not [value for _, labels in after for _, value in labels if dialog in value]

@@ -15,8 +15,11 @@ from ari_proxy import connections
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.command.service import CommandService
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
+from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces
 from tests.support import process
 from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
@@ -126,7 +129,14 @@ def test_whatever_is_sent_as_a_command_is_answered_and_the_next_one_works(
             configured = load(server_id="server-1", ari={"rest_url": asterisk.url})
             async with connections.rest_client(configured) as rest:
                 stop = asyncio.Event()
-                service = CommandService(configured, bus, rest, Metrics())
+                service = CommandService(
+                    configured,
+                    bus,
+                    rest,
+                    Metrics(),
+                    tap=Tap(ServerId("server-1"), bus),
+                    traces=Traces(),
+                )
                 tasks.create_task(service.run(stop))
                 responses: list[dict[str, Any]] = []
 

@@ -1,0 +1,112 @@
+"""The pages and streams of the console; read-only.
+
+It watches as `tail` does, over the bus: an event costs nothing more while no ladder is open.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from importlib.resources import files
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Response
+
+from ari_proxy import health
+from ari_proxy.__about__ import __version__
+from ari_proxy.bus.base import Bus
+from ari_proxy.health import Check
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.watch.steps import row_of
+
+from .stream import EventStream
+
+#: Dialogs that one page shows, the newest.
+MAX_DIALOGS: Final = 200
+#: Ladders open at once.
+MAX_STREAMS: Final = 10
+_PAGES: Final = {
+    "": ("index.html", "text/html; charset=utf-8"),
+    "/console.js": ("console.js", "text/javascript; charset=utf-8"),
+    "/console.css": ("console.css", "text/css; charset=utf-8"),
+}
+#: Nothing but the page's own files, and in no frame (W3C, Content Security Policy 3).
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Console:
+    """An extension of one ingest's admin API."""
+
+    def __init__(
+        self,
+        server: ServerId,
+        bus: Bus,
+        newest: Callable[[str, int], tuple[list[dict[str, Any]], int, int]],
+        checks: Mapping[str, Check],
+    ) -> None:
+        self._server = server
+        self._bus = bus
+        self._newest = newest
+        self._checks = checks
+        self._streams = 0
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End all streams."""
+        self._closing.set()
+
+    def mount(self, app: FastAPI) -> None:
+        """Add the pages and streams."""
+        for path, page in _PAGES.items():
+            app.add_api_route(f"/console{path}", _serving(*page), methods=["GET"])
+        app.add_api_route("/console/state", self._state, methods=["GET"])
+        app.add_api_route("/console/copies", self._copies, methods=["GET"], response_model=None)
+
+    async def _state(self, find: str = "") -> Response:
+        """Tell how it is, and the newest of the dialogs that have `find` in them."""
+        failed = await health.problems(self._checks)
+        dialogs, found, total = self._newest(find, MAX_DIALOGS)
+        state = {
+            "server_id": self._server,
+            "version": __version__,
+            "checks": {name: failed.get(name, "ok") for name in self._checks},
+            "total": total,
+            "found": found,
+            "dialogs": dialogs,
+        }
+        return Response(msgspec.json.encode(state), headers=_JSON)
+
+    async def _copies(self, dialog: str = "") -> Response:
+        """Stream the steps of a dialog, from now to its end."""
+        if not dialog or self._streams >= MAX_STREAMS:
+            text = f"{MAX_STREAMS} ladders are open already" if dialog else "which dialog?"
+            return Response(text, 429 if dialog else 400, headers=_HEADERS)
+        return EventStream(
+            self._bus,
+            self._server,
+            dialog,
+            encode=row_of,
+            closing=self._closing,
+            count=self._count,
+            headers=_HEADERS,
+        )
+
+    def _count(self, change: int) -> None:
+        self._streams += change
+
+
+_JSON: Final = {**_HEADERS, "Content-Type": "application/json"}
+
+
+def _serving(name: str, content_type: str) -> Callable[[], Awaitable[Response]]:
+    content = (files(__package__) / "pages" / name).read_bytes()
+
+    async def serve() -> Response:
+        return Response(content, headers={**_HEADERS, "Content-Type": content_type})
+
+    return serve

@@ -1,0 +1,125 @@
+"use strict";
+// Everything that calls hold is set as text, never as markup.
+const PARTICIPANTS = ["Asterisk", "ingest", "application", "command"];
+const LEFT = 90, GAP = 250, TOP = 40, ROW = 22, CHARACTER = 7;
+const STATE_MILLISECONDS = 2000, MAX_STEPS = 1000;
+const x = Object.fromEntries(PARTICIPANTS.map((name, index) => [name, LEFT + GAP * index]));
+const width = LEFT * 2 + GAP * (PARTICIPANTS.length - 1);
+const byId = (id) => document.getElementById(id);
+let source = null, shown = "", begunAt = 0, steps = 0;
+
+function element(tag, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function cell(row, content) {
+  const made = row.insertCell();
+  if (content instanceof Node) made.append(content); else made.textContent = content;
+}
+
+function showChecks(checks) {
+  byId("checks").replaceChildren(...Object.entries(checks).map(([name, result]) => {
+    const item = document.createElement("li");
+    item.className = result === "ok" ? "ok" : "failed";
+    item.textContent = result === "ok" ? `✓ ${name}` : `✗ ${name}: ${result}`;
+    return item;
+  }));
+}
+
+function showDialogs(state) {
+  const body = document.createElement("tbody");
+  body.id = "dialogs";
+  for (const dialog of state.dialogs) {
+    const row = body.insertRow();
+    if (dialog.dialog_id === shown) row.className = "shown";
+    const open = document.createElement("button");
+    open.textContent = dialog.dialog_id;
+    open.addEventListener("click", () => watch(dialog.dialog_id));
+    cell(row, open);
+    for (const name of ["application", "state", "events"]) cell(row, dialog[name]);
+    cell(row, dialog.channels.join(" "));
+  }
+  byId("dialogs").replaceWith(body);
+  const more = state.found > state.dialogs.length ? `, the newest ${state.dialogs.length} shown` : "";
+  byId("count").textContent = `${state.found} of ${state.total} dialogs${more}`;
+}
+
+async function refresh() {
+  try {
+    const find = encodeURIComponent(byId("find").value);
+    const answer = await fetch(`console/state?find=${find}`);
+    const state = await answer.json();
+    byId("server").textContent = `${state.server_id} · ${state.version}`;
+    showChecks(state.checks);
+    showDialogs(state);
+  } catch (error) {
+    showChecks({ingest: "does not answer"});
+  }
+}
+
+function watch(dialogId) {
+  if (source) source.close();
+  shown = dialogId; begunAt = 0; steps = 0;
+  byId("ladder").hidden = false;
+  byId("dialog").textContent = dialogId;
+  byId("note").textContent = "Watching from now on.";
+  const drawing = byId("steps");
+  drawing.replaceChildren();
+  for (const name of PARTICIPANTS) {
+    drawing.append(element("text", {x: x[name], y: 20, "text-anchor": "middle"}, name));
+    drawing.append(element("line", {class: "line", x1: x[name], x2: x[name], y1: 28, y2: "100%"}));
+  }
+  resize();
+  source = new EventSource(`console/copies?dialog=${encodeURIComponent(dialogId)}`);
+  source.addEventListener("message", (event) => add(JSON.parse(event.data)));
+  source.addEventListener("error", () => { byId("note").textContent = "The stream is interrupted."; });
+  source.addEventListener("open", () => { byId("note").textContent = "Watching from now on."; });
+  refresh();
+}
+
+function resize() {
+  const height = TOP + ROW * (steps + 1);
+  const drawing = byId("steps");
+  drawing.setAttribute("width", width);
+  drawing.setAttribute("height", height);
+}
+
+function add(step) {
+  if (step.kind === "end") {
+    source.close();
+    byId("note").textContent = "The dialog has ended.";
+  }
+  if (steps >= MAX_STEPS) {
+    source.close();
+    byId("note").textContent = `More than ${MAX_STEPS} steps: use ari-proxy ladder.`;
+    return;
+  }
+  begunAt = begunAt || step.at;
+  const y = TOP + ROW * steps++;
+  const row = element("g", {class: "step"});
+  row.append(element("text", {class: "time", x: 4, y: y + 4}, (step.at - begunAt).toFixed(3)));
+  if (step.source === null) {
+    row.append(element("text", {x: width / 2, y: y + 4, "text-anchor": "middle"}, step.text));
+  } else {
+    const begin = x[step.source], end = x[step.target], sign = Math.sign(end - begin);
+    const length = Math.floor(Math.abs(end - begin) / CHARACTER) - 2;
+    const text = step.text.length > length ? `${step.text.slice(0, length - 1)}…` : step.text;
+    const classes = ["arrow"];
+    if (step.kind === "response") classes.push("answer");
+    if (step.failed) classes.push("failed");
+    row.append(element("line", {class: classes.join(" "), x1: begin, x2: end, y1: y + 5, y2: y + 5}));
+    const tip = `${end},${y + 5} ${end - 7 * sign},${y + 1} ${end - 7 * sign},${y + 9}`;
+    row.append(element("polygon", {class: "head", points: tip}));
+    row.append(element("text", {x: (begin + end) / 2, y, "text-anchor": "middle"}, text));
+    row.append(element("title", {}, step.text));
+  }
+  byId("steps").append(row);
+  resize();
+}
+
+byId("find").addEventListener("input", refresh);
+refresh();
+setInterval(refresh, STATE_MILLISECONDS);

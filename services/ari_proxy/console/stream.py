@@ -1,0 +1,106 @@
+"""A stream of server-sent events (WHATWG HTML §9.2): one dialog's steps, from now to its end."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final
+
+import structlog
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from ari_proxy import exception_groups
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusError
+from ari_proxy.first_of import first_of
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.watcher import NobodyServesError, Watcher
+
+_log = structlog.get_logger()
+
+#: Seconds of silence after which a comment goes out: whatever lies between must not give up.
+HEARTBEAT_SECONDS: Final = 15.0
+
+
+class EventStream(Response):
+    """Answers with events until the dialog, the client or the process ends."""
+
+    def __init__(  # noqa: PLR0913  what a stream is made from, by name
+        self,
+        bus: Bus,
+        server: ServerId,
+        dialog_id: str,
+        *,
+        encode: Callable[[Copy], bytes],
+        closing: asyncio.Event,
+        count: Callable[[int], None],
+        headers: Mapping[str, str],
+    ) -> None:
+        """Make one.
+
+        Args:
+            bus: where the copies come from.
+            server: whose.
+            dialog_id: which.
+            encode: returns a copy as JSON without line breaks.
+            closing: set when the process ends.
+            count: called with 1 when it begins and with -1 when it ends.
+            headers: of the answer.
+        """
+        super().__init__(headers={**headers, "Content-Type": "text/event-stream"})
+        del self.headers["content-length"]
+        self._bus = bus
+        self._server = server
+        self._dialog_id = dialog_id
+        self._encode = encode
+        self._closing = closing
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer (ASGI, HTTP)."""
+        del scope
+        self._count(1)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await self._stream(receive, send)
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            self._count(-1)
+
+    async def _stream(self, receive: Receive, send: Send) -> None:
+        try:
+            watcher = Watcher(self._bus, self._server, self._dialog_id)
+            async with watcher.watching() as copies:
+                sending = self._send_all(copies, send)
+                await first_of(sending, _until_gone(receive), self._closing.wait())
+        except* (BusError, NobodyServesError) as errors:
+            _log.warning("console.not_watching", error=str(exception_groups.first(errors)))
+
+    async def _send_all(self, copies: AsyncIterator[Copy], send: Send) -> None:
+        await _send(send, b": watching\n\n")
+        while True:
+            copy = await _next(copies)
+            if copy is None:
+                await _send(send, b":\n\n")
+                continue
+            await _send(send, b"data: %b\n\n" % self._encode(copy))
+            if copy.kind == "end":
+                return
+
+
+async def _next(copies: AsyncIterator[Copy]) -> Copy | None:
+    """Return the next copy, or None if there is none for a while."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(HEARTBEAT_SECONDS):
+            return await anext(copies)
+    return None
+
+
+async def _send(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
