@@ -75,6 +75,28 @@ def check_config(config: Config = None) -> None:
 
 
 @app.command()
+def doctor(config: Config = None) -> None:
+    """Look at Asterisk and the bus, print what is wrong and how to mend it; exit 1 on a fault."""
+    from .doctor.examination import examine  # noqa: PLC0415
+    from .doctor.findings import Finding, exit_code  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+
+    settings = _load(config)
+    logging.configure(level="warning", form="auto", component="doctor")
+    found: list[Finding] = []
+
+    async def report(_: object) -> None:
+        async for finding in examine(settings):
+            found.append(finding)
+            typer.echo(str(finding))
+
+    with _reported():
+        run(report)
+    raise typer.Exit(exit_code(found))
+
+
+@app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
     user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",

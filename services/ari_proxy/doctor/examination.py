@@ -1,0 +1,182 @@
+"""Asks Asterisk and the bus what there is to know; changes nothing, takes nothing from anybody."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Final
+from urllib.parse import quote
+
+import aiohttp
+from websockets.exceptions import WebSocketException
+
+from ari_proxy import connections
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.errors import BusError
+from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.load import Settings
+
+from . import findings
+from .findings import Finding
+
+#: An application of our own: to ask for a real one would take it from whoever serves it.
+APPLICATION: Final = "ari-proxy-doctor"
+#: Seconds for a step.
+STEP_SECONDS: Final = 10.0
+#: http.conf's default.
+SESSION_LIMIT: Final = 100
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Yield what is found, step by step.
+
+    Raises:
+        SettingsError: a secret or a certificate can't be read.
+    """
+    async with connections.rest_client(settings) as rest:
+        async for finding in _rest(settings, rest):
+            yield finding
+    yield await _websocket(settings)
+    yield await _clock(settings)
+    yield findings.of_sessions(settings.ari.max_connections, SESSION_LIMIT)
+    async for finding in _bus(settings):
+        yield finding
+
+
+# Asterisk
+
+
+async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
+    try:
+        answer = await rest.request("GET", "/asterisk/info")
+    except TransportError as error:
+        remedy = "see that Asterisk runs, that ari.rest_url is right, and who may reach its port"
+        yield Finding("fault", "Asterisk, REST", str(error), remedy)
+        return
+    found = findings.of_info(answer.status, answer.body)
+    for finding in found:
+        yield finding
+    if findings.exit_code(found):
+        return
+    yield await _asked(rest, "DELETE", f"/channels/{APPLICATION}", findings.of_write)
+    for application in settings.applications:
+        path = f"/applications/{quote(application, safe='')}"
+        yield await _asked(rest, "GET", path, partial(findings.of_application, application))
+    for finding in findings.of_description(await _description(rest)):
+        yield finding
+
+
+async def _asked(
+    rest: RestClient, method: str, path: str, meaning: Callable[[int], Finding]
+) -> Finding:
+    try:
+        return meaning((await rest.request(method, path)).status)
+    except TransportError as error:
+        return Finding("fault", "Asterisk, REST", str(error))
+
+
+async def _description(rest: RestClient) -> str:
+    """Return Asterisk's own description of its API, as far as it gives one."""
+    texts = []
+    for name in ("channels", "events"):
+        try:
+            texts.append((await rest.request("GET", f"/api-docs/{name}.json")).body)
+        except TransportError:
+            continue
+    return "".join(texts)
+
+
+async def _websocket(settings: Settings) -> Finding:
+    what = "Asterisk, events websocket"
+    socket = connections.event_socket(settings.model_copy(update={"applications": (APPLICATION,)}))
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            connection = await socket.connect()
+            begun_at = time.monotonic()
+            await (await connection.ping())
+            seconds = time.monotonic() - begun_at
+            await connection.close()
+    except (OSError, WebSocketException, EOFError) as error:  # Among them TimeoutError.
+        remedy = "see ari.websocket_url; a proxy in between has to let websockets pass"
+        return Finding("fault", what, str(error) or "no answer in time", remedy)
+    return Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
+
+
+async def _clock(settings: Settings) -> Finding:
+    """Compare clocks by the Date that Asterisk's HTTP server puts into each answer."""
+    try:
+        async with (
+            asyncio.timeout(STEP_SECONDS),
+            aiohttp.ClientSession() as session,
+            session.get(settings.ari.rest_url, ssl=False) as answer,
+        ):
+            told = parsedate_to_datetime(answer.headers["Date"])
+    except (aiohttp.ClientError, OSError, KeyError, ValueError):
+        return Finding("warning", "clock", "Asterisk does not tell its time")
+    return findings.of_clock(time.time() - told.timestamp())
+
+
+# The bus
+
+
+async def _bus(settings: Settings) -> AsyncIterator[Finding]:
+    what = f"bus, {settings.bus.kind}"
+    async with opened(connections.bus(settings, "doctor")) as bus:
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                await bus.wait_connected()
+        except TimeoutError:
+            remedy = "the log above says why; see bus.urls, the account, and who may reach its port"
+            yield Finding("fault", what, "no connection", remedy)
+            return
+        yield Finding("ok", what, "connected")
+        yield await _round_trip(settings, bus)
+
+
+async def _round_trip(settings: Settings, bus: Bus) -> Finding:
+    """Send an event of a dialog of our own, and get it: the rights that the services need."""
+    what = "bus, permissions"
+    dialog = ids.new_dialog_id(ServerId(settings.server_id))
+    topic = topics.events(dialog)
+    came = asyncio.Event()
+
+    def take(_: Message) -> None:
+        came.set()
+
+    begun_at = time.monotonic()
+    try:
+        async with asyncio.timeout(STEP_SECONDS):
+            await _through(bus, dialog, lambda: _there_and_back(bus, topic, take, came))
+    except (BusError, TimeoutError) as error:
+        remedy = (
+            f"let the account publish and subscribe to events_, commands_ and responses_ of "
+            f"{settings.server_id}, on RabbitMQ configure, write and read (docs/reference/wire.md)"
+        )
+        return Finding("fault", what, str(error) or "what was sent did not come back", remedy)
+    took = (time.monotonic() - begun_at) * 1000
+    return Finding("ok", what, f"a message went there and back in {took:.1f} ms")
+
+
+async def _through(bus: Bus, dialog: ids.DialogId, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something with a dialog's topics, which are queues on a bus that keeps messages."""
+    names = topics.of_dialog(dialog)
+    await bus.declare(names)
+    try:
+        await work()
+    finally:
+        await bus.delete(names)
+
+
+async def _there_and_back(
+    bus: Bus, topic: str, take: Callable[[Message], None], came: asyncio.Event
+) -> None:
+    subscription = await bus.subscribe(topic, take)
+    try:
+        bus.publish(topic, b"{}")
+        await came.wait()
+    finally:
+        await subscription.unsubscribe()

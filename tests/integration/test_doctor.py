@@ -1,0 +1,107 @@
+"""`ari-proxy doctor` on real servers, well and ill."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.process import environment_of, running
+from tests.support.running import settings_for
+from tests.support.scripted_asterisk import scripted_asterisk
+from tests.support.servers import Asterisk, BusServer, NatsServer, free_port
+
+
+async def examined(directory: Path, **environment: str) -> tuple[int, str]:
+    """Run it; return its exit status and what it says."""
+    async with running(directory / "log", "doctor", **environment) as process:
+        code = await process.ended()
+        return code, process.log
+
+
+async def test_all_is_well(asterisk: Asterisk, bus_server: BusServer, tmp_path: Path) -> None:
+    settings = settings_for(
+        bus_server,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application="nobody-serves-this",
+    )
+    code, said = await examined(tmp_path, **environment_of(settings))
+
+    assert code == 0, said
+    assert f"Asterisk, REST: Asterisk {asterisk.version}." in said
+    assert "may read and write" in said
+    assert "websocket: open" in said
+    assert "nobody serves it yet" in said
+    assert "went there and back" in said
+    assert "FAULT" not in said
+    has_features = asterisk.version == "22"
+    assert ("not there" in said) is not has_features
+    assert not await asterisk_applications(asterisk)
+
+
+async def asterisk_applications(asterisk: Asterisk) -> list[str]:
+    """Return what it has left behind."""
+    from tests.support.calls import asterisk_client  # noqa: PLC0415  beside its only user
+
+    async with asterisk_client(asterisk) as rest:
+        answer = await rest.request("GET", "/applications/ari-proxy-doctor")
+        return [answer.body] if answer.status == 200 else []
+
+
+async def test_wrong_password_is_found_and_not_shown(
+    asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
+) -> None:
+    settings = settings_for(
+        nats_server, rest_url=asterisk.url, websocket_url=asterisk.websocket_url, application="x"
+    )
+    environment = environment_of(settings) | {"ARI_PROXY_ARI__PASSWORD": "not-the-right-one"}
+    code, said = await examined(tmp_path, **environment)
+
+    assert code == 1
+    assert "FAULT  Asterisk, REST: 401" in said
+    assert "FAULT  Asterisk, events websocket" in said
+    assert "ari.conf" in said
+    assert "not-the-right-one" not in said
+
+
+@pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
+async def test_nothing_is_there(tmp_path: Path, kind: str) -> None:
+    scheme = {"NATS": "nats", "RABBITMQ": "amqp"}[kind]
+    environment = {
+        "ARI_PROXY_ARI__REST_URL": f"http://127.0.0.1:{free_port()}/ari",
+        "ARI_PROXY_ARI__WEBSOCKET_URL": f"ws://127.0.0.1:{free_port()}/ari/events",
+        "ARI_PROXY_BUS__KIND": kind,
+        "ARI_PROXY_BUS__URLS": f'["{scheme}://127.0.0.1:{free_port()}"]',
+    }
+    code, said = await examined(tmp_path, **environment)
+
+    assert code == 1
+    assert said.count("FAULT") == 3
+    assert f"bus, {kind}: no connection" in said
+    assert "Traceback" not in said
+
+
+async def test_user_who_may_only_read_and_served_application(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    async with scripted_asterisk() as asterisk:
+        asterisk.answer("GET", "/asterisk/info", 200, '{"system": {"version": "22.10.1"}}')
+        asterisk.answer("DELETE", "/channels/ari-proxy-doctor", 403, "{}")
+        asterisk.answer("GET", "/applications/demo", 200, "{}")
+        settings = settings_for(
+            nats_server,
+            rest_url=asterisk.url,
+            websocket_url=asterisk.websocket_url,
+            application="demo",
+        )
+        code, said = await examined(tmp_path, **environment_of(settings))
+
+    assert code == 1
+    assert "may only read" in said
+    assert "somebody has a websocket for it" in said
+
+
+async def test_bad_settings_are_told_as_elsewhere(tmp_path: Path) -> None:
+    code, said = await examined(tmp_path, ARI_PROXY_BUS__KIND="KAFKA")
+
+    assert code == 2
+    assert "bus.kind" in said

@@ -1,0 +1,81 @@
+"""What answers mean."""
+
+import json
+
+import pytest
+
+from ari_proxy.doctor import findings
+from ari_proxy.doctor.findings import Finding, exit_code
+
+
+def info(version: str) -> str:
+    return json.dumps({"system": {"version": version}})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "level", "words"),
+    [
+        (200, info("22.10.1"), "ok", "Asterisk 22.10.1"),
+        (200, "{}", "ok", "unknown version"),
+        (200, "no JSON", "ok", "unknown version"),
+        (401, "", "fault", "ari.conf"),
+        (404, "", "fault", "enabled=yes"),
+        (503, "", "fault", "503"),
+    ],
+)
+def test_info(status: int, body: str, level: str, words: str) -> None:
+    (found, *_) = findings.of_info(status, body)
+
+    assert found.level == level
+    assert words in str(found)
+
+
+def test_old_version_is_told_its_advisories_and_what_mends_them() -> None:
+    _, *warned = findings.of_info(200, info("22.8.0"))
+
+    assert [finding.level for finding in warned] == ["warning"]
+    assert "GHSA" in str(warned[0])
+    assert "22.8.2" in str(warned[0])
+
+
+@pytest.mark.parametrize(
+    ("status", "level"), [(403, "fault"), (404, "ok"), (500, "warning"), (204, "warning")]
+)
+def test_rights(status: int, level: str) -> None:
+    assert findings.of_write(status).level == level
+
+
+@pytest.mark.parametrize(("status", "level"), [(200, "warning"), (404, "ok")])
+def test_application_that_somebody_serves(status: int, level: str) -> None:
+    assert findings.of_application("ivr", status).level == level
+
+
+def test_features_are_those_of_asterisks_own_description() -> None:
+    with_both = findings.of_description('"name": "report_events" … "nickname": "claim"')
+    with_none = findings.of_description("")
+
+    assert all(finding.found == "there" for finding in with_both)
+    assert all("not there" in finding.found for finding in with_none)
+    assert exit_code([*with_both, *with_none]) == 0
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(0.9, "ok"), (-1.5, "ok"), (-30, "warning")])
+def test_clock(seconds: float, level: str) -> None:
+    assert findings.of_clock(seconds).level == level
+
+
+@pytest.mark.parametrize(("connections", "level"), [(32, "ok"), (100, "warning")])
+def test_sessions(connections: int, level: str) -> None:
+    assert findings.of_sessions(connections, 100).level == level
+
+
+def test_only_faults_fail() -> None:
+    ok, warning, fault = (
+        Finding("ok", "a", "b"),
+        Finding("warning", "a", "b"),
+        Finding("fault", "a", "b", "do c"),
+    )
+
+    assert exit_code([ok, warning]) == 0
+    assert exit_code([ok, fault]) == 1
+    assert str(fault) == "FAULT  a: b\n       → do c"
