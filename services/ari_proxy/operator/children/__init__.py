@@ -1,0 +1,1 @@
+"""One module per kind of child object; each a pure function from what is wanted to the object."""

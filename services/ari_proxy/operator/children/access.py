@@ -1,0 +1,47 @@
+"""ServiceAccounts of the pods, and the little that ingests may do. Pure."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from ari_proxy.operator import names
+from ari_proxy.operator.model import AriProxy
+from ari_proxy.operator.names import Component
+
+from .wanted import Object, head
+
+_RBAC: Final = "rbac.authorization.k8s.io"
+
+
+def service_account(proxy: AriProxy, component: Component) -> Object:
+    """Return the ServiceAccount of a component; no pod gets its token unless it needs one."""
+    return {
+        **_head(proxy, component, "v1", "ServiceAccount"),
+        "automountServiceAccountToken": False,
+    }
+
+
+def lease_access(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:
+    """Return what lets the ingests use these Leases, and nothing else; nothing without any."""
+    if not leases:
+        return []
+    name = names.account(proxy.metadata.name, "ingest")
+    rule = {
+        "apiGroups": ["coordination.k8s.io"],
+        "resources": ["leases"],
+        "resourceNames": list(leases),
+        "verbs": ["get", "update"],
+    }
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": proxy.metadata.namespace}
+    return [
+        {**_head(proxy, "ingest", f"{_RBAC}/v1", "Role"), "rules": [rule]},
+        {
+            **_head(proxy, "ingest", f"{_RBAC}/v1", "RoleBinding"),
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": name},
+            "subjects": [subject],
+        },
+    ]
+
+
+def _head(proxy: AriProxy, component: Component, api_version: str, kind: str) -> Object:
+    name = names.account(proxy.metadata.name, component)
+    return head(proxy, api_version, kind, name, names.labels(proxy.metadata.name, component))

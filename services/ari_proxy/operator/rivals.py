@@ -1,0 +1,41 @@
+"""Which server_ids other resources serve on the same bus. Pure.
+
+Two proxies of one server_id would answer each other's commands. The older resource keeps it, so
+that a mistake in a new one does not touch the calls of the other.
+"""
+
+from collections.abc import Iterable
+
+from .model import AriProxy
+
+
+def rivals(proxy: AriProxy, others: Iterable[AriProxy]) -> dict[str, str]:
+    """Return, by server_id, the older resource that has it on the same bus."""
+    found: dict[str, str] = {}
+    for other in sorted(others, key=_age, reverse=True):
+        if other.metadata.uid == proxy.metadata.uid or _age(other) > _age(proxy):
+            continue
+        if not other.metadata.deletion_timestamp and _buses(other) & _buses(proxy):
+            metadata = other.metadata
+            found |= dict.fromkeys(_server_ids(other), f"{metadata.namespace}/{metadata.name}")
+    return found
+
+
+def _age(proxy: AriProxy) -> tuple[str, str]:
+    return proxy.metadata.creation_timestamp, proxy.metadata.uid
+
+
+def _buses(proxy: AriProxy) -> set[str]:
+    """Return what tells the bus from others: its URLs, or the Secret that has them."""
+    bus = proxy.spec.bus
+    if bus.nats is not None and bus.nats.servers:
+        return {url.rstrip("/") for url in bus.nats.servers}
+    member = bus.nats or bus.rabbitmq
+    ref = member.url_secret_ref if member is not None else None
+    return {f"{proxy.metadata.namespace}/{ref.name}/{ref.key}"} if ref is not None else set()
+
+
+def _server_ids(proxy: AriProxy) -> set[str]:
+    listed = {server.server_id or server.name for server in proxy.spec.servers}
+    found = {item.get("serverId", "") for item in proxy.status.get("servers") or ()}
+    return (listed if proxy.spec.servers else found) - {""}

@@ -1,0 +1,124 @@
+"""Which Secrets the pods need, where they find them, and what is missing. Pure.
+
+Secrets are mounted as files, never put into the environment: the services read them anew for each
+connection, so that a Secret may change while calls go on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .model import AriProxy, LoginSecretRef, Nats, RabbitMq, Tls
+from .servers import WantedServer
+
+#: Where a pod has its Secrets.
+DIRECTORY: Final = "/etc/ari-proxy/secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """One key of a Secret, and the setting that names its file."""
+
+    secret: str
+    key: str
+    group: str
+    setting: str
+
+    @property
+    def path(self) -> str:
+        """Its path below `DIRECTORY`."""
+        return f"{self.group}/{self.setting.removesuffix('_file')}"
+
+
+def of_server(server: WantedServer) -> list[SecretFile]:
+    """Return what is needed to reach an Asterisk."""
+    return [*_login("ari", server.credentials), *_tls("ari", server.tls)]
+
+
+def of_bus(proxy: AriProxy) -> list[SecretFile]:
+    """Return what is needed to reach the bus."""
+    bus = proxy.spec.bus
+    if bus.rabbitmq is not None:
+        return _rabbitmq(bus.rabbitmq)
+    return _nats(bus.nats) if bus.nats is not None else []
+
+
+def needed(proxy: AriProxy, server: WantedServer) -> list[SecretFile]:
+    """Return what the pods of a server need."""
+    return [*of_server(server), *of_bus(proxy)]
+
+
+def settings(files: list[SecretFile]) -> dict[str, dict[str, str]]:
+    """Return the settings, by group, that say where these files are."""
+    groups: dict[str, dict[str, str]] = {}
+    for file in files:
+        groups.setdefault(file.group, {})[file.setting] = f"{DIRECTORY}/{file.path}"
+    return groups
+
+
+def volume(files: list[SecretFile]) -> dict[str, Any]:
+    """Return a pod's volume with these files."""
+    sources = [
+        {"secret": {"name": name, "items": [_item(file) for file in files if file.secret == name]}}
+        for name in dict.fromkeys(file.secret for file in files)
+    ]
+    # Readable to the pod's group only, which is that of the user whom the image runs as.
+    return {"name": "secrets", "projected": {"defaultMode": 0o440, "sources": sources}}
+
+
+def missing(
+    files: list[SecretFile], there: Mapping[str, Mapping[str, Any] | None]
+) -> tuple[str, str] | None:
+    """Return reason and message of what is missing, or None.
+
+    Args:
+        files: what is needed.
+        there: the keys of each Secret; None of a Secret that does not exist.
+    """
+    for file in files:
+        keys = there.get(file.secret)
+        if keys is None:
+            return "SecretMissing", f"there is no Secret {file.secret}; create it"
+        if file.key not in keys:
+            return "SecretKeyMissing", f"the Secret {file.secret} has no key {file.key}; add it"
+    return None
+
+
+def _item(file: SecretFile) -> dict[str, str]:
+    return {"key": file.key, "path": file.path}
+
+
+def _login(group: str, ref: LoginSecretRef | None) -> list[SecretFile]:
+    if ref is None:
+        return []
+    return [
+        SecretFile(ref.name, ref.username_key, group, "user_file"),
+        SecretFile(ref.name, ref.password_key, group, "password_file"),
+    ]
+
+
+def _tls(group: str, tls: Tls | None) -> list[SecretFile]:
+    files = []
+    if tls is not None and (ca := tls.ca_secret_ref) is not None:
+        files.append(SecretFile(ca.name, ca.key, group, "ca_file"))
+    if tls is not None and (own := tls.client_certificate_secret_ref) is not None:
+        # The keys of a Secret of the type kubernetes.io/tls.
+        files.append(SecretFile(own.name, "tls.crt", group, "certificate_file"))
+        files.append(SecretFile(own.name, "tls.key", group, "key_file"))
+    return files
+
+
+def _nats(nats: Nats) -> list[SecretFile]:
+    refs = {
+        "url_file": nats.url_secret_ref,
+        "credentials_file": nats.creds_secret_ref,
+        "nkey_seed_file": nats.nkey_secret_ref,
+        "token_file": nats.token_secret_ref,
+    }
+    files = [SecretFile(ref.name, ref.key, "bus", name) for name, ref in refs.items() if ref]
+    return [*files, *_login("bus", nats.user_secret_ref), *_tls("bus", nats.tls)]
+
+
+def _rabbitmq(rabbitmq: RabbitMq) -> list[SecretFile]:
+    ref = rabbitmq.url_secret_ref
+    return [SecretFile(ref.name, ref.key, "bus", "url_file"), *_tls("bus", rabbitmq.tls)]

@@ -1,0 +1,47 @@
+"""A user's part of a template over ours."""
+
+from typing import Any
+
+import pytest
+
+from ari_proxy.operator.overlay import merge
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "result"),
+    [
+        ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
+        ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
+        ({"a": {"b": 1}}, {"a": None}, {}),
+        ({"a": [1, 2]}, {"a": [3]}, {"a": [3]}),
+        (
+            {"containers": [{"name": "x", "image": "i", "env": [{"name": "A", "value": "1"}]}]},
+            {"containers": [{"name": "x", "env": [{"name": "B", "value": "2"}]}]},
+            {
+                "containers": [
+                    {
+                        "name": "x",
+                        "image": "i",
+                        "env": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+                    }
+                ]
+            },
+        ),
+        (
+            {"containers": [{"name": "x"}]},
+            {"containers": [{"name": "sidecar"}]},
+            {"containers": [{"name": "x"}, {"name": "sidecar"}]},
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/a"}]},
+            {"volumeMounts": [{"name": "v", "mountPath": "/b"}]},
+            {"volumeMounts": [{"name": "v", "mountPath": "/a"}, {"name": "v", "mountPath": "/b"}]},
+        ),
+        ({}, {"containers": [{"name": "x"}]}, {"containers": [{"name": "x"}]}),
+    ],
+)
+def test_merge(base: dict[str, Any], over: dict[str, Any], result: dict[str, Any]) -> None:
+    before = repr(base)
+
+    assert merge(base, over) == result
+    assert repr(base) == before
