@@ -66,6 +66,27 @@ def standalone(
     _serve(config, ["ingest", "command"], embedded_nats=embedded_nats)
 
 
+@app.command()
+def operator() -> None:
+    """Turn AriProxy resources into Deployments; in a pod, or for the cluster of KUBECONFIG."""
+    from .settings.operator import load_operator  # noqa: PLC0415
+
+    try:
+        from .operator.errors import OperatorError  # noqa: PLC0415
+        from .operator.service import serve  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        typer.echo(f"error: {error}; pip install 'ari-proxy[operator]'", err=True)
+        raise typer.Exit(2) from error
+    from .health import AdminApiError  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+
+    with _reported(AdminApiError, OperatorError):
+        settings = load_operator()
+        logging.configure(level=settings.log.level, form=settings.log.format, component="operator")
+        run(lambda stop: serve(settings, stop))
+
+
 @app.command("check-config")
 def check_config(config: Config = None) -> None:
     """Print the effective settings with secrets masked, or what is wrong with them."""

@@ -1,0 +1,180 @@
+"""The Kubernetes API, as far as the operator uses it: a thin skin over lightkube.
+
+All objects are plain dictionaries: what a user lays over a pod's template may have fields that no
+model here knows. Everything is applied by the API server (kubernetes.io/docs/reference/using-api/
+server-side-apply): we own the fields that we set and no others.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import httpx2
+from lightkube import AsyncClient, KubeConfig
+from lightkube.core.exceptions import ApiError, ConfigError
+from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
+from lightkube.types import PatchType
+
+from . import names
+from .children.wanted import Object
+from .errors import KubernetesError, NoKubernetesError
+from .model import GROUP, KIND, PLURAL, VERSION
+
+#: Seconds that one request may take.
+REQUEST_SECONDS: Final = 15.0
+NOT_FOUND: Final = 404
+
+_Resource = type[GenericNamespacedResource]
+_RBAC: Final = "rbac.authorization.k8s.io"
+#: The kinds that are made for a resource, and what they are called in a URL.
+CHILDREN: Final[Mapping[str, tuple[str, str, str]]] = {
+    "ServiceAccount": ("", "v1", "serviceaccounts"),
+    "Role": (_RBAC, "v1", "roles"),
+    "RoleBinding": (_RBAC, "v1", "rolebindings"),
+    "ConfigMap": ("", "v1", "configmaps"),
+    "Lease": ("coordination.k8s.io", "v1", "leases"),
+    "Deployment": ("apps", "v1", "deployments"),
+    "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
+    "PodMonitor": ("monitoring.coreos.com", "v1", "podmonitors"),
+}
+_OTHERS: Final[Mapping[str, tuple[str, str, str]]] = {
+    KIND: (GROUP, VERSION, PLURAL),
+    "Pod": ("", "v1", "pods"),
+    "Secret": ("", "v1", "secrets"),
+    "Event": ("events.k8s.io", "v1", "events"),
+}
+_RESOURCES: Final[Mapping[str, _Resource]] = {
+    kind: create_namespaced_resource(group, version, kind, plural)
+    for kind, (group, version, plural) in {**CHILDREN, **_OTHERS}.items()
+}
+
+
+class Kubernetes:
+    """Reads and writes objects; every request has a deadline."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def get(self, kind: str, namespace: str, name: str) -> Object | None:
+        """Return an object, or None if there is none."""
+        try:
+            async with _asking(f"get {kind} {namespace}/{name}"):
+                return _plain(await self._client.get(_RESOURCES[kind], name, namespace=namespace))
+        except KubernetesError as error:
+            if error.status == NOT_FOUND:
+                return None
+            raise
+
+    async def objects(
+        self, kind: str, namespace: str | None, labels: Mapping[str, str] | None = None
+    ) -> list[Object]:
+        """Return the objects with these labels; of all namespaces if none is given.
+
+        A kind that the cluster does not have has no objects, unless it is ours.
+        """
+        where = namespace or "*"  # lightkube's word for all of them.
+        try:
+            async with _asking(f"list {kind} in {where}"):
+                found = self._client.list(
+                    _RESOURCES[kind], namespace=where, labels=dict(labels or {}), chunk_size=500
+                )
+                # The items of a list don't say what they are.
+                return [_plain(item) | _head(kind) async for item in found]
+        except KubernetesError as error:
+            if error.status == NOT_FOUND and kind != KIND:
+                return []
+            raise
+
+    async def apply(self, item: Object) -> Object:
+        """Have an object be as it is given, whoever has set these fields before."""
+        metadata = item["metadata"]
+        async with _asking(f"apply {item['kind']} {metadata['namespace']}/{metadata['name']}"):
+            return _plain(
+                await self._client.patch(
+                    _RESOURCES[item["kind"]],
+                    metadata["name"],
+                    item,
+                    namespace=metadata["namespace"],
+                    patch_type=PatchType.APPLY,
+                    field_manager=names.MANAGER,
+                    force=True,
+                )
+            )
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Delete an object, if it is there."""
+        try:
+            async with _asking(f"delete {kind} {namespace}/{name}"):
+                await self._client.delete(_RESOURCES[kind], name, namespace=namespace)
+        except KubernetesError as error:
+            if error.status != NOT_FOUND:
+                raise
+
+    async def set_status(self, namespace: str, name: str, status: Object) -> None:
+        """Write the status of an AriProxy."""
+        body = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "metadata": {"name": name, "namespace": namespace},
+            "status": status,
+        }
+        async with _asking(f"write the status of {KIND} {namespace}/{name}"):
+            await self._client.patch(
+                _RESOURCES[KIND].Status,
+                name,
+                body,
+                namespace=namespace,
+                patch_type=PatchType.APPLY,
+                field_manager=names.MANAGER,
+                force=True,
+            )
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Kubernetes]:
+    """Yield the API of the cluster that this process is in, or that KUBECONFIG names.
+
+    Raises:
+        NoKubernetesError: there is neither.
+    """
+    try:
+        config = KubeConfig.from_env()
+        client = AsyncClient(config=config, field_manager=names.MANAGER, trust_env=False)
+    except (ConfigError, OSError) as error:
+        message = f"no Kubernetes cluster: {error}; run in a pod, or set KUBECONFIG"
+        raise NoKubernetesError(message) from error
+    async with client:
+        yield Kubernetes(client)
+
+
+@asynccontextmanager
+async def _asking(what: str) -> AsyncIterator[None]:
+    """Bound a request, and say in our words what went wrong."""
+    with _translated(what):
+        async with asyncio.timeout(REQUEST_SECONDS):
+            yield
+
+
+@contextmanager
+def _translated(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ApiError as error:
+        status = error.status
+        raise KubernetesError(what, status.message or str(error), status.code or 0) from error
+    except httpx2.HTTPStatusError as error:
+        raise KubernetesError(what, str(error), error.response.status_code) from error
+    except (httpx2.HTTPError, OSError) as error:  # Among them TimeoutError.
+        raise KubernetesError(what, str(error) or "no answer in time") from error
+
+
+def _head(kind: str) -> Object:
+    group, version, _ = CHILDREN.get(kind) or _OTHERS[kind]
+    return {"apiVersion": f"{group}/{version}" if group else version, "kind": kind}
+
+
+def _plain(item: Any) -> Object:
+    found: Object = dict(item)
+    return found
