@@ -1,0 +1,63 @@
+"""Images, lock files and manifests agree with each other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ari_proxy.__about__ import __version__
+
+ROOT = Path(__file__).parents[2]
+LOCKS = ["services", "operator", "build"]
+
+
+def locked(name: str) -> dict[str, str]:
+    """Return the versions that a lock file names."""
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    return dict(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", ["services", "operator"])
+def test_images_have_what_the_tests_ran_with(name: str) -> None:
+    tested, shipped = locked("dev"), locked(name)
+
+    assert {package: tested.get(package) for package in shipped} == shipped
+
+
+@pytest.mark.parametrize("name", [*LOCKS, "dev"])
+def test_lock_files_have_hashes_and_no_address(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+
+    assert text.count("==") <= text.count("--hash=sha256:")
+    assert "://" not in text
+    assert "index-url" not in text
+
+
+@pytest.mark.parametrize("name", ["ingest", "command", "operator"])
+def test_dockerfiles_keep_the_same_rules(name: str) -> None:
+    text = (ROOT / f"Dockerfile.{name}").read_text()
+
+    assert text.count("ARG PYTHON_IMAGE=") == 1
+    assert text.count("FROM ${PYTHON_IMAGE}") == 2
+    assert "USER 65532:65532" in text
+    assert "--require-hashes" in text
+    assert f'CMD ["{name}"]' in text
+    assert re.search(r"^ENTRYPOINT \[", text, re.MULTILINE)
+
+
+def test_manifests_have_the_version_of_the_program() -> None:
+    text = (ROOT / "k8s" / "quickstart.yaml").read_text()
+
+    assert f"image: ari-proxy-command:{__version__}" in text
+
+
+def test_quick_starts_application_is_the_readmes() -> None:
+    readme = (ROOT / "README.md").read_text()
+    block = re.search(r"```python\n(import asyncio.*?)```", readme, re.DOTALL)
+    assert block is not None
+    manifest = (ROOT / "k8s" / "quickstart.yaml").read_text()
+    program = manifest.partition("hello.py: |\n")[2].partition("---")[0]
+    unindented = re.sub(r"^    ", "", program, flags=re.MULTILINE)
+
+    there = unindented.replace("nats://ari-proxy-nats:4222", "nats://127.0.0.1:4222")
+    assert there.strip() == block[1].strip()
