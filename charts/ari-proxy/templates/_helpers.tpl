@@ -1,0 +1,115 @@
+{{- define "ari-proxy.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "ari-proxy.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" }}
+{{- else if contains (include "ari-proxy.name" .) .Release.Name }}
+{{- .Release.Name | trunc 50 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "ari-proxy.name" .) | trunc 50 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "ari-proxy.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{- define "ari-proxy.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "ari-proxy.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "ari-proxy.commonLabels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 }}
+app.kubernetes.io/name: {{ include "ari-proxy.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: ari-proxy
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.global.labels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "ari-proxy.labels" -}}
+{{ include "ari-proxy.commonLabels" . }}
+app.kubernetes.io/component: operator
+{{- end }}
+
+{{- define "ari-proxy.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "ari-proxy.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is needed if serviceAccount.create is false" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* An image, from (dict "image" .Values.x.image "root" $). */}}
+{{- define "ari-proxy.image" -}}
+{{- $name := .image.repository -}}
+{{- with .root.Values.global.imageRegistry }}{{ $name = printf "%s/%s" (trimSuffix "/" .) $name }}{{ end -}}
+{{- if .image.digest }}
+{{- printf "%s@%s" $name .image.digest }}
+{{- else }}
+{{- printf "%s:%s" $name (default .root.Chart.AppVersion .image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* The namespaces to look after, as JSON; an empty list means all. */}}
+{{- define "ari-proxy.namespaces" -}}
+{{- $found := .Values.operator.watchNamespaces }}
+{{- if and (eq .Values.rbac.scope "Namespace") (not $found) }}
+{{- $found = list (include "ari-proxy.namespace" .) }}
+{{- end }}
+{{- toJson $found }}
+{{- end }}
+
+{{/* What the operator may do where it looks after resources. Roles that it hands out hold nothing
+that it does not hold itself: Kubernetes sees to that. */}}
+{{- define "ari-proxy.rules" -}}
+- apiGroups: [ari-proxy.io]
+  resources: [ariproxies]
+  verbs: [get, list, watch]
+- apiGroups: [ari-proxy.io]
+  resources: [ariproxies/status]
+  verbs: [get, patch]
+- apiGroups: [ari-proxy.io]
+  # Owners of objects that block their deletion, where the cluster checks that.
+  resources: [ariproxies/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [coordination.k8s.io]
+  # update is what ingests do with theirs.
+  resources: [leases]
+  verbs: [get, list, create, update, patch, delete]
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors]
+  verbs: [get, list, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  # Whether they are there, and which keys they have; never a list of all.
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}

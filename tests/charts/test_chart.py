@@ -1,0 +1,201 @@
+"""The chart as Helm renders it; what a real API server says of it stands in tests/e2e."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ari_proxy.__about__ import __version__
+from tests.support import chart
+from tests.support.chart import CHART, CRD
+from tests.support.servers import missing
+
+VALUES = sorted((CHART / "ci").glob("*.yaml"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _helm() -> None:
+    if shutil.which("helm") is None:
+        missing("helm", "go install helm.sh/helm/v3/cmd/helm@latest")
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["helm", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def render(*options: str) -> list[dict[str, Any]]:
+    where = ("--namespace", "telephony", "--kube-version", "1.31.0")
+    done = helm("template", "release", str(CHART), *where, *options)
+    assert done.returncode == 0, done.stderr
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+def refusal(*options: str) -> str:
+    done = helm("template", "release", str(CHART), "--kube-version", "1.31.0", *options)
+    assert done.returncode != 0
+    return done.stderr
+
+
+def of(items: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [item for item in items if item["kind"] == kind]
+
+
+def container(items: list[dict[str, Any]]) -> dict[str, Any]:
+    (deployment,) = [i for i in of(items, "Deployment") if "nats" not in i["metadata"]["name"]]
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    return dict(found)
+
+
+def environment(items: list[dict[str, Any]]) -> dict[str, str]:
+    return {item["name"]: item["value"] for item in container(items)["env"]}
+
+
+# What is made from elsewhere
+
+
+def test_template_of_the_kind_is_that_of_the_contract() -> None:
+    assert (CHART / "templates" / "crds.yaml").read_text() == chart.crd_template()
+    (found,) = of(render(), "CustomResourceDefinition")
+    wanted = yaml.safe_load(CRD.read_text())
+    assert found["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert found == wanted
+
+
+def test_readme_is_that_of_the_values() -> None:
+    assert (CHART / "README.md").read_text() == chart.readme()
+
+
+def test_versions_are_the_programs() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert about["appVersion"] == about["version"] == __version__
+
+
+def test_every_value_has_its_comment_and_its_place_in_the_schema() -> None:
+    documented = {path for path, _ in chart._documented((CHART / "values.yaml").read_text())}
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    def compare(values: dict[str, Any], schema: dict[str, Any], place: str) -> list[str]:
+        problems = [f"{place}{name}" for name in set(values) ^ set(schema["properties"])]
+        for name, value in values.items():
+            path, inner = f"{place}{name}", schema["properties"][name]
+            if "properties" in inner and path not in documented:
+                problems += compare(value, inner, f"{path}.")
+            elif path not in documented:
+                problems.append(path)
+        return problems
+
+    assert compare(yaml.safe_load((CHART / "values.yaml").read_text()), schema, "") == []
+
+
+# Rendering
+
+
+def test_lint() -> None:
+    done = helm("lint", "--strict", str(CHART), "--kube-version", "1.31.0")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem)
+def test_values_are_rendered(values: Path) -> None:
+    items = render("--values", str(values))
+
+    for item in items:
+        assert item["metadata"]["name"]
+        labels = item["metadata"].get("labels", {})
+        if item["kind"] != "CustomResourceDefinition" and "extra" not in item["metadata"]["name"]:
+            assert labels["app.kubernetes.io/part-of"] == "ari-proxy"
+            assert labels["helm.sh/chart"] == f"ari-proxy-{__version__}"
+
+
+def test_operator_as_it_comes() -> None:
+    items = render()
+
+    assert environment(items)["ARI_PROXY_NAMESPACES"] == "[]"
+    assert environment(items)["ARI_PROXY_INGEST_IMAGE"] == f"ari-proxy-ingest:{__version__}"
+    assert container(items)["securityContext"]["readOnlyRootFilesystem"]
+    (role,) = [x for x in of(items, "ClusterRole") if x["metadata"]["name"] == "release-ari-proxy"]
+    secrets = [rule for rule in role["rules"] if "secrets" in rule["resources"]]
+    assert [rule["verbs"] for rule in secrets] == [["get"]]
+    assert not of(items, "Role")
+
+
+def test_namespaced_operator_has_no_right_in_the_cluster() -> None:
+    items = render("--values", str(CHART / "ci" / "namespaced-values.yaml"))
+
+    assert not of(items, "ClusterRole")
+    assert not of(items, "CustomResourceDefinition")
+    namespaces = {item["metadata"]["namespace"] for item in of(items, "Role")}
+    assert namespaces == {"voice", "contact-centre"}
+    assert environment(items)["ARI_PROXY_NAMESPACES"] == '["voice","contact-centre"]'
+
+
+def test_namespaced_operator_looks_after_its_own_namespace() -> None:
+    items = render("--set", "rbac.scope=Namespace")
+
+    assert environment(items)["ARI_PROXY_NAMESPACES"] == '["telephony"]'
+    assert {item["metadata"]["namespace"] for item in of(items, "Role")} == {"telephony"}
+
+
+def test_registry_and_digest() -> None:
+    items = render("--values", str(CHART / "ci" / "everything-values.yaml"))
+
+    image = "registry.example.com/voice/ari-proxy-operator@sha256:"
+    assert container(items)["image"].startswith(image)
+    assert environment(items)["ARI_PROXY_COMMAND_IMAGE"].startswith("registry.example.com/voice/")
+
+
+def test_kind_that_is_not_kept() -> None:
+    (found,) = of(render("--set", "crds.keep=false"), "CustomResourceDefinition")
+    assert "annotations" not in found["metadata"]
+
+
+@pytest.mark.parametrize("release", ["release", "ari-proxy", "r" * 53])
+def test_names_fit(release: str) -> None:
+    done = helm("template", release, str(CHART), "--kube-version", "1.31.0")
+    for item in yaml.safe_load_all(done.stdout):
+        assert len(item["metadata"]["name"]) <= 63
+        for value in (item["metadata"].get("labels") or {}).values():
+            assert len(value) <= 63
+
+
+def test_rules_are_installed_as_they_were_tested() -> None:
+    runbooks = "https://example.com/runbooks/"
+    options = ("prometheusRule.enabled=true", f"prometheusRule.runbookUrl={runbooks}")
+    items = render(*(x for option in options for x in ("--set", f"monitoring.{option}")))
+
+    (rule,) = of(items, "PrometheusRule")
+    text = (CHART / "rules" / "ari-proxy.yaml").read_text().replace("docs/runbooks/", runbooks)
+    assert rule["spec"] == yaml.safe_load(text)
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("option", "word"),
+    [
+        ("operator.replicas=2", "replicas"),
+        ("crds.enabled=perhaps", "crds"),
+        ("rbac.scope=Pod", "scope"),
+        ("operator.logging.level=loud", "level"),
+        ("operator.workers=0", "workers"),
+        ("operator.image.digest=abc", "digest"),
+        ("operator.watchNamespaces={Voice}", "watchNamespaces"),
+        ("monitoring.podMonitor.interval=often", "interval"),
+        ("ingest.replicas=2", "replicas"),
+        ("serviceAccount.create=false", "serviceAccount.name is needed"),
+    ],
+)
+def test_wrong_value_is_refused(option: str, word: str) -> None:
+    assert word in refusal("--set", option)
+
+
+def test_older_cluster_is_refused() -> None:
+    done = helm("template", "release", str(CHART), "--kube-version", "1.30.0")
+    assert "kubeVersion" in done.stderr
