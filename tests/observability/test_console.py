@@ -1,0 +1,203 @@
+"""The console in a real browser, and what it must never do to calls."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ari_proxy.console import console, stream
+from tests.support.browser import SCREENSHOTS, page
+from tests.support.running import LegacyClient, bus_client, running_proxy, until
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.servers import BusServer, free_port
+from tests.support.setting import Setting, settings_of
+
+STEPS = "[...document.querySelectorAll('.step title')].map(title => title.textContent)"
+CHANNEL = "1780000000.12"
+
+
+@dataclass
+class Shown:
+    setting: Setting
+    url: str
+    session: aiohttp.ClientSession
+    stop: asyncio.Event
+
+
+@asynccontextmanager
+async def shown(bus_server: BusServer, *, enabled: bool = True) -> AsyncIterator[Shown]:
+    port = free_port()
+    async with scripted_asterisk() as asterisk:
+        asterisk.standing["GET", "/applications/demo"] = 200, "{}"
+        asterisk.standing["GET", "/asterisk/ping"] = 200, "{}"
+        settings = settings_of(
+            asterisk,
+            bus_server,
+            ingest={"grace_seconds": 0},
+            admin={"port": port, "console": enabled},
+        )
+        async with (
+            bus_client(settings) as bus,
+            running_proxy(settings) as stop,
+            aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+        ):
+            await until(asterisk.connected.is_set)
+            setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+            yield Shown(setting, f"http://127.0.0.1:{port}/console", session, stop)
+
+
+async def test_dialogs_and_a_ladder_are_seen_live(
+    bus_server: BusServer, tmp_path: Path, chromium: str
+) -> None:
+    picture = (SCREENSHOTS or tmp_path) / "console.png"
+    async with shown(bus_server) as console, page(chromium) as browser:
+        setting = console.setting
+        await browser.open(console.url)
+        await browser.until("document.querySelectorAll('#checks .ok').length == 4")
+        dialog = await setting.begin(CHANNEL)
+        await browser.until("document.querySelector('#dialogs button') !== null")
+        row = "document.querySelector('#dialogs').innerText.split('\\t')"
+        assert await browser.evaluate(row) == [dialog, "demo", "open", "1", CHANNEL]
+
+        await browser.evaluate("document.querySelector('#dialogs button').click()")
+        await browser.until("source !== null && source.readyState === 1")
+        await setting.client.command(dialog, "POST", f"/channels/{CHANNEL}/answer")
+        await setting.asterisk.push(
+            channel_event("ChannelDtmfReceived", CHANNEL, more='"digit":"5",')
+        )
+        refusal = 404, '{"message":"Channel not found"}'
+        setting.asterisk.answer("DELETE", "/channels/1780000000.3", *refusal)
+        await setting.client.command(dialog, "DELETE", "/channels/1780000000.3")
+        await browser.until("document.querySelectorAll('.step').length == 7")
+        assert await browser.evaluate(STEPS) == [
+            f"POST /channels/{CHANNEL}/answer",
+            f"POST /channels/{CHANNEL}/answer",
+            "204",
+            "2 ChannelDtmfReceived 5",
+            "DELETE /channels/1780000000.3",
+            "DELETE /channels/1780000000.3",
+            "404 Channel not found",
+        ]
+        assert await browser.evaluate("document.querySelectorAll('.step .failed').length") == 1
+        await browser.screenshot(picture)
+
+        hostile = '"digit":"<img src=x onerror=alert(1)>",'
+        await setting.asterisk.push(channel_event("ChannelDtmfReceived", CHANNEL, more=hostile))
+        await browser.until("document.querySelectorAll('.step').length == 8")
+        assert "<img src=x" in (await browser.evaluate(STEPS))[-1]
+        assert await browser.evaluate("document.querySelectorAll('main img').length") == 0
+
+        await setting.asterisk.push(channel_event("StasisEnd", CHANNEL))
+        await browser.until("document.querySelector('#note').textContent.includes('ended')")
+        await browser.until("document.querySelector('#dialogs').rows.length == 0")
+        await browser.evaluate("document.querySelector('#find').value = 'none'; refresh()")
+        assert browser.complaints == []
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_console_is_off_by_default(bus_server: BusServer) -> None:
+    async with shown(bus_server, enabled=False) as console:
+        for path in ("/console", "/console/state", "/console/copies?dialog=x"):
+            async with console.session.get(path) as answer:
+                assert answer.status == 404
+
+
+async def test_nothing_can_be_changed_and_nothing_foreign_be_loaded(bus_server: BusServer) -> None:
+    async with shown(bus_server) as console:
+        for path in ("/console", "/console/console.js", "/console/console.css", "/console/state"):
+            for method in ("POST", "PUT", "DELETE", "PATCH"):
+                async with console.session.request(method, path) as answer:
+                    assert answer.status == 405
+            async with console.session.get(path) as answer:
+                assert answer.status == 200
+                assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+                text = (await answer.text()).replace("http://www.w3.org/2000/svg", "")
+                assert "://" not in text
+
+
+async def test_dialogs_are_found_by_what_they_have(bus_server: BusServer) -> None:
+    async with shown(bus_server) as console:
+        await console.setting.begin("channel-1")
+        for find, count in (("channel-1", 1), ("demo", 1), ("nothing", 0), ("", 1)):
+            async with console.session.get("/console/state", params={"find": find}) as answer:
+                state = await answer.json()
+                assert (state["found"], state["total"]) == (count, 1)
+
+
+async def test_only_the_newest_of_many_dialogs_are_shown(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "MAX_DIALOGS", 2)
+    async with shown(bus_server) as shown_:
+        for number in range(3):
+            await shown_.setting.asterisk.push(channel_event("StasisStart", f"channel-{number}"))
+
+        async def state() -> dict[str, Any]:
+            async with shown_.session.get("/console/state") as answer:
+                told: dict[str, Any] = await answer.json()
+                return told
+
+        async def has_all() -> bool:
+            return bool((await state())["found"] == 3)
+
+        await until(has_all)
+        dialogs = (await state())["dialogs"]
+        assert [dialog["channels"] for dialog in dialogs] == [["channel-2"], ["channel-1"]]
+
+
+async def test_ladders_open_at_once_are_limited_and_room_comes_back(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "MAX_STREAMS", 2)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
+    async with shown(bus_server) as shown_:
+        path = "/console/copies?dialog=server-1.x"
+        async with shown_.session.get("/console/copies") as answer:
+            assert answer.status == 400
+        async with shown_.session.get(path) as first, shown_.session.get(path) as second:
+            assert (first.status, second.status) == (200, 200)
+            async with asyncio.timeout(20):
+                assert await first.content.readline() == b": watching\n"
+                assert await first.content.readline() == b"\n"
+                assert await first.content.readline() == b":\n"  # Still there.
+            async with shown_.session.get(path) as third:
+                assert third.status == 429
+
+        async def has_room() -> bool:
+            async with shown_.session.get(path) as answer:
+                return answer.status == 200
+
+        await until(has_room)
+
+
+async def test_open_ladder_does_not_keep_the_process(bus_server: BusServer) -> None:
+    async with (
+        shown(bus_server) as console,
+        console.session.get("/console/copies?dialog=server-1.x") as answer,
+        asyncio.timeout(20),
+    ):
+        assert await answer.content.readline() == b": watching\n"
+        console.stop.set()
+        await answer.content.read()
+
+
+async def test_step_of_a_stream_is_what_the_ladder_shows(bus_server: BusServer) -> None:
+    async with shown(bus_server) as console:
+        dialog = await console.setting.begin()
+        async with console.session.get(f"/console/copies?dialog={dialog}") as answer:
+            async with asyncio.timeout(20):
+                assert await answer.content.readline() == b": watching\n"
+                await console.setting.asterisk.push(channel_event("StasisEnd", "c"))
+                text = (await answer.content.read()).decode()
+        rows = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+        assert [(row["kind"], row["source"], row["target"]) for row in rows] == [
+            ("event", "Asterisk", "application"),
+            ("end", None, None),
+        ]
+        assert rows[0]["text"] == "2 StasisEnd"

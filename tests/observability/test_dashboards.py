@@ -1,0 +1,182 @@
+"""The dashboards name what there is, and a real Prometheus has data for each of their pictures."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from ari_proxy.telemetry.metrics import TABLE
+from tests.observability.test_alerts import names_in
+from tests.support import dashboards, process
+from tests.support.browser import SCREENSHOTS, page
+from tests.support.dashboards import DASHBOARDS, DIRECTORY, Dashboard
+from tests.support.prometheus import Prometheus
+from tests.support.running import LegacyClient, bus_client, settings_for
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import NatsServer
+
+HISTOGRAMS = [row.name for row in TABLE if row.kind == "histogram"]
+METRICS = {row.name for row in TABLE} | {f"{name}_bucket" for name in HISTOGRAMS}
+#: What Asterisk's own exporter would have to tell, or a cluster.
+ELSEWHERE = ("asterisk_", "ariproxy_operator_")
+
+
+def plain(expression: str) -> str:
+    """Return a query with the variables as Grafana would put them in."""
+    for variable, value in (
+        ("$__rate_interval", "1m"),
+        ("$namespace", ".*"),
+        ("$server_id", ".*"),
+    ):
+        expression = expression.replace(variable, value)
+    return expression
+
+
+def queries(name: str) -> list[tuple[str, str]]:
+    found = dashboards.expressions(DASHBOARDS[name])
+    return [(panel.title, plain(expression)) for panel, expression in found]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_file_is_what_the_table_says(name: str) -> None:
+    assert (DIRECTORY / f"{name}.json").read_text() == dashboards.text(name)
+
+
+def test_there_are_no_other_files() -> None:
+    assert {path.stem for path in DIRECTORY.iterdir()} == set(DASHBOARDS)
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
+def test_queries_name_only_metrics_that_there_are(dashboard: Dashboard) -> None:
+    for panel, expression in dashboards.expressions(dashboard):
+        found = names_in([expression])
+        assert found <= METRICS, panel.title
+        assert found or "asterisk_" in expression
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_panel_has_its_place_unit_and_description(name: str) -> None:
+    panels: list[dict[str, Any]] = json.loads(dashboards.text(name))["panels"]
+    taken: set[tuple[int, int]] = set()
+    for panel in panels:
+        place = panel["gridPos"]
+        cells = {
+            (x, y)
+            for x in range(place["x"], place["x"] + place["w"])
+            for y in range(place["y"], place["y"] + place["h"])
+        }
+        assert not cells & taken, panel["title"]
+        assert place["x"] + place["w"] <= 24
+        taken |= cells
+        if panel["type"] != "row":
+            assert panel["description"].endswith(".")
+            assert panel["fieldConfig"]["defaults"]["unit"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+
+
+@asynccontextmanager
+async def scraped(
+    nats_server: NatsServer, tmp_path: Path
+) -> AsyncIterator[tuple[Prometheus, ScriptedAsterisk]]:
+    """A proxy that has served a call, was refused a command and lost its websocket, scraped."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_for(
+            nats_server,
+            rest_url=asterisk.url,
+            websocket_url=asterisk.websocket_url,
+            application="demo",
+        )
+        environment = process.environment_of(settings) | {"ARI_PROXY_INGEST__GRACE_SECONDS": "0.1"}
+        async with (
+            process.running(tmp_path / "log", "standalone", **environment) as running,
+            bus_client(settings) as bus,
+        ):
+            port = (await running.logged("admin.listening"))["port"]
+            prometheus = Prometheus([port])
+            prometheus.start()
+            try:
+                client = LegacyClient(bus, "demo")
+                await client.start()
+                await running.logged("dialogs.reconciled")
+                # A rate needs its counter before and after.
+                await prometheus.until_scraped()
+                await asterisk.push(channel_event("StasisStart", "c"))
+                await client.until(lambda: client.starts)
+                dialog = client.starts[0]["dialog_id"]
+                await client.command(dialog, "POST", "/channels/c/answer")
+                await client.command(dialog, "POST", "//elsewhere")
+                await asterisk.push(channel_event("StasisEnd", "c"))
+                await asterisk.push("this is no event")
+                await running.logged("dialog.ended")
+                await asyncio.sleep(2)
+                yield prometheus, asterisk
+            finally:
+                prometheus.remove()
+
+
+@pytest.mark.usefixtures("prometheus")
+async def test_prometheus_has_data_for_every_picture(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    empty = []
+    async with scraped(nats_server, tmp_path) as (prometheus, _):
+        for name in DASHBOARDS:
+            for title, expression in queries(name):
+                found = await asyncio.to_thread(prometheus.query, expression)
+                if not found and not any(part in expression for part in ELSEWHERE):
+                    empty.append(f"{name}: {title}: {expression}")
+
+    assert empty == []
+
+
+#: Panels that are drawn, by dashboard and title.
+DRAWN = (
+    ("overview", "Open dialogs"),
+    ("overview", "Dialogs begun"),
+    ("ingest", "Received, by type"),
+    ("ingest", "Published"),
+)
+
+
+@pytest.mark.usefixtures("prometheus")
+async def test_panels_are_drawn_from_a_served_load(
+    nats_server: NatsServer, tmp_path: Path, chromium: str
+) -> None:
+    """In Prometheus's own page: Grafana is no package of Debian's."""
+    found = [next(e for t, e in queries(name) if t == title) for name, title in DRAWN]
+    graphs = "&".join(
+        f"g{number}.expr={quote(expression)}&g{number}.tab=0&g{number}.range_input=1m"
+        for number, expression in enumerate(found)
+    )
+    async with scraped(nats_server, tmp_path) as (prometheus, asterisk), page(chromium) as browser:
+        await _load(asterisk, seconds=40 if SCREENSHOTS else 5)
+        await browser.do(
+            "Emulation.setDeviceMetricsOverride",
+            width=1100,
+            height=2150,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        await browser.open(f"http://127.0.0.1:{prometheus.port}/classic/graph?{graphs}")
+        drawn = "document.querySelectorAll('.rickshaw_graph svg path').length"
+        await browser.until(f"{drawn} >= {len(DRAWN)}")
+        await browser.evaluate("scrollTo(0, 0)")
+        await browser.screenshot((SCREENSHOTS or tmp_path) / "panels.png")
+
+
+async def _load(asterisk: ScriptedAsterisk, *, seconds: int) -> None:
+    """Let calls begin, have some events, and end; more and more, then fewer."""
+    for second in range(seconds):
+        for number in range(2 + second % 10):
+            channel = f"load-{second}-{number}"
+            await asterisk.push(channel_event("StasisStart", channel))
+            for _ in range(3):
+                await asterisk.push(channel_event("ChannelDtmfReceived", channel))
+            if number % 2:
+                await asterisk.push(channel_event("StasisEnd", channel))
+        await asyncio.sleep(1)

@@ -1,0 +1,220 @@
+"""Watching calls: copies, `tail` and `ladder`, on real buses; the applications notice nothing."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusError
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap import watcher
+from ari_proxy.tap.copies import Copy, Kind
+from ari_proxy.tap.watcher import NobodyServesError, Watcher
+from ari_proxy.watch import ladder
+from ari_proxy.watch.descriptions import message_of
+from tests.support import process
+from tests.support.running import LegacyClient, bus_client, running_proxy, until
+from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.servers import BusServer
+from tests.support.setting import Setting, settings_of
+
+SERVER = ServerId("server-1")
+
+
+@asynccontextmanager
+async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(
+            asterisk, bus_server, ingest={"grace_seconds": 0, "listener_seconds": 1}
+        )
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until(asterisk.connected.is_set)
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+@asynccontextmanager
+async def watching(bus: Bus, dialog_id: str = "") -> AsyncIterator[list[Copy]]:
+    found: list[Copy] = []
+
+    async def keep(copies: AsyncIterator[Copy]) -> None:
+        async for copy in copies:
+            found.append(copy)  # noqa: PERF401  to be seen at once
+
+    async with Watcher(bus, SERVER, dialog_id).watching() as copies:
+        keeping = asyncio.create_task(keep(copies))
+        try:
+            yield found
+        finally:
+            keeping.cancel()
+
+
+async def serve(setting: Setting) -> str:
+    """Serve a call from its StasisStart to its end."""
+    dialog = await setting.begin()
+    await setting.client.command(dialog, "POST", "/channels/c/answer")
+    await setting.asterisk.push(channel_event("StasisEnd", "c"))
+    await setting.client.until(lambda: "StasisEnd" in setting.client.types(dialog))
+    return dialog
+
+
+def kinds(copies: list[Copy]) -> list[Kind]:
+    return [copy.kind for copy in copies]
+
+
+async def test_whole_call_is_seen_with_its_messages_as_they_were(bus_server: BusServer) -> None:
+    async with proxy(bus_server) as setting, watching(setting.bus) as copies:
+        dialog = await serve(setting)
+        await until(lambda: "end" in kinds(copies))
+
+        assert kinds(copies) == [
+            "app_start", "event", "command", "request", "response", "event", "end",
+        ]  # fmt: skip
+        assert {copy.dialog_id for copy in copies} == {dialog}
+        assert message_of(copies[0]) == setting.client.starts[0]
+        events = [bytes(copy.message) for copy in copies if copy.kind == "event"]
+        assert events == setting.client.raw_events
+        assert message_of(copies[4]) == setting.client.responses[dialog][0]
+
+
+async def test_watching_is_no_listening(bus_server: BusServer) -> None:
+    """Nobody serves the call: it is given up all the same, and seen to be."""
+    async with proxy(bus_server) as setting, watching(setting.bus) as copies:
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: any("continue" in r.target for r in setting.asterisk.requests))
+        await until(lambda: "unheard" in kinds(copies))
+
+        assert "app_start" not in kinds(copies)
+
+
+async def test_watcher_of_one_dialog_sees_no_other(bus_server: BusServer) -> None:
+    async with proxy(bus_server) as setting:
+        dialog = await setting.begin("c")
+        async with watching(setting.bus, dialog) as copies:
+            await setting.asterisk.push(channel_event("StasisStart", "other"))
+            await until(lambda: len(setting.client.starts) == 2)
+            await setting.asterisk.push(channel_event("StasisEnd", "c"))
+            await until(lambda: "end" in kinds(copies))
+        assert {copy.dialog_id for copy in copies} == {dialog}
+
+
+async def test_copies_end_soon_after_the_last_watcher_has_gone(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watcher, "WATCH_SECONDS", 0.3)
+    monkeypatch.setattr(watcher, "RENEW_SECONDS", 0.1)
+    async with proxy(bus_server) as setting:
+        heard: list[str] = []
+        await setting.bus.subscribe("copies_server-1", lambda message: heard.append(message.topic))
+        dialog = await setting.begin()
+        async with watching(setting.bus) as copies:
+            await asyncio.sleep(0.6)  # Longer than one asking lasts.
+            await setting.asterisk.push(channel_event("ChannelHold", "c"))
+            await until(lambda: copies)
+        await until(lambda: heard)
+        await asyncio.sleep(0.5)
+        heard.clear()
+        await setting.asterisk.push(channel_event("ChannelUnhold", "c"))
+        await setting.client.until(lambda: "ChannelUnhold" in setting.client.types(dialog))
+        await setting.bus.flush(timeout_seconds=5)
+        assert not heard
+
+
+async def test_server_that_nobody_serves_is_named(bus_server: BusServer) -> None:
+    async with proxy(bus_server) as setting:
+        with pytest.raises(ExceptionGroup) as caught:
+            async with Watcher(setting.bus, ServerId("nobody")).watching():
+                pass
+        assert caught.group_contains((NobodyServesError, BusError))
+
+
+async def test_ladder_of_an_unknown_dialog_says_so(bus_server: BusServer) -> None:
+    async with proxy(bus_server) as setting:
+        await setting.begin()
+        stop = asyncio.Event()
+        unknown = "server-1.0123456789abcdef"
+        with pytest.raises(ExceptionGroup) as caught:
+            await ladder.follow(setting.settings, unknown, stop, [], ladder.silent)
+        assert caught.group_contains(ladder.NoSuchDialogError)
+
+
+# As users run them
+
+
+@asynccontextmanager
+async def command_line(
+    setting: Setting, directory: Path, *arguments: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    running = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "ari_proxy",
+        *arguments,
+        cwd=directory,
+        env=os.environ | process.environment_of(setting.settings),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(20):
+            _, errors = await running.communicate()
+        assert not errors, errors.decode()
+
+
+async def test_tail_and_ladder_of_a_call(bus_server: BusServer, tmp_path: Path) -> None:
+    record = tmp_path / "record.jsonl"
+    async with proxy(bus_server) as setting:
+        dialog = await setting.begin()
+        async with (
+            command_line(setting, tmp_path, "tail", "--json") as tail,
+            command_line(setting, tmp_path, "tail", "--type", "StasisEnd") as filtered,
+            command_line(setting, tmp_path, "ladder", dialog) as live,
+        ):
+            # All three watch once each has shown an event.
+            lines = await _shown(setting, tail)
+            await _shown(setting, live)
+            await setting.client.command(dialog, "POST", "/channels/c/answer")
+            await _shown(setting, live)
+            await asyncio.sleep(1)
+            await setting.asterisk.push(channel_event("StasisEnd", "c"))
+            async with asyncio.timeout(20):
+                assert tail.stdout is not None
+                assert filtered.stdout is not None
+                while '"kind":"end"' not in lines[-1]:
+                    lines.append((await tail.stdout.readline()).decode())
+                assert (await filtered.stdout.readline()).decode().rstrip().endswith("StasisEnd")
+                assert await live.wait() == 0  # At the dialog's end.
+        record.write_text("".join(lines))
+        async with command_line(
+            setting, tmp_path, "ladder", dialog, "--from", str(record), "--format", "json"
+        ) as drawing:
+            assert drawing.stdout is not None
+            drawn = json.loads(await drawing.stdout.read())
+        kinds = [step["kind"] for step in drawn["steps"]]
+        assert kinds[-2:] == ["event", "end"]
+        assert [kind for kind in kinds if kind != "event"][:3] == ["command", "request", "response"]
+
+
+async def _shown(setting: Setting, running: asyncio.subprocess.Process) -> list[str]:
+    """Let events happen until a process has shown one; return what it has shown."""
+    assert running.stdout is not None
+    async with asyncio.timeout(20):
+        while True:
+            await setting.asterisk.push(channel_event("ChannelHold", "c"))
+            try:
+                async with asyncio.timeout(0.5):
+                    while line := (await running.stdout.readline()).decode():
+                        if "ChannelHold" in line:
+                            return [line]
+            except TimeoutError:
+                continue

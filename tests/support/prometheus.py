@@ -1,0 +1,112 @@
+"""A real Prometheus of one's own, that scrapes what the tests run."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.running import until
+from tests.support.servers import free_port, missing
+
+
+def objections(metrics: bytes) -> str:
+    """Return what promtool objects to in what an endpoint tells."""
+    if shutil.which("promtool") is None:
+        missing("prometheus", "apt-get install prometheus")
+    done = subprocess.run(
+        ["promtool", "check", "metrics"],
+        input=metrics,
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    return (done.stdout + done.stderr).decode()
+
+
+class Prometheus:
+    """Scrapes each second; its rules are looked at as often."""
+
+    def __init__(self, ports: Iterable[int], rules: str = "") -> None:
+        if shutil.which("prometheus") is None:
+            missing("prometheus", "apt-get install prometheus")
+        self._directory = Path(tempfile.mkdtemp(prefix="prometheus-"))
+        self.port = free_port()
+        targets = [
+            {
+                "targets": [f"127.0.0.1:{port}"],
+                "labels": {"namespace": "voice", "pod": f"pod-{port}"},
+            }
+            for port in ports
+        ]
+        config: dict[str, Any] = {
+            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "scrape_configs": [{"job_name": "ari-proxy", "static_configs": targets}],
+        }
+        if rules:
+            (self._directory / "rules.yaml").write_text(rules)
+            config["rule_files"] = [str(self._directory / "rules.yaml")]
+        (self._directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [
+            "prometheus",
+            f"--config.file={self._directory / 'prometheus.yaml'}",
+            f"--storage.tsdb.path={self._directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+        ]
+        with (self._directory / "log").open("wb") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+            )
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                self.query("vector(1)")
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError((self._directory / "log").read_text())
+
+    async def until_scraped(self) -> None:
+        """Wait until it has looked at all that it was told of; it takes some seconds to begin."""
+        await until(lambda: bool(self.query("up") and not self.query("up == 0")))
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Return the series of an expression, as they are now.
+
+        Raises:
+            ValueError: Prometheus does not understand it; with its words.
+        """
+        query = urllib.parse.urlencode({"query": expression})
+        url = f"http://127.0.0.1:{self.port}/api/v1/query?{query}"
+        try:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                found: list[dict[str, Any]] = json.load(answer)["data"]["result"]
+        except urllib.error.HTTPError as error:
+            if error.code == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise ConnectionError("it is starting") from error
+            raise ValueError(f"{expression}: {json.load(error)['error']}") from error
+        return found
+
+    def firing(self) -> set[str]:
+        """Return the names of the alerts that fire."""
+        found = self.query('ALERTS{alertstate="firing"}')
+        return {series["metric"]["alertname"] for series in found}
+
+    def remove(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._directory, ignore_errors=True)
