@@ -10,7 +10,7 @@ import pytest
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import DialogId, ServerId, new_object_id, token_of_dialog
 from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
@@ -149,7 +149,14 @@ async def test_nothing_is_done_that_ingest_could_not_be_asked_about(bus_server: 
         async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
             await until_serving(bus, ingest=False)
             client = LegacyClient(bus, "demo")
-            await bus.declare(["commands_server-1.0123456789abcdef"])
+            commands = "commands_server-1.0123456789abcdef"
+
+            async def is_served() -> bool:
+                # An executor that comes later would ask the ingest for it, and there is none.
+                await bus.declare([commands])
+                return await bus.is_heard(commands, b"DUMMY")
+
+            await until(is_served)
             await client.listen("server-1.0123456789abcdef")
             setting = Setting(asterisk, settings, bus, client)
             got = await outcome(setting, "server-1.0123456789abcdef", "POST", "/channels/c/answer")

@@ -21,6 +21,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
+from ari_proxy.ingest.proof import EVENT_NAME
 from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
 from ari_proxy.protocol.messages import Command
 from tests.support.running import (
@@ -111,7 +112,8 @@ async def scene(
     async def recording_recv(self: Any, *, decode: bool | None = None) -> Any:
         frame = await recv(self, decode=decode)
         text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
-        if not text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"'):  # Our own is not passed on.
+        is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or EVENT_NAME in text
+        if not is_own:  # Those are not passed on.
             frames.append(text)
         return frame
 

@@ -1,15 +1,19 @@
-"""Writes the reference of settings and metrics from the code: `make reference`."""
+"""Writes the reference of settings, metrics and AriProxy from code and contract: `make reference`."""
 
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ari_proxy.settings.load import Settings
+from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry.metrics import TABLE
+from tests.support import log_reference
 
-DOCS = Path(__file__).parents[2] / "docs" / "reference"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "reference"
 
 SETTINGS_HEAD = """# Settings
 
@@ -36,6 +40,12 @@ The configuration file is JSON, in this form or in that of go-ari-proxy's `confi
 | `bus_config.queue` | `bus.queue` |
 """
 
+OPERATOR_HEAD = """## The operator
+
+From the environment only, with `admin` and `log` as above; the chart sets them.
+
+"""
+
 METRICS_HEAD = """# Metrics
 
 Written from the code by `make reference`; a test compares the two.
@@ -57,6 +67,8 @@ def settings() -> str:
         if _is_group(group):
             model: Any = group.annotation
             parts.append(_section(name, model.model_fields, model.__doc__))
+    own = {n: f for n, f in OperatorSettings.model_fields.items() if not _is_group(f)}
+    parts.append(OPERATOR_HEAD + _section("", own))
     return "\n".join(parts)
 
 
@@ -111,6 +123,115 @@ def metrics() -> str:
     return METRICS_HEAD + "\n".join(rows) + "\n"
 
 
+ARIPROXY_HEAD = """# AriProxy
+
+Written from k8s/crds/ariproxies.yaml by `make reference`; a test compares the two. Samples stand in
+k8s/samples; `kubectl explain ariproxy.spec` shows the same.
+
+**An AriProxy** (`ari-proxy.io/v1alpha1`, short `ari`) names a bus and Asterisk servers. For each of
+them the operator makes two Deployments, `<resource>-ingest-<server>` and `<resource>-command-<server>`,
+and what they need. Secrets are those of the resource's own namespace; they are mounted as files and
+may change while calls go on. What is not said here, say nodes and tolerations, goes into
+`podTemplate`.
+
+**A new ingest comes before the old one goes.** It takes over the dialogs, and no event is lost: on new
+images and settings, and when the operator itself is upgraded. With two replicas one stands by; a
+Lease decides, and while Kubernetes' API can't be reached the active one goes on. Once a server's
+ingest has a Lease it keeps it, also with one replica.
+
+**A server that is no longer wanted** (gone from the list, or its pod from the StatefulSet) keeps its
+Deployments until its ingest has no dialog any more, `drainTimeoutSeconds` at most; one that was
+discovered at least 30 s, since a StatefulSet replaces a pod under its old name.
+
+**A password changes** without a restart. Change the Secret and reload Asterisk (`module reload
+res_ari.so`) within the minute that the kubelet takes; in between whatever Asterisk refuses is sent
+again with the other password.
+
+## What it tells
+
+`kubectl get ariproxies` shows whether all servers are served (`READY`), why not, how many there are
+and how many are up. Changes of these are Events of the resource. Conditions:
+
+| condition | true means | reasons |
+| --- | --- | --- |
+| `Accepted` | nothing stands against serving it | `Valid`, `ServerIdConflict`: an older resource has that server_id on the same bus |
+| `Progressing` | something is on its way | `RollingOut`, `Draining`, `Settled` |
+| `Ready` | every server is served | `AllServersReady`, `NoServersFound`, `ApplyFailed` (the API server's words), or a server's reason |
+| `Degraded` | calls are served, but not as they should be: a server or a standby is missing | `ServersImpaired`, `NotDegraded` |
+| `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
+
+Of each server: `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`), `IngestReady`
+and `CommandReady` (`Serving`; `NotReady` with what the pod says of itself; `Starting`; or what a
+container waits for, like `ImagePullBackOff`). While a Secret is missing nothing of its server is
+touched: what runs goes on.
+
+## Fields
+
+"""
+
+_SHAPES: Final = {"object": "object", "array": "list"}
+
+
+def logs() -> str:
+    """Return docs/reference/logs.md."""
+    return log_reference.text()
+
+
+def ariproxy() -> str:
+    """Return docs/reference/ariproxy.md."""
+    crd = yaml.safe_load((ROOT / "k8s" / "crds" / "ariproxies.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
+    rows += _fields(schema["properties"]["spec"], "spec")
+    rules = [f"- {place}: {text}" for place, text in _rules(schema, "")]
+    return ARIPROXY_HEAD + "\n".join([*rows, "", "What else has to hold:", "", *rules, ""])
+
+
+def _fields(schema: dict[str, Any], place: str) -> list[str]:
+    rows = []
+    for name, item in schema.get("properties", {}).items():
+        path = f"{place}.{name}"
+        needed = " **required**" if name in schema.get("required", ()) else ""
+        default = item.get("default", "")
+        shown = f"`{_yaml(default)}`" if default not in ("", {}) else ""
+        about = item.get("description", "")
+        rows.append(f"| `{path}` | {_type(item)}{needed} | {shown} | {about} |")
+        inner = item.get("items", item)
+        rows += _fields(inner, f"{path}[]" if "items" in item else path)
+    return rows
+
+
+def _type(item: dict[str, Any]) -> str:
+    if "enum" in item:
+        return ", ".join(f"`{choice}`" for choice in item["enum"])
+    kind = item.get("type", "integer or string")
+    if kind == "object" and "additionalProperties" in item:
+        return "map"
+    if kind == "array":
+        return f"list of {item['items'].get('type', 'object')}s"
+    bounds = [str(item[key]) for key in ("minimum", "maximum") if key in item]
+    return f"{kind} {' to '.join(bounds)}".strip()
+
+
+def _yaml(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, width=1000)
+    return text.removesuffix("\n...\n").strip()
+
+
+def _rules(schema: dict[str, Any], place: str) -> list[tuple[str, str]]:
+    found = [
+        (f"`{place.lstrip('.')}`" if place else "the resource", rule["message"])
+        for rule in schema.get("x-kubernetes-validations", ())
+    ]
+    for name, item in schema.get("properties", {}).items():
+        found += _rules(item, f"{place}.{name}")
+        if "items" in item:
+            found += _rules(item["items"], f"{place}.{name}[]")
+    return found
+
+
 if __name__ == "__main__":
+    (DOCS / "ariproxy.md").write_text(ariproxy())
+    (DOCS / "logs.md").write_text(logs())
     (DOCS / "settings.md").write_text(settings())
     (DOCS / "metrics.md").write_text(metrics())

@@ -8,10 +8,10 @@ import pytest
 from tests.support import reference
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/**/*.md")]
 
 
-@pytest.mark.parametrize("name", ["settings", "metrics"])
+@pytest.mark.parametrize("name", ["settings", "metrics", "ariproxy", "logs"])
 def test_reference_is_that_of_the_code(name: str) -> None:
     written = (reference.DOCS / f"{name}.md").read_text()
 

@@ -1,0 +1,193 @@
+"""Calls that are served in a cluster, and go on whatever happens to what serves them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import RELEASE, calls, manifest, named, sample
+from tests.support import cluster
+from tests.support.calls import Calls
+from tests.support.cluster import Namespace
+from tests.support.running import until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@asynccontextmanager
+async def served(
+    voice: Namespace, name: str, kind: str = "minimal", **changes: object
+) -> AsyncIterator[Calls]:
+    """Apply a sample under a name of its own, and yield calls on it."""
+    resource = named(sample(kind, **changes), name, name)
+    await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+    await asyncio.to_thread(voice.until_settled, name)
+    try:
+        async with calls(voice, name) as made:
+            yield made
+    finally:
+        await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", name)
+
+
+async def test_call_is_served_as_the_sample_stands(voice: Namespace) -> None:
+    await asyncio.to_thread(voice.apply, manifest("samples", "minimal.yaml"))
+    await asyncio.to_thread(voice.until_settled, "minimal", 1)
+
+    async with calls(voice, "demo") as made:
+        (channel,) = await made.place()
+        dialog = made.dialog_of(channel)
+        response = await made.client.command(dialog, "POST", f"/channels/{channel}/answer")
+        assert response["status_code"] == 204
+        await made.mark_once_more([channel])
+        await made.hang_up(channel)
+        await until(lambda: "StasisEnd" in made.client.types(dialog))
+
+    row = voice.kubectl("get", "ari", "minimal", "--no-headers").split()
+    assert row[:5] == ["minimal", "True", "AllServersReady", "1", "1"]
+    # kopf has left nothing in the user's object.
+    metadata = voice.get("ariproxy", "minimal")["metadata"]
+    assert "finalizers" not in metadata
+    assert not [name for name in metadata.get("annotations", {}) if "kopf" in name]
+    await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", "minimal")
+
+
+async def test_server_that_is_added_is_served_too(voice: Namespace) -> None:
+    async with served(voice, "added") as made:
+        (channel,) = await made.place()
+        second = {
+            "name": "asterisk-b",
+            "serverId": "added-b",
+            "ari": {
+                "url": "http://asterisk-1.asterisk:8088/ari",
+                "credentialsSecretRef": {"name": "asterisk-ari"},
+            },
+            "applications": ["added-b"],
+        }
+        servers = [*voice.get("ariproxy", "added")["spec"]["servers"], second]
+        patch = yaml.safe_dump({"spec": {"servers": servers}})
+        args = ("patch", "ariproxy", "added", "--type=merge", "--patch", patch)
+        await asyncio.to_thread(voice.kubectl, *args)
+        await asyncio.to_thread(voice.until_settled, "added", 2)
+
+        async with calls(voice, "added-b", asterisk="asterisk-1") as others:
+            (other,) = await others.place()
+            assert others.dialog_of(other).startswith("added-b.")
+        await made.mark_once_more([channel])
+
+    assert made.account().faults == {}
+
+
+@pytest.mark.parametrize("kind", ["minimal", "standby"])
+async def test_image_is_rolled_under_load_and_nothing_is_lost(voice: Namespace, kind: str) -> None:
+    name = f"roll-{kind}"
+    async with served(voice, name, kind) as made:
+        channels = await made.place(10)
+        async with made.marking(channels):
+            image = voice.pods(name, "ingest")[0]["spec"]["containers"][0]["image"]
+            patch = f'{{"spec": {{"ingest": {{"image": "docker.io/library/{image}"}}}}}}'
+            args = ("patch", "ariproxy", name, "--type=merge", "--patch", patch)
+            await asyncio.to_thread(voice.kubectl, *args)
+            await asyncio.to_thread(voice.until_settled, name)
+        await made.mark_once_more(channels)
+
+    account = made.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+    assert len(made.client.starts) == 10
+
+
+async def test_standby_takes_over_from_a_killed_pod(voice: Namespace) -> None:
+    async with served(voice, "killed", "standby") as made:
+        channels = await made.place(10)
+        lease = voice.get("lease", "killed-ingest-asterisk-a")
+        holder = lease["spec"]["holderIdentity"].partition("_")[0]
+        async with made.marking(channels):
+            kill = ("delete", "pod", holder, "--grace-period=0", "--force")
+            await asyncio.to_thread(voice.kubectl, *kill)
+            await asyncio.to_thread(
+                cluster.until,
+                lambda: (
+                    not voice.get("lease", "killed-ingest-asterisk-a")["spec"][
+                        "holderIdentity"
+                    ].startswith(holder)
+                ),
+                "another pod holds the Lease",
+            )
+        await made.mark_once_more(channels)
+        await asyncio.to_thread(voice.until_settled, "killed")
+
+    assert made.account().faults == {}
+    assert len(made.client.starts) == 10
+
+
+async def test_removed_server_with_a_standby_serves_its_calls_to_their_end(
+    voice: Namespace,
+) -> None:
+    name = "parting"
+    resource = named(sample("standby"), name, name)
+    first = resource["spec"]["servers"][0]
+    second = {**first, "name": "asterisk-b", "serverId": f"{name}-b", "applications": ["parted"]}
+    second["ari"] = {**first["ari"], "url": "http://asterisk-1.asterisk:8088/ari"}
+    resource["spec"]["servers"] = [first, second]
+    await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+    await asyncio.to_thread(voice.until_settled, name, 2)
+    async with calls(voice, "parted", asterisk="asterisk-1") as made:
+        (channel,) = await made.place()
+        async with made.marking([channel]):
+            resource["spec"]["servers"] = [first]
+            await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+            # Several times as long as its Lease lasts without a renewal.
+            await asyncio.sleep(12)
+        await made.mark_once_more([channel])
+        assert voice.pods(name, "ingest", "asterisk-b")
+
+    account = made.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+    gone = "asterisk-b is gone"
+    await asyncio.to_thread(
+        cluster.until, lambda: "asterisk-b" not in str(voice.names("deployments")), gone
+    )
+    await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", name)
+
+
+async def test_operator_may_die_without_a_call_noticing(
+    voice: Namespace, release: Namespace
+) -> None:
+    async with served(voice, "orphan") as made:
+        channels = await made.place(5)
+        async with made.marking(channels):
+            selector = ("-l", "app.kubernetes.io/component=operator")
+            await asyncio.to_thread(
+                release.kubectl, "delete", "pods", *selector, "--grace-period=0", "--force"
+            )
+            waited = ("rollout", "status", f"deployment/{RELEASE}-ari-proxy", "--timeout=60s")
+            await asyncio.to_thread(release.kubectl, *waited)
+        await made.mark_once_more(channels)
+        pods = [pod["metadata"]["name"] for pod in voice.pods("orphan", "ingest")]
+        await asyncio.to_thread(voice.until_settled, "orphan")
+        assert [pod["metadata"]["name"] for pod in voice.pods("orphan", "ingest")] == pods
+
+    account = made.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+
+
+async def test_call_is_served_over_rabbitmq(voice: Namespace) -> None:
+    await asyncio.to_thread(voice.apply, manifest("rabbitmq", "rabbitmq.yaml"))
+    wait = ("rollout", "status", "deployment/rabbitmq", "--timeout=80s")
+    await asyncio.to_thread(voice.kubectl, *wait)
+    resource = named(sample("rabbitmq"), "on-rabbitmq", "on-rabbitmq")
+    await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+    await asyncio.to_thread(voice.until_settled, "on-rabbitmq", 1)
+
+    account = {"user": "ari-proxy", "password": "change-me"}
+    async with calls(voice, "on-rabbitmq", bus=account) as made:
+        (channel,) = await made.place()
+        dialog = made.dialog_of(channel)
+        response = await made.client.command(dialog, "POST", f"/channels/{channel}/answer")
+        assert response["status_code"] == 204
+        await made.mark_once_more([channel])
+    await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", "on-rabbitmq")

@@ -1,0 +1,129 @@
+"""The contract on a real API server: samples are taken, mistakes refused with a word that helps."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.e2e.conftest import sample
+from tests.support import cluster
+from tests.support.cluster import CHART, K8S, Namespace, RefusedError
+
+
+@pytest.fixture(scope="module")
+def namespace(release: Namespace) -> Iterator[Namespace]:
+    assert release
+    namespace = Namespace("contract").create()
+    yield namespace
+    namespace.remove()
+
+
+def dry_run(namespace: Namespace, resource: dict[str, Any]) -> None:
+    namespace.kubectl("apply", "--dry-run=server", "-f", "-", stdin=yaml.safe_dump(resource))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (K8S / "samples").glob("*.yaml")))
+def test_sample_is_taken(namespace: Namespace, name: str) -> None:
+    dry_run(namespace, sample(name))
+
+
+def minimal(path: str, value: Any) -> dict[str, Any]:
+    """Return the minimal sample with a field of its spec replaced; `a.0.b` is a path."""
+    resource = copy.deepcopy(sample("minimal"))
+    place: Any = resource
+    *parents, last = path.split(".")
+    for name in parents:
+        place = place[int(name)] if isinstance(place, list) else place.setdefault(name, {})
+    place[int(last) if isinstance(place, list) else last] = value
+    return resource
+
+
+SERVER = sample("minimal")["spec"]["servers"][0]
+SELECTOR = sample("discovery")["spec"]["serverSelector"]
+REF = {"name": "secret"}
+TWO_LOGINS = {"servers": ["nats://x:1"], "tokenSecretRef": REF, "userSecretRef": REF}
+SAME_ID = [SERVER, {**SERVER, "name": "b", "serverId": "asterisk-a"}]
+TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("metadata.name", "a-name-of-twenty-one-", "metadata.name"),
+        ("metadata.name", "a-name-of-21-letters.", "metadata.name"),
+        ("metadata.name", "a-name-of-twenty-one1", "at most 20 characters"),
+        ("spec.bus.type", "Kafka", "supported values"),
+        ("spec.bus.type", "RabbitMQ", "rabbitmq must be set exactly when type is RabbitMQ"),
+        ("spec.bus.rabbitmq", {"urlSecretRef": REF}, "rabbitmq must be set exactly when"),
+        ("spec.bus.nats", {}, "exactly one of servers and urlSecretRef"),
+        ("spec.bus.nats.urlSecretRef", REF, "exactly one of servers and urlSecretRef"),
+        ("spec.bus.nats.servers", ["nats://user:secret@nats:4222"], "servers[0]"),
+        ("spec.bus.nats.servers", ["http://nats:4222"], "servers[0]"),
+        ("spec.bus.nats", TWO_LOGINS, "at most one of"),
+        ("spec.bus.nats.queueGroup", "a.b", "queueGroup"),
+        ("spec.servers", [], "at least 1"),
+        ("spec.servers", None, "exactly one of servers and serverSelector"),
+        ("spec.serverSelector", SELECTOR, "exactly one of servers and serverSelector"),
+        ("spec.servers.0.name", "Asterisk", "name"),
+        ("spec.servers.0.serverId", "a.b", "serverId"),
+        ("spec.servers.0.applications", [], "applications"),
+        ("spec.servers.0.applications", ["a.b"], "applications[0]"),
+        ("spec.servers.0.applications", ["a", "a"], "Duplicate value"),
+        ("spec.servers.0.ari.url", "ftp://asterisk/ari", "absolute http or https URL"),
+        ("spec.servers.0.ari.url", "asterisk:8088", "absolute http or https URL"),
+        ("spec.servers.0.ari.url", "http://a:8088/ari?api_key=u:p", "credentialsSecretRef"),
+        ("spec.servers.0.ari.url", "http://user:secret@a:8088/ari", "credentialsSecretRef"),
+        ("spec.servers.0.ari.credentialsSecretRef", {}, "name"),
+        ("spec.servers", [SERVER, SERVER], "Duplicate value"),
+        ("spec.servers", SAME_ID, "serverId must be unique"),
+        ("spec.ingest.replicas", 6, "less than or equal to 5"),
+        ("spec.ingest.noListener", "Wait", "supported values"),
+        ("spec.ingest.leaseDurationSeconds", 1, "greater than or equal to 2"),
+        ("spec.command.autoscaling", TOO_MANY, "minReplicas must not be greater"),
+        ("spec.command.policy.allow", ["PATCH /channels"], "allow[0]"),
+        ("spec.command.policy.scope", "Channel", "supported values"),
+        ("spec.imagePullPolicy", "Sometimes", "supported values"),
+        ("spec.sever", [], "unknown field"),
+    ],
+)
+def test_mistake_is_refused(namespace: Namespace, path: str, value: Any, message: str) -> None:
+    with pytest.raises(RefusedError) as refused:
+        dry_run(namespace, minimal(path, value))
+
+    assert message in str(refused.value)
+
+
+def test_server_id_stays_what_it_is(namespace: Namespace) -> None:
+    resource = minimal("spec.servers.0.serverId", "first")
+    resource["metadata"]["name"] = "lasting"
+    resource["spec"]["suspend"] = True
+    namespace.apply(yaml.safe_dump(resource))
+    resource["spec"]["servers"][0]["serverId"] = "second"
+
+    with pytest.raises(RefusedError, match="serverId cannot be changed"):
+        namespace.apply(yaml.safe_dump(resource))
+
+
+@pytest.mark.parametrize("values", ["default", "everything"])
+def test_rendered_chart_is_taken(namespace: Namespace, values: str) -> None:
+    file = str(CHART / "ci" / f"{values}-values.yaml")
+    where = ("--namespace", namespace.name, "--kube-version", "1.31.0", "--values", file)
+    rendered = cluster.run("helm", "template", "other", str(CHART), *where)
+    items = [item for item in yaml.safe_load_all(rendered) if item and _is_checkable(item)]
+
+    namespace.kubectl(
+        "apply", "--dry-run=server", "--validate=strict", "-f", "-", stdin=yaml.safe_dump_all(items)
+    )
+
+
+def _is_checkable(item: dict[str, Any]) -> bool:
+    """Leave out what not every cluster has, and the pod whose account would have to be there."""
+    return "coreos" not in item["apiVersion"] and item["kind"] != "Pod"
+
+
+def test_kind_is_found_by_its_short_name_and_category(namespace: Namespace) -> None:
+    assert namespace.kubectl("get", "ari", "--no-headers") is not None
+    explained = cluster.kubectl("explain", "ariproxy.spec.servers")
+    assert "Asterisk servers; one ingest" in explained

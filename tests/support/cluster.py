@@ -1,0 +1,159 @@
+"""A real Kubernetes cluster, the one that KUBECONFIG names, by kubectl and helm."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ari_proxy.protocol import ids
+from tests.support.servers import missing
+
+ROOT = Path(__file__).parents[2]
+K8S = ROOT / "k8s"
+CHART = ROOT / "charts" / "ari-proxy"
+#: Seconds until something has happened in the cluster.
+PATIENCE = 60.0
+
+
+def require(*programs: str) -> None:
+    """Skip the test where there is no cluster that we were told to install things in."""
+    if not os.environ.get("E2E"):
+        missing("e2e", "make e2e, in the cluster of KUBECONFIG")
+    require_cluster(*programs)
+
+
+def require_cluster(*programs: str) -> None:
+    """Skip the test where there is no cluster, or no program for it."""
+    if not os.environ.get("KUBECONFIG"):
+        missing("kubernetes", "kind create cluster (any cluster that KUBECONFIG names)")
+    for program in programs:
+        if shutil.which(program) is None:
+            missing("kubernetes", f"install {program}")
+
+
+def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
+    """Run a program and return its output.
+
+    Raises:
+        RefusedError: it failed; with what it said.
+    """
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout
+    )
+    if done.returncode:
+        raise RefusedError(f"{' '.join(command)}: {done.stderr or done.stdout}")
+    return done.stdout
+
+
+class RefusedError(Exception):
+    """The cluster does not do what it was asked."""
+
+
+def kubectl(*arguments: str, stdin: str = "", timeout: float = 90) -> str:
+    return run("kubectl", *arguments, stdin=stdin, timeout=timeout)
+
+
+def until(condition: Callable[[], object], what: str, *, seconds: float = PATIENCE) -> None:
+    """Wait until a condition of the cluster holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:g} s: {what}")
+        time.sleep(0.2)
+
+
+class Namespace:
+    """A namespace of one's own, in which Pod Security's standard "restricted" is enforced."""
+
+    def __init__(self, prefix: str = "ari-proxy") -> None:
+        self.name = f"{prefix}-{ids.random_id(8).lower()}"
+
+    def create(self) -> "Namespace":
+        kubectl("create", "namespace", self.name)
+        label = "pod-security.kubernetes.io/enforce=restricted"
+        kubectl("label", "namespace", self.name, label)
+        return self
+
+    def remove(self) -> None:
+        kubectl("delete", "namespace", self.name, "--wait=false", "--ignore-not-found")
+
+    def kubectl(self, *arguments: str, stdin: str = "", timeout: float = 90) -> str:
+        return kubectl("-n", self.name, *arguments, stdin=stdin, timeout=timeout)
+
+    def apply(self, text: str) -> None:
+        self.kubectl("apply", "-f", "-", stdin=text)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.kubectl("get", kind, name, "-o", "json"))
+        return found
+
+    def objects(self, kind: str, labels: str = "") -> list[dict[str, Any]]:
+        selector = ("-l", labels) if labels else ()
+        found: list[dict[str, Any]] = json.loads(
+            self.kubectl("get", kind, *selector, "-o", "json")
+        )["items"]
+        return found
+
+    def names(self, kind: str, labels: str = "") -> list[str]:
+        return [item["metadata"]["name"] for item in self.objects(kind, labels)]
+
+    # Of AriProxy resources
+
+    def condition(self, proxy: str, kind: str = "Ready") -> dict[str, Any]:
+        """Return a condition of an AriProxy, or an empty one."""
+        status = self.get("ariproxy", proxy).get("status", {})
+        found = [item for item in status.get("conditions", ()) if item["type"] == kind]
+        return found[0] if found else {"status": "", "reason": "", "message": ""}
+
+    def is_settled(self, proxy: str, servers: int | None = None) -> bool:
+        """Return whether a resource is served as it says now, with so many servers."""
+        resource = self.get("ariproxy", proxy)
+        status = resource.get("status", {})
+        states = {item["type"]: item["status"] for item in status.get("conditions", ())}
+        return (
+            status.get("observedGeneration") == resource["metadata"]["generation"]
+            and states["Ready"] == "True"
+            and states["Progressing"] == "False"
+            and servers in {None, status["readyServerCount"]}
+        )
+
+    def until_settled(self, proxy: str, servers: int | None = None) -> None:
+        until(lambda: self.is_settled(proxy, servers), f"{proxy} is settled")
+
+    def pods(self, proxy: str, component: str, server: str = "") -> list[dict[str, Any]]:
+        """Return the pods of a component that are not on their way out."""
+        labels = f"app.kubernetes.io/instance={proxy},app.kubernetes.io/component={component}"
+        if server:
+            labels += f",ari-proxy.io/server={server}"
+        pods = self.objects("pods", labels)
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+    @contextmanager
+    def forwarded(self, target: str, port: int) -> Iterator[int]:
+        """Yield a port of this machine that leads to one of a pod or a Service."""
+        with tempfile.NamedTemporaryFile("w+") as log:
+            command = ["kubectl", "port-forward", "-n", self.name, target, f":{port}"]
+            with subprocess.Popen(command, stdout=log, stderr=log) as forwarding:
+                try:
+                    yield _forwarded_port(Path(log.name), forwarding)
+                finally:
+                    forwarding.terminate()
+
+
+def _forwarded_port(log: Path, forwarding: subprocess.Popen[bytes]) -> int:
+    found: list[str] = []
+
+    def is_open() -> bool:
+        assert forwarding.poll() is None, log.read_text()
+        found[:] = re.findall(r"127\.0\.0\.1:(\d+)", log.read_text())
+        return bool(found)
+
+    until(is_open, "the port is forwarded")
+    return int(found[0])
