@@ -6,12 +6,14 @@ TESTS ?= tests
 
 #: `make soak` for so long on each of these buses; SEED repeats the faults of another time.
 MINUTES ?= 30
+VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.py
 BUSES ?= nats rabbitmq
 
-.PHONY: help setup demo test chaos soak lint lock asterisk reference clean
+.PHONY: help setup demo test chaos soak e2e observability-test screenshots lint lock asterisk \
+    reference chart images kind-up kind-down clean
 
 help:  ## Show this.
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # In two steps: --require-hashes takes no local project. The stamp comes last, so that a broken
 # installation is done again.
@@ -37,6 +39,30 @@ soak: setup  ## Serve calls under faults at random: MINUTES=30 BUSES="nats rabbi
 	    $(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --bus $$bus $(if $(SEED),--seed $(SEED)); \
 	done
 
+# E2E says that this cluster is meant: the tests install the chart there.
+e2e: setup  ## Test in the cluster of KUBECONFIG, with its own images (see k8s/load-images).
+	k8s/load-images
+	E2E=1 $(BIN)/python -m pytest -q tests/e2e
+
+observability-test: setup  ## Test what people see: metrics, alerts, dashboards, tail, ladder, console.
+	$(BIN)/python -m pytest -q tests/observability
+
+screenshots: setup  ## Take the pictures of docs/images anew.
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -k "not rabbitmq" \
+	    tests/observability/test_console.py tests/observability/test_dashboards.py
+
+kind-up:  ## Make a cluster on this machine with kind, and load the images into it.
+	kind create cluster --config k8s/kind/cluster.yaml
+	k8s/load-images
+
+kind-down:  ## Remove it.
+	kind delete cluster --name ari-proxy
+
+images:  ## Build the images of ingest, command and operator with docker.
+	set -e; for name in ingest command operator; do \
+	    docker build -f Dockerfile.$$name -t ari-proxy-$$name:$$($(VERSION)) .; \
+	done
+
 lint: setup  ## Run what CI checks beside the tests.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,17 +73,28 @@ lint: setup  ## Run what CI checks beside the tests.
 	$(BIN)/vulture
 	$(BIN)/complexipy services --max-complexity-allowed 10 --failed
 
-lock: setup  ## Write the lock file anew from pyproject.toml.
-	$(BIN)/uv pip compile pyproject.toml --extra standalone --group dev --universal --upgrade \
-	    --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate \
+LOCK = $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url \
+    --no-header --no-annotate
+
+lock: setup  ## Write the lock files anew from pyproject.toml: of development and of the images.
+	$(LOCK) pyproject.toml --extra standalone --extra operator --extra traces --group dev --python-version 3.11 \
 	    --output-file requirements/dev.txt
+	$(LOCK) pyproject.toml --extra ingest --python-version 3.13 \
+	    --constraint requirements/dev.txt --output-file requirements/services.txt
+	$(LOCK) pyproject.toml --extra operator --python-version 3.13 \
+	    --constraint requirements/dev.txt --output-file requirements/operator.txt
+	echo setuptools | $(LOCK) - --python-version 3.13 --output-file requirements/build.txt
 
 asterisk: setup  ## Unpack Asterisk 22 and 16 for the integration tests (needs apt, no root).
 	$(BIN)/python tests/support/asterisk_up.py 22 --build-only
 	$(BIN)/python tests/support/asterisk_up.py 16 --build-only
 
-reference: setup  ## Write docs/reference/{settings,metrics}.md from the code.
+reference: setup  ## Write docs/reference/{settings,metrics,logs,ariproxy}.md from code and contract.
 	$(BIN)/python -m tests.support.reference
+
+chart: setup  ## Write the chart's CRD, dashboards and README.md from what they are made of.
+	$(BIN)/python -m tests.support.chart
+	$(BIN)/python -m tests.support.dashboards
 
 clean:  ## Remove what was made here.
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
