@@ -79,7 +79,7 @@ LOCK = $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-emit-i
 lock: setup  ## Write the lock files anew from pyproject.toml: of development and of the images.
 	$(LOCK) pyproject.toml --extra standalone --extra operator --extra traces --group dev --python-version 3.11 \
 	    --output-file requirements/dev.txt
-	$(LOCK) pyproject.toml --extra ingest --python-version 3.13 \
+	$(LOCK) pyproject.toml --extra ingest --extra traces --python-version 3.13 \
 	    --constraint requirements/dev.txt --output-file requirements/services.txt
 	$(LOCK) pyproject.toml --extra operator --python-version 3.13 \
 	    --constraint requirements/dev.txt --output-file requirements/operator.txt
