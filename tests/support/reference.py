@@ -132,7 +132,8 @@ k8s/samples; `kubectl explain ariproxy.spec` shows the same.
 them the operator makes two Deployments, `<resource>-ingest-<server>` and `<resource>-command-<server>`,
 and what they need. Secrets are those of the resource's own namespace; they are mounted as files and
 may change while calls go on. What is not said here, say nodes and tolerations, goes into
-`podTemplate`.
+`podTemplate`; so do settings that are not said here, like a policy per application, as variables of the
+container (`ARI_PROXY_COMMAND__APPLICATIONS`, see [Settings](settings.md)).
 
 **A new ingest comes before the old one goes.** It takes over the dialogs, and no event is lost: on new
 images and settings, and when the operator itself is upgraded. With two replicas one stands by; a

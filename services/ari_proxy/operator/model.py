@@ -172,6 +172,7 @@ class Ingest(Workload, frozen=True):
     listener_timeout_seconds: int = 10
     no_listener: Literal["Continue", "Hangup", "Keep"] = "Continue"
     silence_timeout_seconds: int = 60
+    console: bool = False
 
 
 class Autoscaling(_Part, frozen=True):
@@ -216,10 +217,18 @@ class PodMonitor(_Part, frozen=True):
     labels: dict[str, str] = {}
 
 
+class Traces(_Part, frozen=True):
+    """Where traces go, and how many."""
+
+    endpoint: str
+    sampling_percentage: int = 100
+
+
 class Monitoring(_Part, frozen=True):
     """What watches the pods."""
 
     pod_monitor: PodMonitor = PodMonitor()
+    traces: Traces | None = None
 
 
 class Logging(_Part, frozen=True):

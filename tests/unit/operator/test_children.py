@@ -98,6 +98,24 @@ def test_settings_of_an_executor(tmp_path: Path) -> None:
     assert (settings.log.level, settings.log.format) == ("debug", "console")
 
 
+@pytest.mark.parametrize("component", ["ingest", "command"])
+def test_traces_go_where_the_resource_says(tmp_path: Path, component: Component) -> None:
+    monitoring = {"traces": {"endpoint": "http://collector:4318", "samplingPercentage": 25}}
+    traces = settings_of(wanted(component, monitoring=monitoring), tmp_path).traces
+
+    assert (traces.enabled, traces.endpoint, traces.ratio) == (True, "http://collector:4318", 0.25)
+    assert not settings_of(wanted(component), tmp_path).traces.enabled
+
+
+def test_console_is_ingests_and_off(tmp_path: Path) -> None:
+    def is_on(component: Component, **spec: Any) -> bool:
+        return settings_of(wanted(component, **spec), tmp_path).admin.console
+
+    assert is_on("ingest", ingest={"console": True})
+    assert not is_on("ingest")
+    assert not is_on("command", ingest={"console": True})
+
+
 def test_what_changes_for_executors_leaves_ingests_alone() -> None:
     one = deployment(wanted("ingest"))
     other = deployment(wanted("ingest", command={"maxInFlight": 5, "requestTimeoutSeconds": 3}))

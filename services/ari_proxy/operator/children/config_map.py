@@ -43,6 +43,7 @@ def settings(wanted: Wanted) -> dict[str, Any]:
             "format": proxy.spec.logging.format.lower(),
         },
         "runtime": {"drain_seconds": max(0, grace - _END_SECONDS)},
+        **_traces(proxy),
     }
     # Each component has its own part only: what changes for one must not restart the other.
     for group, values in (
@@ -62,6 +63,14 @@ def _bus(proxy: AriProxy) -> dict[str, Any]:
     return {"kind": "NATS", "queue": bus.nats.queue_group, **urls}
 
 
+def _traces(proxy: AriProxy) -> dict[str, Any]:
+    traces = proxy.spec.monitoring.traces
+    if traces is None:
+        return {}
+    ratio = traces.sampling_percentage / 100
+    return {"traces": {"enabled": True, "endpoint": traces.endpoint, "ratio": ratio}}
+
+
 def _ingest(wanted: Wanted) -> dict[str, Any]:
     ingest = wanted.proxy.spec.ingest
     groups: dict[str, Any] = {
@@ -69,7 +78,8 @@ def _ingest(wanted: Wanted) -> dict[str, Any]:
             "listener_seconds": ingest.listener_timeout_seconds,
             "no_listener": ingest.no_listener.lower(),
             "silence_seconds": ingest.silence_timeout_seconds,
-        }
+        },
+        "admin": {"console": ingest.console},
     }
     if wanted.has_lease:
         groups["lease"] = {
