@@ -70,12 +70,11 @@ async def test_nothing_is_lost_while_the_bus_is_away(
     async with calls_on(own_asterisk, own_bus_server) as calls:
         channels = await calls.place(20)
         async with calls.marking(channels, pause_seconds=0.005):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             own_bus_server.stop()
             await asyncio.sleep(seconds)
             own_bus_server.start()
-            before = calls.account().received
-            await until(lambda: calls.account().received > before)
+            await calls.until_more(1)
         await calls.mark_once_more(channels)
         answer = await calls.client.command(
             calls.dialog_of(channels[0]), "POST", f"/channels/{channels[0]}/ring"
@@ -172,12 +171,11 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
         await calls.until_registered()
         channels = await calls.place(10)
         async with calls.marking(channels):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             # All but the application's own, one after another.
             for server in cluster.servers[1:]:
                 server.stop()
-                received = calls.account().received
-                await _until_received(calls, received + 200)
+                await calls.until_more(200)
                 answer = await client.command(
                     calls.dialog_of(channels[0]), "POST", f"/channels/{channels[0]}/ring"
                 )
@@ -188,10 +186,6 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
     account = calls.account()
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
-
-
-async def _until_received(calls: Calls, count: int) -> None:
-    await until(lambda: calls.account().received > count)
 
 
 async def test_nats_server_that_is_frozen_is_left_for_a_living_one(

@@ -60,7 +60,7 @@ async def test_killed_ingest_is_followed_by_one_that_finds_every_dialog(
             commanding = tasks.create_task(command_for_ever(stage, channels, statuses))
             async with AsyncExitStack() as marking:
                 await marking.enter_async_context(calls.marking(channels))
-                await until(lambda: calls.account().received > 300)
+                await calls.until_more(300)
                 first.kill()
                 await first.ended()
                 before = len(statuses)
@@ -113,7 +113,7 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
         channels = await calls.place(40)
         async with calls.marking(channels, pause_seconds=0, workers=4):
             for number in range(1, 4):
-                await _until_received(calls, calls.account().received + 200)
+                await calls.until_more(200)
                 following = await running.enter_async_context(ingest(stage, tmp_path / f"{number}"))
                 await active.logged("ingest.passive")
                 active = following
@@ -128,10 +128,6 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
             events = stage.client.events[calls.dialog_of(channel)]
             assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
         assert set(states(calls, channels).values()) == {1}
-
-
-async def _until_received(calls: Calls, count: int) -> None:
-    await until(lambda: calls.account().received > count)
 
 
 async def test_dialog_that_waits_for_its_application_is_handed_over(

@@ -67,7 +67,7 @@ async def test_standby_takes_over_from_a_killed_ingest(
     async with two(stage, tmp_path, lease) as (first, second):
         channels = await calls.place(20)
         async with calls.marking(channels):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             assert not second.events("ingest.active")
             first.kill()
             await second.logged("dialogs.reconciled")
@@ -86,7 +86,7 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
     async with two(stage, tmp_path, lease) as (first, second):
         channels = await calls.place(20)
         async with calls.marking(channels):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             first.signal()
             assert await first.ended() == 0
             await second.logged("hand_over.taken")
@@ -113,7 +113,7 @@ async def test_calls_go_on_while_kubernetes_is_away(
                 api.stop()
                 await until(lambda: len(first.events("lease.not_renewed")) > 5)
                 api.start()
-                await until(lambda: calls.account().received > 100)
+                await calls.until_more(100)
             await calls.mark_once_more(channels)
             assert not first.events("lease.lost")
             assert len(second.events("lease.awaited")) == 1
@@ -132,7 +132,7 @@ async def test_frozen_ingest_does_no_harm_when_it_comes_back(
     async with two(stage, tmp_path, kubernetes_lease) as (first, second):
         channels = await calls.place(20)
         async with calls.marking(channels):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             first.freeze()
             await second.logged("dialogs.reconciled")
             first.thaw()

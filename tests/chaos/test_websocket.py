@@ -41,7 +41,7 @@ async def test_lost_websocket_costs_what_its_gap_announces_and_nothing_else(
         channels = await calls.place(20)
         ending, staying = channels[:5], channels[5:]
         async with calls.marking(staying):
-            await until(lambda: calls.account().received > 100)
+            await calls.until_more(100)
             if fault == "cut":
                 websocket_link.stop()
             else:
@@ -79,8 +79,7 @@ async def test_websocket_that_asterisk_leaves_silent_is_replaced(
             for number in range(1, 21):
                 websocket_link.overlap()
                 await until(lambda n=number: _gaps(stage, channels[0]) >= n)  # type: ignore[misc]
-                received = calls.account().received
-                await until(lambda n=received: calls.account().received > n)  # type: ignore[misc]
+                await calls.until_more(1)
         await calls.mark_once_more(channels)
     account = calls.account()
     assert account.faults == {}

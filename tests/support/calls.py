@@ -124,6 +124,14 @@ class Calls:
             finally:
                 is_over.set()
 
+    async def until_more(self, count: int) -> None:
+        """Wait until the application has had so many more events."""
+        before = self._heard()
+        await until(lambda: self._heard() >= before + count)
+
+    def _heard(self) -> int:
+        return sum(map(len, self.client.events.values()))
+
     async def hang_up(self, channel: str) -> None:
         await self._rest.request("DELETE", f"/channels/{channel}")
 
