@@ -130,7 +130,7 @@ class DialogQueues:
     async def take_over(self) -> None:
         """Take what a dead ingest has left behind, for ever."""
         async for declared in self._bus.left_behind():
-            _log.info("dialog.left_behind", topics=declared.topics)
+            _log.debug("dialog.left_behind", topics=declared.topics)
             self.left_behind.add(declared)
 
     async def look_after(
@@ -142,10 +142,14 @@ class DialogQueues:
             channel_ids: asks Asterisk.
             on_gone: called with dialogs, and their applications, whose end nobody has seen.
         """
+        told = 0
         while self._bus.keeps_messages:
             await asyncio.sleep(LOOK_SECONDS)
             # Adopted ones are over when their dialog has ended, like all others.
             self.left_behind.forget(self._router.lives)
+            if len(self.left_behind) != told:
+                told = len(self.left_behind)
+                _log.info("dialogs.left_behind", dialogs=told)
             channels = await channel_ids() if len(self.left_behind) else None
             if channels is not None:
                 await self._observe(channels, on_gone)
