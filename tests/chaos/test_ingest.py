@@ -111,7 +111,7 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
     async with AsyncExitStack() as running:
         active = await running.enter_async_context(ingest(stage, tmp_path / "0"))
         channels = await calls.place(40)
-        async with calls.marking(channels, pause_seconds=0, workers=4):
+        async with calls.marking(channels, pause_seconds=0, workers=4, ahead=500):
             for number in range(1, 4):
                 await calls.until_more(200)
                 following = await running.enter_async_context(ingest(stage, tmp_path / f"{number}"))

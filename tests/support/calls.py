@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+import math
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -104,13 +105,27 @@ class Calls:
 
     @asynccontextmanager
     async def marking(
-        self, channels: Sequence[str], *, pause_seconds: float = 0.002, workers: int = 1
+        self,
+        channels: Sequence[str],
+        *,
+        pause_seconds: float = 0.002,
+        workers: int = 1,
+        ahead: float = math.inf,
     ) -> AsyncIterator[None]:
-        """Send numbered events, round and round, all the while that a block runs."""
+        """Send numbered events, round and round, all the while that a block runs.
+
+        Args:
+            channels: of the calls that get them.
+            pause_seconds: after each event of a worker.
+            workers: that send at once.
+            ahead: how many may be on their way; where none is lost, that is how fast they come.
+        """
         is_over = asyncio.Event()
 
         async def mark_on(channels: Sequence[str]) -> None:
             for channel in itertools.cycle(channels):
+                while not is_over.is_set() and self._on_their_way() > ahead:
+                    await asyncio.sleep(0.01)
                 if is_over.is_set():
                     return
                 await self.mark(channel)
@@ -128,6 +143,9 @@ class Calls:
         """Wait until the application has had so many more events."""
         before = self._heard()
         await until(lambda: self._heard() >= before + count)
+
+    def _on_their_way(self) -> int:
+        return sum(map(len, self.sent.values())) - self._heard()
 
     def _heard(self) -> int:
         return sum(map(len, self.client.events.values()))
