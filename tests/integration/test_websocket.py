@@ -4,14 +4,22 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import AsyncGenerator
 
 import pytest
 
 from ari_proxy import connections
 from ari_proxy.ari import websocket
 from ari_proxy.back_off import BackOff
+from ari_proxy.bus.base import opened as opened_bus
+from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.ingest.proof import Proof
+from ari_proxy.ingest.reader import Reader, Work
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
+from ari_proxy.telemetry.metrics import Metrics
 from tests.support.link import Link
+from tests.support.running import until
 from tests.support.scripted_asterisk import scripted_asterisk
 
 
@@ -60,3 +68,56 @@ async def test_connection_that_breaks_while_it_closes_is_closed() -> None:
                 await asyncio.to_thread(link.stop)
         finally:
             link.remove()
+
+
+async def test_connection_whose_closing_is_cancelled_is_closed() -> None:
+    async with scripted_asterisk() as asterisk:
+        link = Link(int(asterisk.url.split(":")[2].partition("/")[0]))
+        link.start()
+        try:
+            url = f"ws://127.0.0.1:{link.port}/ari/events"
+            opened = connections.event_socket(load(ari={"websocket_url": url})).connections()
+            connection = await anext(opened)
+            link.freeze()
+            closing = asyncio.create_task(_close(opened))
+            await asyncio.sleep(0.1)
+            closing.cancel()
+            await asyncio.wait([closing])
+            assert connection.transport.is_closing()
+        finally:
+            link.remove()
+
+
+async def _close(opened: AsyncGenerator[object, None]) -> None:
+    await opened.aclose()
+
+
+async def test_reader_that_is_cancelled_closes_its_connection() -> None:
+    async with scripted_asterisk() as asterisk, opened_bus(MemoryBus(MemoryBroker())) as bus:
+        settings = load(ari={"rest_url": asterisk.url, "websocket_url": asterisk.websocket_url})
+        async with connections.rest_client(settings) as rest:
+            proof = Proof(rest, (), every_seconds=0, received_bytes=lambda: 0)
+            reader = Reader(
+                ServerId("server-1"),
+                connections.event_socket(settings),
+                proof,
+                take=lambda _: None,
+                on_connected=lambda: None,
+                recover=_nothing_to_recover,
+                on_lost=lambda: None,
+                metrics=Metrics(),
+            )
+            reading = asyncio.create_task(reader.run(bus))
+            await until(lambda: asterisk.socket is not None)
+            reading.cancel()
+            await asyncio.wait([reading])
+
+            assert asterisk.socket is not None
+            assert asterisk.socket.closed
+
+
+async def _nothing_to_recover() -> Work:
+    async def work() -> None:
+        return
+
+    return work

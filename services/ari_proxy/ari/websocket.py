@@ -72,8 +72,9 @@ class EventSocket:
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
         """Yield an open connection each time there is one, for ever.
 
-        The next one is opened when the caller comes back for it. Attempts that fail are logged and
-        repeated after a back-off; Asterisk refuses, then answers 404 and 503 while it boots.
+        The next one is opened when the caller comes back for it; who does not closes the generator.
+        Attempts that fail are logged and repeated after a back-off; Asterisk refuses, then answers
+        404 and 503 while it boots.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -83,8 +84,7 @@ class EventSocket:
                 try:
                     yield connection
                 finally:
-                    with contextlib.suppress(ConnectionClosed):
-                        await connection.close()
+                    await _close(connection)
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
@@ -127,6 +127,15 @@ class EventSocket:
             if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
                 self._refused(credentials)  # The next attempt has others, if there are any.
             return None
+
+
+async def _close(connection: websockets_client.ClientConnection) -> None:
+    """Close a connection, in order if nobody is in a hurry."""
+    try:
+        with contextlib.suppress(ConnectionClosed):
+            await connection.close()
+    finally:
+        connection.transport.abort()  # The library leaves it open when it is cancelled.
 
 
 async def frames(connection: websockets_client.ClientConnection) -> AsyncIterator[bytes]:

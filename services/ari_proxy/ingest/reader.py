@@ -1,6 +1,7 @@
 """Reads Asterisk's events, one connection after another, and sees to it that they come."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Literal
 
@@ -68,15 +69,18 @@ class Reader:
         """Read for ever."""
         # Without a bus it could serve no call, and would take them from one that can.
         await bus.wait_connected()
-        connects = self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server)
-        async for connection in self._socket.connections():
-            connects.inc()
-            _log.info("websocket.connected", applications=self._socket.applications)
-            await self._read(connection)
-            self._on_lost()
-            reason = self._reason(connection)
-            self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
-            _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
+        async with contextlib.aclosing(self._socket.connections()) as opened:
+            async for connection in opened:
+                await self._serve(connection)
+
+    async def _serve(self, connection: ClientConnection) -> None:
+        self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server).inc()
+        _log.info("websocket.connected", applications=self._socket.applications)
+        await self._read(connection)
+        self._on_lost()
+        reason = self._reason(connection)
+        self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
+        _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
 
     async def _read(self, connection: ClientConnection) -> None:
         self.is_connected, self._is_silent = True, False

@@ -160,6 +160,7 @@ class Ingest:
         counter, server = self._metrics.counter, self._server
         for reason in ("held_too_long", "no_listener", "fenced"):
             counter(table.EVENTS_DROPPED, server, reason)
+        counter(table.WEBSOCKET_CONNECTS, server)
         for end in get_args(EndReason):
             counter(table.WEBSOCKET_DISCONNECTS, server, end)
         for application in self._settings.applications:

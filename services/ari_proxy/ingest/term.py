@@ -159,16 +159,22 @@ class Term:
         self._reading = self._tasks.create_task(self.reader.run(self._bus))
         try:
             await first_of(stop.wait(), self._hand_over.done.wait())
-            self._reading.cancel()
+            self._stop_reading()
             if not self._hand_over.done.is_set():
                 await self._finish()
                 return "stopped"
             return "handed_over"
         finally:
-            for task in (self._reading, *background):
+            self._stop_reading()
+            for task in background:
                 task.cancel()
             for subscription in self._subscriptions:
                 await subscription.unsubscribe()
+
+    def _stop_reading(self) -> None:
+        """Close the connection; asked twice for it, it would do so at once, and not in order."""
+        if self._reading is not None and not self._reading.cancelling():
+            self._reading.cancel()
 
     async def _listen(self, topic: str, handler: Handler) -> None:
         self._subscriptions.append(await self._bus.subscribe(topic, handler))
@@ -280,8 +286,7 @@ class Term:
                 "Asterisk has not given the applications to anybody else: are there two ingests "
                 f"of different Asterisks that both call theirs {self._server}?"
             )
-        if self._reading is not None:
-            self._reading.cancel()
+        self._stop_reading()
         self._set_up.pause()
         await self._pipeline.finish_set_ups(hand_over.PAUSE_SECONDS)
         try:
