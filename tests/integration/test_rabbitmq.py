@@ -162,7 +162,7 @@ async def test_call_whose_application_has_had_events_is_not_given_up(
     rabbitmq_link: Link, foreign: ForeignClient
 ) -> None:
     async with proxy_with(
-        rabbitmq_link, foreign, components=["ingest"], ingest={"listener_seconds": 0.5}
+        rabbitmq_link, foreign, components=["ingest"], ingest={"listener_seconds": 2}
     ) as setting:
         dialog = await setting.begin()
         await foreign.cancel_all()

@@ -374,7 +374,7 @@ async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
         rest_url=asterisk.url,
         websocket_url=asterisk.websocket_url,
         application=application,
-        ingest={"listener_seconds": 0.3},
+        ingest={"listener_seconds": 1},
     )
     async with (
         bus_client(settings) as bus,

@@ -24,7 +24,7 @@ from tests.support.setting import proxy_with
 async def test_caller_whom_nobody_serves_is_not_left_in_stasis(
     bus_server: BusServer, policy: str, requests: list[tuple[str, str]]
 ) -> None:
-    async with proxy_with(bus_server, no_listener=policy, listener_seconds=0.1) as setting:
+    async with proxy_with(bus_server, no_listener=policy, listener_seconds=1) as setting:
         await setting.asterisk.push(channel_event("StasisStart", "c"))
         await until(lambda: len(setting.asterisk.requests) == len(requests))
         sent = setting.asterisk.requests

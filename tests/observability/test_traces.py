@@ -44,9 +44,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
 @asynccontextmanager
 async def proxy(bus_server: BusServer, **traces: Any) -> AsyncIterator[Setting]:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(
-            asterisk, bus_server, traces=traces, ingest={"listener_seconds": 0.5}
-        )
+        settings = settings_of(asterisk, bus_server, traces=traces, ingest={"listener_seconds": 2})
         async with bus_client(settings) as bus, running_proxy(settings):
             await until(asterisk.connected.is_set)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
