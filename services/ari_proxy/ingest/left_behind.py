@@ -70,6 +70,10 @@ class LeftBehind:
             if names and is_known(DialogId(topics.owner_of(names[0]))):
                 del self._dialogs[names]
 
+    def drop(self, names: tuple[str, ...]) -> None:
+        """Look no more after the queues with these names, if they are among them."""
+        self._dialogs.pop(names, None)
+
     def observe(
         self, channel_ids: Collection[str], now: float
     ) -> tuple[list[Declared], list[Declared]]:

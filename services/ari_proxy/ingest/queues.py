@@ -73,8 +73,10 @@ class DialogQueues:
     def on_ended(self, dialog: Dialog) -> None:
         """Let the queues go after the grace period."""
         if self._bus.keeps_messages:
-            due = self._clock() + self._grace
-            self._over.append((due, topics.of_dialog(dialog.dialog_id)))
+            names = topics.of_dialog(dialog.dialog_id)
+            self._over.append((self._clock() + self._grace, names))
+            # Adopted and over between two looks: its end has been told.
+            self.left_behind.drop(names)
 
     async def tidy(self, on_unheard: Callable[[Dialog], None]) -> None:
         """Do what is due, for ever.
@@ -146,7 +148,7 @@ class DialogQueues:
         while self._bus.keeps_messages:
             await asyncio.sleep(LOOK_SECONDS)
             # Adopted ones are over when their dialog has ended, like all others.
-            self.left_behind.forget(self._router.lives)
+            self.left_behind.forget(self._router.knows)
             if len(self.left_behind) != told:
                 told = len(self.left_behind)
                 _log.info("dialogs.left_behind", dialogs=told)

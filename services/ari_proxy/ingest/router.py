@@ -62,6 +62,10 @@ class Router:
         dialog = self._table.dialogs.get(dialog_id)
         return dialog is not None and not dialog.is_ended
 
+    def knows(self, dialog_id: DialogId) -> bool:
+        """Return whether there is such a dialog, or was one within the grace period."""
+        return dialog_id in self._table.dialogs
+
     def sweep(self, now: float) -> list[Dialog]:
         """Forget what is over; return the dialogs that ended since the last time."""
         self._table.sweep(now)
