@@ -14,6 +14,7 @@ from tests.support.kubernetes import LeaseNamespace
 from tests.support.link import Link
 from tests.support.process import Process
 from tests.support.running import until
+from tests.support.servers import Asterisk
 
 Lease = dict[str, str]
 
@@ -96,6 +97,35 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
     assert len(stage.client.starts) == 20
+
+
+async def test_ingest_without_a_websocket_takes_nothing_back_from_the_standby(
+    stage: Stage,
+    tmp_path: Path,
+    file_lease: Lease,
+    own_asterisk: Asterisk,
+    websocket_link: Link,
+) -> None:
+    calls = stage.calls
+    environment = stage.environment | file_lease
+    direct = environment | {"ARI_PROXY_ARI__WEBSOCKET_URL": own_asterisk.websocket_url}
+    async with process.running(tmp_path / "first", "ingest", **environment) as first:
+        await first.logged("dialogs.reconciled")
+        async with process.running(tmp_path / "second", "ingest", **direct) as second:
+            await second.logged("lease.awaited")
+            channels = await calls.place(5)
+            websocket_link.stop()
+            await first.logged("websocket.refused")
+            first.signal()
+            await second.logged("websocket.connected")
+            websocket_link.start()
+            assert await first.ended() == 0
+            await calls.mark_once_more(channels)
+            assert not second.events("application.replaced")
+            assert len(first.events("websocket.connected")) == 1
+
+    assert calls.account().faults == {}
+    assert len(stage.client.starts) == 5
 
 
 async def test_calls_go_on_while_kubernetes_is_away(

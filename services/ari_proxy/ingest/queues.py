@@ -64,6 +64,16 @@ class DialogQueues:
         self._over: deque[tuple[float, tuple[str, ...]]] = deque()
         self.left_behind = LeftBehind(grace_seconds=grace_seconds)
 
+    async def declare(self, applications: Collection[str]) -> None:
+        """Bring the applications' queues into being: whether they have consumers is looked at."""
+        for application in applications:
+            try:
+                await self._bus.declare([application])
+            except BusUnavailableError:
+                continue  # Whoever serves it declares it as well.
+            except BusRefusedError as error:
+                _log.warning("application.queue_refused", application=application, error=str(error))
+
     def on_announced(self, dialog: Dialog) -> None:
         """Look in time whether the application that took the AppStart has come for the events."""
         if self._bus.keeps_messages and self._set_up.deadline is not None:

@@ -63,15 +63,19 @@ class Reader:
         self.is_connected = False
         #: Applications that another client has taken, on this connection.
         self.replaced: set[str] = set()
+        #: No other connection is to be opened: it would take the applications from a successor.
+        self.is_last = False
         self._is_silent = False
 
     async def run(self, bus: Bus) -> None:
-        """Read for ever."""
+        """Read for ever, or to the end of the last connection."""
         # Without a bus it could serve no call, and would take them from one that can.
         await bus.wait_connected()
         async with contextlib.aclosing(self._socket.connections()) as opened:
             async for connection in opened:
                 await self._serve(connection)
+                if self.is_last:
+                    return
 
     async def _serve(self, connection: ClientConnection) -> None:
         self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server).inc()

@@ -15,7 +15,7 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus, Handler, Subscription
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
@@ -153,7 +153,7 @@ class Term:
                 self.queues.take_over(),
                 self.queues.look_after(self._channel_ids, pipeline.tell_end),
                 self._listeners.watch(),
-                self._declare_applications(),
+                self.queues.declare(self._settings.applications),
             )
         ]
         self._reading = self._tasks.create_task(self.reader.run(self._bus))
@@ -176,6 +176,12 @@ class Term:
         if self._reading is not None and not self._reading.cancelling():
             self._reading.cancel()
 
+    def _connect_no_more(self) -> None:
+        """Keep the connection; another one would take from a successor what it has."""
+        self.reader.is_last = True
+        if not self.reader.is_connected:
+            self._stop_reading()
+
     async def _listen(self, topic: str, handler: Handler) -> None:
         self._subscriptions.append(await self._bus.subscribe(topic, handler))
 
@@ -185,6 +191,7 @@ class Term:
 
     async def wait_handed_over(self, timeout_seconds: float) -> None:
         """Give a successor some time to ask for the dialogs."""
+        self._connect_no_more()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._hand_over.done.wait()
@@ -194,16 +201,6 @@ class Term:
         unheard = await self._pipeline.finish_set_ups(self._drain_seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
-
-    async def _declare_applications(self) -> None:
-        """Bring the applications' queues into being: whether they have consumers is looked at."""
-        for application in self._settings.applications:
-            try:
-                await self._bus.declare([application])
-            except BusUnavailableError:
-                continue  # Whoever serves it declares it as well.
-            except BusRefusedError as error:
-                _log.warning("application.queue_refused", application=application, error=str(error))
 
     async def _channel_ids(self) -> Collection[str] | None:
         """Return the ids of all channels, or None if Asterisk does not tell."""
@@ -277,9 +274,11 @@ class Term:
 
     async def _collect(self) -> list[Page]:
         """End everything, and return the dialogs as they are then."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(hand_over.REPLACED_SECONDS):
-                await self._is_replaced.wait()
+        self._connect_no_more()
+        if self.reader.is_connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(hand_over.REPLACED_SECONDS):
+                    await self._is_replaced.wait()
         self._gate.open()  # Asterisk's word may wait there.
         if self.reader.is_connected and not self._is_replaced.is_set():
             raise RefusedError(
