@@ -89,6 +89,28 @@ async def depth_is(foreign: ForeignClient, queue: str, expected: tuple[int, int]
     return await foreign.depth(queue) == expected
 
 
+async def test_queues_stay_for_the_grace_period_after_an_outage_in_which_the_dialog_ended(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "TIDY_SECONDS", 0.1)
+    ingest = {"grace_seconds": 0, "queue_grace_seconds": 3}
+    async with (
+        foreign_client(rabbitmq_server.url) as foreign,
+        proxy_with(rabbitmq_link, foreign, components=["ingest"], ingest=ingest) as setting,
+    ):
+        dialog = await setting.begin()
+        await foreign.cancel_all()
+        rabbitmq_link.stop()
+        await setting.asterisk.push(channel_event("StasisEnd", "c"))
+        await setting.asterisk.push(channel_event("ChannelDestroyed", "c"))
+        await asyncio.sleep(4)  # Longer than the grace period.
+        rabbitmq_link.start()
+        await until(lambda: depth_is(foreign, f"events_{dialog}", (2, 0)))
+        await asyncio.sleep(1)
+        assert await foreign.depth(f"events_{dialog}") == (2, 0)
+        await until(lambda: none_of(foreign, of_dialog(DialogId(dialog))))
+
+
 async def test_client_that_comes_after_the_call_has_ended_misses_nothing(
     rabbitmq_link: Link, foreign: ForeignClient
 ) -> None:

@@ -42,6 +42,15 @@ class _Announced(NamedTuple):
     reconnects: int
 
 
+class _Over(NamedTuple):
+    """The queues of a dialog that has ended."""
+
+    due_at: float
+    names: tuple[str, ...]
+    #: Of the bus until then.
+    reconnects: int
+
+
 class DialogQueues:
     """Looks after the queues of one server's dialogs."""
 
@@ -61,7 +70,7 @@ class DialogQueues:
         self._clock = clock
         #: When to look whether an application has come, and when queues go; each in time's order.
         self._announced: deque[_Announced] = deque()
-        self._over: deque[tuple[float, tuple[str, ...]]] = deque()
+        self._over: deque[_Over] = deque()
         self.left_behind = LeftBehind(grace_seconds=grace_seconds)
 
     async def declare(self, applications: Collection[str]) -> None:
@@ -84,7 +93,7 @@ class DialogQueues:
         """Let the queues go after the grace period."""
         if self._bus.keeps_messages:
             names = topics.of_dialog(dialog.dialog_id)
-            self._over.append((self._clock() + self._grace, names))
+            self._delete_later(names)
             # Adopted and over between two looks: its end has been told.
             self.left_behind.drop(names)
 
@@ -122,12 +131,20 @@ class DialogQueues:
         return due
 
     async def _delete_due(self) -> None:
-        while self._over and self._over[0][0] <= self._clock():
-            _, names = self._over.popleft()
-            if self._router.lives(DialogId(topics.owner_of(names[0]))):
+        while self._over and self._over[0].due_at <= self._clock():
+            over = self._over.popleft()
+            if self._router.lives(DialogId(topics.owner_of(over.names[0]))):
                 continue  # A client has used its id again.
-            if not await self._is_deleted(names):
-                self._over.append((self._clock() + LOOK_SECONDS, names))
+            if not self._bus.is_connected or self._bus.reconnects != over.reconnects:
+                # Its last events may have come there just now, and its application not yet.
+                self._delete_later(over.names)
+            elif not await self._is_deleted(over.names):
+                again_at = self._clock() + LOOK_SECONDS
+                self._over.append(over._replace(due_at=again_at))
+
+    def _delete_later(self, names: tuple[str, ...]) -> None:
+        due_at = self._clock() + self._grace
+        self._over.append(_Over(due_at, names, self._bus.reconnects))
 
     async def _is_deleted(self, names: Sequence[str]) -> bool:
         try:
