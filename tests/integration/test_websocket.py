@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
+from websockets.asyncio.client import ClientConnection
 
 from ari_proxy import connections
 from ari_proxy.ari import websocket
@@ -53,39 +55,38 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again(
                 break
 
 
-async def test_connection_that_breaks_while_it_closes_is_closed() -> None:
+@asynccontextmanager
+async def connected() -> AsyncIterator[tuple[Link, AsyncGenerator[ClientConnection, None]]]:
+    """Yield a link to an Asterisk, and the connections that are made over it."""
     async with scripted_asterisk() as asterisk:
         link = Link(int(asterisk.url.split(":")[2].partition("/")[0]))
         link.start()
         try:
             url = f"ws://127.0.0.1:{link.port}/ari/events"
-            opened = connections.event_socket(load(ari={"websocket_url": url})).connections()
-            await anext(opened)
-            link.freeze()
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(opened.aclose())
-                await asyncio.sleep(0.1)
-                await asyncio.to_thread(link.stop)
+            yield link, connections.event_socket(load(ari={"websocket_url": url})).connections()
         finally:
             link.remove()
+
+
+async def test_connection_that_breaks_while_it_closes_is_closed() -> None:
+    async with connected() as (link, opened):
+        await anext(opened)
+        link.freeze()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(opened.aclose())
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(link.stop)
 
 
 async def test_connection_whose_closing_is_cancelled_is_closed() -> None:
-    async with scripted_asterisk() as asterisk:
-        link = Link(int(asterisk.url.split(":")[2].partition("/")[0]))
-        link.start()
-        try:
-            url = f"ws://127.0.0.1:{link.port}/ari/events"
-            opened = connections.event_socket(load(ari={"websocket_url": url})).connections()
-            connection = await anext(opened)
-            link.freeze()
-            closing = asyncio.create_task(_close(opened))
-            await asyncio.sleep(0.1)
-            closing.cancel()
-            await asyncio.wait([closing])
-            assert connection.transport.is_closing()
-        finally:
-            link.remove()
+    async with connected() as (link, opened):
+        connection = await anext(opened)
+        link.freeze()
+        closing = asyncio.create_task(_close(opened))
+        await asyncio.sleep(0.1)
+        closing.cancel()
+        await asyncio.wait([closing])
+        assert connection.transport.is_closing()
 
 
 async def _close(opened: AsyncGenerator[object, None]) -> None:
