@@ -195,3 +195,19 @@ async def test_ingest_of_another_asterisk_gets_no_dialogs(bus_server: BusServer)
             await setting.client.until_events(dialog, 2)
 
     assert setting.client.types(dialog) == ["StasisStart", "ChannelVarset"]
+
+
+async def test_ingest_that_has_refused_to_hand_over_connects_again(bus_server: BusServer) -> None:
+    async with (
+        scripted_asterisk() as first,
+        scripted_asterisk() as second,
+        ingest_of(first, bus_server) as setting,
+    ):
+        await until_serving(setting.bus, command=False)
+        async with running_proxy(settings_of(second, bus_server), ["ingest"]):
+            async with asyncio.timeout(10):
+                await second.connected.wait()
+            await asyncio.sleep(1.5)  # It has asked, and was refused.
+            await first.drop()
+            async with asyncio.timeout(10):
+                await first.connected.wait()

@@ -131,7 +131,10 @@ class DialogQueues:
         return due
 
     async def _delete_due(self) -> None:
-        while self._over and self._over[0].due_at <= self._clock():
+        # Each once: without a grace period those that are put off are due again at once.
+        for _ in range(len(self._over)):
+            if self._over[0].due_at > self._clock():
+                return
             over = self._over.popleft()
             if self._router.lives(DialogId(topics.owner_of(over.names[0]))):
                 continue  # A client has used its id again.

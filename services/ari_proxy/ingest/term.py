@@ -125,6 +125,7 @@ class Term:
         self._listeners = Listeners(bus, self.router, self._pipeline, silence_seconds=silence)
         self._hand_over = HandOver(bus, self._collect, tasks)
         self._reading: asyncio.Task[None] | None = None
+        self._is_ending = False  # There may be a successor at any time.
         self._subscriptions: list[Subscription] = []
         self._is_first = True
         self._drain_seconds = settings.runtime.drain_seconds
@@ -191,6 +192,7 @@ class Term:
 
     async def wait_handed_over(self, timeout_seconds: float) -> None:
         """Give a successor some time to ask for the dialogs."""
+        self._is_ending = True
         self._connect_no_more()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -281,6 +283,7 @@ class Term:
                     await self._is_replaced.wait()
         self._gate.open()  # Asterisk's word may wait there.
         if self.reader.is_connected and not self._is_replaced.is_set():
+            self.reader.is_last = self._is_ending
             raise RefusedError(
                 "Asterisk has not given the applications to anybody else: are there two ingests "
                 f"of different Asterisks that both call theirs {self._server}?"

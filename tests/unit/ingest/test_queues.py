@@ -81,3 +81,19 @@ async def test_end_of_an_adopted_dialog_that_is_forgotten_is_not_told_again(
         dialog_queues.on_ended(dialog)
 
     assert await looked_after(dialog_queues, monkeypatch) == []
+
+
+async def test_queues_without_a_grace_period_wait_for_the_bus_and_nobody_for_them(
+    router: Router, dialog_queues: DialogQueues, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bus is away: the event loop goes on."""
+    monkeypatch.setattr(queues, "TIDY_SECONDS", 0)
+    monkeypatch.setattr(dialog_queues, "_grace", 0.0)
+    dialog_queues.on_ended(router.table.open(DIALOG, "demo", "c", announce=False, now=0))
+    tidying = asyncio.create_task(dialog_queues.tidy(lambda _: None))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    tidying.cancel()
+    await asyncio.wait([tidying])
+
+    assert tidying.cancelled()
