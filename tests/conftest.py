@@ -1,6 +1,7 @@
 """Fixtures of all tiers."""
 
 import os
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import hypothesis
@@ -8,6 +9,7 @@ import pytest
 
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
+from tests.support import programs
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
@@ -19,6 +21,8 @@ from tests.support.setting import Setting, settings_of
 # session, keeps clear of a fault of CPython 3.11's parser.
 hypothesis.settings.register_profile("ari-proxy", deadline=None)
 hypothesis.settings.load_profile("ari-proxy")
+
+sys.addaudithook(programs.refuse_unchecked)
 
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
     if name != "ARI_PROXY_REQUIRE":

@@ -1,7 +1,6 @@
 """The chart as Helm renders it; what a real API server says of it stands in tests/e2e."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,14 @@ import yaml
 from ari_proxy.__about__ import __version__
 from tests.support import chart
 from tests.support.chart import CHART, CRD
-from tests.support.servers import missing
+from tests.support.programs import program
 
 VALUES = sorted((CHART / "ci").glob("*.yaml"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _helm() -> None:
-    if shutil.which("helm") is None:
-        missing("helm", "go install helm.sh/helm/v3/cmd/helm@latest")
-
-
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["helm", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [program("helm"), *arguments], capture_output=True, text=True, check=False, timeout=60
     )
 
 

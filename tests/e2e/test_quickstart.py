@@ -1,13 +1,16 @@
 """The README's quick start, line by line; the cluster and its images are there already."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import cluster
 from tests.support.cluster import ROOT, Namespace, until
+from tests.support.programs import program
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -34,6 +37,7 @@ def namespace() -> Iterator[Namespace]:
 
 
 def test_quick_start_serves_a_call(namespace: Namespace) -> None:
+    helms = Path(program("helm")).parent
     for command in commands():
         # What only this place makes different: the namespace, a kind that was kept, an end.
         told = command.replace("kubectl ", f"kubectl --namespace {namespace.name} ", 1)
@@ -42,7 +46,13 @@ def test_quick_start_serves_a_call(namespace: Namespace) -> None:
         if "--follow" in told:
             break
         done = subprocess.run(
-            ["bash", "-c", told], cwd=ROOT, capture_output=True, text=True, check=False, timeout=130
+            ["bash", "-c", told],
+            cwd=ROOT,
+            env=os.environ | {"PATH": f"{helms}{os.pathsep}{os.environ['PATH']}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=130,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 

@@ -15,9 +15,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ari_proxy.bus import embedded
 from ari_proxy.bus.base import opened
 from tests.support.link import Link
+from tests.support.programs import program
 from tests.support.running import until
 from tests.support.servers import free_port
 
@@ -59,7 +59,7 @@ def arguments_of(line: str, ports: dict[str, str]) -> list[str]:
         "ari-proxy simulate": ["--port", ports["8088"]],
     }
     programs = {
-        "nats-server": [embedded.find_nats_server()],
+        "nats-server": [program("nats-server")],
         "ari-proxy": [sys.executable, "-m", "ari_proxy"],
         "python": [sys.executable],
     }

@@ -1,7 +1,6 @@
 """The alerts by promtool: each fires when it should and is silent when it should be."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ import yaml
 
 from ari_proxy.telemetry.metrics import TABLE
 from tests.support.chart import CHART, ROOT
-from tests.support.servers import missing
+from tests.support.programs import program
 
 RULES = CHART / "rules" / "ari-proxy.yaml"
 RUNBOOKS = ROOT / "docs" / "runbooks"
@@ -147,10 +146,8 @@ CASES = {
 
 
 def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
-    if shutil.which("promtool") is None:
-        missing("prometheus", "apt-get install prometheus")
     return subprocess.run(
-        ["promtool", *arguments], capture_output=True, text=True, check=False, timeout=60
+        [program("promtool"), *arguments], capture_output=True, text=True, check=False, timeout=60
     )
 
 

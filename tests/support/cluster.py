@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ari_proxy.protocol import ids
-from tests.support.servers import missing
+from tests.support.programs import missing, program
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
@@ -33,9 +32,8 @@ def require_cluster(*programs: str) -> None:
     """Skip the test where there is no cluster, or no program for it."""
     if not os.environ.get("KUBECONFIG"):
         missing("kubernetes", "kind create cluster (any cluster that KUBECONFIG names)")
-    for program in programs:
-        if shutil.which(program) is None:
-            missing("kubernetes", f"install {program}")
+    for name in programs:
+        program(name)
 
 
 def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
@@ -44,8 +42,14 @@ def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
     Raises:
         RefusedError: it failed; with what it said.
     """
+    name, *arguments = command
     done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, check=False, timeout=timeout
+        [program(name), *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=timeout,
     )
     if done.returncode:
         raise RefusedError(f"{' '.join(command)}: {done.stderr or done.stdout}")
@@ -139,7 +143,7 @@ class Namespace:
     def forwarded(self, target: str, port: int) -> Iterator[int]:
         """Yield a port of this machine that leads to one of a pod or a Service."""
         with tempfile.NamedTemporaryFile("w+") as log:
-            command = ["kubectl", "port-forward", "-n", self.name, target, f":{port}"]
+            command = [program("kubectl"), "port-forward", "-n", self.name, target, f":{port}"]
             with subprocess.Popen(command, stdout=log, stderr=log) as forwarding:
                 try:
                     yield _forwarded_port(Path(log.name), forwarding)

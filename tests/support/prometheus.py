@@ -15,16 +15,15 @@ from typing import Any
 
 import yaml
 
+from tests.support.programs import program
 from tests.support.running import until
-from tests.support.servers import free_port, missing
+from tests.support.servers import free_port
 
 
 def objections(metrics: bytes) -> str:
     """Return what promtool objects to in what an endpoint tells."""
-    if shutil.which("promtool") is None:
-        missing("prometheus", "apt-get install prometheus")
     done = subprocess.run(
-        ["promtool", "check", "metrics"],
+        [program("promtool"), "check", "metrics"],
         input=metrics,
         capture_output=True,
         check=False,
@@ -37,8 +36,7 @@ class Prometheus:
     """Scrapes each second; its rules are looked at as often."""
 
     def __init__(self, ports: Iterable[int], rules: str = "") -> None:
-        if shutil.which("prometheus") is None:
-            missing("prometheus", "apt-get install prometheus")
+        self._binary = program("prometheus")
         self._directory = Path(tempfile.mkdtemp(prefix="prometheus-"))
         self.port = free_port()
         targets = [
@@ -60,7 +58,7 @@ class Prometheus:
 
     def start(self) -> None:
         command = [
-            "prometheus",
+            self._binary,
             f"--config.file={self._directory / 'prometheus.yaml'}",
             f"--storage.tsdb.path={self._directory / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",

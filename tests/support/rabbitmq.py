@@ -16,7 +16,8 @@ from pamqp.commands import Queue
 
 from ari_proxy.bus.amqp.connection import AmqpConnection, Login
 from tests.support.certificates import Certificates
-from tests.support.servers import free_port, missing
+from tests.support.programs import missing, program
+from tests.support.servers import free_port
 
 #: Long enough for a shared machine.
 START_SECONDS = 60
@@ -158,7 +159,11 @@ class RabbitMqServer:
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             asked = subprocess.run(
-                ["epmd", "-kill"], env=environment, capture_output=True, check=False, timeout=10
+                [program("epmd"), "-kill"],
+                env=environment,
+                capture_output=True,
+                check=False,
+                timeout=10,
             )
             if b"Killed" in asked.stdout or b"Cannot connect" in asked.stderr:
                 return

