@@ -12,7 +12,12 @@ from dataclasses import dataclass
 import pytest
 
 from ari_proxy.bus.base import Bus, Message, opened
-from ari_proxy.bus.errors import BusUnavailableError, NoRespondersError, RequestTimeoutError
+from ari_proxy.bus.errors import (
+    BusUnavailableError,
+    MessageTooLargeError,
+    NoRespondersError,
+    RequestTimeoutError,
+)
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
@@ -21,6 +26,9 @@ from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
 from tests.support.link import Link
 from tests.support.running import until
 from tests.support.servers import NatsServer
+
+#: More than a bus sets aside for headers.
+HEADER_ROOM = 200
 
 
 @dataclass
@@ -58,6 +66,10 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
         server.stop,
         server.start,
     )
+
+
+#: Buses that keep no messages: there a listener may reply to what it is offered.
+fleeting = pytest.mark.parametrize("adapter", ["memory", "nats"], indirect=True)
 
 
 @pytest.fixture
@@ -126,7 +138,72 @@ async def test_offer_tells_whether_anybody_listens(buses: tuple[Bus, Bus], topic
     await subscription.unsubscribe()
     await until_unheard(publisher, topic)
 
-    assert (before, during, got[0]) == (False, True, b"heard")
+    assert (bool(before), bool(during), got[0]) == (False, True, b"heard")
+
+
+@fleeting
+async def test_offer_tells_what_a_listener_replies_at_once_or_later(
+    buses: tuple[Bus, Bus], topic: str
+) -> None:
+    publisher, listener = buses
+    got: list[Message] = []
+    await listener.subscribe(topic, got.append)
+
+    offered = await publisher.offer(topic, b"will you?")
+    assert (bool(offered), offered.reply) == (True, None)
+    await until(lambda: got)
+    for answer in (b"no", b"or yes?"):
+        listener.publish(got[0].reply, answer)
+    async with asyncio.timeout(5):
+        assert await offered.wait_reply() == b"no"
+    await publisher.flush(timeout_seconds=5)
+    assert offered.reply == b"no"
+    nobody = await publisher.offer("nobody", b"will you?")
+    assert (bool(nobody), nobody.reply) == (False, None)
+
+
+@fleeting
+async def test_replies_to_what_nobody_holds_are_not_awaited(buses: tuple[Bus, Bus]) -> None:
+    publisher, listener = buses
+    got: list[Message] = []
+    await listener.subscribe("events_contract", got.append)
+
+    await publisher.offer("events_contract", b"")
+    await until(lambda: got)
+
+    assert not getattr(publisher, "_offered", {})
+    if isinstance(publisher, MemoryBus):
+        assert not await listener.offer(got[0].reply, b"late")
+
+
+async def test_what_is_too_large_is_refused_by_one_error_on_every_bus(
+    buses: tuple[Bus, Bus], topic: str
+) -> None:
+    publisher, listener = buses
+    await listener.subscribe(topic, lambda _: None)
+    too_large = bytes(publisher.max_message_bytes + HEADER_ROOM)
+
+    with pytest.raises(MessageTooLargeError):
+        await publisher.offer(topic, too_large)
+    with pytest.raises(MessageTooLargeError):
+        await publisher.request(topic, too_large, timeout_seconds=60)
+
+    assert await publisher.offer(topic, b"fits")
+    assert (publisher.is_connected, publisher.reconnects) == (True, 0)
+
+
+async def test_headers_count_as_the_server_counts_them(buses: tuple[Bus, Bus], topic: str) -> None:
+    publisher, listener = buses
+    got: list[int] = []
+    await listener.subscribe(topic, lambda message: got.append(len(message.payload)))
+    limit = publisher.max_message_bytes
+
+    for size in (limit, limit + 1, 1):
+        publisher.publish(topic, bytes(size), traceparent=TRACEPARENT)
+    await until(lambda: 1 in got)
+
+    assert got == [limit, 1]
+    assert (publisher.is_connected, publisher.reconnects) == (True, 0)
 
 
 async def until_unheard(bus: Bus, topic: str) -> None:
@@ -234,11 +311,11 @@ async def test_message_that_the_bus_does_not_take_is_counted_and_the_next_arrive
     await subscriber.subscribe(topic, lambda message: got.append(len(message.payload)))
     limit = publisher.max_message_bytes
 
-    for size in (limit, limit + 1, 1):
+    for size in (limit, limit + HEADER_ROOM, 1):
         publisher.publish(topic, b"x" * size)
     await until(lambda: 1 in got)
 
-    publisher.publish(topic, b"x" * (limit + 1))
+    publisher.publish(topic, b"x" * (limit + HEADER_ROOM))
     await publisher.flush(timeout_seconds=5)
 
     assert got == [limit, 1]
@@ -321,6 +398,7 @@ async def test_cancelled_offer_and_request_leave_nothing_behind(
     await bus.wait_connected()
 
     assert not getattr(bus, "_awaited", {})
+    assert not getattr(bus, "_offered", {})
 
 
 async def test_cancelled_unsubscribing_does_no_harm(buses: tuple[Bus, Bus], topic: str) -> None:

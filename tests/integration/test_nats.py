@@ -2,13 +2,22 @@
 
 import asyncio
 import gc
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from nats.aio.client import Client
 
+from ari_proxy.back_off import BackOff
+from ari_proxy.bus.base import opened
+from ari_proxy.bus.errors import MessageTooLargeError
+from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_connecting import connect, discard
 from ari_proxy.bus.nats_options import NatsOptions
+from tests.support.running import until
 from tests.support.servers import NatsServer
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @pytest.mark.parametrize("turns", range(1, 8))
@@ -25,3 +34,111 @@ async def test_no_socket_stays_open_when_closing_is_cancelled(
     assert client.is_closed
     del client
     gc.collect()  # A socket that stayed open is a warning, which is an error here.
+
+
+@pytest.fixture
+def small_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A server that takes 8 KiB at most."""
+    config = tmp_path / "nats.conf"
+    config.write_text("max_payload: 8192\n")
+    server = NatsServer("-c", str(config))
+    server.start()
+    yield server
+    server.stop()
+
+
+async def test_no_size_of_a_traced_message_has_the_server_end_the_connection(
+    small_nats_server: NatsServer,
+) -> None:
+    got: list[int] = []
+    options = NatsOptions(urls=(small_nats_server.url,), name="test")
+    async with opened(NatsBus(options)) as bus:
+        await bus.wait_connected()
+        await bus.subscribe("traced", lambda message: got.append(len(message.payload)))
+        for size in range(8000, 8300):
+            bus.publish("traced", bytes(size), traceparent=TRACEPARENT)
+        await bus.flush(timeout_seconds=5)
+        await until(lambda: len(got) + bus.dropped == 300)
+        reconnects = bus.reconnects
+
+    assert reconnects == 0
+    assert got == list(range(8000, got[-1] + 1))
+    assert 8192 - 100 < got[-1] < 8192 - 55
+
+
+async def test_oversized_event_after_a_reconnect_is_lost_alone(
+    small_nats_server: NatsServer,
+) -> None:
+    got: list[bytes] = []
+    options = NatsOptions(urls=(small_nats_server.url,), name="test")
+    async with opened(NatsBus(options)) as bus, opened(NatsBus(options)) as other:
+        await bus.wait_connected()
+        small_nats_server.stop()
+        await until(lambda: not bus.is_connected and not other.is_connected)
+        await other.subscribe("events_server.dialog", lambda message: got.append(message.payload))
+        for payload in (b"before", bytes(9000), b"after"):
+            bus.publish("events_server.dialog", payload)
+        small_nats_server.start()
+        await until(lambda: len(got) == 2)
+        await bus.flush(timeout_seconds=5)
+
+        assert (got, bus.dropped, bus.reconnects) == ([b"before", b"after"], 1, 1)
+
+
+async def test_server_that_takes_less_after_its_restart_is_asked_for_no_more(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "nats.conf"
+    config.write_text("max_payload: 65536\n")
+    server = NatsServer("-c", str(config))
+    server.start()
+    got: list[int] = []
+    try:
+        async with opened(NatsBus(NatsOptions(urls=(server.url,), name="test"))) as bus:
+            await bus.wait_connected()
+            await bus.subscribe(
+                "events_server.dialog", lambda message: got.append(len(message.payload))
+            )
+            server.stop()
+            await until(lambda: not bus.is_connected)
+            for size in (1, 9000, 2):
+                bus.publish("events_server.dialog", bytes(size))
+            config.write_text("max_payload: 8192\n")
+            server.start()
+            await until(lambda: 2 in got)
+
+            assert (got, bus.dropped, bus.reconnects) == ([1, 2], 1, 1)
+            with pytest.raises(MessageTooLargeError, match="8192"):
+                await bus.offer("events_server.dialog", bytes(9000))
+    finally:
+        server.stop()
+
+
+async def test_connection_that_ends_at_once_is_backed_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    accepted = 0
+    waits: list[int] = []
+
+    class Counted(BackOff):
+        def seconds(self, failures: int) -> float:
+            waits.append(failures)
+            return 0.001
+
+    async def end_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take the client as nats-server does, and close on what comes next."""
+        nonlocal accepted
+        writer.write(b'INFO {"max_payload": 1048576, "headers": true}\r\n')
+        await reader.readuntil(b"PING\r\n")
+        writer.write(b"PONG\r\n")
+        await reader.read(1)
+        accepted += 1
+        writer.close()
+
+    monkeypatch.setattr("ari_proxy.bus.nats.BACK_OFF", Counted(1, 1))
+    server = await asyncio.start_server(end_at_once, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, opened(NatsBus(NatsOptions(urls=(f"nats://127.0.0.1:{port}",), name="t"))):
+        await until(lambda: accepted >= 5)
+
+    assert waits[:4] == [1, 2, 3, 4]

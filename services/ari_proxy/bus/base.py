@@ -70,6 +70,36 @@ class Subscription(Protocol):
         """End it; what the bus had sent for it was handled on return."""
 
 
+class Offered:
+    """What became of a message that was offered; false if nobody listened, so that nobody got it.
+
+    A listener's reply to it is taken as long as somebody holds this object and the connection.
+    """
+
+    __slots__ = ("__weakref__", "_is_answered", "is_heard", "reply")
+
+    def __init__(self, *, is_heard: bool = True) -> None:
+        self.is_heard = is_heard
+        #: The first reply of a listener until now. A bus that keeps messages has none: there a
+        #: listener takes a message, or rejects it.
+        self.reply: bytes | None = None
+        self._is_answered = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        return self.is_heard
+
+    def take_reply(self, payload: bytes) -> None:
+        """Keep a reply, if it is the first one."""
+        if self.reply is None:
+            self.reply = payload
+            self._is_answered.set()
+
+    async def wait_reply(self) -> bytes:
+        """Return the first reply; there may never be one."""
+        await self._is_answered.wait()
+        return self.reply or b""
+
+
 class Bus(Protocol):
     """One connection to a message bus."""
 
@@ -95,7 +125,10 @@ class Bus(Protocol):
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest payload that the bus takes; a larger one is dropped and counted."""
+        """The largest payload that the bus takes with all headers; it may change with a connection.
+
+        One that is published and too large for the bus is dropped and counted.
+        """
 
     async def run(self) -> None:
         """Connect and serve until cancelled; use `opened` instead of calling it."""
@@ -133,8 +166,8 @@ class Bus(Protocol):
         *,
         keep_seconds: float | None = None,
         traceparent: str = "",
-    ) -> bool:
-        """Send a message now; return False if nobody listened, so that nobody got it.
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened, so that nobody got it.
 
         Waits for a connection. It overtakes what `publish` has buffered.
 
@@ -146,6 +179,7 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the bus does not take it; as `MessageTooLargeError` if it is too large.
         """
 
     async def is_heard(self, topic: str, probe: bytes) -> bool:
@@ -155,6 +189,7 @@ class Bus(Protocol):
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the bus does not take the probe.
         """
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
@@ -164,6 +199,7 @@ class Bus(Protocol):
             NoRespondersError: nobody listens.
             RequestTimeoutError: no reply in time.
             BusUnavailableError: no connection in time, or it was lost.
+            BusRefusedError: the bus does not take it; as `MessageTooLargeError` if it is too large.
         """
 
     async def subscribe(

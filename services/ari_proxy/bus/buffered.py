@@ -5,12 +5,12 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
-from .base import Declared
-from .errors import BusUnavailableError, RequestTimeoutError
+from .base import Declared, Offered
+from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
 from .outbox import Outbox, Outgoing
 
 
-class BufferedBus:
+class BufferedBus(ABC):
     """The part of a bus that does not depend on which one it is."""
 
     def __init__(self, buffer_bytes: int) -> None:
@@ -45,6 +45,20 @@ class BufferedBus:
     def reconnects(self) -> int:
         """Connections since the start but the first."""
         return max(0, self._connections - 1)
+
+    @property
+    @abstractmethod
+    def max_message_bytes(self) -> int:
+        """The largest payload that the bus takes with all headers."""
+
+    def _check_size(self, topic: str, payload: bytes, traceparent: str = "") -> None:  # noqa: ARG002  headers may count
+        """Refuse what the bus would not take.
+
+        Raises:
+            MessageTooLargeError: it is larger than that.
+        """
+        if len(payload) > self.max_message_bytes:
+            raise MessageTooLargeError(topic, len(payload), self.max_message_bytes)
 
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
@@ -105,7 +119,7 @@ async def until_over(work: Coroutine[None, None, None]) -> None:
         tasks.create_task(work)
 
 
-class FleetingBus(BufferedBus, ABC):
+class FleetingBus(BufferedBus):
     """The part of a bus that keeps no messages: topics need no declaration."""
 
     @abstractmethod
@@ -116,12 +130,12 @@ class FleetingBus(BufferedBus, ABC):
         *,
         keep_seconds: float | None = None,
         traceparent: str = "",
-    ) -> bool:
-        """Send a message now; return False if nobody listened."""
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened."""
 
     async def is_heard(self, topic: str, probe: bytes) -> bool:
         """Return whether anybody listens, who then gets the probe."""
-        return await self.offer(topic, probe)
+        return bool(await self.offer(topic, probe))
 
     @property
     def keeps_messages(self) -> bool:

@@ -5,6 +5,7 @@ BusError
 ├── NoRespondersError     nobody listens on the topic of a request
 ├── RequestTimeoutError   somebody listens, but no reply came in time
 ├── BusRefusedError       the server does not do what it was asked
+│   └── MessageTooLargeError  a message is larger than the server takes
 └── BusSettingsError      the URL or the credentials can't work
 """
 
@@ -35,6 +36,18 @@ class RequestTimeoutError(BusError):
 
 class BusRefusedError(BusError):
     """The server does not do what it was asked."""
+
+
+class MessageTooLargeError(BusRefusedError):
+    """A message is larger than the server takes; it was not sent."""
+
+    def __init__(self, topic: str, size: int, limit: int) -> None:
+        super().__init__(
+            f"a message of {size} bytes on {topic} is too large: the bus takes {limit} bytes"
+        )
+        self.topic = topic
+        self.size = size
+        self.limit = limit
 
 
 class BusSettingsError(BusError, ValueError):

@@ -2,14 +2,15 @@
 
 import asyncio
 import itertools
+import weakref
 from collections import deque
 from typing import Final
 
 from ari_proxy.protocol import topics
 
-from .base import Handler, Message
+from .base import Handler, Message, Offered
 from .buffered import FleetingBus
-from .errors import BusUnavailableError, NoRespondersError
+from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 
 _BATCH: Final = 256
 #: As nats-server's default.
@@ -95,9 +96,13 @@ class _Subscription:
     def _hand_over(self) -> None:
         self._handler(self._inbox.popleft())
 
+    def end(self) -> None:
+        """Take no more."""
+        self._broker.remove(self._number)
+
     async def unsubscribe(self) -> None:
         """End the subscription; what it has taken is handled first."""
-        self._broker.remove(self._number)
+        self.end()
         await asyncio.sleep(0)
 
 
@@ -140,12 +145,13 @@ class MemoryBus(FleetingBus):
         for _ in range(_BATCH):
             if not (self._outbox.is_waiting and self._broker.is_running):
                 break
-            message = self._outbox.next()
-            if len(message.payload) > MAX_MESSAGE_BYTES:
+            topic, payload, reply, _, traceparent = self._outbox.next()
+            try:
+                self._check_size(topic, payload)
+            except MessageTooLargeError:
                 self._outbox.refuse_last()
-            else:
-                topic, payload, reply, _, traceparent = message
-                self._broker.deliver(Message(topic, payload, reply, traceparent=traceparent))
+                continue
+            self._broker.deliver(Message(topic, payload, reply, traceparent=traceparent))
         self._outbox.confirm(self._outbox.mark())
 
     async def offer(
@@ -155,16 +161,35 @@ class MemoryBus(FleetingBus):
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
         traceparent: str = "",
-    ) -> bool:
-        """Send a message now; return False if nobody listened."""
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened."""
         await self._connected.wait()
         if not self._broker.is_running:
             raise BusUnavailableError("the broker was stopped")
-        return self._broker.deliver(Message(topic, payload, traceparent=traceparent))
+        self._check_size(topic, payload)
+        offered = Offered()
+        inbox = self._inbox_of(offered)
+        message = Message(topic, payload, inbox, traceparent=traceparent)
+        offered.is_heard = self._broker.deliver(message)
+        return offered
+
+    def _inbox_of(self, offered: Offered) -> str:
+        """Return where the replies to an offered message go, as long as somebody wants them."""
+        inbox, wanted = self._new_inbox(), weakref.ref(offered)
+
+        def take(message: Message) -> None:
+            if (offered := wanted()) is not None:
+                offered.take_reply(message.payload)
+
+        weakref.finalize(offered, _Subscription(self._broker, inbox, take, "").end)
+        return inbox
+
+    def _new_inbox(self) -> str:
+        return f"_INBOX.{id(self):x}.{next(self._inboxes)}"
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
-        inbox = f"_INBOX.{id(self):x}.{next(self._inboxes)}"
+        inbox = self._new_inbox()
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
         def take(message: Message) -> None:
@@ -175,6 +200,7 @@ class MemoryBus(FleetingBus):
         try:
             async with self._deadline(topic, timeout_seconds):
                 await self._connected.wait()
+                self._check_size(topic, payload)
                 if not self._broker.deliver(Message(topic, payload, inbox)):
                     raise NoRespondersError(topic)
                 return await reply

@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import weakref
 from typing import Final
 
 import nats.errors
@@ -25,13 +26,13 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy.back_off import BackOff
 
-from .base import Handler
+from .base import Handler, Offered
 from .buffered import FleetingBus, until_over
-from .errors import BusUnavailableError, NoRespondersError
+from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 from .nats_connecting import address_of, attempt, discard
 from .nats_options import NatsOptions
 from .nats_returning import Returning
-from .nats_subscriptions import Interest, Reply, headers_of
+from .nats_subscriptions import HEADER_BYTES, Interest, Reply, header_bytes_of, headers_of
 
 _log = structlog.get_logger()
 
@@ -42,6 +43,8 @@ CONFIRM_SECONDS: Final = 0.05
 #: Seconds between round trips when there is nothing to confirm.
 IDLE_SECONDS: Final = 5.0
 BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+#: A connection that held this long starts the back-off anew.
+STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
 _ROUND_TRIP: Final = b"ari-proxy round trip"
@@ -62,6 +65,8 @@ class NatsBus(FleetingBus):
         self._interests: set[Interest] = set()
         self._inbox = f"_INBOX.ari-proxy.{secrets.token_hex(8)}"
         self._awaited: dict[str, asyncio.Future[Msg]] = {}
+        #: Offered messages by the inbox to which replies come, as long as somebody holds them.
+        self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
         self._tokens = itertools.count()
 
     # What others use
@@ -69,7 +74,13 @@ class NatsBus(FleetingBus):
     @property
     def max_message_bytes(self) -> int:
         """The largest payload that the server takes; NATS's default before it has told."""
-        return self._client.max_payload
+        return self._client.max_payload - HEADER_BYTES
+
+    def _check_size(self, topic: str, payload: bytes, traceparent: str = "") -> None:
+        """Refuse what would have the server end the connection."""
+        size = len(payload) + header_bytes_of(traceparent)
+        if size > self._client.max_payload:
+            raise MessageTooLargeError(topic, size, self._client.max_payload)
 
     async def offer(
         self,
@@ -78,18 +89,24 @@ class NatsBus(FleetingBus):
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
         traceparent: str = "",
-    ) -> bool:
-        """Send a message now; return False if nobody listened."""
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened."""
         await self._connected.wait()
+        self._check_size(topic, payload, traceparent)
+        offered = Offered()
+        inbox = self._new_inbox()
+        self._offered[inbox] = offered
         with self._reply() as reply:
-            await self._client.publish(topic, payload, reply.inbox, headers_of(traceparent))
+            await self._client.publish(topic, payload, inbox, headers_of(traceparent))
             await self._client.publish(reply.inbox, _ROUND_TRIP)
-            return not _is_no_responders(await reply.message)
+            await reply.message
+        return offered
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
         async with self._deadline(topic, timeout_seconds):
             await self._connected.wait()
+            self._check_size(topic, payload)
             with self._reply() as reply:
                 await self._client.publish(topic, payload, reply.inbox)
                 message = await reply.message
@@ -149,15 +166,18 @@ class NatsBus(FleetingBus):
 
     async def run(self) -> None:
         """Connect and serve until cancelled."""
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
             client = await attempt(self._options.current())
-            if client is None:
-                failures += 1
-                await asyncio.sleep(BACK_OFF.seconds(failures))
-                continue
-            failures = 0
-            await until_over(self._serve(client))
+            if client is not None:
+                begun_at = loop.time()
+                await until_over(self._serve(client))
+                if loop.time() - begun_at > STABLE_SECONDS:
+                    failures = 0
+                    continue
+            failures += 1
+            await asyncio.sleep(BACK_OFF.seconds(failures))
 
     async def _serve(self, client: Client) -> None:
         """Serve on one connection until it is lost."""
@@ -240,13 +260,16 @@ class NatsBus(FleetingBus):
             if not outbox.is_waiting:
                 return
             topic, payload, reply, _, traceparent = outbox.next()
+            try:
+                # Before it is parked, too: what waits for a listener has to be taken then.
+                self._check_size(topic, payload, traceparent)
+            except MessageTooLargeError as error:
+                outbox.refuse_last()
+                _log.error("bus.message_too_large", topic=topic, error=str(error))
+                continue
             if not returning.is_over and returning.holds_back(topic):
                 continue
-            try:
-                await client.publish(topic, payload, reply, headers_of(traceparent))
-            except nats.errors.MaxPayloadError:
-                outbox.refuse_last()
-                _log.error("bus.message_too_large", topic=topic, bytes=len(payload))
+            await client.publish(topic, payload, reply, headers_of(traceparent))
 
     async def _keep_confirming(self) -> None:
         """Confirm what was sent; with nothing sent, look now and then if the server is alive."""
@@ -280,13 +303,22 @@ class NatsBus(FleetingBus):
             await self._client.publish(reply.inbox, _ROUND_TRIP)
             await reply.message
 
+    def _new_inbox(self) -> str:
+        return f"{self._inbox}.{next(self._tokens)}"
+
     def _reply(self) -> Reply:
-        return Reply(self._awaited, f"{self._inbox}.{next(self._tokens)}")
+        return Reply(self._awaited, self._new_inbox())
 
     async def _take_reply(self, message: Msg) -> None:
         reply = self._awaited.get(message.subject)
         if reply is not None and not reply.done():
             reply.set_result(message)
+        offered = self._offered.get(message.subject)
+        if offered is not None:
+            if _is_no_responders(message):
+                offered.is_heard = False
+            else:
+                offered.take_reply(message.data)
 
 
 def _is_no_responders(message: Msg) -> bool:

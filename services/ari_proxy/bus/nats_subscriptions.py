@@ -1,7 +1,7 @@
 """What a NATS connection is asked for: topics to listen to, and replies to single messages."""
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import nats.errors
 from nats.aio.client import Client
@@ -15,6 +15,17 @@ from .errors import BusUnavailableError
 
 if TYPE_CHECKING:
     from .nats import NatsBus
+
+
+#: A header's lines around `name: value` (NATS's protocol, HPUB).
+_AROUND_BYTES: Final = len("NATS/1.0\r\n" + ": " + "\r\n" + "\r\n")
+#: A `traceparent` has one length (W3C Trace Context).
+HEADER_BYTES: Final = _AROUND_BYTES + len(TRACEPARENT) + 55
+
+
+def header_bytes_of(traceparent: str) -> int:
+    """Return how much of what the server allows for a message goes into its headers."""
+    return _AROUND_BYTES + len(TRACEPARENT) + len(traceparent) if traceparent else 0
 
 
 def headers_of(traceparent: str) -> dict[str, str] | None:

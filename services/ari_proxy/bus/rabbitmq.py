@@ -22,7 +22,7 @@ from ari_proxy.protocol import topics
 from . import rabbitmq_topology as topology
 from .amqp.connection import Login
 from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from .base import Declared, Handler
+from .base import Declared, Handler, Offered
 from .buffered import BufferedBus, until_over
 from .errors import (
     BusRefusedError,
@@ -84,17 +84,16 @@ class RabbitMqBus(BufferedBus):
         *,
         keep_seconds: float | None = None,
         traceparent: str = "",
-    ) -> bool:
-        """Send a message now; return False if nobody listened."""
-        if len(payload) > self._max_message_bytes:
-            raise BusRefusedError(f"RabbitMQ takes no message of {len(payload)} bytes")
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened."""
+        self._check_size(topic, payload)
 
         async def work(session: Session) -> bool:
             return await self._is_heard(session, topic) and await session.ask(
                 topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
             )
 
-        return await self._in_session(work)
+        return Offered(is_heard=await self._in_session(work))
 
     @staticmethod
     async def _is_heard(session: Session, topic: str) -> bool:
@@ -115,6 +114,7 @@ class RabbitMqBus(BufferedBus):
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
+        self._check_size(topic, payload)
 
         async def work(session: Session) -> bytes | None:
             if not await self._will_be_heard(session, topic):

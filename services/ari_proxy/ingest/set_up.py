@@ -249,8 +249,10 @@ class SetUp:
         await self._bus.wait_connected()
         try:
             # A bus that keeps it must not hand it over when the call has been given up.
-            return await self._bus.offer(
-                topic, payload, keep_seconds=self.deadline, traceparent=traceparent
+            return bool(
+                await self._bus.offer(
+                    topic, payload, keep_seconds=self.deadline, traceparent=traceparent
+                )
             )
         except BusUnavailableError:
             return False
