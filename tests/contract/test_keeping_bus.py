@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import get_args
 
 import aio_pika
 import pytest
@@ -14,6 +15,8 @@ from ari_proxy.bus.base import Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
+from ari_proxy.protocol.topics import of_dialog
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
@@ -238,31 +241,35 @@ async def until_listed(bus: RabbitMqBus, registry: str) -> None:
     await until(no_more)
 
 
+@pytest.mark.parametrize("form", get_args(DialogForm))
 async def test_pattern_takes_in_queues_declared_before_and_after(
-    rabbitmq_link: Link, registry: str, server: str
+    rabbitmq_link: Link, registry: str, server: str, form: DialogForm
 ) -> None:
     inbox = Inbox()
+
+    one, two = (of_dialog(new_dialog_id(ServerId(server), form=form)) for _ in range(2))
+    others = of_dialog(new_dialog_id(ServerId(f"other-{server}"), form=form))
     async with connected(rabbitmq_link, registry=registry) as bus:
-        await bus.declare(topics_of(server, 1), note="1")
-        bus.publish(f"commands_{server}.{1:016}", b"before")
+        await bus.declare(one, note="1")
+        bus.publish(one[1], b"before")
         async with connected(rabbitmq_link) as executor:
             subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
-            await bus.declare(topics_of(server, 2), note="2")
-            bus.publish(f"commands_{server}.{2:016}", b"after")
-            bus.publish(f"events_{server}.{2:016}", b"not its")
+            await bus.declare(others, note="3")
+            await bus.declare(two, note="2")
+            bus.publish(others[1], b"of another server")
+            bus.publish(two[1], b"after")
+            bus.publish(two[0], b"not its")
             await until(lambda: len(inbox.payloads) == 2)
             await subscription.unsubscribe()
-            bus.publish(f"commands_{server}.{1:016}", b"later")
+            bus.publish(one[1], b"later")
             await bus.flush(timeout_seconds=5)
-            later = await bus.unheard(f"commands_{server}.{1:016}")
-        for number in (1, 2):
-            await bus.delete(topics_of(server, number))
+            left = [await bus.unheard(names[1]) for names in (one, two, others)]
+        for names in (one, two, others):
+            await bus.delete(names)
 
     assert sorted(inbox.payloads) == [b"after", b"before"]
-    assert {message.topic for message in inbox.messages} == {
-        f"commands_{server}.{number:016}" for number in (1, 2)
-    }
-    assert later
+    assert {message.topic for message in inbox.messages} == {one[1], two[1]}
+    assert left == [1, 0, 1]
 
 
 async def test_listeners_of_a_pattern_share_queues_and_keep_each_ones_order(

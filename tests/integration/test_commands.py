@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ari_proxy.client.application import call
-from ari_proxy.protocol.ids import ServerId, token_of_object
+from ari_proxy.protocol.ids import DialogId, ServerId, token_of_dialog, token_of_object
 from ari_proxy.protocol.messages import Command
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
@@ -149,7 +149,7 @@ async def test_created_objects_route_by_their_names_before_any_answer(proxy: Set
     await proxy.client.until(lambda: "BridgeCreated" in proxy.client.types(dialog))
     proxy.asterisk.hold.set()
 
-    assert token_of_object(bridge) == dialog.partition(".")[2]
+    assert token_of_object(bridge) == token_of_dialog(DialogId(dialog))
 
 
 async def test_object_named_by_the_client_is_registered_before_the_request(proxy: Setting) -> None:

@@ -22,7 +22,13 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
 from ari_proxy.ingest.proof import EVENT_NAME
-from ari_proxy.protocol.ids import ServerId, new_dialog_id, token_of_object
+from ari_proxy.protocol.ids import (
+    DialogId,
+    ServerId,
+    new_dialog_id,
+    token_of_dialog,
+    token_of_object,
+)
 from ari_proxy.protocol.messages import Command
 from tests.support.running import (
     LegacyClient,
@@ -172,7 +178,9 @@ async def test_call_with_playback_and_dtmf(scene: Scene) -> None:
     await scene.hang_up(dialog)
 
     assert (played["status_code"], own["status_code"]) == (201, 201)
-    assert token_of_object(json.loads(played["response_body"])["id"]) == dialog.partition(".")[2]
+    assert token_of_object(json.loads(played["response_body"])["id"]) == token_of_dialog(
+        DialogId(dialog)
+    )
     assert json.loads(own["response_body"])["id"] == f"{channel}-mine"
     await assert_complete(scene)
 
@@ -334,7 +342,7 @@ async def test_application_places_a_call_without_a_dialog(scene: Scene, *, chose
     answer = await scene.do(response.dialog_id, "DELETE", f"/channels/{channel}")
 
     assert (response.status_code, response.unique_id) == (200, "u-1")
-    assert token_of_object(channel) == response.dialog_id.partition(".")[2]
+    assert token_of_object(channel) == token_of_dialog(DialogId(response.dialog_id))
     assert answer["status_code"] == 204
     announced = [start["dialog_id"] for start in client.starts]
     assert announced == ([] if chosen else [response.dialog_id])

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from typing import get_args
 
 import msgspec
 import pytest
@@ -10,9 +11,9 @@ from hypothesis import strategies as st
 
 from ari_proxy.ari import urls
 from ari_proxy.ari.errors import IllegalUrlError
-from ari_proxy.protocol import ids, messages
+from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError, MalformedMessageError
-from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.ids import DialogForm, ServerId
 from ari_proxy.protocol.messages import Command, EventEncoder
 
 #: Without lone surrogates, which no UTF-8 has.
@@ -59,6 +60,19 @@ def test_subject_token_is_one_token_or_refused(value: str) -> None:
     assert len(subject.split(".")) == 2
     assert subject.split() == [subject]
     assert not set("*>\r\n\0") & set(subject)
+
+
+@given(text, st.sampled_from(get_args(DialogForm)))
+def test_dialog_id_tells_server_and_token(value: str, form: DialogForm) -> None:
+    try:
+        server = ids.server_id(value)
+    except IllegalSubjectTokenError:
+        return
+    dialog = ids.new_dialog_id(server, form=form)
+    assert ids.dialog_id(server, dialog) == dialog
+    assert ids.dialog_of_token(server, ids.token_of_dialog(dialog)) == dialog
+    assert topics.is_of_dialog(topics.commands(dialog))
+    assert topics.matches(topics.commands_of_all_dialogs(server), topics.commands(dialog))
 
 
 @given(st.from_regex(r"/[!-~]{0,60}", fullmatch=True))

@@ -19,7 +19,13 @@ TIMEOUT = 20.0
 
 
 def settings_for(
-    bus: BusServer, *, rest_url: str, websocket_url: str, application: str, **groups: Any
+    bus: BusServer,
+    *,
+    rest_url: str,
+    websocket_url: str,
+    application: str,
+    dialog_ids: str = "",
+    **groups: Any,
 ) -> Settings:
     return load(
         server_id="server-1",
@@ -30,7 +36,7 @@ def settings_for(
             "user": "ari",
             "password": PASSWORD,
         },
-        bus={"kind": bus.kind, "urls": [bus.url]},
+        bus={"kind": bus.kind, "urls": [bus.url], "dialog_ids": dialog_ids},
         **({"admin": {"enabled": False}} | groups),
     )
 

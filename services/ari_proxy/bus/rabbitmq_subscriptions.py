@@ -182,9 +182,10 @@ class PatternInterest(Interest):
         self._known = dict.fromkeys(self._known, False)
         self._joining = deque(self._known)
         session.jobs.put_nowait(self._join_some)
-        declared = topology.declared_topic(self.topic)
-        directory = await session.operations.listen_to_topic(declared)
-        await session.operations.bind(directory, topology.deleted_topic(self.topic))
+        first, *others = topology.notices_of(self.topic)
+        directory = await session.operations.listen_to_topic(first)
+        for notices in others:
+            await session.operations.bind(directory, notices)
         self._directory, consuming = session.consume(
             session.listening, directory, self._take_notice
         )
@@ -200,7 +201,8 @@ class PatternInterest(Interest):
         session = self._session
         if session is not None:
             session.listening.acknowledge_later(incoming.delivery.tag)
-        kind, _, queue = incoming.delivery.routing_key.partition(".")
+        notice = incoming.delivery.routing_key
+        kind, queue = notice.partition(".")[0], topology.queue_of(notice)
         if kind == "declared":
             self._learn(queue, first_comer=not incoming.body)
         elif kind == "deleted":

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from pamqp.commands import Basic
 
-from ari_proxy.protocol import topics
+from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
 
 from .amqp import frames
@@ -121,14 +121,38 @@ def group_queue(group: str, topic: str) -> str:
     return f"{EXCHANGE}.{group}.{topic}"
 
 
-def declared_topic(topic: str) -> str:
+def declared_topic(queue: str) -> str:
     """Return the topic that tells that a queue was declared."""
-    return f"declared.{topic}"
+    return f"declared.{_noticed(queue)}"
 
 
-def deleted_topic(topic: str) -> str:
+def deleted_topic(queue: str) -> str:
     """Return the topic that tells that a queue was deleted."""
-    return f"deleted.{topic}"
+    return f"deleted.{_noticed(queue)}"
+
+
+def _noticed(queue: str) -> str:
+    """Return a queue's name with its server as a word of its own, for `notices_of` to match."""
+    owner = topics.owner_of(queue)
+    if "." in queue or not topics.is_of_dialog(queue):
+        return queue
+    return f"{queue.removesuffix(owner)}{ids.server_mark(owner)}.{owner}"
+
+
+def notices_of(pattern: str) -> list[str]:
+    """Return the topics of notices, with wildcards, on all queues of a pattern."""
+    kind, _, server = pattern.removesuffix(".*").partition("_")
+    marked = f"{kind}_{ids.server_mark(server)}.*"
+    return [f"{notice}.{form}" for notice in ("declared", "deleted") for form in (pattern, marked)]
+
+
+def queue_of(notice: str) -> str:
+    """Return the queue that a notice's topic is about."""
+    queue = notice.partition(".")[2]
+    kind, _, owner = queue.partition("_")
+    mark, _, dialog = owner.partition(".")
+    is_marked = ids.is_dialog_id(dialog) and ids.server_mark(dialog) == mark
+    return f"{kind}_{dialog}" if is_marked else queue
 
 
 def list_topic(pattern: str) -> str:

@@ -13,7 +13,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
+from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import (
     Binding,
     Command,
@@ -58,6 +58,7 @@ class Executor:
         metrics: Metrics,
         tap: Tap,
         traces: Traces,
+        dialog_form: DialogForm,
         random: RandomId = ids.random_id,
     ) -> None:
         self._server = server
@@ -67,6 +68,7 @@ class Executor:
         self._metrics = metrics
         self._tap = tap
         self._traces = traces
+        self._dialog_form = dialog_form
         self._random = random
         self._duration = metrics.histogram(table.COMMAND_SECONDS, server)
 
@@ -82,11 +84,7 @@ class Executor:
         that is announced to the channel's application like any call.
         """
         try:
-            dialog_id = (
-                ids.dialog_id(self._server, command.dialog_id)
-                if command.dialog_id
-                else ids.new_dialog_id(self._server, self._random)
-            )
+            dialog_id = self._dialog_of(command)
         except IllegalSubjectTokenError as error:
             rejected = self._reject(RejectedError(400, "dialog_id", str(error)))
             return ServerCommandResponse(command.unique_id, *rejected)
@@ -100,6 +98,15 @@ class Executor:
             for_server=True,
         )
         return ServerCommandResponse(command.unique_id, status, body, dialog_id if begins else "")
+
+    def _dialog_of(self, command: Command) -> DialogId:
+        if not command.dialog_id:
+            return ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
+        dialog_id = ids.dialog_id(self._server, command.dialog_id)
+        if not self._bus.keeps_messages and ids.form_of(dialog_id) == "uuid":
+            reason = "on NATS it must be <server_id>.<token>: nobody would get its commands"
+            raise IllegalSubjectTokenError("dialog_id", dialog_id, reason)
+        return dialog_id
 
     def refuse(self, unique_id: str, error: RejectedError) -> CommandResponse:
         """Return the response to what can't be executed."""

@@ -54,7 +54,14 @@ class CommandService:
         self._tap = tap
         self._traces = traces
         self._executor = Executor(
-            self._server, rest, bus, guard, metrics=metrics, tap=tap, traces=traces
+            self._server,
+            rest,
+            bus,
+            guard,
+            metrics=metrics,
+            tap=tap,
+            traces=traces,
+            dialog_form=settings.bus.dialog_form,
         )
         self._lanes: Lanes[Message] | None = None
         self._is_cut_off = False

@@ -140,7 +140,7 @@ async def _bus(settings: Settings) -> AsyncIterator[Finding]:
 async def _round_trip(settings: Settings, bus: Bus) -> Finding:
     """Send an event of a dialog of our own, and get it: the rights that the services need."""
     what = "bus, permissions"
-    dialog = ids.new_dialog_id(ServerId(settings.server_id))
+    dialog = ids.new_dialog_id(ServerId(settings.server_id), form=settings.bus.dialog_form)
     topic = topics.events(dialog)
     came = asyncio.Event()
 

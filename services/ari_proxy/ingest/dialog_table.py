@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.ids import DialogId, ServerId, Token
 from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from .dialogs import Dialog
@@ -24,6 +24,7 @@ class DialogTable:
         self._server = server
         self._grace = grace_seconds
         self.dialogs: dict[str, Dialog] = {}
+        self._by_token: dict[Token, Dialog] = {}
         self.channels: dict[str, Dialog] = {}
         self.bridges: dict[str, Dialog] = {}
         self.playbacks: dict[str, Dialog] = {}
@@ -62,7 +63,7 @@ class DialogTable:
         if dialog is None:
             token = ids.token_of_object(name)
             if token is not None:
-                dialog = self.dialogs.get(f"{self._server}.{token}")
+                dialog = self._by_token.get(token)
                 if dialog is not None and table is self.channels:
                     self.bind(table, name, dialog)
         return dialog
@@ -85,7 +86,7 @@ class DialogTable:
     ) -> Dialog:
         """Begin a dialog."""
         dialog = Dialog(dialog_id, application, channel, announce=announce, now=now)
-        self.dialogs[dialog_id] = dialog
+        self.dialogs[dialog_id] = self._by_token[dialog.token] = dialog
         return dialog
 
     def open_empty(
@@ -165,6 +166,7 @@ class DialogTable:
     def forget(self, dialog: Dialog) -> None:
         """Keep nothing of a dialog."""
         self.dialogs.pop(dialog.dialog_id, None)
+        self._by_token.pop(dialog.token, None)
         for table, name in dialog.bound:
             if table.get(name) is dialog:
                 del table[name]

@@ -159,7 +159,7 @@ class Reconciliation:
         """Return the dialog that a channel's id tells, or that a client has registered it for."""
         token = ids.token_of_object(name)
         if token is not None:
-            return DialogId(f"{self._server}.{token}")
+            return ids.dialog_of_token(self._server, token)
         dialog = self._bound.get(name)
         return dialog.dialog_id if dialog is not None else None
 

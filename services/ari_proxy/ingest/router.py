@@ -22,7 +22,7 @@ from typing import Final
 from ari_proxy.ari import events
 from ari_proxy.ari.events import SINGLE_CHANNEL_TYPES, AriEvent
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import DialogId, RandomId, ServerId
+from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import Binding
 
 from .dialog_table import DialogTable
@@ -36,9 +36,15 @@ class Router:
     """Finds the dialogs of one server's events."""
 
     def __init__(
-        self, server: ServerId, *, grace_seconds: float, random: RandomId = ids.random_id
+        self,
+        server: ServerId,
+        *,
+        grace_seconds: float,
+        dialog_form: DialogForm = "token",
+        random: RandomId = ids.random_id,
     ) -> None:
         self._server = server
+        self._dialog_form = dialog_form
         self._random = random
         self._table = DialogTable(server, grace_seconds=grace_seconds)
         self._channels = self._table.channels
@@ -166,7 +172,7 @@ class Router:
 
     def begin(self, application: str, name: str, now: float) -> Dialog:
         """Begin a new dialog with a channel that has entered an application."""
-        dialog_id = ids.new_dialog_id(self._server, self._random)
+        dialog_id = ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
         dialog = self._table.open(dialog_id, application, name, announce=True, now=now)
         self._table.adopt(dialog, {name: True})
         return dialog

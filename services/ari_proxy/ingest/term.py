@@ -73,7 +73,11 @@ class Term:
         self._rest = rest
         self._tasks = tasks
         self._is_replaced = asyncio.Event()
-        self.router = Router(self._server, grace_seconds=settings.ingest.grace_seconds)
+        self.router = Router(
+            self._server,
+            grace_seconds=settings.ingest.grace_seconds,
+            dialog_form=settings.bus.dialog_form,
+        )
         set_up = self._set_up = SetUp(
             bus,
             rest,

@@ -1,22 +1,33 @@
 """Ids: of servers, dialogs and the objects that we name.
 
-A dialog id is `<server_id>.<token>`: executors subscribe `commands_<server_id>.*` and need to know
-no dialog. An object that ari-proxy names is called `arip-<token>-<nonce>`: whoever sees the
-object's id knows its dialog, after any restart and without a lookup. All such ids have one length,
-since Asterisk 22 refuses a channel id that is a prefix of a live one.
+A dialog id has one of two forms, and both tell the dialog's server and its token (80 bits):
+
+- `<server_id>.<token>`: on NATS an executor subscribes `commands_<server_id>.*` and needs to know
+  no dialog.
+- a UUID, as go-ari-proxy's are: version 8 (RFC 9562 §5.8), whose 122 free bits are the first 42 of
+  the server id's SHA-256 and the token. Clients exist that parse it.
+
+An object that ari-proxy names is called `arip-<token>-<nonce>`, or `ariu-…` where the dialog's id
+is a UUID: whoever sees the object's id knows its dialog, after any restart and without a lookup.
+All such ids have one length, since Asterisk 22 refuses a channel id that is a prefix of a live one.
 """
 
+import hashlib
 import re
 import secrets
 from collections.abc import Callable
-from typing import Final, NewType
+from functools import lru_cache
+from typing import Final, Literal, NewType
+from uuid import UUID
 
 from .errors import IllegalSubjectTokenError
 
 ServerId = NewType("ServerId", str)
 DialogId = NewType("DialogId", str)
-#: The part of a dialog id after the dot.
+#: What a dialog's objects have in common: their ids without the nonce. Tells the dialog.
 Token = NewType("Token", str)
+#: How a dialog id is written.
+DialogForm = Literal["token", "uuid"]
 
 #: Makes random ids of the given length; an argument wherever ids are made, so that tests can repeat
 #: them.
@@ -28,8 +39,14 @@ _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 TOKEN_LENGTH: Final = 16
 #: 50 bits: no two objects of one dialog share a nonce.
 NONCE_LENGTH: Final = 10
-_OBJECT_PREFIX: Final = "arip-"
-_OBJECT_ID = re.compile(rf"arip-([{_ALPHABET}]{{{TOKEN_LENGTH}}})-[{_ALPHABET}]{{{NONCE_LENGTH}}}")
+#: By the form of the dialog's id; of one length.
+_PREFIXES: Final[dict[DialogForm, str]] = {"token": "arip-", "uuid": "ariu-"}
+_RANDOM = rf"[{_ALPHABET}]{{{TOKEN_LENGTH}}}"
+_OBJECT_ID = re.compile(rf"(ari[pu]-{_RANDOM})-[{_ALPHABET}]{{{NONCE_LENGTH}}}")
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+#: Bits of a UUID that tell the server: one in 4 * 10^12.
+_SERVER_BITS: Final = 42
+_TOKEN_BITS: Final = 5 * TOKEN_LENGTH
 #: The suffix of the peer half of a Local channel (core_local.c).
 PEER_HALF: Final = ";2"
 #: Longest server_id or application name; Asterisk ends an application's name at 80 bytes.
@@ -72,44 +89,128 @@ def _objection(value: str) -> str:
 
 
 def server_id(value: str) -> ServerId:
-    """Return `value` as a server id, or raise IllegalSubjectTokenError."""
+    """Return `value` as a server id.
+
+    Raises:
+        IllegalSubjectTokenError: it can't be one token of a topic, or looks like a dialog's id.
+    """
+    if _UUID.fullmatch(value):
+        reason = "a UUID of version 8 is the id of a dialog"
+        raise IllegalSubjectTokenError("server_id", value, reason)
     return ServerId(check_subject_token("server_id", value))
 
 
-def new_dialog_id(server: ServerId, random: RandomId = random_id) -> DialogId:
+def new_dialog_id(
+    server: ServerId, random: RandomId = random_id, *, form: DialogForm = "token"
+) -> DialogId:
     """Return the id of a new dialog on `server`."""
-    return DialogId(f"{server}.{random(TOKEN_LENGTH)}")
+    return _dialog_id(server, random(TOKEN_LENGTH), form)
 
 
 def dialog_id(server: ServerId, value: str) -> DialogId:
-    """Return `value` as the id of a dialog on `server`.
+    """Return `value` as the id of a dialog on `server`, in either form.
 
     Raises:
         IllegalSubjectTokenError: it names another server, or its token can't be part of a topic or
             of an object's id.
     """
+    if _UUID.fullmatch(value):
+        if not is_of_server(value, server):
+            reason = f"it must begin with the first {_SERVER_BITS} bits of SHA-256 of {server!r}"
+            raise IllegalSubjectTokenError("dialog_id", value, reason)
+        return DialogId(value)
     owner, _, token = value.partition(".")
     if owner != server:
-        raise IllegalSubjectTokenError("dialog_id", value, f"it must begin with {server + '.'!r}")
+        reason = f"it must begin with {server + '.'!r}, or be a UUID of version 8 (wire.md)"
+        raise IllegalSubjectTokenError("dialog_id", value, reason)
     if len(token) != TOKEN_LENGTH or not set(token) <= set(_ALPHABET):
         reason = f"its token must be {TOKEN_LENGTH} characters of {_ALPHABET}"
         raise IllegalSubjectTokenError("dialog_id", value, reason)
     return DialogId(value)
 
 
+def form_of(dialog: DialogId) -> DialogForm:
+    """Return how a dialog's id is written."""
+    return "uuid" if _UUID.fullmatch(dialog) else "token"
+
+
+def is_dialog_id(value: str) -> bool:
+    """Return whether an id is a dialog's, and not a server's."""
+    return "." in value or _UUID.fullmatch(value) is not None
+
+
+def is_of_server(dialog: str, server: str) -> bool:
+    """Return whether a dialog is one of this server."""
+    if _UUID.fullmatch(dialog):
+        return _free_bits(dialog) >> _TOKEN_BITS == _server_bits(server)
+    return dialog.partition(".")[0] == server
+
+
+def server_mark(owner: str) -> str:
+    """Return what all UUIDs of a server's dialogs have in common.
+
+    Args:
+        owner: the server's id, or such a UUID.
+    """
+    is_dialog = _UUID.fullmatch(owner) is not None
+    bits = _free_bits(owner) >> _TOKEN_BITS if is_dialog else _server_bits(owner)
+    return _text(bits, _SERVER_BITS // 5 + 1)
+
+
 def token_of_dialog(dialog: DialogId) -> Token:
-    """Return the part of a dialog id behind the server's."""
-    return Token(dialog.rpartition(".")[2])
+    """Return what the ids of a dialog's objects begin with."""
+    if _UUID.fullmatch(dialog):
+        random = _text(_free_bits(dialog) & ((1 << _TOKEN_BITS) - 1), TOKEN_LENGTH)
+        return Token(_PREFIXES["uuid"] + random)
+    return Token(_PREFIXES["token"] + dialog.rpartition(".")[2])
+
+
+def dialog_of_token(server: ServerId, token: Token) -> DialogId:
+    """Return the dialog on `server` to which the objects with a token belong."""
+    form: DialogForm = "uuid" if token.startswith(_PREFIXES["uuid"]) else "token"
+    return _dialog_id(server, token.removeprefix(_PREFIXES[form]), form)
 
 
 def new_object_id(token: Token, random: RandomId = random_id) -> str:
     """Return the id of a new channel, bridge or playback of the dialog with `token`."""
-    return f"{_OBJECT_PREFIX}{token}-{random(NONCE_LENGTH)}"
+    return f"{token}-{random(NONCE_LENGTH)}"
 
 
 def token_of_object(object_id: str) -> Token | None:
     """Return the dialog's token if `object_id` was made by `new_object_id`."""
-    if not object_id.startswith(_OBJECT_PREFIX):
+    if not object_id.startswith("ari"):
         return None
     match = _OBJECT_ID.fullmatch(object_id)
     return Token(match[1]) if match else None
+
+
+# The bits of a UUID
+
+
+def _dialog_id(server: ServerId, random: str, form: DialogForm) -> DialogId:
+    if form == "token":
+        return DialogId(f"{server}.{random}")
+    number = 0
+    for character in random:
+        number = number << 5 | _ALPHABET.index(character)
+    bits = _server_bits(server) << _TOKEN_BITS | number
+    # 48 free bits, 4 of the version, 12 free ones, 2 of the variant, 62 free ones.
+    high, middle, low = bits >> 74, bits >> 62 & 0xFFF, bits & (1 << 62) - 1
+    return DialogId(str(UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low)))
+
+
+def _free_bits(dialog: str) -> int:
+    """Return the 122 bits that a UUID's version and variant leave."""
+    number = UUID(dialog).int
+    return number >> 80 << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
+
+
+@lru_cache(maxsize=1024)
+def _server_bits(server: str) -> int:
+    digest = hashlib.sha256(server.encode(errors="surrogatepass")).digest()
+    return int.from_bytes(digest, "big") >> (256 - _SERVER_BITS)
+
+
+def _text(bits: int, length: int) -> str:
+    """Return bits as base-32 characters, the highest first."""
+    return "".join(_ALPHABET[bits >> 5 * place & 31] for place in reversed(range(length)))

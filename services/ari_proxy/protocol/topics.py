@@ -21,6 +21,7 @@ are routing keys of an exchange.
 
 from typing import Final
 
+from . import ids
 from .ids import DialogId, ServerId
 
 _EVENTS: Final = "events_"
@@ -54,7 +55,10 @@ def responses(owner: DialogId | ServerId) -> str:
 
 
 def commands_of_all_dialogs(server: ServerId) -> str:
-    """Return the subject with a wildcard that takes the commands of all dialogs of `server`."""
+    """Return the pattern of the topics with the commands of all dialogs of `server` (`matches`).
+
+    On NATS it is a subject, whose wildcard stands for the token of the dialogs' ids.
+    """
     return f"{_COMMANDS}{server}.*"
 
 
@@ -94,15 +98,15 @@ def is_events(topic: str) -> bool:
 
 
 def is_of_dialog(topic: str) -> bool:
-    """Return whether it is a topic of a dialog: only their owners' ids have a dot."""
-    return "." in topic and topic.startswith((_EVENTS, _COMMANDS, _RESPONSES))
+    """Return whether it is a topic of a dialog."""
+    return topic.startswith((_EVENTS, _COMMANDS, _RESPONSES)) and ids.is_dialog_id(owner_of(topic))
 
 
 def is_queue(topic: str) -> bool:
     """Return whether the topic is a queue on RabbitMQ: one group of listeners, messages wait."""
-    if "." in topic:
+    if "." in topic or topic.startswith(_NO_QUEUES):
         return is_of_dialog(topic)
-    return not topic.startswith(_NO_QUEUES)
+    return True
 
 
 def registry(server: ServerId) -> str:
@@ -116,8 +120,15 @@ def owner_of(topic: str) -> str:
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Return whether a topic is one of a pattern's, in which `*` stands for one token."""
+    """Return whether a topic is one of a pattern's, in which `*` stands for one token.
+
+    `commands_<server_id>.*` has those of all the server's dialogs, whichever form their ids have.
+    """
     if "*" not in pattern:
         return pattern == topic
+    if "." not in topic:
+        kind, _, server = pattern.removesuffix(".*").partition("_")
+        is_kind = topic.partition("_")[0] == kind
+        return is_kind and is_of_dialog(topic) and ids.is_of_server(owner_of(topic), server)
     wanted, got = pattern.split("."), topic.split(".")
     return len(wanted) == len(got) and all(w in {"*", g} for w, g in zip(wanted, got, strict=True))

@@ -196,6 +196,10 @@ class BusSettings(_Group):
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
     """What may wait while the bus is away; beyond it the oldest events go."""
 
+    dialog_ids: Literal["", "token", "uuid"] = ""
+    """The form of new dialogs' ids: `token` is `<server_id>.<token>`, `uuid` is for clients that
+    parse them, and for RabbitMQ only. Default: `uuid` on RabbitMQ, as the original's are."""
+
     @model_validator(mode="before")
     @classmethod
     def _default_urls(cls, values: Any) -> Any:
@@ -204,6 +208,22 @@ class BusSettings(_Group):
             kind = values["kind"] if values["kind"] in ("NATS", "RABBITMQ") else "NATS"
             return values | {"urls": _BUS_URLS[kind]}
         return values
+
+    @field_validator("dialog_ids")
+    @classmethod
+    def _check_dialog_ids(cls, form: str, info: ValidationInfo) -> str:
+        """Refuse what no executor on NATS would hear of."""
+        if form == "uuid" and info.data.get("kind") == "NATS":
+            raise ValueError(
+                "uuid needs RabbitMQ: on NATS the id has to begin with the server_id, so that the "
+                "subjects of its commands can be subscribed to"
+            )
+        return form
+
+    @property
+    def dialog_form(self) -> ids.DialogForm:
+        """The form of new dialogs' ids."""
+        return self.dialog_ids or ("uuid" if self.kind == "RABBITMQ" else "token")
 
     @field_validator("urls")
     @classmethod

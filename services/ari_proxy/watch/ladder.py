@@ -9,6 +9,7 @@ import msgspec
 from ari_proxy import connections
 from ari_proxy.bus.base import opened
 from ari_proxy.first_of import first_of
+from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.copies import Copy
@@ -79,7 +80,7 @@ async def follow(
         NoSuchDialogError: its ingest does not know it.
         BusError: the bus does not answer.
     """
-    server = ServerId(dialog_id.partition(".")[0])
+    server = _server_of(dialog_id, settings.server_id)
     async with opened(connections.bus(settings, "ladder")) as bus:
 
         async def watch() -> None:
@@ -94,6 +95,16 @@ async def follow(
                         return
 
         await first_of(watch(), stop.wait())
+
+
+def _server_of(dialog_id: str, configured: str) -> ServerId:
+    """Return the server that a dialog's id names; a UUID names none, but tells a given one."""
+    named, dot, _ = dialog_id.partition(".")
+    if not dot and ids.is_dialog_id(dialog_id) and not ids.is_of_server(dialog_id, configured):
+        raise NoSuchDialogError(
+            f"{dialog_id} is no dialog of {configured}; set server_id to the server that has it"
+        )
+    return ServerId(named if dot else configured)
 
 
 def silent(_: Copy) -> None:

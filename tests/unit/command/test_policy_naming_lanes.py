@@ -10,7 +10,7 @@ from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
 
-TOKEN = Token("0123456789abcdef")
+TOKEN = Token("arip-0123456789abcdef")
 
 
 @pytest.mark.parametrize(

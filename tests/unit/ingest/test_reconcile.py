@@ -1,6 +1,6 @@
 """What Asterisk has against what is known."""
 
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -11,11 +11,10 @@ from ari_proxy.ingest.dialog_table import DialogTable
 from ari_proxy.ingest.dialogs import Dialog
 from ari_proxy.ingest.reconcile import Plan, Reconciliation
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import DialogId, ServerId, Token
+from ari_proxy.protocol.ids import DialogForm, DialogId, ServerId
 
 SERVER = ServerId("s")
-TOKEN = "0123456789abcdef"
-D = DialogId(f"s.{TOKEN}")
+D = DialogId("s.0123456789abcdef")
 
 
 def in_stasis(name: str, app: str = "demo", **fields: Any) -> dict[str, Any]:
@@ -106,29 +105,34 @@ def test_restarted_asterisk_has_none_of_the_former_dialogs_channels(world: World
     assert (plan.ended, plan.gone) == ([dialog], {dialog: ["c"]})
 
 
-def test_channels_tell_their_dialogs_by_name_by_variable_and_by_registration(world: World) -> None:
-    ours = ids.new_object_id(Token(TOKEN))
+@pytest.mark.parametrize("form", get_args(DialogForm))
+def test_channels_tell_their_dialogs_by_name_by_variable_and_by_registration(
+    world: World, form: DialogForm
+) -> None:
+    dialog_id = ids.new_dialog_id(SERVER, form=form)
+    ours = ids.new_object_id(ids.token_of_dialog(dialog_id))
     registered = world.dialog(DialogId("s.fedcba9876543210"))
     world.table.bind_all(registered, {"channel": ["named"]})
     other = "s.aaaaaaaaaaaaaaaa"
+    mine = {"ARI_PROXY_DIALOG": dialog_id}
 
     plan = world.plan(
         in_stasis(ours, creationtime="2026-01-01T00:00:02"),
-        in_stasis("1.2", channelvars={"ARI_PROXY_DIALOG": D}, creationtime="2026-01-01T00:00:01"),
+        in_stasis("1.2", channelvars=mine, creationtime="2026-01-01T00:00:01"),
         in_stasis("1.3", channelvars={"ARI_PROXY_DIALOG": other}),
         in_stasis("named"),
     )
 
     found = {adoption.dialog_id: adoption for adoption in plan.adopted}
-    assert found[D].channels == {ours: True, "1.2": True}
-    assert (found[D].channel_id, found[D].application) == ("1.2", "demo")
+    assert found[dialog_id].channels == {ours: True, "1.2": True}
+    assert (found[dialog_id].channel_id, found[dialog_id].application) == ("1.2", "demo")
     assert found[DialogId(other)].channels == {"1.3": True}
     assert found[registered.dialog_id].channels == {"named": True}
     assert plan.unserved == []
 
 
 def test_leg_that_rings_is_adopted_and_one_that_has_left_is_not(world: World) -> None:
-    rings, gone = (ids.new_object_id(Token(TOKEN)) for _ in range(2))
+    rings, gone = (ids.new_object_id(ids.token_of_dialog(D)) for _ in range(2))
 
     plan = world.plan(ringing(rings), left(gone))
 
@@ -176,7 +180,7 @@ def test_only_channels_that_tell_nothing_are_asked(world: World) -> None:
         in_stasis("known"),
         in_stasis("silent"),
         in_stasis("tells", channelvars={"ARI_PROXY_DIALOG": D}),
-        in_stasis(ids.new_object_id(Token(TOKEN))),
+        in_stasis(ids.new_object_id(ids.token_of_dialog(D))),
         left("gone"),
     )
 

@@ -108,6 +108,7 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
             "'continue', 'hangup' or 'keep'",
         ),
         ({"nonsense": 1}, "nonsense", "no such setting"),
+        ({"bus": {"kind": "NATS", "dialog_ids": "uuid"}}, "bus.dialog_ids", "needs RabbitMQ"),
         (
             {"message_bus": "RABBITMQ", "bus_config": {"url": "nats://x"}},
             "bus.urls (bus_config.url of ",
