@@ -374,6 +374,37 @@ async def test_flush_waits_for_the_confirmation(buses: tuple[Bus, Bus], topic: s
     assert publisher.buffered_bytes == 0
 
 
+async def test_flush_does_not_wait_for_what_is_published_meanwhile(
+    buses: tuple[Bus, Bus], topic: str
+) -> None:
+    publisher, listener = buses
+    await listener.subscribe(topic, lambda _: None)
+    count = 0
+
+    def publish(number: int) -> None:
+        nonlocal count
+        count += number
+        for _ in range(number):
+            publisher.publish(topic, b"x")
+
+    async def go_on_publishing() -> None:
+        while True:
+            if publisher.buffered_bytes < 1_000_000:
+                publish(300)  # More than an adapter sends in one turn: something always waits.
+            await asyncio.sleep(0)
+
+    going_on = asyncio.create_task(go_on_publishing())
+    for _ in range(5):
+        publish(1000)
+        before = count
+        await publisher.flush(timeout_seconds=10)
+        assert before <= publisher.published < count
+    going_on.cancel()
+    await publisher.flush(timeout_seconds=30)
+
+    assert (publisher.published, publisher.buffered_bytes) == (count, 0)
+
+
 async def test_flush_without_bus_fails_in_time(adapter: Adapter, topic: str) -> None:
     adapter.stop()
     async with opened(adapter.make(1 << 26)) as bus:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from .base import Declared, Offered
 from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
-from .outbox import Outbox, Outgoing
+from .outbox import Outbox
 
 
 class BufferedBus(ABC):
@@ -18,7 +18,7 @@ class BufferedBus(ABC):
         self._something_to_send = asyncio.Event()
         self._connected = asyncio.Event()
         self._connections = 0
-        #: Set when nothing is left to confirm; `flush` waits for it.
+        #: Set when something was confirmed or lost; `flush` waits for it.
         self._confirmed = asyncio.Event()
 
     @property
@@ -74,7 +74,7 @@ class BufferedBus(ABC):
         traceparent: str = "",
     ) -> None:
         """Send a message as soon as the server takes it; returns at once."""
-        self._outbox.append(Outgoing(topic, payload, reply, once, traceparent))
+        self._outbox.append(topic, payload, reply, once, traceparent)
         self._something_to_send.set()
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
@@ -83,14 +83,19 @@ class BufferedBus(ABC):
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""
+        batches = self._outbox.seal()
         try:
             async with asyncio.timeout(timeout_seconds):
-                while len(self._outbox):
-                    self._confirmed.clear()
-                    await self._confirmed.wait()
-        except TimeoutError as error:
-            left = len(self._outbox)
+                while any(batch.left for batch in batches):
+                    await self._confirm_some()
+        except (TimeoutError, BusUnavailableError) as error:
+            left = sum(batch.left for batch in batches)
             raise BusUnavailableError(f"{left} messages are not confirmed by the bus") from error
+
+    async def _confirm_some(self) -> None:
+        """Return when more may be confirmed than before."""
+        self._confirmed.clear()
+        await self._confirmed.wait()
 
     @asynccontextmanager
     async def _deadline(self, topic: str, timeout_seconds: float) -> AsyncIterator[None]:

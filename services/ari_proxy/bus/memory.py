@@ -139,13 +139,12 @@ class MemoryBus(FleetingBus):
             while self._outbox.is_waiting:
                 self._deliver_batch()
                 await asyncio.sleep(0)
-            self._confirmed.set()
 
     def _deliver_batch(self) -> None:
         for _ in range(_BATCH):
             if not (self._outbox.is_waiting and self._broker.is_running):
                 break
-            topic, payload, reply, _, traceparent = self._outbox.next()
+            topic, payload, reply, _, traceparent, _ = self._outbox.next()
             try:
                 self._check_size(topic, payload)
             except MessageTooLargeError:
@@ -153,6 +152,7 @@ class MemoryBus(FleetingBus):
                 continue
             self._broker.deliver(Message(topic, payload, reply, traceparent=traceparent))
         self._outbox.confirm(self._outbox.mark())
+        self._confirmed.set()
 
     async def offer(
         self,

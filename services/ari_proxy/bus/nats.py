@@ -149,18 +149,12 @@ class NatsBus(FleetingBus):
                     await asyncio.sleep(0)
                 await subscription.unsubscribe()
 
-    async def flush(self, *, timeout_seconds: float) -> None:
-        """Return once the server has confirmed all that was published before."""
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                while len(self._outbox):
-                    await self._connected.wait()
-                    await self._confirm()
-                    if self._outbox.parked_topics:
-                        await asyncio.sleep(CONFIRM_SECONDS)
-        except (TimeoutError, BusUnavailableError) as error:
-            left = len(self._outbox)
-            raise BusUnavailableError(f"{left} messages are not confirmed by NATS") from error
+    async def _confirm_some(self) -> None:
+        """Return when more may be confirmed than before; do not wait for the next round trip."""
+        await self._connected.wait()
+        await self._confirm()
+        if self._outbox.parked_topics:
+            await asyncio.sleep(CONFIRM_SECONDS)
 
     # The connection
 
@@ -259,7 +253,7 @@ class NatsBus(FleetingBus):
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
-            topic, payload, reply, _, traceparent = outbox.next()
+            topic, payload, reply, _, traceparent, _ = outbox.next()
             try:
                 # Before it is parked, too: what waits for a listener has to be taken then.
                 self._check_size(topic, payload, traceparent)

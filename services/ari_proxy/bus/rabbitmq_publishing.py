@@ -24,14 +24,15 @@ class Publishing:
         self,
         outbox: Outbox,
         channel: Channel,
-        on_empty: Callable[[], None],
+        on_settled: Callable[[], None],
         *,
         max_message_bytes: int,
     ) -> None:
         self._outbox = outbox
         self._max_message = max_message_bytes
         self._channel = channel
-        self._on_empty = on_empty
+        #: Called when something was confirmed, or refused.
+        self._on_settled = on_settled
         self._confirmations = Confirmations()
         #: What was confirmed in earlier sessions; the channel counts from 1.
         self._before = outbox.mark().count
@@ -46,7 +47,7 @@ class Publishing:
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 break
-            topic, payload, reply, _, traceparent = outbox.next()
+            topic, payload, reply, _, traceparent, _ = outbox.next()
             try:
                 self._check_size(payload)
                 properties = topology.properties_for(reply, traceparent)
@@ -54,8 +55,8 @@ class Publishing:
             except ValueError as error:
                 outbox.refuse_last()
                 _log.error("bus.message_refused", topic=topic, error=str(error))
+                self._on_settled()
         channel.send_raw(b"".join(parts))
-        self._look_if_empty()
 
     def _check_size(self, payload: bytes) -> None:
         if len(payload) > self._max_message:
@@ -67,13 +68,9 @@ class Publishing:
             _log.error("bus.message_refused", error="RabbitMQ could not keep it")
         settled = self._confirmations.confirm(confirmation.tag, multiple=confirmation.multiple)
         self._outbox.confirm_until(self._before + settled)
-        self._look_if_empty()
+        self._on_settled()
 
     def _take_return(self, properties: Properties) -> None:  # noqa: ARG002
         """Count a message whose queue is gone."""
         self._outbox.dropped += 1
         _log.debug("bus.message_returned")
-
-    def _look_if_empty(self) -> None:
-        if not len(self._outbox):
-            self._on_empty()

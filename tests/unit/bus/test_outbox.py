@@ -1,17 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_proxy.bus.outbox import OVERHEAD_BYTES, Outbox, Outgoing
-
-
-def message(number: int, size: int = 0) -> Outgoing:
-    return Outgoing(str(number), bytes(size), "")
+from ari_proxy.bus.outbox import OVERHEAD_BYTES, Outbox
 
 
 def test_unconfirmed_messages_are_sent_again_in_order() -> None:
     outbox = Outbox(10**6)
     for number in range(5):
-        outbox.append(message(number))
+        outbox.append(str(number), b"")
     for _ in range(3):
         outbox.next()
     outbox.rewind()
@@ -22,7 +18,7 @@ def test_unconfirmed_messages_are_sent_again_in_order() -> None:
 def test_confirmed_messages_are_forgotten() -> None:
     outbox = Outbox(10**6)
     for number in range(3):
-        outbox.append(message(number))
+        outbox.append(str(number), b"")
     outbox.next()
     mark = outbox.mark()
     outbox.next()
@@ -35,7 +31,7 @@ def test_confirmed_messages_are_forgotten() -> None:
 def test_message_that_is_sent_once_is_better_lost_than_sent_twice() -> None:
     outbox = Outbox(10**6)
     for number in range(4):
-        outbox.append(message(number)._replace(once=number % 2 == 0))
+        outbox.append(str(number), b"", "", number % 2 == 0)
     outbox.next()
     outbox.next()
     outbox.rewind()
@@ -47,13 +43,13 @@ def test_message_that_is_sent_once_is_better_lost_than_sent_twice() -> None:
 def test_parked_messages_wait_for_their_listener_and_keep_their_order() -> None:
     outbox = Outbox(10**6)
     for number in (0, 1, 0, 2, 0):
-        outbox.append(message(number))
+        outbox.append(str(number), b"")
     for _ in range(5):
         if outbox.next().topic == "0":
             outbox.park_last()
 
     assert (outbox.parked_topics, len(outbox)) == (("0",), 5)
-    outbox.append(message(0))
+    outbox.append("0", b"")
     outbox.rewind()
     assert [outbox.next().topic for _ in range(6)] == ["1", "2", "0", "0", "0", "0"]
 
@@ -61,7 +57,7 @@ def test_parked_messages_wait_for_their_listener_and_keep_their_order() -> None:
 def test_unparked_messages_count_as_sent() -> None:
     outbox = Outbox(10**6)
     for _ in range(2):
-        outbox.append(message(0))
+        outbox.append("0", b"")
         outbox.next()
         outbox.park_last()
     mark = outbox.mark()
@@ -76,7 +72,7 @@ def test_unparked_messages_count_as_sent() -> None:
 def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     outbox = Outbox(10**6)
     for number in (0, 1, 0, 1):
-        outbox.append(message(number))
+        outbox.append(str(number), b"")
     outbox.next()
     outbox.park_last()
 
@@ -87,16 +83,40 @@ def test_discarded_topics_are_gone_wherever_they_waited() -> None:
 
 def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
     outbox = Outbox(10**6)
-    outbox.append(message(0))
+    outbox.append("0", b"")
     outbox.next()
     mark = outbox.mark()
     outbox.rewind()
-    outbox.append(message(1))
+    outbox.append("1", b"")
     outbox.next()
     outbox.next()
     outbox.confirm(mark)
 
     assert len(outbox) == 1
+
+
+def test_sealed_is_what_was_appended_before_whatever_becomes_of_it() -> None:
+    outbox = Outbox(10**6)
+    for topic in ("confirmed", "refused", "parked", "discarded"):
+        outbox.append(topic, b"")
+    sealed = outbox.seal()
+    outbox.append("later", b"")
+    assert sum(batch.left for batch in sealed) == 4
+
+    outbox.next()
+    outbox.confirm(outbox.mark())
+    outbox.next()
+    outbox.refuse_last()
+    outbox.next()
+    outbox.park_last()
+    outbox.rewind()
+    assert sum(batch.left for batch in sealed) == 2
+    outbox.discard(lambda topic: topic == "discarded")
+    both = outbox.seal()
+    assert [sum(batch.left for batch in batches) for batches in (sealed, both)] == [1, 2]
+    outbox.discard(lambda _: True)
+
+    assert not any(batch.left for batch in (*sealed, *both, *outbox.seal()))
 
 
 @given(
@@ -107,7 +127,7 @@ def test_size_stays_exact_and_below_the_bound(steps: list[int | str]) -> None:
     appended = 0
     for step in steps:
         if isinstance(step, int):
-            outbox.append(Outgoing(str(appended % 3), bytes(step), f"{appended}"))
+            outbox.append(str(appended % 3), bytes(step), f"{appended}")
             appended += 1
         elif step in {"next", "park"} and outbox.is_waiting:
             topic = outbox.next().topic
@@ -120,8 +140,10 @@ def test_size_stays_exact_and_below_the_bound(steps: list[int | str]) -> None:
             outbox.rewind()
         assert outbox.size_bytes <= 2000 or not (outbox.is_waiting or outbox.parked_topics)
     outbox.rewind()
+    sealed = sum(batch.left for batch in outbox.seal())
     left = [outbox.next() for _ in range(len(outbox))]
 
+    assert sealed == len(left)
     assert outbox.size_bytes == sum(len(item.payload) + OVERHEAD_BYTES for item in left)
     for topic in ("0", "1", "2"):
         numbers = [int(item.reply) for item in left if item.topic == topic]
