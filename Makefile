@@ -2,14 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 #: What `make test` runs; a tier whose real server is missing is skipped, with how to get it.
-TESTS ?= tests
+TESTS ?= tests --ignore=tests/chaos --ignore=tests/e2e
+#: Each worker starts the servers that its tests need, so that more of them than cores gain little.
+WORKERS ?= auto
+PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
 #: `make soak` for so long on each of these buses; SEED repeats the faults of another time.
 MINUTES ?= 30
 VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.py
 BUSES ?= nats rabbitmq
 
-.PHONY: help setup demo test chaos soak e2e observability-test screenshots lint lock asterisk \
+.PHONY: help setup demo test test-all chaos soak e2e observability-test screenshots lint lock asterisk \
     reference chart images kind-up kind-down clean
 
 help:  ## Show this.
@@ -28,11 +31,15 @@ setup: .venv/stamp  ## Make the virtual environment.
 demo: setup  ## Serve some calls of a simulated Asterisk and show them; BUS=amqp://… for RabbitMQ.
 	$(BIN)/ari-proxy demo $(if $(BUS),--bus $(BUS)) $(DEMO)
 
-test: setup  ## Run all tests that can run here.
-	$(BIN)/python -m pytest -q $(TESTS)
+test: setup  ## Run the tests that can run here, but for the long ones: TESTS=tests/unit WORKERS=2.
+	$(PYTEST) $(TESTS)
 
-chaos: setup  ## Run the tests of faults alone; LONG=1 with long outages and floods as well.
-	$(if $(LONG),LONG=$(LONG)) $(BIN)/python -m pytest -q tests/chaos
+chaos: setup  ## Run the tests of faults; LONG=1 with long outages and floods as well.
+	$(if $(LONG),LONG=$(LONG)) $(PYTEST) tests/chaos
+
+test-all: setup  ## Run test and chaos together, then e2e if KUBECONFIG names a cluster.
+	$(PYTEST) tests --ignore=tests/e2e
+	$(if $(KUBECONFIG),$(MAKE) e2e)
 
 soak: setup  ## Serve calls under faults at random: MINUTES=30 BUSES="nats rabbitmq" SEED=1.
 	set -e; for bus in $(BUSES); do \
@@ -45,7 +52,7 @@ e2e: setup  ## Test in the cluster of KUBECONFIG, with its own images (see k8s/l
 	E2E=1 $(BIN)/python -m pytest -q tests/e2e
 
 observability-test: setup  ## Test what people see: metrics, alerts, dashboards, tail, ladder, console.
-	$(BIN)/python -m pytest -q tests/observability
+	$(PYTEST) tests/observability
 
 screenshots: setup  ## Take the pictures of docs/images anew.
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -k "not rabbitmq" \

@@ -1,7 +1,9 @@
 """Real servers on free ports: nats-server from its wheel, Asterisk from Debian's packages."""
 
 import asyncio
+import fcntl
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -11,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
@@ -25,25 +27,51 @@ HERE = Path(__file__).parent
 PASSWORD = "hush-a-bye-ari"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+#: The first of the ports that we use, and how many there should be below those that the kernel
+#: hands out by itself.
+_FIRST_PORT, _ENOUGH_PORTS = 10_000, 1_000
 
 
-def free_udp_ports() -> int:
-    """Return the first of two adjacent free ports: Asterisk's and its peer's."""
+def _port_range() -> range:
+    """Return the ports for servers: none that the kernel gives to an outgoing connection."""
+    kernels = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    end = int(kernels.read_text().split()[0]) if kernels.exists() else 49_152
+    return range(_FIRST_PORT, end if end >= _FIRST_PORT + _ENOUGH_PORTS else 60_000)
+
+
+def _take_turn(count: int) -> int:
+    """Return a number that goes up by `count` in all of a user's test runs on this machine."""
+    counter = Path(tempfile.gettempdir()) / f"ari-proxy-test-ports-{os.getuid()}"
+    with counter.open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        turn = int(file.read() or secrets.randbelow(60_000))
+        file.truncate(0)
+        file.write(f"{turn + count}")
+    return turn
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+        try:
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port(adjacent: int = 0) -> int:
+    """Return a port that stays free until its server takes it, and so many adjacent ones above.
+
+    Two tests that run at the same time, in whichever process, get different ones: a port comes up
+    again only after all others.
+    """
+    ports = _port_range()
     while True:
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as one,
-            socket.socket(type=socket.SOCK_DGRAM) as two,
-        ):
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            with suppress(OSError, OverflowError):
-                two.bind(("127.0.0.1", port + 1))
-                return port
+        first = ports[_take_turn(1 + adjacent) % (len(ports) - adjacent)]
+        if all(map(_is_free, range(first, first + adjacent + 1))):
+            return first
 
 
 class BusServer(Protocol):
@@ -139,7 +167,8 @@ class Asterisk:
 
     def __init__(self, version: str, *, sip: bool = False, extra: Path | None = None) -> None:
         self.version = version
-        self._sip_port = free_udp_ports() if sip else 0
+        #: With one above it for its peer.
+        self._sip_port = free_port(adjacent=1) if sip else 0
         #: Text behind that of the configuration file of the same name.
         self._extra = ["--extra", str(extra)] if extra else []
         self.port = free_port()
