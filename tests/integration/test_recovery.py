@@ -1,20 +1,28 @@
 """What becomes of dialogs at a connect, told by a scripted Asterisk; on real buses."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
 
 from ari_proxy.client.application import Application, Dialog
 from ari_proxy.ingest import queues, recovery, term
+from ari_proxy.protocol.timestamps import seconds_of
+from ari_proxy.settings.load import load
 from tests.support.calls import body_of
 from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
+
+PROBE = json.dumps(
+    {"server_id": "", "timestamp": "", "type": "ProxyProbe", "ari_body": "{}"}
+).encode()
 
 
 @asynccontextmanager
@@ -129,6 +137,50 @@ async def test_all_open_dialogs_are_told_after_a_recovery(bus_server: BusServer)
 
     recovered = body_of(client.recoveries[-1])
     assert recovered["dialogs"] == [dialog]
+    # Comparable, since which of these topics is faster is not known.
+    first, second = (seconds_of(event["timestamp"]) for event in client.recoveries)
+    begun_at = seconds_of(client.starts[0]["timestamp"])
+    assert first is not None
+    assert begun_at is not None
+    assert second is not None
+    assert first < begun_at < second
+
+
+async def test_application_in_python_ends_no_dialog_that_is_newer_than_the_list(
+    bus_server: BusServer,
+) -> None:
+    """AppStart and the list come on two topics, so a list may come late."""
+    got: dict[str, list[str]] = {"server-1.old": [], "server-1.new": []}
+    ended: list[bool] = []
+
+    async def serve(call: Dialog) -> None:
+        async for event in call.events():
+            got[call.dialog_id].append(event.type)
+
+    def message(**fields: object) -> bytes:
+        return json.dumps({"server_id": "server-1", **fields}).encode()
+
+    settings = load(bus={"kind": bus_server.kind, "urls": [bus_server.url]})
+    async with bus_client(settings) as bus, asyncio.TaskGroup() as tasks:
+        application = tasks.create_task(Application(bus, "demo", serve).run())
+        for second, dialog in enumerate(got, start=10):
+            timestamp = f"2026-01-01T00:00:{second}.5Z"
+            start = message(application="demo", dialog_id=dialog, timestamp=timestamp)
+            await until(partial(bus.offer, "demo", start))
+            await until(partial(bus.is_heard, f"events_{dialog}", PROBE))
+        body = json.dumps({"type": "ProxyRecovered", "dialogs": []})
+        recovered = {"type": "ProxyRecovered", "ari_body": body}
+        for timestamp in ("2026-01-01T00:00:11.123456789Z", "2026-01-01T00:00:12Z"):
+            event = message(timestamp=timestamp, **recovered)
+            bus.publish("events_server-1", event)
+            await until(lambda: got["server-1.old"])
+            # The second list, made later, proves that the first one was listened to.
+            ended.append(bool(got["server-1.new"]))
+        await until(lambda: got["server-1.new"])
+        application.cancel()
+
+    assert ended[0] is False
+    assert got == {dialog: ["ProxyDialogEnded"] for dialog in got}
 
 
 async def test_application_in_python_ends_what_nobody_has_found_again(

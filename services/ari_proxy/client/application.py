@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription
-from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import (
     AppStart,
@@ -70,6 +70,8 @@ class Dialog:
         self._bus = bus
         self.dialog_id = start.dialog_id
         self.channel_id = start.channel_id
+        #: Unix time; 0 for one of an ingest that does not tell.
+        self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
         self._commands = topics.commands(DialogId(start.dialog_id))
         self._events: asyncio.Queue[AriEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._responses: dict[str, asyncio.Future[CommandResponse]] = {}
@@ -176,9 +178,13 @@ class Application:
         dialogs = self._dialogs[server] = {}
 
         def take(message: Message) -> None:
-            recovered = _recovered_in(message)
-            if recovered is not None:
-                for dialog_id in dialogs.keys() - set(recovered):
+            found = _recovered_in(message)
+            if found is None:
+                return
+            open_, listed_at = found
+            for dialog_id in dialogs.keys() - open_:
+                # AppStart has a topic of its own: sent behind this list, it may come before it.
+                if dialogs[dialog_id].announced_at < listed_at:
                     dialogs[dialog_id].end()
 
         await self._bus.subscribe(topics.events(ServerId(server)), take)
@@ -201,14 +207,17 @@ class Application:
             await responses.unsubscribe()
 
 
-def _recovered_in(message: Message) -> list[str] | None:
-    """Return the dialogs that an ingest has found, if that is what the message tells."""
+def _recovered_in(message: Message) -> tuple[set[str], float] | None:
+    """Return the dialogs that an ingest has found, and when, if that is what the message tells."""
     try:
         event = _event.decode(message.payload)
-        return _recovered.decode(event.ari_body).dialogs if event.type == RECOVERED else None
+        if event.type != RECOVERED:
+            return None
+        open_ = set(_recovered.decode(event.ari_body).dialogs)
     except msgspec.DecodeError as error:
         _log.error("event.malformed", topic=message.topic, error=str(error))
         return None
+    return open_, timestamps.seconds_of(event.timestamp) or 0.0
 
 
 async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandResponse:

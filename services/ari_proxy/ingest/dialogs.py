@@ -11,6 +11,7 @@ class Dialog:
 
     __slots__ = (
         "announce",
+        "announced_at_ns",
         "application",
         "bound",
         "channel_id",
@@ -44,6 +45,8 @@ class Dialog:
         self.announce = announce
         #: True once an application has taken its AppStart.
         self.is_announced = False
+        #: Unix nanoseconds since which its AppStart is offered; 0 before that.
+        self.announced_at_ns = 0
         #: While it is not known whether an application has heard of a dialog that was adopted: the
         #: StasisStart for one that has not, or b'' if there is none. None otherwise.
         self.lost_start: bytes | None = None

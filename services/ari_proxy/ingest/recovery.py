@@ -131,8 +131,8 @@ class Recovery:
     async def tell_recovered(self, bus: Bus, reason: GapReason) -> None:
         """Tell which dialogs are open, once the bus is there, to whoever listens."""
         await bus.wait_connected()
-        # Nothing is awaited from here on until it is sent: the AppStart of a dialog that is not
-        # among them goes out behind it.
+        # Listed and dated in one go: the AppStart of a dialog that is not among them is later.
+        # Which of them reaches a client first is not known: they travel on two topics.
         open_ = [dialog.dialog_id for dialog in self.known()]
         text = notices.recovered(open_, time.time(), reason)
         payload = self._pipeline.envelope(notices.RECOVERED, text)

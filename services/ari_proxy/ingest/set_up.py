@@ -12,6 +12,7 @@ this process finds the dialog there, and does not announce it again.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, Literal
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.messages import AppStart
+from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from . import left_behind
 from .dialogs import Dialog
@@ -219,9 +221,11 @@ class SetUp:
     def app_start(self, dialog: Dialog) -> bytes:
         """Return the dialog's AppStart."""
         own = dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id
-        return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET))
+        timestamp = Rfc3339Nano().format(dialog.announced_at_ns)
+        return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET, timestamp))
 
     async def _announce(self, dialog: Dialog) -> None:
+        dialog.announced_at_ns = time.time_ns()
         app_start = self.app_start(dialog)
         async for is_first in self._attempts():
             traceparent = dialog.traceparent

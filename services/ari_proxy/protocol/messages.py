@@ -29,6 +29,8 @@ class AppStart(msgspec.Struct, frozen=True):
     channel_id: str = ""  #: ours: the channel whose StasisStart began the dialog
     #: ours: the dialog's trace (W3C Trace Context), where traces are on
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
+    #: ours: when the proxy began to offer it, in the form of an Event's
+    timestamp: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -1,6 +1,15 @@
 """RFC 3339 times as Go's `time.RFC3339Nano` writes them: up to nine decimals, no trailing zeros."""
 
 import time
+from datetime import datetime
+
+
+def seconds_of(text: str) -> float | None:
+    """Return the Unix time that a text tells, to a microsecond; None if it is no time."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except ValueError:
+        return None
 
 
 class Rfc3339Nano:
