@@ -92,7 +92,7 @@ def check_config(config: Config = None) -> None:
     """Print the effective settings with secrets masked, or what is wrong with them."""
     from .settings import load  # noqa: PLC0415  commands import what they need
 
-    typer.echo(load.as_text(_load(config)))
+    typer.echo(load.as_text(_load_and_warn(config)))
 
 
 @app.command()
@@ -103,7 +103,7 @@ def doctor(config: Config = None) -> None:
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    settings = _load(config)
+    settings = _load_and_warn(config)
     logging.configure(level="warning", form="auto", component="doctor")
     found: list[Finding] = []
 
@@ -258,6 +258,13 @@ def _load(config: Path | None, **overrides: object) -> "Settings":
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(2) from error
+
+
+def _load_and_warn(config: Path | None) -> "Settings":
+    settings = _load(config)
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return settings
 
 
 def _serve(

@@ -6,7 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
 from typing import Final, TypedDict, TypeVar
+
+import structlog
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import EventSocket
@@ -18,13 +21,39 @@ from .bus.rabbitmq_options import RabbitMqOptions
 from .protocol import topics
 from .protocol.ids import ServerId
 from .settings.errors import SettingsError
-from .settings.groups import AriSettings, BusSettings, check_bus_urls
-from .settings.legacy import BusAddress, bus_address
+from .settings.groups import AriSettings, BusSettings
 from .settings.load import Settings, named, secret
+from .settings.urls import BusAddress, UrlError, bus_address, bus_urls
+
+_log = structlog.get_logger()
 
 T = TypeVar("T")
 #: Seconds after which a changed password file is noticed.
 REREAD_SECONDS: Final = 5.0
+
+
+class Rereading:
+    """Around what reads a file again: where that fails, what was read before stays in force.
+
+    It may be being replaced, so that the next time is the time to try again; but whoever has put
+    something wrong there has to learn of it. So each problem is logged, once.
+    """
+
+    def __init__(self) -> None:
+        self._told = ""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> bool:
+        problem = str(error) if isinstance(error, SettingsError) else ""
+        if problem and problem != self._told:
+            _log.warning("settings.kept", problem=problem)
+        if error is None or problem:
+            self._told = problem
+        return bool(problem)
 
 
 class RotatingCredentials:
@@ -40,6 +69,7 @@ class RotatingCredentials:
         self._settings = settings
         self._has_files = bool(settings.user_file or settings.password_file)
         self._clock = clock
+        self._rereading = Rereading()
         self._current = self._read()
         self._former = self._current
         self._read_at = clock()
@@ -59,7 +89,7 @@ class RotatingCredentials:
 
     def _renew(self) -> None:
         self._read_at = self._clock()
-        with contextlib.suppress(SettingsError):  # A file that is being replaced: next time.
+        with self._rereading:
             fresh = self._read()
             if not _are_same(fresh, self._current):
                 self._current, self._former = fresh, self._current
@@ -80,6 +110,7 @@ class RotatingTls:
     def __init__(self, group: str, settings: AriSettings | BusSettings) -> None:
         self._group = group
         self._settings = settings
+        self._rereading = Rereading()
         self._stamps = self._read_stamps()
         self._context = tls_context(group, settings)
 
@@ -87,7 +118,7 @@ class RotatingTls:
         """Return what is true now, or None if nothing is said of certificates."""
         stamps = self._read_stamps()
         if stamps != self._stamps:
-            with contextlib.suppress(SettingsError):  # Files that are being replaced: next time.
+            with self._rereading:
                 self._context = tls_context(self._group, self._settings)
                 self._stamps = stamps
         return self._context
@@ -156,10 +187,11 @@ def bus(settings: Settings, component: str) -> Bus:
 def _kept(read: Callable[[], T]) -> Callable[[], T]:
     """Return a function that reads options anew, and has the last ones while that does not work."""
     last = read()
+    rereading = Rereading()
 
     def current() -> T:
         nonlocal last
-        with contextlib.suppress(SettingsError):  # A file that is being replaced: next time.
+        with rereading:
             last = read()
         return last
 
@@ -177,9 +209,10 @@ class _Common(TypedDict):
     tls: ssl.SSLContext | None
 
 
-def _common(settings: Settings, component: str, tls: ssl.SSLContext | None) -> _Common:
+def _common(
+    settings: Settings, component: str, tls: ssl.SSLContext | None, address: BusAddress
+) -> _Common:
     options = settings.bus
-    address = _address(options)
     return {
         "urls": address.urls,
         "name": f"ari-proxy {component} {settings.server_id}",
@@ -194,19 +227,20 @@ def _address(options: BusSettings) -> BusAddress:
     """Return where the bus is, and the account that a file with URLs may hold."""
     if not options.url_file:
         return BusAddress(urls=options.urls)
-    address = bus_address(named("", options.url_file))
+    text = named("", options.url_file)
     try:
-        check_bus_urls(options.kind, address.urls)
-    except ValueError as error:
+        address = bus_address(text)
+        return replace(address, urls=bus_urls(options.kind, address.urls))
+    except UrlError as error:
         raise SettingsError([f"bus.url_file {options.url_file}: {error}"]) from error
-    return address
 
 
 def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> NatsOptions:
     options = settings.bus
+    address = _address(options)
     return NatsOptions(
-        **_common(settings, component, tls),
-        token=secret(options.token, options.token_file) or _address(options).token,
+        **_common(settings, component, tls, address),
+        token=secret(options.token, options.token_file) or address.token,
         credentials_file=options.credentials_file,
         nkey_seed_file=options.nkey_seed_file,
     )
@@ -215,7 +249,7 @@ def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> Nat
 def _rabbitmq(settings: Settings, component: str, tls: ssl.SSLContext | None) -> RabbitMqOptions:
     declares = component in {"ingest", "standalone"}
     return RabbitMqOptions(
-        **_common(settings, component, tls),
+        **_common(settings, component, tls, _address(settings.bus)),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
     )
 

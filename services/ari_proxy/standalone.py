@@ -36,6 +36,8 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
         components: which services to run.
         stop: set when the process should end.
     """
+    for warning in settings.warnings:
+        _log.warning("settings.ignored", problem=warning)
     name = components[0] if len(components) == 1 else "standalone"
     metrics = _metrics(name, components)
     loop = asyncio.get_running_loop()

@@ -258,6 +258,46 @@ def test_check_config_shows_what_is_in_force_without_secrets(tmp_path: Path) -> 
     assert "from-file" not in ended.stdout
 
 
+async def test_unknown_key_of_the_original_is_a_warning(tmp_path: Path) -> None:
+    config = original_config(tmp_path, "http://127.0.0.1:1/ari", None, nats_addr="hush")
+    arguments = ("--config", str(config))
+
+    ended = process.run("check-config", *arguments)
+    async with process.running(tmp_path / "log", "standalone", *arguments) as proxy:
+        line = await proxy.logged("settings.ignored")
+
+    assert ended.returncode == 0
+    told = f"{config}: nats_addr is ignored, as go-ari-proxy did: there is no such setting"
+    assert ended.stderr == f"warning: {told}\n"
+    assert (line["level"], line["problem"]) == ("warning", told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--bus", "nats://u:hu#sh@h"), "--bus has a port"),
+        (("--bus", "amqp://u:hush@h:x"), "--bus has a port"),
+        (("--asterisk", "u:hush@127.0.0.1:8088"), "--asterisk must"),
+    ],
+)
+def test_demo_shows_no_part_of_a_bad_url(arguments: tuple[str, ...], message: str) -> None:
+    ended = process.run("demo", *arguments)
+
+    assert ended.returncode == 1
+    assert message in ended.stderr
+    assert "hush" not in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("command", ["standalone", "operator"])
+def test_variable_that_names_no_setting_ends_it_at_once(command: str) -> None:
+    ended = process.run(command, ARI_PROXY_LOG_LEVEL="debug")
+
+    assert ended.returncode in {1, 2}
+    assert "ARI_PROXY_LOG_LEVEL: there is no such setting" in ended.stderr
+    assert "did you mean ARI_PROXY_LOG__LEVEL?" in ended.stderr
+
+
 @pytest.mark.parametrize("arguments", [(), ("--help",), ("standalone", "--help")])
 def test_help_is_shown(arguments: tuple[str, ...]) -> None:
     assert "Usage" in process.run(*arguments).stdout
@@ -284,7 +324,7 @@ def test_demo_runs_on_a_real_asterisk(asterisk: Asterisk) -> None:
 
 @pytest.mark.parametrize(
     ("url", "message"),
-    [("localhost:8088", "no URL like"), ("http://ari:ari@x:8088", "credentials")],
+    [("localhost:8088", "must be a URL"), ("http://ari:ari@x:8088", "credentials")],
 )
 def test_demo_refuses_a_bad_url(url: str, message: str) -> None:
     ended = process.run("demo", "--asterisk", url)

@@ -1,14 +1,17 @@
 """TLS, client certificates and logins of real servers, and secrets that change while we run."""
 
 import asyncio
+import json
 import os
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from structlog.testing import capture_logs
 
 from ari_proxy import connections
 from ari_proxy.ari.errors import UnreachableError
@@ -16,7 +19,7 @@ from ari_proxy.ari.websocket import frames
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, load
-from tests.support import nats_accounts
+from tests.support import nats_accounts, process
 from tests.support.certificates import Certificates
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
@@ -132,7 +135,11 @@ async def test_password_of_nats_that_changes_is_read_again(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("content", "problem"),
-    [("amqp://ari:hush@localhost", "NATS is reached by"), ("\n", "NATS is reached by")],
+    [
+        ("amqp://ari:hush@localhost", "must begin with one of nats://"),
+        ("\n", "names no server"),
+        ("nats://ari:hu#sh-hush@localhost", "# as %23"),
+    ],
 )
 def test_file_with_another_url_is_refused_without_its_password(
     tmp_path: Path, content: str, problem: str
@@ -179,6 +186,84 @@ async def test_password_of_rabbitmq_that_changes_is_read_again(
             assert await works(bus)
     finally:
         await asyncio.to_thread(control, "delete_user", "rotating")
+
+
+# Passwords that no URL holds as they are
+
+ODD_PASSWORD = "hush#/?[]@:, %+&'\u00fchush"
+
+
+@asynccontextmanager
+async def bus_with_an_account(
+    request: pytest.FixtureRequest, directory: Path, kind: str
+) -> AsyncIterator[tuple[str, Callable[[], object]]]:
+    """Run a bus whose user `odd` has the password; yield its URL and what ends its connections."""
+    if kind == "NATS":
+        text = f'authorization {{ user: "odd", password: "{ODD_PASSWORD}" }}'
+        with nats_server("-c", nats_config(directory, text)) as nats:
+
+            def restart() -> None:
+                nats.stop()
+                nats.start()
+
+            yield nats.url, restart
+        return
+    rabbitmq: RabbitMqServer = request.getfixturevalue("rabbitmq_server")
+    await asyncio.to_thread(rabbitmq.control, "add_user", "odd", ODD_PASSWORD)
+    await asyncio.to_thread(rabbitmq.control, "set_permissions", "odd", ".*", ".*", ".*")
+    try:
+        yield rabbitmq.url, lambda: rabbitmq.control("close_all_connections", "rotated")
+    finally:
+        await asyncio.to_thread(rabbitmq.control, "delete_user", "odd")
+
+
+@pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
+async def test_last_good_url_stays_in_force(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    """One with an odd password logs in when it is encoded; when it is not it replaces nothing."""
+    async with bus_with_an_account(request, tmp_path, kind) as (url, end_connections):
+        file = tmp_path / "url"
+        file.write_text(url.replace("//", f"//odd:{quote(ODD_PASSWORD, safe='')}@"))
+        settings = load(bus={"kind": kind, "url_file": str(file)})
+        with capture_logs() as logs:
+            async with opened(connections.bus(settings, "test")) as bus:
+                assert await works(bus)
+                file.write_text(url.replace("//", f"//odd:{ODD_PASSWORD}@"))
+                with pytest.raises(SettingsError, match="# as %23") as refused:
+                    connections.bus(settings, "test")
+                await asyncio.to_thread(end_connections)
+                await until(lambda: bus.reconnects)
+                assert await works(bus)
+
+    (line,) = [line for line in logs if line["event"] == "settings.kept"]
+    assert f"bus.url_file {file}" in line["problem"]
+    assert "hush" not in f"{logs}{refused.value}{bus!r}"
+
+
+@pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
+def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str) -> None:
+    scheme = {"NATS": "nats", "RABBITMQ": "amqp"}[kind]
+    config = tmp_path / "config.json"
+    url = f"{scheme}://odd:{ODD_PASSWORD}@127.0.0.1:1"
+    config.write_text(json.dumps({"message_bus": kind, "bus_config": {"url": url}}))
+    file = tmp_path / "url"
+    file.write_text(url)
+    from_file = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URL_FILE": str(file)}
+    from_environment = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URLS": url}
+
+    for command in ("check-config", "doctor", "command", "ingest", "standalone", "tail"):
+        told = [
+            process.run(command, "--config", str(config)),
+            process.run(command, **from_environment),
+        ]
+        if command != "check-config":  # It reads no secret's file.
+            told.append(process.run(command, **from_file))
+        for ended in told:
+            assert ended.returncode in {1, 2}
+            assert "hush" not in ended.stdout + ended.stderr
+            assert "Traceback" not in ended.stderr
+            assert "bus.url" in ended.stderr
 
 
 # Asterisk

@@ -20,12 +20,20 @@ SETTINGS_HEAD = """# Settings
 Written from the code by `make reference`; a test compares the two.
 
 A setting's value comes from the first of these that has it: the environment, the configuration file
-(`--config FILE`, or `ARI_PROXY_CONFIG`), the default. In the environment lists are JSON:
-`ARI_PROXY_APPLICATIONS='["ivr","voicemail"]'`. `ari-proxy check-config` prints what is in force,
-with secrets masked.
+(`--config FILE`, or `ARI_PROXY_CONFIG`), the default. In the environment a list has commas or is
+JSON: `ARI_PROXY_APPLICATIONS=ivr,voicemail` or `'["ivr","voicemail"]'`. `ari-proxy check-config`
+prints what is in force, with secrets masked. A variable `ARI_PROXY_…` that names no setting is
+refused; those that Kubernetes sets for a Service called `ari-proxy…` are left alone.
 
-The configuration file is JSON, in this form or in that of go-ari-proxy's `config.json`
-(`config.example.json`), beside whose keys our groups may stand:
+In a URL with user and password (`bus.url_file`, `bus_config.url`) these are percent-encoded: `%` as
+`%25`, `#` as `%23`, `/` as `%2F`, `?` as `%3F`, `@` as `%40`, `[` as `%5B`, `]` as `%5D`, a comma as
+`%2C` and a blank as `%20`. A file that changes while we run is read again; while it holds
+what can't be used, what it held before stays in force, and a warning says so.
+
+The configuration file is JSON. In our own form it is an object with the groups below, and a name that
+there is not is refused. In that of go-ari-proxy's `config.json` (`config.example.json`) it is read as
+the original read it: keys in any case, `null` for the default, and keys that nobody knows are
+ignored, with a warning. Our groups may stand beside its keys:
 
 | key of the original | setting |
 | --- | --- |

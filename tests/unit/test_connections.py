@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ari_proxy.ari.rest import Credentials
 from ari_proxy.connections import REREAD_SECONDS, RotatingCredentials
@@ -67,6 +68,15 @@ def test_wrong_password_is_tried_once(rotation: Rotation) -> None:
 
 def test_file_that_is_being_replaced_changes_nothing(rotation: Rotation, tmp_path: Path) -> None:
     (tmp_path / "password").unlink()
-    rotation.time += REREAD_SECONDS + 1
+    with capture_logs() as logs:
+        for _ in range(3):
+            rotation.time += REREAD_SECONDS + 1
+            assert rotation.credentials().authorization == rotation.with_password("old")
 
-    assert rotation.credentials().authorization == rotation.with_password("old")
+    # Once: whoever has removed it has to learn of it.
+    (line,) = logs
+    assert (line["event"], line["log_level"]) == ("settings.kept", "warning")
+    assert str(tmp_path / "password") in line["problem"]
+    rotation.write("new")
+    rotation.time += REREAD_SECONDS + 1
+    assert rotation.credentials().authorization == rotation.with_password("new")

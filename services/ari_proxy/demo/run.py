@@ -1,9 +1,9 @@
 """The demonstration: a bus, an Asterisk, both services and an application, in one process."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from ari_proxy import connections, standalone
@@ -15,8 +15,8 @@ from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.settings.legacy import bus_address
 from ari_proxy.settings.load import Settings, load
+from ari_proxy.settings.urls import UrlError, bus_address, plain_url
 from ari_proxy.simulator import server as simulator
 from ari_proxy.tap.copies import Copy
 from ari_proxy.tap.watcher import Watcher
@@ -26,6 +26,7 @@ from ari_proxy.watch.formats import Format
 
 from .application import DIGITS, DigitCollector
 
+T = TypeVar("T")
 APPLICATION: Final = "ari-proxy-demo"
 SERVER_ID: Final = "asterisk-demo"
 #: Name and password of the simulator's user.
@@ -130,10 +131,10 @@ async def _simulate(tasks: asyncio.TaskGroup, stop: asyncio.Event) -> str:
 
 
 def _settings(asterisk: str, account: dict[str, str], bus_url: str) -> Settings:
-    parts = urlsplit(asterisk)
-    if parts.scheme not in {"http", "https"} or not parts.netloc:
-        raise DemoFailedError(f"--asterisk {asterisk!r} is no URL like http://127.0.0.1:8088")
+    parts = urlsplit(_read("--asterisk", lambda: plain_url(asterisk, ("http", "https"))))
+    address = _read("--bus", lambda: bus_address(bus_url))
     secure = "s" if parts.scheme == "https" else ""
+    is_rabbitmq = any(url.startswith("amqp") for url in address.urls)
     return load(
         server_id=SERVER_ID,
         applications=(APPLICATION,),
@@ -142,13 +143,16 @@ def _settings(asterisk: str, account: dict[str, str], bus_url: str) -> Settings:
             "rest_url": f"http{secure}://{parts.netloc}/ari",
             **account,
         },
-        bus={"kind": _kind(bus_url), **bus_address(bus_url).settings()},
+        bus={"kind": "RABBITMQ" if is_rabbitmq else "NATS", **address.settings()},
         admin={"enabled": False},
     )
 
 
-def _kind(bus_url: str) -> str:
-    return "RABBITMQ" if urlsplit(bus_url).scheme in {"amqp", "amqps"} else "NATS"
+def _read(option: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except UrlError as error:
+        raise DemoFailedError(f"{option} {error}") from error
 
 
 async def _serve_calls(

@@ -3,9 +3,7 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -20,64 +18,37 @@ from pydantic import (
 
 from ari_proxy.protocol import ids
 
+from .urls import bus_urls, plain_url
+
 
 def _server_id(value: str) -> str:
     return ids.server_id(value)
 
 
 def _application(value: str) -> str:
+    if "," in value:  # Asterisk takes `app=a,b` for two applications.
+        separate = ", ".join(f'"{name.strip()}"' for name in value.split(",") if name.strip())
+        raise ValueError(f"{value!r} is more than one application: write [{separate}]")
     return ids.check_subject_token("application", value)
 
 
 def _websocket_url(value: str) -> str:
-    return _url(value, ("ws", "wss"))
+    return plain_url(value, ("ws", "wss"))
 
 
-def _rest_url(value: str) -> str:
-    return _url(value, ("http", "https"))
+def _web_url(value: str) -> str:
+    return plain_url(value, ("http", "https"))
 
 
-#: By bus: how its URLs begin, and where it is if nobody says so.
-_BUS_SCHEMES: Final = {
-    "NATS": ("nats", "tls", "ws", "wss"),
-    "RABBITMQ": ("amqp", "amqps"),
-}
+def _web_url_if_any(value: str) -> str:
+    return _web_url(value) if value.strip() else ""
+
+
+#: By bus: where it is if nobody says so.
 _BUS_URLS: Final = {
     "NATS": ("nats://127.0.0.1:4222",),
     "RABBITMQ": ("amqp://127.0.0.1:5672",),
 }
-
-
-def _bus_url(value: str) -> str:
-    return _url(value, tuple(name for names in _BUS_SCHEMES.values() for name in names))
-
-
-def check_bus_urls(kind: str, urls: Sequence[str]) -> None:
-    """Refuse what is no URL of this kind of bus.
-
-    Raises:
-        ValueError: with the URL, which holds no credentials.
-    """
-    schemes = _BUS_SCHEMES[kind]
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme not in schemes or not parts.hostname:
-            allowed = ", ".join(f"{name}://" for name in schemes)
-            raise ValueError(f"{kind} is reached by one of {allowed}, not by {url}")
-
-
-def _url(value: str, schemes: tuple[str, ...]) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in schemes or not parts.hostname:
-        allowed = ", ".join(f"{name}://" for name in schemes)
-        raise ValueError(f"must be a URL with a host that begins with one of {allowed}")
-    if "@" in parts.netloc:
-        raise ValueError("must not hold credentials: they have settings of their own")
-    try:
-        parts.port  # noqa: B018  raises if it is none
-    except ValueError as error:
-        raise ValueError("has a port that is no number from 0 to 65535") from error
-    return value
 
 
 def _rule(value: str) -> str:
@@ -94,7 +65,9 @@ Rule = Annotated[str, AfterValidator(_rule)]
 
 
 class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True
+    )
 
 
 class AriSettings(_Group):
@@ -103,7 +76,7 @@ class AriSettings(_Group):
     websocket_url: Annotated[str, AfterValidator(_websocket_url)] = "ws://127.0.0.1:8088/ari/events"
     """Asterisk's events websocket. Default: Asterisk's own port on this machine."""
 
-    rest_url: Annotated[str, AfterValidator(_rest_url)] = "http://127.0.0.1:8088/ari"
+    rest_url: Annotated[str, AfterValidator(_web_url)] = "http://127.0.0.1:8088/ari"
     """The root of Asterisk's REST interface."""
 
     user: str = "ari"
@@ -147,9 +120,7 @@ class BusSettings(_Group):
     kind: Literal["NATS", "RABBITMQ"] = "NATS"
     """Which bus."""
 
-    urls: tuple[Annotated[str, AfterValidator(_bus_url)], ...] = Field(
-        default=("nats://127.0.0.1:4222",), min_length=1
-    )
+    urls: tuple[str, ...] = ("nats://127.0.0.1:4222",)
     """The servers of one cluster: nats://, tls://, ws:// or wss://; for RabbitMQ amqp:// or amqps://
     with a virtual host as path (default amqp://127.0.0.1:5672)."""
 
@@ -227,12 +198,10 @@ class BusSettings(_Group):
 
     @field_validator("urls")
     @classmethod
-    def _check_scheme(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _read_urls(cls, urls: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         """Refuse the URL of another kind of bus."""
         kind: str = info.data.get("kind", "")
-        if kind:  # Else it is refused already.
-            check_bus_urls(kind, urls)
-        return urls
+        return bus_urls(kind, urls) if kind else urls  # Another kind is refused already.
 
 
 class IngestSettings(_Group):
@@ -282,7 +251,7 @@ class LeaseSettings(_Group):
     """After how long without a sign of its holder the lease is over. Default: so that another one
     is active within 5 s."""
 
-    api_url: str = ""
+    api_url: Annotated[str, AfterValidator(_web_url_if_any)] = ""
     """The Kubernetes API server. Default: as a pod finds it."""
 
     token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
@@ -355,7 +324,7 @@ class TracesSettings(_Group):
     enabled: bool = False
     """Trace, and send the spans by OTLP. Default: no trace, at no cost."""
 
-    endpoint: str = ""
+    endpoint: Annotated[str, AfterValidator(_web_url_if_any)] = ""
     """Where OTLP over HTTP is taken, like http://collector:4318; OTEL_EXPORTER_OTLP_ENDPOINT if
     left out."""
 

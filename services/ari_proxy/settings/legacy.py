@@ -1,11 +1,16 @@
-"""go-ari-proxy's config.json: its keys, translated to ours."""
+"""go-ari-proxy's config.json: its keys, translated to ours.
+
+It is read as the original read it, by Go's encoding/json: keys in any case, the last one of a name
+wins, null changes nothing, and keys that nobody knows are left alone.
+"""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import unquote, urlsplit, urlunsplit
 
-from .errors import SettingsError
+from . import names
+from .groups import BusSettings
+from .urls import UrlError, bus_address
 
 _Json = Mapping[str, object]
 
@@ -18,6 +23,9 @@ _KEYS: Final = {
     "ws_password": ("ari", "password"),
     "message_bus": ("bus", "kind"),
 }
+_BUS: Final = "bus_config"
+#: Keys that both forms have.
+_COMMON: Final = ("server_id", "applications")
 _PLACES: Final = {f"{group}.{name}": key for key, (group, name) in _KEYS.items()} | {
     "bus.urls": "bus_config.url",
     "bus.queue": "bus_config.queue",
@@ -26,7 +34,7 @@ _PLACES: Final = {f"{group}.{name}": key for key, (group, name) in _KEYS.items()
 
 def is_legacy(config: _Json) -> bool:
     """Return True if the configuration has a key that only the original's has."""
-    return bool({*_KEYS, "bus_config"} & set(config))
+    return not {*_KEYS, _BUS}.isdisjoint(key.casefold() for key in config)
 
 
 def place_of(name: str) -> str:
@@ -34,67 +42,89 @@ def place_of(name: str) -> str:
     return next((key for ours, key in _PLACES.items() if f"{name}.".startswith(f"{ours}.")), "")
 
 
-def translate(config: _Json) -> dict[str, object]:
-    """Return the original's configuration in our form; our own groups may stand beside its keys.
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """The original's configuration in our form."""
 
-    Raises:
-        SettingsError: `bus_config` is no object.
+    values: dict[str, object] = field(default_factory=dict)
+    #: By name of the setting: what is wrong with it.
+    problems: dict[str, str] = field(default_factory=dict)
+    #: Of keys that nobody knows: which they are.
+    warnings: list[str] = field(default_factory=list)
+
+    def put(self, group: str, values: _Json) -> None:
+        """Add to a group."""
+        former = self.values.get(group)
+        self.values[group] = {**(former if isinstance(former, dict) else {}), **values}
+
+
+def translate(config: _Json, groups: frozenset[str]) -> Translation:
+    """Return the original's configuration in our form.
+
+    Args:
+        config: the file's object.
+        groups: ours, which may stand beside its keys.
     """
-    groups: dict[str, dict[str, object]] = {}
-    result: dict[str, object] = {}
+    result = Translation()
     for key, value in config.items():
-        if key in _KEYS:
-            group, name = _KEYS[key]
-            groups.setdefault(group, {})[name] = value
-        elif key == "bus_config":
-            groups.setdefault("bus", {}).update(_bus(value))
-        elif isinstance(value, Mapping):
-            groups.setdefault(key, {}).update(value)
+        name = key.casefold()
+        if name in _KEYS or name in _COMMON or name == _BUS:
+            if value is not None:
+                _translate(result, name, value)
+        elif key in groups and isinstance(value, Mapping):
+            result.put(key, value)
         else:
-            result[key] = value
-    return result | groups
+            known = (*_KEYS, *_COMMON, _BUS, *groups)
+            result.warnings.append(_ignored(key, names.nearest(key, known)))
+    return result
 
 
-def _bus(config: object) -> dict[str, object]:
+def _translate(result: Translation, name: str, value: object) -> None:
+    if name == _BUS:
+        _translate_bus(result, value)
+    elif name in _COMMON:
+        result.values[name] = _text(value)
+    else:
+        group, ours = _KEYS[name]
+        is_kind = name == "message_bus" and isinstance(value, str)
+        result.put(group, {ours: str(value).upper() if is_kind else _text(value)})
+
+
+def _translate_bus(result: Translation, config: object) -> None:
     if not isinstance(config, Mapping):
-        raise SettingsError(["bus_config: must be an object with url and queue"])
-    bus: dict[str, object] = {}
+        result.problems[_BUS] = "must be an object with url and queue"
+        return
     for key, value in config.items():
-        if key == "url" and isinstance(value, str):
-            bus |= bus_address(value).settings()
-        elif key == "queue":
+        name = key.casefold()
+        if name == "url":
+            _translate_url(result, value)
+        elif name == "queue":
             if value:  # Executors compete for commands even where the original was told no queue.
-                bus["queue"] = value
+                result.put("bus", {name: _text(value)})
+        elif key in BusSettings.model_fields:
+            result.put("bus", {key: value})
         else:
-            bus[key] = value
-    return bus
+            meant = names.nearest(key, ("url", "queue", *BusSettings.model_fields))
+            result.warnings.append(_ignored(f"{_BUS}.{key}", meant))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BusAddress:
-    """Where a bus is and, apart from that, an account there."""
-
-    urls: tuple[str, ...]
-    user: str = field(default="", repr=False)
-    password: str = field(default="", repr=False)
-    #: NATS's, where a URL has no password.
-    token: str = field(default="", repr=False)
-
-    def settings(self) -> dict[str, object]:
-        """Return what there is of it, by the names of the settings."""
-        return {name: part for name, part in asdict(self).items() if part}
+def _translate_url(result: Translation, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, str):
+        result.problems["bus.urls"] = "must be text: one URL, or several with commas"
+        return
+    try:
+        result.put("bus", bus_address(value).settings())
+    except UrlError as error:
+        result.problems["bus.urls"] = str(error)
 
 
-def bus_address(text: str) -> BusAddress:
-    """Return the URLs of a comma-separated list and, apart from them, their credentials."""
-    address = BusAddress(urls=())
-    for url in text.split(","):
-        parts = urlsplit(url.strip())
-        account, _, host = parts.netloc.rpartition("@")
-        address = replace(address, urls=(*address.urls, urlunsplit(parts._replace(netloc=host))))
-        user, colon, password = account.partition(":")
-        if colon:
-            address = replace(address, user=unquote(user), password=unquote(password))
-        elif user:
-            address = replace(address, token=unquote(user))
-    return address
+def _text(value: object) -> object:
+    """Return a whole number as text: names and passwords may look like one."""
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
+def _ignored(key: str, meant: str) -> str:
+    return f"{key} is ignored, as go-ari-proxy did: there is no such setting{names.hint(meant)}"

@@ -2,23 +2,23 @@
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Final, Self
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
-from pydantic_settings import (
-    SettingsError as SourceError,
-)
 
 from ari_proxy.protocol import topics
 
-from . import legacy
+from . import environment, legacy, names
+from .environment import Environment
 from .errors import SettingsError
 from .groups import (
     AdminSettings,
@@ -66,6 +66,13 @@ class Settings(BaseSettings):
     traces: TracesSettings = TracesSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
+    _warnings: tuple[str, ...] = PrivateAttr(default=())
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What in the configuration file is of no use, a sentence each."""
+        return self._warnings
+
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
         """Refuse an application whose queue would be taken for another topic."""
@@ -80,12 +87,13 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources: the first that has a value wins."""
-        return (init_settings, env_settings, InitSettingsSource(settings_cls, cls.file_values))
+        file = InitSettingsSource(settings_cls, cls.file_values)
+        return (init_settings, Environment(settings_cls), file)
 
 
 def load(config: Path | None = None, **overrides: object) -> Settings:
@@ -99,52 +107,96 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
         SettingsError: with the place of every bad value.
     """
     content = read_file(config) if config else {}
+    file = legacy.Translation(content)
     is_legacy = legacy.is_legacy(content)
-    values = legacy.translate(content) if is_legacy else content
+    if is_legacy:
+        file = legacy.translate(content, frozenset(Settings.model_fields))
     source = str(config) if config else "the environment"
-    sourced = type("Settings", (Settings,), {"file_values": values, "__module__": __name__})
+    sourced = type("Settings", (Settings,), {"file_values": file.values, "__module__": __name__})
+    found = environment.problems(Settings.model_fields)
+    found += [_line(name, message, source, is_legacy) for name, message in file.problems.items()]
     try:
-        return Settings.model_validate(sourced(**overrides))
+        settings = Settings.model_validate(sourced(**overrides))
     except ValidationError as error:
-        raise SettingsError(problems(error, source, is_legacy=is_legacy)) from error
-    except SourceError as error:
-        raise SettingsError([f"the environment: {error}"]) from error
+        found += problems(error, source, Settings.model_fields, is_legacy=is_legacy)
+        raise SettingsError(found) from error
+    if found:
+        raise SettingsError(found)
+    settings._warnings = tuple(f"{source}: {warning}" for warning in file.warnings)  # noqa: SLF001  of this module
+    return settings
 
 
 def read_file(path: Path) -> dict[str, Any]:
-    """Return the content of a configuration file.
+    """Return the content of a configuration file; of a key that comes twice, the last one.
 
     Raises:
         SettingsError: it can't be read, or is no JSON object.
     """
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_in_order)
     except OSError as error:
         raise SettingsError([f"{path}: {error.strerror}"]) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError([f"{path}: this is not JSON: {error}"]) from error
     if not isinstance(config, dict):
         raise SettingsError([f"{path}: must hold a JSON object"])
     return config
 
 
-def problems(error: ValidationError, source: str, *, is_legacy: bool = False) -> list[str]:
+def _in_order(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object whose keys stand where they stood last."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        found.pop(key, None)
+        found[key] = value
+    return found
+
+
+#: By pydantic's type of an error: what it means to whoever writes settings.
+_MEANINGS: Final = {
+    "extra_forbidden": "there is no such setting",
+    "tuple_type": 'must be a list: ["a", "b"], in the environment also a,b',
+    "dict_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+}
+
+
+def problems(
+    error: ValidationError,
+    source: str,
+    fields: Mapping[str, FieldInfo],
+    *,
+    is_legacy: bool = False,
+) -> list[str]:
     """Return a line per bad value: which one, where it stands, and what is wrong with it."""
-    return [_problem(item, source, is_legacy=is_legacy) for item in error.errors()]
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in item["loc"])
+        message = _MEANINGS.get(item["type"], item["msg"].removeprefix("Value error, "))
+        if item["type"] == "extra_forbidden":
+            message += names.hint(_meant(name, fields))
+        lines.append(_line(name, message, source, is_legacy))
+    return lines
 
 
-def _problem(item: Any, source: str, *, is_legacy: bool) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    variable = "ARI_PROXY_" + "__".join(str(part) for part in item["loc"]).upper()
+def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return which setting is meant, by its path or, from anywhere, by its own name alone."""
+    known = {".".join(path): path[-1] for path, _ in names.paths(fields)}
+    by_path = names.nearest(name, known)
+    if by_path:
+        return by_path
+    own = names.nearest(name.rpartition(".")[2], known.values())
+    return next((path for path, last in known.items() if last == own), "")
+
+
+def _line(name: str, message: str, source: str, is_legacy: bool) -> str:  # noqa: FBT001  of this module
+    variable = environment.variable(tuple(name.split(".")))
     if variable in os.environ:
         where = f"environment variable {variable}"
     else:
-        key = legacy.place_of(place) if is_legacy else ""
+        key = legacy.place_of(name) if is_legacy else ""
         where = f"{key} of {source}" if key else source
-    message = item["msg"].removeprefix("Value error, ")
-    if item["type"] == "extra_forbidden":
-        message = "there is no such setting"
-    return f"{place} ({where}): {message}".lstrip()
+    return f"{name} ({where}): {message}".lstrip()
 
 
 def secret(value: SecretStr, file: str) -> str:

@@ -1,11 +1,12 @@
 """The operator's settings, from the environment: `ARI_PROXY_<NAME>`, as those of the services."""
 
 from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from pydantic_settings import SettingsError as SourceError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ari_proxy.__about__ import __version__
 
+from . import environment
+from .environment import Environment
 from .errors import SettingsError
 from .groups import AdminSettings, LogSettings
 from .load import problems
@@ -18,6 +19,7 @@ class OperatorSettings(BaseSettings):
         env_prefix="ARI_PROXY_",
         env_nested_delimiter="__",
         frozen=True,
+        hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
 
@@ -36,6 +38,18 @@ class OperatorSettings(BaseSettings):
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment as the services do."""
+        return (init_settings, Environment(settings_cls))
+
 
 def load_operator() -> OperatorSettings:
     """Return the effective settings.
@@ -43,9 +57,13 @@ def load_operator() -> OperatorSettings:
     Raises:
         SettingsError: with the place of every bad value.
     """
+    fields = OperatorSettings.model_fields
+    found = environment.problems(fields)
     try:
-        return OperatorSettings()
+        settings = OperatorSettings()
     except ValidationError as error:
-        raise SettingsError(problems(error, "the environment")) from error
-    except SourceError as error:
-        raise SettingsError([f"the environment: {error}"]) from error
+        found += problems(error, "the environment", fields)
+        raise SettingsError(found) from error
+    if found:
+        raise SettingsError(found)
+    return settings

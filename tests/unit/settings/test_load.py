@@ -107,8 +107,17 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
             "ingest.no_listener",
             "'continue', 'hangup' or 'keep'",
         ),
-        ({"nonsense": 1}, "nonsense", "no such setting"),
         ({"bus": {"kind": "NATS", "dialog_ids": "uuid"}}, "bus.dialog_ids", "needs RabbitMQ"),
+        ({"bus_config": {"url": ["nats://x"]}}, "bus.urls (bus_config.url of ", "must be text"),
+        ({"bus_config": {"url": "nats://u:a#b@x"}}, "bus.urls (bus_config.url of ", "# as %23"),
+        ({"bus_config": []}, "bus_config", "an object with url and queue"),
+        ({"applications": "a,b"}, "applications (", '["a", "b"]'),
+        ({"applications": ["a,b"]}, "applications.0", 'write ["a", "b"]'),
+        ({"websocket_url": "ws://x/ari/events?api_key=ari:hush"}, "ari.websocket_url", "query"),
+        ({"admin": {"prot": 1}}, "admin.prot", "did you mean admin.port?"),
+        ({"lease": {"api_url": "https://u:hush@k"}}, "lease.api_url", "credentials"),
+        ({"traces": {"endpoint": "https://u:hush@k"}}, "traces.endpoint", "credentials"),
+        ({"traces": {"endpoint": "collector:4318"}}, "traces.endpoint", "http://, https://"),
         (
             {"message_bus": "RABBITMQ", "bus_config": {"url": "nats://x"}},
             "bus.urls (bus_config.url of ",
@@ -152,3 +161,125 @@ def test_file_that_is_no_configuration_is_refused(tmp_path: Path, text: str, rea
 
     with pytest.raises(SettingsError, match=reason):
         load(path)
+
+
+# The original's file as the original read it
+
+
+def test_keys_of_the_original_may_have_any_case_and_the_last_one_wins(config: Path) -> None:
+    text = json.dumps(ORIGINAL)
+    text = text.replace('"ws_user"', '"WS_User"').replace('"bus_config"', '"Bus_Config"')
+    text = text.replace('"url"', '"URL"').replace('"server_id"', '"SERVER_ID"')
+    config.write_text(
+        text.removesuffix("}")
+        + ', "ws_user": "second", "WS_USER": "third", "ws_user": "last", "Ws_User": null}'
+    )
+
+    settings = load(config)
+
+    assert settings.ari.user == "last"
+    assert settings.server_id == "server-1"
+    assert settings.bus.urls == ("nats://one:4222", "nats://two:4222")
+    assert settings.warnings == ()
+
+
+def test_null_is_the_default(config: Path) -> None:
+    config.write_text(
+        json.dumps({**dict.fromkeys(ORIGINAL), "bus_config": {"url": None, "queue": None}})
+    )
+
+    assert load(config).model_dump() == load().model_dump()
+
+
+def test_bus_config_may_be_null(config: Path) -> None:
+    config.write_text(json.dumps(ORIGINAL | {"bus_config": None}))
+
+    assert load(config).bus.urls == load().bus.urls
+
+
+def test_numbers_are_names_and_the_bus_is_known_in_any_case(config: Path) -> None:
+    bus = {"url": "amqp://one", "queue": 5}
+    numbers = {"server_id": 1, "ws_user": 100, "ws_password": 4711, "message_bus": "RabbitMQ"}
+    config.write_text(json.dumps(ORIGINAL | numbers | {"bus_config": bus}))
+
+    settings = load(config)
+
+    assert (settings.server_id, settings.ari.user, settings.bus.queue) == ("1", "100", "5")
+    assert settings.ari.password.get_secret_value() == "4711"
+    assert settings.bus.kind == "RABBITMQ"
+
+
+def test_unknown_keys_of_the_original_are_a_warning(config: Path) -> None:
+    unknown = {"_comment": "x", "nats_addr": {"a": 1}, "ws_passwd": "x", "admin": {"port": 1}}
+    bus = {"url": "nats://x", "que": "y", "ca_file": "/ca"}
+    config.write_text(json.dumps(ORIGINAL | unknown | {"bus_config": bus}))
+
+    settings = load(config)
+
+    assert (settings.admin.port, settings.bus.ca_file) == (1, "/ca")
+    ends = {
+        "bus_config.que": "did you mean queue?",
+        "_comment": "there is no such setting",
+        "nats_addr": "there is no such setting",
+        "ws_passwd": "did you mean ws_password?",
+    }
+    for warning, (key, end) in zip(settings.warnings, ends.items(), strict=True):
+        assert warning.startswith(f"{config}: {key} is ignored")
+        assert warning.endswith(end)
+
+
+def test_list_of_nats_is_read_as_its_own_clients_read_it(config: Path) -> None:
+    bus = {"url": " one:4222, two ,nats://three/,"}
+    config.write_text(json.dumps(ORIGINAL | {"bus_config": bus}))
+
+    assert load(config).bus.urls == ("nats://one:4222", "nats://two", "nats://three")
+
+
+def test_file_may_begin_with_a_byte_order_mark(config: Path) -> None:
+    config.write_text(json.dumps(ORIGINAL), encoding="utf-8-sig")
+
+    assert load(config).server_id == "server-1"
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ({"application": ["a"]}, "did you mean applications?"),
+        ({"admin": {"Port": 1}}, "did you mean admin.port?"),
+        ({"rest_url": "http://a"}, "did you mean ari.rest_url?"),
+        ({"ari": {"passwd": "hush"}}, "did you mean ari.password?"),
+        ({"_comment": "hush"}, "_comment ("),
+        ({"server_id": None}, "server_id ("),
+        ({"server_id": 1}, "server_id ("),
+        ({"bus": {"kind": "nats"}}, "'NATS' or 'RABBITMQ'"),
+        ({"bus": "hush"}, "must be a JSON object"),
+    ],
+)
+def test_our_own_form_is_strict_and_names_a_near_miss(
+    tmp_path: Path, content: dict[str, object], line: str
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(content))
+
+    with pytest.raises(SettingsError) as caught:
+        load(path)
+
+    (problem,) = caught.value.problems
+    assert line in problem
+    assert "hush" not in problem
+
+
+def test_url_has_one_form_whatever_it_was_written_like() -> None:
+    ari = {"websocket_url": "WSS://a/ari/events/", "rest_url": "HTTPS://a/ari/"}
+    settings = load(
+        ari=ari,
+        bus={"urls": ("TLS://b/",)},
+        lease={"api_url": "HTTPS://k"},
+        traces={"endpoint": "HTTP://c/"},
+    )
+
+    assert settings.ari.websocket_url == "wss://a/ari/events"
+    assert settings.ari.rest_url == "https://a/ari"
+    assert settings.bus.urls == ("tls://b",)
+    assert settings.lease.api_url == "https://k"
+    assert settings.traces.endpoint == "http://c"
