@@ -1,6 +1,7 @@
 """How to reach NATS."""
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from .options import BusOptions
 
@@ -8,6 +9,8 @@ from .options import BusOptions
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsOptions(BusOptions):
     """How to reach the servers; secrets don't show in a repr."""
+
+    kind: ClassVar[str] = "NATS"
 
     token: str = field(default="", repr=False)
     #: JWT and nkey seed, or a seed alone; nats-py reads the files when it connects.

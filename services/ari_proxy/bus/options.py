@@ -3,12 +3,25 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from typing import ClassVar, Self
+
+from ari_proxy.settings.urls import UrlError, bus_address, bus_urls
+
+from .errors import BusSettingsError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusOptions:
-    """How to reach the servers of one cluster; secrets don't show in a repr."""
+    """How to reach the servers of one cluster; secrets don't show in a repr.
+
+    An account in the URLs holds where none is named apart from them, and is taken out of them.
+
+    Raises:
+        BusSettingsError: the URLs are none of this kind of bus.
+    """
+
+    #: Whose URLs these are.
+    kind: ClassVar[str]
 
     urls: tuple[str, ...]
     #: Shown in the server's list of connections.
@@ -20,6 +33,20 @@ class BusOptions:
     tls: ssl.SSLContext | None = None
     #: Returns them anew before each connection: secrets and certificates change while we run.
     renewed: Callable[[], Self] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take the account out of the URLs."""
+        given: object = self.urls  # One URL instead of several is an easy slip.
+        try:
+            address = bus_address(given if isinstance(given, str) else ",".join(self.urls))
+            urls = bus_urls(self.kind, address.urls)
+        except UrlError as error:
+            raise BusSettingsError(f"the URL of {self.kind} {error}") from error
+        object.__setattr__(self, "urls", urls)
+        for name in ("user", "password", "token"):
+            found = getattr(address, name)
+            if found and not getattr(self, name, True):
+                object.__setattr__(self, name, found)
 
     def current(self) -> Self:
         """Return the options of the connection that is made now."""

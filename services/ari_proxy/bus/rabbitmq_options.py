@@ -3,7 +3,7 @@
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
 from .amqp.connection import Login
@@ -17,6 +17,8 @@ _DEFAULT_ACCOUNT: Final = "guest"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitMqOptions(BusOptions):
     """How to reach the nodes, `amqp://host:port/virtual-host` or `amqps://…`."""
+
+    kind: ClassVar[str] = "RABBITMQ"
 
     #: The queue that remembers what this bus declares with a note, or '' for none.
     registry: str = ""
