@@ -322,10 +322,14 @@ async def test_message_that_the_bus_does_not_take_is_counted_and_the_next_arrive
     assert (publisher.dropped, publisher.buffered_bytes) == (2, 0)
 
 
-async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter, topic: str) -> None:
+async def test_full_buffer_drops_the_oldest_and_tells_of_each(
+    adapter: Adapter, topic: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     got: list[bytes] = []
+    lost: list[tuple[str, bytes, str]] = []
     adapter.stop()
     bus = adapter.make(100_000)
+    bus.on_dropped = lambda *message: lost.append(message)
     for number in range(1000):
         bus.publish(topic, b"%04d" % number + bytes(800))
 
@@ -338,6 +342,28 @@ async def test_full_buffer_drops_the_oldest_and_counts_them(adapter: Adapter, to
     assert kept == list(range(1000 - len(kept), 1000))
     assert bus.dropped == 1000 - len(kept)
     assert 90 <= len(kept) <= 100
+    assert lost == [(topic, b"%04d" % n + bytes(800), "full") for n in range(bus.dropped)]
+    # The first one at once, how many there were afterwards.
+    assert capsys.readouterr().out.count("bus.messages_dropped") == 1
+
+
+async def test_whatever_is_lost_is_told_with_its_reason(
+    adapter: Adapter, buses: tuple[Bus, Bus], topic: str
+) -> None:
+    bus, _ = buses
+    lost: list[tuple[bytes, str]] = []
+    bus.on_dropped = lambda _, payload, reason: lost.append((payload[:9], reason))
+
+    bus.publish(topic, b"too large" + bytes(2 * bus.max_message_bytes))
+    await bus.flush(timeout_seconds=5)
+    adapter.stop()
+    await until(lambda: not bus.is_connected)
+    bus.publish(topic, b"unwanted")
+    assert bus.discard(lambda unwanted: unwanted == topic) == 1
+    adapter.start()
+
+    assert lost == [(b"too large", "refused"), (b"unwanted", "discarded")]
+    assert bus.dropped == 2
 
 
 async def test_leaving_a_group_loses_nothing(buses: tuple[Bus, Bus], topic: str) -> None:

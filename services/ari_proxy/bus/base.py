@@ -4,8 +4,8 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
 - **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
 - **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it
-  is full the oldest go, counted in `dropped`. What the bus has not confirmed before the connection
-  was lost is published again.
+  is full the oldest go, counted in `dropped`, logged, and told to `on_dropped`. What the bus has
+  not confirmed before the connection was lost is published again.
 - **Duplication.** So a message can come twice, only around a lost connection, unless it was
   published with `once`. Events carry a `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
@@ -22,7 +22,7 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -58,6 +58,12 @@ class Declared(NamedTuple):
     topics: tuple[str, ...]
     note: str
 
+
+#: Why a published message is lost: the buffer was full, the bus does not take it, the connection
+#: was lost before the bus had confirmed one that was published with `once`, or it was discarded.
+DropReason = Literal["full", "refused", "connection_lost", "discarded"]
+#: Called with the topic and the payload of a lost message; must not publish.
+OnDropped = Callable[[str, bytes, DropReason], None]
 
 #: Called in order and at once for each message; must not block and should not raise.
 Handler = Callable[[Message], None]
@@ -102,6 +108,9 @@ class Offered:
 
 class Bus(Protocol):
     """One connection to a message bus."""
+
+    #: Told of each message that the buffer loses; the log is told anyway.
+    on_dropped: OnDropped
 
     @property
     def is_connected(self) -> bool:

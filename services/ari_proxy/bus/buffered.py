@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 
-from .base import Declared, Offered
+from .base import Declared, DropReason, Offered, OnDropped
+from .drop_log import DropLog
 from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
 from .outbox import Outbox
 
@@ -15,6 +16,10 @@ class BufferedBus(ABC):
 
     def __init__(self, buffer_bytes: int) -> None:
         self._outbox = Outbox(buffer_bytes)
+        self._outbox.on_dropped = self._note_drop
+        self._drop_log = DropLog()
+        #: Told of each message that the buffer loses.
+        self.on_dropped: OnDropped = lambda *_: None
         self._something_to_send = asyncio.Event()
         self._connected = asyncio.Event()
         self._connections = 0
@@ -80,6 +85,10 @@ class BufferedBus(ABC):
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Forget what waits to be sent on some topics."""
         return self._outbox.discard(is_unwanted)
+
+    def _note_drop(self, topic: str, payload: bytes, reason: DropReason) -> None:
+        self._drop_log.note(reason)
+        self.on_dropped(topic, payload, reason)
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the server has confirmed all that was published before."""

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from .base import DropReason, OnDropped
+
 #: Python's own cost of a buffered message: the tuple, the topic and the deque's slot.
 OVERHEAD_BYTES: Final = 200
 
@@ -57,6 +59,7 @@ class Outbox:
         self._sealed: list[Batch] = []
         self.size_bytes = 0
         self.dropped = 0
+        self.on_dropped: OnDropped = lambda *_: None
 
     def __len__(self) -> int:
         parked = sum(map(len, self._parked.values())) if self._parked else 0
@@ -91,8 +94,7 @@ class Outbox:
         self._waiting.append(Outgoing(topic, payload, reply, once, traceparent, batch))
         self.size_bytes += len(payload) + OVERHEAD_BYTES
         while self.size_bytes > self._capacity and (self._parked or self._waiting):
-            self._forget(self._pop_parked() if self._parked else self._waiting.popleft())
-            self.dropped += 1
+            self._drop(self._pop_parked() if self._parked else self._waiting.popleft(), "full")
 
     def _pop_parked(self) -> Outgoing:
         topic, messages = next(iter(self._parked.items()))
@@ -109,8 +111,7 @@ class Outbox:
 
     def refuse_last(self) -> None:
         """Forget the message that was sent last: the bus will never take it."""
-        self._forget(self._sent.pop())
-        self.dropped += 1
+        self._drop(self._sent.pop(), "refused")
 
     @property
     def parked_topics(self) -> tuple[str, ...]:
@@ -160,8 +161,7 @@ class Outbox:
         self._parked.clear()
         for message in reversed(self._sent):
             if message.once:
-                self._forget(message)
-                self.dropped += 1
+                self._drop(message, "connection_lost")
             else:
                 self._waiting.appendleft(message)
         self._sent.clear()
@@ -174,12 +174,16 @@ class Outbox:
         before = len(self._waiting)
         for message in self._waiting:
             if is_unwanted(message.topic):
-                self._forget(message)
+                self._drop(message, "discarded")
             else:
                 kept.append(message)
         self._waiting = kept
-        self.dropped += before - len(kept)
         return before - len(kept)
+
+    def _drop(self, message: Outgoing, reason: DropReason) -> None:
+        self._forget(message)
+        self.dropped += 1
+        self.on_dropped(message.topic, message.payload, reason)
 
     def _forget(self, message: Outgoing) -> None:
         self.size_bytes -= len(message.payload) + OVERHEAD_BYTES

@@ -1,0 +1,40 @@
+"""Says in the log which messages are lost, and not once for each of them."""
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+import structlog
+
+from .base import DropReason
+
+_log = structlog.get_logger()
+
+#: Seconds between two lines about the same reason.
+LOG_SECONDS: Final = 10.0
+
+
+class DropLog:
+    """Tells of the first lost message at once, and how many there were every ten seconds."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[DropReason] = Counter()
+        #: Until it fires, what is lost is only counted.
+        self._timer: asyncio.TimerHandle | None = None
+
+    def note(self, reason: DropReason) -> None:
+        """Count a lost message."""
+        self._counts[reason] += 1
+        if self._timer is None:
+            self.write()
+
+    def write(self) -> None:
+        """Say what was lost since the last time."""
+        counts, self._counts = self._counts, Counter()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for reason, count in counts.items():
+            _log.error("bus.messages_dropped", reason=reason, count=count)
+        if counts:
+            self._timer = asyncio.get_running_loop().call_later(LOG_SECONDS, self.write)
