@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.client.application import Application, Dialog
+from ari_proxy.client.application import Application
+from ari_proxy.client.dialog import Dialog
 from ari_proxy.ingest import queues, recovery, term
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import load

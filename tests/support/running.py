@@ -9,7 +9,7 @@ from typing import Any
 
 from ari_proxy import connections, standalone
 from ari_proxy.bus.base import Bus, Message, opened
-from ari_proxy.client.application import Topics
+from ari_proxy.client.dialog import Topics
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load

@@ -1,36 +1,27 @@
 """A small library for applications in Python: dialogs with events to read and commands to await."""
 
 import asyncio
-import contextlib
-import itertools
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, Protocol
-from urllib.parse import urlencode
+from contextlib import asynccontextmanager
+from typing import Final
 
 import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription
+from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import (
-    AppStart,
-    Command,
-    CommandResponse,
-    Event,
-    ServerCommandResponse,
-)
+from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
+
+from .dialog import RESPONSE_SECONDS, Dialog, Topics
 
 _log = structlog.get_logger()
 
-#: Seconds to wait for a response; the proxy itself gives up on Asterisk after 10.
-RESPONSE_SECONDS: Final = 15.0
-#: Events that may wait to be read; a dialog has a few hundred in all.
-MAX_WAITING_EVENTS: Final = 10_000
-#: Events of ari-proxy's own (docs/reference/wire.md).
-DIALOG_ENDED: Final = "ProxyDialogEnded"
-PROBE: Final = "ProxyProbe"
 RECOVERED: Final = "ProxyRecovered"
+#: How many dialogs are remembered that are over: AppStart may come again around a lost connection.
+_REMEMBERED: Final = 1000
 
 
 class _Recovered(msgspec.Struct, frozen=True):
@@ -40,111 +31,21 @@ class _Recovered(msgspec.Struct, frozen=True):
 _app_start = msgspec.json.Decoder(AppStart)
 _recovered = msgspec.json.Decoder(_Recovered)
 _event = msgspec.json.Decoder(Event)
-_response = msgspec.json.Decoder(CommandResponse)
 _server_response = msgspec.json.Decoder(ServerCommandResponse)
 
-
-class Topics(Protocol):
-    """The part of a bus that an application needs."""
-
-    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
-        """Send a message; with `once` it is better lost than sent twice."""
-
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
-        """Hand every message on `topic` to `handler`."""
-
-
-class AriEvent:
-    """One event: its sequence in the dialog, and what Asterisk sent."""
-
-    def __init__(self, event: Event) -> None:
-        self.sequence = event.sequence
-        self.type = event.type
-        self.body: dict[str, Any] = msgspec.json.decode(event.ari_body)
-
-
-class Dialog:
-    """One call, from the application's side."""
-
-    def __init__(self, bus: Topics, start: AppStart) -> None:
-        self._bus = bus
-        self.dialog_id = start.dialog_id
-        self.channel_id = start.channel_id
-        #: Unix time; 0 for one of an ingest that does not tell.
-        self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
-        self._commands = topics.commands(DialogId(start.dialog_id))
-        self._events: asyncio.Queue[AriEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
-        self._responses: dict[str, asyncio.Future[CommandResponse]] = {}
-        self._ids = itertools.count(1)
-
-    def take_event(self, message: Message) -> None:
-        """Handle a message of the events topic."""
-        try:
-            self._events.put_nowait(AriEvent(_event.decode(message.payload)))
-        except (msgspec.DecodeError, asyncio.QueueFull) as error:
-            reason = str(error) or f"{MAX_WAITING_EVENTS} events wait to be read"
-            _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
-
-    def take_response(self, message: Message) -> None:
-        """Handle a message of the responses topic."""
-        try:
-            response = _response.decode(message.payload)
-        except msgspec.DecodeError as error:
-            _log.error("response.lost", dialog_id=self.dialog_id, error=str(error))
-            return
-        waiting = self._responses.pop(response.unique_id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(response)
-
-    def end(self) -> None:
-        """Take it for over: ingest has found that it is, and nobody has seen how."""
-        body = msgspec.json.encode({"type": DIALOG_ENDED, "reason": "not_recovered"}).decode()
-        with contextlib.suppress(asyncio.QueueFull):
-            self._events.put_nowait(AriEvent(Event("", "", DIALOG_ENDED, body)))
-
-    async def events(self) -> AsyncIterator[AriEvent]:
-        """Yield the events in order until the dialog is over, for its first channel at least.
-
-        Among them are ari-proxy's own: ProxyGap says that some may be missing, ProxyDialogEnded
-        that the dialog is over, though its StasisEnd was not seen.
-        """
-        while True:
-            event = await self._events.get()
-            if event.type == PROBE:
-                continue
-            yield event
-            is_own_end = event.type == "StasisEnd"
-            if is_own_end and event.body["channel"]["id"] == self.channel_id:
-                return
-            if event.type == DIALOG_ENDED:
-                return
-
-    async def command(
-        self, method: str, path: str, body: str = "", **parameters: str
-    ) -> CommandResponse:
-        """Send a command and return its response.
-
-        Raises:
-            TimeoutError: none came.
-        """
-        url = f"{path}?{urlencode(parameters)}" if parameters else path
-        command = Command(str(next(self._ids)), url, method, body)
-        future: asyncio.Future[CommandResponse] = asyncio.get_running_loop().create_future()
-        self._responses[command.unique_id] = future
-        self._bus.publish(self._commands, messages.encode(command), once=True)
-        try:
-            async with asyncio.timeout(RESPONSE_SECONDS):
-                return await future
-        finally:
-            self._responses.pop(command.unique_id, None)
-
-
-#: Serves one call; its dialog ends with it.
+#: Serves one call, until it is over; see `Application`.
 Serve = Callable[[Dialog], Awaitable[None]]
 
 
 class Application:
-    """Serves the dialogs of one Stasis application."""
+    """Serves the dialogs of one Stasis application, each with a task of its own.
+
+    A handler that raises or is cancelled leaves nobody in silence: its call goes back to the
+    dialplan, with FAILED in the channel variable ARI_PROXY_STATUS, and channels that the
+    application itself has placed are hung up. A handler that returns while its call is still there
+    has put it in order itself: nothing is done, and nobody listens to the call any more; if it is
+    still in Stasis after `ingest.silence_seconds`, `ingest.no_listener` says what becomes of it.
+    """
 
     def __init__(
         self, bus: Topics, name: str, serve: Serve, *, group: str = "applications"
@@ -153,23 +54,69 @@ class Application:
         self._name = name
         self._serve = serve
         self._group = group
+        self._serving: set[str] = set()
+        self._over: deque[str] = deque(maxlen=_REMEMBERED)
         #: By server; a server that is here is listened to.
         self._dialogs: dict[str, dict[str, Dialog]] = {}
+        self._servers: dict[str, Subscription] = {}
 
-    async def run(self) -> None:
-        """Serve until cancelled."""
-        async with asyncio.TaskGroup() as tasks:
+    async def run(self, stop: asyncio.Event | None = None) -> None:
+        """Serve until cancelled, or until `stop` is set and all calls that it has are over."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
 
-            def start(message: Message) -> None:
-                try:
-                    app_start = _app_start.decode(message.payload)
-                except msgspec.DecodeError as error:
-                    _log.error("app_start.malformed", application=self._name, error=str(error))
-                    return
-                tasks.create_task(self._run_dialog(app_start))
+                def start(message: Message) -> None:
+                    try:
+                        app_start = _app_start.decode(message.payload)
+                    except msgspec.DecodeError as error:
+                        _log.error("app_start.malformed", application=self._name, error=str(error))
+                        return
+                    if self._is_new(app_start):
+                        tasks.create_task(self._run_dialog(app_start))
 
-            await self._bus.subscribe(self._name, start, group=self._group)
-            await asyncio.Event().wait()
+                async with self._listening(self._name, start, group=self._group):
+                    await (stop or asyncio.Event()).wait()
+        finally:
+            self._dialogs.clear()
+            while self._servers:
+                await _unsubscribe(*self._servers.popitem())
+
+    def _is_new(self, start: AppStart) -> bool:
+        """Return whether a dialog is neither served nor was: its AppStart may come again."""
+        if start.dialog_id in self._serving or start.dialog_id in self._over:
+            return False
+        self._serving.add(start.dialog_id)
+        return True
+
+    async def _run_dialog(self, start: AppStart) -> None:
+        try:
+            await self._serve_dialog(start)
+        except Exception:  # noqa: BLE001  one call's failure must not end the others
+            _log.exception("dialog.failed", dialog_id=start.dialog_id)
+        finally:
+            self._serving.discard(start.dialog_id)
+
+    async def _serve_dialog(self, start: AppStart) -> None:
+        dialog = Dialog(self._bus, start)
+        owner = DialogId(start.dialog_id)
+        dialogs = await self._listen_to(start.server_id)
+        dialogs[start.dialog_id] = dialog
+        try:
+            async with (
+                self._listening(topics.responses(owner), dialog.take_response),
+                self._listening(topics.events(owner), dialog.take_event),
+            ):
+                self._over.append(start.dialog_id)
+                await self._run_handler(dialog)
+        finally:
+            dialogs.pop(start.dialog_id, None)
+
+    async def _run_handler(self, dialog: Dialog) -> None:
+        try:
+            await self._serve(dialog)
+        except (Exception, asyncio.CancelledError):
+            await dialog.give_back()
+            raise
 
     async def _listen_to(self, server: str) -> dict[str, Dialog]:
         """Return the dialogs of a server; end those that its ingest has not found again."""
@@ -187,24 +134,30 @@ class Application:
                 if dialogs[dialog_id].announced_at < listed_at:
                     dialogs[dialog_id].end()
 
-        await self._bus.subscribe(topics.events(ServerId(server)), take)
+        topic = topics.events(ServerId(server))
+        try:
+            self._servers[topic] = await self._bus.subscribe(topic, take)
+        except BaseException:
+            del self._dialogs[server]
+            raise
         return dialogs
 
-    async def _run_dialog(self, start: AppStart) -> None:
-        dialog = Dialog(self._bus, start)
-        dialogs = await self._listen_to(start.server_id)
-        dialogs[start.dialog_id] = dialog
-        owner = DialogId(start.dialog_id)
-        responses = await self._bus.subscribe(topics.responses(owner), dialog.take_response)
-        events = await self._bus.subscribe(topics.events(owner), dialog.take_event)
+    @asynccontextmanager
+    async def _listening(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> AsyncIterator[None]:
+        subscription = await self._bus.subscribe(topic, handler, group=group)
         try:
-            await self._serve(dialog)
-        except Exception:  # noqa: BLE001  one call's failure must not end the others
-            _log.exception("dialog.failed", dialog_id=start.dialog_id)
+            yield
         finally:
-            dialogs.pop(start.dialog_id, None)
-            await events.unsubscribe()
-            await responses.unsubscribe()
+            await _unsubscribe(topic, subscription)
+
+
+async def _unsubscribe(topic: str, subscription: Subscription) -> None:
+    try:
+        await subscription.unsubscribe()
+    except BusError as error:  # It is gone with its connection.
+        _log.warning("subscription.lost", topic=topic, error=str(error))
 
 
 def _recovered_in(message: Message) -> tuple[set[str], float] | None:

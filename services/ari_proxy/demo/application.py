@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from ari_proxy.client.application import Dialog
+from ari_proxy.client.dialog import Dialog
 
 DIGITS: Final = 4
 
