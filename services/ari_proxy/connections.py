@@ -251,6 +251,7 @@ def _rabbitmq(settings: Settings, component: str, tls: ssl.SSLContext | None) ->
     return RabbitMqOptions(
         **_common(settings, component, tls, _address(settings.bus)),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
+        heartbeat_seconds=settings.bus.heartbeat_seconds,
     )
 
 

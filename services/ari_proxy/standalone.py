@@ -103,6 +103,8 @@ def _metrics(name: str, components: Sequence[Component]) -> Metrics:
 def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     kind = settings.bus.kind
     metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected, kind)
+    metrics.read(table.BUS_BLOCKED, lambda: bus.is_blocked, kind)
+    metrics.read(table.BUS_REFUSALS, lambda: bus.refusals, kind)
     metrics.read(table.BUS_RECONNECTS, lambda: bus.reconnects, kind)
     metrics.read(table.BUS_PUBLISHED, lambda: bus.published, kind)
     metrics.read(table.BUS_BUFFERED, lambda: bus.buffered_bytes, kind)
@@ -112,6 +114,7 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
 
 def _bus_check(bus: Bus) -> Check:
     async def check() -> str:
-        return "" if bus.is_connected else "no connection to the bus"
+        problem = bus.problem
+        return problem.reason if problem else ""
 
     return check

@@ -106,6 +106,16 @@ CASES = {
         {f"ariproxy_bus_connected{{{BUS}}}": "1x19 0 1x30"},
         labels=OF_BUS,
     ),
+    "AriProxyBusBlocked": Case(
+        {f"ariproxy_bus_blocked{{{BUS}}}": "0x10 1x30"},
+        {f"ariproxy_bus_blocked{{{BUS}}}": "0x19 1 0x30"},
+        labels=OF_BUS,
+    ),
+    "AriProxyBusRefused": Case(
+        {f"ariproxy_bus_refusals_total{{{BUS}}}": RISING},
+        {f"ariproxy_bus_refusals_total{{{BUS}}}": STEADY},
+        labels=OF_BUS,
+    ),
     "AriProxyBusBufferFilling": Case(
         {BUFFER: "0+5x40", CAPACITY: "100x40"}, {BUFFER: "10x40", CAPACITY: "100x40"}, labels=OF_BUS
     ),

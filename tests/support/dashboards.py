@@ -355,6 +355,18 @@ INGEST = Dashboard(
                     kind="stat",
                 ),
                 Panel(
+                    "Bus blocked or refusing",
+                    "RabbitMQ low on memory or disk; what the account may not do, by the hour.",
+                    "short",
+                    (
+                        (f"ariproxy_bus_blocked{{{N}}}", "{{pod}} blocked"),
+                        (
+                            f"sum by (pod) (increase(ariproxy_bus_refusals_total{{{N}}}[1h]))",
+                            "{{pod}} refused",
+                        ),
+                    ),
+                ),
+                Panel(
                     "Buffer",
                     "What the bus has not confirmed; beyond its capacity the oldest events go.",
                     "bytes",

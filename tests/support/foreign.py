@@ -103,7 +103,7 @@ class ForeignClient(_Outgoing):
         queue = await self.declare(topic)
 
         async def take(message: AbstractIncomingMessage) -> None:
-            handler(Message(topic, message.body, message.reply_to or "", bool(message.redelivered)))
+            handler(Message(topic, message.body, message.reply_to or ""))
             await message.ack()
 
         subscription = ForeignSubscription(queue, await queue.consume(take))

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from pamqp.commands import Queue
@@ -21,6 +23,14 @@ from tests.support.servers import free_port
 
 #: Long enough for a shared machine.
 START_SECONDS = 60
+#: What brings an alarm about, and what ends it.
+_ALARMS = {
+    "memory": (
+        ("set_vm_memory_high_watermark", "0"),
+        ("set_vm_memory_high_watermark", "absolute", "2GB"),
+    ),
+    "disk": (("set_disk_free_limit", "900000GB"), ("set_disk_free_limit", "50MB")),
+}
 _CANDIDATES = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 
 
@@ -34,6 +44,8 @@ def find_rabbitmq_server() -> Path:
 
 class RabbitMqServer:
     """One node with its own data, ports and Erlang port mapper; it can be killed and started."""
+
+    kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ"
 
     def __init__(self) -> None:
         self._script = find_rabbitmq_server()
@@ -99,6 +111,16 @@ class RabbitMqServer:
         )
         return done.stdout
 
+    @contextlib.asynccontextmanager
+    async def low_on(self, resource: Literal["memory", "disk"]) -> AsyncIterator[None]:
+        """Have the alarm of a resource go off, around a block."""
+        begin, end = _ALARMS[resource]
+        await asyncio.to_thread(self.control, *begin)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.control, *end)
+
     def start(self) -> None:
         directory = self._directory
         with (directory / "output").open("wb") as output:
@@ -147,6 +169,9 @@ class RabbitMqServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    def stop(self) -> None:
+        self.kill()
 
     def remove(self) -> None:
         self.kill()

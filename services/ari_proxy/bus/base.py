@@ -20,9 +20,9 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import structlog
 
@@ -31,9 +31,23 @@ from .errors import BusUnavailableError
 _log = structlog.get_logger()
 
 
-def taken() -> bool:
-    """Take a message that needs no taking."""
+async def _true() -> bool:
     return True
+
+
+class _AtOnce:
+    """What is so at once, however often it is awaited, or never."""
+
+    def __await__(self) -> Generator[object, None, bool]:
+        return _true().__await__()
+
+
+def taken() -> Awaitable[bool]:
+    """Take a message that needs no taking."""
+    return _AT_ONCE
+
+
+_AT_ONCE: Final = _AtOnce()
 
 
 class Message(NamedTuple):
@@ -43,11 +57,10 @@ class Message(NamedTuple):
     payload: bytes
     #: Where an answer is awaited, or ''.
     reply: str = ""
-    #: True if another listener had it before, and it is not known what became of it there.
-    redelivered: bool = False
-    #: Called by whoever subscribed with `hold`: from now on it is this listener's, come what may.
-    #: False says that it is not any more, and will come again, here or elsewhere.
-    take: Callable[[], bool] = taken
+    #: Called by whoever subscribed with `hold`. What it returns tells when it is true that this
+    #: listener has the message, come what may, and nobody else will; False says that it comes
+    #: again, here or elsewhere. Who does not await it does without that certainty.
+    take: Callable[[], Awaitable[bool]] = taken
     #: The trace that it belongs to (W3C Trace Context), from the header `traceparent`, or ''.
     traceparent: str = ""
 
@@ -64,6 +77,17 @@ class Declared(NamedTuple):
 DropReason = Literal["full", "refused", "connection_lost", "discarded"]
 #: Called with the topic and the payload of a lost message; must not publish.
 OnDropped = Callable[[str, bytes, DropReason], None]
+
+
+class Problem(NamedTuple):
+    """What keeps a bus from serving."""
+
+    #: `away`: no connection. `refused`: the server does not take us. `blocked`: it takes no
+    #: messages for now. `deaf`: something of what was subscribed does not come.
+    kind: Literal["away", "refused", "blocked", "deaf"]
+    #: For people.
+    reason: str
+
 
 #: Called in order and at once for each message; must not block and should not raise.
 Handler = Callable[[Message], None]
@@ -115,6 +139,18 @@ class Bus(Protocol):
     @property
     def is_connected(self) -> bool:
         """True while messages go out and come in."""
+
+    @property
+    def problem(self) -> Problem | None:
+        """What keeps it from serving now; None if nothing does."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """True while the server takes no messages although there is a connection."""
+
+    @property
+    def refusals(self) -> int:
+        """What the server has refused since the start: subscriptions, and the right to publish."""
 
     @property
     def buffered_bytes(self) -> int:
@@ -223,8 +259,8 @@ class Bus(Protocol):
             topic: what to listen to.
             handler: what to call.
             group: whom to share the messages with.
-            hold: the handler calls `take` on each message when its work begins; until then the bus
-                may give it to another listener.
+            hold: the handler calls `take` on each message, and begins its work when that is true;
+                until then the bus may give it to another listener.
         """
 
     @property

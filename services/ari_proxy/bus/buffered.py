@@ -2,10 +2,10 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
 from contextlib import asynccontextmanager
 
-from .base import Declared, DropReason, Offered, OnDropped
+from .base import Declared, DropReason, Offered, OnDropped, Problem
 from .drop_log import DropLog
 from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
 from .outbox import Outbox
@@ -25,11 +25,54 @@ class BufferedBus(ABC):
         self._connections = 0
         #: Set when something was confirmed or lost; `flush` waits for it.
         self._confirmed = asyncio.Event()
+        #: Why the server did not take us when we came last, or ''.
+        self._login_refusal = ""
+        #: Why it takes no messages now, or ''.
+        self._blocked_by = ""
+        #: What it refuses of us now → why.
+        self._refused: dict[Hashable, str] = {}
+        self._refusals = 0
 
     @property
     def is_connected(self) -> bool:
         """True while messages go out and come in."""
         return self._connected.is_set()
+
+    @property
+    def problem(self) -> Problem | None:
+        """What keeps it from serving now."""
+        if not self.is_connected:
+            if self._login_refusal:
+                return Problem("refused", f"the bus refuses us: {self._login_refusal}")
+            return Problem("away", "no connection to the bus")
+        if self._blocked_by:
+            return Problem("blocked", f"blocked: {self._blocked_by}")
+        if self._refused:
+            first, *others = self._refused.values()
+            more = f" (and {len(others)} more)" if others else ""
+            return Problem("deaf", f"{first}{more}")
+        return None
+
+    @property
+    def is_blocked(self) -> bool:
+        """True while the server takes no messages although there is a connection."""
+        return self.is_connected and bool(self._blocked_by)
+
+    @property
+    def refusals(self) -> int:
+        """What the server has refused since the start."""
+        return self._refusals
+
+    def note_refusal(self, what: Hashable, reason: str) -> bool:
+        """Take that the server refuses something; return False if that is known already."""
+        is_new = what not in self._refused
+        self._refused[what] = reason
+        self._refusals += is_new
+        return is_new
+
+    def note_granted(self, what: Hashable) -> bool:
+        """Take that the server does not refuse it any more; return False if it did not."""
+        return self._refused.pop(what, None) is not None
 
     @property
     def buffered_bytes(self) -> int:
@@ -113,12 +156,14 @@ class BufferedBus(ABC):
             async with asyncio.timeout(timeout_seconds):
                 yield
         except TimeoutError as error:
-            if not self.is_connected:
-                raise BusUnavailableError("no connection to the bus") from error
+            problem = self.problem
+            if problem is not None and problem.kind != "deaf":
+                raise BusUnavailableError(problem.reason) from error
             raise RequestTimeoutError(topic, timeout_seconds) from error
 
     def _set_connected(self) -> None:
         self._connections += 1
+        self._login_refusal = ""
         self._connected.set()
         self._something_to_send.set()
 
@@ -169,8 +214,11 @@ class FleetingBus(BufferedBus):
         """Return 0: nothing waits here."""
         return 0
 
-    async def left_behind(self) -> AsyncIterator[Declared]:
-        """Yield nothing."""
-        nothing: tuple[Declared, ...] = ()
-        for declared in nothing:
-            yield declared
+    def left_behind(self) -> AsyncIterator[Declared]:
+        """Return nothing."""
+        return _Nothing()
+
+
+class _Nothing(AsyncIterator[Declared]):
+    async def __anext__(self) -> Declared:
+        raise StopAsyncIteration

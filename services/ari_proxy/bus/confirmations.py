@@ -15,6 +15,11 @@ class Confirmations:
         self.settled = 0
         self._ahead: set[int] = set()
 
+    def open_until(self, tag: int) -> int:
+        """Return how many messages until that number are not confirmed yet."""
+        ahead = sum(number <= tag for number in self._ahead)
+        return max(tag - self.settled - ahead, 0)
+
     def confirm(self, tag: int, *, multiple: bool) -> int:
         """Take a confirm and return how many messages are confirmed from the first one on.
 

@@ -3,7 +3,8 @@
 What is published goes out pipelined and in order on one channel, and is kept until RabbitMQ has
 confirmed it (rabbitmq.com/docs/confirms); after a lost connection what was not confirmed goes out
 again. A refused operation closes its channel, so operations that RabbitMQ may refuse have one of
-their own; when it closes another one, all begins anew.
+their own, and so has each subscription until it works; when it closes one of the channels that
+publish, all begins anew.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import itertools
 import secrets
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import structlog
 
@@ -22,7 +23,7 @@ from ari_proxy.protocol import topics
 from . import rabbitmq_topology as topology
 from .amqp.connection import Login
 from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from .base import Declared, Handler, Offered
+from .base import Declared, Handler, Message, Offered
 from .buffered import BufferedBus, until_over
 from .errors import (
     BusRefusedError,
@@ -31,9 +32,10 @@ from .errors import (
 )
 from .rabbitmq_declarations import Declarations
 from .rabbitmq_options import RabbitMqOptions
-from .rabbitmq_publishing import Publishing
+from .rabbitmq_patterns import PatternInterest
+from .rabbitmq_publishing import Publishing, Rights
 from .rabbitmq_session import Session
-from .rabbitmq_subscriptions import Interest, PatternInterest, QueueInterest, TopicInterest
+from .rabbitmq_subscriptions import Interest, QueueInterest, TopicInterest
 
 _log = structlog.get_logger()
 
@@ -58,12 +60,14 @@ class RabbitMqBus(BufferedBus):
         self._interests: set[Interest] = set()
         self._session: Session | None = None
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
-        self._declarations = Declarations(options.registry, self.publish)
+        self._declarations = Declarations(options.registry, self)
+        self._rights = Rights(self)
         if options.registry:
-            lists = TopicInterest(
-                self, topology.ALL_LISTS, self._declarations.answer_list, group="", hold=False
-            )
-            self._interests.add(lists)
+            for topic, answer in (
+                (topology.ALL_LISTS, self._declarations.answer_list),
+                (topology.ALL_MISSING, self._bring_back),
+            ):
+                self._interests.add(TopicInterest(self, topic, answer, group="", hold=False))
 
     # What others use
 
@@ -89,6 +93,7 @@ class RabbitMqBus(BufferedBus):
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bool:
+            self._rights.check(topic)
             return await self._is_heard(session, topic) and await session.ask(
                 topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
             )
@@ -117,6 +122,7 @@ class RabbitMqBus(BufferedBus):
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bytes | None:
+            self._rights.check(topic)
             if not await self._will_be_heard(session, topic):
                 return None
             # Not longer than somebody waits: it would be executed all the same.
@@ -154,11 +160,18 @@ class RabbitMqBus(BufferedBus):
     def forget(self, interest: Interest) -> None:
         """Do not establish `interest` in later sessions."""
         self._interests.discard(interest)
+        interest.forget_refusals()
 
     async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
         """Bring queues into being."""
         names = tuple(topics)
-        await self._in_session(lambda session: self._declarations.declare(session, names, note))
+
+        async def work(session: Session) -> None:
+            if note:
+                self._rights.check(names[0])
+            await self._declarations.declare(session, names, note)
+
+        await self._in_session(work)
 
     async def delete(self, topics: Sequence[str]) -> None:
         """End queues, whatever they hold."""
@@ -177,6 +190,12 @@ class RabbitMqBus(BufferedBus):
     async def disown(self) -> None:
         """Leave what was declared to whoever calls `left_behind` next."""
         self._declarations.disown()
+
+    def _bring_back(self, message: Message) -> None:
+        """Declare a queue of ours again that a listener has found gone."""
+        work = self._declarations.bring_back(topology.queue_of(message.topic))
+        if work is not None and self._session is not None:
+            self._session.jobs.put_nowait(work)
 
     async def _in_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
         await self._connected.wait()
@@ -217,10 +236,12 @@ class RabbitMqBus(BufferedBus):
                 await self._begin(session)
                 tasks.create_task(self._send(session))
                 tasks.create_task(self._declarations.keep_registry(session))
+                tasks.create_task(self._rights.regain(session))
         except* (AmqpError, TimeoutError) as errors:
             reason = str(exception_groups.first(errors)) or "RabbitMQ did not answer"
             # It closes the channel on a message that is too large; do not send that one again.
             self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
+            self._rights.take_refusal(reason)
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
         finally:
             await self._end(session)
@@ -236,13 +257,14 @@ class RabbitMqBus(BufferedBus):
                 return await Session.open(login)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
             reason = str(error) or "no answer"
+            self._login_refusal = reason if topology.is_login_refused(reason) else ""
             _log.warning(
                 "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
             )
             return None
 
     async def _begin(self, session: Session) -> None:
-        session.listening.on_cancel = session.holding.on_cancel = self._on_cancelled
+        session.publisher.on_blocked = self._on_blocked
         await self._declarations.restore(session)
         # More may come while those are being established.
         while missing := [i for i in self._interests if not i.is_established(session)]:
@@ -256,9 +278,14 @@ class RabbitMqBus(BufferedBus):
     async def _watch(self, session: Session) -> None:
         """End the session when RabbitMQ, or its silence, has ended it."""
         async with asyncio.TaskGroup() as tasks:
-            beating = tasks.create_task(session.connection.beat())
-            await asyncio.wait((beating, session.failed), return_when=asyncio.FIRST_COMPLETED)
-            beating.cancel()
+            beats = [
+                tasks.create_task(connection.beat())
+                for connection in (session.publisher, session.consumer)
+            ]
+            ends: list[asyncio.Future[Any]] = [*beats, session.failed]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for beat in beats:
+                beat.cancel()
         if session.failed.done():
             error = session.failed.result()
             raise error if isinstance(error, AmqpError) else ConnectionLostError(str(error))
@@ -273,26 +300,30 @@ class RabbitMqBus(BufferedBus):
 
     async def _end(self, session: Session) -> None:
         self._connected.clear()
+        self._on_blocked("")
         self._session = None
         self._outbox.rewind()
         await session.close()
 
-    def _on_cancelled(self, tag: str) -> None:
-        for interest in self._interests:
-            if interest.on_cancelled(tag):
-                return
+    def _on_blocked(self, reason: str) -> None:
+        if reason:
+            _log.error("bus.blocked", bus="RABBITMQ", reason=reason)
+        elif self._blocked_by:
+            _log.info("bus.unblocked", bus="RABBITMQ")
+        self._blocked_by = reason
 
     async def _send(self, session: Session) -> None:
         publishing = Publishing(
             self._outbox,
             session.publishing,
             self._confirmed.set,
+            self._rights,
             max_message_bytes=self._max_message_bytes,
         )
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
             while self._outbox.is_waiting:
-                await session.connection.writable()
+                await session.publisher.writable()
                 publishing.send_batch()
                 await asyncio.sleep(0)

@@ -9,7 +9,7 @@ declared is lost from sight, and nobody has to guess from names.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import msgspec
@@ -22,6 +22,7 @@ from . import rabbitmq_topology as topology
 from .amqp.channel import Channel, Incoming
 from .amqp.errors import AmqpError, ChannelClosedError
 from .base import Declared, Message
+from .buffered import BufferedBus
 from .rabbitmq_session import Session
 
 _log = structlog.get_logger()
@@ -29,7 +30,7 @@ _log = structlog.get_logger()
 #: Seconds after which the registry is consumed anew: RabbitMQ closes the channel of a message that
 #: is not acknowledged for 30 minutes (consumer_timeout).
 REFRESH_SECONDS: Final = 600.0
-#: Seconds between attempts while a predecessor still has the registry.
+#: Seconds between attempts while a predecessor still has the registry, or RabbitMQ refuses it.
 RETRY_SECONDS: Final = 2.0
 #: Seconds between looks whether the registry was handed over.
 HAND_OVER_SECONDS: Final = 0.1
@@ -39,12 +40,23 @@ _BATCH: Final = 300
 _AGAIN: Final = b"again"
 
 
+class _LeftBehind(AsyncIterator[Declared]):
+    """No generator: one that is left half-way is ended by a task that nobody knows of."""
+
+    def __init__(self, declarations: "Declarations") -> None:
+        self._declarations = declarations
+
+    async def __anext__(self) -> Declared:
+        return await self._declarations.next_left_behind()
+
+
 class Declarations:
     """What one bus has declared, and what it has taken over."""
 
-    def __init__(self, registry: str, publish: Callable[[str, bytes], None]) -> None:
+    def __init__(self, registry: str, bus: BufferedBus) -> None:
         self._registry = registry
-        self._publish = publish
+        self._bus = bus
+        self._publish = bus.publish
         self._remembered: dict[tuple[str, ...], str] = {}
         #: Those of them that RabbitMQ has not confirmed yet.
         self._declaring: set[tuple[str, ...]] = set()
@@ -64,16 +76,17 @@ class Declarations:
         Raises:
             AmqpError: RabbitMQ refuses it, or the outcome is not known.
         """
-        record = None
-        if note and self._registry:
-            self._is_owner.set()
-            self._remembered[names] = note
-            self._declaring.add(names)
-            record = self._registry, topology.encode_record(Declared(names, note))
-        else:
-            self._others.update(names)
         try:
-            await session.operations.declare(list(names), record=record)
+            if note and self._registry:
+                self._is_owner.set()
+                self._remembered[names] = note
+                self._declaring.add(names)
+                # Sent before the queues are declared: nothing is declared that nobody remembers.
+                record = topology.encode_record(Declared(names, note))
+                await session.record(self._registry, record)
+            else:
+                self._others.update(names)
+            await session.operations.declare(list(names))
         except ChannelClosedError:
             self._remembered.pop(names, None)
             self._others.difference_update(names)
@@ -109,12 +122,28 @@ class Declarations:
         for name in names:
             self._publish(topology.declared_topic(name), _AGAIN)
 
-    @staticmethod
-    async def _restore_queues(session: Session, names: list[str]) -> None:
+    async def _restore_queues(self, session: Session, names: list[str]) -> None:
         try:
             await session.operations.declare(names)
         except ChannelClosedError as error:
-            _log.warning("queue.not_restored", error=str(error))
+            if len(names) == 1:
+                _log.error("queue.not_restored", queue=names[0], error=str(error))
+            else:  # One of them; all others have a right to be there.
+                for name in names:
+                    await self._restore_queues(session, [name])
+
+    def bring_back(self, queue: str) -> Callable[[Session], Awaitable[None]] | None:
+        """Return how to declare a queue again that is gone, or None if it is not one of ours."""
+        remembered = (name for names in self._remembered for name in names)
+        if queue not in self._others and queue not in remembered:
+            return None
+
+        async def work(session: Session) -> None:
+            _log.warning("queue.brought_back", queue=queue)
+            await self._restore_queues(session, [queue])
+            self._publish(topology.declared_topic(queue), _AGAIN)
+
+        return work
 
     async def _restore_records(self, session: Session, closed: asyncio.Event) -> None:
         """Write anew what RabbitMQ has lost, when it has handed over all that it has.
@@ -129,7 +158,7 @@ class Declarations:
         settled = self._tags.keys() | self._declaring
         for names in [names for names in self._remembered if names not in settled]:
             record = topology.encode_record(Declared(names, self._remembered.get(names, "")))
-            await session.operations.declare([self._registry], record=(self._registry, record))
+            await session.record(self._registry, record)
 
     def answer_list(self, message: Message) -> None:
         """Tell who asks for it which queues of a pattern there are."""
@@ -149,14 +178,23 @@ class Declarations:
         self._remembered.clear()
         self._left_behind.clear()
 
-    async def left_behind(self) -> AsyncIterator[Declared]:
-        """Yield what a predecessor has declared, as it comes to light."""
+    def left_behind(self) -> AsyncIterator[Declared]:
+        """Return what a predecessor has declared, as it comes to light."""
         self._is_owner.set()
-        while self._registry:
-            while self._left_behind:
-                yield self._left_behind.popleft()
+        return _LeftBehind(self)
+
+    async def next_left_behind(self) -> Declared:
+        """Return the next of what a predecessor has declared.
+
+        Raises:
+            StopAsyncIteration: nothing is remembered.
+        """
+        if not self._registry:
+            raise StopAsyncIteration
+        while not self._left_behind:
             self._something_left_behind.clear()
             await self._something_left_behind.wait()
+        return self._left_behind.popleft()
 
     async def keep_registry(self, session: Session) -> None:
         """Hold the registry's messages as long as the session lasts."""
@@ -165,11 +203,21 @@ class Declarations:
             try:
                 await self._hold(session)
             except ChannelClosedError as error:
-                _log.debug("registry.taken", queue=self._registry, error=str(error))
+                self._on_refused(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
+    def _on_refused(self, error: ChannelClosedError) -> None:
+        """Tell it, unless it is only that another ingest has the registry."""
+        if topology.is_taken_by_another(str(error)):
+            self._bus.note_granted(self)
+            _log.debug("registry.taken", queue=self._registry, error=str(error))
+        elif self._bus.note_refusal(self, f"{self._registry} is not kept: {error}"):
+            _log.error(
+                "bus.subscription_refused", bus="RABBITMQ", topic=self._registry, error=str(error)
+            )
+
     async def _hold(self, session: Session) -> None:
-        channel = await session.connection.channel()
+        channel = await session.consumer.channel()
         closed = self._released = asyncio.Event()
         channel.on_close = lambda _: closed.set()
         channel.on_cancel = lambda _: closed.set()
@@ -179,6 +227,8 @@ class Declarations:
             await session.operations.declare([self._registry])
             consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
             await channel.call(consume, Basic.ConsumeOk)
+            if self._bus.note_granted(self):
+                _log.info("bus.subscription_granted", bus="RABBITMQ", topic=self._registry)
             await self._restore_records(session, closed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_SECONDS):
@@ -187,7 +237,7 @@ class Declarations:
             self._channel = None
             self._tags.clear()
             with contextlib.suppress(AmqpError):
-                await session.connection.release(channel)
+                await session.consumer.release(channel)
 
     def _take_record(self, incoming: Incoming) -> None:
         tag = incoming.delivery.tag

@@ -20,7 +20,10 @@ from .amqp.errors import ChannelAbortedError, ChannelClosedError
 
 T = TypeVar("T")
 _CHANNELS: Final = 16
+_ACCESS_REFUSED: Final = 403
 _NOT_FOUND: Final = 404
+#: What RabbitMQ says with it of a queue that does not exist; of one whose node is down it says so.
+_NO_QUEUE: Final = "no queue"
 
 
 class QueueState(NamedTuple):
@@ -61,9 +64,20 @@ class Operations:
         """
         channels = await connection.open_channels(_CHANNELS)
         slots = [_Slot(connection, channel) for channel in channels]
+        operations = cls(slots)
+        await operations._declare_exchange()
+        return operations
+
+    async def _declare_exchange(self) -> None:
         exchange = Exchange.Declare(exchange=topology.EXCHANGE, exchange_type="topic", durable=True)
-        await (await slots[0].channel()).call(exchange, Exchange.DeclareOk)
-        return cls(slots)
+        try:
+            await self._attempt(lambda channel: channel.call(exchange, Exchange.DeclareOk))
+        except ChannelClosedError as error:
+            if error.code != _ACCESS_REFUSED:
+                raise
+            # Who may not declare it may use it all the same, once it is there.
+            exchange.passive = True
+            await self._attempt(lambda channel: channel.call(exchange, Exchange.DeclareOk))
 
     async def _attempt(self, work: Callable[[Channel], Awaitable[T]]) -> T:
         """Do something that RabbitMQ may refuse, as often as others' refusals interrupt it.
@@ -80,12 +94,8 @@ class Operations:
             except ChannelAbortedError:
                 continue
 
-    async def declare(self, queues: list[str], *, record: tuple[str, bytes] | None = None) -> None:
+    async def declare(self, queues: list[str]) -> None:
         """Declare queues as the original does.
-
-        Args:
-            queues: their names.
-            record: another queue, and what it has to keep before they are declared.
 
         Raises:
             ChannelClosedError: RabbitMQ refuses it.
@@ -93,8 +103,6 @@ class Operations:
         """
 
         async def work(channel: Channel) -> None:
-            if record is not None:
-                channel.publish(*record, topology.PERSISTENT_PROPERTIES)
             first, *others = queues
             for queue in others:
                 channel.send(Queue.Declare(queue=queue, durable=True, nowait=True))
@@ -113,7 +121,12 @@ class Operations:
         await self._attempt(work)
 
     async def look(self, queue: str) -> QueueState | None:
-        """Return the state of a queue, or None if there is none."""
+        """Return the state of a queue, or None if there is none.
+
+        Raises:
+            ChannelClosedError: its node is down, or somebody else has it for himself.
+            ConnectionLostError: the outcome is not known.
+        """
 
         async def work(channel: Channel) -> QueueState:
             method = Queue.Declare(queue=queue, passive=True)
@@ -123,7 +136,7 @@ class Operations:
         try:
             return await self._attempt(work)
         except ChannelClosedError as error:
-            if error.code == _NOT_FOUND:
+            if error.code == _NOT_FOUND and _NO_QUEUE in str(error):
                 return None
             raise
 

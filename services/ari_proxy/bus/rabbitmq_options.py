@@ -20,6 +20,8 @@ class RabbitMqOptions(BusOptions):
 
     kind: ClassVar[str] = "RABBITMQ"
 
+    #: Seconds without a sign of life, two to three times which RabbitMQ waits.
+    heartbeat_seconds: int = 10
     #: The queue that remembers what this bus declares with a note, or '' for none.
     registry: str = ""
 
@@ -36,4 +38,5 @@ class RabbitMqOptions(BusOptions):
                 virtual_host=unquote(parts.path[1:]) or "/",
                 name=self.name,
                 tls=(self.tls or ssl.create_default_context()) if is_secure else None,
+                heartbeat_seconds=self.heartbeat_seconds,
             )

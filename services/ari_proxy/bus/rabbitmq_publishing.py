@@ -1,20 +1,80 @@
 """The outbox on its way: encoded, pipelined on one channel, and kept until RabbitMQ confirms it."""
 
+import asyncio
+import contextlib
+import secrets
 from collections.abc import Callable
 from typing import Final
 
 import structlog
+from pamqp.commands import Basic
 
 from . import rabbitmq_topology as topology
 from .amqp.channel import Channel
+from .amqp.errors import ChannelClosedError
 from .amqp.frames import Confirmation, Properties
+from .buffered import BufferedBus
 from .confirmations import Confirmations
+from .errors import BusRefusedError
 from .outbox import Outbox
+from .rabbitmq_session import Session
 
 _log = structlog.get_logger()
 
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
+#: Seconds between looks whether a refused right was given.
+REGAIN_SECONDS: Final = 5.0
+
+
+class Rights:
+    """To which exchanges this account may publish, as far as RabbitMQ has told.
+
+    A message that it may not publish closes the channel and would do so again, with all that was
+    sent behind it: so none goes there until a message that concerns nobody has been taken.
+    """
+
+    def __init__(self, bus: BufferedBus) -> None:
+        self._bus = bus
+        self._missing: dict[str, str] = {}
+
+    def take_refusal(self, reason: str) -> None:
+        """Take why a session has ended."""
+        exchange = topology.refused_exchange(reason)
+        if exchange is not None:
+            self._missing[exchange] = reason
+            if self._bus.note_refusal((self, exchange), f"publishing is refused: {reason}"):
+                _log.error("bus.publishing_refused", bus="RABBITMQ", error=reason)
+
+    def check(self, topic: str) -> None:
+        """Refuse what RabbitMQ would.
+
+        Raises:
+            BusRefusedError: this account may not publish there.
+        """
+        if self._missing and (reason := self._missing.get(topology.exchange_of(topic))):
+            raise BusRefusedError(reason)
+
+    async def regain(self, session: Session) -> None:
+        """Find out when a right was given, as long as the session lasts."""
+        while self._missing:
+            await asyncio.sleep(REGAIN_SECONDS)
+            for exchange in tuple(self._missing):
+                with contextlib.suppress(ChannelClosedError):
+                    await self._try(session, exchange)
+                    del self._missing[exchange]
+                    self._bus.note_granted((self, exchange))
+                    _log.info("bus.publishing_granted", bus="RABBITMQ", exchange=exchange)
+
+    @staticmethod
+    async def _try(session: Session, exchange: str) -> None:
+        channel = await session.publisher.channel()
+        try:
+            key = f"ari-proxy-nobody-{secrets.token_hex(8)}"
+            channel.publish(key, b"", topology.LEGACY_PROPERTIES, exchange=exchange)
+            await channel.call(Basic.Qos(prefetch_count=0), Basic.QosOk)
+        finally:
+            await session.publisher.release(channel)
 
 
 class Publishing:
@@ -25,6 +85,7 @@ class Publishing:
         outbox: Outbox,
         channel: Channel,
         on_settled: Callable[[], None],
+        rights: Rights,
         *,
         max_message_bytes: int,
     ) -> None:
@@ -33,6 +94,7 @@ class Publishing:
         self._channel = channel
         #: Called when something was confirmed, or refused.
         self._on_settled = on_settled
+        self._rights = rights
         self._confirmations = Confirmations()
         #: What was confirmed in earlier sessions; the channel counts from 1.
         self._before = outbox.mark().count
@@ -50,9 +112,10 @@ class Publishing:
             topic, payload, reply, _, traceparent, _ = outbox.next()
             try:
                 self._check_size(payload)
+                self._rights.check(topic)
                 properties = topology.properties_for(reply, traceparent)
                 parts.append(topology.encode(number, topic, payload, properties, max_frame))
-            except ValueError as error:
+            except (ValueError, BusRefusedError) as error:
                 outbox.refuse_last()
                 _log.error("bus.message_refused", topic=topic, error=str(error))
                 self._on_settled()
@@ -63,10 +126,12 @@ class Publishing:
             raise ValueError(f"it has {len(payload)} bytes, more than {self._max_message}")
 
     def _take_confirm(self, confirmation: Confirmation, refused: bool) -> None:  # noqa: FBT001
+        tag, multiple = confirmation
         if refused:
-            self._outbox.dropped += 1
-            _log.error("bus.message_refused", error="RabbitMQ could not keep it")
-        settled = self._confirmations.confirm(confirmation.tag, multiple=confirmation.multiple)
+            count = self._confirmations.open_until(tag) if multiple else 1
+            self._outbox.dropped += count
+            _log.error("bus.message_refused", error="RabbitMQ could not keep it", messages=count)
+        settled = self._confirmations.confirm(tag, multiple=multiple)
         self._outbox.confirm_until(self._before + settled)
         self._on_settled()
 

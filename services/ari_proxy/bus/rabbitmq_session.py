@@ -1,51 +1,60 @@
-"""What one connection to RabbitMQ has: its channels, and the operations on them.
+"""What one session with RabbitMQ has: two connections, their channels, the operations on them.
 
-| channel | what for | closed by RabbitMQ |
-| --- | --- | --- |
-| publishing | what the outbox sends, confirmed | the session ends |
-| asking | messages whose outcome somebody awaits: routed or returned; replies to them | it ends |
-| listening | consumers whose messages are acknowledged once they are handled | it ends |
-| holding | consumers whose messages are acknowledged when their work begins | it ends |
-| operations | what RabbitMQ may refuse (`bus/rabbitmq_operations.py`) | it is opened again |
+RabbitMQ reads nothing more from a connection that publishes while it is low on memory or disk
+(rabbitmq.com/docs/alarms). So nothing but what publishes goes through one connection; consumers,
+their acknowledgements and all operations go through another, and go on.
 
-So there are twenty channels, however many dialogs there are.
+| connection | channels | what for | closed by RabbitMQ |
+| --- | --- | --- | --- |
+| publisher | publishing | what the outbox sends, confirmed | the session ends |
+| | asking | messages whose outcome somebody awaits, and replies | the session ends |
+| consumer | listening | consumers that acknowledge what they have handled | they begin anew |
+| | holding | consumers that acknowledge when work begins | they begin anew |
+| | operations | what RabbitMQ may refuse (`bus/rabbitmq_operations.py`) | opened again |
+
+So there are some twenty channels, however many dialogs there are.
 """
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Self
 
-from pamqp import base
 from pamqp.commands import Basic, Confirm
-from pamqp.common import FieldTable
 
 from . import rabbitmq_topology as topology
 from .amqp.channel import Channel, Incoming, fail
 from .amqp.connection import AmqpConnection, Login
 from .amqp.errors import ConnectionLostError
 from .amqp.frames import Confirmation, Properties
+from .rabbitmq_consuming import Consuming
 from .rabbitmq_operations import Operations
 
 
 class Session:
-    """One connection with its channels."""
+    """Two connections with their channels; when one is lost, it is over."""
 
     def __init__(
         self,
-        connection: AmqpConnection,
+        publisher: AmqpConnection,
+        consumer: AmqpConnection,
         channels: list[Channel],
         operations: Operations,
         address: str,
     ) -> None:
-        self.connection = connection
+        self.publisher = publisher
+        self.consumer = consumer
         #: Where it goes, without credentials.
         self.address = address
-        self.publishing, self.asking, self.listening, self.holding = channels
+        self.publishing, self.asking = channels
+        self.listening = Consuming(consumer)
+        self.holding = Consuming(consumer)
         self.operations = operations
         #: Why it has to end; set once.
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
-        connection.lost.add_done_callback(lambda lost: self.fail(lost.result()))
+        for connection in (publisher, consumer):
+            connection.lost.add_done_callback(lambda lost: self.fail(lost.result()))
         for channel in channels:
             channel.on_close = self.fail
         #: What is to be done in this session, one after another.
@@ -54,7 +63,7 @@ class Session:
         self._outcomes: dict[int, asyncio.Future[bool]] = {}
         self._returned: set[int] = set()
         self._replies: dict[str, asyncio.Future[bytes]] = {}
-        self._tags = itertools.count(1)
+        self._tokens = itertools.count(1)
         self.asking.on_confirm = self._take_outcome
         self.asking.on_return = self._take_return
 
@@ -65,14 +74,20 @@ class Session:
         Raises:
             OSError, AmqpError: RabbitMQ can't be reached or refuses something.
         """
-        connection = await AmqpConnection.connect(login)
+        consumer = await AmqpConnection.connect(login)
+        publisher = None
         try:
-            channels = await connection.open_channels(4)
-            operations = await Operations.open(connection)
-            session = cls(connection, channels, operations, f"{login.host}:{login.port}")
+            operations = await Operations.open(consumer)
+            publisher = await AmqpConnection.connect(
+                replace(login, name=f"{login.name}, publishing")
+            )
+            channels = await publisher.open_channels(2)
+            session = cls(publisher, consumer, channels, operations, f"{login.host}:{login.port}")
             await session._prepare()
         except BaseException:
-            connection.abort()
+            consumer.abort()
+            if publisher is not None:
+                publisher.abort()
             raise
         return session
 
@@ -96,7 +111,10 @@ class Session:
             fail(outcome, error)
         for reply in self._replies.values():
             fail(reply, error)
-        await self.connection.close()
+        try:
+            await self.publisher.close()
+        finally:
+            await self.consumer.close()
 
     # Messages whose outcome somebody awaits
 
@@ -111,6 +129,8 @@ class Session:
     ) -> bool:
         """Publish a message; return whether any queue took it.
 
+        Waits while RabbitMQ takes none.
+
         Args:
             topic: where to.
             payload: what.
@@ -121,20 +141,44 @@ class Session:
         Raises:
             AmqpError: the outcome is not known.
         """
-        if self.failed.done():
-            raise ConnectionLostError("the connection to RabbitMQ was lost")
+        begun_at = asyncio.get_running_loop().time()
+        await self._writable()
+        if keep_seconds is not None:
+            waited = asyncio.get_running_loop().time() - begun_at
+            keep_seconds = max(keep_seconds - waited, 0.0)
+        properties = Basic.Properties(
+            reply_to=topology.DIRECT_REPLY_TO if token else None,
+            correlation_id=token or None,
+            expiration=topology.expiration(keep_seconds),
+            headers=topology.headers(traceparent),
+        )
+        return await self._publish(topic, payload, properties)
+
+    async def record(self, queue: str, payload: bytes) -> None:
+        """Have a queue keep a message beyond RabbitMQ's restart; returns when it is on its way.
+
+        Raises:
+            ConnectionLostError: the session is over.
+        """
+        await self._writable()
+        self._publish(queue, payload, Basic.Properties(delivery_mode=topology.PERSISTENT))
+
+    def _publish(
+        self, topic: str, payload: bytes, properties: Basic.Properties
+    ) -> asyncio.Future[bool]:
+        """Publish a message; the result is whether any queue took it."""
         number = next(self._asked)
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._outcomes[number] = outcome
-        properties = topology.properties_of(
-            message_id=str(number),
-            reply_to=topology.DIRECT_REPLY_TO if token else "",
-            correlation_id=token,
-            keep_seconds=keep_seconds,
-            traceparent=traceparent,
-        )
-        self.asking.publish(topic, payload, properties, exchange=topology.exchange_of(topic))
-        return await outcome
+        properties.message_id = str(number)
+        exchange = topology.exchange_of(topic)
+        self.asking.publish(topic, payload, topology.encoded(properties), exchange=exchange)
+        return outcome
+
+    async def _writable(self) -> None:
+        await self.publisher.writable()
+        if self.failed.done() or self.publisher.lost.done():
+            raise ConnectionLostError("the connection to RabbitMQ was lost")
 
     async def request(self, topic: str, payload: bytes, *, keep_seconds: float) -> bytes | None:
         """Publish a message and return the first reply to it, or None if no queue took it.
@@ -142,7 +186,7 @@ class Session:
         Raises:
             AmqpError: the outcome is not known.
         """
-        token = f"{next(self._tags)}"
+        token = f"{next(self._tokens)}"
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._replies[token] = reply
         try:
@@ -173,43 +217,3 @@ class Session:
         reply = self._replies.get(incoming.properties.correlation_id)
         if reply is not None and not reply.done():
             reply.set_result(incoming.body)
-
-    # Consumers
-
-    def consume(
-        self, channel: Channel, queue: str, take: Callable[[Incoming], None]
-    ) -> "tuple[str, asyncio.Future[base.Frame]]":
-        """Begin to consume a queue; a queue that is gone ends the session.
-
-        Returns:
-            The consumer's tag, and what fails or is done once messages come.
-        """
-        tag = self._add_consumer(channel, take)
-        return tag, channel.request(Basic.Consume(queue=queue, consumer_tag=tag))
-
-    def consume_with_priority(
-        self, channel: Channel, queue: str, take: Callable[[Incoming], None], priority: int
-    ) -> str:
-        """Consume a queue and return the consumer's tag, without waiting for the answer."""
-        tag = self._add_consumer(channel, take)
-        arguments: FieldTable = {"x-priority": priority}
-        channel.send(Basic.Consume(queue=queue, consumer_tag=tag, nowait=True, arguments=arguments))
-        return tag
-
-    def _add_consumer(self, channel: Channel, take: Callable[[Incoming], None]) -> str:
-        tag = f"{next(self._tags)}"
-        channel.consumers[tag.encode()] = take
-        return tag
-
-    @classmethod
-    def cancel(cls, channel: Channel, tags: Iterable[str]) -> "list[asyncio.Future[base.Frame]]":
-        """Begin to end consumers; what RabbitMQ had sent for one was handled once that is done."""
-        if channel.closed is not None:
-            return []
-        return [cls._cancel(channel, tag) for tag in tags]
-
-    @staticmethod
-    def _cancel(channel: Channel, tag: str) -> "asyncio.Future[base.Frame]":
-        answer = channel.request(Basic.Cancel(consumer_tag=tag))
-        answer.add_done_callback(lambda _: channel.consumers.pop(tag.encode(), None))
-        return answer

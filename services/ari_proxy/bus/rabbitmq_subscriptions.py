@@ -1,21 +1,27 @@
-"""What a RabbitMQ connection listens to: queues, topics of the exchange, patterns of queues."""
+"""What listens on RabbitMQ: to queues and to topics of the exchange.
+
+RabbitMQ may refuse to have a queue consumed (403 no permission, 404 its node is down, 405 somebody
+has it for himself), and may end a consumer whose queue is gone. Either costs that queue only: it is
+tried again, with back-off, for as long as somebody wants it, and the bus says so until it works.
+"""
 
 import asyncio
 import contextlib
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 from pamqp import base
 
+from ari_proxy.back_off import BackOff
 from ari_proxy.protocol import topics
 
 from . import rabbitmq_topology as topology
-from .amqp.channel import Channel, Incoming
+from .amqp.channel import Incoming
 from .amqp.errors import AmqpError, ChannelClosedError
 from .base import Handler, Message, taken
+from .rabbitmq_consuming import Consumer, Consuming, Taking
+from .rabbitmq_retries import Retries
 from .rabbitmq_session import Session
 
 if TYPE_CHECKING:
@@ -25,29 +31,13 @@ _log = structlog.get_logger()
 
 #: Seconds for RabbitMQ to end a consumer.
 CANCEL_SECONDS: Final = 5.0
-#: Queues of a pattern that are joined at once.
-_BATCH: Final = 64
-
-
-class _Take:
-    """Acknowledges one message, once."""
-
-    __slots__ = ("_channel", "_is_taken", "_tag")
-
-    def __init__(self, channel: Channel, tag: int) -> None:
-        self._channel = channel
-        self._tag = tag
-        self._is_taken = False
-
-    def __call__(self) -> bool:
-        """Return whether the message is this listener's from now on."""
-        if not self._is_taken:
-            self._is_taken = self._channel.acknowledge(self._tag)
-        return self._is_taken
+RETRY_BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+#: Queues that are tried again at once.
+_RETRIED_AT_ONCE: Final = 16
 
 
 class Interest:
-    """A subscription that outlives sessions; each kind says how it is established."""
+    """A subscription that outlives sessions; each kind says what it consumes."""
 
     def __init__(self, bus: "RabbitMqBus", topic: str, handler: Handler, *, hold: bool) -> None:
         self.topic = topic
@@ -55,8 +45,13 @@ class Interest:
         self._handler = handler
         self._hold = hold
         self._session: Session | None = None
-        #: Of the session's consumers → their queues.
-        self._consumers: dict[str, str] = {}
+        #: What is consumed in this session, by the name under which it was begun.
+        self._consumers: dict[str, Consumer] = {}
+        self._refused: set[str] = set()
+        #: What is being tried just now.
+        self._attempting: set[str] = set()
+        self._retries = Retries(RETRY_BACK_OFF)
+        self._retrying: asyncio.TimerHandle | None = None
         self._is_ended = False
 
     def is_established(self, session: Session) -> bool:
@@ -64,83 +59,182 @@ class Interest:
         return self._session is session
 
     async def establish(self, session: Session) -> None:
-        """Begin to listen in a new session.
+        """Begin to listen in a new session; what RabbitMQ refuses is tried again later.
 
         Raises:
-            AmqpError: the session ends, or RabbitMQ refuses it.
+            ConnectionLostError: the session is over.
         """
         self._session = session
         self._consumers.clear()
+        self._retries = Retries(RETRY_BACK_OFF)
+        self._retry_no_more()
         try:
-            await self._consume(session)
+            await self._begin(session)
         except BaseException:
-            self._cancel(session)
+            self._cancel()
             raise
         if self._is_ended:
-            self._cancel(session)
+            self._cancel()
 
-    async def _consume(self, session: Session) -> None:
+    async def _begin(self, session: Session) -> None:
+        await self._attempt(session, self.topic)
+
+    # One thing to consume
+
+    async def _attempt(self, session: Session, name: str) -> None:
+        """Try to consume, and see that it is tried again where that fails."""
+        if name in self._attempting:
+            return
+        self._attempting.add(name)
+        try:
+            consumer = await self._consume(session, name)
+        except ChannelClosedError as error:
+            self._refuse(name, str(error))
+        else:
+            if self._grant(name):
+                _log.info("bus.subscription_granted", bus="RABBITMQ", topic=name or self.topic)
+            if consumer is not None:
+                self._keep(name, consumer)
+        finally:
+            self._attempting.discard(name)
+
+    def _keep(self, name: str, consumer: Consumer) -> None:
+        self._consumers[name] = consumer
+        if self._is_ended:
+            self._cancel()
+        elif consumer.is_lost:
+            self._on_lost(name, consumer)
+        else:
+            self._retries.forget(name)
+
+    async def _consume(self, session: Session, name: str) -> Consumer | None:
+        """Consume; return None if that is not wanted any more, or was put off.
+
+        Raises:
+            ChannelClosedError: RabbitMQ refuses it.
+            ConnectionLostError: the session is over.
+        """
         raise NotImplementedError
 
-    async def _consume_queue(self, session: Session, queue: str) -> None:
-        tag, consuming = session.consume(self._channel(session), queue, self._take)
-        self._consumers[tag] = queue
-        await consuming
+    def _refuse(self, name: str, reason: str) -> None:
+        if self._is_ended:
+            return
+        self._retries.fail(name)
+        queue = name or self.topic
+        self._refused.add(name)
+        if self._bus.note_refusal((self, name), f"{queue} is not consumed: {reason}"):
+            _log.error("bus.subscription_refused", bus="RABBITMQ", topic=queue, error=reason)
+        self._retry_later()
 
-    def _channel(self, session: Session) -> Channel:
+    def _on_lost(self, name: str, consumer: Consumer) -> None:
+        """Take that RabbitMQ has ended a consumer: its queue is gone, or the queue's node."""
+        if self._consumers.get(name) is consumer and not self._is_ended:
+            del self._consumers[name]
+            # A dialog's queue is deleted when the dialog is over.
+            log = _log.debug if topics.is_of_dialog(consumer.queue) else _log.warning
+            log("bus.consumer_ended", bus="RABBITMQ", queue=consumer.queue)
+            self._retries.add(name)
+            self._retry_later()
+
+    def _retry_later(self) -> None:
+        session = self._session
+        if session is not None and self._retrying is None and self._retries:
+            loop = asyncio.get_running_loop()
+            pause = self._retries.pause_seconds
+            self._retrying = loop.call_later(pause, session.jobs.put_nowait, self._retry)
+
+    def _retry_no_more(self) -> None:
+        if self._retrying is not None:
+            self._retrying.cancel()
+            self._retrying = None
+
+    async def _retry(self, session: Session) -> None:
+        if session is not self._session or self._is_ended:
+            return
+        self._retrying = None
+        await self._attempt_all(session, self._retries.next_names(_RETRIED_AT_ONCE))
+        self._retry_later()
+
+    async def _attempt_all(self, session: Session, names: Iterable[str]) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for name in names:
+                tasks.create_task(self._attempt(session, name))
+
+    async def _consume_queue(
+        self, session: Session, name: str, queue: str, *, kind: str, priority: int | None = None
+    ) -> Consumer:
+        return await self._channels(session).consume(
+            queue,
+            self._take,
+            on_lost=lambda consumer: self._on_lost(name, consumer),
+            kind=kind,
+            priority=priority,
+        )
+
+    def _channels(self, session: Session) -> Consuming:
         return session.holding if self._hold else session.listening
+
+    # Its end
 
     async def unsubscribe(self) -> None:
         """End it; what RabbitMQ had sent for it was handled on return."""
         self._is_ended = True
         self._bus.forget(self)
-        if self._session is not None:
-            with contextlib.suppress(AmqpError, TimeoutError):
-                async with asyncio.timeout(CANCEL_SECONDS):
-                    for ending in self._cancel(self._session):
-                        await ending
+        with contextlib.suppress(AmqpError, TimeoutError):
+            async with asyncio.timeout(CANCEL_SECONDS):
+                for ending in self._cancel():
+                    await ending
 
-    def _cancel(self, session: Session) -> "list[asyncio.Future[base.Frame]]":
+    def _grant(self, name: str) -> bool:
+        """Say no more that something is refused; return False if it was not."""
+        self._refused.discard(name)
+        return self._bus.note_granted((self, name))
+
+    def forget_refusals(self) -> None:
+        """Say no more that it is refused."""
+        for name in tuple(self._refused):
+            self._grant(name)
+
+    def _cancel(self) -> "list[asyncio.Future[base.Frame]]":
         """Begin to end all consumers, at once: this may be all that is done on a cancellation."""
-        tags, self._consumers = self._consumers, {}
-        return session.cancel(self._channel(session), tags)
+        self._retry_no_more()
+        consumers, self._consumers = self._consumers, {}
+        endings = [consumer.cancel() for consumer in consumers.values()]
+        return [ending for ending in endings if ending is not None]
 
-    def on_cancelled(self, tag: str) -> bool:
-        """Take that a consumer's queue is gone; return whether it was one of ours."""
-        queue = self._consumers.pop(tag, None)
-        if queue is None:
-            return False
-        if not topics.is_of_dialog(queue) and self._session is not None:
-            # It has to be there again, and a new session brings it back.
-            self._session.fail(AmqpError(f"the queue {queue} was deleted"))
-        return True
+    # What comes
 
-    def _take(self, incoming: Incoming) -> None:
+    def _take(self, consumer: Consumer, incoming: Incoming) -> None:
         delivery, properties, body = incoming
-        session = self._session
-        if session is None:
-            return
-        channel = self._channel(session)
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
-        take: Callable[[], bool] = taken
+        take: Callable[[], Awaitable[bool]] = taken
         if self._hold:
-            take = _Take(channel, delivery.tag)
+            take = Taking(consumer.proofs, delivery.tag)
         else:
-            channel.acknowledge_later(delivery.tag)
-        origin = delivery.redelivered, take, properties.traceparent
-        self._handler(Message(delivery.routing_key, body, reply, *origin))
+            consumer.channel.acknowledge_later(delivery.tag)
+        topic = self._topic_of(consumer, delivery.routing_key)
+        self._handler(Message(topic, body, reply, take, properties.traceparent))
+
+    def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
+        """Return the topic of a message: that of its queue, however it came there.
+
+        seed: a client may publish through an exchange of its own, with any routing key.
+        """
+        return consumer.queue
 
 
 class QueueInterest(Interest):
     """Listens to one queue."""
 
-    async def _consume(self, session: Session) -> None:
+    async def _consume(self, session: Session, name: str) -> Consumer | None:
         try:
-            await session.operations.declare([self.topic])
+            await session.operations.declare([name])
         except ChannelClosedError as error:
-            # Somebody has declared it otherwise; it serves all the same.
-            _log.warning("queue.declared_otherwise", queue=self.topic, error=str(error))
-        await self._consume_queue(session, self.topic)
+            if error.code not in topology.DECLARED_OTHERWISE:
+                raise
+            # It may serve all the same.
+            _log.warning("queue.declared_otherwise", queue=name, error=str(error))
+        return await self._consume_queue(session, name, name, kind=topology.kind_of(name))
 
 
 class TopicInterest(Interest):
@@ -152,91 +246,11 @@ class TopicInterest(Interest):
         super().__init__(bus, topic, handler, hold=hold)
         self._group = group
 
-    async def _consume(self, session: Session) -> None:
-        queue = await session.operations.listen_to_topic(self.topic, self._group)
-        await self._consume_queue(session, queue)
+    async def _consume(self, session: Session, name: str) -> Consumer | None:
+        queue = await session.operations.listen_to_topic(name, self._group)
+        kind = queue if self._group else topology.OWN_QUEUES
+        return await self._consume_queue(session, name, queue, kind=kind)
 
-
-class PatternInterest(Interest):
-    """Listens to all declared queues of a pattern, sharing them with others that do.
-
-    RabbitMQ has no wildcards on queues. Whoever declares one tells so on a topic of the exchange,
-    and lists all of them when asked; every listener consumes all queues, and RabbitMQ hands each
-    queue's messages to the listener with the highest priority there, as long as it lives. No
-    `exclusive` consumer: one that comes too early is refused, which closes its channel for all
-    others, and somebody would have to find out that the former one is dead.
-    """
-
-    def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, listener: str, hold: bool
-    ) -> None:
-        super().__init__(bus, topic, handler, hold=hold)
-        self._listener = listener
-        #: Queues that exist, as far as is known → whether it was known from the queue's beginning.
-        self._known: dict[str, bool] = {}
-        self._joining: deque[str] = deque()
-        self._directory = ""
-
-    async def _consume(self, session: Session) -> None:
-        # After a break somebody else has them; who comes back does not take them away again.
-        self._known = dict.fromkeys(self._known, False)
-        self._joining = deque(self._known)
-        session.jobs.put_nowait(self._join_some)
-        first, *others = topology.notices_of(self.topic)
-        directory = await session.operations.listen_to_topic(first)
-        for notices in others:
-            await session.operations.bind(directory, notices)
-        self._directory, consuming = session.consume(
-            session.listening, directory, self._take_notice
-        )
-        await consuming
-        self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
-
-    def _cancel(self, session: Session) -> "list[asyncio.Future[base.Frame]]":
-        directory, self._directory = self._directory, ""
-        tags = [directory] if directory else []
-        return super()._cancel(session) + session.cancel(session.listening, tags)
-
-    def _take_notice(self, incoming: Incoming) -> None:
-        session = self._session
-        if session is not None:
-            session.listening.acknowledge_later(incoming.delivery.tag)
-        notice = incoming.delivery.routing_key
-        kind, queue = notice.partition(".")[0], topology.queue_of(notice)
-        if kind == "declared":
-            self._learn(queue, first_comer=not incoming.body)
-        elif kind == "deleted":
-            self._known.pop(queue, None)
-        else:
-            try:
-                for listed in topology.decode_topics(incoming.body):
-                    self._learn(listed, first_comer=False)
-            except msgspec.DecodeError as error:
-                _log.warning("queue_list.malformed", error=str(error))
-
-    def _learn(self, queue: str, *, first_comer: bool) -> None:
-        if queue not in self._known and self._session is not None:
-            self._known[queue] = first_comer
-            if not self._joining:
-                self._session.jobs.put_nowait(self._join_some)
-            self._joining.append(queue)
-
-    async def _join_some(self, session: Session) -> None:
-        """Join some of the queues, and come back for the others."""
-        batch = [self._joining.popleft() for _ in range(min(_BATCH, len(self._joining)))]
-        async with asyncio.TaskGroup() as tasks:
-            for queue in batch:
-                tasks.create_task(self._join(session, queue))
-        if self._joining and not self._is_ended:
-            session.jobs.put_nowait(self._join_some)
-
-    async def _join(self, session: Session, queue: str) -> None:
-        """Consume a queue if it is still there: to consume one that is not ends the session."""
-        if await session.operations.look(queue) is None:
-            self._known.pop(queue, None)
-        elif queue in self._known and not self._is_ended:
-            first_comer = self._known[queue]
-            priority = topology.priority(self._listener, queue, first_comer=first_comer)
-            channel = self._channel(session)
-            tag = session.consume_with_priority(channel, queue, self._take, priority)
-            self._consumers[tag] = queue
+    def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
+        # With a `*` it has many; only the routing key tells which.
+        return routing_key if topics.matches(self.topic, routing_key) else self.topic

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 from pamqp.commands import Basic
+from pamqp.common import FieldTable
 
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
@@ -30,20 +31,52 @@ MAX_TOPIC_BYTES: Final = 255
 #: Begins the topic of a reply: what a message's `reply` holds is an address, not a topic.
 _REPLY: Final = "\0"
 _TRANSIENT: Final = 1
-_PERSISTENT: Final = 2
+#: Of what has to outlive RabbitMQ's restart.
+PERSISTENT: Final = 2
 _JSON: Final = "application/json"
 #: As the original publishes.
 LEGACY_PROPERTIES: Final = frames.properties_of(
     Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT)
 )
-#: Of what has to outlive RabbitMQ's restart.
-PERSISTENT_PROPERTIES: Final = frames.properties_of(
-    Basic.Properties(content_type=_JSON, delivery_mode=_PERSISTENT)
-)
+#: Stands for all queues that RabbitMQ names itself (`kind_of`).
+OWN_QUEUES: Final = "amq.gen"
+#: What RabbitMQ answers where one may not declare a queue, or not so, which is there all the same.
+DECLARED_OTHERWISE: Final = frozenset({403, 406})
 #: Above all priorities of those who learn of a queue later than others.
 _FIRST_COMER: Final = 1 << 30
 #: RabbitMQ's refusal of a message that is larger than its max_message_size.
 _TOO_LARGE: Final = re.compile(r"larger than configured max size (\d+)")
+
+
+#: … of the right to publish to an exchange.
+_NO_WRITE: Final = re.compile(
+    r"403 ACCESS_REFUSED - access to (?:exchange|topic .* in exchange) '([^']*)'"
+)
+#: RabbitMQ's name of the default exchange where it refuses it.
+_DEFAULT_EXCHANGE: Final = "amq.default"
+
+
+def refused_exchange(refusal: str) -> str | None:
+    """Return the exchange to which RabbitMQ does not let us publish, if its refusal tells it."""
+    found = _NO_WRITE.search(refusal)
+    if found is None:
+        return None
+    return "" if found[1] == _DEFAULT_EXCHANGE else found[1]
+
+
+def is_login_refused(reason: str) -> bool:
+    """Return whether RabbitMQ has answered that we may not connect: account or virtual host."""
+    return any(word in reason for word in ("ACCESS_REFUSED", "NOT_ALLOWED"))
+
+
+def is_taken_by_another(refusal: str) -> bool:
+    """Return whether RabbitMQ refuses a queue since somebody else consumes it for himself."""
+    return "in exclusive use" in refusal
+
+
+def kind_of(queue: str) -> str:
+    """Return what stands for all queues that an account may consume alike, as a rule."""
+    return queue.partition("_")[0]
 
 
 def limit_in(refusal: str) -> int | None:
@@ -66,7 +99,7 @@ def properties_for(reply: str, traceparent: str) -> bytes:
     """Return the properties of a message: nearly always just the original's."""
     if not reply and not traceparent:
         return LEGACY_PROPERTIES
-    return properties_of(reply_to=reply, traceparent=traceparent)
+    return encoded(Basic.Properties(reply_to=reply or None, headers=headers(traceparent)))
 
 
 def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_frame: int) -> bytes:
@@ -78,7 +111,7 @@ def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_fram
     if topic.startswith(_REPLY):
         _, reply_to, correlation_id = topic.split(_REPLY, 2)
         method = frames.publish_method(channel, "", reply_to, mandatory=False)
-        properties = properties_of(correlation_id=correlation_id)
+        properties = encoded(Basic.Properties(correlation_id=correlation_id or None))
     else:
         method = _publish_method(channel, topic)
     return method + frames.content(channel, properties, payload, max_frame)
@@ -93,27 +126,21 @@ def _publish_method(channel: int, topic: str) -> bytes:
     return frames.publish_method(channel, exchange, topic, mandatory=not exchange)
 
 
-def properties_of(
-    *,
-    reply_to: str = "",
-    correlation_id: str = "",
-    message_id: str = "",
-    keep_seconds: float | None = None,
-    traceparent: str = "",
-) -> bytes:
-    """Return encoded properties: the original's, and these."""
-    return frames.properties_of(
-        Basic.Properties(
-            content_type=_JSON,
-            delivery_mode=_TRANSIENT,
-            reply_to=reply_to or None,
-            correlation_id=correlation_id or None,
-            message_id=message_id or None,
-            headers={TRACEPARENT: traceparent} if traceparent else None,
-            # Milliseconds as text (rabbitmq.com/docs/ttl).
-            expiration=None if keep_seconds is None else str(int(keep_seconds * 1000)),
-        )
-    )
+def encoded(properties: Basic.Properties) -> bytes:
+    """Return encoded properties: the original's where nothing else is said."""
+    properties.content_type = _JSON
+    properties.delivery_mode = properties.delivery_mode or _TRANSIENT
+    return frames.properties_of(properties)
+
+
+def headers(traceparent: str) -> FieldTable | None:
+    """Return the headers of a message."""
+    return {TRACEPARENT: traceparent} if traceparent else None
+
+
+def expiration(seconds: float | None) -> str | None:
+    """Return how long a queue may keep a message, as RabbitMQ wants it (rabbitmq.com/docs/ttl)."""
+    return None if seconds is None else str(int(seconds * 1000))
 
 
 def group_queue(group: str, topic: str) -> str:
@@ -153,6 +180,15 @@ def queue_of(notice: str) -> str:
     mark, _, dialog = owner.partition(".")
     is_marked = ids.is_dialog_id(dialog) and ids.server_mark(dialog) == mark
     return f"{kind}_{dialog}" if is_marked else queue
+
+
+def missing_topic(queue: str) -> str:
+    """Return the topic that tells that a queue is gone which should be there."""
+    return f"missing.{_noticed(queue)}"
+
+
+#: Matches every `missing_topic`.
+ALL_MISSING: Final = missing_topic("*.*")
 
 
 def list_topic(pattern: str) -> str:

@@ -45,10 +45,6 @@ class Lanes(Generic[T]):
         else:
             lane.append(item)
 
-    def is_idle(self, key: str) -> bool:
-        """Return whether an item for the lane of `key` would be worked on at once."""
-        return key not in self._lanes
-
     async def _run(self, key: str) -> None:
         lane = self._lanes[key]
         task = asyncio.current_task()

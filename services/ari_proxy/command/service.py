@@ -27,8 +27,6 @@ from .lanes import Lanes, LanesFullError
 
 _log = structlog.get_logger()
 
-#: What may be done twice (RFC 9110 §9.2.1).
-SAFE_METHODS: Final = frozenset({"GET"})
 #: What a character may become in JSON, as `<` does: a backslash, u and four digits.
 LARGEST_CHARACTER_BYTES: Final = 6
 
@@ -113,16 +111,13 @@ class CommandService:
             return
         owner = topics.owner_of(message.topic)
         lane = owner if owner != self._server else message.reply or owner
-        if self._lanes.is_idle(lane):
-            message.take()  # Its work begins; what comes together is acknowledged together.
         try:
             self._lanes.put(lane, message)
         except LanesFullError:
             self._refuse(owner, message)
 
     def _refuse(self, owner: str, message: Message) -> None:
-        if not message.take():
-            return
+        message.take()  # Nothing is done with it, so nobody has to be sure.
         limit = self._settings.command.max_pending
         error = RejectedError(503, "overload", f"{limit} commands are pending already")
         try:
@@ -132,7 +127,7 @@ class CommandService:
         self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
     async def _work(self, _lane: str, message: Message) -> None:
-        if not message.take():
+        if not await message.take():
             return  # The bus has taken it back: it comes again, here or elsewhere.
         owner = topics.owner_of(message.topic)
         try:
@@ -152,7 +147,7 @@ class CommandService:
     async def _traced(self, owner: str, command: Command, message: Message) -> CommandResponse:
         """Execute a command and publish its response, in a span where traces are on."""
         if not self._traces.is_on:
-            response = await self._outcome(owner, command, message)
+            response = await self._outcome(owner, command)
             self._publish(owner, response)
             return response
         parent = message.traceparent or command.traceparent or ""
@@ -165,14 +160,12 @@ class CommandService:
             messaging__operation__type="process",
             ari_proxy__dialog_id=owner,
         ) as span:
-            response = await self._outcome(owner, command, message)
+            response = await self._outcome(owner, command)
             answered(span, response.status_code)
             self._publish(owner, response, traceparent_of(span))
             return response
 
-    async def _outcome(self, owner: str, command: Command, message: Message) -> CommandResponse:
-        if message.redelivered and command.method.upper() not in SAFE_METHODS:
-            return self._executor.refuse(command.unique_id, _unknown_outcome())
+    async def _outcome(self, owner: str, command: Command) -> CommandResponse:
         return self._fitting(await self._execute(owner, command))
 
     def _answer(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
@@ -245,9 +238,3 @@ class CommandService:
         except TransportError as error:
             return str(error)
         return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004
-
-
-def _unknown_outcome() -> RejectedError:
-    """Return why a command is not executed that another executor has had before."""
-    message = "another executor had this command when it was lost, and may have executed it"
-    return RejectedError(504, "redelivered", message, sent=True)

@@ -31,6 +31,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from . import left_behind
 from .dialogs import Dialog
+from .status import NO_APPLICATION, STATUS_VARIABLE, status_of
 
 _log = structlog.get_logger()
 
@@ -44,9 +45,6 @@ _MARK_AGAIN_SECONDS: Final = 5.0
 #: For the application of a dialog that was taken over to show that it listens; longer than a client
 #: needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
-#: The channel variable that tells the dialplan why the call came back, and its value.
-STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
-NO_APPLICATION: Final = "NO_APPLICATION"
 
 NoListenerPolicy = Literal["continue", "hangup", "keep"]
 
@@ -79,6 +77,8 @@ class SetUp:
         #: Channels that could not be marked, and those of them that are tried again now.
         self._unmarked: set[tuple[Dialog, str]] = set()
         self._seen_unmarked: set[tuple[Dialog, str]] = set()
+        #: Dialogs whose queues or AppStart the bus has refused when it was last asked.
+        self._refused: set[Dialog] = set()
 
     def pause(self) -> None:
         """Have all set-ups end after the attempt under way, so that others can go on with them."""
@@ -114,18 +114,22 @@ class SetUp:
             SetUpPausedError: it was paused before the first event was delivered.
         """
         try:
-            async with asyncio.timeout(self.deadline):
+            async with asyncio.timeout(self.deadline) as life:
                 for name in tuple(dialog.channels):
                     await self.mark(dialog, name)
                 if self._bus.keeps_messages:
                     await self._declare(dialog)
                 if dialog.announce and not dialog.is_announced:
-                    await self._announce(dialog)
+                    await self._announce(dialog, life.when())
                     dialog.is_announced = True
                 await self._deliver_first(dialog, release)
         except TimeoutError:
-            await self.give_up(dialog)
+            is_refused = dialog in self._refused
+            status = status_of(self._bus.problem, is_refused=is_refused)
+            await self.give_up(dialog, status=status)
             return False
+        finally:
+            self._refused.discard(dialog)
         return True
 
     async def resume(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
@@ -151,7 +155,7 @@ class SetUp:
                 if self._bus.keeps_messages:
                     await self._declare(dialog)
                 async for _ in self._attempts():
-                    if dialog.held and await self._is_heard(dialog.topic, dialog.held[0]):
+                    if dialog.held and await self._is_heard(dialog, dialog.held[0]):
                         return True
         except TimeoutError:
             pass
@@ -213,9 +217,9 @@ class SetUp:
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
-            log = _log.error if loudly else _log.debug
-            log("dialog.queues_refused", dialog_id=dialog.dialog_id, error=str(error))
+            self._note_refusal(dialog, "dialog.queues_refused", error, loudly=loudly)
             return False
+        self._refused.discard(dialog)
         return True
 
     def app_start(self, dialog: Dialog) -> bytes:
@@ -224,20 +228,45 @@ class SetUp:
         timestamp = Rfc3339Nano().format(dialog.announced_at_ns)
         return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET, timestamp))
 
-    async def _announce(self, dialog: Dialog) -> None:
+    async def _announce(self, dialog: Dialog, until: float | None) -> None:
         dialog.announced_at_ns = time.time_ns()
         app_start = self.app_start(dialog)
         async for is_first in self._attempts():
-            traceparent = dialog.traceparent
-            if await self._offer(
-                dialog.application, app_start, loudly=is_first, traceparent=traceparent
-            ):
+            if await self._is_taken(dialog, app_start, until, loudly=is_first):
                 return
+
+    async def _is_taken(
+        self, dialog: Dialog, app_start: bytes, until: float | None, *, loudly: bool
+    ) -> bool:
+        """Offer an AppStart; nobody gets it after `until`, when the call is given up."""
+        await self._bus.wait_connected()
+        keep_seconds = None
+        if until is not None:
+            keep_seconds = max(until - asyncio.get_running_loop().time(), 0.0)
+        traceparent = dialog.traceparent
+        try:
+            is_taken = await self._bus.offer(
+                dialog.application, app_start, keep_seconds=keep_seconds, traceparent=traceparent
+            )
+        except BusUnavailableError:
+            return False
+        except BusRefusedError as error:
+            self._note_refusal(dialog, "bus.message_refused", error, loudly=loudly)
+            return False
+        self._refused.discard(dialog)
+        return bool(is_taken)
+
+    def _note_refusal(
+        self, dialog: Dialog, event: str, error: BusRefusedError, *, loudly: bool
+    ) -> None:
+        self._refused.add(dialog)
+        log = _log.error if loudly else _log.debug
+        log(event, dialog_id=dialog.dialog_id, application=dialog.application, error=str(error))
 
     async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
         if not self._bus.keeps_messages:
             async for _ in self._pauses():
-                if dialog.held and await self._offer(dialog.topic, dialog.held[0]):
+                if dialog.held and await self._is_heard(dialog, dialog.held[0]):
                     break
         self._let_go(dialog, release)
 
@@ -247,43 +276,34 @@ class SetUp:
             self._bus.publish(dialog.topic, dialog.held[0])
         release(dialog)
 
-    async def _offer(
-        self, topic: str, payload: bytes, *, loudly: bool = False, traceparent: str = ""
-    ) -> bool:
+    async def _is_heard(self, dialog: Dialog, probe: bytes) -> bool:
+        """Return whether anybody listens to a dialog's events; on NATS he then has the probe."""
         await self._bus.wait_connected()
         try:
-            # A bus that keeps it must not hand it over when the call has been given up.
-            return bool(
-                await self._bus.offer(
-                    topic, payload, keep_seconds=self.deadline, traceparent=traceparent
-                )
-            )
+            return await self._bus.is_heard(dialog.topic, probe)
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
-            log = _log.error if loudly else _log.debug
-            log("bus.message_refused", topic=topic, error=str(error))
+            self._note_refusal(dialog, "bus.message_refused", error, loudly=False)
             return False
 
-    async def _is_heard(self, topic: str, probe: bytes) -> bool:
-        await self._bus.wait_connected()
-        try:
-            return await self._bus.is_heard(topic, probe)
-        except (BusUnavailableError, BusRefusedError):
-            return False
+    async def give_up(self, dialog: Dialog, *, status: str = NO_APPLICATION) -> None:
+        """Do not leave the caller in Stasis where nobody serves it.
 
-    async def give_up(self, dialog: Dialog) -> None:
-        """Do not leave the caller in Stasis where nobody serves it."""
+        Args:
+            dialog: which.
+            status: what the dialplan is told of the reason.
+        """
         log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
-        log.warning("dialog.no_listener", policy=self._no_listener)
+        log.warning("dialog.no_listener", policy=self._no_listener, reason=status)
         for channel in tuple(dialog.channels):
             path = f"/channels/{quote(channel, safe='')}"
             try:
                 if self._no_listener == "hangup":
                     await self._rest.request("DELETE", path)
                 else:
-                    status = f"{path}/variable?variable={STATUS_VARIABLE}&value={NO_APPLICATION}"
-                    await self._rest.request("POST", status)
+                    variable = f"{path}/variable?variable={STATUS_VARIABLE}&value={status}"
+                    await self._rest.request("POST", variable)
                     await self._rest.request("POST", f"{path}/continue")
             except TransportError as error:
                 _log.error("dialog.no_listener_policy_failed", channel=channel, error=str(error))

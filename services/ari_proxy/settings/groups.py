@@ -164,6 +164,11 @@ class BusSettings(_Group):
     key_file: str = ""
     """Its key. Default: it stands in the certificate's file."""
 
+    heartbeat_seconds: int = Field(default=10, ge=1, le=300)
+    """RabbitMQ: a process that gives no sign of life for two to three times as long is dead, and
+    others get its work; so is a server after twice as long. Default: longer than a process or a
+    virtual machine stops now and then."""
+
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
     """What may wait while the bus is away; beyond it the oldest events go."""
 

@@ -50,6 +50,19 @@ LOOP_LAG = Definition(
 BUS_CONNECTED = Definition(
     "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus: NATS, RABBITMQ."
 )
+BUS_BLOCKED = Definition(
+    "ariproxy_bus_blocked",
+    "gauge",
+    ("bus",),
+    "1 while the bus takes no messages: RabbitMQ has too little memory or disk.",
+)
+BUS_REFUSALS = Definition(
+    "ariproxy_bus_refusals_total",
+    "counter",
+    ("bus",),
+    "Subscriptions, and rights to publish, that the bus has refused.",
+    is_read=True,
+)
 BUS_RECONNECTS = Definition(
     "ariproxy_bus_reconnects_total",
     "counter",

@@ -47,7 +47,8 @@ class Channel:
         self._write = write
         #: Shared with the connection: who has something for `acknowledge_all`.
         self._acknowledging = acknowledging
-        self._awaited: deque[asyncio.Future[base.Frame]] = deque()
+        #: Names of the answers that fit, or none if any does; what gets it.
+        self._awaited: deque[tuple[list[str], asyncio.Future[base.Frame]]] = deque()
         self.closed: Exception | None = None
         #: By consumer tag; called in order and at once.
         self.consumers: dict[bytes, Callable[[Incoming], None]] = {}
@@ -103,22 +104,19 @@ class Channel:
             raise self.closed
         if self.closed is not None:
             raise ChannelAbortedError(str(self.closed)) from self.closed
-        answer = self.expect()
+        answer = self.expect(method.valid_responses)
         self.send(method)
         return answer
 
-    def expect(self) -> "asyncio.Future[base.Frame]":
-        """Return the next answer that is still to come."""
+    def expect(self, kinds: list[str] | None = None) -> "asyncio.Future[base.Frame]":
+        """Return the next answer that is still to come, of some kinds or of any."""
         answer: asyncio.Future[base.Frame] = asyncio.get_running_loop().create_future()
-        self._awaited.append(answer)
+        self._awaited.append((kinds or [], answer))
         return answer
 
-    def acknowledge(self, tag: int) -> bool:
-        """Acknowledge one message; return False if the channel is gone."""
-        if self.closed is not None:
-            return False
-        self._write(frames.acknowledgement(self.number, tag))
-        return True
+    def acknowledge(self, *tags: int) -> None:
+        """Acknowledge messages, if the channel is still there."""
+        self.send_raw(b"".join(frames.acknowledgement(self.number, tag) for tag in tags))
 
     def acknowledge_later(self, tag: int) -> None:
         """Acknowledge all messages until this one, with the next `acknowledge_all`."""
@@ -168,10 +166,20 @@ class Channel:
             tag = method.consumer_tag or ""
             self.consumers.pop(tag.encode(), None)
             self.on_cancel(tag)
-        elif self._awaited:
-            answer = self._awaited.popleft()
-            if not answer.done():
-                answer.set_result(method)
+        else:
+            self._answer(method)
+
+    def _answer(self, method: base.Frame) -> None:
+        """Hand an answer to the first that awaits one of its kind.
+
+        They come in order but for basic.consume-ok, which the queue sends and not the channel.
+        """
+        for place, (kinds, answer) in enumerate(self._awaited):
+            if not kinds or method.name in kinds:
+                del self._awaited[place]
+                if not answer.done():
+                    answer.set_result(method)
+                return
 
     def _take_body(self, payload: bytes) -> None:
         self._missing -= len(payload)
@@ -203,7 +211,7 @@ class Channel:
     def _refuse(self, error: ChannelClosedError) -> None:
         self.closed = error
         if self._awaited:
-            fail(self._awaited.popleft(), error)
+            fail(self._awaited.popleft()[1], error)
         self._fail_awaited(ChannelAbortedError(str(error)))
         self.on_close(error)
 
@@ -214,7 +222,7 @@ class Channel:
 
     def _fail_awaited(self, error: Exception) -> None:
         while self._awaited:
-            fail(self._awaited.popleft(), error)
+            fail(self._awaited.popleft()[1], error)
 
 
 def fail(future: "asyncio.Future[Awaited]", error: Exception) -> None:

@@ -12,10 +12,10 @@ Nothing here reconnects or retries: whoever uses it starts anew.
 import asyncio
 import contextlib
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
-import structlog
 from pamqp import base, commands
 from pamqp import frame as codec
 from pamqp.common import FieldTable
@@ -29,14 +29,8 @@ from .channel import Channel
 from .errors import AmqpError, ConnectionLostError, MalformedFrameError
 from .frames import FrameSplitter
 
-_log = structlog.get_logger()
-
-#: Seconds that both sides agree on: RabbitMQ takes a client for dead that was silent for two to
-#: three times as long, and then gives its work to another.
-HEARTBEAT_SECONDS: Final = 1
-#: Looks, two in that time, without any sign of life after which RabbitMQ is taken for dead: more
-#: patience than RabbitMQ has, since all its clients would come back at once.
-SILENT_LOOKS: Final = 10
+#: Looks, two in a heartbeat's time, without any sign of life after which RabbitMQ is dead.
+SILENT_LOOKS: Final = 4
 CLOSE_SECONDS: Final = 1.0
 #: What is asked for at most; RabbitMQ's own default.
 FRAME_BYTES: Final = 128 * 1024
@@ -57,6 +51,9 @@ class Login:
     #: Shown in RabbitMQ's list of connections.
     name: str = ""
     tls: ssl.SSLContext | None = None
+    #: Seconds that both sides agree on: RabbitMQ takes a client for dead that was silent for two to
+    #: three times as long, and then gives its work to another.
+    heartbeat_seconds: int = 10
 
 
 class AmqpConnection(asyncio.Protocol):
@@ -74,6 +71,12 @@ class AmqpConnection(asyncio.Protocol):
         self._answers: list[bytes] = []
         self._writable = asyncio.Event()
         self._writable.set()
+        self._is_paused = False
+        self._heartbeat_seconds = 0
+        #: Why RabbitMQ takes no messages now, or ''.
+        self.blocked_by = ""
+        #: Called when that changes.
+        self.on_blocked: Callable[[str], None] = lambda _: None
         #: Why it ended; set once.
         self.lost: asyncio.Future[ConnectionLostError] = asyncio.get_running_loop().create_future()
 
@@ -116,9 +119,10 @@ class AmqpConnection(asyncio.Protocol):
             commands.Connection.TuneOk(
                 channel_max=min(tuned.channel_max or CHANNELS, CHANNELS),
                 frame_max=self._max_frame,
-                heartbeat=HEARTBEAT_SECONDS,
+                heartbeat=login.heartbeat_seconds,
             )
         )
+        self._heartbeat_seconds = login.heartbeat_seconds
         method = commands.Connection.Open(virtual_host=login.virtual_host)
         await self._control.call(method, commands.Connection.OpenOk)
 
@@ -152,6 +156,10 @@ class AmqpConnection(asyncio.Protocol):
             method = commands.Channel.Close(reply_code=200, reply_text="", class_id=0, method_id=0)
             with contextlib.suppress(AmqpError):
                 await channel.call(method, commands.Channel.CloseOk)
+        self.forget(channel)
+
+    def forget(self, channel: Channel) -> None:
+        """Free the number of a channel that is closed."""
         channel.consumers.clear()
         self._channels.pop(channel.number, None)
 
@@ -182,7 +190,7 @@ class AmqpConnection(asyncio.Protocol):
         """Give signs of life; return once there are none from the other side."""
         silent = 0
         while silent < SILENT_LOOKS:
-            await asyncio.sleep(HEARTBEAT_SECONDS / 2)
+            await asyncio.sleep(self._heartbeat_seconds / 2)
             self._write(frames.HEARTBEAT)
             silent = 0 if self._heard else silent + 1
             self._heard = False
@@ -196,7 +204,7 @@ class AmqpConnection(asyncio.Protocol):
             self._transport.write(data)  # uvloop's raises when it is closed.
 
     async def writable(self) -> None:
-        """Return once RabbitMQ takes more: it stops reading when it runs out of memory."""
+        """Return once RabbitMQ takes more messages, or the connection is lost."""
         await self._writable.wait()
 
     # What asyncio calls
@@ -213,11 +221,29 @@ class AmqpConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold the publishers."""
+        self._is_paused = True
         self._writable.clear()
 
     def resume_writing(self) -> None:
         """Let the publishers go on."""
-        self._writable.set()
+        self._is_paused = False
+        self._release_publishers()
+
+    def _release_publishers(self) -> None:
+        if not self._is_paused and not self.blocked_by:
+            self._writable.set()
+
+    def _set_blocked(self, reason: str) -> None:
+        """Take that RabbitMQ reads no more, or reads again (rabbitmq.com/docs/connection-blocked).
+
+        What is written meanwhile would wait in the socket, where nobody can take it back.
+        """
+        self.blocked_by = reason
+        if reason:
+            self._writable.clear()
+        else:
+            self._release_publishers()
+        self.on_blocked(reason)
 
     def data_received(self, data: bytes) -> None:
         """Hand each frame to its channel, and send all that they answer in one go."""
@@ -247,10 +273,9 @@ class AmqpConnection(asyncio.Protocol):
     def _take_control(self, payload: bytes) -> None:
         kind = int.from_bytes(payload[:4], "big")
         if kind == commands.Connection.Blocked.index:
-            # It reads no more, so that what is written waits in the socket, and publishers in turn.
-            _log.warning("bus.blocked", bus="RABBITMQ", reason=payload[5:].decode(errors="replace"))
+            self._set_blocked(payload[5:].decode(errors="replace") or "no reason given")
         elif kind == commands.Connection.Unblocked.index:
-            _log.info("bus.unblocked", bus="RABBITMQ")
+            self._set_blocked("")
         elif kind == commands.Connection.Close.index:
             method = commands.Connection.Close()
             method.unmarshal(payload[4:])

@@ -1,0 +1,141 @@
+"""What listens on RabbitMQ to all declared queues of a pattern, sharing them with others that do.
+
+RabbitMQ has no wildcards on queues. Whoever declares one tells so on a topic of the exchange, and
+lists all of them when asked; every listener consumes all queues, and RabbitMQ hands each queue's
+messages to the listener with the highest priority there, as long as it lives. No `exclusive`
+consumer: one that comes too early is refused, which closes its channel for all others, and somebody
+would have to find out that the former one is dead.
+
+A queue that is gone although nobody has told that it was deleted is asked for: who has declared it
+declares it again. It is looked for meanwhile, since a client may declare it as well.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import structlog
+
+from . import rabbitmq_topology as topology
+from .amqp.channel import Incoming
+from .base import Handler
+from .rabbitmq_consuming import Consumer
+from .rabbitmq_session import Session
+from .rabbitmq_subscriptions import Interest
+
+if TYPE_CHECKING:
+    from .rabbitmq import RabbitMqBus
+
+_log = structlog.get_logger()
+
+#: Queues of a pattern that are joined at once.
+_BATCH: Final = 64
+#: Looks for a queue that is gone before it is taken for deleted: for a minute, with the back-off.
+ABSENT_LOOKS: Final = 20
+#: Under which the queue is consumed that tells of all others; the name of none.
+_DIRECTORY: Final = ""
+
+
+class PatternInterest(Interest):
+    """Listens to all declared queues of a pattern."""
+
+    def __init__(
+        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, listener: str, hold: bool
+    ) -> None:
+        super().__init__(bus, topic, handler, hold=hold)
+        self._listener = listener
+        #: Queues that exist, as far as is known → whether it was known from the queue's beginning.
+        self._known: dict[str, bool] = {}
+        self._joining: deque[str] = deque()
+        #: Queues that were consumed in this session, and are gone.
+        self._was_there: set[str] = set()
+
+    async def _begin(self, session: Session) -> None:
+        # After a break somebody else has them; who comes back does not take them away again.
+        self._known = dict.fromkeys(self._known, False)
+        self._joining = deque(self._known)
+        self._was_there.clear()
+        session.jobs.put_nowait(self._join_some)
+        await self._attempt(session, _DIRECTORY)
+
+    async def _consume(self, session: Session, name: str) -> Consumer | None:
+        if name == _DIRECTORY:
+            return await self._consume_directory(session)
+        if await session.operations.look(name) is None:
+            self._on_absent(name)
+            return None
+        if name not in self._known or self._is_ended or name in self._consumers:
+            self._retries.forget(name)
+            return None
+        first_comer = self._known[name]
+        priority = topology.priority(self._listener, name, first_comer=first_comer)
+        consumer = await self._consume_queue(
+            session, name, name, kind=topology.kind_of(name), priority=priority
+        )
+        self._was_there.add(name)
+        return consumer
+
+    def _on_absent(self, name: str) -> None:
+        """Look again for a queue that was there, and that nobody has told to be deleted."""
+        is_missing = name in self._known and name in self._was_there
+        if is_missing and self._retries.fail(name) <= ABSENT_LOOKS:
+            self._bus.publish(topology.missing_topic(name), b"")
+            self._retry_later()
+        else:
+            self._forget(name)
+
+    def _forget(self, name: str) -> None:
+        self._known.pop(name, None)
+        self._was_there.discard(name)
+        self._retries.forget(name)
+        self._grant(name)
+
+    # The directory
+
+    async def _consume_directory(self, session: Session) -> Consumer:
+        first, *others = topology.notices_of(self.topic)
+        directory = await session.operations.listen_to_topic(first)
+        for notices in others:
+            await session.operations.bind(directory, notices)
+        consumer = await session.listening.consume(
+            directory,
+            self._take_notice,
+            on_lost=lambda consumer: self._on_lost(_DIRECTORY, consumer),
+            kind=topology.OWN_QUEUES,
+        )
+        self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
+        return consumer
+
+    def _take_notice(self, consumer: Consumer, incoming: Incoming) -> None:
+        consumer.channel.acknowledge_later(incoming.delivery.tag)
+        notice = incoming.delivery.routing_key
+        kind, queue = notice.partition(".")[0], topology.queue_of(notice)
+        if kind == "declared":
+            self._learn(queue, first_comer=not incoming.body)
+        elif kind == "deleted":
+            self._forget(queue)
+        else:
+            try:
+                for listed in topology.decode_topics(incoming.body):
+                    self._learn(listed, first_comer=False)
+            except msgspec.DecodeError as error:
+                _log.warning("queue_list.malformed", error=str(error))
+
+    def _learn(self, queue: str, *, first_comer: bool) -> None:
+        if queue in self._consumers or self._session is None:
+            return
+        if queue in self._known and queue not in self._was_there:
+            return  # It is being joined.
+        self._known.setdefault(queue, first_comer)
+        if not self._joining:
+            self._session.jobs.put_nowait(self._join_some)
+        self._joining.append(queue)
+
+    async def _join_some(self, session: Session) -> None:
+        """Join some of the queues, and come back for the others."""
+        if session is not self._session:
+            return
+        batch = {self._joining.popleft() for _ in range(min(_BATCH, len(self._joining)))}
+        await self._attempt_all(session, batch)
+        if self._joining and not self._is_ended:
+            session.jobs.put_nowait(self._join_some)

@@ -1,0 +1,24 @@
+"""What the dialplan is told of a call that no application has taken. Pure."""
+
+from typing import Final
+
+from ari_proxy.bus.base import Problem
+
+#: The channel variable that has it.
+STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
+NO_APPLICATION: Final = "NO_APPLICATION"
+BUS_UNAVAILABLE: Final = "BUS_UNAVAILABLE"
+BUS_REFUSED: Final = "BUS_REFUSED"
+BUS_BLOCKED: Final = "BUS_BLOCKED"
+_BY_PROBLEM: Final = {"away": BUS_UNAVAILABLE, "refused": BUS_REFUSED, "blocked": BUS_BLOCKED}
+
+
+def status_of(problem: Problem | None, *, is_refused: bool) -> str:
+    """Return why no application has taken a dialog by now.
+
+    Args:
+        problem: of the bus as a whole.
+        is_refused: whether the bus has refused this dialog's queues or AppStart.
+    """
+    status = _BY_PROBLEM.get(problem.kind) if problem is not None else None
+    return status or (BUS_REFUSED if is_refused else NO_APPLICATION)
