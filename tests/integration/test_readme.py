@@ -1,25 +1,25 @@
 """What README.md shows, run as it stands there, on free ports."""
 
-import asyncio
-import contextlib
 import json
+import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import aiohttp
 import pytest
 
 from ari_proxy.bus.base import opened
+from ari_proxy.bus.nats import NatsBus
+from ari_proxy.bus.nats_options import NatsOptions
 from tests.support.link import Link
 from tests.support.programs import program
 from tests.support.running import until
-from tests.support.servers import free_port
+from tests.support.servers import NatsServer, free_port
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -47,7 +47,7 @@ def directory(tmp_path: Path, ports: dict[str, str]) -> Path:
     config["admin"] = {"port": int(ports["9797"])}
     (tmp_path / "config.example.json").write_text(json.dumps(config))
     (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "hello.py").write_text(with_ports(block("python", "Application"), ports))
+    (tmp_path / "hello.py").write_text(with_ports(block("python", "async def serve"), ports))
     return tmp_path
 
 
@@ -67,46 +67,78 @@ def arguments_of(line: str, ports: dict[str, str]) -> list[str]:
     return programs[words[0]] + words[1:] + added
 
 
-@pytest.fixture
-def processes(directory: Path, ports: dict[str, str]) -> Iterator[dict[str, Path]]:
-    """Everything in the background that the block starts; the output of each."""
-    outputs: dict[str, Path] = {}
-    with ExitStack() as stack:
-        for line in block("sh", "hello.py").splitlines():
-            if not line.endswith("&"):
-                continue
-            outputs[line] = directory / f"{len(outputs)}.log"
-            output = stack.enter_context(outputs[line].open("wb"))
-            process = subprocess.Popen(
-                arguments_of(line, ports), cwd=directory, stdout=output, stderr=output
-            )
-            stack.callback(process.wait)
-            stack.callback(process.kill)
-        yield outputs
+def pasted(text: str, ports: dict[str, str]) -> str:
+    """A block as it stands, but on other ports."""
+    text = text.replace("nats-server &", "nats-server -a 127.0.0.1 -p 4222 &")
+    return with_ports(
+        text.replace("ari-proxy simulate &", "ari-proxy simulate --port 8088 &"), ports
+    )
 
 
-async def test_application_of_your_own(processes: dict[str, Path], ports: dict[str, str]) -> None:
-    (curl,) = [line for line in block("sh", "hello.py").splitlines() if line.startswith("curl")]
-    words = shlex.split(with_ports(curl, ports))
-    account = aiohttp.encode_basic_auth(*words[words.index("-u") + 1].split(":"))
-    root = words[-1].partition("/channels")[0]
-    async with aiohttp.ClientSession(headers={"Authorization": account}) as session:
-        await until_known(session, f"{root}/applications/demo")
-        async with session.post(words[-1]) as answer:
-            assert answer.status == 200
-    await until(lambda: "served asterisk-1." in processes["python hello.py &"].read_text())
+@contextmanager
+def shell(text: str, directory: Path) -> Iterator[Path]:
+    """Paste a block into a shell, whole; its output. What it has started ends with it."""
+    programs = {Path(program(name)).parent for name in ("nats-server", "curl")}
+    path = os.pathsep.join(map(str, [Path(sys.executable).parent, *programs, os.environ["PATH"]]))
+    output = directory / "output"
+    with output.open("wb") as file:
+        pasted = subprocess.Popen(
+            ["bash", "-s"],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=file,
+            cwd=directory,
+            env=os.environ | {"PATH": path},
+            start_new_session=True,
+        )
+        try:
+            assert pasted.stdin is not None
+            pasted.stdin.write(text.encode())
+            pasted.stdin.close()
+            yield output
+        finally:
+            os.killpg(pasted.pid, signal.SIGKILL)
+            pasted.wait()
 
 
-async def until_known(session: aiohttp.ClientSession, url: str) -> None:
-    """Wait until the simulator is there and the proxy has registered the application."""
+async def test_application_of_your_own(directory: Path, ports: dict[str, str]) -> None:
+    with shell(pasted(block("sh", "hello.py"), ports), directory) as output:
+        await until(lambda: "served asterisk-1." in output.read_text())
 
-    async def known() -> bool:
-        with contextlib.suppress(aiohttp.ClientConnectorError):
-            async with session.get(url) as answer:
-                return answer.status == 200
-        return False
 
-    await until(known)
+async def test_application_of_your_own_on_rabbitmq(
+    directory: Path, ports: dict[str, str], rabbitmq_link: Link
+) -> None:
+    hello = (directory / "hello.py").read_text()
+    imports, _, main = block("python", "RabbitMqBus(").partition("\n\n\n")
+    hello = re.sub(r"^from ari_proxy\.bus\.nats.*\n", "", hello, flags=re.MULTILINE)
+    hello = hello.replace("from ari_proxy.client", f"{imports}\nfrom ari_proxy.client", 1)
+    hello = hello[: hello.index("async def main")] + main + hello[hello.index("\n\nrun(main)") :]
+    (directory / "hello.py").write_text(hello.replace("5672", f"{rabbitmq_link.port}"))
+    config = json.loads((directory / "config.example.json").read_text())
+    config |= {"message_bus": "RABBITMQ", "bus_config": {"url": rabbitmq_link.url}}
+    (directory / "config.example.json").write_text(json.dumps(config))
+    lines = pasted(block("sh", "hello.py"), ports).splitlines(keepends=True)
+
+    without_nats = "".join(line for line in lines if "nats-server" not in line)
+    with shell(without_nats, directory) as output:
+        await until(lambda: "served " in output.read_text())
+
+
+async def test_application_of_your_own_ends_on_a_signal(
+    directory: Path, nats_server: NatsServer, ports: dict[str, str]
+) -> None:
+    hello = directory / "hello.py"
+    hello.write_text(hello.read_text().replace(ports["4222"], f"{nats_server.port}"))
+    running = subprocess.Popen([sys.executable, hello])
+    try:
+        async with opened(NatsBus(NatsOptions(urls=(nats_server.url,), name="test"))) as bus:
+            await until(lambda: bus.is_heard("demo", b"no AppStart"))
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+    finally:
+        running.kill()
+        running.wait()
 
 
 @pytest.mark.parametrize("line", block("sh", "check-config").splitlines())
@@ -126,11 +158,3 @@ def test_command_lines_are_those_of_the_program(
 def test_first_commands_are_what_ci_runs(command: str) -> None:
     assert re.search(rf"^    {command} ", README, re.MULTILINE)
     assert re.search(rf"^{command}\b", (ROOT / ".ci/run").read_text(), re.MULTILINE)
-
-
-async def test_rabbitmq_is_used_as_it_says(rabbitmq_link: Link) -> None:
-    shown: dict[str, Any] = {}
-    exec(block("python", "RabbitMqBus(").replace("5672", f"{rabbitmq_link.port}"), shown)  # noqa: S102
-
-    async with opened(shown["bus"]) as bus, asyncio.timeout(20):
-        await bus.wait_connected()

