@@ -179,7 +179,7 @@ async def test_demo_on_a_running_bus_leaves_nothing_there(
     assert "2 of 2 calls served, digits: 1234, 1234" in demo.log
     if bus_server.kind == "RABBITMQ":
         async with foreign_client(bus_server.url) as foreign:
-            dialogs = re.findall(r"asterisk-demo\.\w+", demo.log)
+            dialogs = re.findall(r"^dialog (\S+)$", demo.log, re.MULTILINE)
             names = ["ari-proxy-demo", "commands_asterisk-demo", "dialogs_asterisk-demo"]
             names += [f"{kind}_{d}" for d in dialogs for kind in ("events", "commands")]
             assert len(names) == 7
