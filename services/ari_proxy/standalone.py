@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -109,6 +110,8 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     metrics.read(table.BUS_PUBLISHED, lambda: bus.published, kind)
     metrics.read(table.BUS_BUFFERED, lambda: bus.buffered_bytes, kind)
     metrics.read(table.BUS_DROPPED, lambda: bus.dropped, kind)
+    for fault in bus.faults:
+        metrics.read(table.BUS_FAULTS, partial(bus.faults.__getitem__, fault), kind, fault)
     metrics.gauge(table.BUS_BUFFER_CAPACITY, kind).set(settings.bus.buffer_bytes)
 
 

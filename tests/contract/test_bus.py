@@ -171,7 +171,7 @@ async def test_replies_to_what_nobody_holds_are_not_awaited(buses: tuple[Bus, Bu
     await publisher.offer("events_contract", b"")
     await until(lambda: got)
 
-    assert not getattr(publisher, "_offered", {})
+    assert not getattr(publisher, "_replies", {})
     if isinstance(publisher, MemoryBus):
         assert not await listener.offer(got[0].reply, b"late")
 
@@ -454,8 +454,7 @@ async def test_cancelled_offer_and_request_leave_nothing_behind(
     adapter.start()
     await bus.wait_connected()
 
-    assert not getattr(bus, "_awaited", {})
-    assert not getattr(bus, "_offered", {})
+    assert not getattr(bus, "_replies", {})
 
 
 async def test_cancelled_unsubscribing_does_no_harm(buses: tuple[Bus, Bus], topic: str) -> None:
@@ -525,3 +524,37 @@ async def test_message_carries_its_trace_and_none_where_there_is_none(
 
     traces = [message.traceparent for message in got]
     assert traces == [TRACEPARENT, TRACEPARENT, "", TRACEPARENT, ""]
+
+
+async def test_handler_that_fails_is_counted_and_the_next_message_arrives(
+    buses: tuple[Bus, Bus], topic: str
+) -> None:
+    publisher, listener = buses
+    got: list[bytes] = []
+
+    def take(message: Message) -> None:
+        got.append(message.payload)
+        if message.payload == b"bad":
+            raise ValueError("this handler fails")
+
+    await listener.subscribe(topic, take)
+    for payload in (b"bad", b"good"):
+        publisher.publish(topic, payload)
+    await until(lambda: len(got) == 2)
+
+    assert (listener.faults["handler_failed"], listener.reconnects) == (1, 0)
+
+
+async def test_cancelled_subscribing_leaves_no_listener(buses: tuple[Bus, Bus], topic: str) -> None:
+    publisher, listener = buses
+    for turns in range(30):
+        subscribing = asyncio.create_task(listener.subscribe(topic, lambda _: None))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        subscribing.cancel()
+        await asyncio.wait([subscribing])
+        if not subscribing.cancelled():
+            await subscribing.result().unsubscribe()
+
+    await until_unheard(publisher, topic)
+    assert not getattr(listener, "_interests", ())

@@ -20,12 +20,16 @@ from tests.support.servers import NatsServer
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
+async def ignore(error: Exception) -> None:
+    """Take what nats-py tells of a connection."""
+
+
 @pytest.mark.parametrize("turns", range(1, 8))
 async def test_no_socket_stays_open_when_closing_is_cancelled(
     nats_server: NatsServer, turns: int
 ) -> None:
     client = Client()
-    await connect(client, NatsOptions(urls=(nats_server.url,), name="test"))
+    await connect(client, NatsOptions(urls=(nats_server.url,), name="test"), ignore)
     closing = asyncio.create_task(discard(client))
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -142,3 +146,48 @@ async def test_connection_that_ends_at_once_is_backed_off(
         await until(lambda: accepted >= 5)
 
     assert waits[:4] == [1, 2, 3, 4]
+
+
+async def test_message_that_is_dropped_since_the_listener_is_slow_is_counted(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_proxy.bus.nats_subscriptions.PENDING_MESSAGES", 100)
+    got: list[bytes] = []
+    options = NatsOptions(urls=(nats_server.url,), name="test")
+    async with opened(NatsBus(options)) as bus, opened(NatsBus(options)) as other:
+        await bus.wait_connected()
+        await bus.subscribe("slow", lambda message: got.append(message.payload))
+        for number in range(5000):
+            other.publish("slow", b"%d" % number)
+        await other.flush(timeout_seconds=5)
+        await until(lambda: len(got) + bus.faults["slow_consumer"] == 5000)
+
+        assert bus.faults["slow_consumer"]
+
+
+async def test_what_a_listener_was_found_with_after_a_reconnect_is_confirmed_at_once(
+    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_proxy.bus.nats.IDLE_SECONDS", 3600)
+    topic = "events_server.dialog"
+    got: list[bytes] = []
+    options = NatsOptions(urls=(own_nats_server.url,), name="test")
+    async with opened(NatsBus(options)) as bus, opened(NatsBus(options)) as other:
+        await bus.wait_connected()
+        own_nats_server.stop()
+        await until(lambda: not bus.is_connected)
+        for number in range(3):
+            bus.publish(topic, b"%d" % number)
+        own_nats_server.start()
+        await other.wait_connected()
+        await other.subscribe(topic, lambda message: got.append(message.payload))
+        await until(lambda: len(got) == 3)
+        await until(lambda: bus.published == 3)
+
+        own_nats_server.stop()
+        await until(lambda: not bus.is_connected and not other.is_connected)
+        own_nats_server.start()
+        bus.publish(topic, b"end")
+        await until(lambda: b"end" in got)
+
+    assert got == [b"0", b"1", b"2", b"end"]

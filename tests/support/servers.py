@@ -5,6 +5,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -114,6 +115,11 @@ class NatsServer:
             except OSError:
                 time.sleep(0.01)
         pytest.fail("nats-server did not start")
+
+    def reload(self) -> None:
+        """Have it read its configuration anew; connections stay."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         if self._process is not None:

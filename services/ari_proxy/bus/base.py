@@ -20,7 +20,7 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -89,7 +89,7 @@ class Problem(NamedTuple):
     reason: str
 
 
-#: Called in order and at once for each message; must not block and should not raise.
+#: Called in order and at once for each message; must not block. What it raises is logged, counted.
 Handler = Callable[[Message], None]
 
 
@@ -151,6 +151,10 @@ class Bus(Protocol):
     @property
     def refusals(self) -> int:
         """What the server has refused since the start: subscriptions, and the right to publish."""
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What has gone wrong on our side since the start, by kind (`faults.KINDS`)."""
 
     @property
     def buffered_bytes(self) -> int:

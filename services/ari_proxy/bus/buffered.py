@@ -2,12 +2,13 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from .base import Declared, DropReason, Offered, OnDropped, Problem
+from .base import Declared, DropReason, Handler, Message, Offered, OnDropped, Problem
 from .drop_log import DropLog
 from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
+from .faults import Faults
 from .outbox import Outbox
 
 
@@ -32,6 +33,7 @@ class BufferedBus(ABC):
         #: What it refuses of us now → why.
         self._refused: dict[Hashable, str] = {}
         self._refusals = 0
+        self._faults = Faults()
 
     @property
     def is_connected(self) -> bool:
@@ -73,6 +75,18 @@ class BufferedBus(ABC):
     def note_granted(self, what: Hashable) -> bool:
         """Take that the server does not refuse it any more; return False if it did not."""
         return self._refused.pop(what, None) is not None
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What has gone wrong on our side since the start, by kind."""
+        return self._faults.counts
+
+    def hand_over(self, message: Message, handler: Handler) -> None:
+        """Have a message handled; a handler that fails ends nothing else."""
+        try:
+            handler(message)
+        except Exception as error:  # noqa: BLE001  whatever it is, the next message has to come
+            self._faults.failed(message.topic, error)
 
     @property
     def buffered_bytes(self) -> int:

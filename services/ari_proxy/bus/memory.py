@@ -81,9 +81,12 @@ class MemoryBroker:
 
 
 class _Subscription:
-    def __init__(self, broker: MemoryBroker, topic: str, handler: Handler, group: str) -> None:
+    def __init__(
+        self, bus: "MemoryBus", broker: MemoryBroker, topic: str, handler: Handler, group: str
+    ) -> None:
         self.topic = topic
         self.group = group
+        self._bus = bus
         self._broker = broker
         self._handler = handler
         self._number = broker.add(self)
@@ -94,7 +97,7 @@ class _Subscription:
         asyncio.get_running_loop().call_soon(self._hand_over)
 
     def _hand_over(self) -> None:
-        self._handler(self._inbox.popleft())
+        self._bus.hand_over(self._inbox.popleft(), self._handler)
 
     def end(self) -> None:
         """Take no more."""
@@ -181,7 +184,7 @@ class MemoryBus(FleetingBus):
             if (offered := wanted()) is not None:
                 offered.take_reply(message.payload)
 
-        weakref.finalize(offered, _Subscription(self._broker, inbox, take, "").end)
+        weakref.finalize(offered, _Subscription(self, self._broker, inbox, take, "").end)
         return inbox
 
     def _new_inbox(self) -> str:
@@ -216,4 +219,4 @@ class MemoryBus(FleetingBus):
         hold: bool = False,  # noqa: ARG002
     ) -> _Subscription:
         """Hand every message on `topic` to `handler`."""
-        return _Subscription(self._broker, topic, handler, group)
+        return _Subscription(self, self._broker, topic, handler, group)

@@ -13,26 +13,25 @@ round trip does.
 
 import asyncio
 import contextlib
-import itertools
-import secrets
-import weakref
 from typing import Final
 
 import nats.errors
 import structlog
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
 
 from .base import Handler, Offered
 from .buffered import FleetingBus, until_over
-from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
+from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError, NoRespondersError
 from .nats_connecting import address_of, attempt, discard
 from .nats_options import NatsOptions
+from .nats_replies import Replies, is_no_responders
 from .nats_returning import Returning
-from .nats_subscriptions import HEADER_BYTES, Interest, Reply, header_bytes_of, headers_of
+from .nats_rights import Rights
+from .nats_subscriptions import HEADER_BYTES, Interest, header_bytes_of, headers_of
 
 _log = structlog.get_logger()
 
@@ -43,6 +42,8 @@ CONFIRM_SECONDS: Final = 0.05
 #: Seconds between round trips when there is nothing to confirm.
 IDLE_SECONDS: Final = 5.0
 BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+#: Seconds after which it is tried again to listen to what was refused: rights may be given.
+DENIED_SECONDS: Final = 5.0
 #: A connection that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
@@ -63,11 +64,14 @@ class NatsBus(FleetingBus):
         self._something_to_confirm = asyncio.Event()
         self._client = Client()
         self._interests: set[Interest] = set()
-        self._inbox = f"_INBOX.ari-proxy.{secrets.token_hex(8)}"
-        self._awaited: dict[str, asyncio.Future[Msg]] = {}
-        #: Offered messages by the inbox to which replies come, as long as somebody holds them.
-        self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
-        self._tokens = itertools.count()
+        self._replies = Replies(options.inbox_prefix)
+        self._rights = Rights(
+            self,
+            self._interests,
+            replies=self._replies,
+            outbox=self._outbox,
+            faults=self._faults,
+        )
 
     # What others use
 
@@ -93,10 +97,8 @@ class NatsBus(FleetingBus):
         """Send a message now; the outcome is false if nobody listened."""
         await self._connected.wait()
         self._check_size(topic, payload, traceparent)
-        offered = Offered()
-        inbox = self._new_inbox()
-        self._offered[inbox] = offered
-        with self._reply() as reply:
+        inbox, offered = self._replies.offer()
+        with self._replies.awaiting(topic) as reply:
             await self._client.publish(topic, payload, inbox, headers_of(traceparent))
             await self._client.publish(reply.inbox, _ROUND_TRIP)
             await reply.message
@@ -107,10 +109,10 @@ class NatsBus(FleetingBus):
         async with self._deadline(topic, timeout_seconds):
             await self._connected.wait()
             self._check_size(topic, payload)
-            with self._reply() as reply:
+            with self._replies.awaiting(topic) as reply:
                 await self._client.publish(topic, payload, reply.inbox)
                 message = await reply.message
-        if _is_no_responders(message):
+        if is_no_responders(message):
             raise NoRespondersError(topic)
         return message.data
 
@@ -125,21 +127,28 @@ class NatsBus(FleetingBus):
         """Hand every message on `topic` to `handler`."""
         interest = Interest(self, topic, handler, group)
         self._interests.add(interest)
-        if self.is_connected:
-            with contextlib.suppress(nats.errors.Error):
-                await interest.establish(self._client)
-            with contextlib.suppress(BusUnavailableError, TimeoutError):
-                async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                    await self._round_trip()
+        try:
+            if self.is_connected:
+                with contextlib.suppress(nats.errors.Error):
+                    await interest.establish(self._client)
+                with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError):
+                    await self._round_trip_in_time()
+        except asyncio.CancelledError:
+            self.forget(interest)  # Nobody has it who could end it.
+            await interest.abandon()
+            raise
         return interest
 
     def forget(self, interest: Interest) -> None:
         """Do not establish `interest` on later connections."""
         self._interests.discard(interest)
+        if interest.is_denied:
+            self._rights.allow("subscribe", interest.topic)
 
     async def end(self, client: Client, subscription: NatsSubscription) -> None:
         """End a subscription and handle what the server has sent for it: a group would lose it."""
-        with contextlib.suppress(nats.errors.Error, BusUnavailableError, TimeoutError):
+        errors = nats.errors.Error, BusUnavailableError, BusRefusedError, TimeoutError
+        with contextlib.suppress(*errors):
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG
                 # is cancelled the PONG ends the connection.
@@ -163,7 +172,7 @@ class NatsBus(FleetingBus):
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            client = await attempt(self._options.current())
+            client = await attempt(self._options.current(), self._rights.take_error)
             if client is not None:
                 begun_at = loop.time()
                 await until_over(self._serve(client))
@@ -177,21 +186,27 @@ class NatsBus(FleetingBus):
         """Serve on one connection until it is lost."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(client))
                 await self._begin(client)
                 returning = Returning(self._outbox, is_needed=self.reconnects > 0)
                 tasks.create_task(self._send(client, returning))
                 tasks.create_task(self._let_return(returning))
                 tasks.create_task(self._keep_confirming())
-                tasks.create_task(self._watch(client))
-        except* _DisconnectedError:
-            _log.warning("bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes)
+                tasks.create_task(self._try_denied_again(client))
+        except* _DisconnectedError as errors:
+            reason = str(exception_groups.first(errors).__cause__ or client.last_error or "")
+            _log.warning(
+                "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
+            )
         finally:
             await self._end(client)
 
     async def _begin(self, client: Client) -> None:
         self._client = client
+        self._rights.begin()
         try:
-            await client.subscribe(f"{self._inbox}.*", cb=self._take_reply)
+            await client.subscribe(self._replies.pattern, cb=self._replies.take)
+            await self._round_trip_in_time()  # Tells whether we may have an inbox.
             # More may come while the server has not yet confirmed those.
             while missing := [i for i in self._interests if not i.is_established(client)]:
                 for interest in missing:
@@ -199,8 +214,10 @@ class NatsBus(FleetingBus):
                     if interest not in self._interests:  # It was ended meanwhile.
                         await interest.unsubscribe()
                 # Not nats-py's flush: its PING overtakes what waits to be sent.
-                async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                    await self._round_trip()
+                await self._round_trip_in_time()
+        except BusRefusedError as error:
+            self._login_refusal = str(error)
+            raise _DisconnectedError from error
         except (nats.errors.Error, OSError, BusUnavailableError) as error:
             raise _DisconnectedError from error
         self._set_connected()
@@ -208,33 +225,31 @@ class NatsBus(FleetingBus):
 
     async def _end(self, client: Client) -> None:
         self._connected.clear()
-        for reply in self._awaited.values():
-            if not reply.done():
-                reply.set_exception(BusUnavailableError("the connection to NATS was lost"))
+        self._replies.lose()
         self._outbox.rewind()
         await discard(client)
 
     async def _let_return(self, returning: Returning) -> None:
         try:
             await returning.watch(self)
-        except (nats.errors.Error, OSError, BusUnavailableError) as error:
+        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
             raise _DisconnectedError from error
 
     async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
         """Send messages in one go; return of each whether somebody got it."""
         with contextlib.ExitStack() as awaited:
-            replies = [awaited.enter_context(self._reply()) for _ in messages]
+            replies = [awaited.enter_context(self._replies.awaiting()) for _ in messages]
             for (topic, payload), reply in zip(messages, replies, strict=True):
                 await self._client.publish(topic, payload, reply.inbox)
-            async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                await self._round_trip()
+            await self._round_trip_in_time()
             return [
-                not (r.message.done() and _is_no_responders(r.message.result())) for r in replies
+                not (r.message.done() and is_no_responders(r.message.result())) for r in replies
             ]
 
     async def send(self, topic: str, payload: bytes) -> None:
         """Send a message that is in the outbox already."""
         await self._client.publish(topic, payload)
+        self._something_to_confirm.set()
 
     async def _send(self, client: Client, returning: Returning) -> None:
         while True:
@@ -263,6 +278,8 @@ class NatsBus(FleetingBus):
                 continue
             if not returning.is_over and returning.holds_back(topic):
                 continue
+            if self._rights.denied:
+                self._rights.denied.note_sent(topic)
             await client.publish(topic, payload, reply, headers_of(traceparent))
 
     async def _keep_confirming(self) -> None:
@@ -275,7 +292,7 @@ class NatsBus(FleetingBus):
             try:
                 async with asyncio.timeout(ROUND_TRIP_SECONDS):
                     await self._confirm()
-            except (TimeoutError, BusUnavailableError) as error:
+            except (TimeoutError, BusUnavailableError, BusRefusedError) as error:
                 raise _DisconnectedError from error
             await asyncio.sleep(CONFIRM_SECONDS)
 
@@ -286,34 +303,33 @@ class NatsBus(FleetingBus):
         raise _DisconnectedError
 
     async def _confirm(self) -> None:
-        mark = self._outbox.mark()
+        mark, sent = self._outbox.mark(), self._rights.denied.sent()
         await self._round_trip()
         self._outbox.confirm(mark)
+        self._rights.confirm(sent)
 
-    # Replies
+    async def _round_trip_in_time(self) -> None:
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            await self._round_trip()
 
     async def _round_trip(self) -> None:
-        with self._reply() as reply:
+        with self._replies.awaiting() as reply:
             await self._client.publish(reply.inbox, _ROUND_TRIP)
             await reply.message
 
-    def _new_inbox(self) -> str:
-        return f"{self._inbox}.{next(self._tokens)}"
+    async def _try_denied_again(self, client: Client) -> None:
+        """Listen to what was refused as soon as the server lets us: rights may change."""
+        while True:
+            await asyncio.sleep(DENIED_SECONDS)
+            for interest in [interest for interest in self._interests if interest.is_denied]:
+                await self._establish_again(client, interest)
 
-    def _reply(self) -> Reply:
-        return Reply(self._awaited, self._new_inbox())
-
-    async def _take_reply(self, message: Msg) -> None:
-        reply = self._awaited.get(message.subject)
-        if reply is not None and not reply.done():
-            reply.set_result(message)
-        offered = self._offered.get(message.subject)
-        if offered is not None:
-            if _is_no_responders(message):
-                offered.is_heard = False
-            else:
-                offered.take_reply(message.data)
-
-
-def _is_no_responders(message: Msg) -> bool:
-    return message.headers is not None and message.headers.get("Status") == "503"
+    async def _establish_again(self, client: Client, interest: Interest) -> None:
+        await interest.abandon()
+        try:
+            await interest.establish(client)
+            await self._round_trip_in_time()
+        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
+            raise _DisconnectedError from error
+        if not interest.is_denied:
+            self._rights.allow("subscribe", interest.topic)

@@ -1,6 +1,7 @@
 """One connection to NATS: how it is made with nats-py, and ended."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import nats.errors
@@ -15,11 +16,15 @@ CONNECT_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 1.0
 
 
-async def attempt(options: NatsOptions) -> Client | None:
+#: Takes what nats-py tells of a connection.
+OnError = Callable[[Exception], Awaitable[None]]
+
+
+async def attempt(options: NatsOptions, on_error: OnError) -> Client | None:
     """Return a connection, or None if there is no server that takes us."""
     client = Client()
     try:
-        await connect(client, options)
+        await connect(client, options, on_error)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         reason = str(error) or type(error).__name__
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
@@ -31,7 +36,7 @@ async def attempt(options: NatsOptions) -> Client | None:
     return client
 
 
-async def connect(client: Client, options: NatsOptions) -> None:
+async def connect(client: Client, options: NatsOptions, on_error: OnError) -> None:
     """Connect once, to one of the servers.
 
     Raises:
@@ -47,7 +52,7 @@ async def connect(client: Client, options: NatsOptions) -> None:
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
                 connect_timeout=int(CONNECT_SECONDS),
-                error_cb=_log_error,
+                error_cb=on_error,
                 user=options.user or None,
                 password=options.password or None,
                 token=options.token or None,
@@ -94,7 +99,3 @@ def address_of(client: Client) -> str:
     """Return where a connection goes, without credentials."""
     url = client.connected_url
     return f"{url.hostname}:{url.port}" if url else ""
-
-
-async def _log_error(error: Exception) -> None:
-    _log.debug("bus.error", bus="NATS", error=str(error) or type(error).__name__)

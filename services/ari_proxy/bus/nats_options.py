@@ -16,3 +16,5 @@ class NatsOptions(BusOptions):
     #: JWT and nkey seed, or a seed alone; nats-py reads the files when it connects.
     credentials_file: str = ""
     nkey_seed_file: str = ""
+    #: What the subjects begin with on which replies come to us.
+    inbox_prefix: str = "_INBOX"

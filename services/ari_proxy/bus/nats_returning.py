@@ -30,7 +30,7 @@ class Prober(Protocol):
         """Send messages in one go; return of each whether somebody got it."""
 
     async def send(self, topic: str, payload: bytes) -> None:
-        """Send a message."""
+        """Send a message, to be confirmed soon."""
 
 
 class Returning:
@@ -66,35 +66,29 @@ class Returning:
         await self._give_up(prober)
 
     async def _look(self, prober: Prober) -> None:
-        first = [self._outbox.first_parked(topic) for topic in self._outbox.parked_topics]
-        probes = [(message.topic, message.payload) for message in first if message is not None]
-        heard = await prober.probe(probes)
-        for (topic, _), is_heard in zip(probes, heard, strict=True):
+        parked = [self._outbox.first_parked(topic) for topic in self._outbox.parked_topics]
+        first = [message for message in parked if message is not None]
+        heard = await prober.probe([(message.topic, message.payload) for message in first])
+        for message, is_heard in zip(first, heard, strict=True):
             if is_heard:
-                await self._send_all(topic, prober, done=1)
-                self._heard.add(topic)
+                self._outbox.deliver_parked(message)
+                await self._send_all(message.topic, prober)
+                self._heard.add(message.topic)
 
-    async def _send_all(self, topic: str, prober: Prober, *, done: int) -> int:
-        """Send what has waited for a topic, with what comes meanwhile; return how many.
-
-        Args:
-            topic: which.
-            prober: the connection.
-            done: how many of the first are sent already.
-        """
+    async def _send_all(self, topic: str, prober: Prober) -> int:
+        """Send what has waited for a topic, with what comes meanwhile; return how many."""
         sent = 0
         while messages := self._outbox.unpark(topic):
-            for message in messages[done:]:
+            for message in messages:
                 await prober.send(topic, message.payload)
                 sent += 1
-            done = 0
         return sent
 
     async def _give_up(self, prober: Prober) -> None:
         lost = 0
         while unheard := self._outbox.parked_topics:
             for topic in unheard:
-                lost += await self._send_all(topic, prober, done=0)
+                lost += await self._send_all(topic, prober)
         self.is_over = True
         self._heard.clear()
         if lost:

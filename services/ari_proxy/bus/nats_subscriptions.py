@@ -1,7 +1,7 @@
-"""What a NATS connection is asked for: topics to listen to, and replies to single messages."""
+"""What a NATS connection is asked for: topics to listen to."""
 
-import asyncio
-from typing import TYPE_CHECKING, Final, Self
+import contextlib
+from typing import TYPE_CHECKING, Final
 
 import nats.errors
 from nats.aio.client import Client
@@ -11,12 +11,14 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from ari_proxy.protocol.messages import TRACEPARENT
 
 from .base import Handler, Message
-from .errors import BusUnavailableError
 
 if TYPE_CHECKING:
     from .nats import NatsBus
 
 
+#: What may wait for a handler; what comes then is dropped, counted and logged.
+PENDING_MESSAGES: Final = 512 * 1024
+PENDING_BYTES: Final = 128 * 1024 * 1024
 #: A header's lines around `name: value` (NATS's protocol, HPUB).
 _AROUND_BYTES: Final = len("NATS/1.0\r\n" + ": " + "\r\n" + "\r\n")
 #: A `traceparent` has one length (W3C Trace Context).
@@ -43,12 +45,15 @@ class Interest:
         self._handler = handler
         self._live: NatsSubscription | None = None
         self._client: Client | None = None
+        #: The server does not let our account have it.
+        self.is_denied = False
 
     async def _handle(self, message: Msg) -> None:
         headers = message.headers
         traceparent = headers.get(TRACEPARENT, "") if headers else ""
-        self._handler(
-            Message(message.subject, message.data, message.reply, traceparent=traceparent)
+        self._bus.hand_over(
+            Message(message.subject, message.data, message.reply, traceparent=traceparent),
+            self._handler,
         )
 
     def is_established(self, client: Client) -> bool:
@@ -56,9 +61,23 @@ class Interest:
         return self._client is client
 
     async def establish(self, client: Client) -> None:
-        """Subscribe on a new connection."""
+        """Subscribe on a connection."""
         self._client = client
-        self._live = await client.subscribe(self.topic, queue=self.group, cb=self._handle)
+        self.is_denied = False
+        self._live = await client.subscribe(
+            self.topic,
+            queue=self.group,
+            cb=self._handle,
+            pending_msgs_limit=PENDING_MESSAGES,
+            pending_bytes_limit=PENDING_BYTES,
+        )
+
+    async def abandon(self) -> None:
+        """End it on its connection at once; what the server has sent for it may be lost."""
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(nats.errors.Error):
+                await live.unsubscribe()
 
     async def unsubscribe(self) -> None:
         """End the subscription."""
@@ -66,24 +85,3 @@ class Interest:
         live, self._live = self._live, None
         if live is not None and self._client is not None:
             await self._bus.end(self._client, live)
-
-
-class Reply:
-    """A reply that is awaited within a `with` block; nats-py's errors become the port's there."""
-
-    __slots__ = ("_awaited", "inbox", "message")
-
-    def __init__(self, awaited: dict[str, asyncio.Future[Msg]], inbox: str) -> None:
-        self._awaited = awaited
-        self.inbox = inbox
-        self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
-
-    def __enter__(self) -> Self:
-        self._awaited[self.inbox] = self.message
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        del self._awaited[self.inbox]
-        self.message.cancel()
-        if isinstance(error, (nats.errors.Error, OSError)) and not isinstance(error, TimeoutError):
-            raise BusUnavailableError("the connection to NATS was lost") from error

@@ -57,6 +57,10 @@ class Outbox:
         self._batch = Batch()
         #: Those that came before, as far as something is left of them.
         self._sealed: list[Batch] = []
+        #: Of the sent ones: confirmed alone, before others that were sent earlier.
+        self._delivered = 0
+        #: … confirmed, and yet not taken by the server.
+        self._denied = 0
         self.size_bytes = 0
         self.dropped = 0
         self.on_dropped: OnDropped = lambda *_: None
@@ -68,7 +72,7 @@ class Outbox:
     @property
     def confirmed(self) -> int:
         """How many messages were ever confirmed."""
-        return self._sent_before
+        return self._sent_before + self._delivered - self._denied
 
     @property
     def is_waiting(self) -> bool:
@@ -113,6 +117,23 @@ class Outbox:
         """Forget the message that was sent last: the bus will never take it."""
         self._drop(self._sent.pop(), "refused")
 
+    def deny(self, is_it: Callable[[str], bool]) -> str:
+        """Count a sent message as lost, since the server does not take it from us.
+
+        Args:
+            is_it: returns of a topic whether the message was on it.
+
+        Returns:
+            The topic, or '' if it is none of those that are not confirmed.
+        """
+        for message in self._sent:
+            if is_it(message.topic):
+                self._denied += 1
+                self.dropped += 1
+                self.on_dropped(message.topic, message.payload, "refused")
+                return message.topic
+        return ""
+
     @property
     def parked_topics(self) -> tuple[str, ...]:
         """The topics that wait for a listener."""
@@ -127,6 +148,16 @@ class Outbox:
         """Return the oldest message that waits for a listener of a topic."""
         messages = self._parked.get(topic)
         return messages[0] if messages else None
+
+    def deliver_parked(self, message: Outgoing) -> None:
+        """Forget a message that waited for a listener, if it still does: one has it."""
+        messages = self._parked.get(message.topic)
+        if not messages or messages[0] is not message:
+            return
+        self._forget(messages.popleft())
+        self._delivered += 1
+        if not messages:
+            del self._parked[message.topic]
 
     def unpark(self, topic: str) -> list[Outgoing]:
         """Return the messages that have waited for a listener; they count as sent from now on."""

@@ -213,7 +213,8 @@ class Interest:
         else:
             consumer.channel.acknowledge_later(delivery.tag)
         topic = self._topic_of(consumer, delivery.routing_key)
-        self._handler(Message(topic, body, reply, take, properties.traceparent))
+        message = Message(topic, body, reply, take, properties.traceparent)
+        self._bus.hand_over(message, self._handler)
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
         """Return the topic of a message: that of its queue, however it came there.

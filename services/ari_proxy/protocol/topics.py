@@ -119,6 +119,14 @@ def owner_of(topic: str) -> str:
     return topic.partition("_")[2]
 
 
+def pattern_of(topic: str) -> str:
+    """Return what stands for a topic where there may be any number of them: dialogs', inboxes."""
+    first, dot, _ = topic.partition(".")
+    if is_of_dialog(topic):
+        return f"{first}.*" if dot else f"{topic.partition('_')[0]}_*"
+    return f"{first}.>" if dot else topic
+
+
 def matches(pattern: str, topic: str) -> bool:
     """Return whether a topic is one of a pattern's, in which `*` stands for one token.
 

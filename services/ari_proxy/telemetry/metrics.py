@@ -96,6 +96,13 @@ BUS_DROPPED = Definition(
     "Messages lost: buffer full, refused by the bus, or for a queue that is gone.",
     is_read=True,
 )
+BUS_FAULTS = Definition(
+    "ariproxy_bus_faults_total",
+    "counter",
+    ("bus", "fault"),
+    "What went wrong on our side: slow_consumer (a message was lost), handler_failed.",
+    is_read=True,
+)
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
     "gauge",

@@ -69,6 +69,33 @@ def test_unparked_messages_count_as_sent() -> None:
     assert (len(outbox), outbox.size_bytes) == (0, 0)
 
 
+def test_parked_message_that_somebody_has_is_confirmed_alone() -> None:
+    outbox = Outbox(10**6)
+    for _ in range(2):
+        outbox.append("0", b"")
+        outbox.next()
+        outbox.park_last()
+    first = outbox.first_parked("0")
+    assert first is not None
+    outbox.deliver_parked(first)
+    outbox.deliver_parked(first)  # It is gone; the next one stays.
+    outbox.rewind()
+
+    assert (outbox.confirmed, len(outbox), outbox.is_waiting) == (1, 1, True)
+
+
+def test_message_that_the_server_does_not_let_us_send_is_lost_and_not_confirmed() -> None:
+    outbox = Outbox(10**6)
+    for topic in ("allowed", "denied"):
+        outbox.append(topic, b"")
+        outbox.next()
+
+    assert outbox.deny(lambda topic: topic == "denied") == "denied"
+    assert outbox.deny(lambda topic: topic == "unknown") == ""
+    outbox.confirm(outbox.mark())
+    assert (outbox.confirmed, outbox.dropped) == (1, 1)
+
+
 def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     outbox = Outbox(10**6)
     for number in (0, 1, 0, 1):

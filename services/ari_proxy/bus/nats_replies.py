@@ -1,0 +1,111 @@
+"""What a NATS connection has sent and waits for: replies, and the server's own answers."""
+
+import asyncio
+import itertools
+import secrets
+import weakref
+from typing import Self
+
+import nats.errors
+from nats.aio.msg import Msg
+
+from .base import Offered
+from .errors import BusRefusedError, BusUnavailableError
+from .nats_denials import Violation
+
+
+class Reply:
+    """A reply that is awaited within a `with` block; nats-py's errors become the port's there."""
+
+    __slots__ = ("_awaited", "inbox", "message", "topic")
+
+    def __init__(self, awaited: "dict[str, Reply]", inbox: str, topic: str) -> None:
+        self._awaited = awaited
+        self.inbox = inbox
+        #: What was sent there: a refusal of it is the reply.
+        self.topic = topic
+        self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+
+    def __enter__(self) -> Self:
+        self._awaited[self.inbox] = self
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        del self._awaited[self.inbox]
+        if not self.message.cancel() and not self.message.cancelled():
+            self.message.exception()  # Nobody else may look at it.
+        if isinstance(error, (nats.errors.Error, OSError)) and not isinstance(error, TimeoutError):
+            raise BusUnavailableError("the connection to NATS was lost") from error
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error where the reply is awaited."""
+        if not self.message.done():
+            self.message.set_exception(error)
+
+
+class Replies:
+    """The inbox of one bus, and who waits for what comes there."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = f"{prefix}.ari-proxy.{secrets.token_hex(8)}"
+        self._awaited: dict[str, Reply] = {}
+        #: Offered messages by their reply subject, as long as somebody holds them.
+        self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
+        self._tokens = itertools.count()
+
+    @property
+    def pattern(self) -> str:
+        """What to subscribe to."""
+        return f"{self.prefix}.*"
+
+    def __len__(self) -> int:
+        return len(self._awaited) + len(self._offered)
+
+    def awaiting(self, topic: str = "") -> Reply:
+        """Return a reply to await, to a message on a topic."""
+        return Reply(self._awaited, self._new_inbox(), topic)
+
+    def offer(self) -> tuple[str, Offered]:
+        """Return a reply subject, and what becomes of the message that has it."""
+        inbox, offered = self._new_inbox(), Offered()
+        self._offered[inbox] = offered
+        return inbox, offered
+
+    def _new_inbox(self) -> str:
+        return f"{self.prefix}.{next(self._tokens)}"
+
+    async def take(self, message: Msg) -> None:
+        """Handle what comes to the inbox."""
+        reply = self._awaited.get(message.subject)
+        if reply is not None and not reply.message.done():
+            reply.message.set_result(message)
+        offered = self._offered.get(message.subject)
+        if offered is not None:
+            if is_no_responders(message):
+                offered.is_heard = False
+            else:
+                offered.take_reply(message.data)
+
+    def lose(self) -> None:
+        """Tell all who wait that the connection is gone."""
+        self.fail(BusUnavailableError("the connection to NATS was lost"))
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error wherever something is awaited."""
+        for reply in self._awaited.values():
+            reply.fail(error)
+
+    def refuse(self, violation: Violation) -> str:
+        """Tell those who wait for an outcome that their message was refused; return its topic."""
+        topic = ""
+        for reply in self._awaited.values():
+            sent = next((t for t in (reply.topic, reply.inbox) if violation.concerns(t)), "")
+            if sent:
+                topic = sent
+                reply.fail(BusRefusedError(f"the account may not publish to {sent}"))
+        return topic
+
+
+def is_no_responders(message: Msg) -> bool:
+    """Return whether it is the server's answer that nobody listens."""
+    return message.headers is not None and message.headers.get("Status") == "503"
