@@ -558,3 +558,35 @@ async def test_cancelled_subscribing_leaves_no_listener(buses: tuple[Bus, Bus], 
 
     await until_unheard(publisher, topic)
     assert not getattr(listener, "_interests", ())
+
+
+async def test_bus_tells_its_problem(adapter: Adapter, buses: tuple[Bus, Bus]) -> None:
+    bus, _ = buses
+    before = bus.problem
+    adapter.stop()
+    await until(lambda: not bus.is_connected)
+    during = bus.problem
+    adapter.start()
+    await bus.wait_connected()
+
+    assert (before, bus.problem) == (None, None)
+    assert during is not None
+    assert during.kind == "away"
+    assert (bus.is_blocked, bus.refusals) == (False, 0)
+
+
+async def test_what_is_left_behind_leaves_no_task_behind(buses: tuple[Bus, Bus]) -> None:
+    bus, _ = buses
+    tasks = asyncio.all_tasks()
+
+    async def look() -> None:
+        async for _ in bus.left_behind():
+            return
+
+    looking = asyncio.create_task(look())
+    await asyncio.sleep(0.05)
+    looking.cancel()
+    await asyncio.wait([looking])
+    gc.collect()
+
+    assert asyncio.all_tasks() <= tasks

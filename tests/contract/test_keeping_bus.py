@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import get_args
+from typing import Any, get_args
 
 import aio_pika
 import pytest
@@ -489,3 +489,40 @@ async def test_registry_that_is_taken_anew_holds_each_record_once(
         await delete_all(other, server, 5)
 
     assert kept == 5
+
+
+async def test_messages_that_a_queue_rejects_are_counted_one_by_one(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    """RabbitMQ refuses many of them with one word."""
+    arguments: dict[str, Any] = {"x-max-length": 10, "x-overflow": "reject-publish"}
+    async with await aio_pika.connect(rabbitmq_server.url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(queue, durable=True, arguments=arguments)
+        async with connected(rabbitmq_link) as bus:
+            for number in range(2000):
+                bus.publish(queue, b"%d" % number)
+            await bus.flush(timeout_seconds=10)
+            kept = await bus.unheard(queue)
+            dropped = bus.dropped
+            await bus.delete([queue])
+
+    assert kept >= 10
+    assert dropped == 2000 - kept
+
+
+async def test_taking_a_message_that_another_one_waits_for_can_be_cancelled(
+    rabbitmq_link: Link, queue: str
+) -> None:
+    inbox = Inbox(takes=False)
+    async with connected(rabbitmq_link) as bus:
+        await bus.subscribe(queue, inbox, hold=True)
+        for number in range(2):
+            bus.publish(queue, b"%d" % number)
+        await until(lambda: len(inbox.messages) == 2)
+        first, second = (asyncio.ensure_future(m.take()) for m in inbox.messages)
+        first.cancel()
+
+        assert await second
+        assert await inbox.messages[0].take()
+        await bus.delete([queue])

@@ -36,6 +36,19 @@ async def test_caller_whom_nobody_serves_is_not_left_in_stasis(
     assert [start["channel_id"] for start in setting.client.starts] == ["other"]
 
 
+async def test_caller_learns_that_the_bus_was_away(own_bus_server: BusServer) -> None:
+    async with proxy_with(own_bus_server, listener_seconds=1) as setting:
+        await until(setting.asterisk.connected.is_set)
+        own_bus_server.stop()
+        await until(lambda: not setting.bus.is_connected)
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: len(setting.asterisk.requests) == 2)
+        own_bus_server.start()
+
+    variable = "/ari/channels/c/variable?variable=ARI_PROXY_STATUS&value=BUS_UNAVAILABLE"
+    assert setting.asterisk.requests[0].target == variable
+
+
 async def test_kept_call_waits_for_its_application(bus_server: BusServer) -> None:
     async with proxy_with(bus_server, no_listener="keep", listener_seconds=0.01) as setting:
         await setting.client.listen("server-1")

@@ -3,13 +3,14 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -47,12 +48,20 @@ class RabbitMqServer:
 
     kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ"
 
-    def __init__(self) -> None:
+    def __init__(self, *, mapped_by: "RabbitMqServer | None" = None) -> None:
+        """Make a node.
+
+        Args:
+            mapped_by: the node whose Erlang port mapper and cookie it shares, to join it.
+        """
         self._script = find_rabbitmq_server()
         self._directory = Path(tempfile.mkdtemp(prefix="rabbitmq-"))
         self.port = free_port()
         self.tls_port = free_port()
-        self._ports = {"dist": free_port(), "epmd": free_port()}
+        self._mapped_by = mapped_by
+        epmd = mapped_by._ports["epmd"] if mapped_by else free_port()
+        self._ports: dict[str, int] = {"dist": free_port(), "epmd": epmd}
+        self.cookie: str = mapped_by.cookie if mapped_by else secrets.token_hex(16)
         self.certificates = Certificates(self._directory)
         self._write_configuration()
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,6 +69,10 @@ class RabbitMqServer:
     @property
     def url(self) -> str:
         return f"amqp://127.0.0.1:{self.port}"
+
+    @property
+    def node(self) -> str:
+        return f"test{self.port}@localhost"
 
     @property
     def tls_url(self) -> str:
@@ -77,6 +90,9 @@ class RabbitMqServer:
             "vm_memory_high_watermark.absolute = 2GB",
         ]
         (self._directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
+        cookie = self._directory / ".erlang.cookie"
+        cookie.write_text(self.cookie)
+        cookie.chmod(0o400)
 
     @property
     def _environment(self) -> dict[str, str]:
@@ -85,7 +101,7 @@ class RabbitMqServer:
             "HOME": str(directory),
             "RABBITMQ_MNESIA_BASE": str(directory / "data"),
             "RABBITMQ_LOG_BASE": str(directory / "log"),
-            "RABBITMQ_NODENAME": f"test{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self._ports["dist"]),
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "plugins"),
             "RABBITMQ_CONF_ENV_FILE": os.devnull,
@@ -110,6 +126,36 @@ class RabbitMqServer:
             timeout=50,
         )
         return done.stdout
+
+    def join(self, other: "RabbitMqServer") -> None:
+        """Make a cluster with another node, whose data it takes."""
+        self.control("stop_app")
+        self.control("join_cluster", other.node)
+        self.control("start_app")
+
+    def permit(self, user: str, *, configure: str = "", write: str = "", read: str = "") -> None:
+        """Let a user do something with the queues and exchanges of these patterns, and no more."""
+        self.control("set_permissions", user, configure, write, read)
+
+    def delete_queue_of_another(self, queue: str) -> None:
+        """Delete a queue that a living connection has for itself."""
+        name = f'rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)'
+        self.control(
+            "eval",
+            f"{{ok, Q}} = rabbit_amqqueue:lookup({name}), "
+            'rabbit_amqqueue:delete(Q, false, false, <<"test">>).',
+        )
+
+    @contextlib.contextmanager
+    def account(self, **permissions: str) -> Iterator[str]:
+        """Have a user of that name and password, with these permissions, around a block."""
+        user = f"user-{secrets.token_hex(4)}"
+        self.control("add_user", user, user)
+        self.permit(user, **permissions)
+        try:
+            yield user
+        finally:
+            self.control("delete_user", user)
 
     @contextlib.asynccontextmanager
     async def low_on(self, resource: Literal["memory", "disk"]) -> AsyncIterator[None]:
@@ -175,7 +221,8 @@ class RabbitMqServer:
 
     def remove(self) -> None:
         self.kill()
-        self._kill_port_mapper()
+        if self._mapped_by is None:
+            self._kill_port_mapper()
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _kill_port_mapper(self) -> None:

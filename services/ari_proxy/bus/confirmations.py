@@ -27,17 +27,14 @@ class Confirmations:
             tag: the message's number.
             multiple: whether it confirms all before as well.
         """
-        ahead = self._ahead
-        if multiple:
-            self.settled = max(self.settled, tag)
-            if ahead:
-                ahead -= {number for number in ahead if number <= self.settled}
-        elif tag != self.settled + 1:
-            ahead.add(tag)
+        if tag <= self.settled:
             return self.settled
-        else:
+        if multiple:
             self.settled = tag
-        while self.settled + 1 in ahead:
+            self._ahead = {number for number in self._ahead if number > tag}
+        else:
+            self._ahead.add(tag)
+        while self.settled + 1 in self._ahead:
             self.settled += 1
-            ahead.discard(self.settled)
+            self._ahead.discard(self.settled)
         return self.settled

@@ -65,6 +65,7 @@ class Interest:
             ConnectionLostError: the session is over.
         """
         self._session = session
+        self._attempting = set()  # What is left of another session ends by itself.
         self._consumers.clear()
         self._retries = Retries(RETRY_BACK_OFF)
         self._retry_no_more()
@@ -83,22 +84,26 @@ class Interest:
 
     async def _attempt(self, session: Session, name: str) -> None:
         """Try to consume, and see that it is tried again where that fails."""
-        if name in self._attempting:
+        attempting = self._attempting
+        if name in attempting:
             return
-        self._attempting.add(name)
+        attempting.add(name)
         try:
             consumer = await self._consume(session, name)
         except ChannelClosedError as error:
             self._refuse(name, str(error))
         else:
-            if self._grant(name):
-                _log.info("bus.subscription_granted", bus="RABBITMQ", topic=name or self.topic)
-            if consumer is not None:
-                self._keep(name, consumer)
+            if session is self._session:
+                self._accept(name, consumer)
         finally:
-            self._attempting.discard(name)
+            attempting.discard(name)
 
-    def _keep(self, name: str, consumer: Consumer) -> None:
+    def _accept(self, name: str, consumer: Consumer | None) -> None:
+        """Take that nothing is refused, and the consumer, if there is one."""
+        if self._grant(name):
+            _log.info("bus.subscription_granted", bus="RABBITMQ", topic=name or self.topic)
+        if consumer is None:
+            return
         self._consumers[name] = consumer
         if self._is_ended:
             self._cancel()
