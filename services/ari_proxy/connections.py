@@ -243,6 +243,8 @@ def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> Nat
         token=secret(options.token, options.token_file) or address.token,
         credentials_file=options.credentials_file,
         nkey_seed_file=options.nkey_seed_file,
+        inbox_prefix=options.inbox_prefix,
+        tls_handshake_first=options.tls_handshake_first,
     )
 
 

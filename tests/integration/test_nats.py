@@ -2,10 +2,13 @@
 
 import asyncio
 import gc
+import ssl
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import trustme
 from nats.aio.client import Client
 
 from ari_proxy.back_off import BackOff
@@ -14,8 +17,9 @@ from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_connecting import connect, discard
 from ari_proxy.bus.nats_options import NatsOptions
+from tests.support.certificates import Certificates
 from tests.support.running import until
-from tests.support.servers import NatsServer
+from tests.support.servers import NatsCluster, NatsServer
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -191,3 +195,85 @@ async def test_what_a_listener_was_found_with_after_a_reconnect_is_confirmed_at_
         await until(lambda: b"end" in got)
 
     assert got == [b"0", b"1", b"2", b"end"]
+
+
+def ports_of(bus: NatsBus) -> set[int]:
+    """Return the ports of the servers that a bus knows beside its own list."""
+    return {int(server.address.rpartition(":")[2]) for server in bus.known_servers}
+
+
+async def test_servers_of_the_cluster_that_we_were_not_told_of_are_used_when_ours_dies() -> None:
+    cluster = NatsCluster(3)
+    cluster.start()
+    try:
+        seed = NatsOptions(urls=(cluster.servers[0].url,), name="test")
+        async with opened(NatsBus(seed)) as bus:
+            await bus.wait_connected()
+            all_ports = {server.port for server in cluster.servers}
+            await until(lambda: ports_of(bus) == all_ports)
+
+            cluster.servers[0].stop()
+            await until(lambda: bus.reconnects == 1 and bus.is_connected)
+            # The dead one is told of no more, and comes from our own list alone.
+            await until(lambda: ports_of(bus) == all_ports - {cluster.servers[0].port})
+
+            cluster.servers[1].stop()
+            await until(lambda: ports_of(bus) == {cluster.servers[2].port} and bus.is_connected)
+            await bus.subscribe("demo", lambda _: None)
+            assert await bus.offer("demo", b"")
+    finally:
+        cluster.stop()
+
+
+async def test_certificate_of_a_discovered_server_is_checked_for_the_name_that_we_know(
+    tmp_path: Path,
+) -> None:
+    authority = trustme.CA()
+    certificate, key = tmp_path / "server.pem", tmp_path / "server-key.pem"
+    issued = authority.issue_cert("localhost")  # Not for the address that servers tell.
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    cluster = NatsCluster(2, "--tls", "--tlscert", str(certificate), "--tlskey", str(key))
+    cluster.start()
+    try:
+        url = f"tls://localhost:{cluster.servers[0].port}"
+        async with opened(NatsBus(NatsOptions(urls=(url,), name="test", tls=context))) as bus:
+            await bus.wait_connected()
+            await until(lambda: len(ports_of(bus)) == 2)
+            cluster.servers[0].stop()
+            await until(lambda: bus.reconnects == 1 and bus.is_connected)
+    finally:
+        cluster.stop()
+
+
+async def test_server_that_wants_tls_first_is_named_and_reached_by_a_setting(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_proxy.bus.nats_connecting.CONNECT_SECONDS", 1.0)
+    certificates = Certificates(tmp_path)
+    config = tmp_path / "nats.conf"
+    config.write_text(
+        f'tls {{ cert_file: "{certificates.server}", key_file: "{certificates.server_key}"\n'
+        "handshake_first: true }\n"
+    )
+    server = NatsServer("-c", str(config))
+    server.start()
+    context = ssl.create_default_context(cafile=str(certificates.authority))
+    options = NatsOptions(urls=(f"tls://localhost:{server.port}",), name="test", tls=context)
+    try:
+        async with opened(NatsBus(options)):
+            said = ""
+
+            def is_named() -> bool:
+                nonlocal said
+                said += capsys.readouterr().out
+                return "set bus.tls_handshake_first" in said
+
+            await until(is_named)
+        async with opened(NatsBus(replace(options, tls_handshake_first=True))) as bus:
+            await bus.wait_connected()
+            await bus.flush(timeout_seconds=5)
+    finally:
+        server.stop()

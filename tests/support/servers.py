@@ -133,11 +133,11 @@ class NatsCluster:
 
     kind: Literal["NATS", "RABBITMQ"] = "NATS"
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *options: str) -> None:
         ports = [free_port() for _ in range(size)]
         routes = ",".join(f"nats://127.0.0.1:{port}" for port in ports)
         self.servers = [
-            NatsServer("--cluster_name", "test", "--cluster", route, "--routes", routes)
+            NatsServer("--cluster_name", "test", "--cluster", route, "--routes", routes, *options)
             for route in routes.split(",")
         ]
 

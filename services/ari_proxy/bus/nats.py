@@ -31,6 +31,7 @@ from .nats_options import NatsOptions
 from .nats_replies import Replies, is_no_responders
 from .nats_returning import Returning
 from .nats_rights import Rights
+from .nats_servers import ClusterClient, Discovered
 from .nats_subscriptions import HEADER_BYTES, Interest, header_bytes_of, headers_of
 
 _log = structlog.get_logger()
@@ -62,8 +63,10 @@ class NatsBus(FleetingBus):
         super().__init__(options.buffer_bytes)
         self._options = options
         self._something_to_confirm = asyncio.Event()
-        self._client = Client()
+        self._client = ClusterClient()
         self._interests: set[Interest] = set()
+        #: Servers that one of the cluster has told of, beside those of the options.
+        self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix)
         self._rights = Rights(
             self,
@@ -85,6 +88,11 @@ class NatsBus(FleetingBus):
         size = len(payload) + header_bytes_of(traceparent)
         if size > self._client.max_payload:
             raise MessageTooLargeError(topic, size, self._client.max_payload)
+
+    @property
+    def known_servers(self) -> tuple[Discovered, ...]:
+        """The servers of the cluster that one of them has told of last."""
+        return self._client.discovered if self.is_connected else self._discovered
 
     async def offer(
         self,
@@ -172,17 +180,19 @@ class NatsBus(FleetingBus):
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            client = await attempt(self._options.current(), self._rights.take_error)
+            options = self._options.current()
+            client = await attempt(options, self._rights.take_error, self._discovered)
             if client is not None:
                 begun_at = loop.time()
                 await until_over(self._serve(client))
+                self._discovered = client.discovered
                 if loop.time() - begun_at > STABLE_SECONDS:
                     failures = 0
                     continue
             failures += 1
             await asyncio.sleep(BACK_OFF.seconds(failures))
 
-    async def _serve(self, client: Client) -> None:
+    async def _serve(self, client: ClusterClient) -> None:
         """Serve on one connection until it is lost."""
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -201,7 +211,7 @@ class NatsBus(FleetingBus):
         finally:
             await self._end(client)
 
-    async def _begin(self, client: Client) -> None:
+    async def _begin(self, client: ClusterClient) -> None:
         self._client = client
         self._rights.begin()
         try:

@@ -1,7 +1,7 @@
 """One connection to NATS: how it is made with nats-py, and ended."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Final
 
 import nats.errors
@@ -9,6 +9,7 @@ import structlog
 from nats.aio.client import Client
 
 from .nats_options import NatsOptions
+from .nats_servers import ClusterClient, Discovered
 
 _log = structlog.get_logger()
 
@@ -20,13 +21,27 @@ CLOSE_SECONDS: Final = 1.0
 OnError = Callable[[Exception], Awaitable[None]]
 
 
-async def attempt(options: NatsOptions, on_error: OnError) -> Client | None:
-    """Return a connection, or None if there is no server that takes us."""
-    client = Client()
+async def attempt(
+    options: NatsOptions, on_error: OnError, known: Iterable[Discovered] = ()
+) -> ClusterClient | None:
+    """Return a connection, or None if there is no server that takes us.
+
+    Args:
+        options: with the servers that we were told to use.
+        on_error: takes what nats-py tells.
+        known: the servers beside them.
+    """
+    client = ClusterClient(known)
+    errors: list[str] = []
+
+    async def take_error(error: Exception) -> None:
+        errors.append(_reason(error))
+        await on_error(error)
+
     try:
-        await connect(client, options, on_error)
+        await connect(client, options, take_error)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        reason = str(error) or type(error).__name__
+        reason = _silence(client) or "; ".join(dict.fromkeys(errors)) or _reason(error)
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
         return None
@@ -34,6 +49,20 @@ async def attempt(options: NatsOptions, on_error: OnError) -> Client | None:
         await discard(client)
         raise
     return client
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
+
+
+def _silence(client: Client) -> str:
+    """Return what it may mean that a server has taken the connection and said nothing, or ''."""
+    if not client._transport or client._server_info or client.options["tls_handshake_first"]:  # noqa: SLF001  nats-py does not tell
+        return ""
+    return (
+        "the server takes the connection and says nothing: if it wants TLS before all else "
+        "(tls { handshake_first: true }), set bus.tls_handshake_first"
+    )
 
 
 async def connect(client: Client, options: NatsOptions, on_error: OnError) -> None:
@@ -59,6 +88,7 @@ async def connect(client: Client, options: NatsOptions, on_error: OnError) -> No
                 user_credentials=options.credentials_file or None,
                 nkeys_seed=options.nkey_seed_file or None,
                 tls=options.tls,
+                tls_handshake_first=options.tls_handshake_first,
                 flush_timeout=CONNECT_SECONDS,
                 # Topics are checked where they are made; this is the event path.
                 skip_subject_validation=True,

@@ -18,3 +18,5 @@ class NatsOptions(BusOptions):
     nkey_seed_file: str = ""
     #: What the subjects begin with on which replies come to us.
     inbox_prefix: str = "_INBOX"
+    #: TLS comes before the server says anything (`handshake_first` in its configuration).
+    tls_handshake_first: bool = False

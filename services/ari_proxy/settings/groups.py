@@ -155,6 +155,14 @@ class BusSettings(_Group):
     nkey_seed_file: str = ""
     """A file with the seed of a NATS nkey. Secrets in files are read anew for each connection."""
 
+    inbox_prefix: str = Field(default="_INBOX", pattern=r"^[^\s.*>]+(\.[^\s.*>]+)*$")
+    """What the NATS subjects begin with on which replies come to us, `<inbox_prefix>.ari-proxy.>`;
+    for accounts that may not use `_INBOX`."""
+
+    tls_handshake_first: bool = False
+    """NATS: TLS comes before the server says anything, as its `tls { handshake_first: true }` wants
+    it."""
+
     ca_file: str = ""
     """Certificates of the authorities that vouch for the servers. Default: the system's."""
 

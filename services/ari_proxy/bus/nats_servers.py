@@ -1,0 +1,79 @@
+"""The servers of a NATS cluster: those that we are told of by its servers, beside our own list.
+
+Each server tells the clients' addresses of all others, and tells them anew when one comes or goes
+(`connect_urls` of INFO; docs.nats.io, "NATS Protocol"). nats-py uses them for its own reconnecting
+only, and forgets none of them; our connections come one after another.
+"""
+
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import urlparse, urlsplit
+
+from nats.aio.client import Client, Srv
+
+
+class Discovered(NamedTuple):
+    """A server that another one has told of."""
+
+    #: Host and port.
+    address: str
+    #: The name that its certificate has to have, where the address is an IP; else ''.
+    tls_name: str = ""
+
+
+class ClusterClient(Client):
+    """A connection that knows servers beside its URLs, and keeps what its server tells of others."""
+
+    def __init__(self, known: Iterable[Discovered] = ()) -> None:
+        super().__init__()
+        self._known = tuple(known)
+        self._told: tuple[str, ...] = ()
+
+    def _setup_server_pool(self, connect_url: list[str]) -> None:
+        super()._setup_server_pool(connect_url)
+        scheme = self._server_pool[0].uri.scheme
+        present = {server.uri.netloc for server in self._server_pool}
+        self._server_pool += [
+            Srv(
+                urlparse(f"{scheme}://{known.address}"),
+                discovered=True,
+                tls_name=known.tls_name or None,
+            )
+            for known in self._known
+            if known.address not in present
+        ]
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
+        self._told = tuple(info.get("connect_urls") or ())
+        await super()._process_info(info, initial_connection)
+
+    @property
+    def discovered(self) -> tuple[Discovered, ...]:
+        """The servers of the cluster, as the connection's server has told last."""
+        server = self._current_server
+        if server is None:
+            return ()
+        name = server.tls_name or server.uri.hostname or ""
+        return discovered_in(self._told, name)
+
+
+def discovered_in(told: Sequence[str], name: str) -> tuple[Discovered, ...]:
+    """Return the servers that one has told of.
+
+    Args:
+        told: their hosts and ports.
+        name: the name by which that one is known: a cluster's certificates have it in common.
+    """
+    return tuple(
+        Discovered(address, name if _is_ip(urlsplit(f"//{address}").hostname or "") else "")
+        for address in told
+    )
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
