@@ -207,7 +207,8 @@ async def test_servers_of_the_cluster_that_we_were_not_told_of_are_used_when_our
     cluster.start()
     try:
         seed = NatsOptions(urls=(cluster.servers[0].url,), name="test")
-        async with opened(NatsBus(seed)) as bus:
+        bus = NatsBus(seed)
+        async with opened(bus):
             await bus.wait_connected()
             all_ports = {server.port for server in cluster.servers}
             await until(lambda: ports_of(bus) == all_ports)
@@ -239,7 +240,8 @@ async def test_certificate_of_a_discovered_server_is_checked_for_the_name_that_w
     cluster.start()
     try:
         url = f"tls://localhost:{cluster.servers[0].port}"
-        async with opened(NatsBus(NatsOptions(urls=(url,), name="test", tls=context))) as bus:
+        bus = NatsBus(NatsOptions(urls=(url,), name="test", tls=context))
+        async with opened(bus):
             await bus.wait_connected()
             await until(lambda: len(ports_of(bus)) == 2)
             cluster.servers[0].stop()

@@ -23,7 +23,7 @@ class Discovered(NamedTuple):
 
 
 class ClusterClient(Client):
-    """A connection that knows servers beside its URLs, and keeps what its server tells of others."""
+    """A connection that knows servers beside its URLs, and keeps what it is told of others."""
 
     def __init__(self, known: Iterable[Discovered] = ()) -> None:
         super().__init__()
