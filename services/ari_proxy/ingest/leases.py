@@ -1,9 +1,7 @@
 """The lease that the settings ask for."""
 
-import re
 import socket
 from pathlib import Path
-from typing import Final
 
 from ari_proxy.protocol import ids
 from ari_proxy.settings.errors import SettingsError
@@ -12,9 +10,6 @@ from ari_proxy.settings.load import Settings
 from .lease import Lease, Unshared
 from .lease_file import FileLease
 from .lease_kubernetes import KubernetesApi, KubernetesLease
-
-#: What a Kubernetes object's name can't have (RFC 1123).
-_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9-]")
 
 
 def lease(settings: Settings) -> Lease:
@@ -41,5 +36,5 @@ def lease(settings: Settings) -> Lease:
     )
     # A pod's name, and what tells its container from the one that it was before a restart.
     identity = f"{socket.gethostname()}_{ids.random_id(8)}"
-    name = wanted.name or "ari-proxy-" + _NOT_IN_NAMES.sub("-", settings.server_id.lower())
+    name = wanted.name or f"ari-proxy-{settings.server_id}"
     return KubernetesLease(api, name, identity, duration_seconds=wanted.duration_seconds)

@@ -51,6 +51,9 @@ _TOKEN_BITS: Final = 5 * TOKEN_LENGTH
 PEER_HALF: Final = ";2"
 #: Longest server_id or application name; Asterisk ends an application's name at 80 bytes.
 MAX_TOKEN_LENGTH: Final = 80
+# seed: the original's server_id stands in messages only, and may be any text.
+_SERVER_ID: Final = re.compile(r"[\w-]+")
+_NOT_IN_SERVER_ID: Final = re.compile(r"[^\w-]+")
 
 
 def random_id(length: int) -> str:
@@ -92,12 +95,21 @@ def server_id(value: str) -> ServerId:
     """Return `value` as a server id.
 
     Raises:
-        IllegalSubjectTokenError: it can't be one token of a topic, or looks like a dialog's id.
+        IllegalSubjectTokenError: it can't be one token of a topic, or looks like a dialog's id, or
+            stands for something else where a server's name stands too: in a query, in a label, in
+            the name of a queue.
     """
     if _UUID.fullmatch(value):
         reason = "a UUID of version 8 is the id of a dialog"
         raise IllegalSubjectTokenError("server_id", value, reason)
-    return ServerId(check_subject_token("server_id", value))
+    check_subject_token("server_id", value)
+    if not _SERVER_ID.fullmatch(value):
+        instead = _NOT_IN_SERVER_ID.sub("-", value).strip("-")
+        reason = "it may have letters, digits, - and _ only" + (
+            f"; write {instead!r}" if instead else ""
+        )
+        raise IllegalSubjectTokenError("server_id", value, reason)
+    return ServerId(value)
 
 
 def new_dialog_id(

@@ -3,10 +3,9 @@
 Names are those of a configuration file; in the environment they are `ARI_PROXY_<GROUP>__<NAME>`.
 """
 
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,50 +17,21 @@ from pydantic import (
 
 from ari_proxy.protocol import ids
 
-from .urls import bus_urls, plain_url
-
-
-def _server_id(value: str) -> str:
-    return ids.server_id(value)
-
-
-def _application(value: str) -> str:
-    if "," in value:  # Asterisk takes `app=a,b` for two applications.
-        separate = ", ".join(f'"{name.strip()}"' for name in value.split(",") if name.strip())
-        raise ValueError(f"{value!r} is more than one application: write [{separate}]")
-    return ids.check_subject_token("application", value)
-
-
-def _websocket_url(value: str) -> str:
-    return plain_url(value, ("ws", "wss"))
-
-
-def _web_url(value: str) -> str:
-    return plain_url(value, ("http", "https"))
-
-
-def _web_url_if_any(value: str) -> str:
-    return _web_url(value) if value.strip() else ""
-
+from .fields import (
+    OptionalObjectName,
+    OptionalWebUrl,
+    Rule,
+    WebsocketUrl,
+    WebUrl,
+    is_object_name,
+)
+from .urls import bus_urls
 
 #: By bus: where it is if nobody says so.
 _BUS_URLS: Final = {
     "NATS": ("nats://127.0.0.1:4222",),
     "RABBITMQ": ("amqp://127.0.0.1:5672",),
 }
-
-
-def _rule(value: str) -> str:
-    method, _, template = value.partition(" ")
-    if method not in {"*", "GET", "POST", "PUT", "DELETE"} or not template.startswith("/"):
-        raise ValueError(
-            "must be a method (GET, POST, PUT, DELETE or *), a space and a path template, "
-            "like 'POST /channels/{channelId}/play' or '* /asterisk/**'"
-        )
-    return value
-
-
-Rule = Annotated[str, AfterValidator(_rule)]
 
 
 class _Group(BaseModel):
@@ -73,10 +43,10 @@ class _Group(BaseModel):
 class AriSettings(_Group):
     """Where Asterisk is, and as whom to talk to it."""
 
-    websocket_url: Annotated[str, AfterValidator(_websocket_url)] = "ws://127.0.0.1:8088/ari/events"
+    websocket_url: WebsocketUrl = "ws://127.0.0.1:8088/ari/events"
     """Asterisk's events websocket. Default: Asterisk's own port on this machine."""
 
-    rest_url: Annotated[str, AfterValidator(_web_url)] = "http://127.0.0.1:8088/ari"
+    rest_url: WebUrl = "http://127.0.0.1:8088/ari"
     """The root of Asterisk's REST interface."""
 
     user: str = "ari"
@@ -254,17 +224,18 @@ class LeaseSettings(_Group):
     file: str = ""
     """The lock file; all ingests of the server name the same one."""
 
-    name: str = ""
-    """The Lease object's name. Default: ari-proxy-<server_id>."""
+    name: OptionalObjectName = ""
+    """The Lease object's name; needed where `server_id` has other than lower-case letters, digits
+    and `-`. Default: ari-proxy-<server_id>."""
 
-    namespace: str = ""
+    namespace: OptionalObjectName = ""
     """Its namespace. Default: the pod's own."""
 
     duration_seconds: int = Field(default=3, ge=1, le=60)
     """After how long without a sign of its holder the lease is over. Default: so that another one
     is active within 5 s."""
 
-    api_url: Annotated[str, AfterValidator(_web_url_if_any)] = ""
+    api_url: OptionalWebUrl = ""
     """The Kubernetes API server. Default: as a pod finds it."""
 
     token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
@@ -278,6 +249,18 @@ class LeaseSettings(_Group):
         if self.kind == "file" and not self.file:
             raise ValueError("a lease of the kind `file` needs lease.file")
         return self
+
+    def check_server(self, server_id: str) -> None:
+        """Refuse a server whose name can't be a part of a Lease's.
+
+        Raises:
+            ValueError: with what to write; two servers must never share one by a likeness of names.
+        """
+        if self.kind == "kubernetes" and not self.name and not is_object_name(server_id):
+            raise ValueError(
+                f"lease.name: must be given, since the server_id {server_id!r} can't be a part of "
+                "it: a Lease's name has lower-case letters, digits and -"
+            )
 
 
 class PolicySettings(_Group):
@@ -337,7 +320,7 @@ class TracesSettings(_Group):
     enabled: bool = False
     """Trace, and send the spans by OTLP. Default: no trace, at no cost."""
 
-    endpoint: Annotated[str, AfterValidator(_web_url_if_any)] = ""
+    endpoint: OptionalWebUrl = ""
     """Where OTLP over HTTP is taken, like http://collector:4318; OTEL_EXPORTER_OTLP_ENDPOINT if
     left out."""
 
@@ -360,7 +343,3 @@ class RuntimeSettings(_Group):
 
     drain_seconds: float = Field(default=10.0, ge=0, le=3600)
     """After SIGTERM: how long commands and set-ups that have begun may take."""
-
-
-ServerIdField = Annotated[str, AfterValidator(_server_id)]
-ApplicationField = Annotated[str, AfterValidator(_application)]

@@ -20,9 +20,9 @@ from ari_proxy.protocol import topics
 from . import environment, legacy, names
 from .environment import Environment
 from .errors import SettingsError
+from .fields import Application, ServerId
 from .groups import (
     AdminSettings,
-    ApplicationField,
     AriSettings,
     BusSettings,
     CommandSettings,
@@ -30,7 +30,6 @@ from .groups import (
     LeaseSettings,
     LogSettings,
     RuntimeSettings,
-    ServerIdField,
     TracesSettings,
 )
 
@@ -50,10 +49,10 @@ class Settings(BaseSettings):
     #: class.
     file_values: ClassVar[dict[str, Any]] = {}
 
-    server_id: ServerIdField = "asterisk"
-    """The name of the Asterisk server: one subject token, the same at each start."""
+    server_id: ServerId = "asterisk"
+    """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
 
-    applications: tuple[ApplicationField, ...] = Field(default=("ari-proxy",), min_length=1)
+    applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
     """The Stasis applications to serve."""
 
     ari: AriSettings = AriSettings()
@@ -80,6 +79,11 @@ class Settings(BaseSettings):
             if name.startswith(topics.RESERVED):
                 reserved = ", ".join(topics.RESERVED)
                 raise ValueError(f"applications: {name!r} must not begin with one of {reserved}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_lease(self) -> Self:
+        self.lease.check_server(self.server_id)
         return self
 
     @classmethod

@@ -35,6 +35,18 @@ def test_ordinary_names_are_subject_tokens(value: str) -> None:
     assert ids.server_id(value) == value
 
 
+@pytest.mark.parametrize("odd", [*"&#%+=?/\\:;,@\"'`$|<!~()[]{}^", "\u0301", "\U0001f600"])
+def test_server_id_that_stands_for_something_else_elsewhere_is_refused(odd: str) -> None:
+    """In a query, a queue's or an object's name; and what to write is told."""
+    with pytest.raises(IllegalSubjectTokenError, match=r"letters, digits, - and _.*'pbx-1'"):
+        ids.server_id(f"pbx{odd}{odd}1")
+
+
+def test_server_id_needs_a_letter_or_digit() -> None:
+    with pytest.raises(IllegalSubjectTokenError, match="letters, digits"):
+        ids.server_id("&")
+
+
 @pytest.fixture(params=get_args(DialogForm))
 def form(request: pytest.FixtureRequest) -> DialogForm:
     found: DialogForm = request.param

@@ -94,6 +94,7 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
         ({"message_bus": "KAFKA"}, "bus.kind (message_bus of ", "'NATS'"),
         ({"bus_config": {"url": "amqp://x"}}, "bus.urls (bus_config.url of ", "nats://, tls://"),
         ({"server_id": "a.b"}, "server_id", "dot"),
+        ({"server_id": "a&b"}, "server_id", "write 'a-b'"),
         ({"applications": []}, "applications", "at least 1"),
         ({"applications": ["a b"]}, "applications.0", "white space"),
         ({"websocket_url": "http://x"}, "ari.websocket_url", "ws://, wss://"),
