@@ -1,6 +1,7 @@
 """Health: what has to be true for a service to be ready, each with a name."""
 
 import asyncio
+import errno
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _log = structlog.get_logger()
 STOP_SECONDS: Final = 2.0
 #: Seconds that one check may take.
 CHECK_SECONDS: Final = 2.0
+#: Ports that are tried behind a taken one.
+MOVES: Final = 32
 
 #: Returns '' if all is well, else what is wrong.
 Check = Callable[[], Awaitable[str]]
@@ -96,13 +99,19 @@ class AdminApiError(Exception):
     """The admin API can't be served."""
 
 
-async def serve(api: AdminApi, host: str, port: int) -> None:
+async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) -> None:
     """Serve the admin API until cancelled.
+
+    Args:
+        api: what it shows.
+        host: where to listen.
+        port: on which port.
+        may_move: whether one of the next ports will do where this one is taken.
 
     Raises:
         AdminApiError: the address can't be listened on.
     """
-    listening = _listen(host, port)
+    listening = _listen(host, port, moves=MOVES if may_move else 0)
     _log.info("admin.listening", host=host, port=listening.getsockname()[1])
     config = uvicorn.Config(
         application(api),
@@ -123,12 +132,16 @@ async def serve(api: AdminApi, host: str, port: int) -> None:
                     await server.shutdown([listening])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, moves: int) -> socket.socket:
+    """Listen on a port or, where it is taken, on one of the next ones."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=128)
     except OSError as error:
-        raise AdminApiError(
-            f"the admin API cannot listen on {host}:{port}: {error.strerror}; "
-            "choose another admin.host or admin.port"
-        ) from error
+        if error.errno != errno.EADDRINUSE or not moves:
+            raise AdminApiError(
+                f"the admin API cannot listen on {host}:{port}: {error.strerror}; "
+                "choose another admin.host or admin.port"
+            ) from error
+    _log.warning("admin.port_taken", host=host, port=port)
+    return _listen(host, port + 1, moves=moves - 1)

@@ -80,9 +80,12 @@ async def _run(
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
         admin = settings.admin
-        serving = (
-            tasks.create_task(health.serve(api, admin.host, admin.port)) if admin.enabled else None
-        )
+        serving = None
+        if admin.enabled:
+            may_move = settings.admin_port_may_move
+            serving = tasks.create_task(
+                health.serve(api, admin.host, admin.port, may_move=may_move)
+            )
         measuring = tasks.create_task(loop_lag.measure(api.metrics.histogram(table.LOOP_LAG)))
         try:
             async with asyncio.TaskGroup() as running:

@@ -221,6 +221,42 @@ async def test_taken_admin_port_is_an_error_with_advice(
     assert "Traceback" not in proxy.log
 
 
+async def test_two_proxies_with_the_originals_configuration_share_a_machine(
+    tmp_path: Path,
+) -> None:
+    """Nobody has asked for the admin port: go-ari-proxy had none."""
+    config = original_config(tmp_path, "http://127.0.0.1:1/ari", None)
+    arguments, default = ("standalone", "--config", str(config)), {"ARI_PROXY_ADMIN__PORT": ""}
+    async with (
+        process.running(tmp_path / "one", *arguments, **default) as one,
+        process.running(tmp_path / "two", *arguments, **default) as two,
+    ):
+        ports = [(await proxy.logged("admin.listening"))["port"] for proxy in (one, two)]
+        assert [(await proxy.admin("/livez"))[0] for proxy in (one, two)] == [200, 200]
+
+        assert len(set(ports)) == 2
+        for proxy, port in zip((one, two), ports, strict=True):
+            taken = proxy.events("admin.port_taken")
+            assert [line["level"] for line in taken] == ["warning"] * (port != 9797)
+        for proxy in (one, two):
+            proxy.signal()
+        assert [await proxy.ended() for proxy in (one, two)] == [0, 0]
+
+
+@pytest.mark.parametrize("form", ["ours", "original"])
+async def test_taken_admin_port_that_was_asked_for_is_an_error(tmp_path: Path, form: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        admin = {"admin": {"port": taken.getsockname()[1]}}
+        config = original_config(tmp_path, "http://127.0.0.1:1/ari", None, **admin)
+        if form == "ours":
+            config.write_text(json.dumps(admin))
+        arguments, default = ("standalone", "--config", str(config)), {"ARI_PROXY_ADMIN__PORT": ""}
+        async with process.running(tmp_path / "log", *arguments, **default) as proxy:
+            assert await proxy.ended() == 1
+
+    assert "error: the admin API cannot listen on 127.0.0.1" in proxy.log
+
+
 def test_every_bad_setting_is_named_and_the_status_is_2(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text('{"server_id": "a.b", "applications": ["x"], "message_bus": "KAFKA"}')

@@ -99,8 +99,10 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterator[Process]:
-    """Run `ari-proxy` around a block; JSON logs, any admin port."""
+    """Run `ari-proxy` around a block; JSON logs, any admin port unless it is given or ''."""
     common = {"ARI_PROXY_ADMIN__PORT": "0", "ARI_PROXY_LOG__FORMAT": "json"}
+    if environment.get("ARI_PROXY_ADMIN__PORT") == "":
+        del environment["ARI_PROXY_ADMIN__PORT"], common["ARI_PROXY_ADMIN__PORT"]
     with log.open("wb") as output:
         process = await asyncio.to_thread(
             subprocess.Popen,

@@ -91,7 +91,7 @@ def _section(group: str, fields: dict[str, FieldInfo], about: str = "") -> str:
     for name, info in fields.items():
         variable = "ARI_PROXY_" + f"{group}__{name}".removeprefix("__").upper()
         default = _shown(info.get_default())
-        meaning = f"{info.description}{_allowed(info)}"
+        meaning = " ".join(f"{info.description}{_allowed(info)}".split())  # A row is one line.
         lines.append(f"| `{prefix}{name}` | `{variable}` | {default} | {meaning} |")
     return "\n".join(lines) + "\n"
 

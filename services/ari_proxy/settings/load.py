@@ -66,11 +66,17 @@ class Settings(BaseSettings):
     runtime: RuntimeSettings = RuntimeSettings()
 
     _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _is_legacy: bool = PrivateAttr(default=False)
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What in the configuration file is of no use, a sentence each."""
         return self._warnings
+
+    @property
+    def admin_port_may_move(self) -> bool:
+        """Whether another one does as well: the original had none, and nobody has asked for it."""
+        return self._is_legacy and "port" not in self.admin.model_fields_set
 
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
@@ -126,7 +132,8 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
         raise SettingsError(found) from error
     if found:
         raise SettingsError(found)
-    settings._warnings = tuple(f"{source}: {warning}" for warning in file.warnings)  # noqa: SLF001  of this module
+    settings._is_legacy = is_legacy  # noqa: SLF001  of this module
+    settings._warnings = tuple(f"{source}: {warning}" for warning in file.warnings)  # noqa: SLF001
     return settings
 
 

@@ -236,6 +236,34 @@ def test_list_of_nats_is_read_as_its_own_clients_read_it(config: Path) -> None:
     assert load(config).bus.urls == ("nats://one:4222", "nats://two", "nats://three")
 
 
+@pytest.mark.parametrize(
+    ("change", "variable", "may_move"),
+    [
+        ({}, {}, True),
+        ({"admin": {"host": "::1"}}, {}, True),
+        ({}, {"ARI_PROXY_ADMIN__HOST": "0.0.0.0"}, True),
+        ({"admin": {"port": 9797}}, {}, False),
+        ({}, {"ARI_PROXY_ADMIN__PORT": "9797"}, False),
+    ],
+)
+def test_admin_port_may_move_where_nobody_has_asked_for_it(
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, object],
+    variable: dict[str, str],
+    may_move: bool,
+) -> None:
+    config.write_text(json.dumps(ORIGINAL | change))
+    for name, value in variable.items():
+        monkeypatch.setenv(name, value)
+
+    assert load(config).admin_port_may_move is may_move
+
+
+def test_admin_port_of_our_own_form_stays_where_it_is() -> None:
+    assert not load().admin_port_may_move
+
+
 def test_file_may_begin_with_a_byte_order_mark(config: Path) -> None:
     config.write_text(json.dumps(ORIGINAL), encoding="utf-8-sig")
 
