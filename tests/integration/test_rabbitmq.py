@@ -105,9 +105,9 @@ async def test_queues_stay_for_the_grace_period_after_an_outage_in_which_the_dia
         await setting.asterisk.push(channel_event("ChannelDestroyed", "c"))
         await asyncio.sleep(4)  # Longer than the grace period.
         rabbitmq_link.start()
-        await until(lambda: depth_is(foreign, f"events_{dialog}", (2, 0)))
+        await until(lambda: depth_is(foreign, f"events_{dialog}", (3, 0)))
         await asyncio.sleep(1)
-        assert await foreign.depth(f"events_{dialog}") == (2, 0)
+        assert await foreign.depth(f"events_{dialog}") == (3, 0)
         await until(lambda: none_of(foreign, of_dialog(DialogId(dialog))))
 
 
@@ -127,7 +127,7 @@ async def test_client_that_comes_after_the_call_has_ended_misses_nothing(
         for event_type in ("StasisStart", "ChannelVarset", "StasisEnd"):
             await setting.asterisk.push(channel_event(event_type, "c"))
         await until(lambda: taken)
-        await until(lambda: depth_is(foreign, f"events_{taken[0]}", (3, 0)))
+        await until(lambda: depth_is(foreign, f"events_{taken[0]}", (4, 0)))
         await setting.client.listen(taken[0])
         await setting.client.until_events(taken[0], 3)
 

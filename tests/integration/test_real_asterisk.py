@@ -349,6 +349,71 @@ async def test_application_places_a_call_without_a_dialog(scene: Scene, *, chose
     assert not chosen or response.dialog_id == wanted
 
 
+async def end_of(scene: Scene, dialog: str) -> str:
+    """Wait until the end of a dialog is told, and return the reason."""
+
+    def told() -> list[dict[str, Any]]:
+        others = [e for e in scene.client.events[dialog] if e["type"] == "ProxyDialogEnded"]
+        return [*scene.client.ends.get(dialog, []), *others]
+
+    await scene.client.until(told)
+    (event,) = told()
+    return str(json.loads(event["ari_body"])["reason"])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "query", "status", "reason", "last"),
+    [
+        ("PJSIP/nobody", {}, 500, "not_created", "ProxyDialogEnded"),
+        ("Local/nonesuch@default", {}, 200, "channels_left", "ChannelDestroyed"),
+        ("Local/busy@default", {}, 200, "channels_left", "ChannelDestroyed"),
+        ("Local/ring@default", {"timeout": 1}, 200, "channels_left", "ChannelDestroyed"),
+    ],
+)
+async def test_end_of_a_call_that_is_not_answered_is_told(
+    scene: Scene, endpoint: str, query: dict[str, int], status: int, reason: str, last: str
+) -> None:
+    server = ServerId("server-1")
+    dialog = new_dialog_id(server)
+    await scene.client.listen(dialog)
+    parameters = urlencode({"endpoint": endpoint, "app": scene.application, **query})
+
+    response = await call(
+        scene.bus, server, Command("u-1", f"/channels?{parameters}", "POST", dialog_id=dialog)
+    )
+
+    assert response.status_code == status
+    assert await end_of(scene, dialog) == reason
+    events = scene.client.events[dialog]
+    assert events[-1]["type"] == last
+    told = [*events, *scene.client.ends.get(dialog, [])]
+    assert [event["sequence"] for event in told] == list(range(1, len(told) + 1))
+    assert scene.client.starts == []
+
+
+async def test_end_of_a_channel_that_was_created_and_not_dialled_is_told(scene: Scene) -> None:
+    server = ServerId("server-1")
+    dialog = new_dialog_id(server)
+    await scene.client.listen(dialog)
+    parameters = urlencode({"endpoint": "Local/answer@default", "app": scene.application})
+    url = f"/channels/create?{parameters}"
+
+    response = await call(scene.bus, server, Command("u-1", url, "POST", dialog_id=dialog))
+    await scene.client.until(lambda: "StasisStart" in scene.client.types(dialog))
+    channel = json.loads(response.response_body)["id"]
+    await scene.do(dialog, "DELETE", f"/channels/{channel}")
+
+    assert await end_of(scene, dialog) == "channels_left"
+    assert scene.client.types(dialog)[-1] == "ChannelDestroyed"
+
+
+async def test_end_of_an_ordinary_call_is_told(scene: Scene) -> None:
+    dialog = await scene.place_call("answer")
+    await scene.hang_up(dialog)
+
+    assert await end_of(scene, dialog) == "channels_left"
+
+
 async def test_array_of_commands_runs_in_order(scene: Scene) -> None:
     dialog = await scene.place_call()
     path = f"/channels/{scene.channel(dialog)}/variable"

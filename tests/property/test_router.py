@@ -166,6 +166,8 @@ def test_whatever_comes_nothing_is_kept_and_no_dialog_gets_an_event_twice(steps:
         router.route(event("ChannelDestroyed", "other", channel=name), now)
     for _ in range(2):
         now += EMPTY_SECONDS + GRACE + 1
+        for dialog in router.table.overdue(now):
+            router.table.end(dialog, now, "no_channel")
         router.sweep(now)
 
     assert (len(router), router.table.size) == (0, 0)

@@ -35,6 +35,7 @@ def settings_for(
             "websocket_url": websocket_url,
             "user": "ari",
             "password": PASSWORD,
+            **groups.pop("ari", {}),
         },
         bus={"kind": bus.kind, "urls": [bus.url], "dialog_ids": dialog_ids},
         **({"admin": {"enabled": False}} | groups),
@@ -75,6 +76,8 @@ class LegacyClient:
         #: Dialogs whose responses come: a command may be answered at once.
         self._joined: set[str] = set()
         self.raw_events: list[bytes] = []
+        #: What was told of dialogs that have ended as they should: behind all their events.
+        self.ends: dict[str, list[dict[str, Any]]] = {}
         #: What ingests have told of all dialogs of a server.
         self.recoveries: list[dict[str, Any]] = []
         self._changed = asyncio.Event()
@@ -103,6 +106,8 @@ class LegacyClient:
             event = json.loads(message.payload)
             if event["type"] == "ProxyRecovered":
                 self.recoveries.append(event)
+            elif is_normal_end(event):
+                self.ends.setdefault(dialog_id, []).append(event)
             else:
                 self.raw_events.append(message.payload)
                 events.append(event)
@@ -161,6 +166,11 @@ class LegacyClient:
 
     def types(self, dialog_id: str) -> list[str]:
         return [event["type"] for event in self.events[dialog_id]]
+
+
+def is_normal_end(event: dict[str, Any]) -> bool:
+    body = event["type"] == "ProxyDialogEnded" and json.loads(event["ari_body"])
+    return bool(body) and body["reason"] == "channels_left"
 
 
 async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:

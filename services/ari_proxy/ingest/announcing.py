@@ -39,8 +39,12 @@ class Announcing:
         else:
             accepted = await self._set_up.run(dialog, release_first)
         result = "accepted" if accepted else "no_listener"
-        self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
+        if accepted or dialog.is_call:
+            self._count(dialog, result)
         return accepted
+
+    def _count(self, dialog: Dialog, result: str) -> None:
+        self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
 
     async def _traced(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
         span = self._traces.begin(

@@ -12,9 +12,13 @@ from ari_proxy.protocol.ids import DialogId, ServerId, Token
 from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from .dialogs import Dialog
+from .notices import EndReason
 
-#: Seconds that a dialog without any channel waits for one: an originate may ring.
-EMPTY_SECONDS: Final = 120.0
+#: Seconds that a dialog without any channel waits for one, before somebody looks whether Asterisk
+#: has one: longer than a request takes.
+EMPTY_SECONDS: Final = 30.0
+#: Seconds from a dialog's end until it is told: Asterisk's late events have come by then.
+TELL_SECONDS: Final = 1.0
 
 
 class DialogTable:
@@ -43,8 +47,8 @@ class DialogTable:
         self._ending: deque[tuple[float, Dialog]] = deque()
         self._empty: deque[tuple[float, Dialog]] = deque()
         self._destroyed: deque[tuple[float, str, Dialog]] = deque()
-        #: Dialogs that ended since the last look; the caller empties it.
-        self.ended: list[Dialog] = []
+        #: Dialogs whose end is to be told, each with the time; some were revived.
+        self._untold: deque[tuple[float, Dialog]] = deque()
 
     @property
     def bound_objects(self) -> int:
@@ -54,8 +58,8 @@ class DialogTable:
     @property
     def size(self) -> int:
         """How many objects and deadlines are kept beside the dialogs."""
-        deadlines = len(self._ending) + len(self._empty) + len(self._destroyed)
-        return self.bound_objects + len(self.former) + deadlines
+        ending = len(self._ending) + len(self._untold) + len(self._destroyed)
+        return self.bound_objects + len(self.former) + ending + len(self._empty)
 
     def of_named(self, table: dict[str, Dialog], name: str) -> Dialog | None:
         """Return the dialog of an object: the one it is bound to, or the one that its id tells."""
@@ -94,9 +98,17 @@ class DialogTable:
     ) -> Dialog:
         """Begin a dialog that has no channel yet."""
         dialog = self.open(dialog_id, application, "", announce=announce, now=now)
+        self.await_channel(dialog, now)
+        return dialog
+
+    def await_channel(self, dialog: Dialog, now: float) -> None:
+        """Have `overdue` tell a dialog without channels if no channel has come in time."""
         dialog.expires_at = now + EMPTY_SECONDS
         self._empty.append((dialog.expires_at, dialog))
-        return dialog
+
+    def overdue(self, now: float) -> list[Dialog]:
+        """Return the dialogs that have waited too long for a channel."""
+        return [d for at, d in _due(self._empty, now) if d.expires_at == at and not d.is_ended]
 
     @staticmethod
     def count(dialog: Dialog, name: str, *, entered: bool) -> None:
@@ -126,34 +138,57 @@ class DialogTable:
 
     def release(self, dialog: Dialog, name: str, now: float) -> None:
         """Take a channel from its dialog; with its last one a dialog ends."""
-        if name not in dialog.channels:
+        if dialog.channels.pop(name, None) is None:
             return
-        del dialog.channels[name]
-        dialog.released = dialog.released or set()
-        dialog.released.add(name)
+        dialog.has_lost(name)
         if not dialog.channels:
-            self.end(dialog, now)
+            self.end(dialog, now, "channels_left")
 
-    def end(self, dialog: Dialog, now: float) -> None:
+    def end(self, dialog: Dialog, now: float, reason: EndReason) -> None:
         """End a dialog; late events still find it for the grace period."""
         if dialog.is_ended:
             return
         dialog.is_ended = True
-        self.ended.append(dialog)
+        dialog.end_reason = reason
+        dialog.tell_at = now + min(TELL_SECONDS, self._grace)
+        self._untold.append((dialog.tell_at, dialog))
         dialog.expires_at = now + self._grace
         self._ending.append((dialog.expires_at, dialog))
 
-    def expect_no_more(self, dialog: Dialog, name: str, now: float) -> None:
-        """Forget a destroyed channel after the grace period, its dialog may live on."""
+    def _end_if_empty(self, dialog: Dialog, now: float, reason: EndReason) -> None:
+        """End a dialog without channels, unless it has something that was asked for."""
+        expected = any(map(dialog.may_have, self.asked_for(dialog)))
+        if not dialog.channels and not expected:
+            self.end(dialog, now, reason)
+
+    def asked_for(self, dialog: Dialog) -> list[str]:
+        """Return the channels and bridges that belong to a dialog, whether or not they exist."""
+        tables = self.channels, self.bridges
+        return [name for bound, name in dialog.bound if any(bound is table for table in tables)]
+
+    def ended(self, now: float) -> list[Dialog]:
+        """Return the dialogs whose end is to be told, each once."""
+        due = _due(self._untold, now)
+        return [dialog for at, dialog in due if dialog.is_ended and dialog.tell_at == at]
+
+    def destroyed(self, dialog: Dialog, name: str, now: float) -> None:
+        """Take that a channel is no more, whether or not it was seen before.
+
+        It is forgotten after the grace period, its dialog may live on.
+        """
+        is_own = self.channels.get(name) is dialog
+        if is_own and dialog.may_have(name) and name not in dialog.channels:
+            # One that could not be called: Asterisk tells nothing else of it.
+            dialog.has_lost(name)
+            self._end_if_empty(dialog, now, "channels_left")
+        self.release(dialog, name, now)
         self._destroyed.append((now + self._grace, name, dialog))
 
     def sweep(self, now: float) -> None:
         """Forget dialogs whose grace period is over, and channels destroyed long enough ago."""
-        for expiring in (self._ending, self._empty):
-            while expiring and expiring[0][0] <= now:
-                at, dialog = expiring.popleft()
-                if dialog.expires_at == at:
-                    self.forget(dialog)
+        for at, dialog in _due(self._ending, now):
+            if dialog.expires_at == at:
+                self.forget(dialog)
         while self._destroyed and self._destroyed[0][0] <= now:
             _, name, dialog = self._destroyed.popleft()
             self._forget_channel(dialog, name)
@@ -171,9 +206,6 @@ class DialogTable:
             if table.get(name) is dialog:
                 del table[name]
         dialog.bound.clear()
-        if not dialog.is_ended:
-            dialog.is_ended = True
-            self.ended.append(dialog)
 
     # Objects that clients have named
 
@@ -186,13 +218,15 @@ class DialogTable:
             IllegalSubjectTokenError: the dialog id is none of this server.
         """
         if binding.release:
-            self._unregister(binding)
+            self._unregister(binding, now)
             return
         dialog = self.dialogs.get(binding.dialog_id)
         if dialog is None:
             dialog_id = ids.dialog_id(self._server, binding.dialog_id)
             announce = bool(binding.application)
             dialog = self.open_empty(dialog_id, binding.application, announce=announce, now=now)
+        elif binding.kind == "channel":
+            self._expect(dialog, binding.object_id, now)
         table = self.tables[binding.kind]
         owner = self.of_named(table, binding.object_id)
         is_others = owner is not None and owner.may_have(binding.object_id)
@@ -201,7 +235,19 @@ class DialogTable:
         if binding.kind == "channel" and dialog.announce and not dialog.channel_id:
             dialog.channel_id = binding.object_id
 
-    def _unregister(self, binding: Binding) -> None:
+    def _expect(self, dialog: Dialog, name: str, now: float) -> None:
+        """Let a known dialog get another channel: it may have ended, or had one of that name."""
+        self.revive(dialog, now)
+        if dialog.released:
+            dialog.released.discard(name)
+
+    def revive(self, dialog: Dialog, now: float) -> None:
+        """Have a dialog that has ended live again, for a channel that its client has asked for."""
+        if dialog.is_ended:
+            dialog.is_ended = dialog.is_end_told = False
+            self.await_channel(dialog, now)
+
+    def _unregister(self, binding: Binding, now: float) -> None:
         dialog = self.dialogs.get(binding.dialog_id)
         table = self.tables[binding.kind]
         if dialog is None or table.get(binding.object_id) is not dialog:
@@ -209,8 +255,7 @@ class DialogTable:
         if binding.object_id in dialog.channels or binding.object_id in (dialog.released or ()):
             return  # Events have shown that it exists after all.
         self.unbind(table, binding.object_id)
-        if dialog.expires_at is not None and not dialog.is_ended and not dialog.sequence:
-            self.forget(dialog)
+        self._end_if_empty(dialog, now, "not_created")
 
     # Dialogs that are older than this process, or than its connection
 
@@ -238,3 +283,11 @@ class DialogTable:
         if table.get(name) is not dialog:
             self.unbind(table, name)
             self.bind(table, name, dialog)
+
+
+def _due(queue: deque[tuple[float, Dialog]], now: float) -> list[tuple[float, Dialog]]:
+    """Take from a queue in the order of time what is due."""
+    found = []
+    while queue and queue[0][0] <= now:
+        found.append(queue.popleft())
+    return found

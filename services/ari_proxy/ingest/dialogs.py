@@ -5,6 +5,8 @@ from collections import deque
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, Token
 
+from .notices import EndReason
+
 
 class Dialog:
     """State of one dialog: the router changes what is routed, the pipeline what is held."""
@@ -17,6 +19,7 @@ class Dialog:
         "channel_id",
         "channels",
         "dialog_id",
+        "end_reason",
         "expires_at",
         "first_event_at",
         "heard_at",
@@ -24,12 +27,14 @@ class Dialog:
         "held_bytes",
         "is_abandoned",
         "is_announced",
+        "is_end_told",
         "is_ended",
         "is_setting_up",
         "lost_start",
         "released",
         "sequence",
         "started_at",
+        "tell_at",
         "topic",
         "traceparent",
     )
@@ -67,6 +72,12 @@ class Dialog:
         #: When the router forgets it; None while it has channels.
         self.expires_at: float | None = None
         self.is_ended = False
+        #: Why it is over, once it is.
+        self.end_reason: EndReason = "channels_left"
+        #: When its end is to be told.
+        self.tell_at = 0.0
+        #: True once its application was sent a ProxyDialogEnded.
+        self.is_end_told = False
         #: Events that wait until the application has subscribed; None once it has.
         self.held: deque[bytes] | None = deque()
         self.held_bytes = 0
@@ -81,9 +92,20 @@ class Dialog:
         """The part of its id that stands in the ids of its objects."""
         return ids.token_of_dialog(self.dialog_id)
 
+    @property
+    def is_call(self) -> bool:
+        """Whether somebody is left alone if no application serves it."""
+        return self.announce or bool(self.channels)
+
     def may_have(self, channel: str) -> bool:
         """Return whether a channel may be its own: it is open, and the channel has not left it."""
         return not self.is_ended and channel not in (self.released or ())
+
+    def has_lost(self, channel: str) -> None:
+        """Note that a channel has left."""
+        if self.released is None:
+            self.released = set()
+        self.released.add(channel)
 
     def take_held(self) -> tuple[bytes, ...]:
         """Return what waits, the oldest first; nothing waits any more."""

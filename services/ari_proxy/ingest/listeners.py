@@ -85,4 +85,6 @@ class Listeners:
 
 
 def _is_open(dialog: Dialog) -> bool:
-    return dialog.held is None and not dialog.is_ended and not dialog.is_abandoned
+    """Return whether a call would be left alone without its application."""
+    is_served = dialog.held is None and bool(dialog.channels)
+    return is_served and not dialog.is_ended and not dialog.is_abandoned

@@ -20,7 +20,14 @@ RECOVERED: Final = "ProxyRecovered"
 #: Why events may be missing.
 GapReason = Literal["websocket_lost", "ingest_restarted"]
 #: Why a dialog is over.
-EndReason = Literal["channels_gone", "asterisk_restarted"]
+EndReason = Literal[
+    "channels_left",  # Its last channel has left Stasis or was destroyed: the normal end.
+    "not_created",  # Asterisk has refused the request that was to bring it its first channel.
+    "no_channel",  # No channel has come, and Asterisk has none that was asked for.
+    "no_listener",  # Its application did not listen, and `ingest.no_listener` was applied.
+    "channels_gone",  # Its channels have ended while nobody saw it.
+    "asterisk_restarted",  # … since Asterisk was.
+]
 
 
 def _encode(event_type: str, application: str, now: float, **fields: Any) -> str:
@@ -48,7 +55,14 @@ class Gap(NamedTuple):
 
 
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:
-    """Return the event that says: a dialog is over, with channels whose own end was not seen."""
+    """Return the event that says: a dialog is over.
+
+    Args:
+        application: that served it.
+        channels: whose own end nobody has seen.
+        now: Unix time.
+        reason: why it is over.
+    """
     return _encode(DIALOG_ENDED, application, now, reason=reason, channels=list(channels))
 
 

@@ -1,9 +1,10 @@
 """The event path: frame → dialogs → envelope → bus. One writer, in order, and it never waits."""
 
 import asyncio
+import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Final
 
 import structlog
@@ -24,6 +25,7 @@ from ari_proxy.telemetry.traces import Traces
 from . import notices, proof
 from .announcing import Announcing
 from .dialogs import Dialog
+from .notices import EndReason
 from .queues import DialogQueues
 from .router import Router
 from .set_up import SetUp, SetUpPausedError
@@ -84,6 +86,7 @@ class Pipeline:
         self._tap = tap
         self._announcing = Announcing(server, set_up, metrics=metrics, tap=tap, traces=traces)
         self._last_event_ns = 0
+        self._is_paused = False
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
@@ -126,6 +129,32 @@ class Pipeline:
     def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         """Publish an event of our own as the dialog's next one."""
         self._publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
+
+    def tell_ended(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
+        """Tell a dialog's application that it is over, once.
+
+        Args:
+            dialog: which.
+            reason: why.
+            channels: whose own end nobody has seen.
+        """
+        if dialog.is_end_told:
+            return
+        dialog.is_end_told = True
+        text = notices.dialog_ended(dialog.application, channels, time.time(), reason)
+        if dialog.sequence and not dialog.is_abandoned:
+            self.notify(dialog, notices.DIALOG_ENDED, text)
+        elif dialog.is_announced or not dialog.announce:  # Else nobody has heard of it.
+            self._tell_apart(dialog, text)
+
+    def _tell_apart(self, dialog: Dialog, text: str) -> None:
+        """Tell the end to a client that may not be there, or not yet: nothing waits for it."""
+        dialog.sequence += 1
+        payload = self.envelope(notices.DIALOG_ENDED, text, dialog.dialog_id, dialog.sequence)
+        if dialog.is_abandoned and self._bus.keeps_messages:
+            self._bus.publish(dialog.topic, payload)
+        else:
+            self._spawn(self._set_up.tell(dialog, payload))
 
     def tell_end(self, dialog_id: DialogId, application: str) -> None:
         """Tell the application of a dialog that is known to nobody else that it is over."""
@@ -283,16 +312,32 @@ class Pipeline:
         return len(pending)
 
     async def sweep(self) -> None:
-        """Forget ended dialogs, and do what could not be done, for ever."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
+        """Forget ended dialogs, and do what could not be done, until paused."""
+        while not self._is_paused:
             for marking in self._set_up.mark_again():
                 self._spawn(marking)
             for dialog in self._router.sweep(self._clock()):
-                _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence)
-                labels = self._server, dialog.application
-                self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
-                life = self._clock() - dialog.started_at
-                self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
-                self._tap.copy("end", dialog.dialog_id)
-                self._queues.on_ended(dialog)
+                self._end(dialog)
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def tell_all_ends(self) -> None:
+        """Tell now what would be told a little later: nobody is here then."""
+        for dialog in self._router.sweep(math.inf):
+            self._end(dialog)
+
+    def pause(self) -> None:
+        """Begin and end no dialog any more: another ingest goes on with them."""
+        self._set_up.pause()
+        self._is_paused = True
+
+    def _end(self, dialog: Dialog) -> None:
+        reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
+        if self._is_permitted():
+            self.tell_ended(dialog, reason)
+        _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
+        labels = self._server, dialog.application
+        self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
+        life = self._clock() - dialog.started_at
+        self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
+        self._tap.copy("end", dialog.dialog_id)
+        self._queues.on_ended(dialog)

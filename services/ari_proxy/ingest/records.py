@@ -14,6 +14,7 @@ from ari_proxy.protocol.messages import ObjectKind
 
 from .dialog_table import DialogTable
 from .dialogs import Dialog
+from .notices import EndReason
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000
@@ -37,6 +38,8 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     #: False while events wait for its application.
     is_open: bool
     lost_start: str | None = None
+    end_reason: EndReason = "channels_left"
+    is_end_told: bool = False
 
 
 class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
@@ -95,6 +98,8 @@ def _record(kinds: Mapping[int, ObjectKind], dialog: Dialog) -> DialogRecord:
         is_ended=dialog.is_ended,
         is_open=dialog.held is None,
         lost_start=dialog.lost_start.decode() if dialog.lost_start is not None else None,
+        end_reason=dialog.end_reason,
+        is_end_told=dialog.is_end_told,
     )
 
 
@@ -148,7 +153,8 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     for name, entered in record.channels.items():
         table.count(dialog, name, entered=entered)
     if record.is_ended:
-        table.end(dialog, now)
+        table.end(dialog, now, record.end_reason)
+        dialog.is_end_told = record.is_end_told
     if record.is_open:
         dialog.held = None
     if record.lost_start is not None:

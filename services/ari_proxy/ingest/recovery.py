@@ -209,17 +209,13 @@ class Recovery:
         for dialog in plan.kept:
             if dialog.sequence:  # One without an event has missed none that anybody knows of.
                 self._pipeline.notify(dialog, notices.GAP, gap.event(dialog.application, now))
-        self._end(plan, now, ended)
+        for dialog in plan.ended:
+            self._pipeline.tell_ended(dialog, ended, plan.gone[dialog])
         for dialog, names in plan.gone.items():
             for name in names:
                 self._router.table.release(dialog, name, time.monotonic())
         for adoption in plan.adopted:
             self._adopt(adoption, snapshot, gap, now)
-
-    def _end(self, plan: Plan, now: float, reason: EndReason) -> None:
-        for dialog in plan.ended:
-            text = notices.dialog_ended(dialog.application, plan.gone[dialog], now, reason)
-            self._pipeline.notify(dialog, notices.DIALOG_ENDED, text)
 
     def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap, now: float) -> None:
         dialogs = self._router.table

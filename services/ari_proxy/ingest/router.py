@@ -73,9 +73,9 @@ class Router:
         return dialog_id in self._table.dialogs
 
     def sweep(self, now: float) -> list[Dialog]:
-        """Forget what is over; return the dialogs that ended since the last time."""
+        """Forget what is over; return the dialogs whose end is to be told."""
+        ended = self._table.ended(now)
         self._table.sweep(now)
-        ended, self._table.ended = self._table.ended, []
         return ended
 
     def register(self, binding: Binding, now: float) -> None:
@@ -156,6 +156,7 @@ class Router:
         """A channel enters Stasis: a dialog has it, or it replaces one, or it begins a dialog."""
         dialog = self._of_named(self._channels, name)
         if dialog is not None and name not in (dialog.released or ()):
+            self._table.revive(dialog, now)
             self._table.count(dialog, name, entered=True)
             # Empty if it was found while its first leg still rang.
             dialog.application = dialog.application or event.application
@@ -187,9 +188,10 @@ class Router:
     def _leave(self, event: AriEvent, name: str, dialogs: Iterable[Dialog], now: float) -> None:
         """A channel leaves Stasis or is destroyed."""
         for dialog in dialogs:
-            self._table.release(dialog, name, now)
             if event.type == "ChannelDestroyed":
-                self._table.expect_no_more(dialog, name, now)
+                self._table.destroyed(dialog, name, now)
+            else:
+                self._table.release(dialog, name, now)
 
 
 def _distinct(dialogs: Iterable[Dialog | None]) -> tuple[Dialog, ...]:

@@ -12,6 +12,7 @@ this process finds the dialog there, and does not announce it again.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, Literal
@@ -42,6 +43,8 @@ _LAST_PAUSE_SECONDS: Final = 0.1
 _MARK_SECONDS: Final = 1.0
 #: … when nobody waits for it.
 _MARK_AGAIN_SECONDS: Final = 5.0
+#: For a message that may be lost.
+_TELL_SECONDS: Final = 1.0
 #: For the application of a dialog that was taken over to show that it listens; longer than a client
 #: needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
@@ -287,6 +290,16 @@ class SetUp:
             self._note_refusal(dialog, "bus.message_refused", error, loudly=False)
             return False
 
+    async def tell(self, dialog: Dialog, payload: bytes) -> None:
+        """Send an event of a dialog to whoever listens now."""
+        with contextlib.suppress(TimeoutError, BusUnavailableError):
+            async with asyncio.timeout(_TELL_SECONDS):
+                try:
+                    await self._bus.offer(dialog.topic, payload, keep_seconds=self.deadline)
+                except BusRefusedError as error:
+                    own = {"dialog_id": dialog.dialog_id, "application": dialog.application}
+                    _log.error("bus.message_refused", **own, error=str(error))
+
     async def give_up(self, dialog: Dialog, *, status: str = NO_APPLICATION) -> None:
         """Do not leave the caller in Stasis where nobody serves it.
 
@@ -295,7 +308,8 @@ class SetUp:
             status: what the dialplan is told of the reason.
         """
         log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
-        log.warning("dialog.no_listener", policy=self._no_listener, reason=status)
+        if dialog.is_call:
+            log.warning("dialog.no_listener", policy=self._no_listener, reason=status)
         for channel in tuple(dialog.channels):
             path = f"/channels/{quote(channel, safe='')}"
             try:

@@ -26,6 +26,7 @@ from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over, records
 from .bindings import Bindings
+from .empty_dialogs import EmptyDialogs
 from .gate import Gate
 from .hand_over import HandOver, RefusedError, Taken
 from .listeners import Listeners
@@ -127,6 +128,7 @@ class Term:
         is_kept = settings.ingest.no_listener == "keep"
         silence = 0.0 if is_kept else settings.ingest.silence_seconds
         self._listeners = Listeners(bus, self.router, self._pipeline, silence_seconds=silence)
+        self._empty_dialogs = EmptyDialogs(rest, self.router.table)
         self._hand_over = HandOver(bus, self._collect, tasks)
         self._reading: asyncio.Task[None] | None = None
         self._is_ending = False  # There may be a successor at any time.
@@ -158,6 +160,7 @@ class Term:
                 self.queues.take_over(),
                 self.queues.look_after(self._channel_ids, pipeline.tell_end),
                 self._listeners.watch(),
+                self._empty_dialogs.watch(),
                 self.queues.declare(self._settings.applications),
             )
         ]
@@ -204,6 +207,7 @@ class Term:
 
     async def _finish(self) -> None:
         self._gate.open()
+        self._pipeline.tell_all_ends()
         unheard = await self._pipeline.finish_set_ups(self._drain_seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
@@ -293,7 +297,7 @@ class Term:
                 f"of different Asterisks that both call theirs {self._server}?"
             )
         self._stop_reading()
-        self._set_up.pause()
+        self._pipeline.pause()
         await self._pipeline.finish_set_ups(hand_over.PAUSE_SECONDS)
         try:
             await self._bus.flush(timeout_seconds=hand_over.FLUSH_SECONDS)

@@ -67,7 +67,7 @@ async def test_end_of_an_adopted_dialog_is_not_told_again(
 ) -> None:
     dialog_queues.left_behind.add(DECLARED)
     dialog = router.table.open(DIALOG, "demo", "c", announce=False, now=0)
-    router.table.end(dialog, 0)
+    router.table.end(dialog, 0, "channels_left")
 
     assert await looked_after(dialog_queues, monkeypatch) == []
 
@@ -76,8 +76,9 @@ async def test_end_of_an_adopted_dialog_that_is_forgotten_is_not_told_again(
     dialog_queues: DialogQueues, router: Router, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dialog_queues.left_behind.add(DECLARED)
-    router.table.forget(router.table.open(DIALOG, "demo", "c", announce=False, now=0))
-    for dialog in router.sweep(0):
+    over = router.table.open(DIALOG, "demo", "c", announce=False, now=0)
+    router.table.end(over, 0, "channels_left")
+    for dialog in router.sweep(1000):
         dialog_queues.on_ended(dialog)
 
     assert await looked_after(dialog_queues, monkeypatch) == []

@@ -39,6 +39,9 @@ def test_dialogs_arrive_as_they_were() -> None:
     over = old.open(DialogId("s.aaaaaaaaaaaaaaaa"), "demo", "c3", announce=True, now=0)
     old.adopt(over, {"c3": True})
     old.release(over, "c3", 0)
+    told = old.open(DialogId("s.bbbbbbbbbbbbbbbb"), "demo", "c4", announce=True, now=0)
+    old.end(told, 0, "no_channel")
+    told.is_end_told = True
 
     handed_over(old, new)
 
@@ -52,9 +55,13 @@ def test_dialogs_arrive_as_they_were() -> None:
     assert (new.dialogs[waiting.dialog_id].lost_start, got.lost_start) == (waiting.lost_start, None)
     assert new.dialogs[over.dialog_id].is_ended
     assert new.channels["c3"].released == {"c3"}
+    ends = {d.dialog_id: (d.end_reason, d.is_end_told) for d in new.ended(111)}
+    assert ends == {
+        over.dialog_id: ("channels_left", False),
+        told.dialog_id: ("no_channel", True),
+    }
     new.sweep(111)
     assert list(new.dialogs) == [open_.dialog_id, waiting.dialog_id]
-    assert new.ended[0].dialog_id == over.dialog_id
 
 
 def test_object_that_was_registered_with_the_new_one_meanwhile_stays() -> None:

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from ari_proxy.ari import events
-from ari_proxy.ingest.dialog_table import EMPTY_SECONDS
+from ari_proxy.ingest.dialog_table import EMPTY_SECONDS, TELL_SECONDS
 from ari_proxy.ingest.dialogs import Dialog
 from ari_proxy.ingest.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding, ObjectKind
 from tests.support.golden import recorded
 
@@ -19,8 +19,8 @@ GRACE = 10.0
 class Routing:
     """A router with a clock, and events by their fields."""
 
-    def __init__(self) -> None:
-        self.router = Router(ServerId("s"), grace_seconds=GRACE)
+    def __init__(self, *, grace_seconds: float = GRACE) -> None:
+        self.router = Router(ServerId("s"), grace_seconds=grace_seconds)
         self.now = 0.0
 
     def __call__(self, event_type: str, application: str = "demo", **fields: Any) -> list[Dialog]:
@@ -32,6 +32,11 @@ class Routing:
     def start(self, channel: str, application: str = "demo") -> Dialog:
         (dialog,) = self("StasisStart", application, channel=channel)
         return dialog
+
+    def register(
+        self, dialog_id: DialogId, name: str, kind: ObjectKind = "channel", *, release: bool = False
+    ) -> None:
+        self.router.register(Binding(dialog_id, kind, name, release=release), self.now)
 
     def later(self, seconds: float) -> None:
         self.now += seconds
@@ -88,7 +93,7 @@ def test_dialog_ends_with_its_last_channel_not_with_one_leg(route: Routing) -> N
     route("ChannelDestroyed", channel=leg)
 
     assert dialog.is_ended
-    assert route.router.sweep(0) == [dialog]
+    assert route.router.sweep(TELL_SECONDS) == [dialog]
 
 
 def test_leg_that_still_rings_keeps_the_dialog(route: Routing) -> None:
@@ -217,20 +222,116 @@ def test_dialog_of_the_clients_choice_is_not_announced(route: Routing) -> None:
     assert not dialog.announce
 
 
-def test_released_binding_leaves_nothing(route: Routing) -> None:
+@pytest.mark.parametrize("kind", ["channel", "bridge"])
+def test_dialog_ends_with_the_refusal_of_what_was_to_begin_it(
+    route: Routing, kind: ObjectKind
+) -> None:
     name = ids.new_dialog_id(ServerId("s"))
-    route.router.register(Binding(name, "channel", "mine", "demo"), route.now)
-    route.router.register(Binding(name, "channel", "mine", release=True), route.now)
+    route.register(name, "mine", kind)
+    route.register(name, "mine", kind, release=True)
+    (dialog,) = route.router.dialogs
 
+    assert (dialog.is_ended, dialog.end_reason) == (True, "not_created")
+    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
+    route.later(2 * GRACE)
     assert (len(route.router), route.router.table.bound_objects) == (0, 0)
 
 
-def test_registered_dialog_without_any_channel_is_forgotten(route: Routing) -> None:
-    route.router.register(Binding(ids.new_dialog_id(ServerId("s")), "channel", "c"), route.now)
+def test_dialog_that_has_asked_for_more_outlives_a_refusal(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    for channel in ("first", "second"):
+        route.register(name, channel)
 
-    route.later(EMPTY_SECONDS + 1)
+    route.register(name, "first", release=True)
+    assert route.router.lives(name)
+    route("ChannelDestroyed", channel="second")
 
-    assert (len(route.router), route.router.table.bound_objects) == (0, 0)
+    assert not route.router.lives(name)
+
+
+def test_dialog_ends_with_a_channel_of_which_nothing_but_its_end_was_seen(route: Routing) -> None:
+    """As of one to an extension that does not exist (Asterisk 16 and 22)."""
+    name = ids.new_dialog_id(ServerId("s"))
+    route.register(name, "mine")
+
+    (dialog,) = route("ChannelDestroyed", channel="mine;2")
+    assert not dialog.is_ended
+    assert route("ChannelDestroyed", channel="mine") == [dialog]
+
+    assert (dialog.is_ended, dialog.end_reason) == (True, "channels_left")
+
+
+def test_leg_that_could_not_be_called_does_not_end_its_dialog(route: Routing) -> None:
+    dialog = route.start("c1")
+    route.register(dialog.dialog_id, "leg")
+
+    assert route("ChannelDestroyed", channel="leg") == [dialog]
+
+    assert not dialog.is_ended
+
+
+def test_end_is_told_once_after_the_late_events(route: Routing) -> None:
+    dialog = route.start("c1")
+    route("StasisEnd", channel="c1")
+
+    assert route.router.sweep(route.now + TELL_SECONDS / 2) == []
+    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
+    assert route.router.sweep(route.now + 2 * GRACE) == []
+
+
+def test_end_is_told_though_there_is_no_grace_period() -> None:
+    route = Routing(grace_seconds=0)
+    dialog = route.start("c1")
+    route("StasisEnd", channel="c1")
+
+    assert route.router.sweep(route.now) == [dialog]
+    assert len(route.router) == 0
+
+
+def test_dialog_that_lives_again_is_not_told_to_be_over(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    route.register(name, "mine")
+    route.register(name, "mine", release=True)
+    route.register(name, "mine")  # It tries again, by the same name.
+    (dialog,) = route("StasisStart", channel="mine")
+
+    assert route.router.lives(name)
+    assert route.router.sweep(route.now + GRACE) == []
+    route("StasisEnd", channel="mine")
+    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
+
+
+def test_name_of_a_leg_that_is_gone_may_be_used_again_at_once(route: Routing) -> None:
+    dialog = route.start("c1")
+    for _ in range(2):
+        route.register(dialog.dialog_id, "leg")
+        assert route("StasisStart", channel="leg") == [dialog]
+        assert route("ChannelDestroyed", channel="leg") == [dialog]
+
+
+def test_leg_that_comes_when_its_dialog_has_just_ended_keeps_it_alive(route: Routing) -> None:
+    """Its caller has hung up while it was being called."""
+    dialog = route.start("c1")
+    route("StasisEnd", channel="c1")
+
+    assert route("StasisStart", channel=ids.new_object_id(dialog.token)) == [dialog]
+
+    assert not dialog.is_ended
+    route.later(2 * GRACE)
+    assert route.router.lives(dialog.dialog_id)
+
+
+def test_registered_dialog_without_any_channel_is_overdue(route: Routing) -> None:
+    route.register(ids.new_dialog_id(ServerId("s")), "c")
+    (dialog,) = route.router.dialogs
+    dialogs = route.router.table
+
+    assert dialogs.overdue(route.now + EMPTY_SECONDS - 1) == []
+    assert dialogs.overdue(route.now + EMPTY_SECONDS) == [dialog]
+    assert dialogs.overdue(route.now + 9 * EMPTY_SECONDS) == []
+    dialogs.await_channel(dialog, route.now)
+    route("Dial", peer="c")
+    assert dialogs.overdue(route.now + EMPTY_SECONDS) == []
 
 
 @pytest.mark.parametrize("kind", ["channel", "bridge", "playback"])

@@ -1,0 +1,73 @@
+"""Dialogs without a channel: whether what their clients have asked for is there, or their end.
+
+A client that chooses a dialog begins it with a request. Asterisk tells nothing of a channel without
+an application, nor of a bridge; and an executor may have died before it knew the outcome. So
+Asterisk is asked.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+
+import msgspec
+import structlog
+
+from ari_proxy.ari import snapshot
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+
+from .dialog_table import DialogTable
+from .dialogs import Dialog
+
+_log = structlog.get_logger()
+
+#: Seconds between looks for dialogs that have waited long enough.
+LOOK_SECONDS: Final = 5.0
+_OK: Final = 200
+
+
+class EmptyDialogs:
+    """Looks after the empty dialogs of one server."""
+
+    def __init__(
+        self,
+        rest: RestClient,
+        dialogs: DialogTable,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._rest = rest
+        self._dialogs = dialogs
+        self._clock = clock
+
+    async def watch(self) -> None:
+        """End those of which Asterisk has nothing, for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            overdue = self._dialogs.overdue(self._clock())
+            if overdue:
+                there = await self._objects()
+                for dialog in overdue:
+                    self._decide(dialog, there)
+
+    def _decide(self, dialog: Dialog, there: Collection[str] | None) -> None:
+        if dialog.channels or dialog.is_ended:
+            return  # Something has come meanwhile.
+        if there is None or any(name in there for name in self._dialogs.asked_for(dialog)):
+            self._dialogs.await_channel(dialog, self._clock())
+        else:
+            self._dialogs.end(dialog, self._clock(), "no_channel")
+
+    async def _objects(self) -> set[str] | None:
+        """Return the ids of all channels and bridges, or None if Asterisk does not tell."""
+        try:
+            channels = await self._rest.request("GET", "/channels")
+            bridges = await self._rest.request("GET", "/bridges")
+            if {channels.status, bridges.status} == {_OK}:
+                return {*snapshot.channels(channels.body), *snapshot.bridges(bridges.body)}
+            reason = f"Asterisk answers {channels.status} and {bridges.status}"
+        except (TransportError, msgspec.DecodeError) as error:
+            reason = str(error)
+        _log.debug("dialogs.empty_unknown", error=reason)
+        return None
