@@ -100,6 +100,8 @@ class Application:
         dialog = Dialog(self._bus, start)
         owner = DialogId(start.dialog_id)
         dialogs = await self._listen_to(start.server_id)
+        if start.dialog_id in dialogs:
+            return  # It is served already: the AppStart came again.
         dialogs[start.dialog_id] = dialog
         try:
             async with (

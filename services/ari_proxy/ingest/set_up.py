@@ -24,7 +24,7 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.bus.base import Bus
+from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.messages import AppStart
@@ -32,6 +32,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from . import left_behind
 from .dialogs import Dialog
+from .offering import Offering
 from .status import NO_APPLICATION, STATUS_VARIABLE, status_of
 
 _log = structlog.get_logger()
@@ -117,15 +118,16 @@ class SetUp:
             SetUpPausedError: it was paused before the first event was delivered.
         """
         try:
+            offered = Offered()
             async with asyncio.timeout(self.deadline) as life:
                 for name in tuple(dialog.channels):
                     await self.mark(dialog, name)
                 if self._bus.keeps_messages:
                     await self._declare(dialog)
                 if dialog.announce and not dialog.is_announced:
-                    await self._announce(dialog, life.when())
+                    offered = await self._announce(dialog, life.when())
                     dialog.is_announced = True
-                await self._deliver_first(dialog, release)
+                await self._deliver_first(dialog, release, offered)
         except TimeoutError:
             is_refused = dialog in self._refused
             status = status_of(self._bus.problem, is_refused=is_refused)
@@ -231,16 +233,18 @@ class SetUp:
         timestamp = Rfc3339Nano().format(dialog.announced_at_ns)
         return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET, timestamp))
 
-    async def _announce(self, dialog: Dialog, until: float | None) -> None:
+    async def _announce(self, dialog: Dialog, until: float | None) -> Offered:
         dialog.announced_at_ns = time.time_ns()
         app_start = self.app_start(dialog)
         async for is_first in self._attempts():
-            if await self._is_taken(dialog, app_start, until, loudly=is_first):
-                return
+            offered = await self._offer(dialog, app_start, until, loudly=is_first)
+            if offered:
+                return offered
+        raise AssertionError("attempts have no end")
 
-    async def _is_taken(
+    async def _offer(
         self, dialog: Dialog, app_start: bytes, until: float | None, *, loudly: bool
-    ) -> bool:
+    ) -> Offered:
         """Offer an AppStart; nobody gets it after `until`, when the call is given up."""
         await self._bus.wait_connected()
         keep_seconds = None
@@ -248,16 +252,16 @@ class SetUp:
             keep_seconds = max(until - asyncio.get_running_loop().time(), 0.0)
         traceparent = dialog.traceparent
         try:
-            is_taken = await self._bus.offer(
+            offered = await self._bus.offer(
                 dialog.application, app_start, keep_seconds=keep_seconds, traceparent=traceparent
             )
         except BusUnavailableError:
-            return False
+            return Offered(is_heard=False)
         except BusRefusedError as error:
             self._note_refusal(dialog, "bus.message_refused", error, loudly=loudly)
-            return False
+            return Offered(is_heard=False)
         self._refused.discard(dialog)
-        return bool(is_taken)
+        return offered
 
     def _note_refusal(
         self, dialog: Dialog, event: str, error: BusRefusedError, *, loudly: bool
@@ -266,12 +270,29 @@ class SetUp:
         log = _log.error if loudly else _log.debug
         log(event, dialog_id=dialog.dialog_id, application=dialog.application, error=str(error))
 
-    async def _deliver_first(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
+    async def _deliver_first(
+        self, dialog: Dialog, release: Callable[[Dialog], None], offered: Offered
+    ) -> None:
         if not self._bus.keeps_messages:
+            offering = Offering(asyncio.get_running_loop().time())
             async for _ in self._pauses():
                 if dialog.held and await self._is_heard(dialog, dialog.held[0]):
                     break
+                if dialog.announce:
+                    offered = await self._announce_again(dialog, offering, offered)
         self._let_go(dialog, release)
+
+    async def _announce_again(
+        self, dialog: Dialog, offering: Offering, offered: Offered
+    ) -> Offered:
+        """Offer an AppStart to another instance if it is time to; return the last offer."""
+        now = asyncio.get_running_loop().time
+        if not offering.is_due(now(), is_declined=messages.declines(offered.reply)):
+            return offered
+        _log.debug("app_start.offered_again", dialog_id=dialog.dialog_id)
+        offered = await self._announce(dialog, None)
+        offering.offered(now())
+        return offered
 
     def _let_go(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
         """Let the events go; the first one is there already, where it was the probe."""

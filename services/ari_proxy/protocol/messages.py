@@ -72,6 +72,13 @@ class ServerCommandResponse(CommandResponse, frozen=True):
     dialog_id: str = ""  #: of the channel that the command creates
 
 
+class _Taken(msgspec.Struct, frozen=True):
+    """Replies to an AppStart, if its taker has anything to say."""
+
+    decline: bool = False
+    reason: str = ""
+
+
 class Binding(msgspec.Struct, frozen=True):
     """Tells ingest to which dialog an object belongs, before the object comes into being."""
 
@@ -98,6 +105,7 @@ class Owned(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _command_decoder = msgspec.json.Decoder(Command)
+_taken_decoder = msgspec.json.Decoder(_Taken)
 _commands_decoder = msgspec.json.Decoder(list[Command])
 _MARKUP: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
@@ -131,6 +139,14 @@ def decode_commands(payload: bytes) -> list[Command]:
         return [_command_decoder.decode(payload)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MalformedMessageError("Command", str(error)) from error
+
+
+def declines(reply: bytes | None) -> bool:
+    """Return whether a reply to an AppStart declines it; any other one, or none, does not."""
+    try:
+        return bool(reply) and _taken_decoder.decode(reply or b"").decline
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 class EventEncoder:
