@@ -10,8 +10,8 @@ from ari_proxy.protocol import topics
 
 _log = structlog.get_logger()
 
-Kind = Literal["slow_consumer", "handler_failed"]
-KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed")
+Kind = Literal["slow_consumer", "handler_failed", "recorded"]
+KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed", "recorded")
 #: Seconds in which the same fault on the same topic is told once.
 TELL_SECONDS: Final = 60.0
 #: Topics of which it is known when they were told of.

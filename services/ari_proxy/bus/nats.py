@@ -25,10 +25,11 @@ from ari_proxy.back_off import BackOff
 
 from .base import Handler, Offered
 from .buffered import FleetingBus, until_over
-from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError, NoRespondersError
+from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
+from .nats_asking import Asking
 from .nats_connecting import address_of, attempt, discard
 from .nats_options import NatsOptions
-from .nats_replies import Replies, is_no_responders
+from .nats_replies import Replies
 from .nats_returning import Returning
 from .nats_rights import Rights
 from .nats_servers import ClusterClient, Discovered
@@ -49,7 +50,6 @@ DENIED_SECONDS: Final = 5.0
 STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
-_ROUND_TRIP: Final = b"ari-proxy round trip"
 
 
 class _DisconnectedError(Exception):
@@ -68,6 +68,7 @@ class NatsBus(FleetingBus):
         #: Servers that one of the cluster has told of, beside those of the options.
         self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix)
+        self._asking = Asking(self._replies, self._faults)
         self._rights = Rights(
             self,
             self._interests,
@@ -105,24 +106,14 @@ class NatsBus(FleetingBus):
         """Send a message now; the outcome is false if nobody listened."""
         await self._connected.wait()
         self._check_size(topic, payload, traceparent)
-        inbox, offered = self._replies.offer()
-        with self._replies.awaiting(topic) as reply:
-            await self._client.publish(topic, payload, inbox, headers_of(traceparent))
-            await self._client.publish(reply.inbox, _ROUND_TRIP)
-            await reply.message
-        return offered
+        return await self._asking.offer(topic, payload, traceparent)
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it."""
         async with self._deadline(topic, timeout_seconds):
             await self._connected.wait()
             self._check_size(topic, payload)
-            with self._replies.awaiting(topic) as reply:
-                await self._client.publish(topic, payload, reply.inbox)
-                message = await reply.message
-        if is_no_responders(message):
-            raise NoRespondersError(topic)
-        return message.data
+            return await self._asking.request(topic, payload)
 
     async def subscribe(
         self,
@@ -212,7 +203,7 @@ class NatsBus(FleetingBus):
             await self._end(client)
 
     async def _begin(self, client: ClusterClient) -> None:
-        self._client = client
+        self._client = self._asking.client = client
         self._rights.begin()
         try:
             await client.subscribe(self._replies.pattern, cb=self._replies.take)
@@ -247,14 +238,8 @@ class NatsBus(FleetingBus):
 
     async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
         """Send messages in one go; return of each whether somebody got it."""
-        with contextlib.ExitStack() as awaited:
-            replies = [awaited.enter_context(self._replies.awaiting()) for _ in messages]
-            for (topic, payload), reply in zip(messages, replies, strict=True):
-                await self._client.publish(topic, payload, reply.inbox)
-            await self._round_trip_in_time()
-            return [
-                not (r.message.done() and is_no_responders(r.message.result())) for r in replies
-            ]
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            return await self._asking.probe(messages)
 
     async def send(self, topic: str, payload: bytes) -> None:
         """Send a message that is in the outbox already."""
@@ -323,9 +308,7 @@ class NatsBus(FleetingBus):
             await self._round_trip()
 
     async def _round_trip(self) -> None:
-        with self._replies.awaiting() as reply:
-            await self._client.publish(reply.inbox, _ROUND_TRIP)
-            await reply.message
+        await self._asking.round_trip()
 
     async def _try_denied_again(self, client: Client) -> None:
         """Listen to what was refused as soon as the server lets us: rights may change."""

@@ -4,6 +4,8 @@ import asyncio
 import itertools
 import secrets
 import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import nats.errors
@@ -12,6 +14,7 @@ from nats.aio.msg import Msg
 from .base import Offered
 from .errors import BusRefusedError, BusUnavailableError
 from .nats_denials import Violation
+from .nats_streams import Trace, stream_of
 
 
 class Reply:
@@ -51,7 +54,10 @@ class Replies:
         self._awaited: dict[str, Reply] = {}
         #: Offered messages by their reply subject, as long as somebody holds them.
         self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
+        self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
+        #: Called with the name of a JetStream stream that has taken a message of ours.
+        self.on_recorded: Callable[[str], None] = lambda _: None
 
     @property
     def pattern(self) -> str:
@@ -59,7 +65,7 @@ class Replies:
         return f"{self.prefix}.*"
 
     def __len__(self) -> int:
-        return len(self._awaited) + len(self._offered)
+        return len(self._awaited) + len(self._offered) + len(self._traces)
 
     def awaiting(self, topic: str = "") -> Reply:
         """Return a reply to await, to a message on a topic."""
@@ -71,11 +77,27 @@ class Replies:
         self._offered[inbox] = offered
         return inbox, offered
 
+    @contextmanager
+    def tracing(self) -> Iterator[tuple[str, Trace]]:
+        """Take what servers tell of a message around a block; yields where they have to."""
+        inbox, trace = self._new_inbox(), Trace()
+        self._traces[inbox] = trace
+        try:
+            yield inbox, trace
+        finally:
+            del self._traces[inbox]
+
     def _new_inbox(self) -> str:
         return f"{self.prefix}.{next(self._tokens)}"
 
     async def take(self, message: Msg) -> None:
         """Handle what comes to the inbox."""
+        if (trace := self._traces.get(message.subject)) is not None:
+            trace.take(message.data)
+            return
+        if stream := stream_of(message.data):
+            self.on_recorded(stream)  # It is nobody who listens.
+            return
         reply = self._awaited.get(message.subject)
         if reply is not None and not reply.message.done():
             reply.message.set_result(message)

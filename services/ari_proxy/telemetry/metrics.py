@@ -100,7 +100,8 @@ BUS_FAULTS = Definition(
     "ariproxy_bus_faults_total",
     "counter",
     ("bus", "fault"),
-    "What went wrong on our side: slow_consumer (a message was lost), handler_failed.",
+    "What went wrong: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
+    "stream took a message whose listener was looked for).",
     is_read=True,
 )
 WEBSOCKET_CONNECTED = Definition(

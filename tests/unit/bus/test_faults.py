@@ -14,6 +14,6 @@ def test_faults_of_one_topic_are_counted_and_told_once_in_a_while(
     now = TELL_SECONDS
     faults.lost("events_s.3")
 
-    assert faults.counts == {"slow_consumer": 4, "handler_failed": 1}
+    assert faults.counts == {"slow_consumer": 4, "handler_failed": 1, "recorded": 0}
     said = capsys.readouterr().out
     assert (said.count("bus.message_lost"), said.count("bus.handler_failed")) == (3, 1)
