@@ -177,3 +177,16 @@ async def test_uuid_whose_commands_nobody_would_get_is_refused(nats_server: Nats
     assert response.status_code == 400
     assert "<server_id>.<token>" in response.response_body
     assert asterisk.requests == []
+
+
+async def test_call_that_the_only_instance_rejects_goes_on_in_the_dialplan(
+    rabbitmq_link: Link,
+) -> None:
+    async with scripted_asterisk() as asterisk, middlewares(rabbitmq_link, 0) as instances:
+        settings = settings_of(asterisk, rabbitmq_link, ingest={"listener_seconds": 1})
+        async with running_proxy(settings, ["ingest"]):
+            await asterisk.push(channel_event("StasisStart", "c"))
+            await until(lambda: [r for r in asterisk.requests if r.target.endswith("/continue")])
+
+    assert instances[0].rejected
+    assert "NO_APPLICATION" in asterisk.requests[0].target
