@@ -145,6 +145,7 @@ def rest_client(settings: Settings) -> RestClient:
         concurrency=settings.ari.max_connections,
         timeout_seconds=settings.ari.timeout_seconds,
         tls=RotatingTls("ari", settings.ari),
+        server_name=settings.ari.server_name,
     )
 
 
@@ -163,6 +164,7 @@ def event_socket(settings: Settings) -> EventSocket:
         origin=settings.ari.origin,
         subscribe_all=settings.ari.subscribe_all,
         tls=RotatingTls("ari", settings.ari),
+        server_name=settings.ari.server_name,
     )
 
 
@@ -207,6 +209,7 @@ class _Common(TypedDict):
     user: str
     password: str
     tls: ssl.SSLContext | None
+    server_name: str
 
 
 def _common(
@@ -220,6 +223,7 @@ def _common(
         "user": named(options.user, options.user_file) or address.user,
         "password": secret(options.password, options.password_file) or address.password,
         "tls": tls,
+        "server_name": options.server_name,
     }
 
 

@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -300,6 +301,91 @@ def _ari(port: int, **fields: str) -> dict[str, str]:
         "password": PASSWORD,
         **fields,
     }
+
+
+# What is wrong with a certificate, and what to do about it
+
+NOW = datetime.now(UTC)
+WRONG: dict[str, tuple[list[str], dict[str, datetime], str]] = {
+    "name": (["pbx.example"], {}, "does not name the host; set {}.server_name"),
+    "expired": (["localhost"], {"not_after": NOW - timedelta(days=1)}, "has expired"),
+    "early": (["localhost"], {"not_before": NOW + timedelta(days=1)}, "is not yet valid"),
+    "authority": (["localhost"], {}, "an authority that is not known here; put the authority"),
+}
+
+
+@pytest.mark.parametrize("fault", WRONG)
+async def test_fault_of_asterisks_certificate_is_named(
+    certificates: Certificates, fault: str, tmp_path: Path
+) -> None:
+    names, dates, cause = WRONG[fault]
+    certificate, key = certificates.issue("wrong", *names, **dates)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    trust = {} if fault == "authority" else certificates.settings(with_client=False)
+    async with scripted_asterisk(tls=context) as asterisk:
+        port = int(asterisk.url.split(":")[2].partition("/")[0])
+        settings = load(ari=_ari(port, **trust))
+        async with connections.rest_client(settings) as rest:
+            with pytest.raises(UnreachableError, match=cause.format("ari")):
+                await rest.request("POST", "/channels/c/answer")
+        environment = process.environment_of(settings) | {
+            "ARI_PROXY_ARI__CA_FILE": settings.ari.ca_file,
+            "ARI_PROXY_BUS__URLS": f"nats://127.0.0.1:{free_port()}",
+        }
+        async with process.running(tmp_path / "doctor", "doctor", **environment) as doctor:
+            await doctor.ended()
+        assert doctor.log.count(cause.format("ari")) == 2, doctor.log
+        attempts = connections.event_socket(settings)
+        refused = asyncio.create_task(anext(attempts.connections()))
+        await until(lambda: cause.format("ari") in attempts.untrusted)
+        refused.cancel()
+        if fault == "name":
+            right = load(ari=_ari(port, server_name="pbx.example", **trust))
+            async with connections.rest_client(right) as rest:
+                assert (await rest.request("POST", "/channels/c/answer")).status == 204
+            async for _ in connections.event_socket(right).connections():
+                break
+
+
+@pytest.mark.parametrize("fault", WRONG)
+async def test_fault_of_the_certificate_of_nats_is_named(
+    certificates: Certificates, fault: str
+) -> None:
+    names, dates, cause = WRONG[fault]
+    certificate, key = certificates.issue("wrong", *names, **dates)
+    trust = {} if fault == "authority" else certificates.settings(with_client=False)
+    with nats_server("--tls", "--tlscert", str(certificate), "--tlskey", str(key)) as server:
+        bus_settings = {"urls": [f"tls://localhost:{server.port}"], **trust}
+        with capture_logs() as logs:
+            async with opened(connections.bus(load(bus=bus_settings), "test")) as bus:
+                await until(lambda: bus.problem and bus.problem.kind == "refused")
+                assert bus.problem is not None
+                assert cause.format("bus") in bus.problem.reason
+                await until(lambda: [x for x in logs if x["event"] == "bus.refused"])
+        assert cause.format("bus") in next(x for x in logs if x["event"] == "bus.refused")["error"]
+        if fault == "name":
+            right = load(bus={**bus_settings, "server_name": "pbx.example"})
+            async with opened(connections.bus(right, "test")) as bus:
+                assert await works(bus)
+
+
+async def test_fault_of_the_certificate_of_rabbitmq_is_named(
+    certificates: Certificates, rabbitmq_server: RabbitMqServer
+) -> None:
+    """Of an authority that we don't know: RabbitMQ's own is another one."""
+    settings = load(
+        bus={
+            "kind": "RABBITMQ",
+            "urls": [rabbitmq_server.tls_url],
+            **certificates.settings(with_client=False),
+        }
+    )
+    async with opened(connections.bus(settings, "test")) as bus:
+        await until(lambda: bus.problem and bus.problem.kind == "refused")
+        assert bus.problem is not None
+        assert "an authority that is not known here" in bus.problem.reason
+        assert "bus.ca_file" in bus.problem.reason
 
 
 async def test_asterisk_behind_a_proxy_that_wants_a_certificate(

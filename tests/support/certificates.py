@@ -1,5 +1,6 @@
 """Certificates of an authority of the tests' own, as files."""
 
+from datetime import datetime
 from pathlib import Path
 
 import trustme
@@ -16,10 +17,10 @@ class Certificates:
         self.server, self.server_key = self._issue("server", "localhost", "127.0.0.1")
         self.client, self.client_key = self._issue("client", "client@example.org")
 
-    def _issue(self, name: str, *identities: str) -> tuple[Path, Path]:
+    def _issue(self, name: str, *identities: str, **dates: datetime) -> tuple[Path, Path]:
         certificate = self._directory / f"{name}.pem"
         key = self._directory / f"{name}-key.pem"
-        issued = self._authority.issue_cert(*identities)
+        issued = self._authority.issue_cert(*identities, **dates)  # type: ignore[arg-type]  # Only dates are given.
         issued.cert_chain_pems[0].write_to_path(str(certificate))
         issued.private_key_pem.write_to_path(str(key))
         return certificate, key
@@ -30,3 +31,7 @@ class Certificates:
         if with_client:
             fields |= {"certificate_file": str(self.client), "key_file": str(self.client_key)}
         return fields
+
+    def issue(self, name: str, *identities: str, **dates: datetime) -> tuple[Path, Path]:
+        """Issue another one; return its file and its key's."""
+        return self._issue(name, *identities, **dates)

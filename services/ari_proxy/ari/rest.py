@@ -15,6 +15,7 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from ari_proxy import certificate_errors
 from ari_proxy.__about__ import __version__
 
 from .errors import RequestTimeoutError, UnreachableError
@@ -53,7 +54,7 @@ class Answer(NamedTuple):
 class RestClient:
     """Sends requests to one Asterisk; at most `concurrency` at once, the others wait in order."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a client is made from, by name
         self,
         root: str,
         credentials: Callable[[], Credentials],
@@ -61,12 +62,14 @@ class RestClient:
         concurrency: int,
         timeout_seconds: float,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        server_name: str = "",
         refused: Callable[[Credentials], bool] = lambda _: False,
     ) -> None:
         self._root = root.rstrip("/")
         self._credentials = credentials
         self._refused = refused
         self._timeout = timeout_seconds
+        self._server_name = server_name or None
         self._tls = tls if root.startswith("https:") else None
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
@@ -129,7 +132,8 @@ class RestClient:
             what = "no answer in time" if sent else "no free connection in time, not sent"
             raise RequestTimeoutError(method, path, what, sent=sent) from error
         except aiohttp.ClientConnectorError as error:
-            raise UnreachableError(method, path, f"{error.strerror}", sent=False) from error
+            what = certificate_errors.explained(error, "ari") or f"{error.strerror}"
+            raise UnreachableError(method, path, what, sent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection broke ({type(error).__name__})"
             raise UnreachableError(method, path, what, sent=True) from error
@@ -150,6 +154,7 @@ class RestClient:
             headers=credentials.json_headers if body else credentials.headers,
             allow_redirects=False,
             ssl=True if self._tls is None else self._tls() or True,
+            server_hostname=self._server_name,
         ) as response:
             content = await response.read()
             return Answer(response.status, content.decode(errors="replace"))

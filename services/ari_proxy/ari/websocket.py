@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 import structlog
@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
+from ari_proxy import certificate_errors
 from ari_proxy.back_off import BackOff
 
 from .rest import Credentials
@@ -56,17 +57,21 @@ class EventSocket:
         origin: str = "",
         subscribe_all: bool = False,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
+        server_name: str = "",
         refused: Callable[[Credentials], bool] = lambda _: False,
     ) -> None:
         query = {"app": ",".join(applications)}
         if subscribe_all:
             query["subscribeAll"] = "true"
         self.applications = applications
+        #: What was wrong with Asterisk's certificate at the last attempt, or ''.
+        self.untrusted = ""
         self._url = f"{url}?{urlencode(query, safe=',')}"
         self._credentials = credentials
         self._refused = refused
         self._origin = origin
         self._tls = tls
+        self._server_name = server_name
         self._attempt = 0
 
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
@@ -109,7 +114,7 @@ class EventSocket:
             compression=None,  # Asterisk has no permessage-deflate.
             user_agent_header=None,
             proxy=None,
-            ssl=self._tls() if self._url.startswith("wss:") else None,
+            **self._security(),
             open_timeout=OPEN_SECONDS,
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
@@ -118,15 +123,26 @@ class EventSocket:
             max_queue=QUEUED_FRAMES,
         )
 
+    def _security(self) -> dict[str, Any]:
+        """Return what checks the certificate; the library takes none of it without one."""
+        if not self._url.startswith("wss:"):
+            return {}
+        named = {"server_hostname": self._server_name} if self._server_name else {}
+        return {"ssl": self._tls() or ssl.create_default_context(), **named}
+
     async def _open(self) -> websockets_client.ClientConnection | None:
         credentials = self._credentials()
         try:
-            return await self._connect(credentials)
+            connection = await self._connect(credentials)
         except (OSError, WebSocketException, TimeoutError, EOFError) as error:
-            _log.warning("websocket.refused", url=self._url, error=str(error) or repr(error))
+            self.untrusted = certificate_errors.explained(error, "ari")
+            reason = self.untrusted or str(error) or repr(error)
+            _log.warning("websocket.refused", url=self._url, error=reason)
             if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
                 self._refused(credentials)  # The next attempt has others, if there are any.
             return None
+        self.untrusted = ""
+        return connection
 
 
 async def _close(connection: websockets_client.ClientConnection) -> None:

@@ -20,7 +20,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from ari_proxy import exception_groups
+from ari_proxy import certificate_errors, exception_groups
 from ari_proxy.back_off import BackOff
 
 from .base import Handler, Offered
@@ -172,7 +172,7 @@ class NatsBus(FleetingBus):
         failures = 0
         while True:
             options = self._options.current()
-            client = await attempt(options, self._rights.take_error, self._discovered)
+            client = await attempt(options, self._take_error, self._discovered)
             if client is not None:
                 begun_at = loop.time()
                 await until_over(self._serve(client))
@@ -182,6 +182,10 @@ class NatsBus(FleetingBus):
                     continue
             failures += 1
             await asyncio.sleep(BACK_OFF.seconds(failures))
+
+    async def _take_error(self, error: Exception) -> None:
+        self._login_refusal = certificate_errors.explained(error, "bus") or self._login_refusal
+        await self._rights.take_error(error)
 
     async def _serve(self, client: ClusterClient) -> None:
         """Serve on one connection until it is lost."""

@@ -8,6 +8,8 @@ import nats.errors
 import structlog
 from nats.aio.client import Client
 
+from ari_proxy import certificate_errors
+
 from .nats_options import NatsOptions
 from .nats_servers import ClusterClient, Discovered
 
@@ -52,7 +54,7 @@ async def attempt(
 
 
 def _reason(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return certificate_errors.explained(error, "bus") or str(error) or type(error).__name__
 
 
 def _silence(client: Client) -> str:
@@ -88,6 +90,7 @@ async def connect(client: Client, options: NatsOptions, on_error: OnError) -> No
                 user_credentials=options.credentials_file or None,
                 nkeys_seed=options.nkey_seed_file or None,
                 tls=options.tls,
+                tls_hostname=options.server_name or None,
                 tls_handshake_first=options.tls_handshake_first,
                 flush_timeout=CONNECT_SECONDS,
                 # Topics are checked where they are made; this is the event path.

@@ -31,6 +31,8 @@ class BusOptions:
     password: str = field(default="", repr=False)
     #: For the servers whose URL asks for TLS.
     tls: ssl.SSLContext | None = None
+    #: The name that stands in the servers' certificate; '' for the host of the URL.
+    server_name: str = ""
     #: Returns them anew before each connection: secrets and certificates change while we run.
     renewed: Callable[[], Self] | None = field(default=None, repr=False)
 

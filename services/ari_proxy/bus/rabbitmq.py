@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ari_proxy import exception_groups
+from ari_proxy import certificate_errors, exception_groups
 from ari_proxy.back_off import BackOff
 from ari_proxy.protocol import topics
 
@@ -256,8 +256,10 @@ class RabbitMqBus(BufferedBus):
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await Session.open(login)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
-            reason = str(error) or "no answer"
-            self._login_refusal = reason if topology.is_login_refused(reason) else ""
+            untrusted = certificate_errors.explained(error, "bus")
+            reason = untrusted or str(error) or "no answer"
+            is_refusal = bool(untrusted) or topology.is_login_refused(reason)
+            self._login_refusal = reason if is_refusal else ""
             _log.warning(
                 "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
             )

@@ -38,5 +38,6 @@ class RabbitMqOptions(BusOptions):
                 virtual_host=unquote(parts.path[1:]) or "/",
                 name=self.name,
                 tls=(self.tls or ssl.create_default_context()) if is_secure else None,
+                server_name=self.server_name,
                 heartbeat_seconds=self.heartbeat_seconds,
             )

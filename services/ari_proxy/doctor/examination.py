@@ -11,7 +11,7 @@ from urllib.parse import quote
 import aiohttp
 from websockets.exceptions import WebSocketException
 
-from ari_proxy import connections
+from ari_proxy import certificate_errors, connections
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message, opened
@@ -55,7 +55,8 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
         answer = await rest.request("GET", "/asterisk/info")
     except TransportError as error:
         remedy = "see that Asterisk runs, that ari.rest_url is right, and who may reach its port"
-        yield Finding("fault", "Asterisk, REST", str(error), remedy)
+        is_untrusted = certificate_errors.explained(error, "ari")  # It says what to do.
+        yield Finding("fault", "Asterisk, REST", str(error), "" if is_untrusted else remedy)
         return
     found = findings.of_info(answer.status, answer.body)
     for finding in found:
@@ -102,6 +103,8 @@ async def _websocket(settings: Settings) -> Finding:
             await connection.close()
     except (OSError, WebSocketException, EOFError) as error:  # Among them TimeoutError.
         remedy = "see ari.websocket_url; a proxy in between has to let websockets pass"
+        if untrusted := certificate_errors.explained(error, "ari"):
+            return Finding("fault", what, untrusted)
         return Finding("fault", what, str(error) or "no answer in time", remedy)
     return Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
 
@@ -131,7 +134,10 @@ async def _bus(settings: Settings) -> AsyncIterator[Finding]:
                 await bus.wait_connected()
         except TimeoutError:
             remedy = "the log above says why; see bus.urls, the account, and who may reach its port"
-            yield Finding("fault", what, "no connection", remedy)
+            problem = bus.problem
+            is_refused = problem is not None and problem.kind == "refused"
+            found = problem.reason if problem and is_refused else "no connection"
+            yield Finding("fault", what, found, remedy)
             return
         yield Finding("ok", what, "connected")
         yield await _round_trip(settings, bus)

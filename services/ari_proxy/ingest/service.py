@@ -66,6 +66,7 @@ class Ingest:
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
+        self._socket = socket
         self._metrics = metrics
         self._tally = tally = Tally()
         tap.dialogs = self._watched
@@ -191,7 +192,8 @@ class Ingest:
             return "another ingest has taken over; stop this one"
         if self._state != "active" or self._is_connected:
             return ""
-        return "the events websocket is not connected"
+        reason = "the events websocket is not connected"
+        return f"{reason}: {self._socket.untrusted}" if self._socket.untrusted else reason
 
     async def _check_applications(self) -> str:
         if self._state != "active":

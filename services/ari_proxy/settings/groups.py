@@ -71,6 +71,9 @@ class AriSettings(_Group):
     """Certificates of the authorities that vouch for Asterisk, for wss:// and https://. Default:
     the system's."""
 
+    server_name: str = ""
+    """The name that stands in Asterisk's certificate. Default: the host of the URL."""
+
     certificate_file: str = ""
     """Our certificate, if Asterisk wants one; certificates are read again when they change."""
 
@@ -135,6 +138,9 @@ class BusSettings(_Group):
 
     ca_file: str = ""
     """Certificates of the authorities that vouch for the servers. Default: the system's."""
+
+    server_name: str = ""
+    """The name that stands in the servers' certificate. Default: the host of the URL."""
 
     certificate_file: str = ""
     """Our certificate, if the servers want one."""

@@ -51,6 +51,8 @@ class Login:
     #: Shown in RabbitMQ's list of connections.
     name: str = ""
     tls: ssl.SSLContext | None = None
+    #: The name that stands in the server's certificate; '' for the host.
+    server_name: str = ""
     #: Seconds that both sides agree on: RabbitMQ takes a client for dead that was silent for two to
     #: three times as long, and then gives its work to another.
     heartbeat_seconds: int = 10
@@ -91,7 +93,13 @@ class AmqpConnection(asyncio.Protocol):
             AmqpError: RabbitMQ refuses it.
         """
         loop = asyncio.get_running_loop()
-        _, connection = await loop.create_connection(cls, login.host, login.port, ssl=login.tls)
+        _, connection = await loop.create_connection(
+            cls,
+            login.host,
+            login.port,
+            ssl=login.tls,
+            server_hostname=login.server_name or None if login.tls else None,
+        )
         try:
             await connection.log_in(login)
         except BaseException:
