@@ -20,7 +20,7 @@ from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 
-from . import findings
+from . import findings, nats_rights
 from .findings import Finding
 
 #: An application of our own: to ask for a real one would take it from whoever serves it.
@@ -141,6 +141,11 @@ async def _bus(settings: Settings) -> AsyncIterator[Finding]:
             return
         yield Finding("ok", what, "connected")
         yield await _round_trip(settings, bus)
+        if settings.bus.kind == "NATS":
+            async for finding in nats_rights.rights(settings, bus):
+                yield finding
+            async for finding in nats_rights.streams(settings, bus):
+                yield finding
 
 
 async def _round_trip(settings: Settings, bus: Bus) -> Finding:
