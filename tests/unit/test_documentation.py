@@ -1,11 +1,12 @@
 """What the documentation says is what the code does."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
-from tests.support import reference
+from tests.support import cc_kinds, reference
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/**/*.md")]
@@ -43,3 +44,25 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     missing += [path for path in code if not (ROOT / path).exists()]
     missing += [path for path in modules if not (ROOT / "services/ari_proxy" / path).exists()]
     assert missing == []
+
+
+def test_table_of_request_kinds_is_that_of_the_data() -> None:
+    page = (ROOT / "docs/coming-from-cycoresystems-ari-proxy.md").read_text()
+
+    assert page.endswith("\n\n" + cc_kinds.table())
+
+
+def test_commands_in_place_of_request_kinds_are_those_of_asterisk() -> None:
+    operations = json.loads((ROOT / "tests/data/api-operations-22.json").read_text())
+    known = {(re.sub(r"{\w+}", "{}", path), m) for path, ms in operations.items() for m in ms}
+    commands = re.findall(r"(GET|POST|PUT|DELETE) (/[\w/{}]*)", cc_kinds.table())
+
+    assert len(commands) > 100
+    assert [c for c in commands if not _is_operation(known, c[1].rstrip("/"), c[0])] == []
+
+
+def _is_operation(known: set[tuple[str, str]], path: str, method: str) -> bool:
+    """Return whether Asterisk has it; an {id} may stand for several parts of a path."""
+    written = re.sub(r"{\w+}", "{}", path)
+    more = (written, *(written.replace("{}", n, 1) for n in ("{}/{}", "{}/{}/{}")))
+    return any((found, method) in known for found in more)
