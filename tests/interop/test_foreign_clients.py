@@ -1,0 +1,137 @@
+"""Clients that were written for the original, each as its sources say, serve calls on ours.
+
+On a real Asterisk and a real bus. What they write to the bus comes from
+`go_ari_library.py` in `tests/support`, which knows nothing of ari-proxy.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import pytest
+
+from ari_proxy import connections
+from ari_proxy.settings.load import Settings
+from tests.support import go_ari_library, golden
+from tests.support.running import running_proxy, settings_for, until
+from tests.support.servers import Asterisk, BusServer
+from tests.support.setting import Setting
+
+CALLS = 8
+
+
+class Callers:
+    """Place calls that enter an application."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        (self.application,) = settings.applications
+
+    async def place(self, count: int = 1, extension: str = "answer") -> list[str]:
+        query = urlencode({"endpoint": f"Local/{extension}@default/n", "app": self.application})
+        async with connections.rest_client(self._settings) as rest:
+            answers = [await rest.request("POST", f"/channels?{query}") for _ in range(count)]
+        return [json.loads(answer.body)["id"] for answer in answers]
+
+    async def until_registered(self) -> None:
+        async with connections.rest_client(self._settings) as rest:
+
+            async def known() -> bool:
+                answer = await rest.request("GET", f"/applications/{self.application}")
+                return answer.status == 200
+
+            await until(known)
+
+    async def until_gone(self, channels: list[str]) -> None:
+        async with connections.rest_client(self._settings) as rest:
+
+            async def gone() -> bool:
+                answers = [await rest.request("GET", f"/channels/{name}") for name in channels]
+                return all(answer.status == 404 for answer in answers)
+
+            await until(gone)
+
+
+@asynccontextmanager
+async def callers_of(asterisk: Asterisk, bus: BusServer) -> AsyncIterator[Callers]:
+    settings = settings_for(
+        bus,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application=f"foreign-{uuid4().hex}",
+    )
+    async with running_proxy(settings):
+        callers = Callers(settings)
+        await callers.until_registered()
+        yield callers
+
+
+async def test_go_ari_library_serves_calls_side_by_side(
+    asterisk: Asterisk, bus_server: BusServer
+) -> None:
+    async def serve(instance: go_ari_library.AppInstance) -> str:
+        channel: str = (await instance.until("StasisStart"))["channel"]["id"]
+        path = f"/channels/{channel}"
+        assert (await instance.process("POST", f"{path}/answer"))["status_code"] == 204
+        assert (await instance.process("GET", "/channels/nowhere"))["status_code"] == 404
+        played = await instance.process("POST", f"{path}/play", media="sound:tt-monkeys")
+        playback = json.loads(played["response_body"])["id"]
+        assert (await instance.until("PlaybackStarted"))["playback"]["id"] == playback
+        assert (await instance.process("DELETE", path))["status_code"] == 204
+        await instance.until("StasisEnd")
+        return channel
+
+    async with (
+        callers_of(asterisk, bus_server) as callers,
+        go_ari_library.go_ari_library(bus_server.url) as app,
+        asyncio.timeout(60),
+    ):
+        await app.listen(callers.application)
+        channels = await callers.place(CALLS)
+        instances = [await app.instances.get() for _ in channels]
+        served = await asyncio.gather(*(serve(instance) for instance in instances))
+
+    assert sorted(served) == sorted(channels)
+    assert all(instance.types[0] == "StasisStart" for instance in instances)
+
+
+#: What reaches Asterisk of what each client writes: a method, a path and a body.
+BYTES = [
+    (
+        go_ari_library.command("POST", "/channels/c/ring", "{}"),
+        ("POST", "/ari/channels/c/ring", "{}"),
+    ),
+    (
+        go_ari_library.command("GET", "/endpoints?a=1&b=2", '{"a":"<1> & 2"}'),
+        ("GET", "/ari/endpoints?a=1&b=2", '{"a":"<1> & 2"}'),
+    ),
+]
+
+
+@pytest.mark.parametrize(("payload", "request_"), BYTES)
+async def test_bytes_of_a_command_reach_asterisk(
+    proxy: Setting, payload: bytes, request_: tuple[str, str, str]
+) -> None:
+    dialog = await proxy.begin()
+
+    response = await proxy.client.send(dialog, payload)
+
+    assert response["status_code"] == 204
+    assert response["unique_id"] == json.loads(payload)["unique_id"]
+    (request,) = proxy.asterisk.requests
+    assert (request.method, request.target, request.body) == request_
+
+
+@pytest.mark.parametrize("transcript", ["goari-nats-lib", "goari-nats-voicemail"])
+def test_go_ari_librarys_bytes_are_those_of_the_transcripts(transcript: str) -> None:
+    dummy, *payloads = golden.bus_payloads(transcript, "commands_", sender="client")
+
+    assert dummy == b"DUMMY"
+    commands = [json.loads(payload) for payload in payloads if payload != b"DUMMY"]
+    assert commands
+    for command, payload in zip(commands, [p for p in payloads if p != b"DUMMY"], strict=True):
+        written = go_ari_library.command(command["method"], command["url"], command["body"])
+        assert written == payload
