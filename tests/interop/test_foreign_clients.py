@@ -1,7 +1,7 @@
 """Clients that were written for the original, each as its sources say, serve calls on ours.
 
-On a real Asterisk and a real bus. What they write to the bus comes from
-`go_ari_library.py` in `tests/support`, which knows nothing of ari-proxy.
+On a real Asterisk and a real bus. What they write to the bus comes from `ari4java.py` and
+`go_ari_library.py` in `tests/support`, which know nothing of ari-proxy.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ import pytest
 
 from ari_proxy import connections
 from ari_proxy.settings.load import Settings
-from tests.support import go_ari_library, golden
+from tests.support import ari4java, go_ari_library, golden
+from tests.support.link import Link
 from tests.support.running import running_proxy, settings_for, until
 from tests.support.servers import Asterisk, BusServer
 from tests.support.setting import Setting
@@ -69,6 +70,28 @@ async def callers_of(asterisk: Asterisk, bus: BusServer) -> AsyncIterator[Caller
         yield callers
 
 
+async def test_ari4java_serves_a_call_and_what_it_creates_is_its_dialogs(
+    asterisk: Asterisk, rabbitmq_link: Link
+) -> None:
+    async with (
+        callers_of(asterisk, rabbitmq_link) as callers,
+        ari4java.ari4java(rabbitmq_link.url) as client,
+    ):
+        await client.listen(callers.application)
+        (caller,) = await callers.place()
+        assert (await client.until("StasisStart"))["channel"]["id"] == caller
+
+        bridge = json.loads(await client.action("POST", "/bridges"))["id"]
+        assert bridge.startswith("ariu-")  # It is the dialog's.
+        assert await client.action("POST", f"/channels/{caller}/answer") == ""
+        applications = json.loads(await client.action("GET", "/applications"))
+        assert callers.application in [found["name"] for found in applications]
+        assert await client.action("DELETE", f"/bridges/{bridge}") == ""
+        assert await client.action("DELETE", f"/channels/{caller}") == ""
+        assert (await client.until("StasisEnd"))["channel"]["id"] == caller
+        await callers.until_gone([caller])
+
+
 async def test_go_ari_library_serves_calls_side_by_side(
     asterisk: Asterisk, bus_server: BusServer
 ) -> None:
@@ -100,6 +123,7 @@ async def test_go_ari_library_serves_calls_side_by_side(
 
 #: What reaches Asterisk of what each client writes: a method, a path and a body.
 BYTES = [
+    (ari4java.command("GET", "/endpoints"), ("GET", "/ari/endpoints", "[]")),
     (
         go_ari_library.command("POST", "/channels/c/ring", "{}"),
         ("POST", "/ari/channels/c/ring", "{}"),
