@@ -99,7 +99,7 @@ BUS_DROPPED = Definition(
 BUS_FAULTS = Definition(
     "ariproxy_bus_faults_total",
     "counter",
-    ("bus", "fault"),
+    ("bus", "kind"),
     "What went wrong: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
     "stream took a message whose listener was looked for).",
     is_read=True,
