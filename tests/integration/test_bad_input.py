@@ -195,3 +195,28 @@ async def test_what_comes_in_can_forge_no_line_of_the_log(
     lines = [json.loads(line) for line in log.split("\n") if line]
     assert not [line for line in lines if line["event"] == "forged"]
     assert "\x1b" not in log
+
+
+async def test_odd_field_of_an_event_or_a_list_costs_no_call(bus_server: BusServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        asterisk.channels.extend([{"id": 5}, {"id": "odd", "dialplan": None, "state": 1}])
+        asterisk.add_channel("waiting")
+        asterisk.bridges.append({"id": "b", "channels": None})
+        settings = settings_of(asterisk, bus_server)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            client = LegacyClient(bus, "demo")
+            await client.start()
+            await client.listen("server-1")
+            await until_serving(bus)
+            # It entered before anybody was there; who looks for it reads the whole list.
+            dialog = await client.first_dialog()
+            broadcast = '{"type":"CallBroadcast","application":null,"caller":"200"}'
+            await asterisk.push(broadcast)
+            odd = '{"type":"Dial","peer":"1.1","bridge":{"channels":null},"caller":{"id":"waiting"}}'
+            await asterisk.push(odd)
+            await client.until(lambda: "Dial" in client.types(dialog))
+            await client.until(lambda: "CallBroadcast" in client.types("server-1"))
+
+    assert client.starts[0]["channel_id"] == "waiting"
+    (told,) = [e for e in client.events["server-1"] if e["type"] == "CallBroadcast"]
+    assert told["ari_body"] == broadcast

@@ -9,6 +9,7 @@ undecoded.
 import msgspec
 
 from .errors import MalformedEventError
+from .lenient import LenientDecoder
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):
@@ -160,14 +161,14 @@ EVENT_TYPES = frozenset(
     }
 )
 
-_decoder = msgspec.json.Decoder(AriEvent)
+_decoder = LenientDecoder(AriEvent)
 
 
 def decode(frame: str) -> AriEvent:
-    """Return what routing needs of the event in `frame`.
+    """Return what routing needs of the event in `frame`; a field of another type counts as absent.
 
     Raises:
-        MalformedEventError: it is not JSON, no object, or without a type.
+        MalformedEventError: it is not JSON, no object, or without a type that is a string.
     """
     try:
         return _decoder.decode(frame)

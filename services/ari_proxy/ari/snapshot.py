@@ -6,10 +6,12 @@ application, and `app_data` begins with the application's name; a leg that still
 ari.conf's `channelvars` lists.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
+
+from .lenient import LenientDecoder
 
 #: The channel variable that tells the dialog of a channel that we have not named.
 DIALOG_VARIABLE: Final = "ARI_PROXY_DIALOG"
@@ -91,24 +93,31 @@ class Snapshot(NamedTuple):
         return self._replace(channels=channels)
 
 
+T = TypeVar("T")
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-_channel_decoder = msgspec.json.Decoder(_Channel)
-_bridges_decoder = msgspec.json.Decoder(list[_Bridge])
-_information_decoder = msgspec.json.Decoder(Information)
-_variable_decoder = msgspec.json.Decoder(_Variable)
+_channel_decoder = LenientDecoder(_Channel)
+_bridge_decoder = LenientDecoder(_Bridge)
+_information_decoder = LenientDecoder(Information)
+_variable_decoder = LenientDecoder(_Variable)
 
 
 def channels(text: str) -> dict[str, ChannelState]:
-    """Return the channels in an answer to GET /channels.
+    """Return the channels in an answer to GET /channels; what has no id is none.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: it is no list.
     """
-    found = {}
+    found = _listed(text, _channel_decoder)
+    return {channel.id: _state(channel, bytes(raw).decode()) for channel, raw in found}
+
+
+def _listed(text: str, decoder: LenientDecoder[T]) -> Iterator[tuple[T, msgspec.Raw]]:
     for raw in _list_decoder.decode(text):
-        channel = _channel_decoder.decode(raw)
-        found[channel.id] = _state(channel, bytes(raw).decode())
-    return found
+        try:
+            listed = decoder.decode(raw)
+        except msgspec.ValidationError:
+            continue
+        yield listed, raw
 
 
 def _state(channel: _Channel, description: str) -> ChannelState:
@@ -125,12 +134,12 @@ def _state(channel: _Channel, description: str) -> ChannelState:
 
 
 def bridges(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the bridges in an answer to GET /bridges.
+    """Return the bridges in an answer to GET /bridges; what has no id is none.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        msgspec.DecodeError: it is no list.
     """
-    return {bridge.id: bridge.channels for bridge in _bridges_decoder.decode(text)}
+    return {bridge.id: bridge.channels for bridge, _ in _listed(text, _bridge_decoder)}
 
 
 def information(text: str) -> Information:
