@@ -212,7 +212,9 @@ async def test_odd_field_of_an_event_or_a_list_costs_no_call(bus_server: BusServ
             dialog = await client.first_dialog()
             broadcast = '{"type":"CallBroadcast","application":null,"caller":"200"}'
             await asterisk.push(broadcast)
-            odd = '{"type":"Dial","peer":"1.1","bridge":{"channels":null},"caller":{"id":"waiting"}}'
+            odd = (
+                '{"type":"Dial","peer":"1.1","bridge":{"channels":null},"caller":{"id":"waiting"}}'
+            )
             await asterisk.push(odd)
             await client.until(lambda: "Dial" in client.types(dialog))
             await client.until(lambda: "CallBroadcast" in client.types("server-1"))

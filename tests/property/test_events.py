@@ -52,9 +52,7 @@ def _places(value: Any, *path: str | int) -> Iterator[tuple[str | int, ...]]:
 
 
 EVENTS: Final = list(_one_of_each_shape())
-PLACES: Final = [
-    (event, path) for event in EVENTS for path in _places(event) if path != ("type",)
-]
+PLACES: Final = [(event, path) for event in EVENTS for path in _places(event) if path != ("type",)]
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 json_values = st.recursive(
     scalars,

@@ -1,6 +1,7 @@
 """The example application: answers, plays, collects four digits, says goodbye and hangs up."""
 
 from typing import Final
+from urllib.parse import quote
 
 from ari_proxy.client.dialog import Dialog
 
@@ -15,7 +16,7 @@ class DigitCollector:
 
     async def serve(self, dialog: Dialog) -> None:
         """Serve one call from its StasisStart to its StasisEnd."""
-        channel = f"/channels/{dialog.channel_id}"
+        channel = f"/channels/{quote(dialog.channel_id, safe='')}"
         digits = ""
         async for event in dialog.events():
             if event.type == "StasisStart":

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Final, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import structlog
@@ -192,7 +192,8 @@ class Recovery:
             return default
 
     async def _dialog_of(self, channel: str) -> str:
-        path = f"/channels/{quote(channel, safe='')}/variable?variable={DIALOG_VARIABLE}"
+        query = urlencode({"variable": DIALOG_VARIABLE})
+        path = f"/channels/{quote(channel, safe='')}/variable?{query}"
         answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
         return asterisk.variable(answer.body) if answer.status == 200 else ""  # noqa: PLR2004
 

@@ -16,7 +16,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Final, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 import structlog
@@ -175,9 +175,9 @@ class SetUp:
         if ids.token_of_object(name) == dialog.token:
             return
         path = f"/channels/{quote(name, safe='')}/variable"
-        query = f"variable={DIALOG_VARIABLE}&value={dialog.dialog_id}&report_events=true"
+        mark = {"variable": DIALOG_VARIABLE, "value": dialog.dialog_id, "report_events": "true"}
         try:
-            url = f"{path}?{query}"
+            url = f"{path}?{urlencode(mark)}"
             is_again = (dialog, name) in self._seen_unmarked
             seconds = _MARK_AGAIN_SECONDS if is_again else _MARK_SECONDS
             answer = await self._rest.request("POST", url, timeout_seconds=seconds)
@@ -337,8 +337,8 @@ class SetUp:
                 if self._no_listener == "hangup":
                     await self._rest.request("DELETE", path)
                 else:
-                    variable = f"{path}/variable?variable={STATUS_VARIABLE}&value={status}"
-                    await self._rest.request("POST", variable)
+                    variable = urlencode({"variable": STATUS_VARIABLE, "value": status})
+                    await self._rest.request("POST", f"{path}/variable?{variable}")
                     await self._rest.request("POST", f"{path}/continue")
             except TransportError as error:
                 _log.error("dialog.no_listener_policy_failed", channel=channel, error=str(error))

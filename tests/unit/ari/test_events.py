@@ -73,9 +73,7 @@ def test_unknown_type_passes() -> None:
     assert (event.type, events.channel_ids(event)) == ("NewInAsterisk30", ["1.2"])
 
 
-@pytest.mark.parametrize(
-    "frame", ["", "{", "[]", "{}", '{"type":1}', '{"type":null}', "[" * 99999]
-)
+@pytest.mark.parametrize("frame", ["", "{", "[]", "{}", '{"type":1}', '{"type":null}', "[" * 99999])
 def test_what_is_no_event_is_refused(frame: str) -> None:
     with pytest.raises(MalformedEventError):
         events.decode(frame)
