@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ari_proxy.ari import events
+from ari_proxy.ari.errors import MalformedEventError
 from tests.support.golden import recorded
 
 SCENARIOS: Final = {
@@ -102,6 +103,6 @@ def test_field_with_any_other_value_is_as_if_it_were_absent(
 def test_only_a_type_that_is_no_text_makes_it_no_event(event: dict[str, Any], value: Any) -> None:
     try:
         events.decode(json.dumps(event | {"type": value}))
-    except events.MalformedEventError:
+    except MalformedEventError:
         return
     raise AssertionError(value)

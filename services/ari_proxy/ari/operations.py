@@ -10,6 +10,8 @@ from typing import Final
 
 from ari_proxy.protocol.messages import ObjectKind
 
+from . import decoding
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
@@ -157,9 +159,13 @@ _TREE: Final = _tree()
 
 
 def template_of(path: str) -> str:
-    """Return the template that `path` (like `/channels/1.2/play`, no query) matches, or `other`."""
+    """Return the template that a path matches as Asterisk reads it, or `other`.
+
+    Args:
+        path: percent-encoded, like `/channels/1.2/play`; no query.
+    """
     node = _TREE
-    for segment in path[1:].split("/"):
+    for segment in decoding.segments(path):
         following = node.literals.get(segment) or node.parameter
         if following is None:
             return OTHER

@@ -39,6 +39,8 @@ def name_object(
     if creation is None:
         return Named(url=url)
     chosen = _chosen_id(creation, url, body)
+    if creation.in_path and not chosen:
+        return Named(url=url)  # Asterisk makes an id, and takes none from elsewhere.
     if chosen:
         is_unknown = ids.token_of_object(chosen) != token
         return Named(url, NewObject(creation.kind, chosen, needs_registration=is_unknown))
@@ -49,7 +51,7 @@ def name_object(
 
 def _chosen_id(creation: Creation, url: AriUrl, body: str) -> str:
     if creation.in_path:
-        return url.last_segment
+        return url.segments[-1]
     # Asterisk reads the query first, then the body's fields over it (res_ari.c).
     return body_field(body, creation.parameter) or url.parameter(creation.parameter)
 

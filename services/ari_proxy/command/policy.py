@@ -2,7 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote
+from typing import Final
+
+from ari_proxy.ari import decoding
+
+#: Between segments in what rules are matched with: no segment has one, but one may have a slash.
+_END: Final = "\0"
 
 
 class Policy:
@@ -26,7 +31,7 @@ class Policy:
         """
         if self._allows_all and not self._deny:
             return True
-        subject = f"{method} {unquote(path)}"
+        subject = f"{method} {_joined(decoding.segments(path))}"
         if any(rule.fullmatch(subject) for rule in self._deny):
             return False
         return self._allows_all or any(rule.fullmatch(subject) for rule in self._allow)
@@ -38,15 +43,21 @@ def _compile(rule: str) -> re.Pattern[str]:
     segments = path[1:].split("/")
     for index, segment in enumerate(segments):
         if segment == "**" and index == len(segments) - 1:
-            return re.compile(pattern + " " + _joined(segments[:index]) + "(/.*)?", re.DOTALL)
-    return re.compile(pattern + " " + _joined(segments), re.DOTALL)
+            return re.compile(
+                pattern + " " + _pattern(segments[:index]) + f"({_END}.*)?", re.DOTALL
+            )
+    return re.compile(pattern + " " + _pattern(segments), re.DOTALL)
 
 
 def _joined(segments: Sequence[str]) -> str:
-    return "".join("/" + _segment(segment) for segment in segments)
+    return "".join(_END + segment for segment in segments)
+
+
+def _pattern(segments: Sequence[str]) -> str:
+    return _joined([_segment(segment) for segment in segments])
 
 
 def _segment(segment: str) -> str:
     if segment == "*" or (segment.startswith("{") and segment.endswith("}")):
-        return "[^/]+"
+        return f"[^{_END}]*"
     return re.escape(segment)

@@ -6,10 +6,10 @@ in the body (res_ari.c reads the first, then the other over it), both count.
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
-from urllib.parse import parse_qs, unquote
 
 import msgspec
 
+from ari_proxy.ari.decoding import arguments
 from ari_proxy.ari.operations import CREATIONS, OTHER
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.protocol.messages import ObjectKind
@@ -28,7 +28,7 @@ _IN_PATH: Final[dict[str, ObjectKind]] = {
     "{playbackId}": "playback",
     "{recordingName}": "recording",
 }
-#: Parameters that name channels, comma-separated, by template.
+#: Parameters that name channels, by template.
 _CHANNELS: Final = {
     "/bridges/{bridgeId}/addChannel": "channel",
     "/bridges/{bridgeId}/removeChannel": "channel",
@@ -37,6 +37,8 @@ _CHANNELS: Final = {
     "/channels/create": "originator",
     "/channels/{channelId}": "originator",
 }
+#: Of them, those that may name several.
+_LISTS: Final = frozenset({"channel"})
 _USER_EVENT: Final = "/events/user/{eventName}"
 #: Operations that show, or concern, the objects of all.
 _OF_ALL: Final = frozenset(
@@ -75,56 +77,64 @@ def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
 def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]:
     """Return the objects that a request names, but not the one that it creates."""
     return [
-        *_in_path(method, template, url.path),
+        *_in_path(method, template, url.segments),
         *(Touched("channel", name) for name in _channels(template, url, body)),
         *_sources(template, url, body),
         *(Touched("recording", name) for name in _played(template, url, body)),
     ]
 
 
-def _in_path(method: str, template: str, path: str) -> Iterator[Touched]:
+def _in_path(method: str, template: str, given: list[str]) -> Iterator[Touched]:
     if template == OTHER:
         return  # Of a newer Asterisk: nothing is known of its segments.
     creation = CREATIONS.get(template) if method == "POST" else None
-    wanted, given = template.split("/"), path.split("/")
+    wanted = template[1:].split("/")
     for index, (segment, value) in enumerate(zip(wanted, given, strict=True)):
         is_new = creation is not None and creation.in_path and index == len(wanted) - 1
         kind = _IN_PATH.get(segment)
         if kind is not None and not is_new:
-            yield Touched(kind, unquote(value))
+            yield Touched(kind, value)
 
 
 def _channels(template: str, url: AriUrl, body: str) -> Iterator[str]:
     parameter = _CHANNELS.get(template)
-    for value in _values(parameter, url, body) if parameter else ():
-        yield from filter(None, value.split(","))
+    if parameter:
+        read = _listed if parameter in _LISTS else _values
+        yield from filter(None, read(parameter, url, body))
 
 
 def _sources(template: str, url: AriUrl, body: str) -> Iterator[Touched]:
     """Yield what a user event is about, like `channel:1.2,bridge:x`."""
-    for value in _values("source", url, body) if template == _USER_EVENT else ():
-        for source in value.split(","):
-            kind, _, name = source.partition(":")
-            if kind in {"channel", "bridge"}:
-                yield Touched("bridge" if kind == "bridge" else "channel", name)
+    for source in _listed("source", url, body) if template == _USER_EVENT else ():
+        kind, _, name = source.partition(":")
+        if kind in {"channel", "bridge"}:
+            yield Touched("bridge" if kind == "bridge" else "channel", name)
 
 
 def _played(template: str, url: AriUrl, body: str) -> Iterator[str]:
     """Yield the stored recordings that are played, like `recording:x`."""
-    for value in _values("media", url, body) if "/play" in template else ():
-        for uri in value.split(","):
-            scheme, _, name = uri.partition(":")
-            if scheme == "recording":
-                yield name
+    for uri in _listed("media", url, body) if "/play" in template else ():
+        scheme, _, name = uri.partition(":")
+        if scheme == "recording":
+            yield name
 
 
 def _values(name: str, url: AriUrl, body: str) -> list[str]:
     """Return all values of a parameter, in the query and in a JSON body."""
-    found = parse_qs(url.query).get(name, [])
+    return [*url.values(name), *_in_body(name, body)]
+
+
+def _listed(name: str, url: AriUrl, body: str) -> list[str]:
+    """Return all values of a parameter that takes a list; a body's list needs no commas."""
+    in_query = (value for text in url.values(name) for value in arguments(text))
+    return [*in_query, *_in_body(name, body)]
+
+
+def _in_body(name: str, body: str) -> list[str]:
     try:
         content = msgspec.json.decode(body) if body else None
     except (msgspec.DecodeError, RecursionError):
-        return found  # Asterisk refuses it.
+        return []  # Asterisk refuses it.
     value = content.get(name) if isinstance(content, dict) else None
     given = value if isinstance(value, list) else [value]
-    return [*found, *(entry for entry in given if isinstance(entry, str))]
+    return [entry for entry in given if isinstance(entry, str)]

@@ -4,6 +4,8 @@ from typing import Final
 
 from aiohttp import web
 
+from ari_proxy.ari.decoding import arguments
+
 from .exchange import Exchange
 from .requests import NO_CONTENT, Route, message, parameters, shown
 
@@ -73,7 +75,7 @@ class ChannelRoutes:
 
     async def _get_variable(self, request: web.Request) -> web.Response:
         channel = self._exchange.channel(request.match_info["channel"])
-        name = request.query.get("variable", "")
+        name = (await parameters(request)).get("variable", "")
         if not name:
             return message(400, "Variable name is required")
         if name not in channel.variables:
@@ -124,12 +126,12 @@ class BridgeRoutes:
         return web.Response(status=NO_CONTENT)
 
     async def _add_channels(self, request: web.Request) -> web.Response:
-        names = (await parameters(request)).get("channel", "").split(",")
+        names = arguments((await parameters(request)).get("channel", ""))
         await self._exchange.add_channels(request.match_info["bridge"], names)
         return web.Response(status=NO_CONTENT)
 
     async def _remove_channels(self, request: web.Request) -> web.Response:
-        names = (await parameters(request)).get("channel", "").split(",")
+        names = arguments((await parameters(request)).get("channel", ""))
         await self._exchange.remove_channels(request.match_info["bridge"], names)
         return web.Response(status=NO_CONTENT)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+from ari_proxy.ari.decoding import arguments
+
 from .model import Emit, Parameters, Playback, Recording, RefusedError, new_id
 
 #: Seconds that a sound lasts.
@@ -48,7 +50,7 @@ class Media:
         """Play media, after what the target plays already."""
         playback = Playback(
             id=name or asked.get("playbackId") or new_id(),
-            media=tuple(asked.get("media", "").split(",")),
+            media=tuple(arguments(asked.get("media", ""))),
             target=target,
             app=self._app_of(target),
         )

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ari_proxy.ari import decoding
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Method, path below `/ari`, and who answers.
 Route = tuple[str, str, Handler]
@@ -29,9 +31,20 @@ def message(status: int, text: str) -> web.Response:
     return web.json_response({"message": text}, status=status)
 
 
+def decode_path(request: web.Request) -> None:
+    """Read what a path names as Asterisk does."""
+    resource = request.match_info.route.resource
+    if resource is None:
+        return
+    wanted, given = resource.canonical.split("/"), request.rel_url.raw_path.split("/")
+    for name, segment in zip(wanted, given, strict=True):
+        if name.startswith("{"):
+            request.match_info[name[1:-1]] = decoding.decode(segment)
+
+
 async def parameters(request: web.Request) -> dict[str, str]:
     """Return the parameters of the query and of a JSON body; the body's win, as in Asterisk."""
-    found = dict(request.query)
+    found = dict(decoding.parameters(request.rel_url.raw_query_string))
     body = await request.text()
     if body:
         with suppress(ValueError, AttributeError):

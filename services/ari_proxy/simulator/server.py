@@ -13,7 +13,7 @@ from .call_routes import BridgeRoutes, ChannelRoutes
 from .exchange import Exchange
 from .media_routes import MediaRoutes
 from .model import ENTITY_ID, RefusedError, now
-from .requests import NO_CONTENT, Handler, Route, message, parameters
+from .requests import NO_CONTENT, Handler, Route, decode_path, message, parameters
 
 
 class _StoppedError(Exception):
@@ -51,6 +51,7 @@ class Simulator:
         given = request.headers.get("Authorization")
         if given != self._authorization and request.query.get("api_key") != self._api_key:
             return message(401, "Authentication required")
+        decode_path(request)
         try:
             return await handler(request)
         except RefusedError as refusal:
@@ -65,7 +66,7 @@ class Simulator:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=("ari",))
         await socket.prepare(request)
-        names = request.query["app"].split(",")
+        names = (await parameters(request))["app"].split(",")
         for name in names:
             former = self._sockets.get(name)
             self._sockets[name] = socket

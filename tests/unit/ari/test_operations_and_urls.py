@@ -56,11 +56,34 @@ def test_relative_paths_pass_unchanged(url: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
+    ["channels/1.2/answer", "channels?endpoint=PJSIP/x:5060", "deviceStates/Stasis:x", "a/b:c"],
+)
+def test_first_slash_may_be_missing(url: str) -> None:
+    assert urls.parse(url) == urls.parse(f"/{url}")
+
+
+@pytest.mark.parametrize(
+    "url",
     [
         "",
-        "channels",
+        "?app=demo",
         "http://elsewhere/ari",
+        "http:/elsewhere",
+        "http:elsewhere",
+        "localhost:8088/ari/channels",
         "//elsewhere/x",
+        "\\\\elsewhere\\x",
+        " /channels",
+        "./channels",
+        "../channels",
+        "/%2e%2e%00x/channels",
+        "/channels/a%2F..%2Fb",
+        "/channels/%ff",
+        "/bridges?bridgeId=%C3",
+        "/bridges/b/addChannel?channel=a,%ff",
+        "/channels/a%0x",
+        "/channels/a%0X41",
+        "/channels?api%5Fkey=a:b",
         "/../x",
         "/channels/..",
         "/channels/%2e%2e/x",

@@ -30,6 +30,20 @@ def test_rules(rule: str, method: str, path: str, *, permitted: bool) -> None:
     assert Policy((rule,), ()).permits(method, path) is permitted
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/channels/1.2",
+        "/chann%65ls/1.2",
+        "/channels%00x/1.2",
+        "/channels/a%2Fb",
+        "/channels/1.2//x",
+    ],
+)
+def test_path_is_matched_as_asterisk_reads_it(path: str) -> None:
+    assert not Policy(("* /**",), ("DELETE /channels/{channelId}",)).permits("DELETE", path)
+
+
 def test_denial_wins() -> None:
     policy = Policy(("* /**",), ("* /asterisk/modules/**",))
 

@@ -31,8 +31,23 @@ def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
             "POST",
             "/bridges/b/addChannel?channel=1.2,1.3&channel=1.4",
             json.dumps({"channel": ["1.5", "1.6,1.7"]}),
-            [("bridge", "b"), *(("channel", f"1.{n}") for n in range(2, 8))],
+            [
+                ("bridge", "b"),
+                *(("channel", f"1.{n}") for n in range(2, 6)),
+                ("channel", "1.6,1.7"),
+            ],
         ),
+        ("DELETE", "/channels/+4930-a", "", [("channel", " 4930-a")]),
+        ("DELETE", "/channels/a%00b", "", [("channel", "a")]),
+        ("GET", "/recordings/st%6Fred/a+b//x", "", [("recording", "a b")]),
+        ("DELETE", "/bridges%00x/b", "", [("bridge", "b")]),
+        (
+            "POST",
+            "/bridges/b/addChannel?channel=%22a,b%22,c%5C,d,(e,f)",
+            "",
+            [("bridge", "b"), *(("channel", name) for name in ("a,b", "c,d", "(e,f)"))],
+        ),
+        ("POST", "/channels/1/dial?caller=a,b", "", [("channel", "1"), ("channel", "a,b")]),
         ("POST", "/bridges/b/addChannel?ch%61nnel=1.2", "", [("bridge", "b"), ("channel", "1.2")]),
         ("POST", "/bridges/b/removeChannel", "{broken", [("bridge", "b")]),
         ("POST", "/bridges/b/videoSource/1.2", "", [("bridge", "b"), ("channel", "1.2")]),
@@ -74,6 +89,7 @@ def test_request_touches_what_it_names(
         ("GET", "/channels/1.2", False),
         ("POST", "/channels/1.2/unheard-of", True),
         ("GET", "/sounds", False),
+        ("GET", "/chann%65ls//x", True),
     ],
 )
 def test_some_operations_concern_the_objects_of_all(method: str, url: str, expected: bool) -> None:

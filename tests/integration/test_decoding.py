@@ -1,0 +1,96 @@
+"""URLs are read as a real Asterisk 22 and 16, and the simulator, read them."""
+
+import asyncio
+import json
+from urllib.parse import quote
+
+import pytest
+
+from ari_proxy.ari import decoding, operations
+from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.simulator import server as simulator
+from tests.support.calls import asterisk_client
+from tests.support.servers import PASSWORD, Asterisk
+
+NAMES = [
+    "plain",
+    "+4930-a",
+    "a+b",
+    "a%2Bb",
+    "%61b",
+    "%2Fx",
+    "x%2fy",
+    "a%00b",
+    "a%4",
+    "a%",
+    "a%4g",
+    "a%g4",
+    "a%%41",
+    "a%+5",
+    "a%4%41",
+    "%C3%A4",
+    "%c3%a4",
+    "a%25b",
+    "a;b=c",
+    "a:b,c",
+    "a%0Ab",
+    'a"b',
+    "a%5Cb",
+    "~!$()*",
+]
+
+
+async def read_by(rest: RestClient, name: str) -> tuple[str, str]:
+    """Return what a name is read as in a path, and in a query."""
+    read = []
+    for url in (f"/bridges/{name}?type=mixing", f"/bridges?bridgeId={name}&type=mixing"):
+        answer = await rest.request("POST", url)
+        assert answer.status == 200, answer
+        read.append(json.loads(answer.body)["id"])
+        gone = await rest.request("DELETE", f"/bridges/{quote(read[-1], safe='')}")
+        assert gone.status == 204, (name, gone)
+    return read[0], read[1]
+
+
+async def test_names_are_read_as_asterisk_reads_them(asterisk: Asterisk) -> None:
+    async with asterisk_client(asterisk) as rest:
+        read = {name: await read_by(rest, name) for name in NAMES}
+
+    assert read == {name: (decoding.decode(name),) * 2 for name in NAMES}
+
+
+async def test_simulator_reads_names_as_asterisk_does() -> None:
+    stop, listening = asyncio.Event(), asyncio.Queue[int]()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(
+            simulator.serve(
+                stop, port=0, user="ari", password=PASSWORD, listening=listening.put_nowait
+            )
+        )
+        root = f"http://127.0.0.1:{await listening.get()}/ari"
+        credentials = Credentials("ari", PASSWORD)
+        async with RestClient(root, lambda: credentials, concurrency=4, timeout_seconds=10) as rest:
+            read = {name: await read_by(rest, name) for name in NAMES}
+        stop.set()
+
+    assert read == {name: (decoding.decode(name),) * 2 for name in NAMES}
+
+
+@pytest.mark.parametrize(
+    "path", ["/channels//x", "/chann%65ls", "/channels%00zz", "/recordings/st%6Fred", "/channels"]
+)
+async def test_paths_are_those_of_the_lists_that_they_show(asterisk: Asterisk, path: str) -> None:
+    async with asterisk_client(asterisk) as rest:
+        answer = await rest.request("GET", path)
+
+    assert (answer.status, answer.body[:1]) == (200, "[")
+    assert operations.template_of(path) in {"/channels", "/recordings/stored"}
+
+
+@pytest.mark.parametrize("path", ["/channels%2Fx", "/Channels", "/channels%3Fx", "/nope"])
+async def test_paths_of_nothing_are_those_of_nothing(asterisk: Asterisk, path: str) -> None:
+    async with asterisk_client(asterisk) as rest:
+        answer = await rest.request("GET", path)
+
+    assert answer.status == 404
+    assert operations.template_of(path) == operations.OTHER
