@@ -29,6 +29,8 @@ _log = structlog.get_logger()
 ANSWER_SECONDS: Final = 4.0
 #: For Asterisk to tell the old one that it is replaced.
 REPLACED_SECONDS: Final = 1.0
+#: For what waits at the old one's gate to pass.
+PASS_SECONDS: Final = 0.4
 #: For the old one's attempts under way, then for the bus to confirm its last event.
 PAUSE_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 1.5

@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 
 #: Begins the name of each of our user events; they go to no dialog.
 EVENT_NAME: Final = "AriProxyProof"
+_EVENT_MARK: Final = f'"eventname":"{EVENT_NAME}.'.encode()
 #: Seconds without any frame after which a connection that owes a proof is silent. Asterisk writes
 #: the event before it answers the request.
 SILENT_SECONDS: Final = 1.0
@@ -58,6 +59,11 @@ def is_conclusive(status: int, body: str) -> bool:
         return False
     is_filtered = application.events_allowed or application.events_disallowed
     return status == _OK and not is_filtered
+
+
+def is_own(frame: bytes) -> bool:
+    """Return whether a frame looks like a proof; it need not wait for other events."""
+    return _EVENT_MARK in frame
 
 
 class Proof:

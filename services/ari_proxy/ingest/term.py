@@ -27,12 +27,12 @@ from ari_proxy.telemetry.traces import Traces
 from . import hand_over, records
 from .bindings import Bindings
 from .empty_dialogs import EmptyDialogs
-from .gate import Gate
 from .hand_over import HandOver, RefusedError, Taken
 from .listeners import Listeners
 from .notices import Gap, GapReason
+from .passage import Passage
 from .pipeline import Pipeline
-from .proof import Proof
+from .proof import Proof, is_own
 from .queues import DialogQueues
 from .reader import Reader, Work
 from .records import Page
@@ -45,8 +45,6 @@ _log = structlog.get_logger()
 
 #: Seconds for which events wait for the recovery of their dialogs; then they go without.
 GATE_SECONDS: Final = 5.0
-#: Bytes of them; more is a flood, and the dialogs of new calls come first.
-GATE_BYTES: Final = 64 * 1024 * 1024
 
 Outcome = Literal["stopped", "handed_over"]
 
@@ -111,7 +109,13 @@ class Term:
             tap=tap,
             traces=traces,
         )
-        self._gate = Gate(self._pipeline.on_frame, capacity_bytes=GATE_BYTES)
+        self._passage = Passage(
+            self._pipeline.on_frame,
+            bus,
+            buffer_bytes=settings.bus.buffer_bytes,
+            overtakes=is_own,
+        )
+        self._gate = self._passage.gate
         self.reader = Reader(
             self._server,
             socket,
@@ -155,6 +159,7 @@ class Term:
         background = [
             self._tasks.create_task(work)
             for work in (
+                self._passage.run(),
                 pipeline.sweep(),
                 self.queues.tidy(pipeline.give_up),
                 self.queues.take_over(),
@@ -206,7 +211,7 @@ class Term:
                 await self._hand_over.done.wait()
 
     async def _finish(self) -> None:
-        self._gate.open()
+        await self._passage.finish(self._drain_seconds)
         self._pipeline.tell_all_ends()
         unheard = await self._pipeline.finish_set_ups(self._drain_seconds)
         if unheard:
@@ -237,6 +242,8 @@ class Term:
         Returns:
             What is left to do, with no haste.
         """
+        # What the former connection has sent comes first.
+        await self._passage.passed()
         known = self._recovery.known()
         late = asyncio.get_running_loop().call_later(GATE_SECONDS, self._gate.open)
         reason: GapReason = "websocket_lost"
@@ -250,15 +257,20 @@ class Term:
                 if taken is not None and self._gap_since is None:
                     self._gate.open()
                     unserved = await self._recovery.look()
-                    return partial(self._recovery.serve_unserved, unserved, Gap(reason))
+                    return partial(self._serve, unserved, Gap(reason))
             gap = Gap(reason, self._gap_since)
             plan = await self._recovery.run(known, gap)
             self._gap_since = None
             self._gate.open()
             await self._recovery.tell_recovered(self._bus, reason)
-            return partial(self._recovery.serve_unserved, plan.unserved, gap)
+            return partial(self._serve, plan.unserved, gap)
         finally:
             late.cancel()
+
+    async def _serve(self, unserved: Collection[str], gap: Gap) -> None:
+        # Their beginning may be among what waits.
+        await self._passage.passed()
+        await self._recovery.serve_unserved(unserved, gap)
 
     def _take(self, taken: Taken | None) -> GapReason:
         """Go on with another one's dialogs; return why events may be missing, if they are."""
@@ -285,11 +297,11 @@ class Term:
     async def _collect(self) -> list[Page]:
         """End everything, and return the dialogs as they are then."""
         self._connect_no_more()
+        self._gate.open()  # Asterisk's word may wait there.
         if self.reader.is_connected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(hand_over.REPLACED_SECONDS):
                     await self._is_replaced.wait()
-        self._gate.open()  # Asterisk's word may wait there.
         if self.reader.is_connected and not self._is_replaced.is_set():
             self.reader.is_last = self._is_ending
             raise RefusedError(
@@ -297,6 +309,7 @@ class Term:
                 f"of different Asterisks that both call theirs {self._server}?"
             )
         self._stop_reading()
+        await self._passage.finish(hand_over.PASS_SECONDS)
         self._pipeline.pause()
         await self._pipeline.finish_set_ups(hand_over.PAUSE_SECONDS)
         try:

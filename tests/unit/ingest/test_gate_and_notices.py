@@ -7,29 +7,85 @@ from ari_proxy.ingest import notices
 from ari_proxy.ingest.gate import Gate
 
 
+def is_free() -> bool:
+    return True
+
+
+def gate_of(passed: list[bytes], capacity_bytes: int = 100) -> Gate:
+    return Gate(
+        passed.append, capacity_bytes=capacity_bytes, overtakes=lambda frame: frame == b"proof"
+    )
+
+
 def test_gate_keeps_the_order_of_what_it_held_back() -> None:
     passed: list[bytes] = []
-    gate = Gate(passed.append, capacity_bytes=100)
+    gate = gate_of(passed)
     gate.take(b"1")
     gate.close()
     gate.take(b"2")
     gate.take(b"3")
-    assert (passed, gate.held_bytes) == ([b"1"], 2)
+    assert (passed, gate.held_bytes, gate.is_passable) == ([b"1"], 2, False)
     gate.open()
-    gate.take(b"4")
+    gate.take(b"4")  # Not before those that wait.
+    assert (passed, gate.is_passable) == ([b"1"], True)
+    gate.let_pass(2, is_free)
+    assert passed == [b"1", b"2", b"3"]
+    gate.let_pass(2, is_free)
+    gate.take(b"5")
 
-    assert (passed, gate.held_bytes) == ([b"1", b"2", b"3", b"4"], 0)
+    assert (passed, gate.held_bytes) == ([b"1", b"2", b"3", b"4", b"5"], 0)
 
 
-def test_gate_that_is_full_opens() -> None:
+def test_gate_lets_pass_only_what_there_is_room_for() -> None:
     passed: list[bytes] = []
-    gate = Gate(passed.append, capacity_bytes=10)
+    gate = gate_of(passed)
+    gate.close()
+    for number in range(5):
+        gate.take(b"%d" % number)
+    gate.let_pass(5, is_free)
+    assert passed == []
+    gate.open()
+    gate.let_pass(5, lambda: len(passed) < 2)
+
+    assert (passed, gate.is_passable) == ([b"0", b"1"], True)
+
+
+def test_gate_that_closes_again_lets_pass_what_came_before() -> None:
+    passed: list[bytes] = []
+    gate = gate_of(passed)
+    gate.close()
+    gate.take(b"former")
+    gate.open()
+    gate.close()
+    gate.take(b"later")
+    gate.let_pass(5, is_free)
+    assert (passed, gate.is_passable) == ([b"former"], False)
+    gate.open()
+    gate.let_pass(5, is_free)
+
+    assert passed == [b"former", b"later"]
+
+
+def test_gate_that_is_full_opens_and_lets_the_first_pass_for_each_that_comes() -> None:
+    passed: list[bytes] = []
+    gate = gate_of(passed, capacity_bytes=10)
     gate.close()
     for number in range(4):
         gate.take(b"%d" % number * 4)
 
     assert gate.is_open
-    assert len(passed) == 4
+    assert passed == [b"0000", b"1111"]
+    assert gate.held_bytes == 8
+
+
+def test_proof_that_events_come_does_not_wait_for_them() -> None:
+    passed: list[bytes] = []
+    gate = gate_of(passed)
+    gate.close()
+    gate.take(b"1")
+    gate.take(b"proof")
+
+    assert passed == [b"proof"]
 
 
 @pytest.mark.parametrize(
