@@ -1,7 +1,7 @@
 """Clients that were written for the original, each as its sources say, serve calls on ours.
 
-On a real Asterisk and a real bus. What they write to the bus comes from `ari4java.py` and
-`go_ari_library.py` in `tests/support`, which know nothing of ari-proxy.
+On a real Asterisk and a real bus. What they write to the bus comes from `asternet.py`,
+`ari4java.py` and `go_ari_library.py` in `tests/support`, which know nothing of ari-proxy.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ import pytest
 
 from ari_proxy import connections
 from ari_proxy.settings.load import Settings
-from tests.support import ari4java, go_ari_library, golden
+from tests.support import ari4java, asternet, go_ari_library, golden
+from tests.support.asternet import AriBrokerClient, BrokerSession
 from tests.support.link import Link
 from tests.support.running import running_proxy, settings_for, until
 from tests.support.servers import Asterisk, BusServer
@@ -68,6 +69,48 @@ async def callers_of(asterisk: Asterisk, bus: BusServer) -> AsyncIterator[Caller
         callers = Callers(settings)
         await callers.until_registered()
         yield callers
+
+
+async def test_asternet_at_its_limit_leaves_no_call_unserved(
+    asterisk: Asterisk, rabbitmq_link: Link
+) -> None:
+    """Two instances with limits 2 and 50 have eight calls between them."""
+    all_there = asyncio.Event()
+    served: list[BrokerSession] = []
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(session: BrokerSession) -> None:
+        channel = (await session.until("StasisStart"))["channel"]["id"]
+        assert (await session.execute("POST", f"channels/{channel}/answer"))["status_code"] == 204
+        served.append(session)
+        if len(served) == CALLS:
+            all_there.set()
+        await all_there.wait()
+        played = await session.execute("POST", f"channels/{channel}/play", media="sound:tt-monkeys")
+        playback = json.loads(played["response_body"])["id"]
+        assert (await session.until("PlaybackStarted"))["playback"]["id"] == playback
+        assert (await session.execute("DELETE", f"channels/{channel}"))["status_code"] == 204
+        await session.until("StasisEnd")
+        await session.close_dialogue()
+
+    def on_new_dialogue(session: BrokerSession) -> None:
+        tasks.add(asyncio.get_running_loop().create_task(serve(session)))
+
+    small = AriBrokerClient(rabbitmq_link.url, on_new_dialogue, 2)
+    large = AriBrokerClient(rabbitmq_link.url, on_new_dialogue)
+    async with (
+        callers_of(asterisk, rabbitmq_link) as callers,
+        small.connected(callers.application),
+        large.connected(callers.application),
+    ):
+        channels = await callers.place(CALLS)
+        await until(lambda: len(served) == CALLS)
+        assert (small.most, large.most) == (2, CALLS - 2)
+        assert small.rejections > 0
+        await callers.until_gone(channels)
+        await asyncio.gather(*tasks)
+
+    assert all(session.types[0] == "StasisStart" for session in served)
 
 
 async def test_ari4java_serves_a_call_and_what_it_creates_is_its_dialogs(
@@ -123,6 +166,14 @@ async def test_go_ari_library_serves_calls_side_by_side(
 
 #: What reaches Asterisk of what each client writes: a method, a path and a body.
 BYTES = [
+    (
+        asternet.command("0f" * 16, "POST", "channels/c/answer").encode(),
+        ("POST", "/ari/channels/c/answer", "{}"),
+    ),
+    (
+        asternet.command("0f" * 16, "POST", "channels/c/moh", mohClass="tr\u00eas").encode(),
+        ("POST", "/ari/channels/c/moh", '{"mohClass":"tr\u00eas"}'),
+    ),
     (ari4java.command("GET", "/endpoints"), ("GET", "/ari/endpoints", "[]")),
     (
         go_ari_library.command("POST", "/channels/c/ring", "{}"),
