@@ -104,7 +104,7 @@ async def test_answer_that_is_none_is_no_answer(content: bytes) -> None:
     [
         ("KUBECONFIG", "/nowhere/kubeconfig", "no Kubernetes cluster"),
         ("ARI_PROXY_WORKERS", "0", "environment variable ARI_PROXY_WORKERS"),
-        ("ARI_PROXY_NAMESPACES", "voice", "namespaces"),
+        ("ARI_PROXY_NAMESPACES", '["voice"', "namespaces"),
     ],
 )
 async def test_operator_that_cannot_work_says_why(

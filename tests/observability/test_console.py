@@ -198,6 +198,8 @@ async def test_step_of_a_stream_is_what_the_ladder_shows(bus_server: BusServer) 
         rows = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
         assert [(row["kind"], row["source"], row["target"]) for row in rows] == [
             ("event", "Asterisk", "application"),
+            ("event", "Asterisk", "application"),
             ("end", None, None),
         ]
         assert rows[0]["text"] == "2 StasisEnd"
+        assert rows[1]["text"] == "3 ProxyDialogEnded channels_left"

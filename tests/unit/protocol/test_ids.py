@@ -117,6 +117,8 @@ def test_other_ids_tell_no_dialog(name: str) -> None:
         ids.new_dialog_id(SERVER, form="uuid").upper(),
         "8d1f3a8e-2c5d-4e6f-9a0b-1c2d3e4f5a6b",
     ],
+    # Not the values, of which some are at random.
+    ids=["empty", "server", "other's", "short", "other's uuid", "capitals", "another uuid"],
 )
 def test_dialog_of_another_server_or_form_is_refused(value: str) -> None:
     with pytest.raises(IllegalSubjectTokenError):
