@@ -1,6 +1,7 @@
 # Needs python3 (3.11 or later) with venv, make and git; brings the rest into .venv by itself.
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 #: What `make test` runs; a tier whose real server is missing is skipped, with how to get it.
 TESTS ?= tests --ignore=tests/chaos --ignore=tests/e2e
 #: Each worker starts the servers that its tests need, so that more of them than cores gain little.
@@ -20,13 +21,13 @@ help:  ## Show this.
 
 # In two steps: --require-hashes takes no local project. The stamp comes last, so that a broken
 # installation is done again.
-.venv/stamp: requirements/dev.txt pyproject.toml
-	$(PYTHON) -m venv .venv
+$(VENV)/stamp: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: .venv/stamp  ## Make the virtual environment.
+setup: $(VENV)/stamp  ## Make the virtual environment.
 
 demo: setup  ## Serve some calls of a simulated Asterisk and show them; BUS=amqp://… for RabbitMQ.
 	$(BIN)/ari-proxy demo $(if $(BUS),--bus $(BUS)) $(DEMO)
@@ -104,4 +105,4 @@ chart: setup  ## Write the chart's CRD, dashboards and README.md from what they 
 	$(BIN)/python -m tests.support.dashboards
 
 clean:  ## Remove what was made here.
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 
 import hypothesis
@@ -25,8 +26,7 @@ hypothesis.settings.load_profile("ari-proxy")
 sys.addaudithook(programs.refuse_unchecked)
 
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
-    if name != "ARI_PROXY_REQUIRE":
-        del os.environ[name]
+    del os.environ[name]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -39,6 +39,19 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = "the logs of this test show Asterisk's password"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what was skipped: one line for each thing that this machine does not have."""
+    skipped = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", ())
+        if isinstance(report.longrepr, tuple)
+    )
+    if skipped:
+        terminalreporter.section("skipped")
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.write_line(f"{count} skipped: {reason}")
 
 
 @pytest.fixture(scope="session")

@@ -157,4 +157,4 @@ def test_command_lines_are_those_of_the_program(
 @pytest.mark.parametrize("command", ["make demo", "make test"])
 def test_first_commands_are_what_ci_runs(command: str) -> None:
     assert re.search(rf"^    {command} ", README, re.MULTILINE)
-    assert re.search(rf"^{command}\b", (ROOT / ".ci/run").read_text(), re.MULTILINE)
+    assert command in (ROOT / ".ci/bare").read_text()
