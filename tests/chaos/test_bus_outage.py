@@ -16,7 +16,7 @@ from ari_proxy.client.dialog import Topics
 from ari_proxy.settings.load import load
 from tests.chaos.conftest import calls_over, stage_settings
 from tests.support import process
-from tests.support.calls import Calls, asterisk_client
+from tests.support.calls import Calls, asterisk_client, body_of
 from tests.support.foreign import foreign_nats_client
 from tests.support.link import Link
 from tests.support.process import environment_of
@@ -86,7 +86,7 @@ async def test_nothing_is_lost_while_the_bus_is_away(
         assert answer["status_code"] == 204
 
 
-async def test_what_the_buffer_does_not_hold_shows_as_a_gap_in_the_sequence(
+async def test_what_the_buffer_does_not_hold_is_told_and_shows_as_a_gap_in_the_sequence(
     own_asterisk: Asterisk, own_bus_server: BusServer
 ) -> None:
     async with calls_on(own_asterisk, own_bus_server, buffer_bytes=64 * 1024) as calls:
@@ -96,14 +96,19 @@ async def test_what_the_buffer_does_not_hold_shows_as_a_gap_in_the_sequence(
             await calls.mark(channel)
         own_bus_server.start()
         await calls.until_all_came([channel])
+        dialog = calls.dialog_of(channel)
+        await until(lambda: "ProxyGap" in calls.client.types(dialog))
 
         marks = calls.marks(channel)
-        sequences = [e["sequence"] for e in calls.client.events[calls.dialog_of(channel)]]
+        events = calls.client.events[dialog]
+        sequences = [event["sequence"] for event in events]
         # The oldest are gone, the newest have come, and the hole is as large as what is missing.
         assert marks == calls.sent[channel][-len(marks) :]
         assert 10 < len(marks) < 100
         missing = sequences[-1] - len(set(sequences))
         assert missing == 200 - len(marks)
+        gap = body_of(next(event for event in events if event["type"] == "ProxyGap"))
+        assert (gap["reason"], gap["count"] >= missing) == ("buffer_full", True)
 
 
 async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(

@@ -15,34 +15,25 @@ from schemathesis.checks import not_a_server_error
 from ari_proxy import health
 from ari_proxy.ari import operations, snapshot, urls
 from ari_proxy.ari.errors import IllegalUrlError
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq_topology import decode_record
 from ari_proxy.command.naming import name_object
 from ari_proxy.command.touched import new_recording, touched
 from ari_proxy.health import AdminApi
-from ari_proxy.ingest.bindings import Bindings
 from ari_proxy.ingest.hand_over import HandOver
 from ari_proxy.ingest.lease_record import parse
-from ari_proxy.ingest.pipeline import Pipeline
-from ari_proxy.ingest.queues import DialogQueues
 from ari_proxy.ingest.records import Page
-from ari_proxy.ingest.router import Router
-from ari_proxy.ingest.set_up import SetUp
-from ari_proxy.ingest.tally import Tally
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import ServerId, Token
+from ari_proxy.protocol.ids import Token
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load, read_file
-from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
-from ari_proxy.telemetry.traces import Traces
+from tests.support.event_path import NOBODY, EventPath
 from tests.support.golden import recorded
 
-SERVER: Final = ServerId("s")
 START: Final = b'{"type":"StasisStart","application":"demo","args":[],"channel":{"id":"good"}}'
-NOBODY: Final = Credentials("a", "b")
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -75,36 +66,11 @@ FRAMES: Final = [
 ]
 
 
-class Ingest:
-    """The event path of an ingest, on a bus in memory."""
-
-    def __init__(self, tasks: asyncio.TaskGroup, rest: RestClient) -> None:
-        self.bus = MemoryBus(MemoryBroker())
-        self.metrics = Metrics()
-        self.tally = Tally()
-        self.router = Router(SERVER, grace_seconds=10)
-        set_up = SetUp(self.bus, rest, SERVER, listener_seconds=60, no_listener="keep")
-        self.pipeline = Pipeline(
-            SERVER,
-            self.router,
-            self.bus,
-            set_up=set_up,
-            queues=DialogQueues(self.bus, self.router, set_up, grace_seconds=10),
-            tasks=tasks,
-            metrics=self.metrics,
-            held_bytes=10_000,
-            tally=self.tally,
-            tap=Tap(SERVER, self.bus),
-            traces=Traces(),
-        )
-        self.bindings = Bindings(self.bus, self.router)
-
-
 class _DoneError(Exception):
     pass
 
 
-def with_ingest(work: Callable[[Ingest], None]) -> None:
+def with_ingest(work: Callable[[EventPath], None]) -> None:
     """Do something to the event path, and see that a call is served all the same."""
 
     async def run() -> None:
@@ -112,7 +78,7 @@ def with_ingest(work: Callable[[Ingest], None]) -> None:
             "http://127.0.0.1:9/ari", lambda: NOBODY, concurrency=1, timeout_seconds=1
         )
         async with rest, asyncio.TaskGroup() as tasks:
-            ingest = Ingest(tasks, rest)
+            ingest = EventPath(tasks, rest)
             work(ingest)
             ingest.pipeline.on_frame(START)
             assert "good" in ingest.router.table.channels
@@ -130,7 +96,7 @@ def with_ingest(work: Callable[[Ingest], None]) -> None:
 @settings(max_examples=60)
 @given(st.lists(st.one_of(mutated(FRAMES), st.binary()), min_size=1, max_size=30))
 def test_frames_that_are_no_events_are_counted_and_nothing_else(frames: list[bytes]) -> None:
-    def take_all(ingest: Ingest) -> None:
+    def take_all(ingest: EventPath) -> None:
         for frame in frames:
             ingest.pipeline.on_frame(frame)
         text = ingest.metrics.text().decode()
@@ -145,7 +111,7 @@ def test_frames_that_are_no_events_are_counted_and_nothing_else(frames: list[byt
 
 
 def test_frame_of_a_mebibyte_passes() -> None:
-    def take(ingest: Ingest) -> None:
+    def take(ingest: EventPath) -> None:
         value = "x" * 2**20
         frame = json.dumps({"type": "ChannelVarset", "channel": {"id": "c"}, "value": value})
         ingest.pipeline.on_frame(frame.encode())
@@ -177,7 +143,7 @@ def test_answers_of_asterisk_are_what_they_should_be_or_refused(text: str) -> No
 @settings(max_examples=60)
 @given(st.lists(st.one_of(st.binary(), json_values.map(json.dumps).map(str.encode)), max_size=10))
 def test_notices_that_are_none_are_refused(payloads: list[bytes]) -> None:
-    def take_all(ingest: Ingest) -> None:
+    def take_all(ingest: EventPath) -> None:
         for payload in payloads:
             for handler in (ingest.bindings.on_binding, ingest.bindings.on_question):
                 handler(Message("t", payload, "reply"))

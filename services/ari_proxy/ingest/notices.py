@@ -18,7 +18,12 @@ PROBE: Final = "ProxyProbe"
 RECOVERED: Final = "ProxyRecovered"
 
 #: Why events may be missing.
-GapReason = Literal["websocket_lost", "ingest_restarted"]
+GapReason = Literal[
+    "websocket_lost",
+    "ingest_restarted",
+    "buffer_full",  # The bus was away or slow for longer than ours lasts.
+    "too_large",  # The bus takes no messages of this size.
+]
 #: Why a dialog is over.
 EndReason = Literal[
     "channels_left",  # Its last channel has left Stasis or was destroyed: the normal end.
@@ -46,12 +51,17 @@ class Gap(NamedTuple):
     reason: GapReason
     #: Unix time, or None if it is not known.
     since: float | None = None
+    #: Unix time, or None for now.
+    until: float | None = None
+    #: How many at most, or None if it is not known.
+    lost: int | None = None
 
     def event(self, application: str, now: float) -> str:
-        """Return the event that says so; how many are missing is not known: `count` is null."""
+        """Return the event that says so."""
         since = _time(self.since) if self.since is not None else None
-        missing = {"from": since, "to": _time(now)}
-        return _encode(GAP, application, now, reason=self.reason, count=None, **missing)
+        until = _time(self.until if self.until is not None else now)
+        missing = {"count": self.lost, "from": since, "to": until}
+        return _encode(GAP, application, now, reason=self.reason, **missing)
 
 
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:

@@ -12,7 +12,7 @@ import structlog
 from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.bus.base import Bus
+from ari_proxy.bus.base import Bus, OnDropped
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import EventEncoder
@@ -60,6 +60,7 @@ class Pipeline:
         is_permitted: Callable[[], bool] = lambda: True,
         on_replaced: Callable[[str], None] = lambda _: None,
         on_own: Callable[[str, str], None] = lambda *_: None,
+        on_lost: OnDropped = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
         tally: Tally,
         tap: Tap,
@@ -76,6 +77,7 @@ class Pipeline:
         self._is_permitted = is_permitted
         self._on_replaced = on_replaced
         self._on_own = on_own
+        self._on_lost = on_lost
         self._clock = clock
         self._encoder = EventEncoder(server)
         self._timestamps = Rfc3339Nano()
@@ -207,9 +209,11 @@ class Pipeline:
         dialog.held_bytes += len(payload)
         while dialog.held_bytes > self._held_bytes and len(dialog.held) > 1:
             # The first one is under way as the probe; the oldest behind it goes.
-            dialog.held_bytes -= len(dialog.held[1])
+            lost = dialog.held[1]
             del dialog.held[1]
+            dialog.held_bytes -= len(lost)
             self._drop("held_too_long")
+            self._on_lost(dialog.topic, lost, "full")
         if not dialog.is_setting_up:
             self.begin(dialog)
 

@@ -29,6 +29,7 @@ from .bindings import Bindings
 from .empty_dialogs import EmptyDialogs
 from .hand_over import HandOver, RefusedError, Taken
 from .listeners import Listeners
+from .losses import Losses
 from .notices import Gap, GapReason
 from .passage import Passage
 from .pipeline import Pipeline
@@ -93,6 +94,10 @@ class Term:
             is_permitted=is_permitted,
         )
         self.queues = DialogQueues(bus, self.router, set_up, grace_seconds=self._queue_grace)
+        buffer_bytes = settings.bus.buffer_bytes
+        self._losses = Losses(
+            bus, self.router, buffer_bytes=buffer_bytes, is_permitted=is_permitted
+        )
         self._pipeline = Pipeline(
             self._server,
             self.router,
@@ -105,6 +110,7 @@ class Term:
             is_permitted=is_permitted,
             on_replaced=self._on_replaced,
             on_own=proof.on_event,
+            on_lost=self._losses.note,
             tally=tally,
             tap=tap,
             traces=traces,
@@ -112,7 +118,7 @@ class Term:
         self._passage = Passage(
             self._pipeline.on_frame,
             bus,
-            buffer_bytes=settings.bus.buffer_bytes,
+            buffer_bytes=buffer_bytes,
             overtakes=is_own,
         )
         self._gate = self._passage.gate
@@ -153,6 +159,7 @@ class Term:
     async def run(self, stop: asyncio.Event) -> Outcome:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
         pipeline = self._pipeline
+        self._bus.on_dropped = self._losses.note
         bindings = Bindings(self._bus, self.router)
         await self._listen(topics.bindings(self._server), bindings.on_binding)
         await self._listen(topics.owners(self._server), bindings.on_question)
@@ -160,6 +167,7 @@ class Term:
             self._tasks.create_task(work)
             for work in (
                 self._passage.run(),
+                self._losses.run(pipeline),
                 pipeline.sweep(),
                 self.queues.tidy(pipeline.give_up),
                 self.queues.take_over(),
@@ -179,6 +187,7 @@ class Term:
             return "handed_over"
         finally:
             self._stop_reading()
+            self._bus.on_dropped = lambda *_: None
             for task in background:
                 task.cancel()
             for subscription in self._subscriptions:
@@ -212,6 +221,7 @@ class Term:
 
     async def _finish(self) -> None:
         await self._passage.finish(self._drain_seconds)
+        self._losses.tell(self._pipeline)
         self._pipeline.tell_all_ends()
         unheard = await self._pipeline.finish_set_ups(self._drain_seconds)
         if unheard:
@@ -312,6 +322,7 @@ class Term:
         await self._passage.finish(hand_over.PASS_SECONDS)
         self._pipeline.pause()
         await self._pipeline.finish_set_ups(hand_over.PAUSE_SECONDS)
+        self._losses.tell(self._pipeline)
         try:
             await self._bus.flush(timeout_seconds=hand_over.FLUSH_SECONDS)
         except BusUnavailableError as error:

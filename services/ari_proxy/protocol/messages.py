@@ -107,6 +107,8 @@ _encoder = msgspec.json.Encoder()
 _command_decoder = msgspec.json.Decoder(Command)
 _taken_decoder = msgspec.json.Decoder(_Taken)
 _commands_decoder = msgspec.json.Decoder(list[Command])
+#: What stands between an Event's server and its time.
+_TIMESTAMP: Final = b',"timestamp":"'
 _MARKUP: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
 
@@ -155,7 +157,7 @@ class EventEncoder:
     __slots__ = ("_prefix",)
 
     def __init__(self, server: ServerId) -> None:
-        self._prefix = b'{"server_id":%b,"timestamp":"' % encode_text(server)
+        self._prefix = b'{"server_id":%b%b' % (encode_text(server), _TIMESTAMP)
 
     def encode(
         self, frame: str, event_type: str, timestamp: str, dialog: DialogId | str, sequence: int
@@ -169,6 +171,12 @@ class EventEncoder:
             dialog.encode(),
             sequence,
         )
+
+
+def timestamp_of(event: bytes) -> str:
+    """Return the timestamp of an Event that `EventEncoder` has written, as it stands there."""
+    start = event.index(_TIMESTAMP) + len(_TIMESTAMP)
+    return event[start : event.index(b'"', start)].decode()
 
 
 def encode_text(text: str) -> bytes:

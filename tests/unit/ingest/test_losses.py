@@ -1,0 +1,184 @@
+"""What the buffer loses, on a bus in memory that is stopped."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Message, opened
+from ari_proxy.ingest import losses, notices
+from ari_proxy.ingest.dialogs import Dialog
+from ari_proxy.ingest.notices import Gap
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.timestamps import seconds_of
+from tests.support.event_path import HELD_BYTES, NOBODY, SERVER, EventPath
+from tests.support.scripted_asterisk import channel_event
+
+BUFFER_BYTES = 20_000
+
+
+class Losing(EventPath):
+    """With calls whose applications listen, unless they are to be held."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, rest: RestClient) -> None:
+        super().__init__(tasks, rest, buffer_bytes=BUFFER_BYTES)
+        self.broker.stop()
+
+    def begin(self, channel: str, *, is_heard: bool = True) -> Dialog:
+        self.push("StasisStart", channel)
+        dialog = self.router.table.channels[channel]
+        if is_heard:
+            dialog.take_held()
+        return dialog
+
+    def push(self, event_type: str, channel: str, *, more: str = "") -> None:
+        self.pipeline.on_frame(channel_event(event_type, channel, more=more).encode())
+
+    def flood(self, channel: str, events: int = 200) -> None:
+        for _ in range(events):
+            self.push("ChannelVarset", channel)
+
+    async def drained(self, *dialogs: Dialog) -> dict[str, list[dict[str, Any]]]:
+        """The bus is back, and takes all; return what has come on the topics of dialogs."""
+        got: dict[str, list[dict[str, Any]]] = {dialog.topic: [] for dialog in dialogs}
+
+        def take(message: Message) -> None:
+            got[message.topic].append(json.loads(message.payload))
+
+        for topic in got:
+            await self.bus.subscribe(topic, take)
+        self.broker.start()
+        async with opened(self.bus):
+            await self.bus.flush(timeout_seconds=5)
+            self.losses.tell(self.pipeline)
+            await self.bus.flush(timeout_seconds=5)
+        self.broker.stop()
+        return got
+
+
+@asynccontextmanager
+async def losing() -> AsyncIterator[Losing]:
+    rest = RestClient("http://127.0.0.1:9/ari", lambda: NOBODY, concurrency=1, timeout_seconds=1)
+    async with rest, asyncio.TaskGroup() as tasks:
+        path = Losing(tasks, rest)
+        yield path
+        await path.pipeline.finish_set_ups(0)
+
+
+def body(event: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(event["ari_body"])
+    return found
+
+
+def gap_of(events: list[dict[str, Any]]) -> dict[str, Any]:
+    (gap,) = [body(event) for event in events if event["type"] == notices.GAP]
+    return gap
+
+
+async def test_each_dialog_is_told_its_own_losses_behind_what_was_kept() -> None:
+    async with losing() as path:
+        one, other = path.begin("one"), path.begin("other")
+        path.flood("one")
+        path.flood("other", 5)
+        got = await path.drained(one, other)
+
+    events = got[one.topic]
+    sequences = [event["sequence"] for event in events]
+    gap = gap_of(events)
+    assert gap["count"] == 200 - (len(events) - 1)
+    assert sequences == list(range(sequences[0], 203))
+    assert (gap["type"], gap["reason"], gap["application"]) == ("ProxyGap", "buffer_full", "demo")
+    assert [event["type"] for event in got[other.topic]] == ["ChannelVarset"] * 5
+
+
+async def test_nothing_is_published_while_the_buffer_is_full_or_another_ingest_serves() -> None:
+    async with losing() as path:
+        dialog = path.begin("c")
+        path.flood("c")
+        dropped = path.bus.dropped
+        path.losses.tell(path.pipeline)
+        assert path.bus.dropped == dropped
+        path.is_permitted = False
+        assert notices.GAP not in {e["type"] for e in (await path.drained(dialog))[dialog.topic]}
+        path.is_permitted = True
+
+        assert gap_of((await path.drained(dialog))[dialog.topic])["count"] == dropped
+
+
+async def test_dialog_that_waits_for_its_application_is_told_later() -> None:
+    async with losing() as path:
+        dialog = path.begin("c", is_heard=False)
+        size = len(channel_event("ChannelVarset", "c"))
+        path.flood("c", 2 * HELD_BYTES // size)
+        kept = len(dialog.held or ())
+        assert (await path.drained(dialog))[dialog.topic] == []
+        dialog.take_held()
+        gap = gap_of((await path.drained(dialog))[dialog.topic])
+
+    assert (gap["reason"], gap["count"]) == ("buffer_full", dialog.sequence - 1 - kept)
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: bool) -> None:
+    async with losing() as path:
+        over, other = path.begin("over"), path.begin("other")
+        path.flood("over", 3)
+        path.pipeline.tell_ended(over, "channels_left")
+        path.flood("other")
+        if is_forgotten:
+            path.router.table.forget(over)
+        events = (await path.drained(over, other))[over.topic]
+
+    assert [event["type"] for event in events] == [notices.GAP, notices.DIALOG_ENDED]
+    assert (gap_of(events)["count"], body(events[1])["reason"]) == (4, "channels_left")
+    first, second = (event["sequence"] for event in events)
+    assert over.sequence - 2 * (not is_forgotten) < first < second
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [(1.0, "1970-01-01T00:00:01.000+00:00"), (None, None)]
+)
+async def test_lost_gap_is_covered_by_the_next_one(
+    since: float | None, expected: str | None
+) -> None:
+    async with losing() as path:
+        dialog = path.begin("c")
+        text = Gap("buffer_full", since, 2.0, 7).event("demo", 3.0)
+        path.pipeline.notify(dialog, notices.GAP, text)
+        path.flood("c")
+        events = (await path.drained(dialog))[dialog.topic]
+
+    gap = gap_of(events)
+    assert gap["from"] == expected
+    assert gap["count"] == 7 + 202 - len(events)
+    assert seconds_of(gap["to"]) is not None
+
+
+async def test_event_that_is_too_large_is_told_as_such() -> None:
+    async with losing() as path:
+        dialog = path.begin("c")
+        payload = path.pipeline.envelope("ChannelVarset", "x" * 10, dialog.dialog_id, 1)
+        path.losses.note(dialog.topic, payload + bytes(path.bus.max_message_bytes), "refused")
+        # What we may not publish there, nobody could be told.
+        path.losses.note(dialog.topic, payload, "refused")
+        path.losses.note(dialog.topic, payload, "discarded")
+        path.losses.note(topics.events(SERVER), payload, "full")
+        gap = gap_of((await path.drained(dialog))[dialog.topic])
+
+    assert (gap["reason"], gap["count"]) == ("too_large", 1)
+
+
+async def test_losses_of_too_many_dialogs_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "MAX_LOSSES", 2)
+    async with losing() as path:
+        dialogs = [path.begin(str(number)) for number in range(3)]
+        for dialog in dialogs:
+            payload = path.pipeline.envelope("ChannelVarset", "{}", dialog.dialog_id, 1)
+            path.losses.note(dialog.topic, payload, "full")
+        got = await path.drained(*dialogs)
+
+    assert [len(got[dialog.topic]) for dialog in dialogs] == [0, 1, 1]
