@@ -26,7 +26,8 @@ hypothesis.settings.load_profile("ari-proxy")
 sys.addaudithook(programs.refuse_unchecked)
 
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
-    del os.environ[name]
+    if name != "ARI_PROXY_REQUIRE":
+        del os.environ[name]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,7 +12,7 @@ import pytest
 class Source(NamedTuple):
     """Where a program comes from."""
 
-    #: What TESTS_REQUIRE calls it.
+    #: What ARI_PROXY_REQUIRE calls it.
     name: str
     command: str
 
@@ -36,9 +36,9 @@ _BESIDE: Final = Path(sys.executable).parent
 
 
 def missing(what: str, command: str) -> Never:
-    """Skip with the command that provides a server; fail where TESTS_REQUIRE names it."""
+    """Skip with the command that provides a server; fail where ARI_PROXY_REQUIRE names it."""
     message = f"there is no {what}; it comes with: {command}"
-    if what.partition(" ")[0].lower() in os.environ.get("TESTS_REQUIRE", "").split(","):
+    if what.partition(" ")[0].lower() in os.environ.get("ARI_PROXY_REQUIRE", "").split(","):
         pytest.fail(message)
     pytest.skip(message)
 

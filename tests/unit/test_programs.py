@@ -26,7 +26,7 @@ def test_missing_program_is_skipped_with_what_brings_it(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(programs, "_BESIDE", tmp_path)
-    monkeypatch.delenv("TESTS_REQUIRE", raising=False)
+    monkeypatch.delenv("ARI_PROXY_REQUIRE", raising=False)
 
     with pytest.raises(Skipped, match=programs.SOURCES[name].command):
         program(name)
@@ -38,7 +38,7 @@ def test_missing_program_that_is_required_fails(
 ) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(programs, "_BESIDE", tmp_path)
-    monkeypatch.setenv("TESTS_REQUIRE", f"asterisk,{programs.SOURCES[name].name}")
+    monkeypatch.setenv("ARI_PROXY_REQUIRE", f"asterisk,{programs.SOURCES[name].name}")
 
     with pytest.raises(Failed, match=programs.SOURCES[name].command):
         program(name)

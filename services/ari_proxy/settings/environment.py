@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings, EnvSettingsSource
 from . import names
 
 PREFIX: Final = "ARI_PROXY_"
-#: No setting: the command line's --config.
-_CONFIG: Final = f"{PREFIX}CONFIG"
+#: Not settings: the command line's --config, and what the tests' servers must not be missing.
+_OTHERS: Final = frozenset({f"{PREFIX}CONFIG", f"{PREFIX}REQUIRE"})
 #: What Kubernetes tells a pod of a Service whose name begins with ari-proxy, unless the pod says
 #: enableServiceLinks: false (kubernetes.io/docs/concepts/services-networking/service, "Environment
 #: variables").
@@ -84,6 +84,6 @@ def _split(
 
 
 def _is_of_others(name: str, value: str) -> bool:
-    if name == _CONFIG or _OF_A_SERVICE.fullmatch(name):
+    if name in _OTHERS or _OF_A_SERVICE.fullmatch(name):
         return True
     return name.endswith("_PORT") and bool(_PORT_OF_A_SERVICE.fullmatch(value))

@@ -131,6 +131,7 @@ def test_what_is_no_setting_but_has_its_reason_may_stand(monkeypatch: pytest.Mon
         }.items():
             monkeypatch.setenv(f"ARI_PROXY_{service}{name}", value)
     monkeypatch.setenv("ARI_PROXY_CONFIG", "/etc/ari-proxy/config.json")
+    monkeypatch.setenv("ARI_PROXY_REQUIRE", "nats")
     monkeypatch.setenv("ari_proxy_server_id", "lower-case")
 
     assert load().server_id == "lower-case"
