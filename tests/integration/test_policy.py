@@ -34,6 +34,7 @@ async def outcome(setting: Setting, dialog: str, method: str, url: str) -> tuple
 
 
 REFUSED = (403, "ari_proxy.scope")
+TAKEN = (409, "ari_proxy.scope")
 DONE = (204, "")
 
 
@@ -163,3 +164,64 @@ async def test_nothing_is_done_that_ingest_could_not_be_asked_about(bus_server: 
 
     assert got == (503, "ari_proxy.policy")
     assert asterisk.requests == []
+
+
+#: By kind: what makes an object of a name that the client chooses, what reads it, the event that
+#: tells its end, and the request that ends it where no event does.
+NAMED = {
+    "channel": ("/channels/x?app=demo&endpoint=a", "/channels/x", "ChannelDestroyed", ""),
+    "bridge": ("/bridges/x", "/bridges/x", "BridgeDestroyed", ""),
+    "playback": ("/channels/{c}/play/x?media=a", "/playbacks/x", "PlaybackFinished", ""),
+    "live recording": (
+        "/channels/{c}/record?name=x&format=wav",
+        "/recordings/live/x",
+        "",
+        "/recordings/live/x",
+    ),
+    "stored recording": (
+        "/channels/{c}/record?name=x&format=wav",
+        "/recordings/stored/x",
+        "",
+        "/recordings/stored/x",
+    ),
+}
+
+
+def end_of(event_type: str) -> str:
+    kind = {"ChannelDestroyed": "channel", "BridgeDestroyed": "bridge"}.get(event_type, "playback")
+    return json.dumps({"type": event_type, "application": "demo", kind: {"id": "x"}})
+
+
+@pytest.mark.parametrize("kind", NAMED)
+async def test_name_that_is_used_again_is_the_new_dialogs_only(
+    bus_server: BusServer, kind: str
+) -> None:
+    create, read, event_type, delete = NAMED[kind]
+    limits: dict[str, Any] = {"scope": "dialog", "stored_recordings": "own"}
+    async with (
+        proxy_with(bus_server, **limits) as setting,
+        running_proxy(setting.settings, ["command"]),
+    ):
+        first = await setting.begin("first")
+        second = await begin_second(setting, "second")
+
+        async def asks(dialog: str, method: str, url: str) -> tuple[int, str]:
+            url = url.format(c="first" if dialog == first else "second")
+            return await outcome(setting, dialog, method, url)
+
+        before = [await asks(first, "POST", create)]
+        before += [await asks(first, "GET", read) for _ in range(4)]  # By either executor.
+        taken = await asks(second, "POST", create)
+        still = await asks(first, "GET", read)
+        if delete:
+            before.append(await asks(first, "DELETE", delete))
+        else:
+            await setting.asterisk.push(end_of(event_type))
+            await setting.client.until(lambda: event_type in setting.client.types_of(first))
+        again = await asks(second, "POST", create)
+        own = [await asks(second, "GET", read) for _ in range(4)]
+        others = [await asks(first, method, read) for method in ("GET", "DELETE") * 2]
+
+    assert (before, still, again) == ([DONE] * len(before), DONE, DONE)
+    assert taken == TAKEN
+    assert (own, others) == ([DONE] * 4, [REFUSED] * 4)

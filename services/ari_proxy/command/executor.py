@@ -4,6 +4,7 @@ import time
 from typing import Final, NamedTuple
 
 import msgspec
+import structlog
 from opentelemetry.trace import SpanKind
 
 from ari_proxy.ari import operations, urls
@@ -28,8 +29,9 @@ from ari_proxy.telemetry.traces import Traces, answered
 from .errors import RejectedError
 from .guard import Guard
 from .naming import Named, NewObject, body_field, name_object
-from .touched import new_recording
+from .touched import Touched, deleted_recording, new_recording
 
+_log = structlog.get_logger()
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
 #: Seconds for ingest to acknowledge a client's id.
 REGISTRATION_SECONDS: Final = 2.0
@@ -43,6 +45,8 @@ class _Request(NamedTuple):
     method: str
     template: str
     named: Named
+    #: What ingest has to know once it is done.
+    deletes: Binding | None = None
 
 
 class Executor:
@@ -127,9 +131,12 @@ class Executor:
             binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
             if binding is not None:
                 await self._register(binding)
+                await self._guard.check_new(Touched(binding.kind, binding.object_id), dialog_id)
             answer = await self._send(request, command.body, dialog_id)
             if binding is not None and answer.status >= _FAILED:
                 self._publish_release(binding)
+            if request.deletes is not None and answer.status < _FAILED:
+                await self._release(request.deletes)
         except RejectedError as error:
             return self._reject(error)
         except TransportError as error:
@@ -159,7 +166,15 @@ class Executor:
             name = new_recording(method, template, url, command.body)
             recording = NewObject("recording", name, needs_registration=True) if name else None
             named = named._replace(creates=named.creates or recording)
-        return _Request(method=method, template=template, named=named)
+        return _Request(method, template, named, self._deletes(method, template, url, dialog_id))
+
+    def _deletes(
+        self, method: str, template: str, url: urls.AriUrl, dialog_id: DialogId
+    ) -> Binding | None:
+        name = deleted_recording(method, template, url)
+        if not name or not self._guard.registers_recordings:
+            return None
+        return Binding(dialog_id, "recording", name, release=True)
 
     async def _register(self, binding: Binding) -> None:
         """Tell ingest of an object, or a dialog, that it can't know, before any event can come."""
@@ -175,6 +190,13 @@ class Executor:
         refusal = body_field(answer.decode(), "error")
         if refusal:
             raise RejectedError(400, "registration", refusal)
+
+    async def _release(self, binding: Binding) -> None:
+        """Have ingest forget a name, before the client knows that it is free."""
+        try:
+            await self._register(binding)
+        except RejectedError as error:  # The command is done: its answer stays.
+            _log.warning("release.failed", name=binding.object_id, error=str(error))
 
     def _publish_release(self, binding: Binding) -> None:
         release = msgspec.structs.replace(binding, release=True)

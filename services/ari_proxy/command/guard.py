@@ -58,6 +58,25 @@ class Guard:
             message = f"ingest could not be asked what the dialog may do: {error}"
             raise RejectedError(503, "policy", message) from error
 
+    async def check_new(self, new: Touched, dialog_id: DialogId) -> None:
+        """Return if a dialog may create an object, of whose name ingest has been told.
+
+        Asterisk 16 answers 200 to a bridge that is there already, so its answer proves nothing.
+
+        Raises:
+            RejectedError: another dialog has one of that name, or ingest could not be asked.
+        """
+        if not any(self._is_limited(new, is_stored=stored) for stored in (False, True)):
+            return
+        try:
+            others = await self._ownership.strangers(dialog_id, [new])
+        except BusError as error:
+            message = f"ingest could not be asked whose {new.kind} {new.name!r} is: {error}"
+            raise RejectedError(503, "policy", message) from error
+        if others:
+            message = f"another dialog has the {new.kind} {new.name!r}: choose another name"
+            raise RejectedError(409, "scope", message)
+
     async def _policy_of(self, dialog_id: DialogId | None) -> Policy:
         if not self._policies or dialog_id is None:
             return self._policy

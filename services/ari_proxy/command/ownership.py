@@ -1,11 +1,11 @@
-"""Whose an object is, and whose a dialog: what only ingest knows, asked over the bus and kept.
+"""Whose an object is, and whose a dialog: what only ingest knows, asked over the bus.
 
-Executors have no state; this is a cache, of answers that stay true: an object that a dialog has is
-its own as long as it exists.
+A dialog's application stays the same, so it is kept. Whose an object is changes when a name is used
+again, and another executor may have seen it, so that is asked each time.
 """
 
 from collections import OrderedDict
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
@@ -16,11 +16,9 @@ from ari_proxy.protocol.messages import Owned, Question
 
 from .touched import Touched
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
 #: For ingest to answer.
 ANSWER_SECONDS: Final = 2.0
-#: Answers that are kept.
+#: Applications that are kept.
 MAX_KEPT: Final = 10_000
 _decoder = msgspec.json.Decoder(Owned)
 
@@ -32,7 +30,6 @@ class Ownership:
         self._topic = topics.owners(server)
         self._bus = bus
         self._applications: OrderedDict[DialogId, str] = OrderedDict()
-        self._owned: OrderedDict[tuple[DialogId, Touched], None] = OrderedDict()
 
     async def application_of(self, dialog_id: DialogId) -> str:
         """Return the application that serves a dialog, '' if ingest does not know the dialog.
@@ -44,7 +41,7 @@ class Ownership:
             answer = await self._ask(dialog_id, [])
             if not answer.application:
                 return ""
-            self._keep(self._applications, dialog_id, answer.application)
+            self._keep(dialog_id, answer.application)
         return self._applications[dialog_id]
 
     async def strangers(self, dialog_id: DialogId, objects: list[Touched]) -> list[Touched]:
@@ -58,14 +55,11 @@ class Ownership:
             named
             for named in objects
             if ids.token_of_object(named.name.removesuffix(ids.PEER_HALF)) != token
-            and (dialog_id, named) not in self._owned
         ]
         if not unknown:
             return []
         answer = await self._ask(dialog_id, unknown)
         owned = {Touched(*named) for named in answer.owned}
-        for named in owned:
-            self._keep(self._owned, (dialog_id, named), None)
         return [named for named in unknown if named not in owned]
 
     async def _ask(self, dialog_id: DialogId, objects: list[Touched]) -> Owned:
@@ -75,8 +69,7 @@ class Ownership:
         )
         return _decoder.decode(answer)
 
-    @staticmethod
-    def _keep(kept: OrderedDict[Key, Value], key: Key, value: Value) -> None:
-        kept[key] = value
-        if len(kept) > MAX_KEPT:
-            kept.popitem(last=False)
+    def _keep(self, dialog_id: DialogId, application: str) -> None:
+        self._applications[dialog_id] = application
+        if len(self._applications) > MAX_KEPT:
+            self._applications.popitem(last=False)

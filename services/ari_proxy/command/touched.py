@@ -58,6 +58,10 @@ _OF_ALL: Final = frozenset(
 LIST_OF_STORED: Final = "/recordings/stored"
 STORED: Final = f"{LIST_OF_STORED}/"
 
+_DELETED_RECORDINGS: Final = frozenset(
+    {"/recordings/live/{recordingName}", "/recordings/stored/{recordingName}"}
+)
+
 
 def concerns_all(method: str, template: str) -> bool:
     """Return whether an operation can't be limited to the objects of a dialog.
@@ -72,6 +76,15 @@ def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
     if method != "POST" or not template.endswith("/record"):
         return ""
     return next(iter(reversed(_values("name", url, body))), "")
+
+
+def deleted_recording(method: str, template: str, url: AriUrl) -> str:
+    """Return the name of the recording that a request deletes, or ''.
+
+    Asterisk tells no event of it, unlike of other objects.
+    """
+    is_one = method == "DELETE" and template in _DELETED_RECORDINGS
+    return url.segments[-1] if is_one else ""
 
 
 def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]:
