@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ari_proxy.client.application import call
+from ari_proxy.command.executor import MAX_ANSWER_BYTES, MAX_UNIQUE_ID
 from ari_proxy.protocol.ids import DialogId, ServerId, token_of_dialog, token_of_object
 from ari_proxy.protocol.messages import Command
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
@@ -69,7 +70,7 @@ async def test_answer_that_no_message_can_carry_is_told(
     proxy: Setting, missing: int, expected: tuple[int, str | None]
 ) -> None:
     dialog = await proxy.begin()
-    size = proxy.bus.max_message_bytes - missing
+    size = min(proxy.bus.max_message_bytes, MAX_ANSWER_BYTES + 1) - missing
     proxy.asterisk.answer("GET", "/endpoints", 200, "x" * size)
     command = {"unique_id": "u", "method": "GET", "url": "/endpoints", "body": ""}
 
@@ -82,22 +83,46 @@ async def test_answer_that_no_message_can_carry_is_told(
 
 async def test_array_whose_answers_no_message_can_carry_is_told(proxy: Setting) -> None:
     dialog = await proxy.begin()
-    size = proxy.bus.max_message_bytes // 2
-    for _ in range(3):
+    size = min(proxy.bus.max_message_bytes, MAX_ANSWER_BYTES) // 2
+    count = proxy.bus.max_message_bytes // size + 1
+    for _ in range(count):
         proxy.asterisk.answer("GET", "/endpoints", 200, "x" * size)
     commands = [
         {"unique_id": f"{number}", "method": "GET", "url": "/endpoints", "body": ""}
-        for number in range(3)
+        for number in range(count)
     ]
 
     reply = await proxy.bus.request(
         f"commands_{dialog}", json.dumps(commands).encode(), timeout_seconds=5
     )
-    await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == 3)
+    await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == count)
 
     answers = [(answer["unique_id"], answer["status_code"]) for answer in json.loads(reply)]
-    assert answers == [("0", 502), ("1", 502), ("2", 502)]
-    assert [response["status_code"] for response in proxy.client.responses[dialog]] == [200] * 3
+    assert answers == [(f"{number}", 502) for number in range(count)]
+    assert [response["status_code"] for response in proxy.client.responses[dialog]] == [200] * count
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])
+async def test_answer_of_any_size_is_not_read_to_its_end(proxy: Setting, *, told: bool) -> None:
+    dialog = await proxy.begin()
+    proxy.asterisk.large["/recordings/stored/long/file"] = (64 << 20, told)
+
+    response = await proxy.client.command(dialog, "GET", "/recordings/stored/long/file")
+
+    assert (response["status_code"], error_of(response)) == (502, "ari_proxy.too_large")
+    assert json.loads(response["response_body"])["sent"] is True
+    assert proxy.asterisk.written < 32 << 20
+
+
+async def test_command_with_a_huge_id_is_refused(proxy: Setting) -> None:
+    dialog = await proxy.begin()
+    command = {"unique_id": "u" * 500_000, "method": "POST", "url": "/channels/c/ring"}
+
+    response = await proxy.client.send(dialog, json.dumps(command).encode())
+
+    assert (response["status_code"], error_of(response)) == (400, "ari_proxy.unique_id")
+    assert response["unique_id"] == "u" * MAX_UNIQUE_ID
+    assert proxy.asterisk.requests == []
 
 
 async def test_dialogs_do_not_wait_for_each_other_but_commands_of_one_do(proxy: Setting) -> None:

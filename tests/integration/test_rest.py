@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_proxy.ari.errors import RequestTimeoutError, UnreachableError
+from ari_proxy.ari.errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
 from ari_proxy.ari.rest import Answer, Credentials, RestClient
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
@@ -206,3 +206,29 @@ async def test_only_a_get_is_sent_again_when_the_connection_breaks(method: str, 
 
 def test_password_does_not_show() -> None:
     assert "hush" not in repr(Credentials("ari", "hush"))
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])
+async def test_answer_beyond_the_limit_is_not_read_on(
+    asterisk: ScriptedAsterisk, *, told: bool
+) -> None:
+    asterisk.large["/recordings/stored/long/file"] = (64 << 20, told)
+    asterisk.answer("GET", "/endpoints", 200, "[]")
+    async with client(asterisk.url, concurrency=1) as rest:
+        with pytest.raises(AnswerTooLargeError, match="more than 1048576 bytes") as caught:
+            await rest.request("GET", "/recordings/stored/long/file", max_bytes=1 << 20)
+        following = await rest.request("GET", "/endpoints")
+
+    assert (caught.value.status_code, caught.value.sent) == (502, True)
+    assert following == Answer(200, "[]")
+    # What the kernel's buffers take goes out as well.
+    assert asterisk.written < 32 << 20
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])
+async def test_answer_of_just_the_limit_is_read(asterisk: ScriptedAsterisk, *, told: bool) -> None:
+    asterisk.large["/endpoints"] = (1 << 20, told)
+    async with client(asterisk.url) as rest:
+        answer = await rest.request("GET", "/endpoints", max_bytes=1 << 20)
+
+    assert answer == Answer(200, "x" * (1 << 20))

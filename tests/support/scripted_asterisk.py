@@ -6,7 +6,7 @@ import json
 import ssl
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,6 +43,10 @@ class ScriptedAsterisk:
     answers: dict[tuple[str, str], deque[tuple[int, str]]] = field(default_factory=dict)
     #: Answers by method and path that stay.
     standing: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    #: Sizes of answers to GET by path, and whether a Content-Length tells them.
+    large: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    #: Bytes of such answers that went out.
+    written: int = 0
     #: Ids of prepared answers → ids that the requests asked for instead.
     names: dict[str, str] = field(default_factory=dict)
     #: How many marks are answered too late.
@@ -99,7 +103,21 @@ class ScriptedAsterisk:
             pass
         return socket
 
-    async def _rest(self, request: web.Request) -> web.Response:
+    async def _write(self, request: web.Request, size: int, *, told: bool) -> web.StreamResponse:
+        response = web.StreamResponse()
+        if told:
+            response.content_length = size
+        else:
+            response.enable_chunked_encoding()
+        await response.prepare(request)
+        piece = b"x" * 65_536
+        with suppress(ConnectionError):
+            for _ in range(size // len(piece)):
+                await response.write(piece)
+                self.written += len(piece)
+        return response
+
+    async def _rest(self, request: web.Request) -> web.StreamResponse:
         body = await request.text()
         authorization = request.headers.get("Authorization", "")
         asked = Request(request.method, request.raw_path, body, authorization)
@@ -115,6 +133,9 @@ class ScriptedAsterisk:
         if self.hold is not None:
             await self.hold.wait()
         path = request.path.removeprefix("/ari")
+        if path in self.large:
+            size, told = self.large[path]
+            return await self._write(request, size, told=told)
         prepared = self.answers.get((request.method, path))
         status, text = (
             prepared.popleft() if prepared else self.standing.get((request.method, path), (204, ""))

@@ -3,8 +3,9 @@
 AriError
 ├── MalformedEventError     a websocket frame that is no ARI event
 ├── IllegalUrlError         a command's URL that is no relative ARI path
-└── TransportError          a request that got no HTTP answer
+└── TransportError          a request that got no HTTP answer, or none that we take
     ├── UnreachableError    it was provably not sent, or the connection broke: 502
+    ├── AnswerTooLargeError its answer is larger than we read: 502
     └── RequestTimeoutError no answer within the deadline: 504
 """
 
@@ -52,3 +53,14 @@ class RequestTimeoutError(TransportError):
 
     status_code = 504
     reason = "timeout"
+
+
+class AnswerTooLargeError(TransportError):
+    """Asterisk has done it, but its answer is larger than we read."""
+
+    status_code = 502
+    reason = "too_large"
+
+    def __init__(self, method: str, path: str, status: int, limit: int) -> None:
+        what = f"Asterisk answered {status} with more than {limit} bytes"
+        super().__init__(method, path, what, sent=True)

@@ -12,19 +12,24 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import aiohttp
+import structlog
 from multidict import CIMultiDict
 from yarl import URL
 
 from ari_proxy import certificate_errors
 from ari_proxy.__about__ import __version__
 
-from .errors import RequestTimeoutError, UnreachableError
+from .errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
 
 #: Seconds; below the 15 of http.conf's session_keep_alive, so that we close first.
 KEEP_ALIVE_SECONDS: Final = 10.0
 #: Asterisk takes 40,960 bytes of body (http.c: MAX_CONTENT_LENGTH); more is 413 and a close.
 MAX_BODY_BYTES: Final = 40_960
+#: Of an answer: a list of tens of thousands of channels, at a kilobyte each.
+MAX_ANSWER_BYTES: Final = 64 << 20
 _UNAUTHORIZED: Final = 401
+
+_log = structlog.get_logger()
 
 
 class Credentials:
@@ -97,7 +102,13 @@ class RestClient:
         await self._session.close()
 
     async def request(
-        self, method: str, url: str, body: str = "", *, timeout_seconds: float | None = None
+        self,
+        method: str,
+        url: str,
+        body: str = "",
+        *,
+        timeout_seconds: float | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
         """Send one request and return Asterisk's answer, whatever its status.
 
@@ -109,10 +120,12 @@ class RestClient:
             url: relative to ARI's root, percent-encoded, as `urls.parse` has approved it.
             body: JSON text, or ''.
             timeout_seconds: instead of the client's own; includes the wait for a free connection.
+            max_bytes: of the answer's body.
 
         Raises:
             UnreachableError: no connection, or it broke.
             RequestTimeoutError: no answer within the deadline.
+            AnswerTooLargeError: its body is larger than `max_bytes`; the rest is not read.
         """
         path = url.partition("?")[0]
         sent = False
@@ -121,11 +134,11 @@ class RestClient:
                 self.in_flight += 1
                 sent = True
                 try:
-                    return await self._exchange(method, url, body)
+                    return await self._exchange(method, url, body, max_bytes)
                 except (aiohttp.ServerDisconnectedError, ConnectionError):
                     if method != "GET":
                         raise
-                    return await self._exchange(method, url, body)
+                    return await self._exchange(method, url, body, max_bytes)
                 finally:
                     self.in_flight -= 1
         except TimeoutError as error:
@@ -138,15 +151,17 @@ class RestClient:
             what = f"the connection broke ({type(error).__name__})"
             raise UnreachableError(method, path, what, sent=True) from error
 
-    async def _exchange(self, method: str, url: str, body: str) -> Answer:
+    async def _exchange(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
         credentials = self._credentials()
-        answer = await self._ask(method, url, body, credentials)
+        answer = await self._ask(method, url, body, credentials, max_bytes)
         # A refused request has done nothing; a password that changes must not cost a command.
         if answer.status == _UNAUTHORIZED and self._refused(credentials):
-            return await self._ask(method, url, body, self._credentials())
+            return await self._ask(method, url, body, self._credentials(), max_bytes)
         return answer
 
-    async def _ask(self, method: str, url: str, body: str, credentials: Credentials) -> Answer:
+    async def _ask(
+        self, method: str, url: str, body: str, credentials: Credentials, max_bytes: int
+    ) -> Answer:
         async with self._session.request(
             method,
             URL(self._root + url, encoded=True),
@@ -156,5 +171,23 @@ class RestClient:
             ssl=True if self._tls is None else self._tls() or True,
             server_hostname=self._server_name,
         ) as response:
-            content = await response.read()
+            content = await _read(response, max_bytes)
+            if content is None:
+                path = url.partition("?")[0]
+                _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
+                raise AnswerTooLargeError(method, path, response.status, max_bytes)
             return Answer(response.status, content.decode(errors="replace"))
+
+
+async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
+    """Return an answer's body, or None if it is too large: then its connection is ended."""
+    if (response.content_length or 0) <= max_bytes:
+        content = bytearray()
+        async for piece in response.content.iter_any():
+            content += piece
+            if len(content) > max_bytes:
+                break
+        else:
+            return bytes(content)
+    response.close()
+    return None

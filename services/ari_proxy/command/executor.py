@@ -35,6 +35,11 @@ _log = structlog.get_logger()
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
 #: Seconds for ingest to acknowledge a client's id.
 REGISTRATION_SECONDS: Final = 2.0
+#: Of an answer to a command: NATS's own limit of a message. RabbitMQ takes 16 MiB, but to read,
+#: decode and encode so much holds all other calls up.
+MAX_ANSWER_BYTES: Final = 1 << 20
+#: Characters; a command's id comes back in its response, which has to fit into a message.
+MAX_UNIQUE_ID: Final = 1024
 #: From this status on Asterisk has not done what was asked.
 _FAILED: Final = 400
 
@@ -114,7 +119,7 @@ class Executor:
 
     def refuse(self, unique_id: str, error: RejectedError) -> CommandResponse:
         """Return the response to what can't be executed."""
-        return CommandResponse(unique_id, *self._reject(error))
+        return CommandResponse(unique_id[:MAX_UNIQUE_ID], *self._reject(error))
 
     async def _outcome(
         self,
@@ -214,15 +219,16 @@ class Executor:
 
     async def _traced(self, request: _Request, body: str) -> Answer:
         method, url = request.method, request.named.url.text
+        limit = min(self._bus.max_message_bytes, MAX_ANSWER_BYTES)
         if not self._traces.is_on:
-            return await self._rest.request(method, url, body)
+            return await self._rest.request(method, url, body, max_bytes=limit)
         with self._traces.span(
             f"{method} {request.template}",
             SpanKind.CLIENT,
             http__request__method=method,
             url__template=request.template,
         ) as span:
-            answer = await self._rest.request(method, url, body)
+            answer = await self._rest.request(method, url, body, max_bytes=limit)
             answered(span, answer.status)
             return answer
 

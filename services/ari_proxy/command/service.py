@@ -21,7 +21,7 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 
 from .errors import RejectedError
-from .executor import Executor
+from .executor import MAX_UNIQUE_ID, Executor
 from .guard import Guard
 from .lanes import Lanes, LanesFullError
 
@@ -65,7 +65,11 @@ class CommandService:
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
         metrics.read(table.IN_FLIGHT, lambda: rest.in_flight, self._server)
-        for reason in ("unreachable", "timeout"):  # Begun at zero: the first one is a rise, too.
+        for reason in (
+            "unreachable",
+            "timeout",
+            "too_large",
+        ):  # Begun at zero: the first one is a rise, too.
             metrics.counter(table.REQUEST_FAILURES, self._server, reason)
         limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
         limit.set(settings.ari.max_connections)
@@ -189,10 +193,17 @@ class CommandService:
         if message.payload.lstrip()[:1] != b"[":
             self._bus.publish(message.reply, messages.encode(responses[0]))
             return
-        answer = messages.encode_all(responses)
-        if len(answer) > self._bus.max_message_bytes:
-            answer = messages.encode_all([self._too_large(response) for response in responses])
-        self._bus.publish(message.reply, answer)
+        self._bus.publish(message.reply, self._encoded(responses))
+
+    def _encoded(self, responses: list[CommandResponse]) -> bytes:
+        """Return the responses as an array that fits into a message."""
+        limit = self._bus.max_message_bytes
+        # Characters are bytes at least: what can't fit is not encoded to see it.
+        if sum(len(response.response_body) for response in responses) <= limit:
+            answer = messages.encode_all(responses)
+            if len(answer) <= limit:
+                return answer
+        return messages.encode_all([self._too_large(response) for response in responses])
 
     def _fitting(self, response: CommandResponse) -> CommandResponse:
         """Return the response, or one that fits into a message: the client has to get some."""
@@ -208,6 +219,11 @@ class CommandService:
 
     async def _execute(self, owner: str, command: Command) -> CommandResponse:
         """Return the response of one command, whatever happens."""
+        if len(command.unique_id) > MAX_UNIQUE_ID:
+            message = f"its unique_id has more than {MAX_UNIQUE_ID} characters"
+            return self._executor.refuse(
+                command.unique_id, RejectedError(400, "unique_id", message)
+            )
         if self._is_cut_off:
             error = RejectedError(503, "drain", "the proxy is stopping")
             return self._executor.refuse(command.unique_id, error)

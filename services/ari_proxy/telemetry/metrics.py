@@ -257,7 +257,7 @@ REQUEST_FAILURES = Definition(
     "ariproxy_command_request_failures_total",
     "counter",
     ("server_id", "reason"),
-    "ARI requests that got no HTTP answer.",
+    "ARI requests that got no HTTP answer, or too large a one.",
 )
 REJECTED = Definition(
     "ariproxy_command_rejected_total",
