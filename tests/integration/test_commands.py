@@ -148,6 +148,35 @@ async def test_dialogs_do_not_wait_for_each_other_but_commands_of_one_do(proxy: 
     assert answered == ["/channels/slow/ring", "/channels/slow/answer"]
 
 
+@pytest.mark.parametrize("with_ids", [True, False], ids=["ids", "no ids"])
+async def test_hang_up_overtakes_what_waits_for_a_slow_command(
+    proxy: Setting, *, with_ids: bool
+) -> None:
+    dialog = await proxy.begin("c")
+    held = proxy.asterisk.hold = asyncio.Event()
+    steps = [("POST", "variable"), ("POST", "ring"), ("DELETE", ""), ("POST", "answer")]
+    paths = [f"/channels/c/{end}".rstrip("/") for _, end in steps]
+    for number, (method, _) in enumerate(steps):
+        proxy.asterisk.answer(method, paths[number], 200 + number)
+        unique_id = f"{number}" if with_ids else ""
+        command = {"unique_id": unique_id, "method": method, "url": paths[number], "body": ""}
+        proxy.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await until(lambda: proxy.asterisk.requests)
+    proxy.asterisk.hold = None
+    await until(lambda: len(proxy.asterisk.requests) == 2)
+    if with_ids:
+        await proxy.client.until(lambda: proxy.client.responses[dialog])
+    before = len(proxy.client.responses[dialog])
+    held.set()
+    await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == 4)
+
+    sent = [request.target.removeprefix("/ari") for request in proxy.asterisk.requests]
+    assert sent == [paths[0], paths[2], paths[1], paths[3]]
+    assert before == with_ids
+    statuses = [response["status_code"] for response in proxy.client.responses[dialog]]
+    assert statuses == ([202, 200, 201, 203] if with_ids else [200, 201, 202, 203])
+
+
 async def test_request_is_answered_on_its_reply_subject_as_well(proxy: Setting) -> None:
     dialog = await proxy.begin()
     command = {"unique_id": "u", "method": "GET", "url": "/endpoints", "body": ""}

@@ -414,6 +414,28 @@ async def test_end_of_an_ordinary_call_is_told(scene: Scene) -> None:
     assert await end_of(scene, dialog) == "channels_left"
 
 
+@pytest.mark.parametrize("asterisk", ["22"], ids=["asterisk22"], indirect=True)
+async def test_hang_up_overtakes_what_waits_behind_a_playback(scene: Scene) -> None:
+    dialog = await scene.place_call()
+    channel = f"/channels/{scene.channel(dialog)}"
+    media = ",".join(["sound:hello-world"] * 20)
+    await scene.do(dialog, "POST", f"{channel}/play", media=media)
+    await scene.event(dialog, "PlaybackStarted")
+    before = len(scene.client.responses[dialog])
+    commands = [("slow", "POST", f"{channel}/variable?variable=A&value=1")]
+    commands += [(f"{number}", "GET", "/asterisk/info") for number in range(3)]
+    commands += [("hang-up", "DELETE", channel)]
+    for unique_id, method, url in commands:
+        command = {"unique_id": unique_id, "method": method, "url": url, "body": ""}
+        scene.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
+    await scene.event(dialog, "ChannelDestroyed")
+    await scene.client.until(lambda: len(scene.client.responses[dialog]) == before + 5)
+
+    answered = [response["unique_id"] for response in scene.client.responses[dialog][before:]]
+    assert answered.index("hang-up") < answered.index("2")
+    assert [name for name in answered if name != "hang-up"] == ["slow", "0", "1", "2"]
+
+
 async def test_array_of_commands_runs_in_order(scene: Scene) -> None:
     dialog = await scene.place_call()
     path = f"/channels/{scene.channel(dialog)}/variable"

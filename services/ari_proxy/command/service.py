@@ -23,7 +23,7 @@ from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 from .errors import RejectedError
 from .executor import MAX_UNIQUE_ID, Executor
 from .guard import Guard
-from .lanes import Lanes, LanesFullError
+from .lanes import Lanes, LanesFullError, Turn, is_hang_up
 
 _log = structlog.get_logger()
 
@@ -115,8 +115,10 @@ class CommandService:
             return
         owner = topics.owner_of(message.topic)
         lane = owner if owner != self._server else message.reply or owner
+        # What is not of a dialog keeps its order, and what need not wait overtakes nothing.
+        may_overtake = owner != self._server and self._lanes.is_waiting(lane)
         try:
-            self._lanes.put(lane, message)
+            self._lanes.put(lane, message, urgent=may_overtake and _is_urgent(message.payload))
         except LanesFullError:
             self._refuse(owner, message)
 
@@ -130,7 +132,7 @@ class CommandService:
             commands = [Command()]
         self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
-    async def _work(self, _lane: str, message: Message) -> None:
+    async def _work(self, _lane: str, message: Message, turn: Turn) -> None:
         if not await message.take():
             return  # The bus has taken it back: it comes again, here or elsewhere.
         owner = topics.owner_of(message.topic)
@@ -145,13 +147,15 @@ class CommandService:
         for command in commands:
             if self._tap.is_on:
                 self._tap.copy("command", owner, messages.encode(command))
-            responses.append(await self._traced(owner, command, message))
+            responses.append(await self._traced(owner, command, message, turn))
         self._reply(message, responses)
 
-    async def _traced(self, owner: str, command: Command, message: Message) -> CommandResponse:
+    async def _traced(
+        self, owner: str, command: Command, message: Message, turn: Turn
+    ) -> CommandResponse:
         """Execute a command and publish its response, in a span where traces are on."""
         if not self._traces.is_on:
-            response = await self._outcome(owner, command)
+            response = await self._outcome(owner, command, turn)
             self._publish(owner, response)
             return response
         parent = message.traceparent or command.traceparent or ""
@@ -164,13 +168,16 @@ class CommandService:
             messaging__operation__type="process",
             ari_proxy__dialog_id=owner,
         ) as span:
-            response = await self._outcome(owner, command)
+            response = await self._outcome(owner, command, turn)
             answered(span, response.status_code)
             self._publish(owner, response, traceparent_of(span))
             return response
 
-    async def _outcome(self, owner: str, command: Command) -> CommandResponse:
-        return self._fitting(await self._execute(owner, command))
+    async def _outcome(self, owner: str, command: Command, turn: Turn) -> CommandResponse:
+        response = self._fitting(await self._execute(owner, command))
+        if not command.unique_id:
+            await turn.wait()  # A client without ids takes the responses in their order.
+        return response
 
     def _answer(self, owner: str, message: Message, responses: list[CommandResponse]) -> None:
         for response in responses:
@@ -254,3 +261,13 @@ class CommandService:
         except TransportError as error:
             return str(error)
         return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004
+
+
+def _is_urgent(payload: bytes) -> bool:
+    """Return whether a message is one command, a hang-up; an array keeps its own order."""
+    if b"delete" not in payload.lower() or payload.lstrip()[:1] == b"[":
+        return False
+    try:
+        return is_hang_up(messages.decode_commands(payload)[0])
+    except MalformedMessageError:
+        return False

@@ -4,11 +4,12 @@ import contextlib
 import pytest
 
 from ari_proxy.ari import operations, urls
-from ari_proxy.command.lanes import Lanes, LanesFullError
+from ari_proxy.command.lanes import Lanes, LanesFullError, Turn, is_hang_up
 from ari_proxy.command.naming import Named, NewObject, body_field, name_object
 from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
+from ari_proxy.protocol.messages import Command
 
 TOKEN = Token("arip-0123456789abcdef")
 
@@ -108,7 +109,7 @@ async def test_lane_keeps_order_while_lanes_run_side_by_side() -> None:
     done: list[tuple[str, int]] = []
     gate = asyncio.Event()
 
-    async def work(key: str, item: int) -> None:
+    async def work(key: str, item: int, _turn: Turn) -> None:
         if key == "slow":
             await gate.wait()
         done.append((key, item))
@@ -130,7 +131,7 @@ async def test_lane_keeps_order_while_lanes_run_side_by_side() -> None:
 
 async def test_full_lanes_refuse() -> None:
     async with asyncio.TaskGroup() as tasks:
-        lanes: Lanes[int] = Lanes(tasks, lambda _key, _item: asyncio.sleep(0), capacity=1)
+        lanes: Lanes[int] = Lanes(tasks, lambda *_: asyncio.sleep(0), capacity=1)
         lanes.put("a", 1)
         with pytest.raises(LanesFullError):
             lanes.put("b", 1)
@@ -139,7 +140,7 @@ async def test_full_lanes_refuse() -> None:
 async def test_cancelled_lanes_leave_nothing_behind() -> None:
     begun: list[int] = []
 
-    async def work(_key: str, item: int) -> None:
+    async def work(_key: str, item: int, _turn: Turn) -> None:
         begun.append(item)
         await asyncio.Event().wait()
 
@@ -160,7 +161,7 @@ async def test_cancelled_lanes_leave_nothing_behind() -> None:
 async def test_work_that_takes_its_cancellation_goes_on_with_its_lane() -> None:
     done: list[int] = []
 
-    async def work(_key: str, item: int) -> None:
+    async def work(_key: str, item: int, _turn: Turn) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             if not item:
                 await asyncio.Event().wait()
@@ -176,3 +177,89 @@ async def test_work_that_takes_its_cancellation_goes_on_with_its_lane() -> None:
             await lanes.wait_idle()
 
     assert done == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "expected"),
+    [
+        ("DELETE", "/channels/c", True),
+        ("delete", "/chann%65ls/c?reason=busy", True),
+        ("DELETE", "/channels/c/moh", False),
+        ("DELETE", "/bridges/b", False),
+        ("GET", "/channels/c", False),
+        ("DELETE", "http://elsewhere/channels/c", False),
+    ],
+)
+def test_hang_up_is_known(method: str, url: str, *, expected: bool) -> None:
+    assert is_hang_up(Command("", url, method, "")) is expected
+
+
+class Stage:
+    """Work of which the first item is slow, and of which `in_order` end at their turn."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, *, in_order: frozenset[str] = frozenset()) -> None:
+        self._in_order = in_order
+        self.gate = asyncio.Event()
+        self.begun: list[str] = []
+        self.ended: list[str] = []
+        self.lanes: Lanes[str] = Lanes(tasks, self._work, capacity=10, patience_seconds=0)
+
+    async def _work(self, _key: str, item: str, turn: Turn) -> None:
+        self.begun.append(item)
+        if item == "slow":
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.gate.wait()
+        if item in self._in_order:
+            await turn.wait()
+        self.ended.append(item)
+
+    async def until_begun(self, item: str) -> None:
+        async with asyncio.timeout(5):
+            while item not in self.begun:
+                await asyncio.sleep(0)
+
+
+async def test_what_is_urgent_overtakes_what_waits_in_its_lane() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage = Stage(tasks)
+        for item in ("slow", "next", "urgent", "last"):
+            stage.lanes.put("lane", item, urgent=item == "urgent")
+        await stage.until_begun("urgent")
+        assert stage.ended == ["urgent"]
+        assert stage.lanes.pending == 4
+        stage.gate.set()
+        await stage.lanes.wait_idle()
+
+    assert stage.begun == ["slow", "urgent", "next", "last"]
+    assert stage.ended == ["urgent", "slow", "next", "last"]
+    assert (stage.lanes.pending, len(stage.lanes._lanes), len(stage.lanes._busy)) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True], ids=["done", "cancelled"])
+async def test_what_overtook_ends_in_order_if_it_asks_for_it(*, is_cancelled: bool) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage = Stage(tasks, in_order=frozenset({"urgent", "too"}))
+        for item in ("slow", "next", "urgent", "too", "last"):
+            stage.lanes.put("lane", item, urgent=item in {"urgent", "too"})
+        await stage.until_begun("too")
+        assert stage.ended == []
+        if is_cancelled:
+            stage.lanes.cancel_work()
+        else:
+            stage.gate.set()
+        async with asyncio.timeout(5):
+            await stage.lanes.wait_idle()
+
+    assert stage.begun == ["slow", "urgent", "too", "next", "last"]
+    assert stage.ended == ["slow", "next", "urgent", "too", "last"]
+
+
+async def test_what_is_urgent_waits_for_its_turn_first() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage = Stage(tasks)
+        stage.gate.set()
+        for item in ("quick", "next", "urgent"):
+            stage.lanes.put("lane", item, urgent=item == "urgent")
+        await stage.lanes.wait_idle()
+
+    assert stage.ended == ["quick", "next", "urgent"]
