@@ -242,6 +242,7 @@ async def test_last_good_url_stays_in_force(
     assert "hush" not in f"{logs}{refused.value}{bus!r}"
 
 
+@pytest.mark.timeout(240)  # Seventeen processes, one after another.
 @pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
 def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str) -> None:
     scheme = {"NATS": "nats", "RABBITMQ": "amqp"}[kind]

@@ -1,5 +1,7 @@
 """How a dialog finds its application, or does not; on real NATS and RabbitMQ."""
 
+import json
+
 import pytest
 
 from tests.support.running import LegacyClient, until
@@ -100,11 +102,12 @@ async def test_what_is_held_for_a_late_application_is_bounded(bus_server: BusSer
         await setting.client.until(lambda: setting.client.types("server-1"))
         await setting.client.start()
         dialog = await setting.client.first_dialog()
-        await setting.client.until(
-            lambda: setting.client.events[dialog][-1]["sequence"] == 101,
-        )
+        await setting.client.until(lambda: "ProxyGap" in setting.client.types(dialog))
 
-    sequences = [event["sequence"] for event in setting.client.events[dialog]]
+    *passed, told = setting.client.events[dialog]
+    sequences = [event["sequence"] for event in passed]
     assert sequences[0] == 1
     assert sequences[1:] == list(range(101 - len(sequences) + 2, 102))
+    gap = json.loads(told["ari_body"])
+    assert (gap["reason"], gap["count"]) == ("buffer_full", 101 - len(sequences))
     assert sum(len(payload) for payload in setting.client.raw_events) < 2 * 4096

@@ -113,8 +113,9 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
             reading.cancel()
             await asyncio.wait([reading])
 
-            assert asterisk.socket is not None
-            assert asterisk.socket.closed
+            socket = asterisk.socket
+            assert socket is not None
+            await until(lambda: socket.closed)
 
 
 async def _nothing_to_recover() -> Work:
