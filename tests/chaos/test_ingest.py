@@ -108,6 +108,7 @@ async def _add_leg(stage: Stage, channel: str) -> str:
 
 async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_path: Path) -> None:
     calls = stage.calls
+    former = []
     async with AsyncExitStack() as running:
         active = await running.enter_async_context(ingest(stage, tmp_path / "0"))
         channels = await calls.place(40)
@@ -116,6 +117,7 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
                 await calls.until_more(200)
                 following = await running.enter_async_context(ingest(stage, tmp_path / f"{number}"))
                 await active.logged("ingest.passive")
+                former.append(active)
                 active = following
             # Calls that begin on the last one, and end on it.
             channels += await calls.place(5)
@@ -128,6 +130,9 @@ async def test_hand_over_loses_doubles_and_reorders_nothing(stage: Stage, tmp_pa
             events = stage.client.events[calls.dialog_of(channel)]
             assert [event["sequence"] for event in events] == list(range(1, len(events) + 1))
         assert set(states(calls, channels).values()) == {1}
+        for handed_over in former:
+            await handed_over.logged("application.handed_over")
+            assert not handed_over.events("application.replaced")
 
 
 async def test_dialog_that_waits_for_its_application_is_handed_over(

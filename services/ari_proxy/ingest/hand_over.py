@@ -29,6 +29,8 @@ _log = structlog.get_logger()
 ANSWER_SECONDS: Final = 4.0
 #: For Asterisk to tell the old one that it is replaced.
 REPLACED_SECONDS: Final = 1.0
+#: For the new one to ask, once Asterisk has told that; who does not is a stranger.
+ASKED_SECONDS: Final = 3.0
 #: For what waits at the old one's gate to pass.
 PASS_SECONDS: Final = 0.4
 #: For the old one's attempts under way, then for the bus to confirm its last event.
@@ -55,6 +57,8 @@ class HandOver:
         self._tasks = tasks
         self._taker = ""
         self._pages: asyncio.Task[list[Page]] | None = None
+        #: True once a new ingest has asked, whatever became of that.
+        self.was_asked = False
         #: Set when the last page is on its way.
         self.done = asyncio.Event()
 
@@ -70,6 +74,7 @@ class HandOver:
             return
         if not self._taker:
             self._taker = request.by
+            self.was_asked = True
             _log.info("hand_over.asked", by=request.by)
         self._tasks.create_task(self._send(message, request.page))
 

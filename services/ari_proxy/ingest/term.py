@@ -299,10 +299,18 @@ class Term:
 
     def _on_replaced(self, application: str) -> None:
         """Never fight for it: it would be taken back, for ever."""
-        _log.error("application.replaced", application=application)
+        loop = asyncio.get_running_loop()
+        loop.call_later(hand_over.ASKED_SECONDS, self._tell_replaced, application)
         self.reader.replaced.add(application)
         if self.reader.replaced >= set(self._settings.applications):
             self._is_replaced.set()
+
+    def _tell_replaced(self, application: str) -> None:
+        """Alarm of a stranger; a new ingest has asked for the dialogs since Asterisk told of it."""
+        if self._hand_over.was_asked:
+            _log.info("application.handed_over", application=application)
+        else:
+            _log.error("application.replaced", application=application)
 
     async def _collect(self) -> list[Page]:
         """End everything, and return the dialogs as they are then."""
