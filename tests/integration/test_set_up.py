@@ -1,6 +1,10 @@
 """How a dialog finds its application, or does not; on real NATS and RabbitMQ."""
 
 import json
+import sys
+from collections.abc import AsyncGenerator
+from types import AsyncGeneratorType
+from typing import Any
 
 import pytest
 
@@ -111,3 +115,28 @@ async def test_what_is_held_for_a_late_application_is_bounded(bus_server: BusSer
     gap = json.loads(told["ari_body"])
     assert (gap["reason"], gap["count"]) == ("buffer_full", 101 - len(sequences))
     assert sum(len(payload) for payload in setting.client.raw_events) < 2 * 4096
+
+
+async def test_nothing_of_a_set_up_is_left_to_the_garbage_collector(
+    bus_server: BusServer,
+) -> None:
+    """It would close a generator in a task that nobody has begun, and nobody awaits."""
+    left: list[str] = []
+    hooks = sys.get_asyncgen_hooks()
+
+    def on_left(generator: AsyncGenerator[Any, Any]) -> None:
+        assert isinstance(generator, AsyncGeneratorType)
+        if "ari_proxy" in generator.ag_code.co_filename:
+            left.append(generator.__qualname__)
+        assert hooks.finalizer is not None
+        hooks.finalizer(generator)
+
+    sys.set_asyncgen_hooks(hooks.firstiter, on_left)
+    try:
+        async with proxy_with(bus_server) as setting:
+            dialog = await setting.begin()
+            await setting.asterisk.push(channel_event("ChannelVarset", "c"))
+            await setting.client.until_events(dialog, 2)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    assert left == []

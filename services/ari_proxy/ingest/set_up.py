@@ -14,7 +14,7 @@ this process finds the dialog there, and does not announce it again.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Final, Literal
 from urllib.parse import quote, urlencode
 
@@ -31,15 +31,13 @@ from ari_proxy.protocol.messages import AppStart
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from . import left_behind
+from .attempts import Attempts
 from .dialogs import Dialog
 from .offering import Offering
 from .status import NO_APPLICATION, STATUS_VARIABLE, status_of
 
 _log = structlog.get_logger()
 
-#: Seconds between two looks for a listener: the first is what a client needs to subscribe.
-_FIRST_PAUSE_SECONDS: Final = 0.0005
-_LAST_PAUSE_SECONDS: Final = 0.1
 #: For Asterisk to keep a channel's variable; a slow one must not keep the caller waiting.
 _MARK_SECONDS: Final = 1.0
 #: … when nobody waits for it.
@@ -87,21 +85,6 @@ class SetUp:
     def pause(self) -> None:
         """Have all set-ups end after the attempt under way, so that others can go on with them."""
         self._is_paused = True
-
-    async def _pauses(self) -> AsyncIterator[None]:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            await asyncio.sleep(pause)
-            self._check()
-            yield
-            pause = min(pause * 2, _LAST_PAUSE_SECONDS)
-
-    async def _attempts(self) -> AsyncIterator[bool]:
-        """Yield True at once, and False after each pause."""
-        self._check()
-        yield True
-        async for _ in self._pauses():
-            yield False
 
     def _check(self) -> None:
         if self._is_paused or not self._is_permitted():
@@ -159,7 +142,7 @@ class SetUp:
             async with asyncio.timeout(RESUME_SECONDS):
                 if self._bus.keeps_messages:
                     await self._declare(dialog)
-                async for _ in self._attempts():
+                async for _ in Attempts(self._check):
                     if dialog.held and await self._is_heard(dialog, dialog.held[0]):
                         return True
         except TimeoutError:
@@ -212,7 +195,7 @@ class SetUp:
 
     async def _declare(self, dialog: Dialog) -> None:
         note = left_behind.note(dialog.application, dialog.channel_id)
-        async for is_first in self._attempts():
+        async for is_first in Attempts(self._check):
             if await self._is_declared(dialog, note, loudly=is_first):
                 return
 
@@ -236,7 +219,7 @@ class SetUp:
     async def _announce(self, dialog: Dialog, until: float | None) -> Offered:
         dialog.announced_at_ns = time.time_ns()
         app_start = self.app_start(dialog)
-        async for is_first in self._attempts():
+        async for is_first in Attempts(self._check):
             offered = await self._offer(dialog, app_start, until, loudly=is_first)
             if offered:
                 return offered
@@ -275,7 +258,7 @@ class SetUp:
     ) -> None:
         if not self._bus.keeps_messages:
             offering = Offering(asyncio.get_running_loop().time())
-            async for _ in self._pauses():
+            async for _ in Attempts(self._check, at_once=False):
                 if dialog.held and await self._is_heard(dialog, dialog.held[0]):
                     break
                 if dialog.announce:
