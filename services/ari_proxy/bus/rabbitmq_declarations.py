@@ -227,9 +227,10 @@ class Declarations:
             await session.operations.declare([self._registry])
             consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
             await channel.call(consume, Basic.ConsumeOk)
+            await self._restore_records(session, closed)
+            # Not earlier: who is told that all is well may end, and leave what nobody remembers.
             if self._bus.note_granted(self):
                 _log.info("bus.subscription_granted", bus="RABBITMQ", topic=self._registry)
-            await self._restore_records(session, closed)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(REFRESH_SECONDS):
                     await closed.wait()
