@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import PlainTextResponse
 
 from .telemetry.metrics import Metrics
@@ -44,6 +44,8 @@ class AdminApi:
     checks: Mapping[str, Check]
     metrics: Metrics
     dialogs: Callable[[], list[dict[str, Any]]] | None = None
+    #: How many of them are not over; None while that is not known.
+    count_open: Callable[[], int | None] | None = None
     extension: Extension | None = None
 
 
@@ -62,7 +64,7 @@ async def _bounded(check: Check) -> str:
 
 
 def application(api: AdminApi) -> FastAPI:
-    """Return the admin API: /livez, /readyz, /metrics and, for ingest, /dialogs."""
+    """Return the admin API: /livez, /readyz, /metrics and, for ingest, its dialogs."""
     app = FastAPI(title="ari-proxy", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/livez")
@@ -89,6 +91,15 @@ def application(api: AdminApi) -> FastAPI:
         async def dialogs() -> list[dict[str, Any]]:
             """Return the dialogs."""
             return read_dialogs()
+
+    if (count_open := api.count_open) is not None:
+
+        @app.get("/dialogs/count", responses={503: {"description": "It is not known yet."}})
+        async def count() -> dict[str, int]:
+            """Tell how many dialogs are not over."""
+            if (number := count_open()) is None:
+                raise HTTPException(503, "the dialogs are being recovered")
+            return {"open": number}
 
     if api.extension is not None:
         api.extension.mount(app)

@@ -63,7 +63,7 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
             services.append(ingest)
             console = Console(server, bus, ingest.newest, checks)
             extension = console if settings.admin.console else None
-            api = AdminApi(checks, metrics, ingest.dialogs, extension)
+            api = AdminApi(checks, metrics, ingest.dialogs, ingest.count_open, extension)
         if "command" in components:
             services.append(CommandService(settings, bus, rest, metrics, tap=tap, traces=traces))
         for service in services:

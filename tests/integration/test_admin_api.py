@@ -3,7 +3,9 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -67,6 +69,22 @@ class Admin:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             pytest.fail(f"readyz stayed {last}, not {expected}")
+
+    async def until_answer(self, path: str, status: int, text: str = "") -> str:
+        """Wait for an answer of a status, and with a text in it; return the answer."""
+        last: tuple[int, str] = (0, "")
+        try:
+            async with asyncio.timeout(20):
+                while last[0] != status or text not in last[1]:
+                    with suppress(aiohttp.ClientConnectorError):
+                        last = await self.get(path)
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            pytest.fail(f"{path} stayed {last}, not {status} {text}")
+        return last[1]
+
+    async def until_open(self, count: int) -> None:
+        await self.until_answer("/dialogs/count", 200, f'{{"open":{count}}}')
 
     async def samples(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
         status, text = await self.get("/metrics")
@@ -176,6 +194,7 @@ async def test_command_alone_has_its_own_checks_and_no_dialogs(
 
             assert set(await admin.checks()) == {"bus", "asterisk"}
             assert (await admin.get("/dialogs"))[0] == 404
+            assert (await admin.get("/dialogs/count"))[0] == 404
 
 
 async def test_dialogs_show_their_state(admin: tuple[Admin, Setting]) -> None:
@@ -204,6 +223,60 @@ async def test_dialogs_show_their_state(admin: tuple[Admin, Setting]) -> None:
         "state": "",
     }
     assert (ended["channels"], ended["events"]) == ([], 2)
+
+
+async def test_number_is_that_of_dialogs_that_are_not_over(admin: tuple[Admin, Setting]) -> None:
+    api, setting = admin
+    await api.until_open(0)
+    await setting.begin("a")
+    for channel in "bc":
+        await setting.asterisk.push(channel_event("StasisStart", channel))
+    await setting.client.until(lambda: len(setting.client.starts) == 3)
+    await api.until_open(3)
+    dialog = setting.client.starts[0]["dialog_id"]
+    await setting.asterisk.push(channel_event("StasisEnd", "a"))
+    await setting.client.until_events(dialog, 2)
+
+    assert await api.get("/dialogs/count") == (200, '{"open":2}')
+    states = [dialog["state"] for dialog in json.loads((await api.get("/dialogs"))[1])]
+    assert sorted(states) == ["ended", "open", "open"]
+
+
+async def test_number_is_told_when_all_dialogs_are_known(
+    bus_server: BusServer, session: aiohttp.ClientSession
+) -> None:
+    """Calls that are there already are no dialogs yet: 0 would be a lie that costs them."""
+    port = free_port()
+    async with scripted_asterisk() as asterisk:
+        for channel in "ab":
+            asterisk.add_channel(channel)
+        asterisk.unlisted = 1_000_000
+        settings = settings_of(asterisk, bus_server, admin={"port": port})
+        admin = Admin(session, f"http://127.0.0.1:{port}")
+        async with running_proxy(settings, ["ingest"]):
+            await asterisk.connected.wait()
+            await admin.until_answer("/dialogs/count", 503)
+            assert "recovered" in (await admin.get("/dialogs/count"))[1]
+            asterisk.unlisted = 0
+            assert await admin.until_answer("/dialogs/count", 200) == '{"open":2}'
+
+
+async def test_number_of_one_that_stands_by_is_zero(
+    bus_server: BusServer, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    lease = {"kind": "file", "file": str(tmp_path / "lock")}
+    ports = free_port(), free_port()
+    first, second = (Admin(session, f"http://127.0.0.1:{port}") for port in ports)
+    async with scripted_asterisk() as asterisk:
+        both = [
+            settings_of(asterisk, bus_server, admin={"port": port}, lease=lease) for port in ports
+        ]
+        async with bus_client(both[0]) as bus, running_proxy(both[0], ["ingest"]):
+            setting = Setting(asterisk, both[0], bus, LegacyClient(bus, "demo"))
+            await setting.begin()
+            await first.until_open(1)
+            async with running_proxy(both[1], ["ingest"]):
+                await second.until_open(0)
 
 
 async def test_metrics_count_what_happened_with_bounded_labels(

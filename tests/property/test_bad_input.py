@@ -290,7 +290,9 @@ def _dialogs() -> list[dict[str, Any]]:
     return [{"dialog_id": "s.x", "channels": ["c"]}]
 
 
-_api = health.application(AdminApi(checks={"x": _wrong}, metrics=Metrics(), dialogs=_dialogs))
+_api = health.application(
+    AdminApi(checks={"x": _wrong}, metrics=Metrics(), dialogs=_dialogs, count_open=lambda: 1)
+)
 _schema = schemathesis.openapi.from_dict(_api.openapi())
 _schema.app = _api
 

@@ -5,7 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 
+from ari_proxy import health
+from ari_proxy.health import AdminApi
+from ari_proxy.telemetry.metrics import Metrics
 from tests.support import cc_kinds, reference
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +63,14 @@ def test_commands_in_place_of_request_kinds_are_those_of_asterisk() -> None:
 
     assert len(commands) > 100
     assert [c for c in commands if not _is_operation(known, c[1].rstrip("/"), c[0])] == []
+
+
+def test_paths_of_the_admin_api_are_those_of_the_reference() -> None:
+    api = AdminApi({}, Metrics(), dialogs=list, count_open=lambda: 0)
+    served = {route.path for route in health.application(api).routes if isinstance(route, APIRoute)}
+    page = (ROOT / "docs/reference/admin-api.md").read_text()
+
+    assert set(re.findall(r"^\| `(/[\w/]+)` \|", page, re.MULTILINE)) == served | {"/console"}
 
 
 def _is_operation(known: set[tuple[str, str]], path: str, method: str) -> bool:

@@ -61,6 +61,8 @@ class Reader:
         self._on_lost = on_lost
         self._metrics = metrics
         self.is_connected = False
+        #: False from a connect until the dialogs are as Asterisk has them.
+        self.is_up_to_date = True
         #: Applications that another client has taken, on this connection.
         self.replaced: set[str] = set()
         #: No other connection is to be opened: it would take the applications from a successor.
@@ -88,6 +90,7 @@ class Reader:
 
     async def _read(self, connection: ClientConnection) -> None:
         self.is_connected, self._is_silent = True, False
+        self.is_up_to_date = False
         self.replaced.clear()
         self._on_connected()
         async with asyncio.TaskGroup() as tasks:
@@ -102,11 +105,15 @@ class Reader:
     async def _follow(self, connection: ClientConnection) -> None:
         remaining = await self._recover()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(remaining())
+            tasks.create_task(self._complete(remaining))
             silent = await self._proof.until_silent(self.replaced)
             _log.error("websocket.silent", application=silent)
             self._is_silent = True
             await connection.close()
+
+    async def _complete(self, remaining: Work) -> None:
+        await remaining()
+        self.is_up_to_date = True
 
     def _reason(self, connection: ClientConnection) -> EndReason:
         if self._is_silent:

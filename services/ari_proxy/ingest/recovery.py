@@ -252,6 +252,8 @@ class Recovery:
             names: of the channels.
             gap: what they have missed.
         """
+        if not names:
+            return
         await asyncio.sleep(UNSERVED_SECONDS)
         if not any(map(self._is_unserved, names)):
             return

@@ -225,6 +225,16 @@ class Ingest:
         """Return the dialogs for the admin API."""
         return [_shown(dialog) for dialog in self._dialogs]
 
+    def count_open(self) -> int | None:
+        """Return how many dialogs are not over; none of one that stands by.
+
+        None from a connect until the dialogs have been brought up to date: Asterisk, or the ingest
+        before this one, may have some that it knows nothing of.
+        """
+        if self._term is not None and not self._term.reader.is_up_to_date:
+            return None
+        return sum(not dialog.is_ended for dialog in self._dialogs)
+
     def newest(self, find: str, limit: int) -> Newest:
         """Return the newest dialogs that have a text in them, for the console.
 

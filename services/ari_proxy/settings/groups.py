@@ -304,7 +304,7 @@ class CommandSettings(_Group):
 
 
 class AdminSettings(_Group):
-    """The admin API: /livez, /readyz, /metrics, /dialogs."""
+    """The admin API: /livez, /readyz, /metrics, /dialogs, /dialogs/count."""
 
     enabled: bool = True
     """Serve it."""
