@@ -10,7 +10,7 @@ import yaml
 
 from ari_proxy.operator.children.wanted import Images
 from ari_proxy.operator.model import AriProxy, parse
-from ari_proxy.operator.observed import Key, Observed
+from ari_proxy.operator.observed import Key, Observed, Silence
 from ari_proxy.operator.plan import Plan, key_of, plan
 
 SAMPLES = Path(__file__).parents[2] / "k8s" / "samples"
@@ -49,7 +49,8 @@ class Cluster:
         self.pods: list[dict[str, Any]] = []
         self.secrets = dict(SECRETS)
         self.complaints: dict[str, str] = {}
-        self.dialogs: dict[str, int | None] = {}
+        self.dialogs: dict[str, int] = {}
+        self.silences: set[Silence] = set()
         self.rivals: dict[str, str] = {}
         self.now = NOW
         self.deleted: list[Key] = []
@@ -64,6 +65,7 @@ class Cluster:
             secrets=self.secrets,
             complaints=self.complaints,
             dialogs=self.dialogs,
+            silences=frozenset(self.silences),
             rivals=self.rivals,
             now=self.now,
         )

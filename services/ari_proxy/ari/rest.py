@@ -16,7 +16,7 @@ import structlog
 from multidict import CIMultiDict
 from yarl import URL
 
-from ari_proxy import certificate_errors
+from ari_proxy import bounded_body, certificate_errors
 from ari_proxy.__about__ import __version__
 
 from .errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
@@ -171,23 +171,9 @@ class RestClient:
             ssl=True if self._tls is None else self._tls() or True,
             server_hostname=self._server_name,
         ) as response:
-            content = await _read(response, max_bytes)
+            content = await bounded_body.read(response, max_bytes)
             if content is None:
                 path = url.partition("?")[0]
                 _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
                 raise AnswerTooLargeError(method, path, response.status, max_bytes)
             return Answer(response.status, content.decode(errors="replace"))
-
-
-async def _read(response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
-    """Return an answer's body, or None if it is too large: then its connection is ended."""
-    if (response.content_length or 0) <= max_bytes:
-        content = bytearray()
-        async for piece in response.content.iter_any():
-            content += piece
-            if len(content) > max_bytes:
-                break
-        else:
-            return bytes(content)
-    response.close()
-    return None

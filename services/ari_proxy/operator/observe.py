@@ -13,7 +13,7 @@ from .children.wanted import Object
 from .errors import KubernetesError
 from .kubernetes import CHILDREN, Kubernetes
 from .model import KIND, AriProxy, parse
-from .observed import Key, Observed, is_running
+from .observed import Key, Observed, Silence, is_running
 from .rivals import rivals
 from .servers import is_ready
 
@@ -66,8 +66,14 @@ async def _asked(kubernetes: Kubernetes, observed: Observed) -> Observed:
         found = tasks.create_task(_secrets(kubernetes, observed))
     return replace(
         observed,
-        complaints=complaints.result(),
-        dialogs=dialogs.result(),
+        complaints=complaints.result().told,
+        dialogs=dialogs.result().told,
+        silences=frozenset(
+            [
+                *(Silence("complaint", *item) for item in complaints.result().silent.items()),
+                *(Silence("dialogs", *item) for item in dialogs.result().silent.items()),
+            ]
+        ),
         secrets=found.result(),
     )
 

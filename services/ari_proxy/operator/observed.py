@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from . import names, secrets, servers
 from .children.wanted import Object
@@ -13,6 +13,15 @@ from .servers import WantedServer
 
 #: Kind and name of an object in the resource's namespace.
 Key = tuple[str, str]
+
+
+class Silence(NamedTuple):
+    """A pod that does not tell what it was asked."""
+
+    asked: Literal["complaint", "dialogs"]
+    pod: str
+    #: Why not, to follow its name; the same text as long as it is the same.
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +39,10 @@ class Observed:
     secrets: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     #: By pod that is not ready: what it says is wrong.
     complaints: Mapping[str, str] = field(default_factory=dict)
-    #: By pod of an ingest: how many dialogs it has; None if it did not tell.
-    dialogs: Mapping[str, int | None] = field(default_factory=dict)
+    #: By ingest of a server that is leaving: how many dialogs it has.
+    dialogs: Mapping[str, int] = field(default_factory=dict)
+    #: Pods that were asked for one of these and do not tell.
+    silences: frozenset[Silence] = frozenset()
     #: By server_id: the resource, `namespace/name`, that has it on the same bus.
     rivals: Mapping[str, str] = field(default_factory=dict)
     now: datetime

@@ -17,6 +17,7 @@ from .model import KIND, ServerSelector
 from .observe import observe
 from .observed import Key, Observed
 from .plan import Plan, key_of, plan
+from .silences import Silences
 
 _log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class Reconciler:
         #: By resource: which pods it takes for Asterisk servers.
         self.selectors: dict[Key, ServerSelector] = {}
         self._told: set[Key] = set()
+        self._silences = Silences()
 
     async def check(self) -> None:
         """Return if resources can be read.
@@ -64,6 +66,7 @@ class Reconciler:
             self._forget((namespace, name))
             return None
         self._remember((namespace, name), observed)
+        self._log_silences((namespace, name), observed)
         steps = plan(observed, self._images)
         observed, failures = await self._act(observed, steps)
         current = status.status(observed, {key: error.reason for key, error in failures.items()})
@@ -125,6 +128,17 @@ class Reconciler:
             event = outcomes.event(proxy, condition, observed.now)
             await self._kubernetes.apply(event)
 
+    def _log_silences(self, key: Key, observed: Observed) -> None:
+        namespace, name = key
+        for asked, pod, reason in self._silences.news(key, observed):
+            where = {"namespace": namespace, "name": name, "pod": pod}
+            if asked == "dialogs":
+                # Its server stays until it tells, or has had its time.
+                _log.warning("pod.dialogs_unknown", **where, reason=reason)
+            else:
+                # It is starting, as a rule.
+                _log.info("pod.complaint_unknown", **where, reason=reason)
+
     @staticmethod
     def _again(steps: Plan, current: Mapping[str, Any]) -> float:
         if steps.recheck_seconds is not None:
@@ -142,6 +156,7 @@ class Reconciler:
 
     def _forget(self, key: Key) -> None:
         self.selectors.pop(key, None)
+        self._silences.forget(key)
         if key in self._told:
             self._told.discard(key)
             self._metrics.forget(table.OPERATOR_READY, *key)

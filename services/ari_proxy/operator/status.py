@@ -169,8 +169,16 @@ def _progressing(found: Sequence[_Server], observed: Observed) -> Condition:
     if not moving and not leaving:
         return condition("Progressing", False, "Settled", "everything is as it should be")
     if not moving:
-        return condition("Progressing", True, "Draining", f"{', '.join(leaving)} {_WAITS}")
+        message = f"{', '.join(leaving)} {_WAITS}{_untold(observed)}"
+        return condition("Progressing", True, "Draining", message)
     return condition("Progressing", True, "RollingOut", f"not settled: {', '.join(moving)}")
+
+
+def _untold(observed: Observed) -> str:
+    """Return which pods do not tell how many dialogs they have."""
+    silences = sorted(silence for silence in observed.silences if silence.asked == "dialogs")
+    said = (f"; {pod} does not tell how many it has: {reason}" for _, pod, reason in silences)
+    return "".join(said)
 
 
 def _ready(found: Sequence[_Server], failures: Mapping[Key, str], observed: Observed) -> Condition:

@@ -143,7 +143,7 @@ def removed(dialogs: int | None = 0, **spec: Any) -> Cluster:
     cluster.resource["spec"]["servers"].pop()
     labels = {"ari-proxy.io/server": "b", "app.kubernetes.io/component": "ingest"}
     cluster.pods = [pod("ingest-b", labels=labels)]
-    cluster.dialogs = {"ingest-b": dialogs}
+    cluster.dialogs = {} if dialogs is None else {"ingest-b": dialogs}
     return cluster
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.operator import outcomes
+from ari_proxy.operator.observed import Silence
 from ari_proxy.operator.status import status
 from tests.support.resources import Cluster, pod, proxy
 
@@ -201,6 +202,22 @@ def test_draining_server_is_shown() -> None:
 
     assert server["drainingSince"] == "2026-11-24T12:00:00Z"
     assert conditions(cluster)["Progressing"]["reason"] == "Draining"
+
+
+def test_drain_that_waits_for_an_answer_says_so() -> None:
+    cluster = settled("discovery")
+    cluster.asterisk_pods = [pod("asterisk-0")]
+    cluster.settle()
+    cluster.asterisk_pods = []
+    cluster.silences = {
+        Silence("dialogs", "ingest-0-x", "it answers 500 to /dialogs/count"),
+        Silence("complaint", "ingest-0-y", "it can't be reached: Connection refused"),
+    }
+
+    assert conditions(cluster)["Progressing"]["message"] == (
+        "asterisk-0 waits for its dialogs to end; "
+        "ingest-0-x does not tell how many it has: it answers 500 to /dialogs/count"
+    )
 
 
 # Events

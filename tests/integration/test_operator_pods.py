@@ -1,0 +1,267 @@
+"""What the operator makes of the answers of pods: only a whole and right one counts."""
+
+import asyncio
+import contextlib
+import gzip
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from ari_proxy import health
+from ari_proxy.health import AdminApi, Check
+from ari_proxy.operator import pods
+from ari_proxy.operator.pods import Answers
+from ari_proxy.telemetry.metrics import Metrics
+from tests.support import resources
+from tests.support.running import until
+from tests.support.servers import free_port
+
+HERE = "127.0.0.1"
+#: What a pod answers to each path: status and body; more of the body for ever with ENDLESS.
+Said = Mapping[str, tuple[int, bytes]]
+ENDLESS = b"...."
+MISSING = (404, b'{"detail":"Not Found"}')
+DEEP = b"[" * 100_000
+
+
+def seen(name: str, address: str = HERE) -> dict[str, Any]:
+    return resources.pod(name, podIP=address)
+
+
+def check(said: str) -> Check:
+    async def checked() -> str:
+        return said
+
+    return checked
+
+
+@asynccontextmanager
+async def pod(count: int | None, **checks: str) -> AsyncIterator[int]:
+    """The admin API of a pod, as it is served; gives its port."""
+    port = free_port()
+    api = AdminApi(
+        checks={name: check(said) for name, said in checks.items()},
+        metrics=Metrics(),
+        dialogs=list,
+        count_open=lambda: count,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(health.serve(api, HERE, port))
+        await until(lambda: _answers(port))
+        yield port
+        serving.cancel()
+
+
+async def _answers(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection(HERE, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+class Answering:
+    """A pod that answers whatever it is told to."""
+
+    def __init__(self, said: Said, head: bytes) -> None:
+        self._said = said
+        self._head = head
+        self.port = 0
+        self.asked: list[str] = []
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            request = await reader.readuntil(b"\r\n\r\n")
+            path = request.split()[1].decode()
+            self.asked.append(path)
+            status, body = self._said.get(path, MISSING)
+            length = b"" if body == ENDLESS else b"Content-Length: %d\r\n" % len(body)
+            line = b"HTTP/1.1 %d Said\r\n" % status
+            writer.write(line + length + self._head + b"Connection: close\r\n\r\n" + body)
+            await writer.drain()
+            while body == ENDLESS:
+                writer.write(b" " * 65536)
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def answering(said: Said, head: bytes = b"") -> AsyncIterator[Answering]:
+    talker = Answering(said, head)
+    server = await asyncio.start_server(talker.talk, HERE, 0)
+    async with server:
+        talker.port = server.sockets[0].getsockname()[1]
+        yield talker
+
+
+async def test_pod_tells_what_is_wrong() -> None:
+    async with pod(0, bus="", websocket="Asterisk answers 401") as port:
+        said = await pods.complaints([seen("p")], port)
+
+    assert said == Answers({"p": "websocket: Asterisk answers 401"}, {})
+
+
+async def test_pod_that_is_well_has_no_complaint() -> None:
+    async with pod(0, bus="") as port:
+        assert await pods.complaints([seen("p")], port) == Answers({}, {})
+
+
+async def test_pod_tells_how_many_dialogs_it_has() -> None:
+    async with pod(2) as port:
+        answers = await pods.dialogs([seen("p"), seen("gone", "::1")], port)
+
+    assert answers.told == {"p": 2}
+    assert set(answers.silent) == {"gone"}
+    assert answers.silent["gone"].startswith("it can't be reached: ")
+
+
+async def test_number_is_all_that_is_asked_for() -> None:
+    async with answering({"/dialogs/count": (200, b'{"open":3}')}) as talker:
+        assert (await pods.dialogs([seen("p")], talker.port)).told == {"p": 3}
+
+    assert talker.asked == ["/dialogs/count"]
+
+
+async def test_pod_that_is_recovering_its_dialogs_does_not_tell() -> None:
+    async with pod(None) as port:
+        assert await pods.dialogs([seen("p")], port) == Answers({}, {"p": silent(503)})
+
+
+async def test_ingest_of_an_older_version_is_asked_for_its_dialogs() -> None:
+    """It has no /dialogs/count."""
+    dialogs = [{"state": "open", "events": 1}, {"state": "ended"}, {"state": "waiting"}]
+    async with answering({"/dialogs": (200, json.dumps(dialogs).encode())}) as talker:
+        assert await pods.dialogs([seen("p")], talker.port) == Answers({"p": 2}, {})
+
+    assert talker.asked == ["/dialogs/count", "/dialogs"]
+
+
+def silent(status: int, path: str = "/dialogs/count") -> str:
+    return f"it answers {status} to {path}"
+
+
+FORM = "its answer to {} is not of the form that was asked for: "
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({}, silent(404, "/dialogs")),
+        ({"/dialogs/count": (204, b""), "/dialogs": (200, b"[]")}, silent(204)),
+        ({"/dialogs": (500, b"[]")}, silent(500, "/dialogs")),
+        ({"/dialogs": (200, b"{}")}, FORM.format("/dialogs")),
+        ({"/dialogs": (200, b"[{}]")}, FORM.format("/dialogs")),
+        ({"/dialogs": (200, b"[1]")}, FORM.format("/dialogs")),
+        ({"/dialogs": (200, b'[{"state":"ended"}')}, FORM.format("/dialogs")),
+        ({"/dialogs": (200, b"[]" + ENDLESS)}, FORM.format("/dialogs")),
+        ({"/dialogs": (200, ENDLESS)}, "its answer to /dialogs has more than 1048576 bytes"),
+        ({"/dialogs": (200, b"[" + b" " * 1048576 + b"]")}, "its answer to /dialogs has more than"),
+        *(
+            ({"/dialogs/count": (status, b'{"open":0}'), "/dialogs": (200, b"[]")}, silent(status))
+            for status in (201, 302, 401, 500, 502, 503)
+        ),
+        *(
+            ({"/dialogs/count": (200, body), "/dialogs": (200, b"[]")}, FORM[:13])
+            for body in (
+                b"",
+                b"0",
+                b"[]",
+                b"{}",
+                b"null",
+                b"<html>",
+                b"\xff",
+                b'{"open":"0"}',
+                b'{"open":-1}',
+                b'{"open":false}',
+                b'{"open":null}',
+                b'{"open":0.5}',
+                b'{"open":0}{"open":1}',
+                b'{"open":0,"more":' + DEEP,
+                ENDLESS,
+            )
+        ),
+    ],
+)
+async def test_answer_that_is_none_is_no_number(said: Said, reason: str) -> None:
+    """A pod is deleted at 0: whatever is not clearly a number says nothing."""
+    async with answering(said) as talker:
+        answers = await pods.dialogs([seen("p")], talker.port)
+
+    assert answers.told == {}
+    assert answers.silent["p"].startswith(reason)
+
+
+async def test_number_that_is_compressed_is_none() -> None:
+    """A few bytes may become any number of them."""
+    said = {"/dialogs/count": (200, gzip.compress(b'{"open":0}'))}
+    async with answering(said, b"Content-Encoding: gzip\r\n") as talker:
+        answers = await pods.dialogs([seen("p")], talker.port)
+
+    assert answers.told == {}
+    assert answers.silent["p"].startswith(FORM.format("/dialogs/count"))
+
+
+async def test_answer_that_breaks_off_is_none() -> None:
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"open":0}')
+        writer.close()
+
+    server = await asyncio.start_server(break_off, HERE, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        answers = await pods.dialogs([seen("p")], port)
+
+    assert answers == Answers({}, {"p": "its answer breaks off or is no HTTP"})
+
+
+async def test_pod_that_is_silent_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pods, "ASK_SECONDS", 0.2)
+
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hang, HERE, 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        many = [seen(f"p{number}") for number in range(pods.ASKED_AT_ONCE)]
+        said, dialogs = await pods.complaints(many, port), await pods.dialogs(many, port)
+
+    assert (said.told, dialogs.told) == ({}, {})
+    assert len(said.silent) == len(dialogs.silent) == len(many)
+    assert set(said.silent.values()) == {"it does not answer within 0.2 s"}
+
+
+@pytest.mark.parametrize("status", [200, 503])
+async def test_pod_that_is_not_ready_says_why(status: int) -> None:
+    body = b'{"ready":false,"checks":{"bus":"no connection","asterisk":"ok"}}'
+    async with answering({"/readyz": (status, body)}) as talker:
+        assert (await pods.complaints([seen("p")], talker.port)).told == {"p": "bus: no connection"}
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (404, b'{"checks":{"bus":"down"}}', silent(404, "/readyz")),
+        (500, b'{"checks":{"bus":"down"}}', silent(500, "/readyz")),
+        (503, b"Service Unavailable", FORM.format("/readyz")),
+        (503, b"", FORM.format("/readyz")),
+        (200, b"{}", FORM.format("/readyz")),
+        (200, b"[1]", FORM.format("/readyz")),
+        (200, b'{"checks":1}', FORM.format("/readyz")),
+        (503, b'{"checks":{"bus":1}}', FORM.format("/readyz")),
+        (503, ENDLESS, "its answer to /readyz has more than"),
+        (503, b'{"checks":' + DEEP, FORM.format("/readyz")),
+    ],
+)
+async def test_complaint_that_is_none_is_not_told(status: int, body: bytes, reason: str) -> None:
+    async with answering({"/readyz": (status, body)}) as talker:
+        said = await pods.complaints([seen("p")], talker.port)
+
+    assert said.told == {}
+    assert said.silent["p"].startswith(reason)
