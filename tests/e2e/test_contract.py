@@ -43,6 +43,7 @@ def minimal(path: str, value: Any) -> dict[str, Any]:
 SERVER = sample("minimal")["spec"]["servers"][0]
 SELECTOR = sample("discovery")["spec"]["serverSelector"]
 REF = {"name": "secret"}
+DIALOG_IDS = {"urlSecretRef": REF, "dialogIds": "Number"}
 TWO_LOGINS = {"servers": ["nats://x:1"], "tokenSecretRef": REF, "userSecretRef": REF}
 SAME_ID = [SERVER, {**SERVER, "name": "b", "serverId": "asterisk-a"}]
 TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
@@ -63,6 +64,10 @@ TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
         ("spec.bus.nats.servers", ["http://nats:4222"], "servers[0]"),
         ("spec.bus.nats", TWO_LOGINS, "at most one of"),
         ("spec.bus.nats.queueGroup", "a.b", "queueGroup"),
+        ("spec.bus.nats.inboxPrefix", "inbox.>", "inboxPrefix"),
+        ("spec.bus.nats.tls", {"serverName": "nats://x"}, "serverName"),
+        ("spec.bus.nats.dialogIds", "Uuid", "unknown field"),
+        ("spec.bus", {"type": "RabbitMQ", "rabbitmq": DIALOG_IDS}, "supported values"),
         ("spec.servers", [], "at least 1"),
         ("spec.servers", None, "exactly one of servers and serverSelector"),
         ("spec.serverSelector", SELECTOR, "exactly one of servers and serverSelector"),
@@ -79,6 +84,7 @@ TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
         ("spec.servers.0.ari.url", "http://a:8088/ari?api_key=u:p", "credentialsSecretRef"),
         ("spec.servers.0.ari.url", "http://user:secret@a:8088/ari", "credentialsSecretRef"),
         ("spec.servers.0.ari.credentialsSecretRef", {}, "name"),
+        ("spec.servers.0.ari.tls", {"serverName": ""}, "serverName"),
         ("spec.servers", [SERVER, SERVER], "Duplicate value"),
         ("spec.servers", SAME_ID, "serverId must be unique"),
         ("spec.ingest.replicas", 6, "less than or equal to 5"),

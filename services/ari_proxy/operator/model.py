@@ -44,6 +44,7 @@ class Tls(_Part, frozen=True):
 
     ca_secret_ref: CaSecretRef | None = None
     client_certificate_secret_ref: CertificateSecretRef | None = None
+    server_name: str = ""
 
 
 class Ari(_Part, frozen=True):
@@ -115,7 +116,9 @@ class Nats(_Part, frozen=True):
     user_secret_ref: LoginSecretRef | None = None
     token_secret_ref: TokenSecretRef | None = None
     tls: Tls | None = None
+    tls_handshake_first: bool = False
     queue_group: str = "ari-proxy"
+    inbox_prefix: str = ""
 
 
 class RabbitMqUrlSecretRef(_Part, frozen=True):
@@ -130,6 +133,7 @@ class RabbitMq(_Part, frozen=True):
 
     url_secret_ref: RabbitMqUrlSecretRef
     tls: Tls | None = None
+    dialog_ids: Literal["Uuid", "Token"] | None = None
 
 
 class Bus(_Part, frozen=True):

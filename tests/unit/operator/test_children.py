@@ -8,12 +8,13 @@ import pytest
 
 from ari_proxy.operator import secrets
 from ari_proxy.operator.children.config_map import config_map
+from ari_proxy.operator.children.config_map import settings as config_map_settings
 from ari_proxy.operator.children.deployment import deployment
 from ari_proxy.operator.children.wanted import Wanted
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.servers import wanted as servers_of
 from ari_proxy.settings.load import Settings, load
-from tests.support.resources import IMAGES, Cluster, proxy
+from tests.support.resources import IMAGES, Cluster, pod, proxy, resource
 
 
 def wanted(
@@ -85,6 +86,7 @@ def test_settings_of_an_ingest(tmp_path: Path) -> None:
     assert settings.ari.websocket_url == "wss://asterisk-a.voice.example.com:8089/ari/events"
     assert settings.bus.credentials_file == "/etc/ari-proxy/secrets/bus/credentials"
     assert settings.bus.ca_file == "/etc/ari-proxy/secrets/bus/ca"
+    assert settings.bus.server_name == "nats.example.com"
 
 
 def test_settings_of_an_executor(tmp_path: Path) -> None:
@@ -114,6 +116,67 @@ def test_console_is_ingests_and_off(tmp_path: Path) -> None:
     assert is_on("ingest", ingest={"console": True})
     assert not is_on("ingest")
     assert not is_on("command", ingest={"console": True})
+
+
+def servers_with(**tls: Any) -> list[dict[str, Any]]:
+    """Return the minimal sample's server, with how it is to be known."""
+    (server,) = resource()["spec"]["servers"]
+    ari = {**server["ari"], "url": "https://10.0.0.7:8089/ari", "tls": tls}
+    return [{**server, "ari": ari}]
+
+
+@pytest.mark.parametrize("component", ["ingest", "command"])
+@pytest.mark.parametrize("kind", ["NATS", "RabbitMQ"])
+def test_certificates_may_bear_other_names(tmp_path: Path, component: Component, kind: str) -> None:
+    tls = {"caSecretRef": {"name": "ca"}, "serverName": "bus.example.com"}
+    buses = {
+        "NATS": {"type": kind, "nats": {"servers": ["tls://10.0.0.8:4222"], "tls": tls}},
+        "RabbitMQ": {"type": kind, "rabbitmq": {"urlSecretRef": {"name": "bus"}, "tls": tls}},
+    }
+    servers = servers_with(serverName="asterisk.example.com")
+    settings = settings_of(wanted(component, servers=servers, bus=buses[kind]), tmp_path)
+
+    assert settings.ari.server_name == "asterisk.example.com"
+    assert settings.ari.ca_file == ""
+    assert settings.bus.server_name == "bus.example.com"
+    assert settings.bus.ca_file == "/etc/ari-proxy/secrets/bus/ca"
+
+
+def test_pods_of_a_stateful_set_may_share_a_name(tmp_path: Path) -> None:
+    selector = resource("discovery")["spec"]["serverSelector"]
+    found = proxy("discovery", serverSelector={**selector, "tls": {"serverName": "asterisk"}})
+    (server,) = servers_of(found, [pod("asterisk-0")])
+    item = Wanted(proxy=found, server=server, component="ingest", images=IMAGES, has_lease=False)
+
+    assert settings_of(item, tmp_path).ari.server_name == "asterisk"
+
+
+@pytest.mark.parametrize("component", ["ingest", "command"])
+def test_nats_is_reached_as_its_server_and_account_want_it(
+    tmp_path: Path, component: Component
+) -> None:
+    nats = {"servers": ["tls://nats:4222"], "tlsHandshakeFirst": True, "inboxPrefix": "voice.inbox"}
+    bus = settings_of(wanted(component, bus={"type": "NATS", "nats": nats}), tmp_path).bus
+
+    assert (bus.tls_handshake_first, bus.inbox_prefix) == (True, "voice.inbox")
+
+
+@pytest.mark.parametrize(("form", "setting"), [("Token", "token"), ("Uuid", "uuid")])
+def test_form_of_dialog_ids_on_rabbitmq(tmp_path: Path, form: str, setting: str) -> None:
+    rabbitmq = {"urlSecretRef": {"name": "bus"}, "dialogIds": form}
+    bus = {"type": "RabbitMQ", "rabbitmq": rabbitmq}
+
+    assert settings_of(wanted(bus=bus), tmp_path).bus.dialog_form == setting
+
+
+@pytest.mark.parametrize("component", ["ingest", "command"])
+@pytest.mark.parametrize("sample", ["minimal", "rabbitmq"])
+def test_what_nobody_asks_for_is_left_to_the_service(component: Component, sample: str) -> None:
+    """An image of an earlier version refuses a setting that it does not know."""
+    settings = config_map_settings(wanted(component, sample))
+    later = {"server_name", "tls_handshake_first", "inbox_prefix", "dialog_ids"}
+
+    assert later & (set(settings["ari"]) | set(settings["bus"])) == set()
 
 
 def test_what_changes_for_executors_leaves_ingests_alone() -> None:

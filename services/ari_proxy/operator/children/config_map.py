@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from ari_proxy.operator import secrets
-from ari_proxy.operator.model import AriProxy
+from ari_proxy.operator.model import AriProxy, Nats, RabbitMq
 
 from .wanted import Object, Wanted
 
@@ -35,6 +35,7 @@ def settings(wanted: Wanted) -> dict[str, Any]:
             "websocket_url": server.websocket_url,
             "rest_url": server.rest_url,
             "subscribe_all": server.subscribe_all,
+            **_asked_for(server_name=server.tls and server.tls.server_name),
         },
         "bus": _bus(proxy),
         "admin": {"host": "0.0.0.0", "port": ADMIN_PORT},  # noqa: S104  Kubernetes asks
@@ -57,10 +58,31 @@ def settings(wanted: Wanted) -> dict[str, Any]:
 
 def _bus(proxy: AriProxy) -> dict[str, Any]:
     bus = proxy.spec.bus
-    if bus.nats is None:
-        return {"kind": "RABBITMQ"}
-    urls = {"urls": list(bus.nats.servers)} if bus.nats.servers else {}
-    return {"kind": "NATS", "queue": bus.nats.queue_group, **urls}
+    if bus.nats is not None:
+        return {"kind": "NATS", **_nats(bus.nats)}
+    return {"kind": "RABBITMQ", **(_rabbitmq(bus.rabbitmq) if bus.rabbitmq else {})}
+
+
+def _nats(nats: Nats) -> dict[str, Any]:
+    asked_for = _asked_for(
+        urls=list(nats.servers),
+        server_name=nats.tls and nats.tls.server_name,
+        tls_handshake_first=nats.tls_handshake_first,
+        inbox_prefix=nats.inbox_prefix,
+    )
+    return {"queue": nats.queue_group, **asked_for}
+
+
+def _rabbitmq(rabbitmq: RabbitMq) -> dict[str, Any]:
+    return _asked_for(
+        server_name=rabbitmq.tls and rabbitmq.tls.server_name,
+        dialog_ids=rabbitmq.dialog_ids and rabbitmq.dialog_ids.lower(),
+    )
+
+
+def _asked_for(**settings: object) -> dict[str, object]:
+    """Return the settings that have a value: an earlier image refuses those that it has not."""
+    return {name: value for name, value in settings.items() if value}
 
 
 def _traces(proxy: AriProxy) -> dict[str, Any]:
