@@ -13,10 +13,8 @@ from ari_proxy.protocol.topics import commands, registry
 from tests.support import programs
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
-from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
-from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
-from tests.support.setting import Setting, settings_of
+from tests.support.setting import Setting, serving
 
 # A property's example may be slow on a shared machine; and importing it here, not at the end of the
 # session, keeps clear of a fault of CPython 3.11's parser.
@@ -131,11 +129,8 @@ def own_bus_server(request: pytest.FixtureRequest) -> BusServer:
 @pytest.fixture
 async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
     """Ingest and command on a bus, and a scripted Asterisk."""
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, bus_server)
-        async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
-            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+    async with serving(bus_server) as setting:
+        yield setting
 
 
 @pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])

@@ -11,22 +11,19 @@ import pytest
 from ari_proxy.client.application import call
 from ari_proxy.command.executor import MAX_ANSWER_BYTES, MAX_UNIQUE_ID
 from ari_proxy.protocol.ids import DialogId, ServerId, token_of_dialog, token_of_object
-from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from ari_proxy.protocol.messages import MAX_COMMANDS, Command
+from tests.support.running import bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import BusServer
-from tests.support.setting import Setting, settings_of
+from tests.support.servers import BusServer, NatsServer
+from tests.support.setting import Setting, serving, settings_of
 
 
 @pytest.fixture
 async def narrow(bus_server: BusServer) -> AsyncIterator[Setting]:
     """A proxy with a policy and room for two commands."""
     command = {"max_pending": 2, "deny": ["DELETE /channels/{id}", "* /asterisk/**"]}
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, bus_server, command=command)
-        async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
-            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+    async with serving(bus_server, command=command) as setting:
+        yield setting
 
 
 def error_of(response: dict[str, Any]) -> Any:
@@ -46,21 +43,22 @@ async def test_what_the_policy_forbids_is_not_sent(narrow: Setting, url: str) ->
 async def test_one_command_too_many_is_refused_at_once(narrow: Setting) -> None:
     dialog = await narrow.begin()
     narrow.asterisk.hold = asyncio.Event()
-    commands: list[dict[str, str] | list[dict[str, str]]] = [
+    commands = [
         {"unique_id": f"{number}", "method": "GET", "url": "/endpoints", "body": ""}
         for number in range(3)
     ]
-    for command in (*commands, commands[:2]):
-        narrow.bus.publish(f"commands_{dialog}", json.dumps(command).encode())
-    await narrow.client.until(lambda: len(narrow.client.responses[dialog]) == 3)
+    too_many = [commands[0]] * (MAX_COMMANDS + 1)
+    for message in (*commands, commands[:2], too_many):
+        narrow.bus.publish(f"commands_{dialog}", json.dumps(message).encode())
+    await narrow.client.until(lambda: len(narrow.client.responses[dialog]) == 4)
     refused = list(narrow.client.responses[dialog])
     narrow.asterisk.hold.set()
-    await narrow.client.until(lambda: len(narrow.client.responses[dialog]) == 5)
+    await narrow.client.until(lambda: len(narrow.client.responses[dialog]) == 6)
 
     assert {(r["status_code"], error_of(r)) for r in refused} == {(503, "ari_proxy.overload")}
     responses = narrow.client.responses[dialog]
     answered = [(response["unique_id"], response["status_code"]) for response in responses]
-    assert answered == [("2", 503), ("0", 503), ("1", 503), ("0", 204), ("1", 204)]
+    assert answered == [*((name, 503) for name in ("2", "0", "1", "")), ("0", 204), ("1", 204)]
 
 
 @pytest.mark.parametrize(
@@ -100,6 +98,42 @@ async def test_array_whose_answers_no_message_can_carry_is_told(proxy: Setting) 
     answers = [(answer["unique_id"], answer["status_code"]) for answer in json.loads(reply)]
     assert answers == [(f"{number}", 502) for number in range(count)]
     assert [response["status_code"] for response in proxy.client.responses[dialog]] == [200] * count
+
+
+async def test_array_of_whose_answers_nothing_can_be_told_is_told(
+    nats_server: NatsServer,
+) -> None:
+    """Not even what says of each command that its answer is too large fits into a message."""
+    async with serving(nats_server) as proxy:
+        dialog = await proxy.begin()
+        unique_id = "<" * MAX_UNIQUE_ID  # Six bytes each, as Go writes it.
+        count = proxy.bus.max_message_bytes // (6 * MAX_UNIQUE_ID) + 1
+        payload = json.dumps([{"unique_id": unique_id}] * count).encode()
+
+        reply = await proxy.bus.request(f"commands_{dialog}", payload, timeout_seconds=20)
+        await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == count)
+
+    (answer,) = json.loads(reply)
+    assert (answer["status_code"], error_of(answer)) == (502, "ari_proxy.too_large")
+    assert f"{count} commands" in json.loads(answer["response_body"])["message"]
+    assert {found["status_code"] for found in proxy.client.responses[dialog]} == {405}
+
+
+@pytest.mark.parametrize("count", [MAX_COMMANDS + 1, 300_000])
+async def test_array_of_too_many_commands_is_refused_whole(proxy: Setting, count: int) -> None:
+    dialog = await proxy.begin()
+    payload = b"[" + b",".join([b"{}"] * count) + b"]"
+
+    reply = await proxy.bus.request(f"commands_{dialog}", payload, timeout_seconds=20)
+    await proxy.client.until(lambda: proxy.client.responses[dialog])
+    following = await proxy.client.command(dialog, "GET", "/endpoints")
+
+    assert json.loads(reply) == [proxy.client.responses[dialog][0]]
+    (answer,) = json.loads(reply)
+    assert (answer["status_code"], error_of(answer)) == (413, "ari_proxy.too_large")
+    assert json.loads(answer["response_body"])["sent"] is False
+    assert following["status_code"] == 204
+    assert len(proxy.client.responses[dialog]) == 2
 
 
 @pytest.mark.parametrize("told", [True, False], ids=["content-length", "chunked"])

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -14,22 +11,13 @@ from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command, ServerCommandResponse
 from tests.support.link import Link
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer, NatsServer
-from tests.support.setting import Setting, settings_of
+from tests.support.setting import Setting, serving, settings_of
 
 SERVER = ServerId("server-1")
 PLACE = "/channels?endpoint=Local/x&app=demo"
-
-
-@asynccontextmanager
-async def proxy_with(bus_server: BusServer, **groups: Any) -> AsyncIterator[Setting]:
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, bus_server, **groups)
-        async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
-            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
 
 async def chosen(setting: Setting) -> DialogId:
@@ -57,7 +45,7 @@ async def end_of(setting: Setting, dialog: str) -> tuple[str, int]:
 
 
 async def test_normal_end_is_told_behind_the_late_events(bus_server: BusServer) -> None:
-    async with proxy_with(bus_server) as setting:
+    async with serving(bus_server) as setting:
         dialog = await setting.begin()
         await setting.asterisk.push(channel_event("StasisEnd", "c"))
         await setting.client.until_events(dialog, 2)
@@ -87,7 +75,7 @@ async def test_end_is_told_before_ingest_stops(bus_server: BusServer) -> None:
 async def test_end_of_a_refused_call_is_told_and_nobody_missed(
     bus_server: BusServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async with proxy_with(bus_server, ingest={"silence_seconds": 0.5}) as setting:
+    async with serving(bus_server, ingest={"silence_seconds": 0.5}) as setting:
         setting.asterisk.answer("POST", "/channels", 500, '{"error":"Allocation failed"}')
         dialog = await chosen(setting)
         response = await place(setting, dialog)
@@ -99,7 +87,7 @@ async def test_end_of_a_refused_call_is_told_and_nobody_missed(
 
 
 async def test_call_that_is_tried_again_in_its_dialog_lives(bus_server: BusServer) -> None:
-    async with proxy_with(bus_server) as setting:
+    async with serving(bus_server) as setting:
         setting.asterisk.answer("POST", "/channels", 500, '{"error":"Allocation failed"}')
         dialog = await chosen(setting)
         await place(setting, dialog, f"{PLACE}&channelId=mine")
@@ -121,7 +109,7 @@ async def test_application_of_a_call_that_could_not_be_made_is_not_missed(
 ) -> None:
     """The channel's end is all that Asterisk tells, and the application does not listen to it."""
     ingest = {"silence_seconds": 0.5, "listener_seconds": 0.5}
-    async with proxy_with(nats_server, ingest=ingest) as setting:
+    async with serving(nats_server, ingest=ingest) as setting:
         dialog = ids.new_dialog_id(SERVER)
         await place(setting, dialog, f"{PLACE}&channelId=mine")
         await setting.asterisk.push(channel_event("ChannelDestroyed", "mine"))
@@ -151,7 +139,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_dialog_whose_request_has_no_known_outcome_ends_if_nothing_came_of_it(
     bus_server: BusServer, url: str
 ) -> None:
-    async with proxy_with(bus_server, ari={"timeout_seconds": 0.2}) as setting:
+    async with serving(bus_server, ari={"timeout_seconds": 0.2}) as setting:
         setting.asterisk.hold = asyncio.Event()
         dialog = await chosen(setting)
         response = await place(setting, dialog, url)
@@ -168,7 +156,7 @@ async def test_dialog_lives_as_long_as_asterisk_has_what_was_asked_for(
     bus_server: BusServer, kind: str
 ) -> None:
     """Of a channel without an application, and of a bridge, no event comes."""
-    async with proxy_with(bus_server) as setting:
+    async with serving(bus_server) as setting:
         await setting.begin("other")  # Asterisk has been asked at the beginning.
         dialog = await chosen(setting)
         url = "/bridges?bridgeId=mine" if kind == "bridges" else f"{PLACE}&channelId=mine"
@@ -187,7 +175,7 @@ async def test_application_that_comes_too_late_is_told_why_its_call_is_over(
     rabbitmq_link: Link,
 ) -> None:
     """It has taken the AppStart, and no event in time."""
-    async with proxy_with(rabbitmq_link, ingest={"listener_seconds": 1}) as setting:
+    async with serving(rabbitmq_link, ingest={"listener_seconds": 1}) as setting:
         taken: list[str] = []
         await setting.bus.subscribe(
             "demo", lambda message: taken.append(json.loads(message.payload)["dialog_id"])

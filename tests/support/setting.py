@@ -7,7 +7,13 @@ from typing import Any
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.settings.load import Settings
-from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    settings_for,
+    until_serving,
+)
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 
@@ -35,6 +41,16 @@ def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer, **groups: Any
         application="demo",
         **groups,
     )
+
+
+@asynccontextmanager
+async def serving(bus_server: BusServer, **groups: Any) -> AsyncIterator[Setting]:
+    """Run ingest and command, with these groups of settings, and wait until they serve."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, bus_server, **groups)
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until_serving(bus)
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
 
 @asynccontextmanager

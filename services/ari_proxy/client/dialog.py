@@ -12,7 +12,7 @@ import structlog
 from ari_proxy.bus.base import Handler, Message, Subscription
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, token_of_object
-from ari_proxy.protocol.messages import AppStart, Command, CommandResponse, Event
+from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, Command, CommandResponse, Event
 
 _log = structlog.get_logger()
 
@@ -180,12 +180,14 @@ class Dialog:
         ]
         if not commands:
             return
-        payload = messages.encode_all(commands)
+        refused: list[str] = []
         try:
-            responses = await self._send(commands, payload, GIVE_BACK_SECONDS)
-            refused = [f"{r.status_code} {r.response_body}" for r in responses if _is_refusal(r)]
+            for start in range(0, len(commands), MAX_COMMANDS):
+                array = commands[start : start + MAX_COMMANDS]
+                responses = await self._send(array, messages.encode_all(array), GIVE_BACK_SECONDS)
+                refused += [_told(response) for response in responses if _is_refusal(response)]
         except TimeoutError as error:
-            refused = [str(error)]
+            refused.append(str(error))
         if refused:
             _log.error("dialog.not_given_back", dialog_id=self.dialog_id, error=", ".join(refused))
 
@@ -216,6 +218,10 @@ class Dialog:
         finally:
             for unique_id in awaited:
                 self._responses.pop(unique_id, None)
+
+
+def _told(response: CommandResponse) -> str:
+    return f"{response.status_code} {response.response_body}"
 
 
 def _is_refusal(response: CommandResponse) -> bool:

@@ -13,7 +13,7 @@ from ari_proxy.health import Check
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.errors import MalformedMessageError
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import DUMMY, Command, CommandResponse
+from ari_proxy.protocol.messages import DUMMY, MAX_COMMANDS, Command, CommandResponse
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
@@ -127,8 +127,8 @@ class CommandService:
         limit = self._settings.command.max_pending
         error = RejectedError(503, "overload", f"{limit} commands are pending already")
         try:
-            commands = messages.decode_commands(message.payload)
-        except MalformedMessageError:
+            commands = _commands_of(message)
+        except RejectedError:
             commands = [Command()]
         self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
 
@@ -137,11 +137,10 @@ class CommandService:
             return  # The bus has taken it back: it comes again, here or elsewhere.
         owner = topics.owner_of(message.topic)
         try:
-            commands = messages.decode_commands(message.payload)
-        except MalformedMessageError as error:
+            commands = _commands_of(message)
+        except RejectedError as error:
             _log.warning("command.malformed", topic=message.topic, error=str(error))
-            refusal = self._executor.refuse("", RejectedError(400, "malformed", str(error)))
-            self._answer(owner, message, [refusal])
+            self._answer(owner, message, [self._executor.refuse("", error)])
             return
         responses = []
         for command in commands:
@@ -203,14 +202,25 @@ class CommandService:
         self._bus.publish(message.reply, self._encoded(responses))
 
     def _encoded(self, responses: list[CommandResponse]) -> bytes:
-        """Return the responses as an array that fits into a message."""
+        """Return the responses as an array that fits into a message, or one that says why not."""
+        return (
+            self._array(responses)
+            or self._array([self._too_large(response) for response in responses])
+            or messages.encode_all([self._too_many(len(responses))])
+        )
+
+    def _array(self, responses: list[CommandResponse]) -> bytes:
+        """Return responses as a JSON array, or b"" if it does not fit into a message."""
         limit = self._bus.max_message_bytes
         # Characters are bytes at least: what can't fit is not encoded to see it.
-        if sum(len(response.response_body) for response in responses) <= limit:
-            answer = messages.encode_all(responses)
-            if len(answer) <= limit:
-                return answer
-        return messages.encode_all([self._too_large(response) for response in responses])
+        if sum(len(response.response_body) for response in responses) > limit:
+            return b""
+        array = messages.encode_all(responses)
+        return array if len(array) <= limit else b""
+
+    def _too_many(self, count: int) -> CommandResponse:
+        message = f"the answers to {count} commands are more than the bus takes in one message"
+        return self._executor.refuse("", RejectedError(502, "too_large", message, sent=True))
 
     def _fitting(self, response: CommandResponse) -> CommandResponse:
         """Return the response, or one that fits into a message: the client has to get some."""
@@ -261,6 +271,18 @@ class CommandService:
         except TransportError as error:
             return str(error)
         return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004
+
+
+def _commands_of(message: Message) -> list[Command]:
+    """Return what a message has to be executed, or raise RejectedError."""
+    try:
+        commands = messages.decode_commands(message.payload)
+    except MalformedMessageError as error:
+        raise RejectedError(400, "malformed", str(error)) from error
+    if len(commands) > MAX_COMMANDS:  # So many of them, even refused, hold the others up.
+        text = f"an array has at most {MAX_COMMANDS} commands, this one has {len(commands)}"
+        raise RejectedError(413, "too_large", text)
+    return commands
 
 
 def _is_urgent(payload: bytes) -> bool:

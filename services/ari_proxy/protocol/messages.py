@@ -18,6 +18,8 @@ ObjectKind = Literal["channel", "bridge", "playback", "recording"]
 TRACEPARENT: Final = "traceparent"
 #: What go-ari-proxy's client library publishes first on a commands topic to bring it into being.
 DUMMY: Final = b"DUMMY"
+#: Commands of an array, which are one message.
+MAX_COMMANDS: Final = 1_000
 
 
 class AppStart(msgspec.Struct, frozen=True):

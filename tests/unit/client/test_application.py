@@ -15,6 +15,7 @@ from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.client import dialog as client_dialog
 from ari_proxy.client.application import Application, Serve
 from ari_proxy.client.dialog import AriEvent, Dialog, Events, Topics
+from ari_proxy.protocol.messages import MAX_COMMANDS
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 #: As ari-proxy names a channel that a command has created.
@@ -28,6 +29,8 @@ class Proxy:
         self._bus = bus
         self._sequence = 0
         self.commands: list[dict[str, Any]] = []
+        #: How many commands each message had.
+        self.counts: list[int] = []
         self.is_answering = True
         self.statuses: dict[str, int] = {}
 
@@ -58,7 +61,9 @@ class Proxy:
 
     def _do(self, dialog: str, message: Message) -> None:
         found = json.loads(message.payload)
-        for command in found if isinstance(found, list) else [found]:
+        commands = found if isinstance(found, list) else [found]
+        self.counts.append(len(commands))
+        for command in commands:
             self.commands.append(command)
             if self.is_answering:
                 status = self.statuses.get(command["method"], 204)
@@ -224,6 +229,24 @@ async def test_call_that_the_application_placed_is_hung_up_with_all_its_legs() -
         await proxy.until_unheard(f"events_{DIALOG}")
 
     assert proxy.done == [("DELETE", f"/channels/{PLACED}"), ("DELETE", "/channels/agent%2F1")]
+
+
+async def test_call_with_very_many_legs_is_given_back_in_several_messages() -> None:
+    async def serve(call: Dialog) -> None:
+        async for event in call.events():
+            if event.type == "ChannelVarset":
+                raise RuntimeError
+
+    legs = [f"{PLACED}-{number}" for number in range(MAX_COMMANDS)]
+    async with serving(serve) as proxy:
+        await proxy.begin()
+        for leg in legs:
+            proxy.send("ChannelCreated", channel={"id": leg})
+        proxy.send("ChannelVarset", channel={"id": "c"})
+        await proxy.until_unheard(f"events_{DIALOG}")
+
+    assert proxy.done == [*GIVEN_BACK, *(("DELETE", f"/channels/{leg}") for leg in legs)]
+    assert proxy.counts == [MAX_COMMANDS, len(GIVEN_BACK)]
 
 
 async def test_call_that_has_ended_is_not_given_back() -> None:
