@@ -376,6 +376,41 @@ async def test_executor_that_stops_for_some_seconds_loses_no_command_to_another(
     assert targets == [f"/ari/channels/c/ring?n={number}" for number in range(20)]
 
 
+async def test_executor_that_rabbitmq_took_for_dead_refuses_nothing_that_others_have(
+    rabbitmq_link: Link, foreign: ForeignClient, tmp_path: Path
+) -> None:
+    """It wakes up with commands that it has no room for, and that another one has executed."""
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting:
+        environment = environment_of(setting.asterisk, rabbitmq_link)
+        environment["ARI_PROXY_BUS__HEARTBEAT_SECONDS"] = "1"
+        narrow = environment | {"ARI_PROXY_COMMAND__MAX_PENDING": "1"}
+        async with process.running(tmp_path / "one", "command", **narrow) as one:
+            await one.logged("bus.connected")
+            dialog = await setting.begin()
+            client = setting.client
+            setting.asterisk.hold = asyncio.Event()
+            for number in range(20):
+                command = {"unique_id": f"{number}", "method": "GET", "url": "/endpoints"}
+                foreign.publish(f"commands_{dialog}", json.dumps(command).encode())
+                if number == 0:
+                    await until(lambda: setting.asterisk.requests)
+                    one.freeze()
+            setting.asterisk.hold.set()
+            async with process.running(tmp_path / "two", "command", **environment) as two:
+                await two.logged("bus.connected")
+                await client.until(lambda: len(client.responses[dialog]) == 19)
+                one.thaw()
+                await client.until(lambda: len(client.responses[dialog]) >= 20)
+                two.signal()
+                assert await two.ended() == 0
+                # It is back, and what it has published before is here.
+                await client.command(dialog, "GET", "/endpoints")
+
+    # What was answered around the break may come twice.
+    answered = {(found["unique_id"], found["status_code"]) for found in client.responses[dialog]}
+    assert answered == {("", 204), *((f"{number}", 204) for number in range(20))}
+
+
 async def test_executor_that_rabbitmq_took_for_dead_begins_nothing_that_others_have(
     rabbitmq_link: Link, foreign: ForeignClient, tmp_path: Path
 ) -> None:

@@ -27,6 +27,10 @@ from .lanes import Lanes, LanesFullError, Turn, is_hang_up
 
 _log = structlog.get_logger()
 
+#: Why a request to Asterisk fails.
+FAILURE_REASONS: Final = ("unreachable", "timeout", "too_large")
+#: Commands that wait to be refused; they do for as long as a round trip to the bus takes.
+MAX_REFUSALS: Final = 10_000
 #: What a character may become in JSON, as `<` does: a backslash, u and four digits.
 LARGEST_CHARACTER_BYTES: Final = 6
 
@@ -62,14 +66,12 @@ class CommandService:
             dialog_form=settings.bus.dialog_form,
         )
         self._lanes: Lanes[Message] | None = None
+        #: What there was no room for, until it is certain that nobody else executes it.
+        self._refusals: Lanes[Message] | None = None
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
         metrics.read(table.IN_FLIGHT, lambda: rest.in_flight, self._server)
-        for reason in (
-            "unreachable",
-            "timeout",
-            "too_large",
-        ):  # Begun at zero: the first one is a rise, too.
+        for reason in FAILURE_REASONS:  # Begun at zero: the first one is a rise, too.
             metrics.counter(table.REQUEST_FAILURES, self._server, reason)
         limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
         limit.set(settings.ari.max_connections)
@@ -84,6 +86,7 @@ class CommandService:
         settings = self._settings
         async with asyncio.TaskGroup() as tasks:
             self._lanes = Lanes(tasks, self._work, capacity=settings.command.max_pending)
+            self._refusals = Lanes(tasks, self._take_refused, capacity=MAX_REFUSALS)
             group = settings.bus.queue
             of_dialogs = await self._bus.subscribe(
                 topics.commands_of_all_dialogs(self._server), self._take, group=group, hold=True
@@ -94,21 +97,23 @@ class CommandService:
             await stop.wait()
             await of_dialogs.unsubscribe()
             await of_server.unsubscribe()
-            await self._finish(self._lanes)
+            await self._finish(self._lanes, self._refusals)
 
-    async def _finish(self, lanes: Lanes[Message]) -> None:
+    async def _finish(self, lanes: Lanes[Message], refusals: Lanes[Message]) -> None:
         """Give what was taken its time, then answer what is left: it has no result."""
         try:
             async with asyncio.timeout(self._settings.runtime.drain_seconds):
+                await refusals.wait_idle()
                 await lanes.wait_idle()
         except TimeoutError:
             _log.warning("drain.incomplete", commands=lanes.pending)
             self._is_cut_off = True
-            lanes.cancel_work()
-            await lanes.wait_idle()
+            for each in (refusals, lanes):
+                each.cancel_work()
+                await each.wait_idle()
 
     def _take(self, message: Message) -> None:
-        if message.payload == DUMMY or self._lanes is None:
+        if message.payload == DUMMY or self._lanes is None or self._refusals is None:
             # go-ari-proxy's library brings the topic into being with it.
             # seed: on RabbitMQ it executes it as GET /ari, and its answer shifts all later ones.
             message.take()
@@ -120,17 +125,29 @@ class CommandService:
         try:
             self._lanes.put(lane, message, urgent=may_overtake and _is_urgent(message.payload))
         except LanesFullError:
-            self._refuse(owner, message)
+            self._refuse(lane, message, self._refusals)
 
-    def _refuse(self, owner: str, message: Message) -> None:
-        message.take()  # Nothing is done with it, so nobody has to be sure.
+    def _refuse(self, lane: str, message: Message, refusals: Lanes[Message]) -> None:
+        try:
+            refusals.put(lane, message)
+        except LanesFullError:
+            message.take()  # Too many to be certain of each one.
+            self._answer_refusal(message)
+
+    async def _take_refused(self, _lane: str, message: Message, _turn: Turn) -> None:
+        if await message.take():  # Else it comes again, here or elsewhere, and is answered there.
+            self._answer_refusal(message)
+
+    def _answer_refusal(self, message: Message) -> None:
+        """Answer what there is no room for."""
         limit = self._settings.command.max_pending
         error = RejectedError(503, "overload", f"{limit} commands are pending already")
         try:
             commands = _commands_of(message)
         except RejectedError:
             commands = [Command()]
-        self._answer(owner, message, [self._executor.refuse(c.unique_id, error) for c in commands])
+        refusals = [self._executor.refuse(command.unique_id, error) for command in commands]
+        self._answer(topics.owner_of(message.topic), message, refusals)
 
     async def _work(self, _lane: str, message: Message, turn: Turn) -> None:
         if not await message.take():
