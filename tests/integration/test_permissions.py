@@ -1,15 +1,20 @@
-"""The rights that docs/reference/wire.md names are enough to serve calls."""
+"""The rights on NATS that docs/reference/wire.md names are enough to serve calls, and needed."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy
-from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from ari_proxy.settings.load import Settings
+from tests.support.process import Process, environment_of, running
+from tests.support.running import LegacyClient, bus_client, running_proxy, until
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import NatsServer
 from tests.support.setting import settings_of
 
@@ -18,7 +23,7 @@ WIRE = Path(__file__).parents[2] / "docs/reference/wire.md"
 
 def documented() -> str:
     """Return the server's configuration with the rights that are documented."""
-    section = WIRE.read_text().partition("## Permissions")[2].partition("\n## ")[0]
+    section = WIRE.read_text().partition("### On NATS")[2].partition("\n## ")[0]
     return section.split("```")[1].replace("asterisk-1", "server-1")
 
 
@@ -39,21 +44,21 @@ def nats_with(tmp_path: Path) -> Iterator[Any]:
         server.stop()
 
 
+def as_user(user: str, settings: Settings) -> Settings:
+    """Return the settings with one of the documented accounts."""
+    account = {"user": user, "password": SecretStr("secret")}
+    return settings.model_copy(update={"bus": settings.bus.model_copy(update=account)})
+
+
 async def refusals_of_a_call(server: NatsServer) -> dict[str, str]:
     """Serve a call, each process and the application with its own user; return what is refused."""
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, server)
 
-        def of(user: str) -> Any:
-            bus = settings.bus.model_copy(
-                update={"user": user, "password": type(settings.bus.password)("secret")}
-            )
-            return settings.model_copy(update={"bus": bus})
-
         async with (
-            bus_client(of("application")) as application,
-            running_proxy(of("ingest"), ["ingest"]),
-            running_proxy(of("command"), ["command"]),
+            bus_client(as_user("application", settings)) as application,
+            running_proxy(as_user("ingest", settings), ["ingest"]),
+            running_proxy(as_user("command", settings), ["command"]),
         ):
             client = LegacyClient(application, "demo")
             await client.start()
@@ -89,3 +94,85 @@ async def test_right_that_is_missing_is_told(
     said = capsys.readouterr().out
     assert "bus.subscription_refused" in said
     assert subject in said
+
+
+# As processes
+
+
+@asynccontextmanager
+async def limited(
+    name: str, server: NatsServer, asterisk: ScriptedAsterisk, log: Path
+) -> AsyncIterator[Process]:
+    """Run a service with its own user; its password is that of the documentation."""
+    environment = environment_of(settings_of(asterisk, server)) | {
+        "ARI_PROXY_BUS__USER": name,
+        "ARI_PROXY_BUS__PASSWORD": "secret",
+        "ARI_PROXY_INGEST__LISTENER_SECONDS": "1",
+    }
+    async with running(log, name, **environment) as process:
+        yield process
+
+
+async def reason(process: Process) -> str:
+    """Return what `/readyz` has against the bus, once it has something."""
+    found = ""
+
+    async def is_told() -> bool:
+        nonlocal found
+        status, text = await process.admin("/readyz")
+        found = json.loads(text)["checks"]["bus"]
+        return status == 503 and found not in {"ok", "no connection to the bus"}
+
+    await until(is_told)
+    return found
+
+
+async def refusals(process: Process) -> float:
+    _, text = await process.admin("/metrics")
+    (line,) = [x for x in text.splitlines() if x.startswith("ariproxy_bus_refusals_total{")]
+    return float(line.split()[-1])
+
+
+async def test_executor_that_may_not_subscribe_commands_is_not_ready(
+    nats_with: Any, tmp_path: Path
+) -> None:
+    subject = "commands_server-1.*"
+    allowed = f'subscribe: [ "commands_server-1", "{subject}",'
+    assert allowed in documented()
+    server = nats_with(documented().replace(allowed, 'subscribe: [ "commands_server-1",'))
+    async with (
+        scripted_asterisk() as asterisk,
+        limited("command", server, asterisk, tmp_path / "log") as process,
+    ):
+        told = await reason(process)
+        count = await refusals(process)
+
+    assert told == f"the account may not subscribe to {subject}"
+    assert count == 1
+    (line,) = process.events("bus.subscription_refused")
+    assert (line["level"], line["topic"]) == ("error", subject)
+
+
+async def test_denied_app_start_is_told_and_the_reason_that_the_dialplan_is_told(
+    nats_with: Any, tmp_path: Path
+) -> None:
+    assert 'publish: [ "demo", ' in documented()
+    server = nats_with(documented().replace('publish: [ "demo", ', "publish: [ "))
+    async with (
+        scripted_asterisk() as asterisk,
+        limited("ingest", server, asterisk, tmp_path / "log") as process,
+        bus_client(as_user("application", settings_of(asterisk, server))) as application,
+    ):
+        await LegacyClient(application, "demo").start()
+        await process.logged("websocket.connected")
+        await asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: len(asterisk.requests) >= 2)
+        told = await reason(process)
+        count = await refusals(process)
+
+    assert asterisk.requests[0].target.endswith("?variable=ARI_PROXY_STATUS&value=BUS_REFUSED")
+    assert asterisk.requests[1].target == "/ari/channels/c/continue"
+    assert told == "the account may not publish to demo"
+    assert count == 1
+    (line,) = process.events("bus.publishing_refused")
+    assert (line["level"], line["topic"]) == ("error", "demo")
