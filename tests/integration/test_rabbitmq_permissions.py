@@ -250,6 +250,35 @@ async def is_told(process: Process) -> bool:
     return "403" in await readiness(process)
 
 
+async def test_refused_app_start_is_told_and_the_reason_that_the_dialplan_is_told(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    def without(user: str, rights: list[str]) -> list[str]:
+        is_ingest = user == "ingest"
+        return [r.replace(r"|amq\.default", "") for r in rights] if is_ingest else rights
+
+    accounts.make(without)
+    async with scripted_asterisk() as asterisk:
+        environment = accounts.environment(accounts.settings(asterisk, "ingest"))
+        async with (
+            running(tmp_path / "log", "ingest", **environment) as ingest,
+            bus_client(accounts.settings(asterisk, "application")) as bus,
+        ):
+            await LegacyClient(bus, accounts.application).start()
+            await asterisk.push(channel_event("StasisStart", "c", accounts.application))
+            await until(lambda: len(asterisk.requests) >= 2)
+            state = await readiness(ingest)
+            refused = ingest.events("bus.publishing_refused")
+            disconnections = ingest.events("bus.disconnected")
+
+    assert "value=BUS_REFUSED" in asterisk.requests[0].target
+    assert asterisk.requests[1].target == "/ari/channels/c/continue"
+    assert "403" in state
+    assert "amq.default" in state
+    assert len(refused) == 1
+    assert len(disconnections) == 1  # Not again and again, for what it keeps of the dialog.
+
+
 # … and none is wider than it has to be
 
 

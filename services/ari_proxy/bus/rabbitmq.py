@@ -60,8 +60,8 @@ class RabbitMqBus(BufferedBus):
         self._interests: set[Interest] = set()
         self._session: Session | None = None
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
-        self._declarations = Declarations(options.registry, self)
         self._rights = Rights(self)
+        self._declarations = Declarations(options.registry, self, check_right=self._rights.check)
         if options.registry:
             for topic, answer in (
                 (topology.ALL_LISTS, self._declarations.answer_list),
@@ -166,12 +166,7 @@ class RabbitMqBus(BufferedBus):
         """Bring queues into being."""
         names = tuple(topics)
 
-        async def work(session: Session) -> None:
-            if note:
-                self._rights.check(names[0])
-            await self._declarations.declare(session, names, note)
-
-        await self._in_session(work)
+        await self._in_session(lambda session: self._declarations.declare(session, names, note))
 
     async def delete(self, topics: Sequence[str]) -> None:
         """End queues, whatever they hold."""

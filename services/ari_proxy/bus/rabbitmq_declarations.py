@@ -23,6 +23,7 @@ from .amqp.channel import Channel, Incoming
 from .amqp.errors import AmqpError, ChannelClosedError
 from .base import Declared, Message
 from .buffered import BufferedBus
+from .errors import BusRefusedError
 from .rabbitmq_session import Session
 
 _log = structlog.get_logger()
@@ -53,9 +54,19 @@ class _LeftBehind(AsyncIterator[Declared]):
 class Declarations:
     """What one bus has declared, and what it has taken over."""
 
-    def __init__(self, registry: str, bus: BufferedBus) -> None:
+    def __init__(
+        self, registry: str, bus: BufferedBus, *, check_right: Callable[[str], None]
+    ) -> None:
+        """Make it.
+
+        Args:
+            registry: the queue that remembers, or '' for none.
+            bus: whose topics these are.
+            check_right: raises BusRefusedError if the account may not publish on a topic.
+        """
         self._registry = registry
         self._bus = bus
+        self._check_right = check_right
         self._publish = bus.publish
         self._remembered: dict[tuple[str, ...], str] = {}
         #: Those of them that RabbitMQ has not confirmed yet.
@@ -75,9 +86,11 @@ class Declarations:
 
         Raises:
             AmqpError: RabbitMQ refuses it, or the outcome is not known.
+            BusRefusedError: this account may not publish there.
         """
         try:
             if note and self._registry:
+                self._check_right(self._registry)
                 self._is_owner.set()
                 self._remembered[names] = note
                 self._declaring.add(names)
@@ -149,6 +162,9 @@ class Declarations:
         """Write anew what RabbitMQ has lost, when it has handed over all that it has.
 
         It has what a former consumer had: that one is gone, or this one would have been refused.
+
+        Raises:
+            BusRefusedError: this account may not.
         """
         while not closed.is_set():
             state = await session.operations.look(self._registry)
@@ -157,6 +173,7 @@ class Declarations:
             await asyncio.sleep(HAND_OVER_SECONDS)
         settled = self._tags.keys() | self._declaring
         for names in [names for names in self._remembered if names not in settled]:
+            self._check_right(self._registry)
             record = topology.encode_record(Declared(names, self._remembered.get(names, "")))
             await session.record(self._registry, record)
 
@@ -202,11 +219,11 @@ class Declarations:
             await self._is_owner.wait()
             try:
                 await self._hold(session)
-            except ChannelClosedError as error:
+            except (ChannelClosedError, BusRefusedError) as error:
                 self._on_refused(error)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    def _on_refused(self, error: ChannelClosedError) -> None:
+    def _on_refused(self, error: ChannelClosedError | BusRefusedError) -> None:
         """Tell it, unless it is only that another ingest has the registry."""
         if topology.is_taken_by_another(str(error)):
             self._bus.note_granted(self)
