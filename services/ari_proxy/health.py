@@ -98,7 +98,9 @@ def application(api: AdminApi) -> FastAPI:
         async def count() -> dict[str, int]:
             """Tell how many dialogs are not over."""
             if (number := count_open()) is None:
-                raise HTTPException(503, "the dialogs are being recovered")
+                raise HTTPException(
+                    503, "the dialogs are not known until Asterisk has told what it has"
+                )
             return {"open": number}
 
     if api.extension is not None:

@@ -256,9 +256,26 @@ async def test_number_is_told_when_all_dialogs_are_known(
         async with running_proxy(settings, ["ingest"]):
             await asterisk.connected.wait()
             await admin.until_answer("/dialogs/count", 503)
-            assert "recovered" in (await admin.get("/dialogs/count"))[1]
+            assert "not known" in (await admin.get("/dialogs/count"))[1]
             asterisk.unlisted = 0
             assert await admin.until_answer("/dialogs/count", 200) == '{"open":2}'
+
+
+async def test_number_is_not_known_before_asterisk_was_reached(
+    bus_server: BusServer, session: aiohttp.ClientSession
+) -> None:
+    """A pod that takes the place of another one: its calls wait in Asterisk."""
+    port, asterisk_port = free_port(), free_port()
+    asterisk = ScriptedAsterisk(
+        f"http://127.0.0.1:{asterisk_port}/ari", f"ws://127.0.0.1:{asterisk_port}/ari/events"
+    )
+    settings = settings_of(asterisk, bus_server, admin={"port": port})
+    admin = Admin(session, f"http://127.0.0.1:{port}")
+    async with running_proxy(settings, ["ingest"]):
+        await admin.until_answer("/dialogs/count", 503)
+        async with scripted_asterisk(asterisk_port) as late:
+            late.add_channel("a")
+            assert await admin.until_answer("/dialogs/count", 200) == '{"open":1}'
 
 
 async def test_number_of_one_that_stands_by_is_zero(

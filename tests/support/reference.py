@@ -151,7 +151,8 @@ ingest has a Lease it keeps it, also with one replica.
 **A server that is no longer wanted** (gone from the list, or its pod from the StatefulSet) keeps its
 Deployments until its ingest has no dialog any more, `drainTimeoutSeconds` at most; one that was
 discovered at least 30 s, since a StatefulSet replaces a pod under its old name. An ingest that does not
-tell how many it has is waited for, too; `Progressing` and the operator's log say why it does not.
+tell how many it has is waited for, too, say one that has not reached its Asterisk yet; `Progressing` and
+the operator's log say why it does not.
 
 **A password changes** without a restart. Change the Secret and reload Asterisk (`module reload
 res_ari.so`) within the minute that the kubelet takes; in between whatever Asterisk refuses is sent

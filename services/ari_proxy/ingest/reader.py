@@ -61,8 +61,8 @@ class Reader:
         self._on_lost = on_lost
         self._metrics = metrics
         self.is_connected = False
-        #: False from a connect until the dialogs are as Asterisk has them.
-        self.is_up_to_date = True
+        #: True once the dialogs are as Asterisk has them, until the next connect.
+        self.is_up_to_date = False
         #: Applications that another client has taken, on this connection.
         self.replaced: set[str] = set()
         #: No other connection is to be opened: it would take the applications from a successor.

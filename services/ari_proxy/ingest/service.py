@@ -228,10 +228,12 @@ class Ingest:
     def count_open(self) -> int | None:
         """Return how many dialogs are not over; none of one that stands by.
 
-        None from a connect until the dialogs have been brought up to date: Asterisk, or the ingest
-        before this one, may have some that it knows nothing of.
+        None at its turn until they have been brought up to date: Asterisk, or the ingest before
+        this one, may have some that it knows nothing of.
         """
-        if self._term is not None and not self._term.reader.is_up_to_date:
+        term = self._term
+        is_known = term.reader.is_up_to_date if term is not None else self._state != "active"
+        if not is_known:
             return None
         return sum(not dialog.is_ended for dialog in self._dialogs)
 

@@ -35,7 +35,7 @@ def may_go(leaving: Leaving, now: datetime, *, timeout_seconds: int, may_return:
 def open_dialogs(answers: Sequence[int | None]) -> int | None:
     """Return the sum of what a server's ingests tell; None if one is silent.
 
-    Without any pod there is nobody who serves a call.
+    Without any pod there is nobody who serves a call; one that has not started is silent.
     """
     numbers = [answer for answer in answers if answer is not None]
     return sum(numbers) if len(numbers) == len(answers) else None

@@ -59,7 +59,8 @@ async def _asked(kubernetes: Kubernetes, observed: Observed) -> Observed:
     """Return it with what depends on what has been seen."""
     unready = [pod for pod in observed.pods if is_running(pod) and not is_ready(pod)]
     draining = {name for item in observed.leaving for name in observed.ingests_of(item.name)}
-    leaving = [pod for pod in observed.pods if pod["metadata"]["name"] in draining]
+    named = [pod for pod in observed.pods if pod["metadata"]["name"] in draining]
+    leaving = [pod for pod in named if is_running(pod)]
     async with asyncio.TaskGroup() as tasks:
         complaints = tasks.create_task(pods.complaints(unready))
         dialogs = tasks.create_task(pods.dialogs(leaving))

@@ -77,10 +77,9 @@ class Observed:
         ]
 
     def ingests_of(self, server: str) -> list[str]:
-        """Return the names of the pods that run a server's ingest."""
-        return [
-            pod["metadata"]["name"] for pod in self.pods_of(server, "ingest") if is_running(pod)
-        ]
+        """Return the names of the pods that run a server's ingest, or are to run it."""
+        pods = self.pods_of(server, "ingest")
+        return [pod["metadata"]["name"] for pod in pods if not _is_over(pod)]
 
     def pods_of(self, server: str, component: str) -> list[Object]:
         """Return the pods of a server's component."""
@@ -102,6 +101,11 @@ class Observed:
             if item.get("name") == server and item.get("drainingSince"):
                 return datetime.fromisoformat(item["drainingSince"])
         return self.now
+
+
+def _is_over(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod's process has ended for good; another pod takes its place."""
+    return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
 
 
 def is_running(pod: Mapping[str, Any]) -> bool:

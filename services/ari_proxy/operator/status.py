@@ -176,9 +176,15 @@ def _progressing(found: Sequence[_Server], observed: Observed) -> Condition:
 
 def _untold(observed: Observed) -> str:
     """Return which pods do not tell how many dialogs they have."""
-    silences = sorted(silence for silence in observed.silences if silence.asked == "dialogs")
-    said = (f"; {pod} does not tell how many it has: {reason}" for _, pod, reason in silences)
-    return "".join(said)
+    reasons = {
+        silence.pod: silence.reason for silence in observed.silences if silence.asked == "dialogs"
+    }
+    ingests = (pod for leaving in observed.leaving for pod in observed.ingests_of(leaving.name))
+    return "".join(
+        f"; {pod} does not tell how many it has: {reasons.get(pod, 'it has not started yet')}"
+        for pod in ingests
+        if pod not in observed.dialogs
+    )
 
 
 def _ready(found: Sequence[_Server], failures: Mapping[Key, str], observed: Observed) -> Condition:

@@ -187,6 +187,27 @@ def test_removed_server_that_nobody_serves_goes() -> None:
     assert sorted(cluster.named("Deployment")) == [COMMAND, INGEST]
 
 
+@pytest.mark.parametrize(
+    ("state", "goes"),
+    [
+        ({"phase": "Pending", "podIP": ""}, False),
+        ({"phase": "Running", "podIP": ""}, False),
+        ({"phase": "Unknown"}, False),
+        ({"phase": "Failed"}, True),
+        ({"phase": "Succeeded"}, True),
+    ],
+)
+def test_ingest_that_has_not_started_may_be_in_place_of_one_with_calls(
+    state: dict[str, str], goes: bool
+) -> None:
+    """Its node was drained: the calls wait in Asterisk for the new pod."""
+    cluster = removed(None)
+    cluster.pods[0]["status"] |= state
+    cluster.settle()
+
+    assert ("minimal-ingest-b" not in cluster.named("Deployment")) is goes
+
+
 def test_ingest_that_waits_for_its_calls_keeps_the_right_to_its_lease() -> None:
     cluster = removed(3, ingest={"replicas": 2})
     cluster.settle()

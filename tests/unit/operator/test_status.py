@@ -209,14 +209,22 @@ def test_drain_that_waits_for_an_answer_says_so() -> None:
     cluster.asterisk_pods = [pod("asterisk-0")]
     cluster.settle()
     cluster.asterisk_pods = []
+    labels = {"ari-proxy.io/server": "asterisk-0", "app.kubernetes.io/component": "ingest"}
+    cluster.pods = [
+        pod("fails", labels=labels),
+        pod("starts", labels=labels, phase="Pending", podIP=""),
+        pod("tells", labels=labels),
+    ]
+    cluster.dialogs = {"tells": 0}
     cluster.silences = {
-        Silence("dialogs", "ingest-0-x", "it answers 500 to /dialogs/count"),
-        Silence("complaint", "ingest-0-y", "it can't be reached: Connection refused"),
+        Silence("dialogs", "fails", "it answers 500 to /dialogs/count"),
+        Silence("complaint", "tells", "it can't be reached: Connection refused"),
     }
 
     assert conditions(cluster)["Progressing"]["message"] == (
         "asterisk-0 waits for its dialogs to end; "
-        "ingest-0-x does not tell how many it has: it answers 500 to /dialogs/count"
+        "fails does not tell how many it has: it answers 500 to /dialogs/count; "
+        "starts does not tell how many it has: it has not started yet"
     )
 
 
