@@ -22,9 +22,8 @@ from ari_proxy.bus.rabbitmq_topology import decode_record
 from ari_proxy.command.naming import name_object
 from ari_proxy.command.touched import new_recording, touched
 from ari_proxy.health import AdminApi
-from ari_proxy.ingest.hand_over import HandOver
+from ari_proxy.ingest.hand_over import Collected, HandOver
 from ari_proxy.ingest.lease_record import parse
-from ari_proxy.ingest.records import Page
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
 from ari_proxy.settings.errors import SettingsError
@@ -154,7 +153,7 @@ def test_notices_that_are_none_are_refused(payloads: list[bytes]) -> None:
 @settings(max_examples=40)
 @given(st.one_of(st.binary(), json_values.map(json.dumps).map(str.encode)))
 def test_request_for_the_dialogs_that_is_none_hands_nothing_over(payload: bytes) -> None:
-    async def collect() -> list[Page]:
+    async def collect() -> Collected:
         raise AssertionError
 
     async def run() -> None:

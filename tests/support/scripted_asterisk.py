@@ -97,7 +97,10 @@ class ScriptedAsterisk:
             return web.Response(status=self.booting.popleft())
         socket = web.WebSocketResponse(protocols=("ari",))
         await socket.prepare(request)
-        self.socket = socket
+        former, self.socket = self.socket, socket
+        if former is not None and not former.closed:
+            for application in request.query["app"].split(","):
+                await former.send_str(application_replaced(application))
         self.connected.set()
         async for _ in socket:
             pass
@@ -201,6 +204,13 @@ async def scripted_asterisk(
         if script.socket is not None:
             await script.socket.close()
         await runner.cleanup()
+
+
+def application_replaced(application: str) -> str:
+    return (
+        f'{{"type":"ApplicationReplaced","timestamp":"2026-01-01T00:00:00.123+0000",'
+        f'"application":"{application}"}}'
+    )
 
 
 def channel_event(

@@ -8,7 +8,7 @@ from typing import Final
 
 from ari_proxy.protocol import topics
 
-from .base import Handler, Message, Offered
+from .base import Handler, Message, Offered, Subscription
 from .buffered import FleetingBus
 from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 
@@ -217,6 +217,6 @@ class MemoryBus(FleetingBus):
         *,
         group: str = "",
         hold: bool = False,  # noqa: ARG002
-    ) -> _Subscription:
+    ) -> Subscription:
         """Hand every message on `topic` to `handler`."""
         return _Subscription(self, self._broker, topic, handler, group)

@@ -30,6 +30,8 @@ class Gate:
         self._held: deque[bytes] = deque()
         #: How many of them may pass; None for these and all that come.
         self._free: int | None = None
+        #: How many of them, and of what passes just now, came before it was last closed.
+        self.former = 0
         self.held_bytes = 0
 
     @property
@@ -56,8 +58,15 @@ class Gate:
 
     def close(self) -> None:
         """Keep what comes from now on; what was to pass may pass."""
+        self.former = len(self._held)
         if self._free is None:
-            self._free = len(self._held)
+            self._free = self.former
+
+    def open_for_former(self) -> None:
+        """Have those pass that came before it was last closed."""
+        if self._free is not None and self._free < self.former:
+            self._free = self.former
+            self._on_open()
 
     def open(self) -> None:
         """Have all pass that was kept, and behind it what comes from now on."""
@@ -78,3 +87,5 @@ class Gate:
         if self._free is not None:
             self._free -= 1
         self._pass(frame)
+        if self.former:
+            self.former -= 1

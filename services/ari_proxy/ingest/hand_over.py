@@ -7,26 +7,28 @@ waits until the bus has confirmed its last event, and answers. So nothing is los
 reordered.
 
 Asked by nobody, an ApplicationReplaced comes from a stranger.
+
+This is the old one's side; `take_over.py` is the new one's.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message
-from ari_proxy.bus.errors import BusError, NoRespondersError
-from ari_proxy.protocol import topics
-from ari_proxy.protocol.ids import ServerId
 
-from .records import Page, Record, Request
+from .records import GOES_ON, Page, Request
 
 _log = structlog.get_logger()
 
 #: For the old one to answer a request; more than the sum of its own deadlines below.
 ANSWER_SECONDS: Final = 4.0
+#: Without another request the one that takes over is gone then: it waits no longer for an answer.
+SILENCE_SECONDS: Final = ANSWER_SECONDS + 0.5
 #: For Asterisk to tell the old one that it is replaced.
 REPLACED_SECONDS: Final = 1.0
 #: For the new one to ask, once Asterisk has told that; who does not is a stranger.
@@ -37,29 +39,57 @@ PASS_SECONDS: Final = 0.4
 PAUSE_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 1.5
 _request_decoder = msgspec.json.Decoder(Request)
-_page_decoder = msgspec.json.Decoder(Page)
 
 
 class RefusedError(Exception):
     """The old ingest does not hand over; says why."""
 
 
+class Collected(NamedTuple):
+    """What there is to hand over."""
+
+    pages: list[Page]
+    #: Unix time until which all events are among it; later ones are the business of who asked.
+    until: float
+
+    def page(self, number: int, *, is_late: bool) -> Page:
+        """Return a page, for one that came late: after another one that had asked for it."""
+        if not 0 <= number < len(self.pages):
+            return Page(error="there is no such page")
+        page = self.pages[number]
+        if is_late and page.gap_since is None:
+            return msgspec.structs.replace(page, gap_since=self.until)
+        return page
+
+
 #: Ends everything and returns what there is to hand over; raises RefusedError.
-Collect = Callable[[], Awaitable[list[Page]]]
+Collect = Callable[[], Awaitable[Collected]]
 
 
 class HandOver:
-    """The old one's side."""
+    """Answers one new ingest at a time; if it dies meanwhile, the next one."""
 
-    def __init__(self, bus: Bus, collect: Collect, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        collect: Collect,
+        tasks: asyncio.TaskGroup,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._bus = bus
         self._collect = collect
         self._tasks = tasks
+        self._clock = clock
+        #: Who takes over, and when it has asked last.
         self._taker = ""
-        self._pages: asyncio.Task[list[Page]] | None = None
-        #: True once a new ingest has asked, whatever became of that.
-        self.was_asked = False
-        #: Set when the last page is on its way.
+        self._asked_at = 0.0
+        self._is_late = False
+        self._collecting: asyncio.Task[Collected | str] | None = None
+        #: The bus's, when the collecting began.
+        self._reconnects = 0
+        #: Whether a new ingest has asked, whatever became of that.
+        self._was_asked = False
+        #: Set when the last page is on its way, or nobody will ask for it any more.
         self.done = asyncio.Event()
 
     def on_request(self, message: Message) -> None:
@@ -69,72 +99,71 @@ class HandOver:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._answer(message, Page(error=f"this is no request: {error}"))
             return
-        if self._taker not in {"", request.by}:
-            self._answer(message, Page(error="another one takes over already"))
-            return
-        if not self._taker:
-            self._taker = request.by
-            self.was_asked = True
-            _log.info("hand_over.asked", by=request.by)
-        self._tasks.create_task(self._send(message, request.page))
+        if request.page == GOES_ON:
+            self._tasks.create_task(self._leave())
+        elif self._is_taker(request.by):
+            self._asked_at = self._clock()
+            self._tasks.create_task(self._send(message, request.page))
+        else:
+            self._answer(message, Page(error="another one takes over already", is_busy=True))
+
+    def _is_taker(self, by: str) -> bool:
+        """Return whether it is this one that takes over: the first, or after its death another."""
+        if self._taker == by:
+            return True
+        if self._taker:
+            if self._clock() - self._asked_at <= SILENCE_SECONDS:
+                return False
+            if self._bus.reconnects != self._reconnects:
+                # It may have told meanwhile that it goes on: what was collected would be old.
+                self.done.set()
+                return False
+            self._is_late = True
+        _log.info("hand_over.asked", by=by)
+        self._taker, self._was_asked = by, True
+        return True
+
+    def note_replaced(self, application: str) -> None:
+        """Take that Asterisk has given an application away: to a stranger, if nobody asks soon."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(ASKED_SECONDS, self._tell_replaced, application)
+
+    def _tell_replaced(self, application: str) -> None:
+        if self._was_asked:
+            _log.info("application.handed_over", application=application)
+        else:
+            _log.error("application.replaced", application=application)
 
     async def _send(self, message: Message, number: int) -> None:
-        if self._pages is None:
-            self._pages = self._tasks.create_task(self._collected())
-        pages = await asyncio.shield(self._pages)
-        page = pages[number] if 0 <= number < len(pages) else Page(error="there is no such page")
+        collected = await self._collected()
+        if isinstance(collected, str):
+            self._answer(message, Page(error=collected))
+            return
+        page = collected.page(number, is_late=self._is_late)
         self._answer(message, page)
-        if page.error:
-            self._taker, self._pages = "", None
-        elif page.is_last:
+        if page.is_last and not page.error:
             self.done.set()
 
-    async def _collected(self) -> list[Page]:
+    async def _leave(self) -> None:
+        """End where all was collected: who has the events now goes on without it."""
+        if self._collecting is not None and not isinstance(await self._collected(), str):
+            self.done.set()
+
+    async def _collected(self) -> Collected | str:
+        """Return what there is, or why it is not handed over: then everybody may ask again."""
+        if self._collecting is None:
+            self._reconnects = self._bus.reconnects
+            self._collecting = self._tasks.create_task(self._try_to_collect())
+        return await asyncio.shield(self._collecting)
+
+    async def _try_to_collect(self) -> Collected | str:
         try:
             return await self._collect()
         except RefusedError as error:
             _log.error("hand_over.refused", error=str(error))
-            return [Page(error=str(error))]
+            self._taker, self._is_late, self._collecting = "", False, None
+            return str(error)
 
     def _answer(self, message: Message, page: Page) -> None:
         if message.reply:
             self._bus.publish(message.reply, msgspec.json.encode(page))
-
-
-class Taken:
-    """What a new ingest was given."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        #: Since when the old one may have missed events, in Unix time.
-        self.gap_since: float | None = None
-
-
-async def take_over(bus: Bus, server: ServerId, by: str) -> Taken | None:
-    """Ask the ingest that has been active until now for its dialogs; None if there is none.
-
-    An ingest that does not answer, or not in time, counts as none.
-
-    Args:
-        bus: on which both are.
-        server: whose dialogs.
-        by: who asks; one name, however often.
-    """
-    taken, page, number = Taken(), Page(is_last=False), 0
-    try:
-        while not page.is_last:
-            request = msgspec.json.encode(Request(by=by, page=number))
-            topic = topics.hand_over(server)
-            answer = await bus.request(topic, request, timeout_seconds=ANSWER_SECONDS)
-            page = _page_decoder.decode(answer)
-            taken.records += page.records
-            taken.gap_since, number = page.gap_since, number + 1
-    except NoRespondersError:
-        return None
-    except (BusError, msgspec.DecodeError) as error:
-        _log.warning("hand_over.failed", error=str(error))
-        return None
-    if page.error:
-        _log.warning("hand_over.refused", error=page.error)
-        return None
-    return taken

@@ -16,6 +16,8 @@ GAP: Final = "ProxyGap"
 DIALOG_ENDED: Final = "ProxyDialogEnded"
 PROBE: Final = "ProxyProbe"
 RECOVERED: Final = "ProxyRecovered"
+#: In place of a Unix time: nobody knows since when events are missing.
+UNKNOWN: Final = 0.0
 
 #: Why events may be missing.
 GapReason = Literal[
@@ -62,6 +64,30 @@ class Gap(NamedTuple):
         until = _time(self.until if self.until is not None else now)
         missing = {"count": self.lost, "from": since, "to": until}
         return _encode(GAP, application, now, reason=self.reason, **missing)
+
+
+class Missing:
+    """Keeps since when events may be missing."""
+
+    def __init__(self) -> None:
+        #: Unix time, or UNKNOWN; None if none are.
+        self.since: float | None = None
+
+    def note(self, since: float | None) -> None:
+        """Take that events may be missing since then; an earlier time stays."""
+        times = [time for time in (self.since, since) if time is not None]
+        self.since = min(times, default=None)
+
+    def forget(self) -> None:
+        """Take that everybody knows."""
+        self.since = None
+
+    @property
+    def gap(self) -> Gap:
+        """What to tell of it."""
+        if self.since == UNKNOWN:
+            return Gap("ingest_restarted")
+        return Gap("websocket_lost", self.since)
 
 
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:

@@ -40,6 +40,7 @@ class Passage:
         self._room = buffer_bytes // 2
         self._may_pass = asyncio.Event()
         self._has_passed = asyncio.Event()
+        self._opening: asyncio.TimerHandle | None = None
         self.gate = Gate(
             passed,
             capacity_bytes=GATE_BYTES,
@@ -58,18 +59,38 @@ class Passage:
             self._may_pass.clear()
             while self.gate.is_passable:
                 self.gate.let_pass(BATCH, self._has_room)
+                self._has_passed.set()
                 await asyncio.sleep(0 if self._has_room() else ROOM_SECONDS)
-            self._has_passed.set()
+
+    def open(self) -> None:
+        """Have all pass."""
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self.gate.open()
+
+    def open_within(self, seconds: float) -> None:
+        """Have all pass after this time at the latest, or after what is left of an earlier one."""
+        if self._opening is None:
+            self._opening = asyncio.get_running_loop().call_later(seconds, self.open)
 
     async def passed(self) -> None:
         """Return once nothing waits that may pass."""
         while self.gate.is_passable:
-            self._has_passed.clear()
-            await self._has_passed.wait()
+            await self._some()
+
+    async def former_passed(self) -> None:
+        """Return once nothing waits that came before the gate was last closed."""
+        while self.gate.former:
+            await self._some()
+
+    async def _some(self) -> None:
+        self._has_passed.clear()
+        await self._has_passed.wait()
 
     async def finish(self, timeout_seconds: float) -> None:
         """Let all pass, within the time as fast as the bus takes it, and then at once."""
-        self.gate.open()
+        self.open()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self.passed()

@@ -65,9 +65,17 @@ class Reader:
         self.is_up_to_date = False
         #: Applications that another client has taken, on this connection.
         self.replaced: set[str] = set()
+        #: Set when another client has taken all of them.
+        self.is_replaced = asyncio.Event()
         #: No other connection is to be opened: it would take the applications from a successor.
         self.is_last = False
         self._is_silent = False
+
+    def note_replaced(self, application: str) -> None:
+        """Take that another client has an application now, as this connection has told."""
+        self.replaced.add(application)
+        if self.replaced.issuperset(self._socket.applications):
+            self.is_replaced.set()
 
     async def run(self, bus: Bus) -> None:
         """Read for ever, or to the end of the last connection."""
@@ -92,6 +100,7 @@ class Reader:
         self.is_connected, self._is_silent = True, False
         self.is_up_to_date = False
         self.replaced.clear()
+        self.is_replaced.clear()
         self._on_connected()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(connection))

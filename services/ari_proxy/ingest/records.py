@@ -18,6 +18,8 @@ from .notices import EndReason
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000
+#: In place of a page's number: who asks goes on without the dialogs, come what may.
+GOES_ON: Final = -1
 
 
 class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
@@ -58,12 +60,14 @@ class Page(msgspec.Struct, frozen=True):
     error: str = ""
     records: tuple[Record, ...] = ()
     is_last: bool = True
-    #: Since when the sender may have missed events, in Unix time; None if it has not.
+    #: Since when the sender may have missed events, in Unix time (or UNKNOWN); None if it has not.
     gap_since: float | None = None
+    #: Another ingest takes over just now.
+    is_busy: bool = False
 
 
 class Request(msgspec.Struct, frozen=True):
-    """Asks for a page; the first one asks for everything."""
+    """Asks for a page, the first one for everything; or tells that there is nothing to ask for."""
 
     by: str
     page: int

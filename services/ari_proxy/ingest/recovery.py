@@ -191,6 +191,14 @@ class Recovery:
             _log.debug("snapshot.incomplete", path=path, error=str(error))
             return default
 
+    async def channel_ids(self) -> Collection[str] | None:
+        """Return the ids of all channels, or None if Asterisk does not tell."""
+        try:
+            return asterisk.channels(await self._get("/channels"))
+        except (_NoAnswerError, TransportError, msgspec.DecodeError) as error:
+            _log.debug("channels.unknown", error=str(error))
+            return None
+
     async def _dialog_of(self, channel: str) -> str:
         query = urlencode({"variable": DIALOG_VARIABLE})
         path = f"/channels/{quote(channel, safe='')}/variable?{query}"

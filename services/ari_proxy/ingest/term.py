@@ -4,20 +4,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Collection
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final, Literal
 
-import msgspec
 import structlog
 
-from ari_proxy.ari import snapshot
-from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
-from ari_proxy.bus.base import Bus, Handler, Subscription
+from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
-from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
@@ -27,19 +25,19 @@ from ari_proxy.telemetry.traces import Traces
 from . import hand_over, records
 from .bindings import Bindings
 from .empty_dialogs import EmptyDialogs
-from .hand_over import HandOver, RefusedError, Taken
+from .hand_over import Collected, HandOver, RefusedError
 from .listeners import Listeners
 from .losses import Losses
-from .notices import Gap, GapReason
+from .notices import UNKNOWN, Gap, Missing
 from .passage import Passage
 from .pipeline import Pipeline
 from .proof import Proof, is_own
 from .queues import DialogQueues
 from .reader import Reader, Work
-from .records import Page
 from .recovery import Recovery
 from .router import Router
 from .set_up import SetUp
+from .take_over import Taken, TakeOver
 from .tally import Tally
 
 _log = structlog.get_logger()
@@ -72,7 +70,6 @@ class Term:
         self._bus = bus
         self._rest = rest
         self._tasks = tasks
-        self._is_replaced = asyncio.Event()
         self.router = Router(
             self._server,
             grace_seconds=settings.ingest.grace_seconds,
@@ -127,7 +124,7 @@ class Term:
             socket,
             proof,
             take=self._gate.take,
-            on_connected=self._gate.close,
+            on_connected=self._on_connected,
             recover=self._recover,
             on_lost=self._on_lost,
             metrics=metrics,
@@ -140,15 +137,17 @@ class Term:
         self._listeners = Listeners(bus, self.router, self._pipeline, silence_seconds=silence)
         self._empty_dialogs = EmptyDialogs(rest, self.router.table)
         self._hand_over = HandOver(bus, self._collect, tasks)
+        self._take_over = TakeOver(
+            bus,
+            self._server,
+            tasks,
+            load=self._load,
+            on_request=self._hand_over.on_request,
+        )
         self._reading: asyncio.Task[None] | None = None
         self._is_ending = False  # There may be a successor at any time.
-        self._subscriptions: list[Subscription] = []
-        self._is_first = True
         self._drain_seconds = settings.runtime.drain_seconds
-        #: By which it asks the one that has been active until now.
-        self._name = ids.random_id(ids.TOKEN_LENGTH)
-        #: Unix time since which events may be missing; None if none are.
-        self._gap_since: float | None = None
+        self._missing = Missing()
 
     @property
     def _queue_grace(self) -> float:
@@ -158,40 +157,41 @@ class Term:
 
     async def run(self, stop: asyncio.Event) -> Outcome:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
-        pipeline = self._pipeline
-        self._bus.on_dropped = self._losses.note
-        bindings = Bindings(self._bus, self.router)
-        await self._listen(topics.bindings(self._server), bindings.on_binding)
-        await self._listen(topics.owners(self._server), bindings.on_question)
-        background = [
-            self._tasks.create_task(work)
-            for work in (
-                self._passage.run(),
-                self._losses.run(pipeline),
-                pipeline.sweep(),
-                self.queues.tidy(pipeline.give_up),
-                self.queues.take_over(),
-                self.queues.look_after(self._channel_ids, pipeline.tell_end),
-                self._listeners.watch(),
-                self._empty_dialogs.watch(),
-                self.queues.declare(self._settings.applications),
-            )
-        ]
-        self._reading = self._tasks.create_task(self.reader.run(self._bus))
-        try:
+        async with AsyncExitStack() as ending:
+            await self._begin(ending)
             await first_of(stop.wait(), self._hand_over.done.wait())
             self._stop_reading()
-            if not self._hand_over.done.is_set():
-                await self._finish()
-                return "stopped"
-            return "handed_over"
-        finally:
-            self._stop_reading()
-            self._bus.on_dropped = lambda *_: None
-            for task in background:
-                task.cancel()
-            for subscription in self._subscriptions:
-                await subscription.unsubscribe()
+            if self._hand_over.done.is_set():
+                return "handed_over"
+            await self._finish()
+            return "stopped"
+
+    async def _begin(self, ending: AsyncExitStack) -> None:
+        pipeline = self._pipeline
+        self._bus.on_dropped = self._losses.note
+        ending.callback(setattr, self._bus, "on_dropped", lambda *_: None)
+        bindings = Bindings(self._bus, self.router)
+        for topic, handler in (
+            (topics.bindings(self._server), bindings.on_binding),
+            (topics.owners(self._server), bindings.on_question),
+        ):
+            subscription = await self._bus.subscribe(topic, handler)
+            ending.push_async_callback(subscription.unsubscribe)
+        ending.push_async_callback(self._take_over.end)
+        for work in (
+            self._passage.run(),
+            self._losses.run(pipeline),
+            pipeline.sweep(),
+            self.queues.tidy(pipeline.give_up),
+            self.queues.take_over(),
+            self.queues.look_after(self._recovery.channel_ids, pipeline.tell_end),
+            self._listeners.watch(),
+            self._empty_dialogs.watch(),
+            self.queues.declare(self._settings.applications),
+        ):
+            ending.callback(self._tasks.create_task(work).cancel)
+        self._reading = self._tasks.create_task(self.reader.run(self._bus))
+        ending.callback(self._stop_reading)
 
     def _stop_reading(self) -> None:
         """Close the connection; asked twice for it, it would do so at once, and not in order."""
@@ -203,9 +203,6 @@ class Term:
         self.reader.is_last = True
         if not self.reader.is_connected:
             self._stop_reading()
-
-    async def _listen(self, topic: str, handler: Handler) -> None:
-        self._subscriptions.append(await self._bus.subscribe(topic, handler))
 
     def abort(self) -> None:
         """Finish nothing when it is over: somebody else may have begun to serve."""
@@ -220,6 +217,10 @@ class Term:
                 await self._hand_over.done.wait()
 
     async def _finish(self) -> None:
+        # The one before has let go of the dialogs that it has sent.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await self._take_over.wait()
         await self._passage.finish(self._drain_seconds)
         self._losses.tell(self._pipeline)
         self._pipeline.tell_all_ends()
@@ -227,24 +228,26 @@ class Term:
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
 
-    async def _channel_ids(self) -> Collection[str] | None:
-        """Return the ids of all channels, or None if Asterisk does not tell."""
-        try:
-            answer = await self._rest.request("GET", "/channels")
-            return snapshot.channels(answer.body)
-        except (TransportError, msgspec.DecodeError) as error:
-            _log.debug("channels.unknown", error=str(error))
-            return None
-
     # Between connections
+
+    def _on_connected(self) -> None:
+        """Hold back what comes; at the first connect begin to take the dialogs to which it goes."""
+        self._gate.close()
+        if not self._take_over.is_loaded:
+            self._passage.open_within(GATE_SECONDS)
+            self._take_over.begin()
 
     def _on_lost(self) -> None:
         """Events may be missing since the last one, or since the last answer to a ping."""
-        # What was held back is older than what the next connection finds.
-        self._gate.open()
-        if self._gap_since is None:
-            alive_at = time.time() - DEAD_SECONDS
-            self._gap_since = max(self._pipeline.last_event_at, alive_at)
+        self._missing.note(self._seen_until)
+        if self._take_over.is_loaded:
+            # What was held back is older than what the next connection finds.
+            self._passage.open()
+
+    @property
+    def _seen_until(self) -> float:
+        """Unix time until which no event can be missing."""
+        return max(self._pipeline.last_event_at, time.time() - DEAD_SECONDS)
 
     async def _recover(self) -> Work:
         """Bring the dialogs up to date, and let events pass once they are, or after a while.
@@ -252,75 +255,63 @@ class Term:
         Returns:
             What is left to do, with no haste.
         """
-        # What the former connection has sent comes first.
-        await self._passage.passed()
+        # What former connections have sent comes first.
+        await self._passage.former_passed()
+        self._passage.open_within(GATE_SECONDS)
+        await self._take_over.wait()
         known = self._recovery.known()
-        late = asyncio.get_running_loop().call_later(GATE_SECONDS, self._gate.open)
-        reason: GapReason = "websocket_lost"
-        try:
-            if self._is_first:
-                taken = await hand_over.take_over(self._bus, self._server, self._name)
-                self._is_first = False
-                reason = self._take(taken)
-                known = self._recovery.known()
-                await self._listen(topics.hand_over(self._server), self._hand_over.on_request)
-                if taken is not None and self._gap_since is None:
-                    self._gate.open()
-                    unserved = await self._recovery.look()
-                    return partial(self._serve, unserved, Gap(reason))
-            gap = Gap(reason, self._gap_since)
-            plan = await self._recovery.run(known, gap)
-            self._gap_since = None
-            self._gate.open()
-            await self._recovery.tell_recovered(self._bus, reason)
-            return partial(self._serve, plan.unserved, gap)
-        finally:
-            late.cancel()
+        gap = self._missing.gap
+        if self._missing.since is None:
+            self._passage.open()
+            unserved = await self._recovery.look()
+            return partial(self._serve, unserved, gap)
+        plan = await self._recovery.run(known, gap)
+        self._missing.forget()
+        self._passage.open()
+        await self._recovery.tell_recovered(self._bus, gap.reason)
+        return partial(self._serve, plan.unserved, gap)
 
     async def _serve(self, unserved: Collection[str], gap: Gap) -> None:
         # Their beginning may be among what waits.
         await self._passage.passed()
         await self._recovery.serve_unserved(unserved, gap)
 
-    def _take(self, taken: Taken | None) -> GapReason:
-        """Go on with another one's dialogs; return why events may be missing, if they are."""
-        if taken is None:
-            return "ingest_restarted"
-        self._gap_since = self._gap_since or taken.gap_since
-        for dialog in records.load(self.router.table, taken.records, time.monotonic()):
+    def _load(self, taken: Taken | None) -> None:
+        """Go on with another one's dialogs, if there is one; what has waited for them may pass."""
+        self._missing.note(UNKNOWN if taken is None else taken.gap_since)
+        if taken is not None:
+            self._go_on(taken.records)
+        if self.reader.is_connected:
+            self._gate.open_for_former()
+        else:
+            self._passage.open()
+
+    def _go_on(self, taken: Collection[records.Record]) -> None:
+        for dialog in records.load(self.router.table, taken, time.monotonic()):
             if dialog.held is None:
                 self.queues.on_announced(dialog)
             elif dialog.held and not dialog.is_abandoned:
                 self._pipeline.begin(dialog)
         _log.info("hand_over.taken", dialogs=len(self.router))
-        return "websocket_lost"
 
     # Somebody else takes the application
 
     def _on_replaced(self, application: str) -> None:
         """Never fight for it: it would be taken back, for ever."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(hand_over.ASKED_SECONDS, self._tell_replaced, application)
-        self.reader.replaced.add(application)
-        if self.reader.replaced >= set(self._settings.applications):
-            self._is_replaced.set()
+        self._hand_over.note_replaced(application)
+        if not self._gate.former:  # Those are of a connection that is over.
+            self.reader.note_replaced(application)
 
-    def _tell_replaced(self, application: str) -> None:
-        """Alarm of a stranger; a new ingest has asked for the dialogs since Asterisk told of it."""
-        if self._hand_over.was_asked:
-            _log.info("application.handed_over", application=application)
-        else:
-            _log.error("application.replaced", application=application)
-
-    async def _collect(self) -> list[Page]:
+    async def _collect(self) -> Collected:
         """End everything, and return the dialogs as they are then."""
+        asked_at = time.time()
         self._connect_no_more()
-        self._gate.open()  # Asterisk's word may wait there.
+        self._passage.open()  # Asterisk's word may wait there.
         if self.reader.is_connected:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(hand_over.REPLACED_SECONDS):
-                    await self._is_replaced.wait()
-        if self.reader.is_connected and not self._is_replaced.is_set():
+                    await self.reader.is_replaced.wait()
+        if self.reader.is_connected and not self.reader.is_replaced.is_set():
             self.reader.is_last = self._is_ending
             raise RefusedError(
                 "Asterisk has not given the applications to anybody else: are there two ingests "
@@ -338,4 +329,5 @@ class Term:
             self._bus.discard(topics.is_events)
             self._hand_over.done.set()
             raise RefusedError(str(error)) from error
-        return records.pages(records.records_of(self.router.table), gap_since=self._gap_since)
+        pages = records.pages(records.records_of(self.router.table), gap_since=self._missing.since)
+        return Collected(pages, until=min(asked_at, self._seen_until))

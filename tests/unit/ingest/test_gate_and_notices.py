@@ -5,6 +5,7 @@ import pytest
 from ari_proxy.ari.snapshot import ChannelState
 from ari_proxy.ingest import notices
 from ari_proxy.ingest.gate import Gate
+from ari_proxy.ingest.notices import UNKNOWN, Gap, Missing
 
 
 def is_free() -> bool:
@@ -66,6 +67,30 @@ def test_gate_that_closes_again_lets_pass_what_came_before() -> None:
     assert passed == [b"former", b"later"]
 
 
+def test_gate_lets_pass_what_came_before_it_closed_again_and_tells_it_from_the_rest() -> None:
+    passed: list[tuple[bytes, bool]] = []
+    gate = Gate(lambda frame: passed.append((frame, gate.former > 0)), capacity_bytes=100)
+    gate.close()
+    gate.take(b"first")
+    gate.close()
+    gate.take(b"second")
+    gate.close()
+    gate.take(b"third")
+    assert (gate.former, gate.is_passable) == (2, False)
+    gate.open_for_former()
+    gate.let_pass(5, is_free)
+    assert passed == [(b"first", True), (b"second", True)]
+    gate.take(b"fourth")
+    assert (gate.former, gate.is_passable) == (0, False)
+    gate.open_for_former()
+    assert not gate.is_passable
+    gate.open()
+    gate.let_pass(5, is_free)
+    gate.take(b"fifth")
+
+    assert passed[2:] == [(b"third", False), (b"fourth", False), (b"fifth", False)]
+
+
 def test_gate_that_is_full_opens_and_lets_the_first_pass_for_each_that_comes() -> None:
     passed: list[bytes] = []
     gate = gate_of(passed, capacity_bytes=10)
@@ -99,6 +124,19 @@ def test_gap_tells_from_when_to_when_and_that_the_count_is_unknown(
     assert (event["type"], event["from"], event["count"]) == ("ProxyGap", expected, None)
     assert event["to"] == event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
     assert event["application"] == "demo"
+
+
+def test_events_are_missing_since_the_earliest_time_that_was_noted() -> None:
+    missing = Missing()
+    assert missing.since is None
+    for since in (2.0, None, 3.0):
+        missing.note(since)
+    assert missing.gap == Gap("websocket_lost", 2.0)
+    missing.note(UNKNOWN)
+    assert missing.gap == Gap("ingest_restarted", None)
+    missing.forget()
+
+    assert missing.since is None
 
 
 def test_lost_stasis_start_is_told_again_with_the_channel_as_it_is() -> None:
