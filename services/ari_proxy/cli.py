@@ -89,10 +89,17 @@ def operator() -> None:
 
 @app.command("check-config")
 def check_config(config: Config = None) -> None:
-    """Print the effective settings with secrets masked, or what is wrong with them."""
-    from .settings import load  # noqa: PLC0415  commands import what they need
+    """Print the effective settings with secrets masked, or what is wrong with them.
 
-    typer.echo(load.as_text(_load_and_warn(config)))
+    Reads all files that they name: secrets, URLs, certificates.
+    """
+    from .doctor import files  # noqa: PLC0415  commands import what they need
+    from .settings import load  # noqa: PLC0415
+
+    settings = _load_and_warn(config)
+    with _refused():
+        files.check(settings)
+    typer.echo(load.as_text(settings))
 
 
 @app.command()
@@ -249,15 +256,22 @@ def _reported(*expected: type[Exception]) -> Iterator[None]:
         raise typer.Exit(1)
 
 
-def _load(config: Path | None, **overrides: object) -> "Settings":
-    from .settings import load  # noqa: PLC0415
-
+@contextmanager
+def _refused() -> Iterator[None]:
+    """End with a line for each setting that can't be used."""
     try:
-        return load.load(config, **overrides)
+        yield
     except SettingsError as error:
         for problem in error.problems:
             typer.echo(f"error: {problem}", err=True)
         raise typer.Exit(2) from error
+
+
+def _load(config: Path | None, **overrides: object) -> "Settings":
+    from .settings import load  # noqa: PLC0415
+
+    with _refused():
+        return load.load(config, **overrides)
 
 
 def _load_and_warn(config: Path | None) -> "Settings":

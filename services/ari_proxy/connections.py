@@ -22,7 +22,7 @@ from .protocol import topics
 from .protocol.ids import ServerId
 from .settings.errors import SettingsError
 from .settings.groups import AriSettings, BusSettings
-from .settings.load import Settings, named, secret
+from .settings.load import Settings, bytes_of, named, secret, text_of
 from .settings.urls import BusAddress, UrlError, bus_address, bus_urls
 
 _log = structlog.get_logger()
@@ -96,8 +96,9 @@ class RotatingCredentials:
 
     def _read(self) -> Credentials:
         settings = self._settings
-        user = named(settings.user, settings.user_file)
-        return Credentials(user, secret(settings.password, settings.password_file))
+        user = named("ari.user_file", settings.user, settings.user_file)
+        password = secret("ari.password_file", settings.password, settings.password_file)
+        return Credentials(user, password)
 
 
 def _are_same(one: Credentials, other: Credentials) -> bool:
@@ -220,18 +221,23 @@ def _common(
         "urls": address.urls,
         "name": f"ari-proxy {component} {settings.server_id}",
         "buffer_bytes": options.buffer_bytes,
-        "user": named(options.user, options.user_file) or address.user,
-        "password": secret(options.password, options.password_file) or address.password,
+        "user": named("bus.user_file", options.user, options.user_file) or address.user,
+        "password": secret("bus.password_file", options.password, options.password_file)
+        or address.password,
         "tls": tls,
         "server_name": options.server_name,
     }
 
 
-def _address(options: BusSettings) -> BusAddress:
-    """Return where the bus is, and the account that a file with URLs may hold."""
+def address_of(options: BusSettings) -> BusAddress:
+    """Return where the bus is, and the account that a file with URLs may hold.
+
+    Raises:
+        SettingsError: that file can't be read, or holds something else.
+    """
     if not options.url_file:
         return BusAddress(urls=options.urls)
-    text = named("", options.url_file)
+    text = text_of("bus.url_file", options.url_file)
     try:
         address = bus_address(text)
         return replace(address, urls=bus_urls(options.kind, address.urls))
@@ -241,10 +247,10 @@ def _address(options: BusSettings) -> BusAddress:
 
 def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> NatsOptions:
     options = settings.bus
-    address = _address(options)
+    address = address_of(options)
     return NatsOptions(
         **_common(settings, component, tls, address),
-        token=secret(options.token, options.token_file) or address.token,
+        token=secret("bus.token_file", options.token, options.token_file) or address.token,
         credentials_file=options.credentials_file,
         nkey_seed_file=options.nkey_seed_file,
         inbox_prefix=options.inbox_prefix,
@@ -255,7 +261,7 @@ def _nats(settings: Settings, component: str, tls: ssl.SSLContext | None) -> Nat
 def _rabbitmq(settings: Settings, component: str, tls: ssl.SSLContext | None) -> RabbitMqOptions:
     declares = component in {"ingest", "standalone"}
     return RabbitMqOptions(
-        **_common(settings, component, tls, _address(settings.bus)),
+        **_common(settings, component, tls, address_of(settings.bus)),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
         heartbeat_seconds=settings.bus.heartbeat_seconds,
     )
@@ -274,12 +280,38 @@ def tls_context(group: str, settings: AriSettings | BusSettings) -> ssl.SSLConte
     """
     if not _tls_files(settings):
         return None
+    return trusting(group, settings.ca_file, settings.certificate_file, settings.key_file)
+
+
+def trusting(
+    group: str, ca_file: str, certificate_file: str = "", key_file: str = ""
+) -> ssl.SSLContext:
+    """Return how to check a server's certificate and show ours, by the files of a group's settings.
+
+    Raises:
+        SettingsError: a file can't be read, or holds something else.
+    """
+    files = {"ca_file": ca_file, "certificate_file": certificate_file, "key_file": key_file}
+    used = {f"{group}.{name}": file for name, file in files.items() if file}
+    _check_readable(used)
     try:
-        context = ssl.create_default_context(cafile=settings.ca_file or None)
-        if settings.certificate_file:
-            context.load_cert_chain(settings.certificate_file, settings.key_file or None)
+        context = ssl.create_default_context(cafile=ca_file or None)
+        if certificate_file:
+            context.load_cert_chain(certificate_file, key_file or None)
     except OSError as error:  # Among them ssl.SSLError.
-        named = ", ".join(_tls_files(settings))
-        message = f"{group}: the certificates of {named} can't be used: {error}"
+        listed = ", ".join(used.values())
+        message = f"{group}: the certificates of {listed} can't be used: {error}"
         raise SettingsError([message]) from error
     return context
+
+
+def _check_readable(files: dict[str, str]) -> None:
+    """Refuse files that can't be read, by their settings: OpenSSL does not say which one."""
+    unread: list[str] = []
+    for setting, file in files.items():
+        try:
+            bytes_of(setting, file)
+        except SettingsError as error:
+            unread += error.problems
+    if unread:
+        raise SettingsError(unread)

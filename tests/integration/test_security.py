@@ -118,6 +118,33 @@ async def test_nats_with_a_login(tmp_path: Path, kind: str) -> None:
         assert await is_refused(load(bus={"urls": [server.url]}))
 
 
+@pytest.mark.parametrize("kind", ["credentials", "nkey"])
+async def test_account_of_nats_that_is_none_yet_is_told_and_read_again(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "account"
+    if kind == "nkey":
+        text = f"authorization {{ users: [ {{ nkey: {nats_accounts.user_key(file)} }} ] }}"
+    else:
+        text = nats_accounts.account(file)
+    right = file.read_bytes()
+    setting = {"credentials": "credentials_file", "nkey": "nkey_seed_file"}[kind]
+    with nats_server("-c", nats_config(tmp_path, text)) as server:
+        settings = load(bus={"urls": [server.url], setting: str(file)})
+        file.write_bytes(right[:20])
+        async with opened(connections.bus(settings, "test")) as bus:
+            told = ""
+
+            def is_told() -> bool:
+                nonlocal told
+                told += capsys.readouterr().out
+                return f"bus.{setting} {file}: it" in told
+
+            await until(is_told)
+            file.write_bytes(right)
+            assert await works(bus)
+
+
 async def test_password_of_nats_that_changes_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("old")
@@ -258,9 +285,8 @@ def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str
         told = [
             process.run(command, "--config", str(config)),
             process.run(command, **from_environment),
+            process.run(command, **from_file),
         ]
-        if command != "check-config":  # It reads no secret's file.
-            told.append(process.run(command, **from_file))
         for ended in told:
             assert ended.returncode in {1, 2}
             assert "hush" not in ended.stdout + ended.stderr

@@ -22,7 +22,8 @@ Written from the code by `make reference`; a test compares the two.
 A setting's value comes from the first of these that has it: the environment, the configuration file
 (`--config FILE`, or `ARI_PROXY_CONFIG`), the default. In the environment a list has commas or is
 JSON: `ARI_PROXY_APPLICATIONS=ivr,voicemail` or `'["ivr","voicemail"]'`. `ari-proxy check-config`
-prints what is in force, with secrets masked. A variable `ARI_PROXY_…` that names no setting is
+prints what is in force, with secrets masked, or what is wrong, in the files that settings name as well.
+A variable `ARI_PROXY_…` that names no setting is
 refused; those that Kubernetes sets for a Service called `ari-proxy…` are left alone.
 
 In a URL with user and password (`bus.url_file`, `bus_config.url`) these are percent-encoded: `%` as

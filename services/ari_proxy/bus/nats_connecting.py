@@ -10,6 +10,7 @@ from nats.aio.client import Client
 
 from ari_proxy import certificate_errors
 
+from .nats_account_files import check_account_files
 from .nats_options import NatsOptions
 from .nats_servers import ClusterClient, Discovered
 
@@ -72,8 +73,9 @@ async def connect(client: Client, options: NatsOptions, on_error: OnError) -> No
 
     Raises:
         OSError, TimeoutError, nats.errors.Error: none of them takes us.
-        ValueError: the nkey's seed is none.
+        BusSettingsError: a file of the account is none.
     """
+    check_account_files(options.credentials_file, options.nkey_seed_file)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await client.connect(

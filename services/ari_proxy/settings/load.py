@@ -210,29 +210,60 @@ def _line(name: str, message: str, source: str, is_legacy: bool) -> str:  # noqa
     return f"{name} ({where}): {message}".lstrip()
 
 
-def secret(value: SecretStr, file: str) -> str:
+def secret(setting: str, value: SecretStr, file: str) -> str:
     """Return a secret, from its file if it has one.
 
     Raises:
-        SettingsError: the file can't be read.
+        SettingsError: the file can't be read, or is empty.
     """
-    return named(value.get_secret_value(), file)
+    return named(setting, value.get_secret_value(), file)
 
 
-def named(value: str, file: str) -> str:
+def named(setting: str, value: str, file: str) -> str:
     """Return a value, from its file if it has one.
 
+    Args:
+        setting: the name of the one with the file.
+        value: what holds without a file.
+        file: its path, or ''.
+
     Raises:
-        SettingsError: the file can't be read.
+        SettingsError: the file can't be read, or is empty.
     """
     if not file:
         return value
+    text = text_of(setting, file)
+    if not text:
+        raise SettingsError([f"{setting} {file}: the file is empty"])
+    return text
+
+
+def text_of(setting: str, file: str) -> str:
+    """Return the text of a file, without the end of its last line.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
     try:
-        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise SettingsError([f"the secret's file {file}: {error.strerror}"]) from error
+        return bytes_of(setting, file).decode().rstrip("\r\n")
     except UnicodeDecodeError as error:
-        raise SettingsError([f"the secret's file {file}: this is no UTF-8 text"]) from error
+        raise SettingsError([f"{setting} {file}: this is no UTF-8 text"]) from error
+
+
+def bytes_of(setting: str, file: str) -> bytes:
+    """Return the content of a file.
+
+    Args:
+        setting: the name of the one with the file.
+        file: its path.
+
+    Raises:
+        SettingsError: it can't be read.
+    """
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise SettingsError([f"{setting} {file}: {error.strerror}"]) from error
 
 
 def as_text(settings: Settings) -> str:

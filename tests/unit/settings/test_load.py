@@ -76,9 +76,9 @@ def test_secret_file_wins(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("from-file\n")
 
-    assert secret(SecretStr("inline"), str(file)) == "from-file"
+    assert secret("ari.password_file", SecretStr("inline"), str(file)) == "from-file"
     with pytest.raises(SettingsError, match="No such file"):
-        secret(SecretStr(""), str(tmp_path / "none"))
+        secret("ari.password_file", SecretStr(""), str(tmp_path / "none"))
 
 
 def test_effective_settings_show_no_secret(config: Path) -> None:

@@ -1,0 +1,57 @@
+"""The files of a NATS account, looked at before nats-py reads them.
+
+nats-py reads a credentials file without a JWT for ever, and holds the loop up; for a seed that is
+none it raises an error that is none of its own.
+"""
+
+import re
+from pathlib import Path
+from typing import Final
+
+import nkeys
+
+from .errors import BusSettingsError
+
+#: docs.nats.io, "Credentials Files": between two lines of hyphens each.
+_TOKEN: Final = re.compile(rb"BEGIN NATS USER JWT.*\n\S+")
+_SEED: Final = re.compile(rb"BEGIN USER NKEY SEED.*\n(.*)\n")
+
+
+def check_account_files(credentials_file: str, nkey_seed_file: str) -> None:
+    """Refuse files that are no account's; '' is none.
+
+    Raises:
+        BusSettingsError: with the setting and the file, and nothing of what it holds.
+    """
+    if credentials_file:
+        _check_credentials(f"bus.credentials_file {credentials_file}", Path(credentials_file))
+    if nkey_seed_file:
+        place = f"bus.nkey_seed_file {nkey_seed_file}"
+        _check_seed(place, _content(place, Path(nkey_seed_file)).strip())
+
+
+def _check_credentials(place: str, file: Path) -> None:
+    content = _content(place, file)
+    if not _TOKEN.search(content):
+        raise BusSettingsError(f"{place}: it has no user's JWT; write the file that `nsc` makes")
+    seed = _SEED.search(content)
+    if seed is None:
+        raise BusSettingsError(f"{place}: it has no user's seed; write the file that `nsc` makes")
+    _check_seed(place, seed[1])
+
+
+def _check_seed(place: str, seed: bytes) -> None:
+    try:
+        nkeys.from_seed(bytearray(seed)).wipe()
+    except (nkeys.NkeysError, ValueError):
+        problem = "its seed is none of an nkey: 58 characters that begin with SU"
+    else:
+        return
+    raise BusSettingsError(f"{place}: {problem}")
+
+
+def _content(place: str, file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise BusSettingsError(f"{place}: {error.strerror}") from error

@@ -1,0 +1,54 @@
+"""What is wrong with the files that the settings name: each is read as the services read it."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from ari_proxy import connections
+from ari_proxy.bus.errors import BusSettingsError
+from ari_proxy.bus.nats_account_files import check_account_files
+from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.groups import LeaseSettings
+from ari_proxy.settings.load import Settings, named
+
+
+def check(settings: Settings) -> None:
+    """Read every file that the settings name.
+
+    Raises:
+        SettingsError: with a line for each that can't be used, and nothing of what it holds.
+    """
+    found: list[str] = []
+    for read in (*_of_connections(settings), *_of_lease(settings.lease)):
+        try:
+            read()
+        except SettingsError as error:
+            found += error.problems
+        except BusSettingsError as error:
+            found.append(str(error))
+    if found:
+        raise SettingsError(found)
+
+
+def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
+    ari, bus = settings.ari, settings.bus
+    yield partial(connections.address_of, bus)
+    for setting, file in (
+        ("ari.user_file", ari.user_file),
+        ("ari.password_file", ari.password_file),
+        ("bus.user_file", bus.user_file),
+        ("bus.password_file", bus.password_file),
+        ("bus.token_file", bus.token_file),
+    ):
+        yield partial(named, setting, "", file)
+    yield partial(check_account_files, bus.credentials_file, "")
+    yield partial(check_account_files, "", bus.nkey_seed_file)
+    yield partial(connections.tls_context, "ari", ari)
+    yield partial(connections.tls_context, "bus", bus)
+
+
+def _of_lease(lease: LeaseSettings) -> Iterator[Callable[[], object]]:
+    """Of a Lease only what was written: the defaults are a pod's, and this may be no pod."""
+    if "token_file" in lease.model_fields_set:
+        yield partial(named, "lease.token_file", "", lease.token_file)
+    if "ca_file" in lease.model_fields_set:
+        yield partial(connections.trusting, "lease", lease.ca_file)
