@@ -91,6 +91,12 @@ def voice_namespace(*, replicas: int) -> Iterator[Namespace]:
         namespace.remove()
 
 
+def is_draining(namespace: Namespace, proxy: str) -> bool:
+    """Return whether a server of a resource waits for its dialogs to end."""
+    servers = namespace.get("ariproxy", proxy)["status"]["servers"]
+    return any(item.get("drainingSince") for item in servers)
+
+
 @asynccontextmanager
 async def calls(
     namespace: Namespace,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 import yaml
 
-from tests.e2e.conftest import RELEASE, calls, manifest, named, sample
+from tests.e2e.conftest import RELEASE, calls, is_draining, manifest, named, sample
 from tests.support import cluster
 from tests.support.calls import Calls
 from tests.support.cluster import Namespace
@@ -122,35 +122,61 @@ async def test_standby_takes_over_from_a_killed_pod(voice: Namespace) -> None:
     assert len(made.client.starts) == 10
 
 
-async def test_removed_server_with_a_standby_serves_its_calls_to_their_end(
-    voice: Namespace,
-) -> None:
-    name = "parting"
-    resource = named(sample("standby"), name, name)
+@asynccontextmanager
+async def second_server(voice: Namespace, name: str, kind: str) -> AsyncIterator[tuple[Calls, str]]:
+    """Yield calls on the second server of a resource, and the resource without that server."""
+    resource = named(sample(kind), name, name)
     first = resource["spec"]["servers"][0]
-    second = {**first, "name": "asterisk-b", "serverId": f"{name}-b", "applications": ["parted"]}
+    application = f"{name}-b"
+    second = {**first, "name": "asterisk-b", "serverId": f"{name}-b", "applications": [application]}
     second["ari"] = {**first["ari"], "url": "http://asterisk-1.asterisk:8088/ari"}
     resource["spec"]["servers"] = [first, second]
     await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
     await asyncio.to_thread(voice.until_settled, name, 2)
-    async with calls(voice, "parted", asterisk="asterisk-1") as made:
+    resource["spec"]["servers"] = [first]
+    try:
+        async with calls(voice, application, asterisk="asterisk-1") as made:
+            yield made, yaml.safe_dump(resource)
+        gone = "asterisk-b is gone"
+        await asyncio.to_thread(
+            cluster.until, lambda: "asterisk-b" not in str(voice.names("deployments")), gone
+        )
+    finally:
+        await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", name)
+
+
+async def test_removed_server_with_a_standby_serves_its_calls_to_their_end(
+    voice: Namespace,
+) -> None:
+    async with second_server(voice, "parting", "standby") as (made, without):
         (channel,) = await made.place()
         async with made.marking([channel]):
-            resource["spec"]["servers"] = [first]
-            await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+            await asyncio.to_thread(voice.apply, without)
             # Several times as long as its Lease lasts without a renewal.
             await asyncio.sleep(12)
         await made.mark_once_more([channel])
-        assert voice.pods(name, "ingest", "asterisk-b")
+        assert voice.pods("parting", "ingest", "asterisk-b")
 
     account = made.account()
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
-    gone = "asterisk-b is gone"
-    await asyncio.to_thread(
-        cluster.until, lambda: "asterisk-b" not in str(voice.names("deployments")), gone
-    )
-    await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", name)
+
+
+async def test_removed_server_goes_on_with_its_calls_in_another_pod(voice: Namespace) -> None:
+    name = "moving"
+    async with second_server(voice, name, "minimal") as (made, without):
+        (channel,) = await made.place()
+        await asyncio.to_thread(voice.apply, without)
+        leaving = "asterisk-b is leaving"
+        await asyncio.to_thread(cluster.until, lambda: is_draining(voice, name), leaving)
+        (pod,) = voice.pods(name, "ingest", "asterisk-b")
+        killed = ("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
+        await asyncio.to_thread(voice.kubectl, *killed)
+        waited = ("rollout", "status", f"deployment/{name}-ingest-asterisk-b", "--timeout=60s")
+        await asyncio.to_thread(voice.kubectl, *waited)
+        await made.mark_once_more([channel])
+
+    assert made.account().faults == {}
 
 
 async def test_operator_may_die_without_a_call_noticing(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import yaml
 
-from tests.e2e.conftest import calls, sample
+from tests.e2e.conftest import calls, is_draining, sample
 from tests.support.cluster import Namespace, until
 
 pytestmark = pytest.mark.timeout(240)
@@ -24,7 +24,9 @@ async def test_servers_follow_the_pods_of_a_stateful_set(set_of_asterisks: Names
         dialog = made.dialog_of(channel)
         assert dialog.startswith("asterisk-1.")
         await asyncio.to_thread(voice.kubectl, "scale", "statefulset/asterisk", "--replicas=1")
-        await asyncio.to_thread(until, lambda: is_draining(voice), "the server is draining")
+        await asyncio.to_thread(
+            until, lambda: is_draining(voice, "discovery"), "the server is draining"
+        )
 
         # The call goes on meanwhile, and commands are executed.
         response = await made.client.command(dialog, "POST", f"/channels/{channel}/answer")
@@ -57,8 +59,3 @@ async def test_server_of_a_pod_that_restarts_stays(set_of_asterisks: Namespace) 
     after = voice.get("deployment", "discovery-ingest-asterisk-0")
     assert after["metadata"]["uid"] == before
     await asyncio.to_thread(voice.kubectl, "delete", "ariproxy", "discovery")
-
-
-def is_draining(voice: Namespace) -> bool:
-    servers = voice.get("ariproxy", "discovery")["status"]["servers"]
-    return any(item.get("drainingSince") for item in servers)
