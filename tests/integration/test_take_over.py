@@ -1,16 +1,17 @@
-"""One ingest takes over from another while its connection to Asterisk is lost; bus in memory."""
+"""One ingest takes over from another while its connection to Asterisk is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from ari_proxy import connections
-from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
+from ari_proxy.bus.base import Bus, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory import MemoryBroker
 from ari_proxy.ingest import hand_over, records, recovery, term
 from ari_proxy.ingest.service import Ingest
 from ari_proxy.protocol.ids import ServerId
@@ -20,7 +21,7 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 from tests.support.calls import body_of
-from tests.support.held_bus import HeldBus, Hold
+from tests.support.held_bus import FullBus, Hold
 from tests.support.running import LegacyClient, until
 from tests.support.scripted_asterisk import (
     ScriptedAsterisk,
@@ -28,7 +29,7 @@ from tests.support.scripted_asterisk import (
     channel_event,
     scripted_asterisk,
 )
-from tests.support.servers import PASSWORD
+from tests.support.servers import PASSWORD, BusServer
 
 HAND_OVER = "handover_server-1"
 SERVER = "server-1"
@@ -43,16 +44,18 @@ PLACES = {
 }
 
 
-def settings_of(asterisk: ScriptedAsterisk) -> Settings:
+def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer | None) -> Settings:
+    bus = {"kind": bus_server.kind, "urls": [bus_server.url]} if bus_server is not None else {}
     return load(
         server_id=SERVER,
-        applications=("demo", "late"),
+        applications=("demo", "voicemail"),
         ari={
             "rest_url": asterisk.url,
             "websocket_url": asterisk.websocket_url,
             "user": "ari",
             "password": PASSWORD,
         },
+        bus=bus,
         ingest={"listener_seconds": 60},
     )
 
@@ -60,9 +63,9 @@ def settings_of(asterisk: ScriptedAsterisk) -> Settings:
 class Running:
     """An ingest in the test's own loop."""
 
-    def __init__(self, asterisk: ScriptedAsterisk, bus: HeldBus) -> None:
+    def __init__(self, settings: Settings, bus: Bus) -> None:
+        self.settings = settings
         self.bus = bus
-        self.settings = settings_of(asterisk)
         self.stop = asyncio.Event()
         self._ingest: Ingest | None = None
         self._task: asyncio.Task[None] | None = None
@@ -112,18 +115,36 @@ async def until_says(ingest: Running, expected: str) -> None:
 class Stage:
     """Ingests of one server on one bus, and a client."""
 
-    def __init__(self, broker: MemoryBroker, bus: Bus, asterisk: ScriptedAsterisk) -> None:
-        self.broker = broker
-        self.bus = bus
+    def __init__(self, asterisk: ScriptedAsterisk, bus_server: BusServer | None) -> None:
         self.asterisk = asterisk
+        self.broker = MemoryBroker()
+        self._bus_server = bus_server
+
+    async def start(self, bus: Bus) -> None:
+        """Have the client on its own connection."""
+        self.bus = bus
         self.client = LegacyClient(bus, "demo")
-        self.late = LegacyClient(bus, "late")
+        self.voicemail = LegacyClient(bus, "voicemail")
+        await bus.wait_connected()
+        await self.client.start()
+        await self.client.listen(SERVER)
+
+    def connect(self) -> Bus:
+        if self._bus_server is None:
+            return FullBus(self.broker)
+        return connections.bus(settings_of(self.asterisk, self._bus_server), "ingest")
+
+    def running(self, asterisk: ScriptedAsterisk | None = None) -> Running:
+        settings = settings_of(asterisk or self.asterisk, self._bus_server)
+        return Running(settings, self.connect())
 
     @asynccontextmanager
     async def ingest(
         self, hold: Hold | None = None, asterisk: ScriptedAsterisk | None = None
     ) -> AsyncIterator[Running]:
-        running = Running(asterisk or self.asterisk, HeldBus(self.broker, hold))
+        running = self.running(asterisk)
+        if hold is not None:
+            hold.on(running.bus)
         async with asyncio.TaskGroup() as tasks:
             running.start(tasks)
             try:
@@ -146,16 +167,15 @@ class Stage:
     async def begin_unheard(self, ingest: Running) -> None:
         """A channel enters an application that is not there yet: its dialog waits for it."""
         count = len(ingest.dialogs)
-        self.asterisk.add_channel("w", "late")
-        await self.asterisk.push(channel_event("StasisStart", "w", "late"))
+        self.asterisk.add_channel("w", "voicemail")
+        await self.asterisk.push(channel_event("StasisStart", "w", "voicemail"))
         await until(lambda: len(ingest.dialogs) > count)
 
     async def until_heard(self) -> list[str]:
         """That application comes; returns the types of what its dialog has got first."""
-        late = self.late
-        await late.start()
-        await late.until(lambda: late.starts and late.types_of(late.starts[0]["dialog_id"]))
-        return late.types(late.starts[0]["dialog_id"])[:1]
+        client = self.voicemail
+        await client.start()
+        return client.types(await client.first_dialog())[:1]
 
     async def tell(self, *channels: str) -> None:
         for channel in channels:
@@ -173,20 +193,33 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stage]:
+async def stage(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Stage]:
+    """On a bus in memory, unless the test says which ones."""
     # A page for each record, and no long wait for calls that seem to be new.
     monkeypatch.setattr(records, "PAGE_BYTES", 1)
     monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.1)
-    broker = MemoryBroker()
-    async with scripted_asterisk() as asterisk, opened(MemoryBus(broker)) as bus:
-        for application in ("demo", "late"):
+    name = getattr(request, "param", "")
+    bus_server = request.getfixturevalue(name) if name else None
+    async with scripted_asterisk() as asterisk:
+        for application in ("demo", "voicemail"):
             asterisk.standing["GET", f"/applications/{application}"] = 200, "{}"
-        stage = Stage(broker, bus, asterisk)
-        await stage.client.start()
-        await stage.client.listen(SERVER)
-        yield stage
+        stage = Stage(asterisk, bus_server)
+        async with opened(stage.connect()) as bus:
+            await stage.start(bus)
+            yield stage
 
 
+on_all_buses = pytest.mark.parametrize(
+    "stage",
+    ["", "nats_server", "rabbitmq_link"],
+    ids=["memory", "nats", "rabbitmq"],
+    indirect=True,
+)
+
+
+@on_all_buses
 @pytest.mark.parametrize("is_back_first", [True, False], ids=["back first", "told first"])
 @pytest.mark.parametrize("place", PLACES)
 async def test_dialogs_are_taken_and_handed_on_whenever_the_connection_is_lost(
@@ -227,9 +260,10 @@ async def test_dialogs_are_taken_and_handed_on_whenever_the_connection_is_lost(
         sequences = [event["sequence"] for event in stage.client.events[dialog]]
         assert sequences == list(range(1, len(sequences) + 1))
     assert sorted(start["dialog_id"] for start in stage.client.starts) == sorted(dialogs)
-    assert [start["channel_id"] for start in stage.late.starts] == ["w"]
+    assert [start["channel_id"] for start in stage.voicemail.starts] == ["w"]
 
 
+@on_all_buses
 @pytest.mark.parametrize("is_back_first", [True, False], ids=["back first", "told first"])
 async def test_events_of_a_lost_connection_wait_for_the_dialogs_that_are_taken(
     stage: Stage, is_back_first: bool
@@ -286,6 +320,7 @@ async def test_ingest_that_stops_takes_the_dialogs_first_that_it_has_asked_for(
             await stage.until_counts([dialog], "ChannelVarset", 1)
 
 
+@on_all_buses
 async def test_dialogs_of_one_that_is_taking_over_itself_are_taken_when_it_has_them(
     stage: Stage,
 ) -> None:
@@ -312,6 +347,7 @@ async def test_dialogs_of_one_that_is_taking_over_itself_are_taken_when_it_has_t
     assert [event["sequence"] for event in stage.client.events[dialog]] == [1, 2, 3, 4]
 
 
+@on_all_buses
 async def test_dialogs_that_a_dead_ingest_was_taking_are_kept_for_the_next_one(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -399,7 +435,7 @@ async def test_who_was_replaced_on_a_former_connection_hands_over_to_nobody_else
     async with stage.ingest() as first, scripted_asterisk() as elsewhere:
         (dialog,) = await stage.begin("a")
         await replace_all(stage)
-        await until_replaced(first, "another client has taken demo, late")
+        await until_replaced(first, "another client has taken demo, voicemail")
         await stage.lose(first)
         await first.until_connected()
         await stage.until_counts([dialog], "ProxyGap", 1)
@@ -415,6 +451,7 @@ async def test_who_was_replaced_on_a_connection_that_is_over_serves_on_the_next_
     """What tells it passes late: the bus takes nothing."""
     async with stage.ingest() as first:
         (dialog,) = await stage.begin("a")
+        assert isinstance(first.bus, FullBus)
         first.bus.is_full = True
         stage.asterisk.unlisted = 10**6
         await stage.lose(first)
@@ -430,7 +467,7 @@ async def test_who_was_replaced_on_a_connection_that_is_over_serves_on_the_next_
 
 
 async def replace_all(stage: Stage) -> None:
-    for application in ("demo", "late"):
+    for application in ("demo", "voicemail"):
         await stage.asterisk.push(application_replaced(application))
 
 
@@ -445,7 +482,8 @@ async def test_term_that_is_cancelled_as_it_begins_listens_to_nothing_any_more(
     stage: Stage,
 ) -> None:
     hold = Hold("subscribe", f"owners_{SERVER}")
-    running = Running(stage.asterisk, HeldBus(stage.broker, hold))
+    running = stage.running()
+    hold.on(running.bus)
     async with asyncio.TaskGroup() as tasks:
         running.start(tasks)
         await hold.reached.wait()
@@ -457,16 +495,16 @@ async def test_term_that_is_cancelled_as_it_begins_listens_to_nothing_any_more(
 
 @pytest.mark.parametrize("failing", ["bindings", "owners", "handover"])
 async def test_subscription_that_does_not_end_in_order_keeps_no_other_one(
-    stage: Stage, failing: str
+    stage: Stage, failing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Failing(HeldBus):
-        async def subscribe(
-            self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
-        ) -> Subscription:
-            subscription = await super().subscribe(topic, handler, group=group, hold=hold)
-            return NeverEnding(subscription) if topic == f"{failing}_{SERVER}" else subscription
+    running = stage.running()
+    subscribe = running.bus.subscribe
 
-    running = Running(stage.asterisk, Failing(stage.broker))
+    async def subscribe_for_long(topic: str, *listener: Any, **options: Any) -> Subscription:
+        subscription = await subscribe(topic, *listener, **options)
+        return NeverEnding(subscription) if topic == f"{failing}_{SERVER}" else subscription
+
+    monkeypatch.setattr(running.bus, "subscribe", subscribe_for_long)
     with pytest.raises(ExceptionGroup) as failed:
         await run_until_listening(stage, running)
 

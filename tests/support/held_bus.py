@@ -1,13 +1,13 @@
-"""The bus in memory, with calls that take as long as a test wants them to."""
+"""Buses with calls that take as long as a test wants them to."""
 
 import asyncio
 import sys
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from ari_proxy.bus.base import Handler, Subscription
+from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory import MemoryBus
 
 
 @dataclass
@@ -23,9 +23,23 @@ class Hold:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def wait(self, method: str, topic: str) -> None:
-        """Return at once, unless it is the call that is held."""
-        if (method, topic) != (self.method, self.topic) or self.reached.is_set():
+    def on(self, bus: Bus) -> None:
+        """Have the calls go through it, on any bus."""
+        call = getattr(bus, self.method)
+
+        async def request(topic: str, payload: bytes, **options: Any) -> bytes:
+            answer: bytes = await call(topic, payload, **options)
+            await self._wait(topic)
+            return answer
+
+        async def subscribe(topic: str, *listener: Any, **options: Any) -> object:
+            await self._wait(topic)
+            return await call(topic, *listener, **options)
+
+        setattr(bus, self.method, request if self.method == "request" else subscribe)
+
+    async def _wait(self, topic: str) -> None:
+        if topic != self.topic or self.reached.is_set():
             return
         if self.after:
             self.after -= 1
@@ -36,26 +50,11 @@ class Hold:
             raise self.error
 
 
-class HeldBus(MemoryBus):
-    """One connection to a broker, held up by a test."""
+class FullBus(MemoryBus):
+    """A bus in memory whose buffer is full for as long as a test wants it to be."""
 
-    def __init__(self, broker: MemoryBroker, hold: Hold | None = None) -> None:
-        super().__init__(broker)
-        self._hold = hold or Hold("request", "")
-        #: Whether its buffer is full for now, as far as anybody asks.
-        self.is_full = False
+    is_full = False
 
     @property
     def buffered_bytes(self) -> int:
         return sys.maxsize if self.is_full else super().buffered_bytes
-
-    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
-        answer = await super().request(topic, payload, timeout_seconds=timeout_seconds)
-        await self._hold.wait("request", topic)
-        return answer
-
-    async def subscribe(
-        self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
-    ) -> Subscription:
-        await self._hold.wait("subscribe", topic)
-        return await super().subscribe(topic, handler, group=group, hold=hold)
