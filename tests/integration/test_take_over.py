@@ -285,6 +285,20 @@ async def test_events_of_a_lost_connection_wait_for_the_dialogs_that_are_taken(
     assert "ChannelVarset" not in stage.client.types_of(SERVER)
 
 
+async def test_events_of_a_connection_that_is_lost_at_once_wait_for_the_dialogs(
+    stage: Stage,
+) -> None:
+    async with stage.ingest() as first:
+        (dialog,) = await stage.begin("a")
+        stage.asterisk.brief = [channel_event("ChannelVarset", "a")] * 3
+        async with stage.ingest():
+            await first.until_handed_over()
+            await stage.until_counts([dialog], "ProxyGap", 1)
+
+    assert stage.client.types(dialog) == ["StasisStart", *["ChannelVarset"] * 3, "ProxyGap"]
+    assert "ChannelVarset" not in stage.client.types_of(SERVER)
+
+
 async def test_events_wait_no_longer_for_dialogs_than_for_anything_else(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

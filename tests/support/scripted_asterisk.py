@@ -59,6 +59,8 @@ class ScriptedAsterisk:
     proofs: int = 0
     #: Statuses with which the websocket is refused before it is taken.
     booting: deque[int] = field(default_factory=deque)
+    #: What the next connection gets, to be closed then at once.
+    brief: list[str] = field(default_factory=list)
     #: How many times its lists are not there yet.
     unlisted: int = 0
     #: Set to let no answer go out.
@@ -101,6 +103,12 @@ class ScriptedAsterisk:
         if former is not None and not former.closed:
             for application in request.query["app"].split(","):
                 await former.send_str(application_replaced(application))
+        if self.brief:
+            frames, self.brief = self.brief, []
+            for frame in frames:
+                await socket.send_str(frame)
+            await socket.close(code=WSCloseCode.GOING_AWAY)
+            return socket
         self.connected.set()
         async for _ in socket:
             pass
