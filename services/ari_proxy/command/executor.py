@@ -17,6 +17,7 @@ from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import (
     Binding,
+    Bound,
     Command,
     CommandResponse,
     ServerCommandResponse,
@@ -40,6 +41,7 @@ REGISTRATION_SECONDS: Final = 2.0
 MAX_ANSWER_BYTES: Final = 1 << 20
 #: Characters; a command's id comes back in its response, which has to fit into a message.
 MAX_UNIQUE_ID: Final = 1024
+_bound_decoder: Final = msgspec.json.Decoder(Bound)
 #: From this status on Asterisk has not done what was asked.
 _FAILED: Final = 400
 
@@ -134,12 +136,10 @@ class Executor:
         try:
             request = await self._check(command, dialog_id, for_server=for_server)
             binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
-            if binding is not None:
-                await self._register(binding)
-                await self._guard.check_new(Touched(binding.kind, binding.object_id), dialog_id)
-            answer = await self._send(request, command.body, dialog_id)
-            if binding is not None and answer.status >= _FAILED:
-                self._publish_release(binding)
+            if binding is None:
+                answer = await self._send(request, command.body, dialog_id)
+            else:
+                answer = await self._create(request, command.body, binding)
             if request.deletes is not None and answer.status < _FAILED:
                 await self._release(request.deletes)
         except RejectedError as error:
@@ -181,8 +181,27 @@ class Executor:
             return None
         return Binding(dialog_id, "recording", name, release=True)
 
-    async def _register(self, binding: Binding) -> None:
-        """Tell ingest of an object, or a dialog, that it can't know, before any event can come."""
+    async def _create(self, request: _Request, body: str, binding: Binding) -> Answer:
+        """Send a request for an object of whose name ingest has to know."""
+        dialog_id = DialogId(binding.dialog_id)
+        is_new, is_refused = await self._register(binding), False
+        try:
+            await self._guard.check_new(Touched(binding.kind, binding.object_id), dialog_id)
+            answer = await self._send(request, body, dialog_id)
+            is_refused = answer.status >= _FAILED
+        except (RejectedError, TransportError) as error:
+            is_refused = not error.sent
+            raise
+        finally:
+            if is_new and is_refused:
+                await self._release(msgspec.structs.replace(binding, release=True))
+        return answer
+
+    async def _register(self, binding: Binding) -> bool:
+        """Tell ingest of an object, or a dialog, that it can't know, before any event can come.
+
+        Returns whether the object is the dialog's by this alone.
+        """
         try:
             answer = await self._bus.request(
                 topics.bindings(self._server),
@@ -192,9 +211,10 @@ class Executor:
         except BusError as error:
             message = f"ingest could not be told of {binding.kind} {binding.object_id}: {error}"
             raise RejectedError(503, "registration", message) from error
-        refusal = body_field(answer.decode(), "error")
-        if refusal:
-            raise RejectedError(400, "registration", refusal)
+        bound = _bound_decoder.decode(answer)
+        if bound.error:
+            raise RejectedError(400, "registration", bound.error)
+        return bound.is_new
 
     async def _release(self, binding: Binding) -> None:
         """Have ingest forget a name, before the client knows that it is free."""
@@ -202,10 +222,6 @@ class Executor:
             await self._register(binding)
         except RejectedError as error:  # The command is done: its answer stays.
             _log.warning("release.failed", name=binding.object_id, error=str(error))
-
-    def _publish_release(self, binding: Binding) -> None:
-        release = msgspec.structs.replace(binding, release=True)
-        self._bus.publish(topics.bindings(self._server), messages.encode(release))
 
     async def _send(self, request: _Request, body: str, dialog_id: DialogId) -> Answer:
         if self._tap.is_on:

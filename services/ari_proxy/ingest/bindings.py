@@ -7,9 +7,8 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message
-from ari_proxy.protocol import messages
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.messages import Binding, Owned, Question
+from ari_proxy.protocol.messages import Binding, Bound, Owned, Question
 
 from .router import Router
 
@@ -31,13 +30,13 @@ class Bindings:
     def on_binding(self, message: Message) -> None:
         """Take an executor's notice of an object that a client has named, and acknowledge it."""
         try:
-            self._router.register(_binding_decoder.decode(message.payload), self._clock())
-            answer = b'{"error":""}'
+            binding = _binding_decoder.decode(message.payload)
+            answer = Bound(is_new=self._router.register(binding, self._clock()))
         except (msgspec.DecodeError, IllegalSubjectTokenError, UnicodeDecodeError) as error:
             _log.warning("binding.refused", error=str(error))
-            answer = b'{"error":%b}' % messages.encode_text(str(error))
+            answer = Bound(str(error))
         if message.reply:
-            self._bus.publish(message.reply, answer)
+            self._bus.publish(message.reply, msgspec.json.encode(answer))
 
     def on_question(self, message: Message) -> None:
         """Tell an executor which objects are a dialog's."""

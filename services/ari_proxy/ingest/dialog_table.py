@@ -157,14 +157,13 @@ class DialogTable:
 
     def _end_if_empty(self, dialog: Dialog, now: float, reason: EndReason) -> None:
         """End a dialog without channels, unless it has something that was asked for."""
-        expected = any(map(dialog.may_have, self.asked_for(dialog)))
-        if not dialog.channels and not expected:
+        expected = any(map(dialog.may_have, dialog.names_in(self.channels)))
+        if not (dialog.channels or expected or dialog.names_in(self.bridges)):
             self.end(dialog, now, reason)
 
     def asked_for(self, dialog: Dialog) -> list[str]:
         """Return the channels and bridges that belong to a dialog, whether or not they exist."""
-        tables = self.channels, self.bridges
-        return [name for bound, name in dialog.bound if any(bound is table for table in tables)]
+        return dialog.names_in(self.channels) + dialog.names_in(self.bridges)
 
     def ended(self, now: float) -> list[Dialog]:
         """Return the dialogs whose end is to be told, each once."""
@@ -209,37 +208,43 @@ class DialogTable:
 
     # Objects that clients have named
 
-    def register(self, binding: Binding, now: float) -> None:
+    def register(self, binding: Binding, now: float) -> bool:
         """Bind an object before it exists; the dialog may be one that no channel has begun yet.
 
         A name that another dialog's object has stays there: Asterisk will refuse the new one.
+
+        Returns:
+            Whether it is the dialog's by this binding alone, so that a release may undo it.
 
         Raises:
             IllegalSubjectTokenError: the dialog id is none of this server.
         """
         if binding.release:
             self._unregister(binding, now)
-            return
-        dialog = self.dialogs.get(binding.dialog_id)
-        if dialog is None:
-            dialog_id = ids.dialog_id(self._server, binding.dialog_id)
-            announce = bool(binding.application)
-            dialog = self.open_empty(dialog_id, binding.application, announce=announce, now=now)
-        elif binding.kind == "channel":
-            self._expect(dialog, binding.object_id, now)
-        table = self.tables[binding.kind]
-        owner = self.of_named(table, binding.object_id)
-        is_others = owner is not None and owner.may_have(binding.object_id)
-        if owner is not dialog and not is_others:
-            self.bind(table, binding.object_id, dialog)
-        if binding.kind == "channel" and dialog.announce and not dialog.channel_id:
-            dialog.channel_id = binding.object_id
+            return False
+        table, name = self.tables[binding.kind], binding.object_id
+        dialog = self.dialogs.get(binding.dialog_id) or self._open_for(binding, now)
+        is_bound = table.get(name) is dialog
+        owner = self.of_named(table, name)
+        is_kept = owner is not None and owner.keeps(binding)
+        if binding.kind == "channel":
+            self._expect(dialog, name, now)
+        if owner is not dialog and not is_kept:
+            self.bind(table, name, dialog)
+        return not is_kept or (owner is dialog and not is_bound)
+
+    def _open_for(self, binding: Binding, now: float) -> Dialog:
+        dialog_id = ids.dialog_id(self._server, binding.dialog_id)
+        announce = bool(binding.application)
+        return self.open_empty(dialog_id, binding.application, announce=announce, now=now)
 
     def _expect(self, dialog: Dialog, name: str, now: float) -> None:
-        """Let a known dialog get another channel: it may have ended, or had one of that name."""
+        """Let a dialog get a channel: it may have ended, or had one of that name."""
         self.revive(dialog, now)
         if dialog.released:
             dialog.released.discard(name)
+        if dialog.announce and not dialog.channel_id:
+            dialog.channel_id = name
 
     def revive(self, dialog: Dialog, now: float) -> None:
         """Have a dialog that has ended live again, for a channel that its client has asked for."""
@@ -249,12 +254,13 @@ class DialogTable:
 
     def _unregister(self, binding: Binding, now: float) -> None:
         dialog = self.dialogs.get(binding.dialog_id)
-        table = self.tables[binding.kind]
-        if dialog is None or table.get(binding.object_id) is not dialog:
+        table, name = self.tables[binding.kind], binding.object_id
+        if dialog is None or table.get(name) is not dialog:
             return
-        if binding.object_id in dialog.channels or binding.object_id in (dialog.released or ()):
+        is_channel = binding.kind == "channel"
+        if is_channel and (name in dialog.channels or name in (dialog.released or ())):
             return  # Events have shown that it exists after all.
-        self.unbind(table, binding.object_id)
+        self.unbind(table, name)
         self._end_if_empty(dialog, now, "not_created")
 
     # Dialogs that are older than this process, or than its connection

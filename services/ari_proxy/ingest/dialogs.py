@@ -4,6 +4,7 @@ from collections import deque
 
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, Token
+from ari_proxy.protocol.messages import Binding
 
 from .notices import EndReason
 
@@ -100,6 +101,19 @@ class Dialog:
     def may_have(self, channel: str) -> bool:
         """Return whether a channel may be its own: it is open, and the channel has not left it."""
         return not self.is_ended and channel not in (self.released or ())
+
+    def keeps(self, binding: Binding) -> bool:
+        """Return whether the name of an object that it has stays its own, whoever binds it anew."""
+        if binding.kind == "channel":
+            return self.may_have(binding.object_id)
+        # A recording is stored by now. Of a bridge that is deleted after the application's last
+        # channel Asterisk tells no end: the next dialog must not lose its events.
+        is_own = binding.dialog_id == self.dialog_id
+        return is_own or binding.kind == "recording" or not self.is_ended
+
+    def names_in(self, table: dict[str, "Dialog"]) -> list[str]:
+        """Return the objects of a table that are bound to it."""
+        return [name for bound, name in self.bound if bound is table]
 
     def has_lost(self, channel: str) -> None:
         """Note that a channel has left."""

@@ -78,13 +78,13 @@ class Router:
         self._table.sweep(now)
         return ended
 
-    def register(self, binding: Binding, now: float) -> None:
-        """Bind an object before it exists.
+    def register(self, binding: Binding, now: float) -> bool:
+        """Bind an object before it exists; return whether a release may undo it.
 
         Raises:
             IllegalSubjectTokenError: the dialog id is none of this server.
         """
-        self._table.register(binding, now)
+        return self._table.register(binding, now)
 
     def route(self, event: AriEvent, now: float) -> tuple[Dialog, ...]:
         """Return the dialogs that get the event, at most each once.

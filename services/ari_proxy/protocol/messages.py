@@ -91,6 +91,15 @@ class Binding(msgspec.Struct, frozen=True):
     release: bool = False  #: the object did not come into being after all
 
 
+class Bound(msgspec.Struct, frozen=True):
+    """Answers a Binding, once it is in force."""
+
+    error: str = ""  #: why it is refused
+    #: Whether the object is the dialog's by this binding alone, so that a release may undo it. An
+    #: older ingest does not say: then nothing is released, since an object of that name may live.
+    is_new: bool = False
+
+
 class Question(msgspec.Struct, frozen=True):
     """Asks ingest which objects belong to a dialog."""
 

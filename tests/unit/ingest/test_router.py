@@ -35,8 +35,8 @@ class Routing:
 
     def register(
         self, dialog_id: DialogId, name: str, kind: ObjectKind = "channel", *, release: bool = False
-    ) -> None:
-        self.router.register(Binding(dialog_id, kind, name, release=release), self.now)
+    ) -> bool:
+        return self.router.register(Binding(dialog_id, kind, name, release=release), self.now)
 
     def later(self, seconds: float) -> None:
         self.now += seconds
@@ -357,6 +357,92 @@ def test_name_that_ari_proxy_made_for_one_dialog_is_not_taken_by_another(route: 
     route.router.register(Binding(second.dialog_id, "bridge", bridge), route.now)
 
     assert route("BridgeCreated", bridge=bridge) == [first]
+
+
+@pytest.mark.parametrize("kind", ["channel", "bridge", "playback", "recording"])
+def test_only_the_first_registration_of_a_name_is_new(route: Routing, kind: ObjectKind) -> None:
+    first, second = route.start("c1"), route.start("c2")
+
+    assert route.register(first.dialog_id, "x", kind)
+    assert not route.register(first.dialog_id, "x", kind)
+    assert not route.register(second.dialog_id, "x", kind)
+    assert not route.register(first.dialog_id, "x", kind, release=True)
+    assert route.register(second.dialog_id, "x", kind)
+
+
+def test_name_of_a_leg_that_is_gone_is_new_again(route: Routing) -> None:
+    dialog = route.start("c1")
+    route.register(dialog.dialog_id, "leg")
+    route("StasisStart", channel="leg")
+    assert not route.register(dialog.dialog_id, "leg")
+    route("ChannelDestroyed", channel="leg")
+
+    assert route.register(dialog.dialog_id, "leg")
+
+
+def test_name_that_ari_proxy_made_is_new_to_a_dialog_of_the_clients_choice(route: Routing) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    made = [ids.new_object_id(ids.token_of_dialog(name)) for _ in range(2)]
+
+    assert [route.register(name, leg) for leg in made] == [True, True]
+
+
+def test_bridge_with_the_name_of_a_channel_that_is_gone_stays_with_its_dialog(
+    route: Routing,
+) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "x", "bridge")
+    route.register(first.dialog_id, "x", "channel")
+    route("StasisStart", channel="x")
+    route("StasisEnd", channel="x")
+
+    assert not route.register(second.dialog_id, "x", "bridge")
+    assert route("BridgeDestroyed", bridge="x") == [first]
+    assert route.register(second.dialog_id, "x", "bridge")
+
+
+def test_bridge_with_the_name_of_a_living_channel_can_be_refused(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "c1", "bridge")
+    route.register(first.dialog_id, "c1", "bridge", release=True)
+
+    assert route.register(second.dialog_id, "c1", "bridge")
+    assert route("BridgeCreated", bridge="c1") == [second]
+
+
+def test_dialog_that_waits_for_a_bridge_with_the_name_of_a_lost_channel_stays_open(
+    route: Routing,
+) -> None:
+    name = ids.new_dialog_id(ServerId("s"))
+    route.register(name, "x", "bridge")
+    route.register(name, "x", "channel")
+    route("ChannelDestroyed", channel="x")
+
+    assert route.router.lives(name)
+
+
+def test_recording_stays_with_its_dialog_until_that_is_forgotten(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "message", "recording")
+    route("StasisEnd", channel="c1")
+
+    assert first.is_ended
+    assert not route.register(second.dialog_id, "message", "recording")
+    assert route.router.table.owns(first.dialog_id, "recording", "message")
+    route.later(GRACE)
+    assert route.register(second.dialog_id, "message", "recording")
+
+
+@pytest.mark.parametrize("kind", ["bridge", "playback"])
+def test_name_in_a_dialog_that_is_over_may_be_used_again(route: Routing, kind: ObjectKind) -> None:
+    """Asterisk tells no end of a bridge once the application's last channel has left."""
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "x", kind)
+    route("StasisEnd", channel="c1")
+
+    assert not route.register(first.dialog_id, "x", kind)
+    assert route.register(second.dialog_id, "x", kind)
+    assert route.router.table.owns(second.dialog_id, kind, "x")
 
 
 @pytest.mark.parametrize(
