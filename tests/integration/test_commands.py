@@ -211,6 +211,43 @@ async def test_hang_up_overtakes_what_waits_for_a_slow_command(
     assert statuses == ([202, 200, 201, 203] if with_ids else [200, 201, 202, 203])
 
 
+@pytest.mark.parametrize("is_array", [False, True], ids=["command", "array"])
+@pytest.mark.parametrize("is_slow", [True, False], ids=["originate is slow", "originate waits"])
+async def test_hang_up_does_not_overtake_the_origination_of_a_channel(
+    proxy: Setting, *, is_array: bool, is_slow: bool
+) -> None:
+    """That channel might be the one; it would ring for nobody."""
+    dialog = await proxy.begin("c")
+    await proxy.asterisk.push(channel_event("StasisStart", "d"))
+    await proxy.client.until(lambda: len(proxy.client.events) == 2)
+    (other,) = set(proxy.client.events) - {dialog}
+    held = proxy.asterisk.hold = asyncio.Event()
+
+    def publish(dialog: str, *requests: tuple[str, str], in_array: bool = False) -> None:
+        commands = [
+            {"unique_id": url, "method": method, "url": url, "body": ""} for method, url in requests
+        ]
+        payload = json.dumps(commands if in_array else commands[0]).encode()
+        proxy.bus.publish(f"commands_{dialog}", payload)
+
+    if not is_slow:
+        publish(dialog, ("POST", "/channels/c/ring"))
+    originate = ("POST", "/channels/x?endpoint=PJSIP/x&app=demo")
+    publish(dialog, originate, in_array=is_array)
+    publish(dialog, ("DELETE", "/channels/x"))
+    publish(other, ("POST", "/channels/d/ring"))
+    publish(other, ("DELETE", "/channels/d"))
+    await until(lambda: any(request.method == "DELETE" for request in proxy.asterisk.requests))
+    sent = [request.target for request in proxy.asterisk.requests]
+    proxy.asterisk.hold = None
+    held.set()
+    await proxy.client.until(lambda: len(proxy.client.responses[dialog]) == 3 - is_slow)
+
+    assert "/ari/channels/x" not in sent
+    answered = [response["unique_id"] for response in proxy.client.responses[dialog]]
+    assert answered[-2:] == [originate[1], "/channels/x"]
+
+
 async def test_request_is_answered_on_its_reply_subject_as_well(proxy: Setting) -> None:
     dialog = await proxy.begin()
     command = {"unique_id": "u", "method": "GET", "url": "/endpoints", "body": ""}
@@ -261,8 +298,6 @@ async def test_object_that_asterisk_refused_is_forgotten_again(proxy: Setting) -
     proxy.asterisk.answer("POST", "/bridges", 409, '{"message":"exists"}')
 
     response = await proxy.client.command(dialog, "POST", "/bridges?bridgeId=theirs")
-    # The release and this event take different ways to ingest; the bindings come in order.
-    await proxy.client.command(dialog, "POST", "/bridges?bridgeId=later")
     await proxy.asterisk.push('{"type":"BridgeCreated","bridge":{"id":"theirs"}}')
     await proxy.client.until(lambda: proxy.client.events["server-1"])
 

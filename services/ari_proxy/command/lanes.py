@@ -1,10 +1,12 @@
 """Lanes: commands of one dialog one after another, dialogs side by side, all of it bounded.
 
-What is urgent overtakes what waits before it in its lane, but only after a while: a hang-up must
-not wait until Asterisk has done a slow command, and a variable set just before it must not be lost.
+What is urgent overtakes what is before it in its lane, but only after a while: a hang-up must not
+wait until Asterisk has done a slow command, and a variable set just before it must not be lost. It
+overtakes nothing that may create a channel: that channel would come into being after its hang-up.
 """
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
@@ -28,6 +30,18 @@ def is_hang_up(command: Command) -> bool:
     except IllegalUrlError:
         return False
     return operations.template_of(path) == "/channels/{channelId}"
+
+
+def creates_channel(command: Command) -> bool:
+    """Return whether a command creates a channel, or may do so as one of a newer Asterisk."""
+    if command.method.upper() != "POST":
+        return False
+    try:
+        template = operations.template_of(urls.parse(command.url).path)
+    except IllegalUrlError:
+        return False
+    creation = operations.CREATIONS.get(template)
+    return template == operations.OTHER or (creation is not None and creation.kind == "channel")
 
 
 class LanesFullError(Exception):
@@ -56,7 +70,7 @@ class Turn:
 class _Place(Generic[T]):
     """The place of an item in its lane."""
 
-    __slots__ = ("ahead", "item", "timer", "turn")
+    __slots__ = ("ahead", "held", "holds_back", "item", "timer", "turn")
 
     def __init__(self, item: T) -> None:
         self.item = item
@@ -65,6 +79,10 @@ class _Place(Generic[T]):
         self.timer: asyncio.TimerHandle | None = None
         #: Its work, if it has overtaken what was before it.
         self.ahead: asyncio.Task[None] | None = None
+        #: Whether no item may overtake it; None while that has not mattered.
+        self.holds_back: bool | None = None
+        #: Those behind it that overtake once it is done.
+        self.held: list[_Place[T]] = []
 
     def stay(self) -> None:
         """Overtake no more."""
@@ -84,12 +102,24 @@ class Lanes(Generic[T]):
         work: Callable[[str, T, Turn], Awaitable[None]],
         *,
         capacity: int,
+        holds_back: Callable[[T], bool] = lambda _: False,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
+        """Make lanes.
+
+        Args:
+            tasks: run the work.
+            work: on one item of a lane, with its turn.
+            capacity: how many items may wait or run.
+            holds_back: whether no item may overtake this one.
+            patience_seconds: how long what is urgent waits before it overtakes.
+        """
         self._tasks = tasks
         self._work = work
         self._capacity = capacity
+        self._holds_back = holds_back
         self._patience_seconds = patience_seconds
+        #: The first of each is under way.
         self._lanes: dict[str, deque[_Place[T]]] = {}
         #: The work that has begun; a task that is cancelled earlier would drop its items.
         self._busy: dict[asyncio.Task[None], Turn] = {}
@@ -128,13 +158,20 @@ class Lanes(Generic[T]):
             place.timer = loop.call_later(self._patience_seconds, self._overtake, key, place)
 
     def _overtake(self, key: str, place: _Place[T]) -> None:
+        """Begin an item before its turn, or as soon as what holds it back is done."""
+        for earlier in itertools.takewhile(lambda other: other is not place, self._lanes[key]):
+            if earlier.holds_back is None:
+                earlier.holds_back = self._holds_back(earlier.item)
+            if earlier.holds_back:
+                earlier.held.append(place)
+                return
         place.ahead = self._tasks.create_task(self._perform(key, place))
 
     async def _run(self, key: str) -> None:
         lane = self._lanes[key]
         try:
             while lane:
-                place = lane.popleft()
+                place = lane[0]
                 place.stay()
                 place.turn.come()
                 try:
@@ -143,7 +180,10 @@ class Lanes(Generic[T]):
                     else:
                         await asyncio.wait((place.ahead,))
                 finally:
+                    lane.popleft()
                     self.pending -= 1
+                for held in place.held:
+                    self._overtake(key, held)
         finally:
             for place in lane:
                 place.stay()

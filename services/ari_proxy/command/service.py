@@ -23,7 +23,7 @@ from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 from .errors import RejectedError
 from .executor import MAX_UNIQUE_ID, Executor
 from .guard import Guard
-from .lanes import Lanes, LanesFullError, Turn, is_hang_up
+from .lanes import Lanes, LanesFullError, Turn, creates_channel, is_hang_up
 
 _log = structlog.get_logger()
 
@@ -85,7 +85,12 @@ class CommandService:
         """Serve until `stop`, then finish what was taken."""
         settings = self._settings
         async with asyncio.TaskGroup() as tasks:
-            self._lanes = Lanes(tasks, self._work, capacity=settings.command.max_pending)
+            self._lanes = Lanes(
+                tasks,
+                self._work,
+                capacity=settings.command.max_pending,
+                holds_back=_creates_channel,
+            )
             self._refusals = Lanes(tasks, self._take_refused, capacity=MAX_REFUSALS)
             group = settings.bus.queue
             of_dialogs = await self._bus.subscribe(
@@ -300,6 +305,14 @@ def _commands_of(message: Message) -> list[Command]:
         text = f"an array has at most {MAX_COMMANDS} commands, this one has {len(commands)}"
         raise RejectedError(413, "too_large", text)
     return commands
+
+
+def _creates_channel(message: Message) -> bool:
+    """Return whether a message has a command that may create a channel."""
+    try:
+        return any(map(creates_channel, _commands_of(message)))
+    except RejectedError:
+        return False
 
 
 def _is_urgent(payload: bytes) -> bool:

@@ -4,7 +4,13 @@ import contextlib
 import pytest
 
 from ari_proxy.ari import operations, urls
-from ari_proxy.command.lanes import Lanes, LanesFullError, Turn, is_hang_up
+from ari_proxy.command.lanes import (
+    Lanes,
+    LanesFullError,
+    Turn,
+    creates_channel,
+    is_hang_up,
+)
 from ari_proxy.command.naming import Named, NewObject, body_field, name_object
 from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
@@ -194,24 +200,63 @@ def test_hang_up_is_known(method: str, url: str, *, expected: bool) -> None:
     assert is_hang_up(Command("", url, method, "")) is expected
 
 
+@pytest.mark.parametrize(
+    ("method", "url", "expected"),
+    [
+        ("POST", "/channels?endpoint=PJSIP/a&app=demo", True),
+        ("post", "/chann%65ls/mine", True),
+        ("POST", "channels/create", True),
+        ("POST", "/channels/externalMedia", True),
+        ("POST", "/channels/c/snoop", True),
+        ("POST", "/channels/c/snoop/mine", True),
+        ("POST", "/channels/c/unheard-of", True),
+        ("POST", "/channels/c/dial", False),
+        ("POST", "/channels/c/play", False),
+        ("POST", "/bridges", False),
+        ("GET", "/channels", False),
+        ("POST", "http://elsewhere/channels", False),
+    ],
+)
+def test_command_that_may_create_a_channel_is_known(
+    method: str, url: str, *, expected: bool
+) -> None:
+    assert creates_channel(Command("", url, method, "")) is expected
+
+
 class Stage:
-    """Work of which the first item is slow, and of which `in_order` end at their turn."""
+    """Work of which the slow item waits, and of which `in_order` end at their turn.
+
+    What is held holds back what is urgent.
+    """
 
     def __init__(self, tasks: asyncio.TaskGroup, *, in_order: frozenset[str] = frozenset()) -> None:
         self._in_order = in_order
         self.gate = asyncio.Event()
         self.begun: list[str] = []
         self.ended: list[str] = []
-        self.lanes: Lanes[str] = Lanes(tasks, self._work, capacity=10, patience_seconds=0)
+        self.gates = {"slow": self.gate}
+        self.lanes: Lanes[str] = Lanes(
+            tasks,
+            self._work,
+            capacity=10,
+            patience_seconds=0,
+            holds_back=lambda item: item == "held",
+        )
 
     async def _work(self, _key: str, item: str, turn: Turn) -> None:
         self.begun.append(item)
-        if item == "slow":
+        if item in self.gates:
             with contextlib.suppress(asyncio.CancelledError):
-                await self.gate.wait()
+                await self.gates[item].wait()
         if item in self._in_order:
             await turn.wait()
         self.ended.append(item)
+
+    async def until_overtaken_elsewhere(self) -> None:
+        """Wait until what is urgent in another lane, and came later, has overtaken."""
+        self.lanes.put("other", "slow")
+        self.lanes.put("other", "elsewhere", urgent=True)
+        await self.until_begun("elsewhere")
 
     async def until_begun(self, item: str) -> None:
         async with asyncio.timeout(5):
@@ -263,3 +308,36 @@ async def test_what_is_urgent_waits_for_its_turn_first() -> None:
         await stage.lanes.wait_idle()
 
     assert stage.ended == ["quick", "next", "urgent"]
+
+
+async def test_what_waits_holds_back_what_is_urgent() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage = Stage(tasks)
+        for item in ("slow", "held", "held", "urgent", "last"):
+            stage.lanes.put("lane", item, urgent=item == "urgent")
+        await stage.until_overtaken_elsewhere()
+        assert "urgent" not in stage.begun
+        stage.gate.set()
+        await stage.lanes.wait_idle()
+
+    assert [item for item in stage.begun if item != "elsewhere"] == [
+        *("slow", "slow", "held", "held", "urgent", "last")
+    ]
+    assert (stage.lanes.pending, len(stage.lanes._lanes), len(stage.lanes._busy)) == (0, 0, 0)
+
+
+async def test_what_was_held_back_overtakes_as_soon_as_that_is_done() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        stage = Stage(tasks)
+        stage.gates["held"] = asyncio.Event()
+        for item in ("held", "slow", "next", "urgent"):
+            stage.lanes.put("lane", item, urgent=item == "urgent")
+        await stage.until_overtaken_elsewhere()
+        assert "urgent" not in stage.begun
+        stage.gates["held"].set()
+        await stage.until_begun("urgent")
+        assert "next" not in stage.begun
+        stage.gate.set()
+        await stage.lanes.wait_idle()
+
+    assert stage.ended[-2:] == ["slow", "next"]
