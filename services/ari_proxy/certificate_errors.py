@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+_BEGINNING: Final = "the server's certificate "
 #: OpenSSL's codes (x509_vfy.h) → cause and remedy; {group} is that of the settings, ari or bus.
 _CAUSES: Final[Mapping[int, str]] = {
     9: "is not yet valid; compare the clocks of both machines",
@@ -30,8 +31,13 @@ def explained(error: BaseException, group: str) -> str:
         if isinstance(cause, ssl.SSLCertVerificationError):
             meaning = _CAUSES.get(getattr(cause, "verify_code", 0))
             if meaning:
-                return f"the server's certificate {meaning.format(group=group)}"
+                return _BEGINNING + meaning.format(group=group)
     return ""
+
+
+def is_explained(reason: str) -> bool:
+    """Return whether a reason has what `explained` tells, which says what to do."""
+    return _BEGINNING in reason
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

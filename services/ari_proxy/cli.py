@@ -111,7 +111,7 @@ def doctor(config: Config = None) -> None:
     from .telemetry import logging  # noqa: PLC0415
 
     settings = _load_and_warn(config)
-    logging.configure(level="warning", form="auto", component="doctor")
+    logging.configure(level="critical", form="auto", component="doctor")  # It tells all that.
     found: list[Finding] = []
 
     async def report(_: object) -> None:

@@ -8,10 +8,11 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
-from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.base import Bus, Message, Right, opened
 from ari_proxy.bus.errors import (
     BusUnavailableError,
     MessageTooLargeError,
@@ -573,6 +574,41 @@ async def test_bus_tells_its_problem(adapter: Adapter, buses: tuple[Bus, Bus]) -
     assert during is not None
     assert during.kind == "away"
     assert (bus.is_blocked, bus.refusals) == (False, 0)
+
+
+async def test_bus_tells_when_it_has_tried(adapter: Adapter) -> None:
+    adapter.stop()
+    async with asyncio.timeout(20), opened(adapter.make(1 << 20)) as bus:
+        reason = await bus.wait_tried()
+        adapter.start()
+        await bus.wait_connected()
+        afterwards = await bus.wait_tried()
+        adapter.stop()
+        await until(lambda: not bus.is_connected)
+        again = await bus.wait_tried()
+        adapter.start()
+
+    assert reason
+    assert afterwards == ""
+    assert again
+
+
+async def test_rights_are_tried_and_nobody_notices(buses: tuple[Bus, Bus], topic: str) -> None:
+    bus, listener = buses
+    got: list[bytes] = []
+    await listener.subscribe(topic, lambda message: got.append(message.payload))
+    actions: list[Literal["publish", "subscribe"]] = ["publish", "subscribe"]
+    verdicts = [await bus.try_right(Right(action, "events_contract")) for action in actions]
+    verdicts += [await bus.try_right(Right("publish", topic))]
+    verdicts += [await bus.try_right(Right("declare", topic))]
+    verdicts += [await bus.try_right(Right("consume", topic))]
+    verdicts += [await bus.try_right(Right("answer", f"nobody-{secrets.token_hex(4)}"))]
+    bus.publish(topic, b"after")
+    await until(lambda: got)
+
+    assert verdicts == ["granted"] * 6
+    assert got == [b"after"]
+    assert (bus.problem, bus.reconnects, bus.refusals) == (None, 0, 0)
 
 
 async def test_what_is_left_behind_leaves_no_task_behind(buses: tuple[Bus, Bus]) -> None:

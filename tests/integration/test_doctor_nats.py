@@ -5,7 +5,7 @@ from pathlib import Path
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
-from ari_proxy.doctor import nats_rights
+from ari_proxy.doctor import nats_streams, rights
 from ari_proxy.settings.load import Settings, load
 from tests.support.servers import NatsServer
 
@@ -15,8 +15,8 @@ async def said(server: NatsServer, **account: str) -> list[str]:
     options = NatsOptions(urls=(server.url,), name="doctor", **account)  # type: ignore[arg-type]
     async with opened(NatsBus(options)) as bus:
         await bus.wait_connected()
-        found = [str(finding) async for finding in nats_rights.rights(settings, bus)]
-        return found + [str(finding) async for finding in nats_rights.streams(settings, bus)]
+        found = [str(finding) async for finding in rights.rights(settings, bus)]
+        return found + [str(finding) async for finding in nats_streams.streams(settings, bus)]
 
 
 def server_with(directory: Path, configuration: str, *options: str) -> NatsServer:
@@ -33,7 +33,8 @@ async def test_rights_that_a_service_lacks_are_named(tmp_path: Path) -> None:
         """authorization { users = [
         { user: none, password: p, permissions { publish: "_INBOX.>", subscribe: "_INBOX.>" } }
         { user: command, password: p, permissions {
-          publish: [ "_INBOX.>", "responses_server-1.*" ]
+          publish: [ "_INBOX.>", "responses_server-1", "responses_server-1.*",
+                     "bindings_server-1", "owners_server-1", "copies_server-1" ]
           subscribe: [ "_INBOX.>", "commands_server-1", "commands_server-1.*",
                        "watching_server-1" ] } } ] }""",
     )
@@ -44,7 +45,7 @@ async def test_rights_that_a_service_lacks_are_named(tmp_path: Path) -> None:
         server.stop()
 
     assert [line.strip().startswith("FAULT") for line in none] == [True, True]
-    assert "commands_server-1.*, commands_server-1" in none[1]
+    assert "subscribe to commands_server-1.*, subscribe to commands_server-1\n" in none[1]
     assert "events_server-1.*" in none[0]
     assert "responses_server-1.*" in none[1]
     assert "warn  bus, rights of ingest" in command[0]

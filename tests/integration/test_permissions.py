@@ -12,19 +12,17 @@ from pydantic import SecretStr
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
+from tests.support import permissions
 from tests.support.process import Process, environment_of, running
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import NatsServer
 from tests.support.setting import settings_of
 
-WIRE = Path(__file__).parents[2] / "docs/reference/wire.md"
-
 
 def documented() -> str:
-    """Return the server's configuration with the rights that are documented."""
-    section = WIRE.read_text().partition("### On NATS")[2].partition("\n## ")[0]
-    return section.split("```")[1].replace("asterisk-1", "server-1")
+    """Return the documented configuration, for the server of the tests."""
+    return permissions.on_nats().replace(permissions.SERVER, "server-1")
 
 
 @pytest.fixture

@@ -1,10 +1,7 @@
 """The rights on RabbitMQ that docs/reference/wire.md names are enough, needed, and no wider."""
 
 import asyncio
-import hashlib
 import json
-import secrets
-import shlex
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,97 +11,14 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractChannel, AbstractConnection
 from aiormq.exceptions import ChannelAccessRefused
-from pydantic import SecretStr
 
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Command
-from ari_proxy.settings.load import Settings
-from tests.support.process import Process, environment_of, running
+from tests.support.permissions import PASSWORD, Accounts
+from tests.support.process import Process, running
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import LegacyClient, bus_client, until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.setting import settings_of
-
-WIRE = Path(__file__).parents[2] / "docs/reference/wire.md"
-PASSWORD = "secret-of-rabbitmq"
-#: The server and the application of the documentation.
-SERVER, APPLICATION = "asterisk-1", "demo"
-
-
-def documented() -> list[list[str]]:
-    """Return the arguments of each call of rabbitmqctl that is documented."""
-    section = WIRE.read_text().partition("### On RabbitMQ")[2].partition("\n## ")[0]
-    block = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
-    return [shlex.split(line)[1:] for line in block.splitlines()]
-
-
-def uuids_of(server: str) -> str:
-    """Return what the documentation says that a server's UUIDs begin with."""
-    digits = hashlib.sha256(server.encode()).hexdigest()
-    return f"{digits[:8]}-{digits[8:10]}"
-
-
-class Accounts:
-    """Users with the documented rights, for a server and an application of the test's own."""
-
-    def __init__(self, rabbitmq: RabbitMqServer) -> None:
-        self._rabbitmq = rabbitmq
-        own = secrets.token_hex(4)
-        self.server, self.application = f"server-{own}", f"application-{own}"
-        self.users = {name: f"{name}-{own}" for name in ("ingest", "command", "application")}
-
-    def renamed(self, text: str) -> str:
-        ours = {
-            uuids_of(SERVER): uuids_of(self.server),
-            SERVER: self.server,
-            APPLICATION: self.application,
-        }
-        for theirs, our in ours.items():
-            text = text.replace(theirs, our)
-        return text
-
-    def make(
-        self, without: Callable[[str, list[str]], list[str]] = lambda _, rights: rights
-    ) -> None:
-        """Make the users.
-
-        Args:
-            without: gets a user's name and rights as they are documented, returns what is given.
-        """
-        for user in self.users.values():
-            self._rabbitmq.control("add_user", user, PASSWORD)
-        for command, name, *rights in documented():
-            given = map(self.renamed, without(name, rights))
-            self._rabbitmq.control(command, self.users[name], *given)
-
-    def remove(self) -> None:
-        for user in self.users.values():
-            self._rabbitmq.control("delete_user", user)
-        server, application = self.server, self.application
-        self._rabbitmq.delete_queues(application, f"commands_{server}", f"dialogs_{server}")
-
-    def settings(self, asterisk: ScriptedAsterisk, name: str, form: str = "") -> Settings:
-        """Return the settings of one of them."""
-        settings = settings_of(asterisk, self._rabbitmq, dialog_ids=form)
-        account = {"user": self.users[name], "password": SecretStr(PASSWORD)}
-        own = {
-            "server_id": self.server,
-            "applications": (self.application,),
-            "bus": settings.bus.model_copy(update=account),
-        }
-        return settings.model_copy(update=own)
-
-    def environment(self, settings: Settings) -> dict[str, str]:
-        """Return the same for a process."""
-        bus = settings.bus
-        return environment_of(settings) | {
-            "ARI_PROXY_BUS__USER": bus.user,
-            "ARI_PROXY_BUS__PASSWORD": bus.password.get_secret_value(),
-            "ARI_PROXY_BUS__DIALOG_IDS": bus.dialog_ids,
-            "ARI_PROXY_INGEST__LISTENER_SECONDS": "1",
-            "ARI_PROXY_INGEST__GRACE_SECONDS": "1",
-            "ARI_PROXY_INGEST__QUEUE_GRACE_SECONDS": "0",
-        }
 
 
 @pytest.fixture

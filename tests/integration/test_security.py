@@ -397,6 +397,61 @@ async def test_fault_of_the_certificate_of_nats_is_named(
                 assert await works(bus)
 
 
+async def test_fault_of_a_certificate_stays_the_reason_until_there_is_a_connection(
+    certificates: Certificates,
+) -> None:
+    certificate, key = certificates.issue("served", "pbx.example")
+    options = ["--tls", "--tlscert", str(certificate), "--tlskey", str(key)]
+    with nats_server(*options) as server, capture_logs() as logs:
+        settings = load(
+            bus={
+                "urls": [f"tls://localhost:{server.port}"],
+                **certificates.settings(with_client=False),
+            }
+        )
+
+        def refusals() -> list[str]:
+            return [line["error"] for line in logs if line["event"] == "bus.refused"]
+
+        async with opened(connections.bus(settings, "test")) as bus:
+            await until(lambda: bus.problem and bus.problem.kind == "refused")
+            named = bus.problem
+            server.stop()
+            await until(lambda: any("certificate" not in error for error in refusals()))
+            meanwhile = bus.problem
+            certificates.issue("served", "localhost")
+            server.start()
+            await bus.wait_connected()
+            served = bus.problem
+            server.stop()
+            await until(lambda: bus.problem)
+            afterwards = bus.problem
+
+    assert named is not None
+    assert "does not name the host" in named.reason
+    assert meanwhile == named
+    assert served is None
+    assert afterwards is not None
+    assert afterwards.kind == "away"
+
+
+@pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
+async def test_wrong_password_is_told_as_a_refusal(
+    request: pytest.FixtureRequest, tmp_path: Path, kind: str
+) -> None:
+    async with bus_with_an_account(request, tmp_path, kind) as (url, _):
+        settings = load(bus={"kind": kind, "urls": [url], "user": "odd", "password": "hush-not"})
+        async with opened(connections.bus(settings, "test")) as bus:
+            reason = await bus.wait_tried()
+            problem = bus.problem
+
+    assert problem is not None
+    assert problem.kind == "refused"
+    assert reason in problem.reason
+    assert {"NATS": "Authorization Violation", "RABBITMQ": "ACCESS_REFUSED"}[kind] in reason
+    assert "hush" not in reason
+
+
 async def test_fault_of_the_certificate_of_rabbitmq_is_named(
     certificates: Certificates, rabbitmq_server: RabbitMqServer
 ) -> None:

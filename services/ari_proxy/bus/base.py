@@ -89,6 +89,19 @@ class Problem(NamedTuple):
     reason: str
 
 
+class Right(NamedTuple):
+    """Something that the server may let our account do."""
+
+    #: `declare` and `consume` are about queues, which only a bus that keeps messages has; `answer`
+    #: about the topic of a reply.
+    action: Literal["publish", "subscribe", "declare", "consume", "answer"]
+    topic: str
+
+
+#: What is known of a right. Nobody can tell it without a message where it is `unknown`.
+Verdict = Literal["granted", "refused", "unknown"]
+
+
 #: Called in order and at once for each message; must not block. What it raises is logged, counted.
 Handler = Callable[[Message], None]
 
@@ -184,6 +197,18 @@ class Bus(Protocol):
 
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
+
+    async def wait_tried(self) -> str:
+        """Return once each server was tried: why there is no connection, or '' if there is one."""
+
+    async def try_right(self, right: Right) -> Verdict:
+        """Find out whether the server lets us do something, without doing it: nobody notices.
+
+        Waits for a connection. A refusal is logged and counted as always.
+
+        Raises:
+            BusUnavailableError: the connection was lost before it was known.
+        """
 
     def publish(
         self,

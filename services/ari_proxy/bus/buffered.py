@@ -26,8 +26,13 @@ class BufferedBus(ABC):
         self._connections = 0
         #: Set when something was confirmed or lost; `flush` waits for it.
         self._confirmed = asyncio.Event()
-        #: Why the server did not take us when we came last, or ''.
+        #: Why a server has not taken us since there was a connection, or ''.
         self._login_refusal = ""
+        #: Attempts since there was a connection, and why the last one failed.
+        self._failures = 0
+        self._failure = ""
+        #: Set when each server was tried, or there is a connection.
+        self._tried = asyncio.Event()
         #: Why it takes no messages now, or ''.
         self._blocked_by = ""
         #: What it refuses of us now → why.
@@ -126,6 +131,36 @@ class BufferedBus(ABC):
         """Return once there is a connection."""
         await self._connected.wait()
 
+    async def wait_tried(self) -> str:
+        """Return once each server was tried: why there is no connection, or ''."""
+        while not self.is_connected:
+            await self._tried.wait()
+            if self._failure:
+                return self._failure
+            if not self.is_connected:  # It was lost since.
+                self._tried.clear()
+        return ""
+
+    def _note_failure(self, reason: str, *, is_refusal: bool, attempts: int = 1) -> None:
+        """Take why there is no connection.
+
+        A refusal stays the reason until there is one: it is what has to be mended, whatever comes
+        of other servers, or of the same one when it stops.
+
+        Args:
+            reason: of the last attempt.
+            is_refusal: whether a server was there and did not take us, or we did not trust it.
+            attempts: how many there are to be before each server was tried.
+        """
+        self._failures += 1
+        self._failure = reason
+        if is_refusal:
+            self._login_refusal = reason
+        if self._failures >= attempts:
+            self._tried.set()
+        else:
+            self._tried.clear()
+
     def publish(
         self,
         topic: str,
@@ -177,7 +212,9 @@ class BufferedBus(ABC):
 
     def _set_connected(self) -> None:
         self._connections += 1
-        self._login_refusal = ""
+        self._login_refusal = self._failure = ""
+        self._failures = 0
+        self._tried.set()
         self._connected.set()
         self._something_to_send.set()
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from ari_proxy.protocol import topics
 
-from .base import Handler, Message, Offered, Subscription
+from .base import Handler, Message, Offered, Right, Subscription, Verdict
 from .buffered import FleetingBus
 from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 
@@ -122,9 +122,16 @@ class MemoryBus(FleetingBus):
         """The largest payload that the broker takes."""
         return MAX_MESSAGE_BYTES
 
+    async def try_right(self, right: Right) -> Verdict:  # noqa: ARG002
+        """Grant everything."""
+        await self._connected.wait()
+        return "granted"
+
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
+            if not self._broker.is_running:
+                self._note_failure("the broker is stopped", is_refusal=False)
             await self._broker.wait_running()
             self._set_connected()
             async with asyncio.TaskGroup() as tasks:

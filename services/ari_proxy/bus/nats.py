@@ -13,6 +13,7 @@ round trip does.
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
 from typing import Final
 
 import nats.errors
@@ -20,14 +21,14 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from ari_proxy import certificate_errors, exception_groups
+from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
 
-from .base import Handler, Offered
+from .base import Handler, Offered, Right, Verdict
 from .buffered import FleetingBus, until_over
 from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from .nats_asking import Asking
-from .nats_connecting import address_of, attempt, discard
+from .nats_connecting import Failure, address_of, attempt, discard
 from .nats_options import NatsOptions
 from .nats_replies import Replies
 from .nats_returning import Returning
@@ -50,6 +51,7 @@ DENIED_SECONDS: Final = 5.0
 STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
+_VERDICTS: Final[Mapping[bool, Verdict]] = {True: "granted", False: "refused"}
 
 
 class _DisconnectedError(Exception):
@@ -138,6 +140,32 @@ class NatsBus(FleetingBus):
             raise
         return interest
 
+    async def try_right(self, right: Right) -> Verdict:
+        """Find out whether the server lets us do something, without doing it."""
+        await self._connected.wait()
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            match right.action:
+                case "publish":
+                    may_publish = await self._asking.may_publish(right.topic)
+                    return "unknown" if may_publish is None else _VERDICTS[may_publish]
+                case "answer":
+                    return _VERDICTS[await self._asking.may_answer(right.topic)]
+                case "declare":
+                    return "granted"
+            return _VERDICTS[await self._may_subscribe(right.topic)]
+
+    async def _may_subscribe(self, topic: str) -> bool:
+        interest = Interest(self, topic, lambda _: None, "")
+        self._interests.add(interest)
+        try:
+            # In one go: nobody is to take it for a listener.
+            await interest.establish(self._client)
+            await interest.abandon()
+            await self._round_trip()
+            return not interest.is_denied
+        finally:
+            self.forget(interest)
+
     def forget(self, interest: Interest) -> None:
         """Do not establish `interest` on later connections."""
         self._interests.discard(interest)
@@ -172,20 +200,22 @@ class NatsBus(FleetingBus):
         failures = 0
         while True:
             options = self._options.current()
-            client = await attempt(options, self._take_error, self._discovered)
-            if client is not None:
+            attempted = await attempt(options, self._rights.take_error, self._discovered)
+            if isinstance(attempted, Failure):
+                self._note_failure(
+                    attempted.reason,
+                    is_refusal=attempted.is_refusal,
+                    attempts=len(options.urls),
+                )
+            else:
                 begun_at = loop.time()
-                await until_over(self._serve(client))
-                self._discovered = client.discovered
+                await until_over(self._serve(attempted))
+                self._discovered = attempted.discovered
                 if loop.time() - begun_at > STABLE_SECONDS:
                     failures = 0
                     continue
             failures += 1
             await asyncio.sleep(BACK_OFF.seconds(failures))
-
-    async def _take_error(self, error: Exception) -> None:
-        self._login_refusal = certificate_errors.explained(error, "bus") or self._login_refusal
-        await self._rights.take_error(error)
 
     async def _serve(self, client: ClusterClient) -> None:
         """Serve on one connection until it is lost."""
@@ -199,10 +229,13 @@ class NatsBus(FleetingBus):
                 tasks.create_task(self._keep_confirming())
                 tasks.create_task(self._try_denied_again(client))
         except* _DisconnectedError as errors:
-            reason = str(exception_groups.first(errors).__cause__ or client.last_error or "")
+            cause = exception_groups.first(errors).__cause__
+            reason = str(cause or client.last_error or "the connection was lost")
             _log.warning(
                 "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
             )
+            if not self.is_connected:
+                self._note_failure(reason, is_refusal=isinstance(cause, BusRefusedError))
         finally:
             await self._end(client)
 
@@ -220,10 +253,7 @@ class NatsBus(FleetingBus):
                         await interest.unsubscribe()
                 # Not nats-py's flush: its PING overtakes what waits to be sent.
                 await self._round_trip_in_time()
-        except BusRefusedError as error:
-            self._login_refusal = str(error)
-            raise _DisconnectedError from error
-        except (nats.errors.Error, OSError, BusUnavailableError) as error:
+        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
             raise _DisconnectedError from error
         self._set_connected()
         _log.info("bus.connected", bus="NATS", url=address_of(client))

@@ -9,7 +9,7 @@ import structlog
 from nats.aio.client import Client
 
 from .base import Offered
-from .errors import NoRespondersError
+from .errors import BusRefusedError, NoRespondersError
 from .faults import Faults
 from .nats_replies import Replies, is_no_responders
 from .nats_streams import Trace, can_trace, has_streams, trace_headers
@@ -93,6 +93,33 @@ class Asking:
                 await self.client.publish(*message, inbox)
         await self.round_trip()
         return [offered.is_heard for _, offered in offers]
+
+    # What the account may do; nobody gets anything
+
+    async def may_publish(self, topic: str) -> bool | None:
+        """Return whether the server lets us publish on a topic; None if it can't tell."""
+        if not can_trace(self.client):
+            return None
+        with self._replies.tracing() as (inbox, _):
+            await self.client.publish(topic, b"", "", trace_headers(inbox))
+            return await self._was_taken(topic)
+
+    async def may_answer(self, topic: str) -> bool:
+        """Return whether the server lets us publish on a topic to which nobody listens.
+
+        To an account with `allow_responses` it is the reply subject of a message that it has got.
+        """
+        with self._replies.awaiting() as sent_to_ourselves:
+            await self.client.publish(sent_to_ourselves.inbox, b"", topic)
+            await self.client.publish(topic, b"")
+            return await self._was_taken(topic)
+
+    async def _was_taken(self, topic: str) -> bool:
+        try:
+            await self.round_trip(topic)
+        except BusRefusedError:
+            return False
+        return True
 
     @property
     def _may_be_recorded(self) -> bool:

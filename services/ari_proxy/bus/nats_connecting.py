@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import nats.errors
 import structlog
@@ -18,16 +18,26 @@ _log = structlog.get_logger()
 
 CONNECT_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 1.0
+#: In what the server says to an account that it does not take.
+_REFUSALS: Final = ("Authorization Violation", "Authentication")
 
 
 #: Takes what nats-py tells of a connection.
 OnError = Callable[[Exception], Awaitable[None]]
 
 
+class Failure(NamedTuple):
+    """Why no server takes us."""
+
+    reason: str
+    #: Whether one was there and refused us, or we did not trust it.
+    is_refusal: bool
+
+
 async def attempt(
     options: NatsOptions, on_error: OnError, known: Iterable[Discovered] = ()
-) -> ClusterClient | None:
-    """Return a connection, or None if there is no server that takes us.
+) -> ClusterClient | Failure:
+    """Return a connection, or why there is none.
 
     Args:
         options: with the servers that we were told to use.
@@ -35,19 +45,19 @@ async def attempt(
         known: the servers beside them.
     """
     client = ClusterClient(known)
-    errors: list[str] = []
+    errors: list[Exception] = []
 
     async def take_error(error: Exception) -> None:
-        errors.append(_reason(error))
+        errors.append(error)
         await on_error(error)
 
     try:
         await connect(client, options, take_error)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        reason = _silence(client) or "; ".join(dict.fromkeys(errors)) or _reason(error)
+        reason = _silence(client) or "; ".join(dict.fromkeys(map(_reason, [*errors, error])))
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
-        return None
+        return Failure(reason, any(map(_is_refusal, [*errors, error])))
     except BaseException:
         await discard(client)
         raise
@@ -56,6 +66,11 @@ async def attempt(
 
 def _reason(error: Exception) -> str:
     return certificate_errors.explained(error, "bus") or str(error) or type(error).__name__
+
+
+def _is_refusal(error: Exception) -> bool:
+    is_untrusted = bool(certificate_errors.explained(error, "bus"))
+    return is_untrusted or any(words in str(error) for words in _REFUSALS)
 
 
 def _silence(client: Client) -> str:

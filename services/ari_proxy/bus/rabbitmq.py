@@ -21,9 +21,10 @@ from ari_proxy.back_off import BackOff
 from ari_proxy.protocol import topics
 
 from . import rabbitmq_topology as topology
+from . import rabbitmq_trials as trials
 from .amqp.connection import Login
 from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from .base import Declared, Handler, Message, Offered
+from .base import Declared, Handler, Message, Offered, Right, Verdict
 from .buffered import BufferedBus, until_over
 from .errors import (
     BusRefusedError,
@@ -134,6 +135,11 @@ class RabbitMqBus(BufferedBus):
             raise NoRespondersError(topic)
         return reply
 
+    async def try_right(self, right: Right) -> Verdict:
+        """Find out whether RabbitMQ lets us do something, without doing it."""
+        is_granted = await self._in_session(lambda session: trials.is_granted(session, right))
+        return "granted" if is_granted else "refused"
+
     async def subscribe(
         self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
     ) -> Interest:
@@ -213,7 +219,7 @@ class RabbitMqBus(BufferedBus):
         for turn in itertools.count(secrets.randbelow(len(self._options.urls))):
             # Nodes in turn, each client beginning with another; what to log in with may change.
             logins = list(self._options.current().logins())
-            session = await self._open(logins[turn % len(logins)])
+            session = await self._open(logins[turn % len(logins)], attempts=len(logins))
             if session is not None:
                 opened_at = loop.time()
                 await until_over(self._serve(session))
@@ -238,6 +244,8 @@ class RabbitMqBus(BufferedBus):
             self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
             self._rights.take_refusal(reason)
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
+            if not self.is_connected:
+                self._note_failure(reason, is_refusal=False)
         finally:
             await self._end(session)
 
@@ -246,7 +254,7 @@ class RabbitMqBus(BufferedBus):
         async with asyncio.timeout(OPERATION_SECONDS):
             await interest.establish(session)
 
-    async def _open(self, login: Login) -> Session | None:
+    async def _open(self, login: Login, *, attempts: int) -> Session | None:
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await Session.open(login)
@@ -254,7 +262,7 @@ class RabbitMqBus(BufferedBus):
             untrusted = certificate_errors.explained(error, "bus")
             reason = untrusted or str(error) or "no answer"
             is_refusal = bool(untrusted) or topology.is_login_refused(reason)
-            self._login_refusal = reason if is_refusal else ""
+            self._note_failure(reason, is_refusal=is_refusal, attempts=attempts)
             _log.warning(
                 "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
             )

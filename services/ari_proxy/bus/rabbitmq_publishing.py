@@ -1,17 +1,14 @@
 """The outbox on its way: encoded, pipelined on one channel, and kept until RabbitMQ confirms it."""
 
 import asyncio
-import contextlib
-import secrets
 from collections.abc import Callable
 from typing import Final
 
 import structlog
-from pamqp.commands import Basic
 
 from . import rabbitmq_topology as topology
+from . import rabbitmq_trials as trials
 from .amqp.channel import Channel
-from .amqp.errors import ChannelClosedError
 from .amqp.frames import Confirmation, Properties
 from .buffered import BufferedBus
 from .confirmations import Confirmations
@@ -23,6 +20,7 @@ _log = structlog.get_logger()
 
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
+_NOBODYS_KEY: Final = "ari-proxy-nobody"
 #: Seconds between looks whether a refused right was given.
 REGAIN_SECONDS: Final = 5.0
 
@@ -31,7 +29,7 @@ class Rights:
     """To which exchanges this account may publish, as far as RabbitMQ has told.
 
     A message that it may not publish closes the channel and would do so again, with all that was
-    sent behind it: so none goes there until a message that concerns nobody has been taken.
+    sent behind it: so none goes there until it was found that one may (`rabbitmq_trials`).
     """
 
     def __init__(self, bus: BufferedBus) -> None:
@@ -60,21 +58,10 @@ class Rights:
         while self._missing:
             await asyncio.sleep(REGAIN_SECONDS)
             for exchange in tuple(self._missing):
-                with contextlib.suppress(ChannelClosedError):
-                    await self._try(session, exchange)
+                if await trials.may_publish(session, exchange, _NOBODYS_KEY):
                     del self._missing[exchange]
                     self._bus.note_granted((self, exchange))
                     _log.info("bus.publishing_granted", bus="RABBITMQ", exchange=exchange)
-
-    @staticmethod
-    async def _try(session: Session, exchange: str) -> None:
-        channel = await session.publisher.channel()
-        try:
-            key = f"ari-proxy-nobody-{secrets.token_hex(8)}"
-            channel.publish(key, b"", topology.LEGACY_PROPERTIES, exchange=exchange)
-            await channel.call(Basic.Qos(prefetch_count=0), Basic.QosOk)
-        finally:
-            await session.publisher.release(channel)
 
 
 class Publishing:

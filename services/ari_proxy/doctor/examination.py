@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Final
@@ -14,13 +14,13 @@ from websockets.exceptions import WebSocketException
 from ari_proxy import certificate_errors, connections
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.base import Bus, Right, opened
 from ari_proxy.bus.errors import BusError
-from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 
-from . import findings, nats_rights
+from . import findings, nats_streams, rights
 from .findings import Finding
 
 #: An application of our own: to ask for a real one would take it from whoever serves it.
@@ -129,65 +129,39 @@ async def _clock(settings: Settings) -> Finding:
 async def _bus(settings: Settings) -> AsyncIterator[Finding]:
     what = f"bus, {settings.bus.kind}"
     async with opened(connections.bus(settings, "doctor")) as bus:
-        try:
-            async with asyncio.timeout(STEP_SECONDS):
-                await bus.wait_connected()
-        except TimeoutError:
-            remedy = "the log above says why; see bus.urls, the account, and who may reach its port"
-            problem = bus.problem
-            is_refused = problem is not None and problem.kind == "refused"
-            found = problem.reason if problem and is_refused else "no connection"
-            yield Finding("fault", what, found, remedy)
+        if failure := await _failure(bus):
+            remedy = "see bus.urls, the account, and who may reach the bus's port"
+            is_untrusted = certificate_errors.is_explained(failure)  # It says what to do.
+            remedy = "" if is_untrusted else remedy
+            yield Finding("fault", what, f"no connection: {failure}", remedy)
             return
         yield Finding("ok", what, "connected")
-        yield await _round_trip(settings, bus)
-        if settings.bus.kind == "NATS":
-            async for finding in nats_rights.rights(settings, bus):
-                yield finding
-            async for finding in nats_rights.streams(settings, bus):
-                yield finding
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                found = [finding async for finding in _account(settings, bus)]
+        except (BusError, TimeoutError) as error:
+            yield Finding("fault", what, str(error) or "no answer in time")
+            return
+        for finding in found:
+            yield finding
 
 
-async def _round_trip(settings: Settings, bus: Bus) -> Finding:
-    """Send an event of a dialog of our own, and get it: the rights that the services need."""
-    what = "bus, permissions"
-    dialog = ids.new_dialog_id(ServerId(settings.server_id), form=settings.bus.dialog_form)
-    topic = topics.events(dialog)
-    came = asyncio.Event()
-
-    def take(_: Message) -> None:
-        came.set()
-
-    begun_at = time.monotonic()
+async def _failure(bus: Bus) -> str:
+    """Return why there is no connection after one attempt at each server, or ''."""
     try:
         async with asyncio.timeout(STEP_SECONDS):
-            await _through(bus, dialog, lambda: _there_and_back(bus, topic, take, came))
-    except (BusError, TimeoutError) as error:
-        remedy = (
-            f"let the account publish and subscribe to events_, commands_ and responses_ of "
-            f"{settings.server_id}, on RabbitMQ configure, write and read (docs/reference/wire.md)"
-        )
-        return Finding("fault", what, str(error) or "what was sent did not come back", remedy)
-    took = (time.monotonic() - begun_at) * 1000
-    return Finding("ok", what, f"a message went there and back in {took:.1f} ms")
+            return await bus.wait_tried()
+    except TimeoutError:
+        return "no answer in time"
 
 
-async def _through(bus: Bus, dialog: ids.DialogId, work: Callable[[], Awaitable[None]]) -> None:
-    """Do something with a dialog's topics, which are queues on a bus that keeps messages."""
-    names = topics.of_dialog(dialog)
-    await bus.declare(names)
-    try:
-        await work()
-    finally:
-        await bus.delete(names)
-
-
-async def _there_and_back(
-    bus: Bus, topic: str, take: Callable[[Message], None], came: asyncio.Event
-) -> None:
-    subscription = await bus.subscribe(topic, take)
-    try:
-        bus.publish(topic, b"{}")
-        await came.wait()
-    finally:
-        await subscription.unsubscribe()
+async def _account(settings: Settings, bus: Bus) -> AsyncIterator[Finding]:
+    begun_at = time.monotonic()
+    await bus.try_right(Right("publish", topics.events(ServerId(settings.server_id))))
+    milliseconds = (time.monotonic() - begun_at) * 1000
+    yield Finding("ok", "bus, round trip", f"an answer takes {milliseconds:.1f} ms")
+    async for finding in rights.rights(settings, bus):
+        yield finding
+    if settings.bus.kind == "NATS":
+        async for finding in nats_streams.streams(settings, bus):
+            yield finding

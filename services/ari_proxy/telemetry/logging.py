@@ -15,14 +15,14 @@ _NOISY: Final = (
     "httpx2",
     "httpcore2",
 )
-_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
 def configure(*, level: str, form: str, component: str, server_id: str = "") -> None:
     """Set up logging of the process; lines go to standard error.
 
     Args:
-        level: debug, info, warning or error.
+        level: debug, info, warning or error; critical for nothing at all.
         form: json, console, or auto: console on a terminal.
         component: ingest, command, standalone, …
         server_id: of the Asterisk that is served, or ''.

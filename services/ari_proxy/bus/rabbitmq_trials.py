@@ -1,0 +1,127 @@
+"""Finds out what an account may do on RabbitMQ, so that nobody notices.
+
+RabbitMQ looks at the account's rights before all else (rabbitmq.com/docs/access-control). So each
+operation is tried with an argument or a name that it does not take: 406 or 404, and nothing has
+happened, says that the right is there, 403 that it is not.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from pamqp.commands import Basic, Queue
+
+from ari_proxy.protocol import topics
+
+from . import rabbitmq_topology as topology
+from .amqp.channel import Channel
+from .amqp.connection import AmqpConnection
+from .amqp.errors import ChannelClosedError
+from .base import Right
+from .rabbitmq_session import Session
+
+_ACCESS_REFUSED: Final = 403
+#: In the place of a number.
+_NO_NUMBER: Final = "none"
+
+
+async def may_publish(session: Session, exchange: str, routing_key: str) -> bool:
+    """Return whether the account may publish; the message is refused for its expiration."""
+    properties = topology.encoded(Basic.Properties(expiration=_NO_NUMBER))
+
+    async def work(channel: Channel) -> None:
+        channel.publish(routing_key, b"", properties, exchange=exchange)
+        await channel.call(Basic.Qos(prefetch_count=0), Basic.QosOk)
+
+    return await _is_allowed(session.publisher, work)
+
+
+async def may_declare(session: Session, queue: str) -> bool:
+    """Return whether the account may declare a queue, and tell who consumes such queues."""
+    method = Queue.Declare(queue=queue, durable=True, arguments={"x-expires": _NO_NUMBER})
+    notices: list[str] = []
+    if topics.is_of_dialog(queue):
+        notices = [topology.declared_topic(queue), topology.deleted_topic(queue)]
+    return await _is_allowed(
+        session.consumer, lambda channel: channel.call(method, Queue.DeclareOk)
+    ) and await _may_publish_all(session, notices)
+
+
+async def may_consume(session: Session, queue: str) -> bool:
+    """Return whether the account may consume a queue, which there need not be."""
+    method = Basic.Consume(queue=queue, consumer_tag="trial", arguments={"x-priority": _NO_NUMBER})
+    return await _is_allowed(
+        session.consumer, lambda channel: channel.call(method, Basic.ConsumeOk)
+    )
+
+
+async def may_subscribe(session: Session, topic: str) -> bool:
+    """Return whether the account may have a queue of its own, bound to a topic of the exchange.
+
+    Args:
+        session: whose account it is.
+        topic: with a `*` in the name of a queue, what tells of all such queues.
+    """
+    keys, sent = [topic], []
+    if topics.is_queue(topic):
+        keys = topology.notices_of(topic)
+        sent = [topology.list_topic(topic), topology.missing_topic(topic)]
+    return (
+        await _may_have_own_queue(session)
+        and all([await _may_bind(session, key) for key in keys])
+        and await _may_publish_all(session, sent)
+    )
+
+
+async def _may_publish_all(session: Session, keys: list[str]) -> bool:
+    return all([await may_publish(session, topology.EXCHANGE, key) for key in keys])
+
+
+async def _may_have_own_queue(session: Session) -> bool:
+    names: list[str] = []
+
+    async def declare(channel: Channel) -> None:
+        method = Queue.Declare(queue="", exclusive=True, auto_delete=True)
+        declared = await channel.call(method, Queue.DeclareOk)
+        names.append(declared.queue or "")
+        await channel.call(Queue.Delete(queue=names[0]), Queue.DeleteOk)
+
+    return await _is_allowed(session.consumer, declare) and await may_consume(session, names[0])
+
+
+async def _may_bind(session: Session, key: str) -> bool:
+    nobodys = f"{topology.OWN_QUEUES}-{secrets.token_hex(8)}"
+    method = Queue.Bind(queue=nobodys, exchange=topology.EXCHANGE, routing_key=key)
+    return await _is_allowed(session.consumer, lambda channel: channel.call(method, Queue.BindOk))
+
+
+async def _is_allowed(
+    connection: AmqpConnection, work: Callable[[Channel], Awaitable[object]]
+) -> bool:
+    channel = await connection.channel()
+    try:
+        await work(channel)
+    except ChannelClosedError as error:
+        return error.code != _ACCESS_REFUSED
+    finally:
+        await connection.release(channel)
+    return True
+
+
+async def is_granted(session: Session, right: Right) -> bool:
+    """Return whether the account has a right.
+
+    Raises:
+        ConnectionLostError: the session is over.
+    """
+    match right.action:
+        case "publish":
+            return await may_publish(session, topology.exchange_of(right.topic), right.topic)
+        case "answer":
+            return await may_publish(session, "", right.topic)
+        case "declare":
+            return await may_declare(session, right.topic)
+        case "consume":
+            return await may_consume(session, right.topic)
+        case "subscribe":
+            return await may_subscribe(session, right.topic)
