@@ -1,15 +1,18 @@
-"""URLs are read as a real Asterisk 22 and 16, and the simulator, read them."""
+"""URLs and bodies are read as a real Asterisk 22 and 16, and the simulator, read them."""
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from urllib.parse import quote
 
 import pytest
 
-from ari_proxy.ari import decoding, operations
+from ari_proxy.ari import decoding, operations, urls
 from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.command.parameters import parameter
 from ari_proxy.simulator import server as simulator
 from tests.support.calls import asterisk_client
+from tests.support.running import until
 from tests.support.servers import PASSWORD, Asterisk
 
 NAMES = [
@@ -52,14 +55,8 @@ async def read_by(rest: RestClient, name: str) -> tuple[str, str]:
     return read[0], read[1]
 
 
-async def test_names_are_read_as_asterisk_reads_them(asterisk: Asterisk) -> None:
-    async with asterisk_client(asterisk) as rest:
-        read = {name: await read_by(rest, name) for name in NAMES}
-
-    assert read == {name: (decoding.decode(name),) * 2 for name in NAMES}
-
-
-async def test_simulator_reads_names_as_asterisk_does() -> None:
+@pytest.fixture
+async def simulated() -> AsyncIterator[RestClient]:
     stop, listening = asyncio.Event(), asyncio.Queue[int]()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(
@@ -70,10 +67,77 @@ async def test_simulator_reads_names_as_asterisk_does() -> None:
         root = f"http://127.0.0.1:{await listening.get()}/ari"
         credentials = Credentials("ari", PASSWORD)
         async with RestClient(root, lambda: credentials, concurrency=4, timeout_seconds=10) as rest:
-            read = {name: await read_by(rest, name) for name in NAMES}
+            yield rest
         stop.set()
 
+
+async def test_names_are_read_as_asterisk_reads_them(asterisk: Asterisk) -> None:
+    async with asterisk_client(asterisk) as rest:
+        read = {name: await read_by(rest, name) for name in NAMES}
+
     assert read == {name: (decoding.decode(name),) * 2 for name in NAMES}
+
+
+async def test_simulator_reads_names_as_asterisk_does(simulated: RestClient) -> None:
+    read = {name: await read_by(simulated, name) for name in NAMES}
+
+    assert read == {name: (decoding.decode(name),) * 2 for name in NAMES}
+
+
+#: Bodies of a request whose query names a channel, and the parameter that counts.
+BODIES = {
+    "": "query",
+    "{}": "query",
+    "[]": "query",
+    '{"app":"demo"}': "query",
+    '{"ChannelId":"body"}': "query",
+    '{"channelId":"body"}': "body",
+    r'{"\u0063hannelId":"body"}': "body",
+    '{"channelId":"first","channelId":"body"}': "body",
+    '{"channelId":"body","channelId":null}': "",
+    '{"channelId":null}': "",
+    '{"channelId":""}': "",
+    '{"channelId":5}': "",
+    '{"channelId":1.5}': "",
+    '{"channelId":true}': "",
+    '{"channelId":[]}': "",
+    '{"channelId":["body"]}': "",
+    '{"channelId":{"a":"body"}}': "",
+}
+
+
+async def named_by(rest: RestClient, body: str) -> str:
+    """Return what named a new channel, the query or the body, or '' for neither."""
+    url = "/channels?endpoint=Local/answer@default/n&app=demo&channelId=query"
+    answer = await rest.request("POST", url, body)
+    assert answer.status == 200, (body, answer)
+    name: str = json.loads(answer.body)["id"]
+    await rest.request("DELETE", f"/channels/{name}")
+
+    async def is_gone() -> bool:
+        return (await rest.request("GET", f"/channels/{name}")).status == 404
+
+    await until(is_gone)
+    return name if name in {"query", "body"} else ""
+
+
+def test_bodies_are_read_as_asterisk_reads_them() -> None:
+    url = urls.parse("/channels?channelId=query")
+
+    assert {body: parameter("channelId", url, body) for body in BODIES} == BODIES
+
+
+async def test_asterisk_reads_bodies_so(asterisk: Asterisk) -> None:
+    async with asterisk_client(asterisk) as rest:
+        read = {body: await named_by(rest, body) for body in BODIES}
+
+    assert read == BODIES
+
+
+async def test_simulator_reads_bodies_so(simulated: RestClient) -> None:
+    read = {body: await named_by(simulated, body) for body in BODIES}
+
+    assert read == BODIES
 
 
 @pytest.mark.parametrize(

@@ -532,3 +532,35 @@ def contact_statuses(scene: Scene) -> list[str]:
     changes = [body for body in bodies if body["type"] == "ContactStatusChange"]
     assert {body["endpoint"]["resource"] for body in changes} <= {"sipp"}
     return [body["contact_info"]["contact_status"] for body in changes]
+
+
+@pytest.mark.parametrize("nothing", ["null", '""', "5"])
+async def test_what_a_body_names_by_nothing_is_the_dialogs(scene: Scene, nothing: str) -> None:
+    """Serializers of Java and .NET write a null for each parameter that is not set."""
+    dialog = await scene.place_call()
+    channel = f"/channels/{scene.channel(dialog)}"
+    local = f"endpoint=Local/answer@default/n&app={scene.application}"
+    requests = {
+        f"/channels?{local}": "channelId",
+        f"/channels/create?{local}": "channelId",
+        f"{channel}/snoop?spy=in&app={scene.application}": "snoopId",
+        f"{channel}/play?media=sound:hello-world": "playbackId",
+        "/bridges?type=mixing": "bridgeId",
+    }
+    made = {}
+    for url, parameter in requests.items():
+        response = await scene.client.command(dialog, "POST", url, f'{{"{parameter}":{nothing}}}')
+        assert response["status_code"] in {200, 201}, (url, response)
+        made[url] = json.loads(response["response_body"])["id"]
+    await scene.event(dialog, "PlaybackStarted")
+    legs = [made[url] for url, parameter in requests.items() if parameter != "playbackId"][:3]
+
+    def entered() -> set[str]:
+        bodies = [json.loads(event["ari_body"]) for event in scene.client.events[dialog]]
+        return {body["channel"]["id"] for body in bodies if body["type"] == "StasisStart"}
+
+    await scene.client.until(lambda: set(legs) <= entered())
+    await scene.rest.request("DELETE", f"/bridges/{made['/bridges?type=mixing']}")
+
+    assert {token_of_object(name) for name in made.values()} == {token_of_dialog(DialogId(dialog))}
+    assert len([s for s in scene.client.starts if s["channel_id"] in legs]) == 0

@@ -29,7 +29,8 @@ from ari_proxy.telemetry.traces import Traces, answered
 
 from .errors import RejectedError
 from .guard import Guard
-from .naming import Named, NewObject, body_field, name_object
+from .naming import Named, NewObject, name_object
+from .parameters import parameter
 from .touched import Touched, deleted_recording, new_recording
 
 _log = structlog.get_logger()
@@ -99,7 +100,10 @@ class Executor:
         except IllegalSubjectTokenError as error:
             rejected = self._reject(RejectedError(400, "dialog_id", str(error)))
             return ServerCommandResponse(command.unique_id, *rejected)
-        application = "" if command.dialog_id else _application_of(command)
+        try:
+            application = "" if command.dialog_id else _application_of(command)
+        except RejectedError as error:
+            return ServerCommandResponse(command.unique_id, *self._reject(error))
         begins = bool(command.dialog_id or application)
         status, body = await self._outcome(
             command,
@@ -137,9 +141,9 @@ class Executor:
             request = await self._check(command, dialog_id, for_server=for_server)
             binding = _binding(request.named, dialog_id, announce_to, begins_dialog=begins_dialog)
             if binding is None:
-                answer = await self._send(request, command.body, dialog_id)
+                answer = await self._send(request, dialog_id)
             else:
-                answer = await self._create(request, command.body, binding)
+                answer = await self._create(request, binding)
             if request.deletes is not None and answer.status < _FAILED:
                 await self._release(request.deletes)
         except RejectedError as error:
@@ -181,13 +185,13 @@ class Executor:
             return None
         return Binding(dialog_id, "recording", name, release=True)
 
-    async def _create(self, request: _Request, body: str, binding: Binding) -> Answer:
+    async def _create(self, request: _Request, binding: Binding) -> Answer:
         """Send a request for an object of whose name ingest has to know."""
         dialog_id = DialogId(binding.dialog_id)
         is_new, is_refused = await self._register(binding), False
         try:
             await self._guard.check_new(Touched(binding.kind, binding.object_id), dialog_id)
-            answer = await self._send(request, body, dialog_id)
+            answer = await self._send(request, dialog_id)
             is_refused = answer.status >= _FAILED
         except (RejectedError, TransportError) as error:
             is_refused = not error.sent
@@ -223,18 +227,18 @@ class Executor:
         except RejectedError as error:  # The command is done: its answer stays.
             _log.warning("release.failed", name=binding.object_id, error=str(error))
 
-    async def _send(self, request: _Request, body: str, dialog_id: DialogId) -> Answer:
+    async def _send(self, request: _Request, dialog_id: DialogId) -> Answer:
         if self._tap.is_on:
             sent = {"method": request.method, "url": request.named.url.text}
             self._tap.copy("request", dialog_id, msgspec.json.encode(sent))
         begun_at = time.monotonic()
-        answer = await self._traced(request, body)
+        answer = await self._traced(request)
         took = self._metrics.histogram(table.REQUEST_SECONDS, self._server, request.method)
         took.observe(time.monotonic() - begun_at)
         return answer
 
-    async def _traced(self, request: _Request, body: str) -> Answer:
-        method, url = request.method, request.named.url.text
+    async def _traced(self, request: _Request) -> Answer:
+        method, url, body = request.method, request.named.url.text, request.named.body
         limit = min(self._bus.max_message_bytes, MAX_ANSWER_BYTES)
         if not self._traces.is_on:
             return await self._rest.request(method, url, body, max_bytes=limit)
@@ -277,7 +281,5 @@ def _explain(reason: str, message: str, *, sent: bool) -> str:
 
 def _application_of(command: Command) -> str:
     """Return the application that a command's new channel will enter, or ''."""
-    app = body_field(command.body, "app")
-    if not app and "app=" in command.url:
-        app = urls.AriUrl(path="", query=command.url.partition("?")[2]).parameter("app")
-    return app
+    url = urls.AriUrl(path="", query=command.url.partition("?")[2])
+    return parameter("app", url, command.body)

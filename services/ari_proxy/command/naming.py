@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from ari_proxy.ari.operations import CREATIONS, Creation
+from ari_proxy.ari.operations import CREATIONS
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import RandomId, Token
 from ari_proxy.protocol.messages import ObjectKind
+
+from .parameters import body_field, parameter, without_field
 
 
 class NewObject(NamedTuple):
@@ -28,41 +30,30 @@ class Named(NamedTuple):
     """A request whose new object, if it makes one, has a name."""
 
     url: AriUrl
+    body: str
     creates: NewObject | None = None
 
 
 def name_object(
     method: str, template: str, url: AriUrl, body: str, token: Token, *, random: RandomId
 ) -> Named:
-    """Return the request with the name of the object that it creates."""
+    """Return the request with the name of the object that it creates.
+
+    Raises:
+        RejectedError: its body can't be read.
+    """
     creation = CREATIONS.get(template) if method == "POST" else None
     if creation is None:
-        return Named(url=url)
-    chosen = _chosen_id(creation, url, body)
-    if creation.in_path and not chosen:
-        return Named(url=url)  # Asterisk makes an id, and takes none from elsewhere.
+        return Named(url, body)
+    name = creation.parameter
+    chosen = url.segments[-1] if creation.in_path else parameter(name, url, body)
     if chosen:
         is_unknown = ids.token_of_object(chosen) != token
-        return Named(url, NewObject(creation.kind, chosen, needs_registration=is_unknown))
+        return Named(url, body, NewObject(creation.kind, chosen, needs_registration=is_unknown))
+    if creation.in_path:
+        return Named(url, body)  # Asterisk makes an id, and takes none from elsewhere.
+    if body_field(name, body) is not msgspec.UNSET:
+        body = without_field(name, body)  # Asterisk would take it instead of the query's.
     object_id = ids.new_object_id(token, random)
     new = NewObject(creation.kind, object_id, needs_registration=False)
-    return Named(url.with_parameter(creation.parameter, object_id), new)
-
-
-def _chosen_id(creation: Creation, url: AriUrl, body: str) -> str:
-    if creation.in_path:
-        return url.segments[-1]
-    # Asterisk reads the query first, then the body's fields over it (res_ari.c).
-    return body_field(body, creation.parameter) or url.parameter(creation.parameter)
-
-
-def body_field(body: str, name: str) -> str:
-    """Return a string field of a JSON body, or '' where there is none; never raises."""
-    if f'"{name}"' not in body:
-        return ""
-    try:
-        content = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return ""  # Legacy clients don't escape; Asterisk will say what it thinks of it.
-    value = content.get(name) if isinstance(content, dict) else None
-    return value if isinstance(value, str) else ""
+    return Named(url.with_parameter(name, object_id), body, new)

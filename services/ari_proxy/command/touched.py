@@ -7,12 +7,12 @@ in the body (res_ari.c reads the first, then the other over it), both count.
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-import msgspec
-
 from ari_proxy.ari.decoding import arguments
 from ari_proxy.ari.operations import CREATIONS, OTHER
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.protocol.messages import ObjectKind
+
+from .parameters import decoded, parameter
 
 
 class Touched(NamedTuple):
@@ -75,7 +75,7 @@ def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
     """Return the name of the recording that a request makes, or ''."""
     if method != "POST" or not template.endswith("/record"):
         return ""
-    return next(iter(reversed(_values("name", url, body))), "")
+    return parameter("name", url, body)
 
 
 def deleted_recording(method: str, template: str, url: AriUrl) -> str:
@@ -144,10 +144,7 @@ def _listed(name: str, url: AriUrl, body: str) -> list[str]:
 
 
 def _in_body(name: str, body: str) -> list[str]:
-    try:
-        content = msgspec.json.decode(body) if body else None
-    except (msgspec.DecodeError, RecursionError):
-        return []  # Asterisk refuses it.
+    content = decoded(body)
     value = content.get(name) if isinstance(content, dict) else None
     given = value if isinstance(value, list) else [value]
     return [entry for entry in given if isinstance(entry, str)]

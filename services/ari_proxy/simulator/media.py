@@ -101,7 +101,7 @@ class Media:
         name = asked.get("name", "")
         if asked.get("format") not in _FORMATS:
             raise RefusedError(422, "specified format is unknown on this system")
-        is_kept = name in self.stored and asked.get("ifExists", "fail") == "fail"
+        is_kept = name in self.stored and (asked.get("ifExists") or "fail") == "fail"
         if name in self.recordings or is_kept:
             text = f"Recording '{name}' already exists and can not be overwritten"
             raise RefusedError(409, text)

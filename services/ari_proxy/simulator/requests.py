@@ -13,6 +13,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 #: Method, path below `/ari`, and who answers.
 Route = tuple[str, str, Handler]
 NO_CONTENT: Final = 204
+#: Parameters that are numbers.
+_NUMBERS: Final = frozenset({"maxDurationSeconds", "timeout"})
 
 
 def target(request: web.Request) -> str:
@@ -48,5 +50,13 @@ async def parameters(request: web.Request) -> dict[str, str]:
     body = await request.text()
     if body:
         with suppress(ValueError, AttributeError):
-            found |= {key: str(value) for key, value in json.loads(body).items()}
+            found |= {name: _text(name, value) for name, value in json.loads(body).items()}
     return found
+
+
+def _text(name: str, value: Any) -> str:
+    """Return a field of a body as Asterisk reads it: where it wants a text, nothing else is one."""
+    if isinstance(value, list):
+        return ",".join(f'"{entry}"' for entry in value if isinstance(entry, str))
+    is_number = isinstance(value, int) and name in _NUMBERS
+    return f"{value}" if isinstance(value, str) or is_number else ""

@@ -4,6 +4,7 @@ import contextlib
 import pytest
 
 from ari_proxy.ari import operations, urls
+from ari_proxy.command.errors import RejectedError
 from ari_proxy.command.lanes import (
     Lanes,
     LanesFullError,
@@ -11,7 +12,8 @@ from ari_proxy.command.lanes import (
     creates_channel,
     is_hang_up,
 )
-from ari_proxy.command.naming import Named, NewObject, body_field, name_object
+from ari_proxy.command.naming import Named, NewObject, name_object
+from ari_proxy.command.parameters import parameter
 from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
@@ -103,12 +105,65 @@ def test_id_of_the_client_stays_and_is_registered(url: str, body: str) -> None:
 
 @pytest.mark.parametrize(("method", "url"), [("GET", "/channels"), ("POST", "/channels/c/answer")])
 def test_other_commands_stay_as_they_are(method: str, url: str) -> None:
-    assert named(method, url) == Named(url=urls.parse(url))
+    assert named(method, url) == Named(urls.parse(url), "")
 
 
-@pytest.mark.parametrize("body", ['{"app" broken', '["app"]', '{"app":1}', "", '{"app":{}}'])
-def test_field_of_a_strange_body_is_empty(body: str) -> None:
-    assert body_field(body, "app") == ""
+NOTHING = ["null", '""', "5", "[]", '{"a":1}', "true"]
+
+
+@pytest.mark.parametrize("value", NOTHING)
+@pytest.mark.parametrize("key", ["channelId", r"\u0063hannelId"])
+@pytest.mark.parametrize("url", ["/channels", "/channels?channelId=theirs"])
+def test_field_that_names_nothing_gives_way_to_the_name_of_ari_proxy(
+    url: str, key: str, value: str
+) -> None:
+    """Asterisk reads the body over the query, and would make an id of its own."""
+    result = named("POST", url, f'{{"app":"demo","{key}":{value},"timeout":1.50}}')
+
+    assert result.creates is not None
+    assert ids.token_of_object(result.creates.object_id) == TOKEN
+    assert result.url.parameter("channelId") == result.creates.object_id
+    assert result.body == '{"app":"demo","timeout":1.50}'
+
+
+def test_field_counts_however_its_name_is_written() -> None:
+    result = named("POST", "/channels?channelId=other", r'{"\u0063hannelId":"mine"}')
+
+    assert result.creates == NewObject("channel", "mine", needs_registration=True)
+
+
+@pytest.mark.parametrize("value", NOTHING)
+def test_field_does_not_matter_where_the_path_has_the_id(value: str) -> None:
+    body = f'{{"channelId":{value}}}'
+    result = named("POST", "/channels/mine", body)
+
+    assert result == Named(
+        urls.parse("/channels/mine"), body, NewObject("channel", "mine", needs_registration=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("", "query"),
+        ('{"app" broken', "query"),
+        ('["app"]', "query"),
+        ('{"b":1}', "query"),
+        ('{"app":"body"}', "body"),
+        (r'{"\u0061pp":"body"}', "body"),
+        ('{"app":"first","app":"body"}', "body"),
+        ('{"app":null}', ""),
+        ('{"app":1}', ""),
+        ('{"app":{}}', ""),
+    ],
+)
+def test_parameter_of_the_body_stands_above_that_of_the_query(body: str, expected: str) -> None:
+    assert parameter("app", urls.parse("/channels?app=query"), body) == expected
+
+
+def test_body_that_is_nested_too_deeply_is_refused() -> None:
+    with pytest.raises(RejectedError, match="nested too deeply"):
+        named("POST", "/channels", '{"channelId":' + "[" * 10_000 + "]" * 10_000 + "}")
 
 
 async def test_lane_keeps_order_while_lanes_run_side_by_side() -> None:
