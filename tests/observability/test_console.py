@@ -13,9 +13,10 @@ import pytest
 
 from ari_proxy.console import console, stream
 from tests.support.browser import SCREENSHOTS, page
+from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import BusServer, free_port
+from tests.support.servers import BusServer, NatsServer, free_port
 from tests.support.setting import Setting, settings_of
 
 STEPS = "[...document.querySelectorAll('.step title')].map(title => title.textContent)"
@@ -99,6 +100,28 @@ async def test_dialogs_and_a_ladder_are_seen_live(
         await browser.evaluate("document.querySelector('#find').value = 'none'; refresh()")
         assert browser.complaints == []
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_stream_begins_when_copies_come(nats_server: NatsServer) -> None:
+    """A browser that shows it as open misses nothing from then on."""
+    link = Link(nats_server.port, kind="NATS")
+    link.start()
+    try:
+        async with shown(link) as console, asyncio.TaskGroup() as tasks:
+            dialog = await console.setting.begin(CHANNEL)
+            link.freeze()
+            asked = console.session.get("/console/copies", params={"dialog": dialog})
+            stream_ = tasks.create_task(asked.__aenter__())
+            for _ in range(20):  # Whatever it said at once would be here by then.
+                async with console.session.get("/console") as page_:
+                    await page_.read()
+            assert not stream_.done()
+            link.thaw()
+            answer = await stream_
+            assert await answer.content.readline() == b": watching\n"
+            answer.close()
+    finally:
+        link.remove()
 
 
 async def test_console_is_off_by_default(bus_server: BusServer) -> None:

@@ -56,17 +56,25 @@ class EventStream(Response):
         self._encode = encode
         self._closing = closing
         self._count = count
+        self._is_begun = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer (ASGI, HTTP)."""
         del scope
         self._count(1)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             await self._stream(receive, send)
+            await self._begin(send)  # Where nobody could be watched: a browser asks again.
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             self._count(-1)
+
+    async def _begin(self, send: Send) -> None:
+        """Send the head of the answer, once: a browser takes it for the beginning of the copies."""
+        if not self._is_begun:
+            self._is_begun = True
+            start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+            await send(start)
 
     async def _stream(self, receive: Receive, send: Send) -> None:
         try:
@@ -78,6 +86,7 @@ class EventStream(Response):
             _log.warning("console.not_watching", error=str(exception_groups.first(errors)))
 
     async def _send_all(self, copies: AsyncIterator[Copy], send: Send) -> None:
+        await self._begin(send)
         await _send(send, b": watching\n\n")
         while True:
             copy = await _next(copies)
