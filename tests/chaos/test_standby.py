@@ -167,11 +167,11 @@ async def test_frozen_ingest_does_no_harm_when_it_comes_back(
             await second.logged("dialogs.reconciled")
             first.thaw()
             await first.logged("lease.lost")
-            await until(lambda: len(first.events("lease.awaited")) == 2)
+            await until(lambda: len(first.events("lease.awaited")) >= 2)
         await calls.mark_once_more(channels)
         # And it is the standby now.
         second.kill()
-        await until(lambda: len(first.events("dialogs.reconciled")) == 2)
+        await until(lambda: len(first.events("dialogs.reconciled")) >= 2)
         await calls.mark_once_more(channels)
 
     assert calls.account().faults == {}
