@@ -1,17 +1,22 @@
 """The clients of docs/write-a-client.md serve a call of the simulator on a real bus."""
 
 import asyncio
+import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
+
+import nats
 
 from ari_proxy import connections
 from ari_proxy.simulator import server as simulator
 from tests.support.link import Link
 from tests.support.running import running_proxy, settings_for, until
 from tests.support.servers import PASSWORD, BusServer, NatsServer
+from tests.support.setting import serving
 
 PAGE = (Path(__file__).parents[2] / "docs/write-a-client.md").read_text()
 
@@ -62,3 +67,24 @@ async def test_client_on_nats(nats_server: NatsServer, tmp_path: Path) -> None:
 
 async def test_client_on_rabbitmq(rabbitmq_link: Link, tmp_path: Path) -> None:
     await serves_a_call(rabbitmq_link, "aio_pika", tmp_path)
+
+
+async def test_request_of_the_first_lines_is_answered(nats_server: NatsServer) -> None:
+    """What `nats request SUBJECT 'MESSAGE'` does, with nats-py: that program has no wheel."""
+    (line,) = re.findall(r"^nats request .*$", PAGE, re.MULTILINE)
+    _, _, subject, message = shlex.split(line)
+    client = await nats.connect(nats_server.url)
+    try:
+        async with serving(nats_server) as proxy:
+            proxy.asterisk.answer("GET", "/endpoints", 200, "[]")
+            answer = await client.request(
+                subject.replace("asterisk-1", proxy.settings.server_id),
+                message.encode(),
+                timeout=20,
+            )
+    finally:
+        await client.close()
+
+    response = json.loads(answer.data)
+    assert (response["unique_id"], response["status_code"]) == ("1", 200)
+    assert response["response_body"] == "[]"

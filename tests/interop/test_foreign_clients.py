@@ -8,7 +8,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlencode
+from typing import Any
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import pytest
@@ -162,6 +163,66 @@ async def test_go_ari_library_serves_calls_side_by_side(
 
     assert sorted(served) == sorted(channels)
     assert all(instance.types[0] == "StasisStart" for instance in instances)
+
+
+async def test_asternets_bytes_serve_a_call_on_every_bus(
+    asterisk: Asterisk, bus_server: BusServer
+) -> None:
+    """Its middleware has a provider for RabbitMQ only; for NATS there would be the same bytes."""
+    async with (
+        callers_of(asterisk, bus_server) as callers,
+        go_ari_library.go_ari_library(bus_server.url) as app,
+        asyncio.timeout(60),
+    ):
+        await app.listen(callers.application)
+        (channel,) = await callers.place()
+        instance = await app.instances.get()
+        assert (await instance.until("StasisStart"))["channel"]["id"] == channel
+
+        async def execute(method: str, path: str, **parameters: str) -> dict[str, Any]:
+            unique_id = uuid4().hex
+            payload = asternet.command(unique_id, method, path, **parameters).encode()
+            response = await instance.exchange(payload)
+            assert response["unique_id"] == unique_id
+            return response
+
+        assert (await execute("POST", f"channels/{channel}/answer"))["status_code"] == 204
+        played = await execute("POST", f"channels/{channel}/play", media="sound:tt-monkeys")
+        playback = json.loads(played["response_body"])["id"]
+        assert (await instance.until("PlaybackStarted"))["playback"]["id"] == playback
+        assert (await execute("DELETE", f"channels/{channel}"))["status_code"] == 204
+        await callers.until_gone([channel])
+
+
+async def test_variable_of_any_text_is_set_and_read_again(
+    asterisk: Asterisk, bus_server: BusServer
+) -> None:
+    """Asterisk 16 answers before it has set one: ChannelVarset says when it has."""
+    value = "<A & B> +%26 \u00fc"
+    async with (
+        callers_of(asterisk, bus_server) as callers,
+        go_ari_library.go_ari_library(bus_server.url) as app,
+        asyncio.timeout(60),
+    ):
+        await app.listen(callers.application)
+        await callers.place()
+        instance = await app.instances.get()
+        channel = (await instance.until("StasisStart"))["channel"]["id"]
+        path = f"/channels/{channel}/variable"
+        in_query = urlencode({"variable": "QUERY", "value": value}, quote_via=quote)
+        ways = {
+            "BODY": instance.process("POST", path, variable="BODY", value=value),
+            "QUERY": instance.process("POST", f"{path}?{in_query}"),
+        }
+        for name, way in ways.items():
+            assert (await way)["status_code"] == 204
+            while (told := await instance.until("ChannelVarset"))["variable"] != name:
+                pass
+            read = await instance.process("GET", f"{path}?variable={name}")
+
+            assert told["value"] == value
+            assert json.loads(read["response_body"]) == {"value": value}
+        await instance.process("DELETE", f"/channels/{channel}")
 
 
 #: What reaches Asterisk of what each client writes: a method, a path and a body.

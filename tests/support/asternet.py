@@ -1,7 +1,8 @@
 """AsterNET.ARI 1.2 with AsterNET.ARI.Middleware.Queue.RabbitMQ, as far as the bus sees it.
 
 Written from what its sources do (skrusty/AsterNET.ARI at d80a8ae and later, whose paths have no
-leading slash; skrusty/AsterNET-ARI-Middleware-Queue at 9945f12). It knows nothing of ari-proxy.
+leading slash; skrusty/AsterNET-ARI-Middleware-Queue at 9945f12, which has a provider for
+RabbitMQ only). It knows nothing of ari-proxy.
 """
 
 import asyncio

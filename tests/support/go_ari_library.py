@@ -103,7 +103,11 @@ class AppInstance:
 
     async def process(self, method: str, url: str, **parameters: str) -> dict[str, Any]:
         """Send a command and return the response that comes next; an empty one if none does."""
-        await self._publish(command(method, url, build_json(parameters)))
+        return await self.exchange(command(method, url, build_json(parameters)))
+
+    async def exchange(self, payload: bytes) -> dict[str, Any]:
+        """Like `process`, with the bytes of a command."""
+        await self._publish(payload)
         try:
             async with asyncio.timeout(COMMAND_SECONDS):
                 return await self._responses.get()
