@@ -225,3 +225,37 @@ async def test_name_that_is_used_again_is_the_new_dialogs_only(
     assert (before, still, again) == ([DONE] * len(before), DONE, DONE)
     assert taken == TAKEN
     assert (own, others) == ([DONE] * 4, [REFUSED] * 4)
+
+
+async def test_recording_is_not_got_hold_of_by_recording_it_again(bus_server: BusServer) -> None:
+    async with proxy_with(bus_server, stored_recordings="own") as setting:
+        first = await setting.begin("first")
+        second = await begin_second(setting, "second")
+        record = "/channels/{c}/record?name=secret&format=wav"
+
+        async def asks(dialog: str, method: str, url: str, body: str = "") -> tuple[int, str]:
+            url = url.format(c="first" if dialog == first else "second")
+            answer = await setting.client.command(dialog, method, url, body)
+            refusal = json.loads(answer["response_body"] or "{}").get("error", "")
+            return answer["status_code"], refusal
+
+        own = [await asks(first, "POST", record)]
+        own += [await asks(first, "POST", f"{record}&ifExists={how}") for how in ("append", "fail")]
+        await setting.asterisk.push(channel_event("StasisEnd", "first"))
+        await setting.client.until(lambda: "StasisEnd" in setting.client.types_of(first))
+        late = await asks(first, "GET", "/recordings/stored/secret/file")
+        others = [
+            await asks(second, "POST", record + "&ifExists=append"),
+            await asks(second, "POST", record + "&ifExists=overwrite"),
+            await asks(second, "POST", record, '{"ifExists":"overwrite"}'),
+            await asks(second, "POST", record.replace("secret", "unknown") + "&ifExists=append"),
+            await asks(second, "POST", record.replace("secret", "./secret")),
+            await asks(second, "POST", "/channels/{c}/play?media=recording:./secret"),
+            await asks(second, "POST", "/channels/{c}/play?media=sound:/var/spool/secret"),
+            await asks(second, "GET", "/recordings/stored/secret/file"),
+        ]
+        taken = await asks(second, "POST", record)
+
+    assert (own, late) == ([DONE] * 3, DONE)
+    assert others == [REFUSED] * len(others)
+    assert taken == TAKEN

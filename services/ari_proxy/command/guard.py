@@ -12,7 +12,15 @@ from ari_proxy.settings.groups import CommandSettings
 from .errors import RejectedError
 from .ownership import Ownership
 from .policy import Policy
-from .touched import LIST_OF_STORED, STORED, Touched, concerns_all, touched
+from .touched import (
+    LIST_OF_STORED,
+    Touched,
+    concerns_all,
+    concerns_stored,
+    other_spellings,
+    sounds_elsewhere,
+    touched,
+)
 
 
 class Guard:
@@ -91,6 +99,13 @@ class Guard:
             raise RejectedError(403, "scope", message)
         if self._is_wide:
             return
+        files = other_spellings(method, template, url, body)
+        if self._settings.stored_recordings != "all":
+            files += sounds_elsewhere(template, url, body)
+        if files:
+            named = ", ".join(map(repr, files))
+            message = f"{named} may be the file of another recording: it must be named as it is"
+            raise RejectedError(403, "scope", message)
         others = await self._others(template, touched(method, template, url, body), dialog_id)
         if others:
             named = ", ".join(f"{kind} {name!r}" for kind, name in others)
@@ -109,7 +124,7 @@ class Guard:
         self, template: str, objects: list[Touched], dialog_id: DialogId | None
     ) -> list[Touched]:
         """Return the objects that the dialog must not touch."""
-        is_stored = template.startswith(STORED) or "/play" in template
+        is_stored = concerns_stored(template)
         limited = [named for named in objects if self._is_limited(named, is_stored=is_stored)]
         forbidden = self._forbidden(limited) if is_stored else []
         if forbidden or dialog_id is None or not limited:

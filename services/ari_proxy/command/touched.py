@@ -57,6 +57,7 @@ _OF_ALL: Final = frozenset(
 )
 LIST_OF_STORED: Final = "/recordings/stored"
 STORED: Final = f"{LIST_OF_STORED}/"
+_RECORD: Final = "/record"
 
 _DELETED_RECORDINGS: Final = frozenset(
     {"/recordings/live/{recordingName}", "/recordings/stored/{recordingName}"}
@@ -73,7 +74,7 @@ def concerns_all(method: str, template: str) -> bool:
 
 def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
     """Return the name of the recording that a request makes, or ''."""
-    if method != "POST" or not template.endswith("/record"):
+    if method != "POST" or not template.endswith(_RECORD):
         return ""
     return parameter("name", url, body)
 
@@ -87,6 +88,35 @@ def deleted_recording(method: str, template: str, url: AriUrl) -> str:
     return url.segments[-1] if is_one else ""
 
 
+def concerns_stored(template: str) -> bool:
+    """Return whether the recordings that an operation names are stored ones."""
+    return template.startswith(STORED) or "/play" in template or template.endswith(_RECORD)
+
+
+def other_spellings(method: str, template: str, url: AriUrl, body: str) -> list[str]:
+    """Return the names of recordings that may be another recording's file.
+
+    Asterisk makes a path of a name, so `d//x` is the file of `d/x` (seen on 22 and 16).
+    """
+    in_path = [named.name for named in _in_path(method, template, url.segments)]
+    names = in_path if template.startswith("/recordings/") else []
+    names += _played(template, url, body)
+    names += _values("name", url, body) if template.endswith(_RECORD) else []
+    names += _values("destinationRecordingName", url, body) if template.endswith("/copy") else []
+    return [name for name in names if not {"", ".", ".."}.isdisjoint(name.split("/"))]
+
+
+def sounds_elsewhere(template: str, url: AriUrl, body: str) -> list[str]:
+    """Return the sounds that are played from outside of Asterisk's folder of sounds."""
+    found = []
+    for uri in _media(template, url, body):
+        scheme, _, name = uri.partition(":")
+        leaves = name.startswith("/") or ".." in name.split("/")
+        if scheme == "sound" and leaves and not name.startswith(("http://", "https://")):
+            found.append(uri)
+    return found
+
+
 def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]:
     """Return the objects that a request names, but not the one that it creates."""
     return [
@@ -94,6 +124,7 @@ def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]
         *(Touched("channel", name) for name in _channels(template, url, body)),
         *_sources(template, url, body),
         *(Touched("recording", name) for name in _played(template, url, body)),
+        *(Touched("recording", name) for name in _replaced(method, template, url, body)),
     ]
 
 
@@ -126,10 +157,21 @@ def _sources(template: str, url: AriUrl, body: str) -> Iterator[Touched]:
 
 def _played(template: str, url: AriUrl, body: str) -> Iterator[str]:
     """Yield the stored recordings that are played, like `recording:x`."""
-    for uri in _listed("media", url, body) if "/play" in template else ():
+    for uri in _media(template, url, body):
         scheme, _, name = uri.partition(":")
         if scheme == "recording":
             yield name
+
+
+def _media(template: str, url: AriUrl, body: str) -> list[str]:
+    return _listed("media", url, body) if "/play" in template else []
+
+
+def _replaced(method: str, template: str, url: AriUrl, body: str) -> Iterator[str]:
+    """Yield the stored recording that a new one replaces, or goes on."""
+    name = new_recording(method, template, url, body)
+    if name and not {"", "fail"}.issuperset(_values("ifExists", url, body)):
+        yield name
 
 
 def _values(name: str, url: AriUrl, body: str) -> list[str]:

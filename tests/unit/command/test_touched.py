@@ -1,11 +1,18 @@
 """What a request touches."""
 
 import json
+from urllib.parse import quote, urlencode
 
 import pytest
 
 from ari_proxy.ari import operations, urls
-from ari_proxy.command.touched import concerns_all, new_recording, touched
+from ari_proxy.command.touched import (
+    concerns_all,
+    new_recording,
+    other_spellings,
+    sounds_elsewhere,
+    touched,
+)
 
 
 def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
@@ -65,6 +72,20 @@ def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
             [("channel", "1.2"), ("recording", "r"), ("recording", "s")],
         ),
         ("GET", "/recordings/stored/r/file", "", [("recording", "r")]),
+        ("POST", "/bridges/b/record?name=r", "", [("bridge", "b")]),
+        ("POST", "/bridges/b/record?name=r&ifExists=fail", "", [("bridge", "b")]),
+        (
+            "POST",
+            "/bridges/b/record?name=r&ifExists=append",
+            "",
+            [("bridge", "b"), ("recording", "r")],
+        ),
+        (
+            "POST",
+            "/bridges/b/record?name=r&ifExists=fail",
+            '{"name":"s","ifExists":"overwrite"}',
+            [("bridge", "b"), ("recording", "s")],
+        ),
         ("POST", "/recordings/live/r/stop", "", [("recording", "r")]),
         ("GET", "/endpoints/PJSIP/x", "", []),
         ("GET", "/asterisk/info", "", []),
@@ -112,3 +133,81 @@ def test_new_recording_is_known_by_its_name(
     template = operations.template_of(parsed.path)
 
     assert new_recording(method, template, parsed, body) == expected
+
+
+#: What leads to the file of the recording `r` or `d/r`, or to none.
+SPELLINGS = ("./r", "r/.", "d//r", "/r", "r/", "d/./r", "d/../r", "../r", ".", "..", "/")
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize(
+    ("path", "parameter", "prefix"),
+    [
+        ("/recordings/stored/r/copy", "destinationRecordingName", ""),
+        ("/channels/c/record", "name", ""),
+        ("/bridges/b/record", "name", ""),
+        ("/channels/c/play", "media", "recording:"),
+    ],
+)
+def test_other_spelling_of_a_recording_is_known(
+    path: str, parameter: str, prefix: str, name: str
+) -> None:
+    query = urls.parse(f"{path}?{urlencode({parameter: prefix + name})}")
+    overridden = urls.parse(f"{path}?{urlencode({parameter: prefix + 'r'})}")
+    body = json.dumps({parameter: prefix + name})
+    template = operations.template_of(path)
+
+    assert other_spellings("POST", template, query, "") == [name]
+    assert other_spellings("POST", template, overridden, body) == [name]
+
+
+@pytest.mark.parametrize("name", ["d//r", "/r", "r/", "/"])
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/recordings/stored/{}"),
+        ("GET", "/recordings/stored/{}/file"),
+        ("DELETE", "/recordings/stored/{}"),
+        ("POST", "/recordings/live/{}/stop"),
+    ],
+)
+def test_other_spelling_of_a_recording_in_a_path_is_known(
+    method: str, path: str, name: str
+) -> None:
+    """One with a dot leads out of ARI's root, and is refused before."""
+    url = urls.parse(path.format(quote(name, safe="")))
+
+    assert other_spellings(method, operations.template_of(url.path), url, "") == [name]
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/recordings/stored/d%2Fr.1..wav"),
+        ("POST", "/channels/c/record?name=.hidden/r"),
+        ("POST", "/channels/c/play?media=recording:d/r,sound:./hello"),
+        ("POST", "/bridges?name=../x"),
+        ("GET", "/channels/a%2F%2Fb"),
+    ],
+)
+def test_plain_name_is_no_other_spelling(method: str, url: str) -> None:
+    parsed = urls.parse(url)
+
+    assert other_spellings(method, operations.template_of(parsed.path), parsed, "") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/channels/c/play?media=sound:./hello,sound:digits//1,tone:../x", []),
+        ("/channels/c/play?media=sound:http://example.org/a/../b", []),
+        ("/channels/c/play?media=sound:a,sound:/var/spool/x", ["sound:/var/spool/x"]),
+        ("/bridges/b/play/p?media=sound:../x", ["sound:../x"]),
+        ("/bridges/b/play?media=sound:../a://../x", ["sound:../a://../x"]),
+        ("/channels/c/record?media=sound:../x", []),
+    ],
+)
+def test_sound_from_elsewhere_is_known(url: str, expected: list[str]) -> None:
+    parsed = urls.parse(url)
+
+    assert sounds_elsewhere(operations.template_of(parsed.path), parsed, "") == expected
