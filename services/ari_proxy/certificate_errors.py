@@ -1,7 +1,7 @@
 """What is wrong with a server's certificate, and what to do about it. Pure."""
 
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 _BEGINNING: Final = "the server's certificate "
@@ -13,26 +13,61 @@ _CAUSES: Final[Mapping[int, str]] = {
     19: "is of an authority that is not known here; put the authority's into {group}.ca_file",
     20: "is of an authority that is not known here; put the authority's into {group}.ca_file",
     21: "is of an authority that is not known here; put the authority's into {group}.ca_file",
-    62: "does not name the host; set {group}.server_name to a name that stands in it "
-    "(subjectAltName), or issue one that names the host",
-    64: "does not name the host's address; set {group}.server_name to a name that stands in it "
-    "(subjectAltName), or issue one that names the address",
+    62: "does not name the host{instead}",
+    64: "does not name the host's address{instead}",
 }
+_ABOUT_NAMES: Final = frozenset({62, 64})
+_NAMES_NOT_KNOWN: Final = (
+    "; set {group}.server_name to a name that stands in it (subjectAltName), or issue one that "
+    "names the host"
+)
+_HAS_OTHERS: Final = (
+    " but {names}; set {group}.server_name to one of them, or issue one that names it"
+)
+_HAS_NONE: Final = (
+    ": it has no subjectAltName, and names nothing so; issue it anew with the host in its "
+    "subjectAltName"
+)
+#: Names that are told.
+_SOME: Final = 5
 
 
-def explained(error: BaseException, group: str) -> str:
+def explained(error: BaseException, group: str, names: Sequence[str] | None = None) -> str:
     """Return what a failed connection tells of the server's certificate, or '' if nothing.
 
     Args:
         error: as a client library raised it.
         group: of the settings with which it is mended: `ari` or `bus`.
+        names: those that it has (subjectAltName), or None if they are not known.
     """
-    for cause in _causes(error):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            meaning = _CAUSES.get(getattr(cause, "verify_code", 0))
-            if meaning:
-                return _BEGINNING + meaning.format(group=group)
-    return ""
+    meaning = _CAUSES.get(_code_of(error))
+    if not meaning:
+        return ""
+    return _BEGINNING + meaning.format(group=group, instead=_instead(group, names))
+
+
+def _instead(group: str, names: Sequence[str] | None) -> str:
+    if names is None:
+        return _NAMES_NOT_KNOWN.format(group=group)
+    if not names:
+        return _HAS_NONE
+    more = ", …" if len(names) > _SOME else ""
+    return _HAS_OTHERS.format(group=group, names=", ".join(names[:_SOME]) + more)
+
+
+def is_about_names(error: BaseException) -> bool:
+    """Return whether the certificate was refused for its names."""
+    return _code_of(error) in _ABOUT_NAMES
+
+
+def _code_of(error: BaseException) -> int:
+    """Return OpenSSL's code of the fault of a certificate, or 0."""
+    codes = (
+        int(getattr(cause, "verify_code", 0))
+        for cause in _causes(error)
+        if isinstance(cause, ssl.SSLCertVerificationError)
+    )
+    return next((code for code in codes if code in _CAUSES), 0)
 
 
 def is_explained(reason: str) -> bool:

@@ -334,7 +334,8 @@ def _ari(port: int, **fields: str) -> dict[str, str]:
 
 NOW = datetime.now(UTC)
 WRONG: dict[str, tuple[list[str], dict[str, datetime], str]] = {
-    "name": (["pbx.example"], {}, "does not name the host; set {}.server_name"),
+    "name": (["pbx.example"], {}, "does not name the host but pbx.example; set {}.server_name"),
+    "nameless": ([], {}, "does not name the host: it has no subjectAltName"),
     "expired": (["localhost"], {"not_after": NOW - timedelta(days=1)}, "has expired"),
     "early": (["localhost"], {"not_before": NOW + timedelta(days=1)}, "is not yet valid"),
     "authority": (["localhost"], {}, "an authority that is not known here; put the authority"),
@@ -468,6 +469,59 @@ async def test_fault_of_the_certificate_of_rabbitmq_is_named(
         assert bus.problem is not None
         assert "an authority that is not known here" in bus.problem.reason
         assert "bus.ca_file" in bus.problem.reason
+
+
+async def test_name_of_the_certificate_of_rabbitmq_may_be_told(
+    rabbitmq_server: RabbitMqServer,
+) -> None:
+    """Its certificate is for localhost and 127.0.0.1; 127.1 is another way to write that."""
+    bus_settings = {
+        "kind": "RABBITMQ",
+        "urls": [rabbitmq_server.tls_url.replace("localhost", "127.1")],
+        **rabbitmq_server.certificates.settings(with_client=True),
+    }
+    async with opened(connections.bus(load(bus=bus_settings), "test")) as bus:
+        reason = await bus.wait_tried()
+        problem = bus.problem
+    right = load(bus={**bus_settings, "server_name": "localhost"})
+    async with opened(connections.bus(right, "test")) as bus:
+        assert await works(bus)
+
+    assert "does not name the host but localhost, 127.0.0.1; set bus.server_name" in reason
+    assert problem is not None
+    assert problem.kind == "refused"
+
+
+@pytest.mark.parametrize("fault", WRONG)
+async def test_fault_of_the_certificate_of_a_real_asterisk_is_named(
+    certificates: Certificates, fault: str, tmp_path: Path
+) -> None:
+    names, dates, cause = WRONG[fault]
+    certificate, key = certificates.issue("wrong", *names, **dates)
+    port = free_port()
+    extra = tmp_path / "http.conf"
+    extra.write_text(
+        f"tlsenable=yes\ntlsbindaddr=127.0.0.1:{port}\n"
+        f"tlscertfile={certificate}\ntlsprivatekey={key}\n"
+    )
+    trust = {} if fault == "authority" else certificates.settings(with_client=False)
+    settings = load(ari=_ari(port, **trust))
+    server = Asterisk("22", extra=extra)
+    server.start()
+    try:
+        async with connections.rest_client(settings) as rest:
+            with pytest.raises(UnreachableError, match=cause.format("ari")):
+                await rest.request("GET", "/asterisk/ping")
+        socket = connections.event_socket(settings)
+        refused = asyncio.create_task(anext(socket.connections()))
+        await until(lambda: cause.format("ari") in socket.untrusted)
+        refused.cancel()
+        if fault == "name":
+            right = load(ari=_ari(port, server_name="pbx.example", **trust))
+            async with connections.rest_client(right) as rest:
+                assert (await rest.request("GET", "/asterisk/ping")).status == 200
+    finally:
+        server.remove()
 
 
 async def test_asterisk_behind_a_proxy_that_wants_a_certificate(

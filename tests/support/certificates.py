@@ -1,9 +1,13 @@
 """Certificates of an authority of the tests' own, as files."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 class Certificates:
@@ -33,5 +37,34 @@ class Certificates:
         return fields
 
     def issue(self, name: str, *identities: str, **dates: datetime) -> tuple[Path, Path]:
-        """Issue another one; return its file and its key's."""
+        """Issue another one; return its file and its key's.
+
+        Without identities it has no subjectAltName, as old instructions for openssl make it.
+        """
+        if not identities:
+            return self._issue_without_names(name)
         return self._issue(name, *identities, **dates)
+
+    def _issue_without_names(self, name: str) -> tuple[Path, Path]:
+        authority = x509.load_pem_x509_certificate(self._authority.cert_pem.bytes())
+        signing = serialization.load_pem_private_key(self._authority.private_key_pem.bytes(), None)
+        assert isinstance(signing, ec.EllipticCurvePrivateKey)
+        own = ec.generate_private_key(ec.SECP256R1())
+        now = datetime.now(UTC)
+        issued = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pbx.example")]))
+            .issuer_name(authority.subject)
+            .public_key(own.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=1))
+            .sign(signing, hashes.SHA256())
+        )
+        certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}-key.pem"
+        certificate.write_bytes(issued.public_bytes(serialization.Encoding.PEM))
+        form = serialization.PrivateFormat.TraditionalOpenSSL
+        key.write_bytes(
+            own.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+        )
+        return certificate, key

@@ -16,8 +16,9 @@ import structlog
 from multidict import CIMultiDict
 from yarl import URL
 
-from ari_proxy import bounded_body, certificate_errors
+from ari_proxy import bounded_body
 from ari_proxy.__about__ import __version__
+from ari_proxy.certificate_names import CertificateNames
 
 from .errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
 
@@ -28,6 +29,7 @@ MAX_BODY_BYTES: Final = 40_960
 #: Of an answer: a list of tens of thousands of channels, at a kilobyte each.
 MAX_ANSWER_BYTES: Final = 64 << 20
 _UNAUTHORIZED: Final = 401
+_TLS_PORT: Final = 443
 
 _log = structlog.get_logger()
 
@@ -88,6 +90,7 @@ class RestClient:
         )
         # aiohttp would send a PUT or DELETE again when a kept-alive connection breaks.
         self._session._retry_connection = False  # noqa: SLF001
+        self._names = CertificateNames("ari")
         self.in_flight = 0
 
     async def __aenter__(self) -> Self:
@@ -145,11 +148,17 @@ class RestClient:
             what = "no answer in time" if sent else "no free connection in time, not sent"
             raise RequestTimeoutError(method, path, what, sent=sent) from error
         except aiohttp.ClientConnectorError as error:
-            what = certificate_errors.explained(error, "ari") or f"{error.strerror}"
+            what = await self._untrusted(error) or f"{error.strerror}"
             raise UnreachableError(method, path, what, sent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection broke ({type(error).__name__})"
             raise UnreachableError(method, path, what, sent=True) from error
+
+    async def _untrusted(self, error: aiohttp.ClientConnectorError) -> str:
+        """Return what is wrong with Asterisk's certificate, or ''."""
+        server = (error.host, error.port or _TLS_PORT)
+        tls = self._tls() if self._tls is not None else None
+        return await self._names.explained(error, server, tls)
 
     async def _exchange(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
         credentials = self._credentials()

@@ -11,7 +11,7 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Final, Literal
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import structlog
 import websockets.asyncio.client as websockets_client
@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
-from ari_proxy import certificate_errors
 from ari_proxy.back_off import BackOff
+from ari_proxy.certificate_names import CertificateNames
 
 from .rest import Credentials
 
@@ -40,6 +40,7 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 #: sending.
 QUEUED_FRAMES: Final = 4096
 _UNAUTHORIZED: Final = 401
+_TLS_PORT: Final = 443
 _ORDERLY: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY})
 
 EndReason = Literal["closed", "lost", "ping_timeout"]
@@ -72,6 +73,7 @@ class EventSocket:
         self._origin = origin
         self._tls = tls
         self._server_name = server_name
+        self._names = CertificateNames("ari")
         self._attempt = 0
 
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
@@ -123,6 +125,12 @@ class EventSocket:
             max_queue=QUEUED_FRAMES,
         )
 
+    async def explained(self, error: BaseException) -> str:
+        """Return what a failed connection tells of Asterisk's certificate, or ''."""
+        url = urlsplit(self._url)
+        server = (url.hostname or "", url.port or _TLS_PORT)
+        return await self._names.explained(error, server, self._tls())
+
     def _security(self) -> dict[str, Any]:
         """Return what checks the certificate; the library takes none of it without one."""
         if not self._url.startswith("wss:"):
@@ -135,7 +143,7 @@ class EventSocket:
         try:
             connection = await self._connect(credentials)
         except (OSError, WebSocketException, TimeoutError, EOFError) as error:
-            self.untrusted = certificate_errors.explained(error, "ari")
+            self.untrusted = await self.explained(error)
             reason = self.untrusted or str(error) or repr(error)
             _log.warning("websocket.refused", url=self._url, error=reason)
             if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:

@@ -23,6 +23,7 @@ from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
+from ari_proxy.certificate_names import CertificateNames
 
 from .base import Handler, Offered, Right, Verdict
 from .buffered import FleetingBus, until_over
@@ -70,6 +71,7 @@ class NatsBus(FleetingBus):
         #: Servers that one of the cluster has told of, beside those of the options.
         self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix)
+        self._names = CertificateNames("bus")
         self._asking = Asking(self._replies, self._faults)
         self._rights = Rights(
             self,
@@ -200,7 +202,9 @@ class NatsBus(FleetingBus):
         failures = 0
         while True:
             options = self._options.current()
-            attempted = await attempt(options, self._rights.take_error, self._discovered)
+            attempted = await attempt(
+                options, self._rights.take_error, self._names, self._discovered
+            )
             if isinstance(attempted, Failure):
                 self._note_failure(
                     attempted.reason,

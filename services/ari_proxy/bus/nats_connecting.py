@@ -9,6 +9,7 @@ import structlog
 from nats.aio.client import Client
 
 from ari_proxy import certificate_errors
+from ari_proxy.certificate_names import CertificateNames
 
 from .nats_account_files import check_account_files
 from .nats_options import NatsOptions
@@ -35,13 +36,17 @@ class Failure(NamedTuple):
 
 
 async def attempt(
-    options: NatsOptions, on_error: OnError, known: Iterable[Discovered] = ()
+    options: NatsOptions,
+    on_error: OnError,
+    names: CertificateNames,
+    known: Iterable[Discovered] = (),
 ) -> ClusterClient | Failure:
     """Return a connection, or why there is none.
 
     Args:
         options: with the servers that we were told to use.
         on_error: takes what nats-py tells.
+        names: explains faults of certificates.
         known: the servers beside them.
     """
     client = ClusterClient(known)
@@ -54,7 +59,9 @@ async def attempt(
     try:
         await connect(client, options, take_error)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        reason = _silence(client) or "; ".join(dict.fromkeys(map(_reason, [*errors, error])))
+        told = dict.fromkeys([*map(_reason, errors), _reason(error)])
+        untrusted = await _untrusted(client, options, error, names)
+        reason = untrusted or _silence(client) or "; ".join(told)
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
         return Failure(reason, any(map(_is_refusal, [*errors, error])))
@@ -62,6 +69,17 @@ async def attempt(
         await discard(client)
         raise
     return client
+
+
+async def _untrusted(
+    client: ClusterClient, options: NatsOptions, error: Exception, names: CertificateNames
+) -> str:
+    """Return what is wrong with the certificate of the server that was tried last, or ''."""
+    server = client.server
+    if server is None:
+        return ""
+    greets = not options.tls_handshake_first
+    return await names.explained(error, server, options.tls, greets=greets)
 
 
 def _reason(error: Exception) -> str:

@@ -7,10 +7,12 @@ only, and forgets none of them; our connections come one after another.
 
 import ipaddress
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlparse, urlsplit
 
 from nats.aio.client import Client, Srv
+
+_PORT: Final = 4222
 
 
 class Discovered(NamedTuple):
@@ -47,6 +49,14 @@ class ClusterClient(Client):
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
         self._told = tuple(info.get("connect_urls") or ())
         await super()._process_info(info, initial_connection)
+
+    @property
+    def server(self) -> tuple[str, int] | None:
+        """Host and port of the server that was tried last."""
+        if self._current_server is None:
+            return None
+        uri = self._current_server.uri
+        return uri.hostname or "", uri.port or _PORT
 
     @property
     def discovered(self) -> tuple[Discovered, ...]:

@@ -16,8 +16,9 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ari_proxy import certificate_errors, exception_groups
+from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
+from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
 from . import rabbitmq_topology as topology
@@ -62,6 +63,7 @@ class RabbitMqBus(BufferedBus):
         self._session: Session | None = None
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
         self._rights = Rights(self)
+        self._names = CertificateNames("bus")
         self._declarations = Declarations(options.registry, self, check_right=self._rights.check)
         if options.registry:
             for topic, answer in (
@@ -259,7 +261,7 @@ class RabbitMqBus(BufferedBus):
             async with asyncio.timeout(CONNECT_SECONDS):
                 return await Session.open(login)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
-            untrusted = certificate_errors.explained(error, "bus")
+            untrusted = await self._names.explained(error, (login.host, login.port), login.tls)
             reason = untrusted or str(error) or "no answer"
             is_refusal = bool(untrusted) or topology.is_login_refused(reason)
             self._note_failure(reason, is_refusal=is_refusal, attempts=attempts)

@@ -55,7 +55,7 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
         answer = await rest.request("GET", "/asterisk/info")
     except TransportError as error:
         remedy = "see that Asterisk runs, that ari.rest_url is right, and who may reach its port"
-        is_untrusted = certificate_errors.explained(error, "ari")  # It says what to do.
+        is_untrusted = certificate_errors.is_explained(str(error))  # It says what to do.
         yield Finding("fault", "Asterisk, REST", str(error), "" if is_untrusted else remedy)
         return
     found = findings.of_info(answer.status, answer.body)
@@ -103,7 +103,7 @@ async def _websocket(settings: Settings) -> Finding:
             await connection.close()
     except (OSError, WebSocketException, EOFError) as error:  # Among them TimeoutError.
         remedy = "see ari.websocket_url; a proxy in between has to let websockets pass"
-        if untrusted := certificate_errors.explained(error, "ari"):
+        if untrusted := await socket.explained(error):
             return Finding("fault", what, untrusted)
         return Finding("fault", what, str(error) or "no answer in time", remedy)
     return Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
