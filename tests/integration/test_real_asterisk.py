@@ -564,3 +564,22 @@ async def test_what_a_body_names_by_nothing_is_the_dialogs(scene: Scene, nothing
 
     assert {token_of_object(name) for name in made.values()} == {token_of_dialog(DialogId(dialog))}
     assert len([s for s in scene.client.starts if s["channel_id"] in legs]) == 0
+
+
+async def test_recording_is_read_by_other_spellings_of_its_name(scene: Scene) -> None:
+    """Which is why limits on stored recordings refuse them (test_policy.py)."""
+    dialog = await scene.place_call()
+    channel = f"/channels/{scene.channel(dialog)}"
+    folder = scene.application
+    await scene.do(dialog, "POST", f"{channel}/record", name=f"{folder}/a", format="wav")
+    await scene.event(dialog, "RecordingStarted")
+    stop = await scene.do(dialog, "POST", f"/recordings/live/{folder}%2Fa/stop")
+    await scene.event(dialog, "RecordingFinished")
+    names = [f"{folder}%2Fa", f"{folder}%2F%2Fa", f"%2F{folder}%2Fa"]
+    read = [await scene.do(dialog, "GET", f"/recordings/stored/{name}") for name in names]
+    gone = await scene.do(dialog, "DELETE", f"/recordings/stored/{names[1]}")
+    after = await scene.do(dialog, "GET", f"/recordings/stored/{names[0]}")
+
+    assert stop["status_code"] == 204
+    assert [answer["status_code"] for answer in read] == [200, 200, 200]
+    assert (gone["status_code"], after["status_code"]) == (204, 404)
