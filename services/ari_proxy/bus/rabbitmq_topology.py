@@ -46,11 +46,9 @@ DECLARED_OTHERWISE: Final = frozenset({403, 406})
 _FIRST_COMER: Final = 1 << 30
 #: RabbitMQ's refusal of a message that is larger than its max_message_size.
 _TOO_LARGE: Final = re.compile(r"larger than configured max size (\d+)")
-
-
-#: … of the right to publish to an exchange.
+#: … of the right to publish to an exchange; RabbitMQ 4 says which right, 3.10 does not.
 _NO_WRITE: Final = re.compile(
-    r"403 ACCESS_REFUSED - access to (?:exchange|topic .* in exchange) '([^']*)'"
+    r"403 ACCESS_REFUSED - (?:write )?access to (?:exchange|topic .* in exchange) '([^']*)'"
 )
 #: RabbitMQ's name of the default exchange where it refuses it.
 _DEFAULT_EXCHANGE: Final = "amq.default"

@@ -75,6 +75,37 @@ def test_limit_is_read_from_the_refusal() -> None:
     assert topology.limit_in("404 NOT_FOUND - no queue 'x'") is None
 
 
+@pytest.mark.parametrize("right", ["access", "write access"], ids=["RabbitMQ 3.10", "RabbitMQ 4"])
+@pytest.mark.parametrize(
+    ("what", "exchange"),
+    [
+        ("exchange 'amq.default'", ""),
+        ("exchange 'ari-proxy'", "ari-proxy"),
+        ("topic 'events_server' in exchange 'ari-proxy'", "ari-proxy"),
+    ],
+)
+def test_exchange_that_may_not_be_written_is_read_from_the_refusal(
+    right: str, what: str, exchange: str
+) -> None:
+    refusal = f"403 ACCESS_REFUSED - {right} to {what} in vhost '/' refused for user 'u'"
+
+    assert topology.refused_exchange(f"RabbitMQ answers {refusal}") == exchange
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        "403 ACCESS_REFUSED - access to queue 'x' in vhost '/' refused for user 'u'",
+        "403 ACCESS_REFUSED - read access to queue 'x' in vhost '/' refused for user 'u'",
+        "403 ACCESS_REFUSED - read access to exchange 'ari-proxy' in vhost '/' refused for user 'u'",
+        "403 ACCESS_REFUSED - queue 'x' in vhost '/' in exclusive use",
+        "404 NOT_FOUND - no queue 'x' in vhost '/'",
+    ],
+)
+def test_other_refusals_are_not_taken_for_one_to_publish(refusal: str) -> None:
+    assert topology.refused_exchange(refusal) is None
+
+
 def test_listeners_share_queues_evenly_and_differ_in_priority() -> None:
     listeners = ["a", "b", "c"]
     queues = [f"commands_server.{number:016}" for number in range(3000)]
