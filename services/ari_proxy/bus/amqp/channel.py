@@ -160,7 +160,8 @@ class Channel:
 
     def _take_other(self, method: base.Frame) -> None:
         if isinstance(method, commands.Channel.Close):
-            self.send(commands.Channel.CloseOk())
+            # Whatever we may have sent meanwhile: RabbitMQ waits for this one.
+            self._write(codec.marshal(commands.Channel.CloseOk(), self.number))
             self._refuse(ChannelClosedError(method.reply_code or 0, method.reply_text or ""))
         elif isinstance(method, Basic.Cancel):
             tag = method.consumer_tag or ""
@@ -207,6 +208,18 @@ class Channel:
             _log.exception("handler.failed", topic=delivery.routing_key)
 
     # How it ends
+
+    def close(self) -> "asyncio.Future[base.Frame]":
+        """Begin to close it; return the answer to come, which fails as `call` does.
+
+        Nothing more goes out, and no consumer gets anything more: what is not acknowledged comes
+        again, to whoever consumes it then.
+        """
+        self.consumers.clear()
+        method = commands.Channel.Close(reply_code=200, reply_text="", class_id=0, method_id=0)
+        answer = self.request(method)
+        self.closed = ChannelAbortedError("it was closed by this side")
+        return answer
 
     def _refuse(self, error: ChannelClosedError) -> None:
         self.closed = error

@@ -11,6 +11,7 @@ Nothing here reconnects or retries: whoever uses it starts anew.
 
 import asyncio
 import contextlib
+import itertools
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class AmqpConnection(asyncio.Protocol):
         self._control = Channel(0, self._write, FRAME_BYTES, self._acknowledging)
         self._channels: dict[int, Channel] = {}
         self._max_frame = FRAME_BYTES
+        self._max_channels = CHANNELS
         self._heard = True
         self._is_receiving = False
         self._answers: list[bytes] = []
@@ -123,9 +125,10 @@ class AmqpConnection(asyncio.Protocol):
         )
         tuned = _checked(await tune, commands.Connection.Tune)
         self._max_frame = min(tuned.frame_max or FRAME_BYTES, FRAME_BYTES)
+        self._max_channels = min(tuned.channel_max or CHANNELS, CHANNELS)
         self._control.send(
             commands.Connection.TuneOk(
-                channel_max=min(tuned.channel_max or CHANNELS, CHANNELS),
+                channel_max=self._max_channels,
                 frame_max=self._max_frame,
                 heartbeat=login.heartbeat_seconds,
             )
@@ -143,33 +146,52 @@ class AmqpConnection(asyncio.Protocol):
         """Open several channels at once.
 
         Raises:
-            AmqpError: the connection is lost, or the server refuses one.
+            AmqpError: the connection is lost, or has no room for so many.
         """
         if self.lost.done():
             raise self.lost.result()
-        channels = [self._add_channel() for _ in range(count)]
-        for opening in [channel.request(commands.Channel.Open()) for channel in channels]:
-            await opening
+        channels = self._add_channels(count)
+        try:
+            for opening in [channel.request(commands.Channel.Open()) for channel in channels]:
+                await opening
+        except BaseException:
+            for channel in channels:
+                self.abandon(channel)
+            raise
         return channels
 
-    def _add_channel(self) -> Channel:
-        number = next(n for n in range(1, CHANNELS + 1) if n not in self._channels)
-        channel = Channel(number, self._write, self._max_frame, self._acknowledging)
-        self._channels[number] = channel
-        return channel
+    def _add_channels(self, count: int) -> list[Channel]:
+        free = (n for n in range(1, self._max_channels + 1) if n not in self._channels)
+        numbers = list(itertools.islice(free, count))
+        if len(numbers) < count:
+            raise AmqpError(f"all {self._max_channels} channels of the connection are in use")
+        for number in numbers:
+            channel = Channel(number, self._write, self._max_frame, self._acknowledging)
+            self._channels[number] = channel
+        return [self._channels[number] for number in numbers]
 
     async def release(self, channel: Channel) -> None:
         """Close a channel, whose unacknowledged messages go to others, and free its number."""
-        if channel.closed is None:
-            method = commands.Channel.Close(reply_code=200, reply_text="", class_id=0, method_id=0)
+        closing = self.abandon(channel)
+        if closing is not None:
             with contextlib.suppress(AmqpError):
-                await channel.call(method, commands.Channel.CloseOk)
-        self.forget(channel)
+                await asyncio.shield(closing)  # Its number is not free before.
+
+    def abandon(self, channel: Channel) -> "asyncio.Future[base.Frame] | None":
+        """Begin to release a channel; return RabbitMQ's answer to come, if there will be one."""
+        if channel.closed is not None:
+            self.forget(channel)
+            return None
+        closing = channel.close()
+        # The next one of that number would get what is still on its way.
+        closing.add_done_callback(lambda _: self.forget(channel))
+        return closing
 
     def forget(self, channel: Channel) -> None:
-        """Free the number of a channel that is closed."""
+        """Free the number of a channel that is closed, unless another one has it already."""
         channel.consumers.clear()
-        self._channels.pop(channel.number, None)
+        if self._channels.get(channel.number) is channel:
+            del self._channels[channel.number]
 
     async def close(self) -> None:
         """End it in order, or after a moment at once."""
