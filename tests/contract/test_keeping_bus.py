@@ -1,6 +1,8 @@
 """The promises of bus/base.py that only a bus gives that keeps messages: RabbitMQ."""
 
 import asyncio
+import gc
+import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,10 +11,12 @@ from typing import Any, get_args
 import aio_pika
 import pytest
 
-from ari_proxy.bus import rabbitmq_declarations
+from ari_proxy.back_off import BackOff
+from ari_proxy.bus import rabbitmq_declarations, rabbitmq_subscriptions
 from ari_proxy.bus.base import Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.rabbitmq import RabbitMqBus
+from ari_proxy.bus.rabbitmq_consuming import Consumer
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
 from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
 from ari_proxy.protocol.topics import of_dialog
@@ -56,10 +60,14 @@ async def own_link_to(server: RabbitMqServer) -> AsyncIterator[Link]:
 
 @asynccontextmanager
 async def connected(
-    *links: Link | RabbitMqServer, registry: str = ""
+    *links: Link | RabbitMqServer, registry: str = "", user: str = ""
 ) -> AsyncIterator[RabbitMqBus]:
     options = RabbitMqOptions(
-        urls=tuple(link.url for link in links), name="test", registry=registry
+        urls=tuple(link.url for link in links),
+        name="test",
+        user=user,
+        password=user,
+        registry=registry,
     )
     bus = RabbitMqBus(options)
     async with opened(bus):
@@ -377,6 +385,163 @@ async def test_what_was_not_taken_comes_again_and_what_was_taken_never(
 
     assert (taken, too_late, taken_later) == (True, False, True)
     assert hesitating.payloads == [b"taken", b"not taken", b"not taken"]
+
+
+# Queues that are refused
+
+
+@asynccontextmanager
+async def had_by_somebody(server: RabbitMqServer, queue: str) -> AsyncIterator[None]:
+    """Have a client consume a queue for himself, around a block."""
+    async with await aio_pika.connect(server.url) as connection:
+        channel = await connection.channel()
+        await (await channel.get_queue(queue)).consume(keep, exclusive=True)
+        yield
+
+
+async def refused_often(subscription: Any, queue: str) -> None:
+    """Wait until RabbitMQ has refused a queue several times more."""
+    before = subscription._retries._failures.get(queue, 0)
+    await until(lambda: subscription._retries._failures.get(queue, 0) >= before + 5)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is tried again and again."""
+    often = BackOff(first_seconds=0.01, last_seconds=0.05)
+    monkeypatch.setattr(rabbitmq_subscriptions, "RETRY_BACK_OFF", often)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    registry: str,
+    server: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    inbox = Inbox()
+    queues = [f"commands_{server}.{number:016}" for number in range(20)]
+    before = await channels_of(rabbitmq_server)
+    async with (
+        connected(rabbitmq_link, registry=registry) as bus,
+        connected(rabbitmq_link) as executor,
+    ):
+        await declare_all(bus, server, 20)
+        async with had_by_somebody(rabbitmq_server, queues[0]):
+            subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
+            await until(lambda: _has_consumers(bus, queues[1:], executor))
+            await refused_often(subscription, queues[0])
+            closed_at_first = capsys.readouterr().out.count("bus.channel_closed")
+            await refused_often(subscription, queues[0])
+            for queue in queues[1:]:
+                bus.publish(queue, b"1")
+            await until(lambda: len(inbox.messages) == 19)
+            problem = executor.problem
+        await until(lambda: executor.problem is None)
+        bus.publish(queues[0], b"2")
+        await until(lambda: len(inbox.messages) == 20)
+        closed_later = capsys.readouterr().out.count("bus.channel_closed")
+        channels = await channels_of(rabbitmq_server) - before
+        reconnects = executor.reconnects
+        await delete_all(bus, server, 20)
+
+    assert problem is not None
+    assert queues[0] in problem.reason
+    assert closed_at_first <= 1
+    assert (closed_later, reconnects) == (0, 0)
+    assert len(channels) <= 50
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_pattern", [True, False], ids=["pattern", "queues"])
+async def test_many_refused_queues_are_consumed_on_few_channels_once_that_is_granted(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    registry: str,
+    server: str,
+    is_pattern: bool,
+) -> None:
+    """More than a connection has channels, and others of their kind work all the time."""
+    inbox, count = Inbox(), 200
+    queues = [f"commands_{server}.{number:016}" for number in range(count)]
+    before = await channels_of(rabbitmq_server)
+    every_second = {"configure": ".*", "write": ".*", "read": r"[02468]$|^(amq|ari)"}
+    with rabbitmq_server.account(**every_second) as user:
+        async with (
+            connected(rabbitmq_link, registry=registry) as bus,
+            connected(rabbitmq_link, user=user) as executor,
+        ):
+            await declare_all(bus, server, count)
+            for topic in [f"commands_{server}.*"] if is_pattern else queues:
+                await executor.subscribe(topic, inbox, hold=is_pattern)
+            await until(lambda: _has_consumers(bus, queues[::2], executor))
+            await until(lambda: executor.refusals == count // 2)
+            everything = {"configure": ".*", "write": ".*", "read": ".*"}
+            await asyncio.to_thread(rabbitmq_server.permit, user, **everything)
+            await until(lambda: executor.problem is None)
+            for queue in queues:
+                bus.publish(queue, b"")
+            await until(lambda: len({message.topic for message in inbox.messages}) == count)
+            channels = await channels_of(rabbitmq_server) - before
+            reconnects = executor.reconnects
+            await delete_all(bus, server, count)
+
+    assert (len(inbox.messages), reconnects) == (count, 0)
+    assert len(channels) <= 50
+
+
+async def test_ended_subscriptions_leave_no_memory_and_are_not_counted_as_lost(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    server: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    queues = topics_of(server, 1)
+    async with connected(rabbitmq_link) as bus:
+        await bus.subscribe(queues[0], Inbox())
+        for _ in range(20):
+            for queue in queues[1:]:
+                subscription = await bus.subscribe(queue, Inbox())
+                await subscription.unsubscribe()
+        consumers = [ref for ref in gc.get_objects() if isinstance(ref, Consumer)]
+        living = [consumer for consumer in consumers if consumer.queue in queues]
+        async with had_by_somebody(rabbitmq_server, queues[1]):
+            await bus.subscribe(queues[1], Inbox())
+            await until(lambda: bus.problem)
+        await bus.delete(queues)
+
+    assert [consumer.queue for consumer in living] == [queues[0]]
+    log = capsys.readouterr().out.splitlines()
+    (closed,) = [line for line in log if "bus.channel_closed" in line]
+    assert re.search(r"consumers\W+1\b", re.sub(r"\x1b\[[0-9;]*m", "", closed)), closed
+
+
+async def test_queue_that_is_tried_first_keeps_its_messages_and_their_order(
+    rabbitmq_link: Link, server: str
+) -> None:
+    """Whether RabbitMQ allows it is tried with another consumer, who gets nothing."""
+    inbox = Inbox()
+    queues = topics_of(server, 1)
+    async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as listener:
+        await bus.declare(queues)
+
+        async def publish() -> None:
+            for number in range(500):
+                for queue in queues:
+                    bus.publish(queue, b"%d" % number)
+                await asyncio.sleep(0)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(publish())
+            for queue in queues:
+                tasks.create_task(listener.subscribe(queue, inbox))
+        await until(lambda: len(inbox.messages) >= 1500)
+        await bus.delete(queues)
+
+    for queue in queues:
+        steps = [message.payload for message in inbox.messages if message.topic == queue]
+        assert steps == [b"%d" % step for step in range(500)]
 
 
 async def test_message_whose_taking_did_not_reach_rabbitmq_was_not_taken(

@@ -1,15 +1,21 @@
 """The consumers of one connection: each may be refused or ended, and costs no other.
 
 RabbitMQ closes the channel on which it refuses to consume (AMQP 0-9-1 §1.4.2.2), and all consumers
-on it are gone. So what this account has not been seen to consume yet, of each *kind* of queue, is
-tried on a channel of its own; what works shares one channel, whatever their number. When that one
-is closed all the same (a queue went in between), its consumers begin anew on another one.
+on it are gone. So what this account has not been seen to consume yet, of each *kind* of queue, and
+each queue that was refused before, is tried on a channel of its own; what works shares one channel,
+whatever their number. When that one is closed all the same (a queue went in between), its consumers
+begin anew on another one.
+
+A trial gets no message: what RabbitMQ sends there is not acknowledged, and comes again, in order,
+once that channel is closed. A queue that would go with its first consumer stays where it was tried.
 """
 
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import structlog
 from pamqp import base
@@ -21,6 +27,9 @@ from .amqp.connection import AmqpConnection
 from .amqp.errors import AmqpError, ChannelAbortedError, ChannelClosedError
 
 _log = structlog.get_logger()
+
+#: Channels that are opened to find out whether something is refused; a connection has 128.
+_TRIALS_AT_ONCE: Final = 8
 
 
 class Proofs:
@@ -90,12 +99,17 @@ class Consumer:
         proofs: Proofs,
         *,
         on_lost: Callable[["Consumer"], None],
+        on_ended: Callable[["Consumer"], None],
     ) -> None:
         self.queue = queue
         self.channel = channel
         self.proofs = proofs
         self.tag = tag
         self._on_lost = on_lost
+        #: Called when this side has ended it.
+        self._on_ended = on_ended
+        #: True once RabbitMQ has begun it.
+        self.is_begun = False
         #: True once RabbitMQ has ended it.
         self.is_lost = False
 
@@ -109,8 +123,35 @@ class Consumer:
         if self.channel.closed is not None:
             return None
         answer = self.channel.request(Basic.Cancel(consumer_tag=self.tag))
-        answer.add_done_callback(lambda _: self.channel.consumers.pop(self.tag.encode(), None))
+        answer.add_done_callback(self._end)
         return answer
+
+    def _end(self, _: "asyncio.Future[base.Frame]") -> None:
+        self.channel.consumers.pop(self.tag.encode(), None)
+        self._on_ended(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What to consume, and how."""
+
+    #: Its name.
+    queue: str
+    #: Called with each message, in order and at once.
+    take: Callable[[Consumer, Incoming], None]
+    #: Called when RabbitMQ has ended it: the queue is gone, its node, or a channel.
+    on_lost: Callable[[Consumer], None]
+    #: What may be done with one queue may be done with all of its kind, as a rule.
+    kind: str
+    #: Whether the queue outlives its consumers for certain.
+    is_kept: bool
+    #: Among the queue's consumers.
+    priority: int | None = None
+
+    def method(self, tag: str) -> Basic.Consume:
+        """Return what begins to consume it."""
+        arguments: FieldTable = {} if self.priority is None else {"x-priority": self.priority}
+        return Basic.Consume(queue=self.queue, consumer_tag=tag, arguments=arguments)
 
 
 class Consuming:
@@ -123,52 +164,66 @@ class Consuming:
         #: Kinds of queues that this account may consume, and where that is being tried.
         self._proven: set[str] = set()
         self._trials: dict[str, asyncio.Lock] = {}
+        self._trying = asyncio.Semaphore(_TRIALS_AT_ONCE)
         self._consumers: dict[Channel, dict[str, Consumer]] = {}
         self._proofs: dict[Channel, Proofs] = {}
         self._tags = itertools.count(1)
 
-    async def consume(
-        self,
-        queue: str,
-        take: Callable[[Consumer, Incoming], None],
-        *,
-        on_lost: Callable[[Consumer], None],
-        kind: str,
-        priority: int | None = None,
-    ) -> Consumer:
+    async def consume(self, wanted: Wanted, *, is_suspect: bool) -> Consumer:
         """Begin to consume a queue.
 
         Args:
-            queue: its name.
-            take: called with each message, in order and at once.
-            on_lost: called when RabbitMQ has ended it: the queue is gone, its node, or a channel.
-            kind: of the queue: what may be done with one may be done with all of its kind.
-            priority: among the queue's consumers.
+            wanted: which one, and how.
+            is_suspect: whether it was refused when it was tried last, whatever its kind.
 
         Raises:
             ChannelClosedError: RabbitMQ refuses it.
             ConnectionLostError: the session is over.
         """
-        attempt = partial(self._attempt, queue, take, on_lost, priority)
-        async with self._trials.setdefault(kind, asyncio.Lock()):
-            if kind not in self._proven:
-                consumer = await self._try(attempt)
-                self._proven.add(kind)
-                return consumer
         while True:
+            consumer = await self._prove(wanted, is_suspect=is_suspect)
+            if consumer is not None:
+                return consumer
+            channel = await self._shared_channel()
             try:
-                return await attempt(await self._shared_channel())
-            except ChannelAbortedError:
-                continue  # Another one's refusal has closed the channel.
-            except ChannelClosedError as error:
-                if f"'{queue}'" not in str(error):
-                    continue  # It is another one's: answers of queues have no order.
-                self._proven.discard(kind)
-                raise
+                return await self._attempt(wanted, channel)
+            except (ChannelAbortedError, ChannelClosedError) as error:
+                # Answers of queues have no order: only its text tells whose refusal it is.
+                refusal = channel.closed
+                if isinstance(refusal, ChannelClosedError) and f"'{wanted.queue}'" in str(refusal):
+                    self._proven.discard(wanted.kind)
+                    raise refusal from None
+                is_suspect = is_suspect or isinstance(error, ChannelClosedError)
 
-    async def _try(self, attempt: Callable[[Channel], Awaitable[Consumer]]) -> Consumer:
+    async def _prove(self, wanted: Wanted, *, is_suspect: bool) -> Consumer | None:
+        """Find out whether a queue may be consumed; return its consumer if that has begun."""
+        if is_suspect:
+            return await self._try(wanted)
+        async with self._trials.setdefault(wanted.kind, asyncio.Lock()):
+            if wanted.kind in self._proven:
+                return None
+            consumer = await self._try(wanted)
+            self._proven.add(wanted.kind)
+            return consumer
+
+    async def _try(self, wanted: Wanted) -> Consumer | None:
+        async with self._trying:
+            if not wanted.is_kept:
+                return await self._begin_alone(wanted)
+            channel = await self._connection.channel()
+            try:
+                await channel.call(wanted.method(f"{next(self._tags)}"), Basic.ConsumeOk)
+            finally:
+                await self._connection.release(channel)
+            return None
+
+    async def _begin_alone(self, wanted: Wanted) -> Consumer:
         channel = await self._open()
-        consumer = await attempt(channel)
+        try:
+            consumer = await self._attempt(wanted, channel)
+        except BaseException:
+            self._release(channel)
+            raise
         if self._shared is None:
             self._shared = channel
         return consumer
@@ -187,25 +242,24 @@ class Consuming:
         channel.on_close = partial(self._on_close, channel)
         return channel
 
-    async def _attempt(
-        self,
-        queue: str,
-        take: Callable[[Consumer, Incoming], None],
-        on_lost: Callable[[Consumer], None],
-        priority: int | None,
-        channel: Channel,
-    ) -> Consumer:
+    async def _attempt(self, wanted: Wanted, channel: Channel) -> Consumer:
         tag = f"{next(self._tags)}"
-        consumer = Consumer(queue, tag, channel, self._proofs[channel], on_lost=on_lost)
-        channel.consumers[tag.encode()] = partial(take, consumer)
-        arguments: FieldTable = {} if priority is None else {"x-priority": priority}
-        method = Basic.Consume(queue=queue, consumer_tag=tag, arguments=arguments)
+        consumer = Consumer(
+            wanted.queue,
+            tag,
+            channel,
+            self._proofs[channel],
+            on_lost=wanted.on_lost,
+            on_ended=self._on_ended,
+        )
+        channel.consumers[tag.encode()] = partial(wanted.take, consumer)
         self._consumers[channel][tag] = consumer
         try:
-            await channel.call(method, Basic.ConsumeOk)
+            await channel.call(wanted.method(tag), Basic.ConsumeOk)
         except asyncio.CancelledError:
             consumer.cancel()
             raise
+        consumer.is_begun = True
         return consumer
 
     def _on_cancel(self, channel: Channel, tag: str) -> None:
@@ -213,15 +267,27 @@ class Consuming:
         if consumer is not None:
             consumer.lose()
 
+    def _on_ended(self, consumer: Consumer) -> None:
+        """Forget a consumer that this side has ended, and its channel if it was the last one."""
+        channel = consumer.channel
+        others = self._consumers.get(channel)
+        if others is not None:
+            others.pop(consumer.tag, None)
+            if not others and channel is not self._shared:
+                self._release(channel)
+
+    def _release(self, channel: Channel) -> None:
+        self._consumers.pop(channel, None)
+        self._proofs.pop(channel, None)
+        self._connection.abandon(channel)
+
     def _on_close(self, channel: Channel, error: Exception) -> None:
-        lost = self._consumers.pop(channel)
-        del self._proofs[channel]
+        lost = self._consumers.pop(channel, {})
         if channel is self._shared:
             self._shared = None
-        self._connection.forget(channel)
-        if lost:
-            _log.warning(
-                "bus.channel_closed", bus="RABBITMQ", consumers=len(lost), error=str(error)
-            )
+        self._release(channel)
+        living = sum(consumer.is_begun for consumer in lost.values())
+        if living:
+            _log.warning("bus.channel_closed", bus="RABBITMQ", consumers=living, error=str(error))
         for consumer in lost.values():
             consumer.lose()

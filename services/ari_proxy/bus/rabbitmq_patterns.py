@@ -19,7 +19,7 @@ import structlog
 from . import rabbitmq_topology as topology
 from .amqp.channel import Incoming
 from .base import Handler
-from .rabbitmq_consuming import Consumer
+from .rabbitmq_consuming import Consumer, Wanted
 from .rabbitmq_session import Session
 from .rabbitmq_subscriptions import Interest
 
@@ -70,7 +70,12 @@ class PatternInterest(Interest):
         first_comer = self._known[name]
         priority = topology.priority(self._listener, name, first_comer=first_comer)
         consumer = await self._consume_queue(
-            session, name, name, kind=topology.kind_of(name), priority=priority
+            session,
+            name,
+            name,
+            kind=topology.kind_of(name),
+            is_kept=True,
+            priority=priority,
         )
         self._was_there.add(name)
         return consumer
@@ -97,12 +102,15 @@ class PatternInterest(Interest):
         directory = await session.operations.listen_to_topic(first)
         for notices in others:
             await session.operations.bind(directory, notices)
-        consumer = await session.listening.consume(
-            directory,
-            self._take_notice,
+        wanted = Wanted(
+            queue=directory,
+            take=self._take_notice,
             on_lost=lambda consumer: self._on_lost(_DIRECTORY, consumer),
             kind=topology.OWN_QUEUES,
+            is_kept=False,
         )
+        is_suspect = _DIRECTORY in self._refused
+        consumer = await session.listening.consume(wanted, is_suspect=is_suspect)
         self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
         return consumer
 

@@ -20,7 +20,7 @@ from . import rabbitmq_topology as topology
 from .amqp.channel import Incoming
 from .amqp.errors import AmqpError, ChannelClosedError
 from .base import Handler, Message, taken
-from .rabbitmq_consuming import Consumer, Consuming, Taking
+from .rabbitmq_consuming import Consumer, Consuming, Taking, Wanted
 from .rabbitmq_retries import Retries
 from .rabbitmq_session import Session
 
@@ -166,15 +166,24 @@ class Interest:
                 tasks.create_task(self._attempt(session, name))
 
     async def _consume_queue(
-        self, session: Session, name: str, queue: str, *, kind: str, priority: int | None = None
+        self,
+        session: Session,
+        name: str,
+        queue: str,
+        *,
+        kind: str,
+        is_kept: bool,
+        priority: int | None = None,
     ) -> Consumer:
-        return await self._channels(session).consume(
-            queue,
-            self._take,
+        wanted = Wanted(
+            queue=queue,
+            take=self._take,
             on_lost=lambda consumer: self._on_lost(name, consumer),
             kind=kind,
+            is_kept=is_kept,
             priority=priority,
         )
+        return await self._channels(session).consume(wanted, is_suspect=name in self._refused)
 
     def _channels(self, session: Session) -> Consuming:
         return session.holding if self._hold else session.listening
@@ -233,6 +242,7 @@ class QueueInterest(Interest):
     """Listens to one queue."""
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:
+        is_kept = True
         try:
             await session.operations.declare([name])
         except ChannelClosedError as error:
@@ -240,7 +250,10 @@ class QueueInterest(Interest):
                 raise
             # It may serve all the same.
             _log.warning("queue.declared_otherwise", queue=name, error=str(error))
-        return await self._consume_queue(session, name, name, kind=topology.kind_of(name))
+            is_kept = topics.is_of_dialog(name)
+        return await self._consume_queue(
+            session, name, name, kind=topology.kind_of(name), is_kept=is_kept
+        )
 
 
 class TopicInterest(Interest):
@@ -255,7 +268,7 @@ class TopicInterest(Interest):
     async def _consume(self, session: Session, name: str) -> Consumer | None:
         queue = await session.operations.listen_to_topic(name, self._group)
         kind = queue if self._group else topology.OWN_QUEUES
-        return await self._consume_queue(session, name, queue, kind=kind)
+        return await self._consume_queue(session, name, queue, kind=kind, is_kept=False)
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
         # With a `*` it has many; only the routing key tells which.

@@ -97,7 +97,7 @@ def test_exchange_that_may_not_be_written_is_read_from_the_refusal(
     [
         "403 ACCESS_REFUSED - access to queue 'x' in vhost '/' refused for user 'u'",
         "403 ACCESS_REFUSED - read access to queue 'x' in vhost '/' refused for user 'u'",
-        "403 ACCESS_REFUSED - read access to exchange 'ari-proxy' in vhost '/' refused for user 'u'",
+        "403 ACCESS_REFUSED - read access to exchange 'x' in vhost '/' refused for user 'u'",
         "403 ACCESS_REFUSED - queue 'x' in vhost '/' in exclusive use",
         "404 NOT_FOUND - no queue 'x' in vhost '/'",
     ],
