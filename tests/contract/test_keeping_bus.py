@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, get_args
 
 import aio_pika
@@ -18,6 +19,7 @@ from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_consuming import Consumer
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq_topology import missing_topic
 from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
 from ari_proxy.protocol.topics import of_dialog
 from tests.support.link import Link
@@ -110,16 +112,25 @@ async def test_declared_queue_keeps_messages_until_somebody_listens(
     assert (unheard, heard, bus.dropped) == (2, 0, 0)
 
 
-async def test_message_for_a_deleted_queue_is_counted(rabbitmq_link: Link, queue: str) -> None:
+async def test_messages_for_a_deleted_queue_are_lost_and_told(
+    rabbitmq_link: Link, queue: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost: list[tuple[str, bytes, str]] = []
     async with connected(rabbitmq_link) as bus:
+        bus.on_dropped = lambda *what: lost.append(what)
         await bus.declare([queue])
         await bus.delete([queue])
         await bus.delete([queue])
-        bus.publish(queue, b"1")
+        await bus.flush(timeout_seconds=5)
+        published = bus.published
+        for payload in (b"1", b"", b"3"):
+            bus.publish(queue, payload)
         await bus.flush(timeout_seconds=5)
 
-        assert bus.dropped == 1
+        assert (bus.dropped, bus.published) == (3, published)
         assert not await bus.unheard(queue)
+    assert lost == [(queue, payload, "returned") for payload in (b"1", b"", b"3")]
+    assert capsys.readouterr().out.count("bus.messages_dropped") == 1
 
 
 async def test_what_is_offered_is_not_kept_where_nobody_listens(
@@ -385,6 +396,46 @@ async def test_what_was_not_taken_comes_again_and_what_was_taken_never(
 
     assert (taken, too_late, taken_later) == (True, False, True)
     assert hesitating.payloads == [b"taken", b"not taken", b"not taken"]
+
+
+@pytest.mark.parametrize("moment", ["before", "during", "after"])
+async def test_deleted_queue_that_somebody_misses_is_not_brought_back(
+    rabbitmq_link: Link, registry: str, server: str, moment: str
+) -> None:
+    """It is missed before it is deleted, while that is under way, or that is found out later."""
+    async with (
+        connected(rabbitmq_link, registry=registry) as bus,
+        connected(rabbitmq_link) as other,
+    ):
+        missed = asyncio.Event()
+        await other.subscribe("missing.*.*", lambda _: missed.set())
+        for number in range(30):
+            names = topics_of(server, number)
+            await bus.declare(names, note="note")
+            missed.clear()
+            busy, done, session = asyncio.Event(), asyncio.Event(), bus._session
+            assert session is not None
+            if moment == "after":
+                session.jobs.put_nowait(partial(wait_for, busy))
+            other.publish(missing_topic(names[1]), b"")
+            if moment != "before":
+                await missed.wait()
+            deleting = asyncio.create_task(bus.delete(names))
+            if moment == "before":
+                await missed.wait()
+            await deleting
+            busy.set()
+            session.jobs.put_nowait(partial(tell, done))
+            await done.wait()
+            assert await session.operations.look(names[1]) is None
+
+
+async def wait_for(event: asyncio.Event, _session: object) -> None:
+    await event.wait()
+
+
+async def tell(event: asyncio.Event, _session: object) -> None:
+    event.set()
 
 
 # Queues that are refused
@@ -656,24 +707,38 @@ async def test_registry_that_is_taken_anew_holds_each_record_once(
     assert kept == 5
 
 
-async def test_messages_that_a_queue_rejects_are_counted_one_by_one(
-    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+async def test_messages_that_a_queue_rejects_are_told_one_by_one(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    queue: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """RabbitMQ refuses many of them with one word."""
+    lost: list[tuple[str, bytes, str]] = []
+    inbox = Inbox()
     arguments: dict[str, Any] = {"x-max-length": 10, "x-overflow": "reject-publish"}
     async with await aio_pika.connect(rabbitmq_server.url) as connection:
         channel = await connection.channel()
         await channel.declare_queue(queue, durable=True, arguments=arguments)
         async with connected(rabbitmq_link) as bus:
+            bus.on_dropped = lambda *what: lost.append(what)
             for number in range(2000):
                 bus.publish(queue, b"%d" % number)
             await bus.flush(timeout_seconds=10)
             kept = await bus.unheard(queue)
-            dropped = bus.dropped
+            dropped, published = bus.dropped, bus.published
+            log = capsys.readouterr().out
+            await bus.subscribe(queue, inbox)
+            await until(lambda: len(inbox.payloads) == kept)
             await bus.delete([queue])
 
     assert kept >= 10
-    assert dropped == 2000 - kept
+    assert (dropped, published, len(lost)) == (2000 - kept, kept, 2000 - kept)
+    assert {(topic, reason) for topic, _, reason in lost} == {(queue, "rejected")}
+    everything = {b"%d" % number for number in range(2000)}
+    assert {payload for _, payload, _ in lost} == everything - set(inbox.payloads)
+    assert 1 <= log.count("bus.messages_dropped") < 5
+    assert "bus.message_refused" not in log
 
 
 async def test_taking_a_message_that_another_one_waits_for_can_be_cancelled(

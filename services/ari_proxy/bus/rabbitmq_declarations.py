@@ -71,6 +71,8 @@ class Declarations:
         self._remembered: dict[tuple[str, ...], str] = {}
         #: Those of them that RabbitMQ has not confirmed yet.
         self._declaring: set[tuple[str, ...]] = set()
+        #: What is being deleted.
+        self._deleting: set[str] = set()
         self._others: set[str] = set()
         self._left_behind: deque[Declared] = deque()
         self._something_left_behind = asyncio.Event()
@@ -115,9 +117,13 @@ class Declarations:
         Raises:
             AmqpError: the outcome is not known.
         """
-        await session.operations.delete(list(names))
-        self._remembered.pop(names, None)
-        self._others.difference_update(names)
+        self._deleting.update(names)
+        try:
+            await session.operations.delete(list(names))
+            self._remembered.pop(names, None)
+            self._others.difference_update(names)
+        finally:
+            self._deleting.difference_update(names)
         for name in names:
             self._publish(topology.deleted_topic(name), b"")
         for tag in self._tags.pop(names, ()):
@@ -147,16 +153,26 @@ class Declarations:
 
     def bring_back(self, queue: str) -> Callable[[Session], Awaitable[None]] | None:
         """Return how to declare a queue again that is gone, or None if it is not one of ours."""
-        remembered = (name for names in self._remembered for name in names)
-        if queue not in self._others and queue not in remembered:
+        if not self._has(queue):
             return None
 
         async def work(session: Session) -> None:
-            _log.warning("queue.brought_back", queue=queue)
+            if not self._has(queue):
+                return
             await self._restore_queues(session, [queue])
+            if not self._has(queue):  # Nobody would ever delete it.
+                await session.operations.delete([queue])
+                return
+            _log.warning("queue.brought_back", queue=queue)
             self._publish(topology.declared_topic(queue), _AGAIN)
 
         return work
+
+    def _has(self, queue: str) -> bool:
+        """Return whether a queue is one of ours, and is to stay."""
+        if queue in self._deleting:
+            return False
+        return queue in self._others or any(queue in names for names in self._remembered)
 
     async def _restore_records(self, session: Session, closed: asyncio.Event) -> None:
         """Write anew what RabbitMQ has lost, when it has handed over all that it has.
