@@ -224,18 +224,24 @@ async def test_registry_that_was_declared_otherwise_is_told(
 
 
 async def test_exchange_that_may_not_be_written_costs_what_goes_there(
-    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    queue: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     got: list[bytes] = []
+    lost: list[tuple[str, bytes, str]] = []
     with rabbitmq_server.account(configure=".*", write="^(amq|refused)", read=".*") as user:
         async with connected(rabbitmq_link) as listener, connected(rabbitmq_link, user=user) as bus:
             for topic in (queue, "events_refusals"):
                 await listener.subscribe(topic, lambda message: got.append(message.payload))
+            bus.on_dropped = lambda *what: lost.append(what)
             bus.publish("events_refusals", b"refused")
             await until(lambda: bus.problem and bus.problem.kind == "deaf")
             problem = bus.problem
             bus.publish(queue, b"1")
-            bus.publish("events_refusals", b"refused")
+            for _ in range(20):
+                bus.publish("events_refusals", b"refused")
             await bus.flush(timeout_seconds=10)
             with pytest.raises(BusRefusedError, match="403"):
                 await bus.offer("events_refusals", b"refused")
@@ -250,7 +256,12 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
     assert got == [b"1", b"2"]
     assert problem is not None
     assert "'ari-proxy'" in problem.reason
-    assert (reconnects, dropped) == (1, 2)
+    assert (reconnects, dropped) == (1, 21)
+    assert lost == [("events_refusals", b"refused", "refused")] * 21
+    log = capsys.readouterr().out
+    assert log.count("bus.publishing_refused") == 1
+    assert log.count("bus.message_refused") == 0
+    assert 1 <= log.count("bus.messages_dropped") < 5
 
 
 async def test_refused_account_is_the_reason_that_the_dialplan_is_told(

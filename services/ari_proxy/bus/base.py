@@ -72,9 +72,10 @@ class Declared(NamedTuple):
     note: str
 
 
-#: Why a published message is lost: the buffer was full, the bus does not take it, the connection
-#: was lost before the bus had confirmed one that was published with `once`, or it was discarded.
-DropReason = Literal["full", "refused", "connection_lost", "discarded"]
+#: Why a published message is lost: the buffer was full, the bus does not take it from us, its queue
+#: is gone (`returned`) or did not keep it (`rejected`), the connection was lost before the bus had
+#: confirmed one that was published with `once`, or it was discarded.
+DropReason = Literal["full", "refused", "returned", "rejected", "connection_lost", "discarded"]
 #: Called with the topic and the payload of a lost message; must not publish.
 OnDropped = Callable[[str, bytes, DropReason], None]
 

@@ -15,10 +15,9 @@ class Confirmations:
         self.settled = 0
         self._ahead: set[int] = set()
 
-    def open_until(self, tag: int) -> int:
-        """Return how many messages until that number are not confirmed yet."""
-        ahead = sum(number <= tag for number in self._ahead)
-        return max(tag - self.settled - ahead, 0)
+    def open_until(self, tag: int) -> list[int]:
+        """Return the numbers until that one that are not confirmed yet."""
+        return [n for n in range(self.settled + 1, tag + 1) if n not in self._ahead]
 
     def confirm(self, tag: int, *, multiple: bool) -> int:
         """Take a confirm and return how many messages are confirmed from the first one on.

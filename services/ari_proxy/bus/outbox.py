@@ -128,11 +128,23 @@ class Outbox:
         """
         for message in self._sent:
             if is_it(message.topic):
-                self._denied += 1
-                self.dropped += 1
-                self.on_dropped(message.topic, message.payload, "refused")
+                self.lose(message.topic, message.payload, "refused")
                 return message.topic
         return ""
+
+    def reject(self, count: int) -> None:
+        """Count as lost the last one of the first `count` messages that were ever sent.
+
+        It is not confirmed yet, and was not kept by the server.
+        """
+        message = self._sent[count - 1 - self._sent_before]
+        self.lose(message.topic, message.payload, "rejected")
+
+    def lose(self, topic: str, payload: bytes, reason: DropReason) -> None:
+        """Count as lost a sent message that the server will confirm all the same."""
+        self._denied += 1
+        self.dropped += 1
+        self.on_dropped(topic, payload, reason)
 
     @property
     def parked_topics(self) -> tuple[str, ...]:

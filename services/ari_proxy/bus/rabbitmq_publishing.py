@@ -8,8 +8,8 @@ import structlog
 
 from . import rabbitmq_topology as topology
 from . import rabbitmq_trials as trials
-from .amqp.channel import Channel
-from .amqp.frames import Confirmation, Properties
+from .amqp.channel import Channel, Returned
+from .amqp.frames import Confirmation
 from .buffered import BufferedBus
 from .confirmations import Confirmations
 from .errors import BusRefusedError
@@ -104,7 +104,8 @@ class Publishing:
                 parts.append(topology.encode(number, topic, payload, properties, max_frame))
             except (ValueError, BusRefusedError) as error:
                 outbox.refuse_last()
-                _log.error("bus.message_refused", topic=topic, error=str(error))
+                if isinstance(error, ValueError):  # A missing right is told once.
+                    _log.error("bus.message_refused", topic=topic, error=str(error))
                 self._on_settled()
         channel.send_raw(b"".join(parts))
 
@@ -115,14 +116,12 @@ class Publishing:
     def _take_confirm(self, confirmation: Confirmation, refused: bool) -> None:  # noqa: FBT001
         tag, multiple = confirmation
         if refused:
-            count = self._confirmations.open_until(tag) if multiple else 1
-            self._outbox.dropped += count
-            _log.error("bus.message_refused", error="RabbitMQ could not keep it", messages=count)
+            for number in self._confirmations.open_until(tag) if multiple else [tag]:
+                self._outbox.reject(self._before + number)
         settled = self._confirmations.confirm(tag, multiple=multiple)
         self._outbox.confirm_until(self._before + settled)
         self._on_settled()
 
-    def _take_return(self, properties: Properties) -> None:  # noqa: ARG002
-        """Count a message whose queue is gone."""
-        self._outbox.dropped += 1
-        _log.debug("bus.message_returned")
+    def _take_return(self, returned: Returned) -> None:
+        """Tell of a message whose queue is gone; RabbitMQ confirms it next."""
+        self._outbox.lose(returned.routing_key, returned.body, "returned")

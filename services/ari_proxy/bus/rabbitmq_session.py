@@ -24,10 +24,10 @@ from typing import Self
 from pamqp.commands import Basic, Confirm
 
 from . import rabbitmq_topology as topology
-from .amqp.channel import Channel, Incoming, fail
+from .amqp.channel import Channel, Incoming, Returned, fail
 from .amqp.connection import AmqpConnection, Login
 from .amqp.errors import ConnectionLostError
-from .amqp.frames import Confirmation, Properties
+from .amqp.frames import Confirmation
 from .rabbitmq_consuming import Consuming
 from .rabbitmq_operations import Operations
 
@@ -210,8 +210,8 @@ class Session:
             if outcome is not None and not outcome.done():
                 outcome.set_result(not refused and not is_returned)
 
-    def _take_return(self, properties: Properties) -> None:
-        self._returned.add(int(properties.message_id))
+    def _take_return(self, returned: Returned) -> None:
+        self._returned.add(int(returned.properties.message_id))
 
     def _take_reply(self, incoming: Incoming) -> None:
         reply = self._replies.get(incoming.properties.correlation_id)

@@ -32,6 +32,14 @@ class Incoming(NamedTuple):
     body: bytes
 
 
+class Returned(NamedTuple):
+    """One message that no queue took."""
+
+    routing_key: str
+    properties: Properties
+    body: bytes
+
+
 class Channel:
     """One channel of a connection; made by it."""
 
@@ -55,13 +63,15 @@ class Channel:
         #: Called with each confirm, and whether it is a refusal.
         self.on_confirm: Callable[[Confirmation, bool], None] = lambda _, __: None
         #: Called with each message that no queue took.
-        self.on_return: Callable[[Properties], None] = lambda _: None
+        self.on_return: Callable[[Returned], None] = lambda _: None
         #: Called when a consumer's queue is gone.
         self.on_cancel: Callable[[str], None] = lambda _: None
         #: Called when the server has closed the channel.
         self.on_close: Callable[[Exception], None] = lambda _: None
         self._unacknowledged = 0
         self._pending: Delivery | None = None
+        #: The routing key of a message that comes back.
+        self._returned = ""
         self._properties = Properties()
         self._missing = 0
         self._parts: list[bytes] = []
@@ -153,6 +163,7 @@ class Channel:
             self.on_confirm(frames.parse_confirmation(payload), True)
         elif head == frames.RETURN:
             self._pending = None
+            self._returned = frames.parse_return(payload)
         else:
             method = commands.INDEX_MAPPING[int.from_bytes(head, "big")]()
             method.unmarshal(payload[4:])
@@ -197,7 +208,7 @@ class Channel:
     def _finish(self, body: bytes) -> None:
         delivery, self._pending = self._pending, None
         if delivery is None:
-            self.on_return(self._properties)
+            self.on_return(Returned(self._returned, self._properties, body))
             return
         consumer = self.consumers.get(delivery.consumer)
         if consumer is None:

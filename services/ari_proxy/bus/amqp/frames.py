@@ -156,6 +156,14 @@ def parse_delivery(payload: bytes) -> Delivery:
     return Delivery(payload[5:end], tag, redelivered, routing_key)
 
 
+def parse_return(payload: bytes) -> str:
+    """Return the routing key of basic.return: behind a code, a text and the exchange."""
+    text = 6
+    exchange = text + 1 + payload[text]
+    key = exchange + 1 + payload[exchange]
+    return payload[key + 1 : key + 1 + payload[key]].decode(errors="replace")
+
+
 class Properties(NamedTuple):
     """The properties that matter here."""
 

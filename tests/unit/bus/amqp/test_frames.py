@@ -60,6 +60,14 @@ def test_delivery_is_as_pamqp_reads_it(tag: str, number: int, again: bool, key: 
     assert frames.parse_delivery(payload) == (tag.encode(), number, again, key)
 
 
+@given(text=SHORT, exchange=st.sampled_from(["", "ari-proxy"]), key=SHORT)
+def test_return_is_as_pamqp_reads_it(text: str, exchange: str, key: str) -> None:
+    method = commands.Basic.Return(312, text, exchange, key)
+    payload = method.index.to_bytes(4, "big") + method.marshal()
+
+    assert frames.parse_return(payload) == key
+
+
 @given(reply_to=SHORT, correlation_id=SHORT, message_id=SHORT, size=st.integers(0, 2**60))
 def test_header_is_as_pamqp_writes_it(
     reply_to: str, correlation_id: str, message_id: str, size: int
