@@ -4,6 +4,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -66,6 +67,15 @@ def nats_server() -> Iterator[NatsServer]:
 def own_nats_server() -> Iterator[NatsServer]:
     """A nats-server that the test may stop and start."""
     server = NatsServer()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_jetstream_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server with JetStream that the test may stop and start."""
+    server = NatsServer("-js", "-sd", str(tmp_path))
     server.start()
     yield server
     server.stop()

@@ -5,7 +5,7 @@ import functools
 import gc
 import operator
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +14,7 @@ import pytest
 
 from ari_proxy.bus.base import Bus, Message, Right, opened
 from ari_proxy.bus.errors import (
+    BusError,
     BusUnavailableError,
     MessageTooLargeError,
     NoRespondersError,
@@ -61,7 +62,8 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
             link.start,
         )
         return
-    server: NatsServer = request.getfixturevalue("own_nats_server")
+    name = "own_jetstream_server" if request.param == "jetstream" else "own_nats_server"
+    server: NatsServer = request.getfixturevalue(name)
     yield Adapter(
         lambda size: NatsBus(NatsOptions(urls=(server.url,), name="test", buffer_bytes=size)),
         server.stop,
@@ -609,6 +611,51 @@ async def test_rights_are_tried_and_nobody_notices(buses: tuple[Bus, Bus], topic
     assert verdicts == ["granted"] * 6
     assert got == [b"after"]
     assert (bus.problem, bus.reconnects, bus.refusals) == (None, 0, 0)
+
+
+@pytest.mark.parametrize("adapter", ["nats", "jetstream", "rabbitmq"], indirect=True)
+async def test_whatever_is_asked_while_the_server_dies_fails_by_the_errors_of_the_port(
+    adapter: Adapter, topic: str
+) -> None:
+    async def subscribe(bus: Bus) -> None:
+        subscription = await bus.subscribe(topic, lambda _: None)
+        await subscription.unsubscribe()
+
+    calls: list[Callable[[Bus], Awaitable[object]]] = [
+        lambda bus: bus.offer(topic, b""),
+        lambda bus: bus.is_heard(topic, b""),
+        lambda bus: bus.request(topic, b"", timeout_seconds=0.5),
+        lambda bus: bus.try_right(Right("publish", topic)),
+        lambda bus: bus.try_right(Right("subscribe", topic)),
+        lambda bus: bus.try_right(Right("answer", topic)),
+        lambda bus: bus.declare([topic]),
+        lambda bus: bus.unheard(topic),
+        subscribe,
+    ]
+    failures: set[type[BusError]] = set()
+
+    async def ask(bus: Bus, call: Callable[[Bus], Awaitable[object]]) -> None:
+        try:
+            await call(bus)
+        except BusError as error:
+            failures.add(type(error))
+
+    async with opened(adapter.make(1 << 20)) as bus:
+        for _ in range(3):
+            await bus.wait_connected()
+            async with asyncio.TaskGroup() as tasks:
+                for call in calls:
+                    tasks.create_task(ask(bus, call))
+                await asyncio.sleep(0)
+                adapter.stop()
+                while bus.is_connected:
+                    for call in calls:
+                        tasks.create_task(ask(bus, call))
+                    await asyncio.sleep(0.001)
+                adapter.start()
+
+    assert BusUnavailableError in failures
+    assert failures <= {BusUnavailableError, NoRespondersError, RequestTimeoutError}
 
 
 async def test_what_is_left_behind_leaves_no_task_behind(buses: tuple[Bus, Bus]) -> None:

@@ -16,7 +16,6 @@ import contextlib
 from collections.abc import Mapping
 from typing import Final
 
-import nats.errors
 import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
@@ -30,6 +29,7 @@ from .buffered import FleetingBus, until_over
 from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from .nats_asking import Asking
 from .nats_connecting import Failure, address_of, attempt, discard
+from .nats_errors import port_errors
 from .nats_options import NatsOptions
 from .nats_replies import Replies
 from .nats_returning import Returning
@@ -132,9 +132,8 @@ class NatsBus(FleetingBus):
         self._interests.add(interest)
         try:
             if self.is_connected:
-                with contextlib.suppress(nats.errors.Error):
-                    await interest.establish(self._client)
                 with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError):
+                    await interest.establish(self._client)
                     await self._round_trip_in_time()
         except asyncio.CancelledError:
             self.forget(interest)  # Nobody has it who could end it.
@@ -145,16 +144,22 @@ class NatsBus(FleetingBus):
     async def try_right(self, right: Right) -> Verdict:
         """Find out whether the server lets us do something, without doing it."""
         await self._connected.wait()
-        async with asyncio.timeout(ROUND_TRIP_SECONDS):
-            match right.action:
-                case "publish":
-                    may_publish = await self._asking.may_publish(right.topic)
-                    return "unknown" if may_publish is None else _VERDICTS[may_publish]
-                case "answer":
-                    return _VERDICTS[await self._asking.may_answer(right.topic)]
-                case "declare":
-                    return "granted"
-            return _VERDICTS[await self._may_subscribe(right.topic)]
+        try:
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                return await self._verdict(right)
+        except TimeoutError as error:
+            raise BusUnavailableError("NATS did not answer") from error
+
+    async def _verdict(self, right: Right) -> Verdict:
+        match right.action:
+            case "publish":
+                may_publish = await self._asking.may_publish(right.topic)
+                return "unknown" if may_publish is None else _VERDICTS[may_publish]
+            case "answer":
+                return _VERDICTS[await self._asking.may_answer(right.topic)]
+            case "declare":
+                return "granted"
+        return _VERDICTS[await self._may_subscribe(right.topic)]
 
     async def _may_subscribe(self, topic: str) -> bool:
         interest = Interest(self, topic, lambda _: None, "")
@@ -176,8 +181,7 @@ class NatsBus(FleetingBus):
 
     async def end(self, client: Client, subscription: NatsSubscription) -> None:
         """End a subscription and handle what the server has sent for it: a group would lose it."""
-        errors = nats.errors.Error, BusUnavailableError, BusRefusedError, TimeoutError
-        with contextlib.suppress(*errors):
+        with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError), port_errors():
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG
                 # is cancelled the PONG ends the connection.
@@ -247,7 +251,8 @@ class NatsBus(FleetingBus):
         self._client = self._asking.client = client
         self._rights.begin()
         try:
-            await client.subscribe(self._replies.pattern, cb=self._replies.take)
+            with port_errors():
+                await client.subscribe(self._replies.pattern, cb=self._replies.take)
             await self._round_trip_in_time()  # Tells whether we may have an inbox.
             # More may come while the server has not yet confirmed those.
             while missing := [i for i in self._interests if not i.is_established(client)]:
@@ -257,7 +262,7 @@ class NatsBus(FleetingBus):
                         await interest.unsubscribe()
                 # Not nats-py's flush: its PING overtakes what waits to be sent.
                 await self._round_trip_in_time()
-        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
+        except (BusUnavailableError, BusRefusedError, TimeoutError) as error:
             raise _DisconnectedError from error
         self._set_connected()
         _log.info("bus.connected", bus="NATS", url=address_of(client))
@@ -271,7 +276,7 @@ class NatsBus(FleetingBus):
     async def _let_return(self, returning: Returning) -> None:
         try:
             await returning.watch(self)
-        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
+        except (BusUnavailableError, BusRefusedError, TimeoutError) as error:
             raise _DisconnectedError from error
 
     async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
@@ -281,7 +286,8 @@ class NatsBus(FleetingBus):
 
     async def send(self, topic: str, payload: bytes) -> None:
         """Send a message that is in the outbox already."""
-        await self._client.publish(topic, payload)
+        with port_errors():
+            await self._client.publish(topic, payload)
         self._something_to_confirm.set()
 
     async def _send(self, client: Client, returning: Returning) -> None:
@@ -290,8 +296,9 @@ class NatsBus(FleetingBus):
             self._something_to_send.clear()
             while self._outbox.is_waiting:
                 try:
-                    await self._send_batch(client, returning)
-                except (nats.errors.Error, OSError) as error:
+                    with port_errors():
+                        await self._send_batch(client, returning)
+                except (BusUnavailableError, TimeoutError) as error:
                     raise _DisconnectedError from error
                 self._something_to_confirm.set()
                 await asyncio.sleep(0)
@@ -360,7 +367,7 @@ class NatsBus(FleetingBus):
         try:
             await interest.establish(client)
             await self._round_trip_in_time()
-        except (nats.errors.Error, OSError, BusUnavailableError, BusRefusedError) as error:
+        except (BusUnavailableError, BusRefusedError, TimeoutError) as error:
             raise _DisconnectedError from error
         if not interest.is_denied:
             self._rights.allow("subscribe", interest.topic)

@@ -11,6 +11,7 @@ from nats.aio.client import Client
 from .base import Offered
 from .errors import BusRefusedError, NoRespondersError
 from .faults import Faults
+from .nats_errors import port_errors
 from .nats_replies import Replies, is_no_responders
 from .nats_streams import Trace, can_trace, has_streams, trace_headers
 from .nats_subscriptions import headers_of
@@ -32,6 +33,12 @@ class Asking:
         self._streams: set[str] = set()
         self.client = Client()
 
+    async def _send(
+        self, topic: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        with port_errors():
+            await self.client.publish(topic, payload, reply, headers)
+
     async def round_trip(self, topic: str = "") -> None:
         """Return when the server has handled all that was sent before.
 
@@ -40,7 +47,7 @@ class Asking:
             BusRefusedError: it does not let us send on the topic, on which something was sent.
         """
         with self._replies.awaiting(topic) as reply:
-            await self.client.publish(reply.inbox, _ROUND_TRIP)
+            await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
 
     async def offer(self, topic: str, payload: bytes, traceparent: str) -> Offered:
@@ -50,8 +57,8 @@ class Asking:
             return Offered(is_heard=False)
         inbox, offered = self._replies.offer()
         with self._replies.awaiting(topic) as reply:
-            await self.client.publish(topic, payload, inbox, headers_of(traceparent))
-            await self.client.publish(reply.inbox, _ROUND_TRIP)
+            await self._send(topic, payload, inbox, headers_of(traceparent))
+            await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
         if self._streams and not was_recorded and offered:
             offered.is_heard = await self._is_heard(topic)
@@ -66,7 +73,7 @@ class Asking:
         if self._may_be_recorded and not await self._is_heard(topic):
             raise NoRespondersError(topic)
         with self._replies.awaiting(topic) as reply:
-            await self.client.publish(topic, payload, reply.inbox)
+            await self._send(topic, payload, reply.inbox)
             message = await reply.message
         if is_no_responders(message):
             raise NoRespondersError(topic)
@@ -90,7 +97,7 @@ class Asking:
         for message, (inbox, offered), is_wanted in zip(messages, offers, wanted, strict=True):
             offered.is_heard = is_wanted
             if is_wanted:
-                await self.client.publish(*message, inbox)
+                await self._send(*message, inbox)
         await self.round_trip()
         return [offered.is_heard for _, offered in offers]
 
@@ -101,7 +108,7 @@ class Asking:
         if not can_trace(self.client):
             return None
         with self._replies.tracing() as (inbox, _):
-            await self.client.publish(topic, b"", "", trace_headers(inbox))
+            await self._send(topic, b"", "", trace_headers(inbox))
             return await self._was_taken(topic)
 
     async def may_answer(self, topic: str) -> bool:
@@ -110,8 +117,8 @@ class Asking:
         To an account with `allow_responses` it is the reply subject of a message that it has got.
         """
         with self._replies.awaiting() as sent_to_ourselves:
-            await self.client.publish(sent_to_ourselves.inbox, b"", topic)
-            await self.client.publish(topic, b"")
+            await self._send(sent_to_ourselves.inbox, b"", topic)
+            await self._send(topic, b"")
             return await self._was_taken(topic)
 
     async def _was_taken(self, topic: str) -> bool:
@@ -139,7 +146,7 @@ class Asking:
         with contextlib.ExitStack() as traced, contextlib.suppress(TimeoutError):
             for topic in topics:
                 inbox, trace = traced.enter_context(self._replies.tracing())
-                await self.client.publish(topic, b"", "", trace_headers(inbox))
+                await self._send(topic, b"", "", trace_headers(inbox))
                 traces.append(trace)
             async with asyncio.timeout(TRACE_SECONDS):
                 for trace in traces:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-import nats.errors
 from nats.aio.msg import Msg
 
 from .base import Offered
 from .errors import BusRefusedError, BusUnavailableError
 from .nats_denials import Violation
+from .nats_errors import LOST
 from .nats_streams import Trace, stream_of
 
 
 class Reply:
-    """A reply that is awaited within a `with` block; nats-py's errors become the port's there."""
+    """A reply that is awaited within a `with` block."""
 
     __slots__ = ("_awaited", "inbox", "message", "topic")
 
@@ -33,12 +33,10 @@ class Reply:
         self._awaited[self.inbox] = self
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+    def __exit__(self, *error: object) -> None:
         del self._awaited[self.inbox]
         if not self.message.cancel() and not self.message.cancelled():
             self.message.exception()  # Nobody else may look at it.
-        if isinstance(error, (nats.errors.Error, OSError)) and not isinstance(error, TimeoutError):
-            raise BusUnavailableError("the connection to NATS was lost") from error
 
     def fail(self, error: Exception) -> None:
         """Raise an error where the reply is awaited."""
@@ -110,7 +108,9 @@ class Replies:
 
     def lose(self) -> None:
         """Tell all who wait that the connection is gone."""
-        self.fail(BusUnavailableError("the connection to NATS was lost"))
+        self.fail(BusUnavailableError(LOST))
+        for trace in self._traces.values():
+            trace.lose()
 
     def fail(self, error: Exception) -> None:
         """Raise an error wherever something is awaited."""

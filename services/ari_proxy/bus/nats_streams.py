@@ -14,6 +14,9 @@ from typing import Final
 import msgspec
 from nats.aio.client import Client
 
+from .errors import BusUnavailableError
+from .nats_errors import LOST
+
 #: Servers that can tell.
 TRACING_SINCE: Final = (2, 11)
 _EGRESS: Final = "eg"
@@ -75,6 +78,7 @@ class Trace:
         #: The streams that would record it.
         self.streams: set[str] = set()
         self._awaited = 1
+        self._is_lost = False
         self._done = asyncio.Event()
 
     def take(self, payload: bytes) -> None:
@@ -91,9 +95,20 @@ class Trace:
         if self.is_heard or not self._awaited:
             self._done.set()
 
+    def lose(self) -> None:
+        """Take that the connection was lost, on which the servers tell."""
+        self._is_lost = True
+        self._done.set()
+
     async def wait(self) -> None:
-        """Return when it is known."""
+        """Return when it is known.
+
+        Raises:
+            BusUnavailableError: the connection was lost before.
+        """
         await self._done.wait()
+        if self._is_lost:
+            raise BusUnavailableError(LOST)
 
     @property
     def is_known(self) -> bool:

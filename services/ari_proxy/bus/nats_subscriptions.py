@@ -3,7 +3,6 @@
 import contextlib
 from typing import TYPE_CHECKING, Final
 
-import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
@@ -11,6 +10,8 @@ from nats.aio.subscription import Subscription as NatsSubscription
 from ari_proxy.protocol.messages import TRACEPARENT
 
 from .base import Handler, Message
+from .errors import BusUnavailableError
+from .nats_errors import port_errors
 
 if TYPE_CHECKING:
     from .nats import NatsBus
@@ -61,22 +62,27 @@ class Interest:
         return self._client is client
 
     async def establish(self, client: Client) -> None:
-        """Subscribe on a connection."""
+        """Subscribe on a connection.
+
+        Raises:
+            BusUnavailableError: it was lost.
+        """
         self._client = client
         self.is_denied = False
-        self._live = await client.subscribe(
-            self.topic,
-            queue=self.group,
-            cb=self._handle,
-            pending_msgs_limit=PENDING_MESSAGES,
-            pending_bytes_limit=PENDING_BYTES,
-        )
+        with port_errors():
+            self._live = await client.subscribe(
+                self.topic,
+                queue=self.group,
+                cb=self._handle,
+                pending_msgs_limit=PENDING_MESSAGES,
+                pending_bytes_limit=PENDING_BYTES,
+            )
 
     async def abandon(self) -> None:
         """End it on its connection at once; what the server has sent for it may be lost."""
         live, self._live = self._live, None
         if live is not None:
-            with contextlib.suppress(nats.errors.Error):
+            with contextlib.suppress(BusUnavailableError), port_errors():
                 await live.unsubscribe()
 
     async def unsubscribe(self) -> None:
