@@ -109,6 +109,37 @@ async def test_denied_offer_and_request_are_refused_and_not_taken_for_sent(
         assert bus.refusals == 1
 
 
+@pytest.mark.parametrize("asked_by", ["offer", "request"])
+async def test_what_may_be_asked_later_is_no_problem_any_more(
+    guarded: Guarded, asked_by: str
+) -> None:
+    guarded.allow(limited={"publish": [INBOX], "subscribe": [INBOX]})
+    guarded.server.start()
+    async with guarded.bus("limited") as bus, guarded.bus("all") as other:
+        await bus.wait_connected()
+        await other.wait_connected()
+        await other.subscribe("Demo", lambda message: other.publish(message.reply, b"answer"))
+
+        async def is_taken() -> bool:
+            try:
+                if asked_by == "offer":
+                    return bool(await bus.offer("Demo", b""))
+                return await bus.request("Demo", b"", timeout_seconds=5) == b"answer"
+            except BusRefusedError:
+                return False
+
+        assert not await is_taken()
+        assert not await is_taken()
+        assert bus.problem
+
+        guarded.allow(limited={"publish": [INBOX, "Demo"], "subscribe": [INBOX]})
+        guarded.server.reload()
+        await until(is_taken)
+
+        assert not bus.problem
+        assert bus.reconnects == 0
+
+
 async def test_denied_messages_are_lost_and_counted_until_they_may_be_sent(
     guarded: Guarded,
 ) -> None:

@@ -286,6 +286,7 @@ class NatsBus(FleetingBus):
 
     async def send(self, topic: str, payload: bytes) -> None:
         """Send a message that is in the outbox already."""
+        self._rights.note_sent(topic)
         with port_errors():
             await self._client.publish(topic, payload)
         self._something_to_confirm.set()
@@ -318,8 +319,7 @@ class NatsBus(FleetingBus):
                 continue
             if not returning.is_over and returning.holds_back(topic):
                 continue
-            if self._rights.denied:
-                self._rights.denied.note_sent(topic)
+            self._rights.note_sent(topic)
             await client.publish(topic, payload, reply, headers_of(traceparent))
 
     async def _keep_confirming(self) -> None:

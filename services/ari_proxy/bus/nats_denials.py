@@ -51,6 +51,10 @@ class DeniedTopics:
         sent, refused = self._patterns.get(pattern, (0, 0))
         self._patterns[pattern] = (sent, min(refused + 1, sent))
 
+    def forget(self, pattern: str) -> bool:
+        """Take that the server lets messages pass; return False if none was refused."""
+        return self._patterns.pop(pattern, None) is not None
+
     def note_sent(self, topic: str) -> None:
         """Note that a message goes out."""
         pattern = topics.pattern_of(topic)

@@ -20,21 +20,23 @@ from .nats_streams import Trace, stream_of
 class Reply:
     """A reply that is awaited within a `with` block."""
 
-    __slots__ = ("_awaited", "inbox", "message", "topic")
+    __slots__ = ("_replies", "inbox", "message", "topic")
 
-    def __init__(self, awaited: "dict[str, Reply]", inbox: str, topic: str) -> None:
-        self._awaited = awaited
+    def __init__(self, replies: "Replies", inbox: str, topic: str) -> None:
+        self._replies = replies
         self.inbox = inbox
-        #: What was sent there: a refusal of it is the reply.
+        #: What was sent there: a refusal of it is the reply; whatever else comes, it was taken.
         self.topic = topic
         self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
     def __enter__(self) -> Self:
-        self._awaited[self.inbox] = self
+        self._replies.awaited[self.inbox] = self
         return self
 
-    def __exit__(self, *error: object) -> None:
-        del self._awaited[self.inbox]
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        del self._replies.awaited[self.inbox]
+        if self.topic and error is None:
+            self._replies.on_taken(self.topic)
         if not self.message.cancel() and not self.message.cancelled():
             self.message.exception()  # Nobody else may look at it.
 
@@ -49,13 +51,15 @@ class Replies:
 
     def __init__(self, prefix: str) -> None:
         self.prefix = f"{prefix}.ari-proxy.{secrets.token_hex(8)}"
-        self._awaited: dict[str, Reply] = {}
+        self.awaited: dict[str, Reply] = {}
         #: Offered messages by their reply subject, as long as somebody holds them.
         self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
         #: Called with the name of a JetStream stream that has taken a message of ours.
         self.on_recorded: Callable[[str], None] = lambda _: None
+        #: Called with the topic of a message that the server has taken.
+        self.on_taken: Callable[[str], None] = lambda _: None
 
     @property
     def pattern(self) -> str:
@@ -63,11 +67,11 @@ class Replies:
         return f"{self.prefix}.*"
 
     def __len__(self) -> int:
-        return len(self._awaited) + len(self._offered) + len(self._traces)
+        return len(self.awaited) + len(self._offered) + len(self._traces)
 
     def awaiting(self, topic: str = "") -> Reply:
         """Return a reply to await, to a message on a topic."""
-        return Reply(self._awaited, self._new_inbox(), topic)
+        return Reply(self, self._new_inbox(), topic)
 
     def offer(self) -> tuple[str, Offered]:
         """Return a reply subject, and what becomes of the message that has it."""
@@ -96,7 +100,7 @@ class Replies:
         if stream := stream_of(message.data):
             self.on_recorded(stream)  # It is nobody who listens.
             return
-        reply = self._awaited.get(message.subject)
+        reply = self.awaited.get(message.subject)
         if reply is not None and not reply.message.done():
             reply.message.set_result(message)
         offered = self._offered.get(message.subject)
@@ -114,13 +118,13 @@ class Replies:
 
     def fail(self, error: Exception) -> None:
         """Raise an error wherever something is awaited."""
-        for reply in self._awaited.values():
+        for reply in self.awaited.values():
             reply.fail(error)
 
     def refuse(self, violation: Violation) -> str:
         """Tell those who wait for an outcome that their message was refused; return its topic."""
         topic = ""
-        for reply in self._awaited.values():
+        for reply in self.awaited.values():
             sent = next((t for t in (reply.topic, reply.inbox) if violation.concerns(t)), "")
             if sent:
                 topic = sent

@@ -39,6 +39,7 @@ class Rights:
         self._bus = bus
         self._interests = interests
         self._replies = replies
+        replies.on_taken = self._note_taken
         self._outbox = outbox
         self._faults = faults
         #: What it may not publish on.
@@ -57,10 +58,21 @@ class Rights:
         if self._bus.note_granted((action, topic)):
             _log.info("bus.granted", bus="NATS", action=action, topic=topic)
 
+    def note_sent(self, topic: str) -> None:
+        """Take that a message goes out of the outbox."""
+        if self.denied:
+            self.denied.note_sent(topic)
+
     def confirm(self, sent: dict[str, int]) -> None:
         """Take that a round trip has come back, before which so much had been sent."""
         for pattern in self.denied.confirm(sent):
             self.allow("publish", pattern)
+
+    def _note_taken(self, topic: str) -> None:
+        if self.denied:
+            pattern = topics.pattern_of(topic)
+            if self.denied.forget(pattern):
+                self.allow("publish", pattern)
 
     async def take_error(self, error: Exception) -> None:
         """Handle what nats-py tells, in the order in which the server has sent it."""
