@@ -108,6 +108,7 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     kind = settings.bus.kind
     metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected, kind)
     metrics.read(table.BUS_BLOCKED, lambda: bus.is_blocked, kind)
+    metrics.read(table.BUS_REFUSED, lambda: bus.refused, kind)
     metrics.read(table.BUS_REFUSALS, lambda: bus.refusals, kind)
     metrics.read(table.BUS_RECONNECTS, lambda: bus.reconnects, kind)
     metrics.read(table.BUS_PUBLISHED, lambda: bus.published, kind)

@@ -245,10 +245,11 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
             await bus.flush(timeout_seconds=10)
             with pytest.raises(BusRefusedError, match="403"):
                 await bus.offer("events_refusals", b"refused")
-            reconnects, dropped = bus.reconnects, bus.dropped
+            reconnects, dropped, refused = bus.reconnects, bus.dropped, bus.refused
             everything = {"configure": ".*", "write": ".*", "read": ".*"}
             await asyncio.to_thread(rabbitmq_server.permit, user, **everything)
             await until(lambda: not bus.problem)
+            refused_later = bus.refused
             bus.publish("events_refusals", b"2")
             await until(lambda: len(got) == 2)
             await listener.delete([queue])
@@ -257,6 +258,7 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
     assert problem is not None
     assert "'ari-proxy'" in problem.reason
     assert (reconnects, dropped) == (1, 21)
+    assert (refused, refused_later) == (1, 0)
     assert lost == [("events_refusals", b"refused", "refused")] * 21
     log = capsys.readouterr().out
     assert log.count("bus.publishing_refused") == 1

@@ -112,8 +112,9 @@ CASES = {
         labels=OF_BUS,
     ),
     "AriProxyBusRefused": Case(
-        {f"ariproxy_bus_refusals_total{{{BUS}}}": RISING},
-        {f"ariproxy_bus_refusals_total{{{BUS}}}": STEADY},
+        # From the start, before the first scrape, and for ever.
+        {f"ariproxy_bus_refused{{{BUS}}}": "1x40"},
+        {f"ariproxy_bus_refused{{{BUS}}}": "0x19 1 0x20"},
         labels=OF_BUS,
     ),
     "AriProxyBusBufferFilling": Case(

@@ -356,12 +356,12 @@ INGEST = Dashboard(
                 ),
                 Panel(
                     "Bus blocked or refusing",
-                    "RabbitMQ low on memory or disk; what the account may not do, by the hour.",
+                    "RabbitMQ low on memory or disk; how much the account may not do now.",
                     "short",
                     (
                         (f"ariproxy_bus_blocked{{{N}}}", "{{pod}} blocked"),
                         (
-                            f"sum by (pod) (increase(ariproxy_bus_refusals_total{{{N}}}[1h]))",
+                            f"ariproxy_bus_refused{{{N}}}",
                             "{{pod}} refused",
                         ),
                     ),

@@ -163,6 +163,10 @@ class Bus(Protocol):
         """True while the server takes no messages although there is a connection."""
 
     @property
+    def refused(self) -> int:
+        """How much the server refuses now: subscriptions, and rights to publish."""
+
+    @property
     def refusals(self) -> int:
         """What the server has refused since the start: subscriptions, and the right to publish."""
 

@@ -66,6 +66,11 @@ class BufferedBus(ABC):
         return self.is_connected and bool(self._blocked_by)
 
     @property
+    def refused(self) -> int:
+        """How much the server refuses now."""
+        return len(self._refused)
+
+    @property
     def refusals(self) -> int:
         """What the server has refused since the start."""
         return self._refusals

@@ -56,6 +56,12 @@ BUS_BLOCKED = Definition(
     ("bus",),
     "1 while the bus takes no messages: RabbitMQ has too little memory or disk.",
 )
+BUS_REFUSED = Definition(
+    "ariproxy_bus_refused",
+    "gauge",
+    ("bus",),
+    "Subscriptions, and rights to publish, that the bus refuses now.",
+)
 BUS_REFUSALS = Definition(
     "ariproxy_bus_refusals_total",
     "counter",
