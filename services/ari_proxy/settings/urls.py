@@ -21,6 +21,13 @@ _ENCODE: Final = (
     "in a user or password write % as %25, # as %23, / as %2F, ? as %3F, @ as %40, [ as %5B, "
     "] as %5D, a comma as %2C and a blank as %20"
 )
+#: Where the settings have what other clients read from a URL's query.
+_INSTEAD_OF_QUERY: Final = (
+    "TLS is asked for by tls:// or amqps://, the rest by settings like bus.ca_file, "
+    "bus.certificate_file, bus.server_name and bus.heartbeat_seconds"
+)
+#: NATS's servers have no parts, except behind a proxy for websockets.
+_WITHOUT_PATH: Final = frozenset({"nats", "tls"})
 _SEPARATOR: Final = re.compile(r"[,\r\n]")
 
 
@@ -114,8 +121,18 @@ def _apart(url: str, *, is_first: bool) -> BusAddress:
         raise UrlError(f"can't be taken apart; {_ENCODE}")
     if not parts.hostname:
         raise UrlError("has no host")
+    credentials = _credentials(account, parts.scheme)
+    _check_rest(url, parts)
     composed = _composed(parts).removeprefix("//")
-    return BusAddress(urls=(composed,), **_credentials(account, parts.scheme))
+    return BusAddress(urls=(composed,), **credentials)
+
+
+def _check_rest(url: str, parts: SplitResult) -> None:
+    """Refuse what would ask for something and change nothing."""
+    if "?" in url:  # seed: it was dropped.
+        raise UrlError(f"must not have a query: write it up to the ?; {_INSTEAD_OF_QUERY}")
+    if parts.scheme in _WITHOUT_PATH and parts.path.strip("/"):
+        raise UrlError("must not have a path, which means nothing to NATS: write it up to the port")
 
 
 def _credentials(account: str, scheme: str) -> dict[str, str]:
