@@ -11,9 +11,8 @@ from ari_proxy.ari import snapshot
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ari.websocket import EventSocket
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.ingest.dialogs import Dialog
-from ari_proxy.ingest.set_up import SetUp
+from ari_proxy.ingest.labels import ChannelLabels
 from ari_proxy.protocol.ids import DialogId
 from tests.support.calls import asterisk_client
 from tests.support.running import until
@@ -44,9 +43,7 @@ async def test_channel_tells_its_dialog_whatever_the_server_is_called(
 ) -> None:
     dialog = Dialog(DialogId(f"{server}.0123456789abcdef"), "demo", "", announce=True, now=0)
     async with asterisk_client(asterisk) as rest, channel_in_stasis(asterisk, rest) as channel:
-        bus = MemoryBus(MemoryBroker())
-        set_up = SetUp(bus, rest, server, listener_seconds=60, no_listener="keep")
-        await set_up.mark(dialog, channel)
+        await ChannelLabels(rest).label(dialog, channel)
         query = urlencode({"variable": DIALOG_VARIABLE})
 
         async def told() -> str:

@@ -1,9 +1,8 @@
-"""All dialogs of one server, by their ids and by their objects: who begins, who ends. Pure.
+"""All dialogs of one server, by their ids and by their objects: who begins, who ends. Sans-I/O.
 
 `router.py` says which events make it so.
 """
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -11,7 +10,8 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogId, ServerId, Token
 from ari_proxy.protocol.messages import Binding, ObjectKind
 
-from .dialogs import Dialog
+from .deadlines import Deadlines
+from .dialogs import BoundKind, Dialog
 from .notices import EndReason
 
 #: Seconds that a dialog without any channel waits for one, before somebody looks whether Asterisk
@@ -43,12 +43,15 @@ class DialogTable:
         }
         #: `application channel` → the dialog that the channel had there before it moved on.
         self.former: dict[str, Dialog] = {}
-        #: Ended, and never begun: each in the order of expiry, with the time; some were revived.
-        self._ending: deque[tuple[float, Dialog]] = deque()
-        self._empty: deque[tuple[float, Dialog]] = deque()
-        self._destroyed: deque[tuple[float, str, Dialog]] = deque()
-        #: Dialogs whose end is to be told, each with the time; some were revived.
-        self._untold: deque[tuple[float, Dialog]] = deque()
+        self._tables: dict[BoundKind, dict[str, Dialog]] = {"former": self.former}
+        self._tables.update((kind, names) for kind, names in self.tables.items())
+        #: When dialogs that have ended are forgotten, and before that told.
+        self._forgotten: Deadlines[Dialog] = Deadlines()
+        self._told: Deadlines[Dialog] = Deadlines()
+        #: When somebody looks for the channel that a dialog waits for.
+        self._awaiting: Deadlines[Dialog] = Deadlines()
+        #: When destroyed channels are forgotten whose dialogs live on.
+        self._destroyed: Deadlines[tuple[Dialog, str]] = Deadlines()
 
     @property
     def bound_objects(self) -> int:
@@ -58,31 +61,31 @@ class DialogTable:
     @property
     def size(self) -> int:
         """How many objects and deadlines are kept beside the dialogs."""
-        ending = len(self._ending) + len(self._untold) + len(self._destroyed)
-        return self.bound_objects + len(self.former) + ending + len(self._empty)
+        ending = len(self._forgotten) + len(self._told) + len(self._destroyed)
+        return self.bound_objects + len(self.former) + ending + len(self._awaiting)
 
-    def of_named(self, table: dict[str, Dialog], name: str) -> Dialog | None:
+    def of_named(self, kind: ObjectKind, name: str) -> Dialog | None:
         """Return the dialog of an object: the one it is bound to, or the one that its id tells."""
-        dialog = table.get(name)
+        dialog = self.tables[kind].get(name)
         if dialog is None:
             token = ids.token_of_object(name)
             if token is not None:
                 dialog = self._by_token.get(token)
-                if dialog is not None and table is self.channels:
-                    self.bind(table, name, dialog)
+                if dialog is not None and kind == "channel":
+                    self.bind(kind, name, dialog)
         return dialog
 
     def owns(self, dialog_id: str, kind: ObjectKind, name: str) -> bool:
         """Return whether an object belongs to a dialog."""
         is_channel = kind == "channel"
-        owner = self.of_channel(name) if is_channel else self.of_named(self.tables[kind], name)
+        owner = self.of_channel(name) if is_channel else self.of_named(kind, name)
         return owner is not None and owner.dialog_id == dialog_id
 
     def of_channel(self, name: str) -> Dialog | None:
         """Return the dialog of a channel; the peer half of a Local channel goes with the first."""
-        dialog = self.of_named(self.channels, name)
+        dialog = self.of_named("channel", name)
         if dialog is None and name.endswith(ids.PEER_HALF):
-            return self.of_named(self.channels, name.removesuffix(ids.PEER_HALF))
+            return self.of_named("channel", name.removesuffix(ids.PEER_HALF))
         return dialog
 
     def open(
@@ -103,38 +106,32 @@ class DialogTable:
 
     def await_channel(self, dialog: Dialog, now: float) -> None:
         """Have `overdue` tell a dialog without channels if no channel has come in time."""
-        dialog.expires_at = now + EMPTY_SECONDS
-        self._empty.append((dialog.expires_at, dialog))
+        self._awaiting.set(dialog, now + EMPTY_SECONDS)
 
     def overdue(self, now: float) -> list[Dialog]:
         """Return the dialogs that have waited too long for a channel."""
-        return [d for at, d in _due(self._empty, now) if d.expires_at == at and not d.is_ended]
+        return self._awaiting.due(now)
 
-    @staticmethod
-    def count(dialog: Dialog, name: str, *, entered: bool) -> None:
+    def count(self, dialog: Dialog, name: str, *, entered: bool) -> None:
         """Have a channel keep its dialog alive."""
         if dialog.may_have(name):
             dialog.channels[name] = entered or dialog.channels.get(name, False)
-            dialog.expires_at = None
+            self._awaiting.drop(dialog)
 
-    @staticmethod
-    def bind(table: dict[str, Dialog], name: str, dialog: Dialog) -> None:
+    def bind(self, kind: BoundKind, name: str, dialog: Dialog) -> None:
         """Let an object belong to a dialog."""
-        table[name] = dialog
-        dialog.bound.append((table, name))
+        self._tables[kind][name] = dialog
+        dialog.bound.append((kind, name))
 
-    @staticmethod
-    def unbind(table: dict[str, Dialog], name: str) -> None:
+    def unbind(self, kind: BoundKind, name: str) -> None:
         """Let an object belong to nobody."""
-        dialog = table.pop(name, None)
+        dialog = self._tables[kind].pop(name, None)
         if dialog is not None:
-            dialog.bound.remove((table, name))
+            dialog.bound.remove((kind, name))
 
     def keep_former(self, dialog: Dialog, name: str) -> None:
         """Remember whose a channel was in the application that it has left for another one."""
-        key = f"{dialog.application} {name}"
-        self.former[key] = dialog
-        dialog.bound.append((self.former, key))
+        self.bind("former", f"{dialog.application} {name}", dialog)
 
     def release(self, dialog: Dialog, name: str, now: float) -> None:
         """Take a channel from its dialog; with its last one a dialog ends."""
@@ -148,27 +145,24 @@ class DialogTable:
         """End a dialog; late events still find it for the grace period."""
         if dialog.is_ended:
             return
-        dialog.is_ended = True
-        dialog.end_reason = reason
-        dialog.tell_at = now + min(TELL_SECONDS, self._grace)
-        self._untold.append((dialog.tell_at, dialog))
-        dialog.expires_at = now + self._grace
-        self._ending.append((dialog.expires_at, dialog))
+        dialog.end(reason)
+        self._awaiting.drop(dialog)
+        self._told.set(dialog, now + min(TELL_SECONDS, self._grace))
+        self._forgotten.set(dialog, now + self._grace)
 
     def _end_if_empty(self, dialog: Dialog, now: float, reason: EndReason) -> None:
         """End a dialog without channels, unless it has something that was asked for."""
-        expected = any(map(dialog.may_have, dialog.names_in(self.channels)))
-        if not (dialog.channels or expected or dialog.names_in(self.bridges)):
+        expected = any(map(dialog.may_have, dialog.names_of("channel")))
+        if not (dialog.channels or expected or dialog.names_of("bridge")):
             self.end(dialog, now, reason)
 
     def asked_for(self, dialog: Dialog) -> list[str]:
         """Return the channels and bridges that belong to a dialog, whether or not they exist."""
-        return dialog.names_in(self.channels) + dialog.names_in(self.bridges)
+        return dialog.names_of("channel") + dialog.names_of("bridge")
 
     def ended(self, now: float) -> list[Dialog]:
         """Return the dialogs whose end is to be told, each once."""
-        due = _due(self._untold, now)
-        return [dialog for at, dialog in due if dialog.is_ended and dialog.tell_at == at]
+        return self._told.due(now)
 
     def destroyed(self, dialog: Dialog, name: str, now: float) -> None:
         """Take that a channel is no more, whether or not it was seen before.
@@ -181,27 +175,28 @@ class DialogTable:
             dialog.has_lost(name)
             self._end_if_empty(dialog, now, "channels_left")
         self.release(dialog, name, now)
-        self._destroyed.append((now + self._grace, name, dialog))
+        self._destroyed.set((dialog, name), now + self._grace)
 
     def sweep(self, now: float) -> None:
         """Forget dialogs whose grace period is over, and channels destroyed long enough ago."""
-        for at, dialog in _due(self._ending, now):
-            if dialog.expires_at == at:
-                self.forget(dialog)
-        while self._destroyed and self._destroyed[0][0] <= now:
-            _, name, dialog = self._destroyed.popleft()
+        for dialog in self._forgotten.due(now):
+            self.forget(dialog)
+        for dialog, name in self._destroyed.due(now):
             self._forget_channel(dialog, name)
 
     def _forget_channel(self, dialog: Dialog, name: str) -> None:
         if self.channels.get(name) is dialog and dialog.released and name in dialog.released:
-            self.unbind(self.channels, name)
+            self.unbind("channel", name)
             dialog.released.discard(name)
 
     def forget(self, dialog: Dialog) -> None:
-        """Keep nothing of a dialog."""
+        """Keep nothing of a dialog that has ended."""
+        dialog.forget()
+        self._told.drop(dialog)
         self.dialogs.pop(dialog.dialog_id, None)
         self._by_token.pop(dialog.token, None)
-        for table, name in dialog.bound:
+        for kind, name in dialog.bound:
+            table = self._tables[kind]
             if table.get(name) is dialog:
                 del table[name]
         dialog.bound.clear()
@@ -222,15 +217,15 @@ class DialogTable:
         if binding.release:
             self._unregister(binding, now)
             return False
-        table, name = self.tables[binding.kind], binding.object_id
+        kind, name = binding.kind, binding.object_id
         dialog = self.dialogs.get(binding.dialog_id) or self._open_for(binding, now)
-        is_bound = table.get(name) is dialog
-        owner = self.of_named(table, name)
+        is_bound = self.tables[kind].get(name) is dialog
+        owner = self.of_named(kind, name)
         is_kept = owner is not None and owner.keeps(binding)
-        if binding.kind == "channel":
+        if kind == "channel":
             self._expect(dialog, name, now)
         if owner is not dialog and not is_kept:
-            self.bind(table, name, dialog)
+            self.bind(kind, name, dialog)
         return not is_kept or (owner is dialog and not is_bound)
 
     def _open_for(self, binding: Binding, now: float) -> Dialog:
@@ -243,24 +238,25 @@ class DialogTable:
         self.revive(dialog, now)
         if dialog.released:
             dialog.released.discard(name)
-        if dialog.announce and not dialog.channel_id:
-            dialog.channel_id = name
+        dialog.begin_with(name)
 
     def revive(self, dialog: Dialog, now: float) -> None:
         """Have a dialog that has ended live again, for a channel that its client has asked for."""
         if dialog.is_ended:
-            dialog.is_ended = dialog.is_end_told = False
+            dialog.revive()
+            self._told.drop(dialog)
+            self._forgotten.drop(dialog)
             self.await_channel(dialog, now)
 
     def _unregister(self, binding: Binding, now: float) -> None:
         dialog = self.dialogs.get(binding.dialog_id)
-        table, name = self.tables[binding.kind], binding.object_id
-        if dialog is None or table.get(name) is not dialog:
+        kind, name = binding.kind, binding.object_id
+        if dialog is None or self.tables[kind].get(name) is not dialog:
             return
-        is_channel = binding.kind == "channel"
+        is_channel = kind == "channel"
         if is_channel and (name in dialog.channels or name in (dialog.released or ())):
             return  # Events have shown that it exists after all.
-        self.unbind(table, name)
+        self.unbind(kind, name)
         self._end_if_empty(dialog, now, "not_created")
 
     # Dialogs that are older than this process, or than its connection
@@ -283,17 +279,9 @@ class DialogTable:
         """Let objects belong to a dialog, whomever they belonged to."""
         for kind, names in objects.items():
             for name in names:
-                self._bind_once(self.tables[kind], name, dialog)
+                self._bind_once(kind, name, dialog)
 
-    def _bind_once(self, table: dict[str, Dialog], name: str, dialog: Dialog) -> None:
-        if table.get(name) is not dialog:
-            self.unbind(table, name)
-            self.bind(table, name, dialog)
-
-
-def _due(queue: deque[tuple[float, Dialog]], now: float) -> list[tuple[float, Dialog]]:
-    """Take from a queue in the order of time what is due."""
-    found = []
-    while queue and queue[0][0] <= now:
-        found.append(queue.popleft())
-    return found
+    def _bind_once(self, kind: ObjectKind, name: str, dialog: Dialog) -> None:
+        if self.tables[kind].get(name) is not dialog:
+            self.unbind(kind, name)
+            self.bind(kind, name, dialog)

@@ -45,11 +45,15 @@ class EmptyDialogs:
         """End those of which Asterisk has nothing, for ever."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            overdue = self._dialogs.overdue(self._clock())
-            if overdue:
-                there = await self._objects()
-                for dialog in overdue:
-                    self._decide(dialog, there)
+            await self._look()
+
+    async def _look(self) -> None:
+        asked_for = self._dialogs.asked_for
+        overdue = {dialog: asked_for(dialog) for dialog in self._dialogs.overdue(self._clock())}
+        there = await self._objects() if overdue else None
+        for dialog, asked_before in overdue.items():
+            # Of what was asked for meanwhile Asterisk's answer says nothing.
+            self._decide(dialog, there if asked_for(dialog) == asked_before else None)
 
     def _decide(self, dialog: Dialog, there: Collection[str] | None) -> None:
         if dialog.channels or dialog.is_ended:

@@ -15,9 +15,10 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 
 from . import notices
+from .dialog_stream import DialogStream
 from .dialogs import Dialog
-from .pipeline import Pipeline
 from .router import Router
+from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 
@@ -33,14 +34,16 @@ class Listeners:
         self,
         bus: Bus,
         router: Router,
-        pipeline: Pipeline,
+        stream: DialogStream,
+        setup: DialogSetup,
         *,
         silence_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._router = router
-        self._pipeline = pipeline
+        self._stream = stream
+        self._setup = setup
         self._silence = silence_seconds
         self._interval = min(silence_seconds / LOOKS, _MAX_INTERVAL_SECONDS)
         self._clock = clock
@@ -54,7 +57,7 @@ class Listeners:
             self._forgive_outages()
             due = self._clock() - self._interval
             for dialog in self._router.dialogs:
-                if _is_open(dialog) and dialog.heard_at <= due:
+                if dialog.is_served and dialog.heard_at <= due:
                     await self._look(dialog)
 
     def _forgive_outages(self) -> None:
@@ -63,12 +66,12 @@ class Listeners:
             return
         self._reconnects = self._bus.reconnects
         for dialog in self._router.dialogs:
-            dialog.heard_at = self._clock()
+            dialog.note_heard(self._clock())
 
     def _probe(self, dialog: Dialog) -> bytes:
         """Return an event that stands outside of the dialog's order."""
         text = notices.probe(dialog.application, time.time())
-        return self._pipeline.envelope(notices.PROBE, text, dialog.dialog_id)
+        return self._stream.envelope(notices.PROBE, text, dialog.dialog_id)
 
     async def _look(self, dialog: Dialog) -> None:
         try:
@@ -78,13 +81,7 @@ class Listeners:
             return
         now = self._clock()
         if is_heard:
-            dialog.heard_at = now
-        elif now - dialog.heard_at >= self._silence and _is_open(dialog):
+            dialog.note_heard(now)
+        elif now - dialog.heard_at >= self._silence and dialog.is_served:
             _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
-            self._pipeline.give_up(dialog)
-
-
-def _is_open(dialog: Dialog) -> bool:
-    """Return whether a call would be left alone without its application."""
-    is_served = dialog.held is None and bool(dialog.channels)
-    return is_served and not dialog.is_ended and not dialog.is_abandoned
+            self._setup.give_up(dialog)

@@ -19,7 +19,6 @@ from ari_proxy.protocol.ids import DialogId
 from .dialogs import Dialog
 from .left_behind import LeftBehind
 from .router import Router
-from .set_up import SetUp
 
 _log = structlog.get_logger()
 
@@ -58,14 +57,15 @@ class DialogQueues:
         self,
         bus: Bus,
         router: Router,
-        set_up: SetUp,
         *,
+        deadline_seconds: float | None,
         grace_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._router = router
-        self._set_up = set_up
+        #: For an application to come, or None if there is no end to it.
+        self._deadline_seconds = deadline_seconds
         self._grace = grace_seconds
         self._clock = clock
         #: When to look whether an application has come, and when queues go; each in time's order.
@@ -85,8 +85,8 @@ class DialogQueues:
 
     def on_announced(self, dialog: Dialog) -> None:
         """Look in time whether the application that took the AppStart has come for the events."""
-        if self._bus.keeps_messages and self._set_up.deadline is not None:
-            due_at = self._clock() + self._set_up.deadline
+        if self._bus.keeps_messages and self._deadline_seconds is not None:
+            due_at = self._clock() + self._deadline_seconds
             self._announced.append(_Announced(due_at, dialog, self._bus.reconnects))
 
     def on_ended(self, dialog: Dialog) -> None:
@@ -114,13 +114,18 @@ class DialogQueues:
             await self._delete_due()
 
     async def _is_unheard(self, announced: _Announced, sequence: int) -> bool:
+        """Return whether no application has come for any event up to one that is on the bus."""
         dialog = announced.dialog
         if dialog.is_ended or dialog.is_abandoned:
             return False
         # What waits says nothing where the bus was away: its application may not be back yet. Then
         # the allowed time of silence decides (listeners.py).
-        unheard = await self._set_up.is_unheard(dialog, sequence)
-        return unheard and self._bus.reconnects == announced.reconnects
+        try:
+            # If fewer wait, somebody has had some.
+            is_unheard = await self._bus.unheard(dialog.topic) >= max(sequence, 1)
+        except (BusUnavailableError, BusRefusedError):
+            return False  # Not known; the call goes on.
+        return is_unheard and self._bus.reconnects == announced.reconnects
 
     def _due_announcements(self) -> list[tuple[_Announced, int]]:
         """Return dialogs whose application should have come, with their last event's number."""

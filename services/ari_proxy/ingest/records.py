@@ -1,10 +1,10 @@
-"""What one ingest tells another one of its dialogs, so that no event is lost between them. Pure.
+"""The dialogs that one ingest hands over to the next one, so that no event is lost. Sans-I/O.
 
 A record is a dialog, or an event that waits for a dialog's application. They travel in pages, since
 a bus takes messages of about 1 MB.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
@@ -15,6 +15,7 @@ from ari_proxy.protocol.messages import ObjectKind
 from .dialog_table import DialogTable
 from .dialogs import Dialog
 from .notices import EndReason
+from .phase import Delivery, Life
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000
@@ -23,7 +24,7 @@ GOES_ON: Final = -1
 
 
 class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
-    """One dialog; the fields are those of `Dialog`."""
+    """One dialog. An ingest of another version reads it, so its phases are told by flags."""
 
     dialog_id: str
     application: str
@@ -39,6 +40,7 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     is_ended: bool
     #: False while events wait for its application.
     is_open: bool
+    #: Of an adopted one (`Dialog.lost_start`); None of all others.
     lost_start: str | None = None
     end_reason: EndReason = "channels_left"
     is_end_told: bool = False
@@ -75,18 +77,16 @@ class Request(msgspec.Struct, frozen=True):
 
 def records_of(table: DialogTable) -> Iterator[Record]:
     """Yield all dialogs with what waits for each."""
-    kinds = {id(names): kind for kind, names in table.tables.items()}
     for dialog in table.dialogs.values():
-        yield _record(kinds, dialog)
-        for payload in dialog.held or ():
+        yield _record(dialog)
+        for payload in dialog.held:
             yield HeldRecord(payload.decode())
 
 
-def _record(kinds: Mapping[int, ObjectKind], dialog: Dialog) -> DialogRecord:
+def _record(dialog: Dialog) -> DialogRecord:
     objects: dict[ObjectKind, list[str]] = {}
-    for bound_in, name in dialog.bound:
-        kind = kinds.get(id(bound_in))
-        if kind is not None:
+    for kind, name in dialog.bound:
+        if kind != "former":
             objects.setdefault(kind, []).append(name)
     return DialogRecord(
         dialog_id=dialog.dialog_id,
@@ -97,14 +97,26 @@ def _record(kinds: Mapping[int, ObjectKind], dialog: Dialog) -> DialogRecord:
         released=tuple(dialog.released or ()),
         objects=objects,
         announce=dialog.announce,
-        is_announced=dialog.is_announced,
+        is_announced=dialog.announce and dialog.is_known_to_application,
         is_abandoned=dialog.is_abandoned,
         is_ended=dialog.is_ended,
-        is_open=dialog.held is None,
-        lost_start=dialog.lost_start.decode() if dialog.lost_start is not None else None,
+        is_open=dialog.delivery is Delivery.OPEN,
+        lost_start=dialog.lost_start.decode() if dialog.delivery is Delivery.ADOPTED else None,
         end_reason=dialog.end_reason,
-        is_end_told=dialog.is_end_told,
+        is_end_told=dialog.life is Life.TOLD,
     )
+
+
+def _delivery_of(record: DialogRecord) -> Delivery:
+    """Return the phase that a record tells; one with events that wait is `OFFERED` then."""
+    if record.is_abandoned:
+        is_known = record.is_announced or not record.announce
+        return Delivery.DESERTED if is_known else Delivery.UNWANTED
+    if record.is_open:
+        return Delivery.OPEN
+    if record.lost_start is not None:
+        return Delivery.ADOPTED
+    return Delivery.ACCEPTED if record.is_announced else Delivery.PENDING
 
 
 def pages(records: Iterable[Record], *, gap_since: float | None) -> list[Page]:
@@ -133,11 +145,8 @@ def load(table: DialogTable, records: Iterable[Record], now: float) -> list[Dial
     dialogs: list[Dialog] = []
     for record in records:
         if isinstance(record, HeldRecord):
-            held = dialogs[-1].held if dialogs else None
-            if held is not None:
-                payload = record.payload.encode()
-                held.append(payload)
-                dialogs[-1].held_bytes += len(payload)
+            if dialogs:
+                dialogs[-1].hold(record.payload.encode())
         else:
             dialogs.append(_load(table, record, now))
     return dialogs
@@ -148,20 +157,20 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     dialog = table.dialogs.get(dialog_id)
     if dialog is None:
         dialog = table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
-    dialog.application, dialog.announce = record.application, record.announce
-    dialog.channel_id = record.channel_id
-    dialog.sequence = record.sequence
-    dialog.is_announced = record.is_announced
-    dialog.released = set(record.released) or None
+    dialog.restore(
+        application=record.application,
+        channel_id=record.channel_id,
+        announce=record.announce,
+        sequence=record.sequence,
+        released=record.released,
+        delivery=_delivery_of(record),
+        lost_start=(record.lost_start or "").encode(),
+    )
     table.bind_all(dialog, record.objects)
     for name, entered in record.channels.items():
         table.count(dialog, name, entered=entered)
     if record.is_ended:
         table.end(dialog, now, record.end_reason)
-        dialog.is_end_told = record.is_end_told
-    if record.is_open:
-        dialog.held = None
-    if record.lost_start is not None:
-        dialog.lost_start = record.lost_start.encode()
-    dialog.is_abandoned = record.is_abandoned
+        if record.is_end_told:
+            dialog.note_end_told()
     return dialog

@@ -26,11 +26,13 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import notices
+from .dialog_stream import DialogStream
 from .dialogs import Dialog
 from .notices import EndReason, Gap, GapReason
-from .pipeline import Pipeline
+from .phase import Life
 from .reconcile import Adoption, Plan, Reconciliation
 from .router import Router
+from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 
@@ -54,20 +56,23 @@ class _NoAnswerError(Exception):
 class Recovery:
     """Recovers the dialogs of one server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what it asks, and what follows
         self,
         server: ServerId,
         applications: Collection[str],
         rest: RestClient,
         router: Router,
-        pipeline: Pipeline,
+        *,
+        stream: DialogStream,
+        setup: DialogSetup,
         metrics: Metrics,
     ) -> None:
         self._server = server
         self._applications = applications
         self._rest = rest
         self._router = router
-        self._pipeline = pipeline
+        self._stream = stream
+        self._setup = setup
         self._metrics = metrics
         self._started_at = ""
 
@@ -135,7 +140,7 @@ class Recovery:
         # Which of them reaches a client first is not known: they travel on two topics.
         open_ = [dialog.dialog_id for dialog in self.known()]
         text = notices.recovered(open_, time.time(), reason)
-        payload = self._pipeline.envelope(notices.RECOVERED, text)
+        payload = self._stream.envelope(notices.RECOVERED, text)
         try:
             await bus.offer(topics.events(self._server), payload)
         except (BusUnavailableError, BusRefusedError) as error:
@@ -215,16 +220,21 @@ class Recovery:
 
     def _apply(self, plan: Plan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
         now = time.time()
-        for dialog in plan.kept:
-            if dialog.sequence:  # One without an event has missed none that anybody knows of.
-                self._pipeline.notify(dialog, notices.GAP, gap.event(dialog.application, now))
-        for dialog in plan.ended:
-            self._pipeline.tell_ended(dialog, ended, plan.gone[dialog])
+        for adoption in plan.adopted:  # First: a dialog that only gets other channels lives on.
+            self._adopt(adoption, snapshot, gap, now)
         for dialog, names in plan.gone.items():
             for name in names:
                 self._router.table.release(dialog, name, time.monotonic())
-        for adoption in plan.adopted:
-            self._adopt(adoption, snapshot, gap, now)
+        for dialog in plan.ended:
+            if dialog.life is Life.ENDED:
+                self._stream.tell_ended(dialog, ended, plan.gone[dialog])
+        for dialog in plan.kept:
+            if dialog.sequence:  # One without an event has missed none that anybody knows of.
+                self._notify(dialog, notices.GAP, gap.event(dialog.application, now))
+
+    def _notify(self, dialog: Dialog, event_type: str, text: str) -> None:
+        self._stream.notify(dialog, event_type, text)
+        self._setup.begin(dialog)
 
     def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap, now: float) -> None:
         dialogs = self._router.table
@@ -240,12 +250,15 @@ class Recovery:
             now=time.monotonic(),
         )
         # Higher than what anybody has used before, as long as clocks agree to a second.
-        dialog.sequence = int(now * 1e6)
+        number = int(now * 1e6)
         dialogs.adopt(dialog, adoption.channels, adoption.bridges)
-        start = ""
+        lost_start = b""
         if adoption.channel_id:
-            start = notices.stasis_start(snapshot.channels[adoption.channel_id], now)
-        self._pipeline.resume(dialog, gap.event(adoption.application, now), start)
+            number += 1
+            text = notices.stasis_start(snapshot.channels[adoption.channel_id], now)
+            lost_start = self._stream.envelope("StasisStart", text, dialog.dialog_id, number)
+        dialog.adopt(number, lost_start)
+        self._notify(dialog, notices.GAP, gap.event(adoption.application, now))
         _log.info("dialog.adopted", dialog_id=dialog.dialog_id, channels=list(adoption.channels))
 
     def _count(self, action: str, number: int = 1) -> None:
@@ -274,8 +287,8 @@ class Recovery:
             self._count("begun_late")
             _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
             now = time.time()
-            self._pipeline.notify(dialog, "StasisStart", notices.stasis_start(state, now))
-            self._pipeline.notify(dialog, notices.GAP, gap.event(state.application, now))
+            self._stream.notify(dialog, "StasisStart", notices.stasis_start(state, now))
+            self._notify(dialog, notices.GAP, gap.event(state.application, now))
 
     def _is_unserved(self, name: str) -> bool:
         dialog = self._router.table.channels.get(name)

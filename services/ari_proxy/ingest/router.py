@@ -1,4 +1,4 @@
-"""The router: which dialogs an event belongs to. Pure: no IO, no clock.
+"""The router: which dialogs an event belongs to. Sans-I/O, without a clock.
 
 Rules (docs/reference/wire.md says why):
 
@@ -72,11 +72,13 @@ class Router:
         """Return whether there is such a dialog, or was one within the grace period."""
         return dialog_id in self._table.dialogs
 
-    def sweep(self, now: float) -> list[Dialog]:
-        """Forget what is over; return the dialogs whose end is to be told."""
-        ended = self._table.ended(now)
+    def ended(self, now: float) -> list[Dialog]:
+        """Return the dialogs whose end is to be told, each once."""
+        return self._table.ended(now)
+
+    def sweep(self, now: float) -> None:
+        """Forget what is over; the ends that are due have been told."""
         self._table.sweep(now)
-        return ended
 
     def register(self, binding: Binding, now: float) -> bool:
         """Bind an object before it exists; return whether a release may undo it.
@@ -113,9 +115,9 @@ class Router:
         if event.type in _RELEASING_TYPES and channel is not None:
             self._leave(event, channel.id, dialogs, now)
         elif event.type == "PlaybackFinished" and event.playback is not None:
-            self._table.unbind(self._table.playbacks, event.playback.id)
+            self._table.unbind("playback", event.playback.id)
         elif event.type == "BridgeDestroyed" and event.bridge is not None:
-            self._table.unbind(self._table.bridges, event.bridge.id)
+            self._table.unbind("bridge", event.bridge.id)
         return dialogs
 
     # Which dialogs an event concerns
@@ -138,33 +140,29 @@ class Router:
 
     def _of_media(self, event: AriEvent) -> Dialog | None:
         if event.playback is not None:
-            dialog = self._of_named(self._table.playbacks, event.playback.id)
+            dialog = self._table.of_named("playback", event.playback.id)
             if dialog is not None:
                 return dialog
         kind, _, name = events.target(event).partition(":")
         return self._bridge(name) if kind == "bridge" else self._table.of_channel(name)
 
     def _bridge(self, name: str) -> Dialog | None:
-        return self._of_named(self._table.bridges, name)
-
-    def _of_named(self, table: dict[str, Dialog], name: str) -> Dialog | None:
-        return self._table.of_named(table, name)
+        return self._table.of_named("bridge", name)
 
     # How dialogs begin and end
 
     def _enter(self, event: AriEvent, name: str, now: float) -> None:
         """A channel enters Stasis: a dialog has it, or it replaces one, or it begins a dialog."""
-        dialog = self._of_named(self._channels, name)
+        dialog = self._table.of_named("channel", name)
         if dialog is not None and name not in (dialog.released or ()):
             self._table.revive(dialog, now)
             self._table.count(dialog, name, entered=True)
-            # Empty if it was found while its first leg still rang.
-            dialog.application = dialog.application or event.application
+            dialog.enter(event.application)
             return
         if event.replace_channel is not None:
             replaced = self._table.of_channel(event.replace_channel.id)
             if replaced is not None:
-                self._table.bind(self._channels, name, replaced)
+                self._table.bind("channel", name, replaced)
                 self._table.count(replaced, name, entered=True)
                 return
         if dialog is not None and dialog.application != event.application:
@@ -181,7 +179,7 @@ class Router:
     def _count_legs(self, event: AriEvent) -> None:
         """A channel that is dialled or created keeps its dialog alive, before it enters Stasis."""
         for channel in (event.peer, event.channel):
-            dialog = self._of_named(self._channels, channel.id) if channel is not None else None
+            dialog = self._table.of_named("channel", channel.id) if channel is not None else None
             if channel is not None and dialog is not None:
                 self._table.count(dialog, channel.id, entered=False)
 

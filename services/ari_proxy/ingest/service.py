@@ -25,6 +25,7 @@ from ari_proxy.telemetry.traces import Traces
 
 from .dialogs import Dialog
 from .lease import Lease, Unshared
+from .phase import Delivery
 from .reader import EndReason
 from .tally import Tally
 from .term import Term
@@ -174,13 +175,13 @@ class Ingest:
         return self._is_connected and application not in self._replaced
 
     def _count_objects(self, kind: ObjectKind) -> int:
-        return len(self._term.router.table.tables[kind]) if self._term is not None else 0
+        return len(self._term.parts.router.table.tables[kind]) if self._term is not None else 0
 
     def _count_dialogs(self) -> int:
-        return len(self._term.router) if self._term is not None else 0
+        return len(self._term.parts.router) if self._term is not None else 0
 
     def _count_left_behind(self) -> int:
-        return len(self._term.queues.left_behind) if self._term is not None else 0
+        return len(self._term.parts.queues.left_behind) if self._term is not None else 0
 
     @property
     def checks(self) -> dict[str, Check]:
@@ -214,12 +215,12 @@ class Ingest:
         """Return the open dialogs with their applications, or None while it is not its turn."""
         if self._term is None:
             return None
-        dialogs = self._term.router.dialogs
+        dialogs = self._term.parts.router.dialogs
         return {d.dialog_id: d.application for d in dialogs if not d.is_ended}
 
     @property
     def _dialogs(self) -> tuple[Dialog, ...]:
-        return self._term.router.dialogs if self._term is not None else ()
+        return self._term.parts.router.dialogs if self._term is not None else ()
 
     def dialogs(self) -> list[dict[str, Any]]:
         """Return the dialogs for the admin API."""
@@ -268,7 +269,7 @@ def _state(dialog: Dialog) -> str:
         return "ended"
     if dialog.is_abandoned:
         return "abandoned"
-    return "waiting" if dialog.held is not None else "open"
+    return "open" if dialog.delivery is Delivery.OPEN else "waiting"
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:

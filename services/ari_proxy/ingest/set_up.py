@@ -14,314 +14,244 @@ this process finds the dialog there, and does not announce it again.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Coroutine
-from typing import Final, Literal
-from urllib.parse import quote, urlencode
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
-import msgspec
 import structlog
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
-from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus, Offered
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.protocol import ids, messages, topics
-from ari_proxy.protocol.messages import AppStart
-from ari_proxy.protocol.timestamps import Rfc3339Nano
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap.tap import Tap
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces, failed, traceparent_of
 
-from . import left_behind
-from .attempts import Attempts
+from . import phase
+from .announcement import Announcement, DialogOverError
+from .background import BackgroundWork
+from .dialog_stream import DialogStream
 from .dialogs import Dialog
-from .offering import Offering
-from .status import NO_APPLICATION, STATUS_VARIABLE, status_of
+from .labels import ChannelLabels
+from .no_listener import NoListener
+from .phase import Delivery, DeliveryTrigger
+from .queues import DialogQueues
+from .status import status_of
 
 _log = structlog.get_logger()
 
-#: For Asterisk to keep a channel's variable; a slow one must not keep the caller waiting.
-_MARK_SECONDS: Final = 1.0
-#: … when nobody waits for it.
-_MARK_AGAIN_SECONDS: Final = 5.0
-#: For a message that may be lost.
-_TELL_SECONDS: Final = 1.0
-#: For the application of a dialog that was taken over to show that it listens; longer than a client
-#: needs to come back to its bus.
+#: Seconds for the application of a dialog that was taken over to show that it listens; longer than
+#: a client needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
-
-NoListenerPolicy = Literal["continue", "hangup", "keep"]
 
 
 class SetUpPausedError(Exception):
     """Another ingest goes on with the dialog."""
 
 
-class SetUp:
+class DialogSetup:
     """Sets up the dialogs of one server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a new dialog meets
         self,
+        server: ServerId,
         bus: Bus,
-        rest: RestClient,
-        server_id: str,
         *,
-        listener_seconds: float,
-        no_listener: NoListenerPolicy,
+        stream: DialogStream,
+        labels: ChannelLabels,
+        no_listener: NoListener,
+        queues: DialogQueues,
+        background: BackgroundWork,
+        metrics: Metrics,
+        tap: Tap,
+        traces: Traces,
+        deadline_seconds: float | None,
+        patience_seconds: float,
+        resume_seconds: float = RESUME_SECONDS,
         is_permitted: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """Make one for an active ingest.
+
+        Args:
+            server: whose dialogs they are.
+            bus: where applications are.
+            stream: lets a dialog's events pass.
+            labels: write the dialog's id onto its channels.
+            no_listener: applied to calls that no application serves.
+            queues: of the dialogs, looked after from then on.
+            background: where set-ups run.
+            metrics: counts them.
+            tap: copies AppStarts.
+            traces: has a span for each AppStart.
+            deadline_seconds: for an application to come, or None if there is no end to it.
+            patience_seconds: … for a call that is over, if there is none.
+            resume_seconds: for the application of an adopted dialog to show that it listens.
+            is_permitted: returns whether we may publish now.
+            clock: monotonic seconds.
+        """
+        self._server = server
         self._bus = bus
-        self._rest = rest
-        self._server_id = server_id
-        #: Seconds for an application to come, or None if there is no end to it.
-        self.deadline = listener_seconds if no_listener != "keep" else None
+        self._stream = stream
+        self._labels = labels
         self._no_listener = no_listener
-        self._is_paused = False
+        self._queues = queues
+        self._background = background
+        self._metrics = metrics
+        self._tap = tap
+        self._traces = traces
+        self._deadline_seconds = deadline_seconds
+        self._patience_seconds = patience_seconds
+        self._resume_seconds = resume_seconds
         self._is_permitted = is_permitted
-        #: Channels that could not be marked, and those of them that are tried again now.
-        self._unmarked: set[tuple[Dialog, str]] = set()
-        self._seen_unmarked: set[tuple[Dialog, str]] = set()
-        #: Dialogs whose queues or AppStart the bus has refused when it was last asked.
-        self._refused: set[Dialog] = set()
+        self._clock = clock
+        self._running: set[Dialog] = set()
+        self._is_paused = False
 
     def pause(self) -> None:
-        """Have all set-ups end after the attempt under way, so that others can go on with them."""
+        """End all set-ups after the attempt under way, so that others can go on with them."""
         self._is_paused = True
+
+    def begin(self, dialog: Dialog) -> None:
+        """Begin the set-up of a dialog whose events are held, unless it is under way."""
+        if dialog.held and dialog.delivery in phase.TO_SET_UP and dialog not in self._running:
+            self._running.add(dialog)
+            self._background.begin(self._run(dialog))
+
+    def label(self, dialog: Dialog, channel: str) -> None:
+        """Label a channel that has entered Stasis, unless the set-up that begins now does it."""
+        if dialog.delivery in phase.BEFORE_OPEN and dialog not in self._running:
+            return
+        self._background.begin(self._labels.label(dialog, channel))
+
+    def give_up(self, dialog: Dialog) -> None:
+        """Abandon a dialog whose application has gone, and apply the no-listener policy."""
+        self._count(dialog, "no_listener")
+        self._stream.abandon(dialog)
+        self._background.begin(self._no_listener.apply(dialog))
 
     def _check(self) -> None:
         if self._is_paused or not self._is_permitted():
             raise SetUpPausedError
 
-    async def run(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
-        """Set up one dialog; return False if no application wanted it.
+    def _count(self, dialog: Dialog, result: str) -> None:
+        self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
 
-        Args:
-            dialog: with its first event held.
-            release: called without delay once the first held event was delivered.
-
-        Raises:
-            SetUpPausedError: it was paused before the first event was delivered.
-        """
+    async def _run(self, dialog: Dialog) -> None:
+        began_at = self._clock()
+        announcement = Announcement(
+            self._server,
+            self._bus,
+            dialog,
+            self._check,
+            patience_seconds=self._patience_seconds,
+        )
         try:
-            offered = Offered()
-            async with asyncio.timeout(self.deadline) as life:
-                for name in tuple(dialog.channels):
-                    await self.mark(dialog, name)
-                if self._bus.keeps_messages:
-                    await self._declare(dialog)
-                if dialog.announce and not dialog.is_announced:
-                    offered = await self._announce(dialog, life.when())
-                    dialog.is_announced = True
-                await self._deliver_first(dialog, release, offered)
-        except TimeoutError:
-            is_refused = dialog in self._refused
-            status = status_of(self._bus.problem, is_refused=is_refused)
-            await self.give_up(dialog, status=status)
-            return False
+            if dialog.delivery is not Delivery.ADOPTED:
+                is_served = await self._set_up(announcement)
+            elif await self._is_served(announcement):
+                is_served = True
+            else:
+                dialog.announce_anew()
+                is_served = await self._announce(announcement)
+            if is_served:
+                self._open(announcement, began_at)
+        except SetUpPausedError:
+            pass
+        except Exception:  # noqa: BLE001  a fault of ours in one call must not end all others
+            _log.exception("dialog.set_up_failed", dialog_id=dialog.dialog_id)
+            if not dialog.is_abandoned:
+                self.give_up(dialog)
         finally:
-            self._refused.discard(dialog)
+            self._running.discard(dialog)
+
+    async def _set_up(self, announcement: Announcement) -> bool:
+        dialog = announcement.dialog
+        if dialog.delivery is Delivery.OFFERED:
+            _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
+            labels = self._server, dialog.application
+            self._metrics.counter(table.DIALOGS_STARTED, *labels).inc()
+        return await self._announce(announcement)
+
+    # A new dialog
+
+    async def _announce(self, announcement: Announcement) -> bool:
+        """Announce a dialog; abandon it and return False if no application wants it in time."""
+        dialog = announcement.dialog
+        with self._span(announcement) as span:
+            try:
+                async with asyncio.timeout(self._deadline_seconds) as life:
+                    await self._until_accepted(announcement, life.when())
+            except (TimeoutError, DialogOverError):
+                failed(span, "no_listener")
+                if dialog.is_call:
+                    self._count(dialog, "no_listener")
+                self._stream.abandon(dialog)
+                status = status_of(self._bus.problem, is_refused=announcement.is_refused)
+                await self._no_listener.apply(dialog, status=status)
+                return False
+        self._count(dialog, "accepted")
         return True
 
-    async def resume(self, dialog: Dialog, release: Callable[[Dialog], None]) -> bool:
-        """Go on with a dialog that another process has begun; return False if nobody listens.
+    async def _until_accepted(self, announcement: Announcement, until: float | None) -> None:
+        dialog, offered = announcement.dialog, Offered()
+        for name in tuple(dialog.channels):
+            await self._labels.label(dialog, name)
+        if self._bus.keeps_messages:
+            await announcement.declare()
+        if dialog.announce and dialog.delivery is Delivery.OFFERED:
+            offered = await announcement.offer(until)
+            dialog.advance(DeliveryTrigger.ACCEPTED)
+        if not self._bus.keeps_messages:
+            await announcement.deliver_first(offered)
+
+    @contextmanager
+    def _span(self, announcement: Announcement) -> Iterator[Span]:
+        """Trace the AppStart, if there is one and traces are on."""
+        dialog = announcement.dialog
+        if not (self._traces.is_on and dialog.announce):
+            yield INVALID_SPAN
+            return
+        span = self._traces.begin(
+            f"AppStart {dialog.application}",
+            SpanKind.PRODUCER,
+            messaging__destination__name=dialog.application,
+            messaging__operation__type="send",
+            ari_proxy__dialog_id=dialog.dialog_id,
+            asterisk__channel_id=dialog.channel_id,
+        )
+        announcement.traceparent = traceparent_of(span)
+        try:
+            yield span
+        finally:
+            span.end()
+
+    def _open(self, announcement: Announcement, began_at: float) -> None:
+        """Let the events pass."""
+        dialog = announcement.dialog
+        if announcement.announced_at_ns and self._tap.is_on:
+            self._tap.copy("app_start", dialog.dialog_id, announcement.app_start)
+        self._stream.release(dialog, is_first_delivered=not self._bus.keeps_messages)
+        elapsed = self._clock() - began_at
+        self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(elapsed)
+        self._queues.on_announced(dialog)
+
+    # A dialog that another process has begun
+
+    async def _is_served(self, announcement: Announcement) -> bool:
+        """Return whether the application of an adopted dialog listens.
 
         The first held event is the probe. Who took the dialog's AppStart listens, or comes back to
         the bus within a few seconds.
-
-        Raises:
-            SetUpPausedError: it was paused before the first event was delivered.
         """
-        while not await self._is_awaited(dialog):
+        while True:
+            await self._bus.wait_connected()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._resume_seconds):
+                    if self._bus.keeps_messages:
+                        await announcement.declare()
+                    await announcement.wait_heard()
+                    return True
             if self._bus.is_connected:
                 return False
-        self._let_go(dialog, release)
-        return True
-
-    async def _is_awaited(self, dialog: Dialog) -> bool:
-        """Return whether the dialog's application shows up while the bus is there."""
-        await self._bus.wait_connected()
-        try:
-            async with asyncio.timeout(RESUME_SECONDS):
-                if self._bus.keeps_messages:
-                    await self._declare(dialog)
-                async for _ in Attempts(self._check):
-                    if dialog.held and await self._is_heard(dialog, dialog.held[0]):
-                        return True
-        except TimeoutError:
-            pass
-        return False
-
-    async def mark(self, dialog: Dialog, name: str) -> None:
-        """Write the dialog's id onto a channel whose own id does not tell it.
-
-        `report_events` (22.10) lets it ride in every event and list; older versions ignore it. The
-        caller does not wait for a slow Asterisk: `mark_again` does it later.
-        """
-        if ids.token_of_object(name) == dialog.token:
-            return
-        path = f"/channels/{quote(name, safe='')}/variable"
-        mark = {"variable": DIALOG_VARIABLE, "value": dialog.dialog_id, "report_events": "true"}
-        try:
-            url = f"{path}?{urlencode(mark)}"
-            is_again = (dialog, name) in self._seen_unmarked
-            seconds = _MARK_AGAIN_SECONDS if is_again else _MARK_SECONDS
-            answer = await self._rest.request("POST", url, timeout_seconds=seconds)
-        except TransportError as error:
-            if (dialog, name) not in self._seen_unmarked:
-                _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, error=str(error))
-            self._unmarked.add((dialog, name))
-            return
-        if answer.status not in {204, 404, 409}:  # Gone already, or out of Stasis.
-            _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, status=answer.status)
-
-    def mark_again(self) -> list[Coroutine[None, None, None]]:
-        """Return the work that is left of marking: a successor would not know those dialogs."""
-        self._seen_unmarked, self._unmarked = self._unmarked, set()
-        return [
-            self.mark(dialog, name)
-            for dialog, name in self._seen_unmarked
-            if not dialog.is_ended and name in dialog.channels
-        ]
-
-    async def is_unheard(self, dialog: Dialog, sequence: int) -> bool:
-        """Return whether no application has come for any event.
-
-        Args:
-            dialog: whose events wait on the bus.
-            sequence: of an event that has reached the bus. If fewer wait, somebody has had some.
-        """
-        try:
-            return await self._bus.unheard(dialog.topic) >= max(sequence, 1)
-        except (BusUnavailableError, BusRefusedError):
-            return False  # Not known; the call goes on.
-
-    async def _declare(self, dialog: Dialog) -> None:
-        note = left_behind.note(dialog.application, dialog.channel_id)
-        async for is_first in Attempts(self._check):
-            if await self._is_declared(dialog, note, loudly=is_first):
-                return
-
-    async def _is_declared(self, dialog: Dialog, note: str, *, loudly: bool) -> bool:
-        try:
-            await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
-        except BusUnavailableError:
-            return False
-        except BusRefusedError as error:
-            self._note_refusal(dialog, "dialog.queues_refused", error, loudly=loudly)
-            return False
-        self._refused.discard(dialog)
-        return True
-
-    def app_start(self, dialog: Dialog) -> bytes:
-        """Return the dialog's AppStart."""
-        own = dialog.application, dialog.dialog_id, self._server_id, dialog.channel_id
-        timestamp = Rfc3339Nano().format(dialog.announced_at_ns)
-        return messages.encode(AppStart(*own, dialog.traceparent or msgspec.UNSET, timestamp))
-
-    async def _announce(self, dialog: Dialog, until: float | None) -> Offered:
-        dialog.announced_at_ns = time.time_ns()
-        app_start = self.app_start(dialog)
-        async for is_first in Attempts(self._check):
-            offered = await self._offer(dialog, app_start, until, loudly=is_first)
-            if offered:
-                return offered
-        raise AssertionError("attempts have no end")
-
-    async def _offer(
-        self, dialog: Dialog, app_start: bytes, until: float | None, *, loudly: bool
-    ) -> Offered:
-        """Offer an AppStart; nobody gets it after `until`, when the call is given up."""
-        await self._bus.wait_connected()
-        keep_seconds = None
-        if until is not None:
-            keep_seconds = max(until - asyncio.get_running_loop().time(), 0.0)
-        traceparent = dialog.traceparent
-        try:
-            offered = await self._bus.offer(
-                dialog.application, app_start, keep_seconds=keep_seconds, traceparent=traceparent
-            )
-        except BusUnavailableError:
-            return Offered(is_heard=False)
-        except BusRefusedError as error:
-            self._note_refusal(dialog, "bus.message_refused", error, loudly=loudly)
-            return Offered(is_heard=False)
-        self._refused.discard(dialog)
-        return offered
-
-    def _note_refusal(
-        self, dialog: Dialog, event: str, error: BusRefusedError, *, loudly: bool
-    ) -> None:
-        self._refused.add(dialog)
-        log = _log.error if loudly else _log.debug
-        log(event, dialog_id=dialog.dialog_id, application=dialog.application, error=str(error))
-
-    async def _deliver_first(
-        self, dialog: Dialog, release: Callable[[Dialog], None], offered: Offered
-    ) -> None:
-        if not self._bus.keeps_messages:
-            offering = Offering(asyncio.get_running_loop().time())
-            async for _ in Attempts(self._check, at_once=False):
-                if dialog.held and await self._is_heard(dialog, dialog.held[0]):
-                    break
-                if dialog.announce:
-                    offered = await self._announce_again(dialog, offering, offered)
-        self._let_go(dialog, release)
-
-    async def _announce_again(
-        self, dialog: Dialog, offering: Offering, offered: Offered
-    ) -> Offered:
-        """Offer an AppStart to another instance if it is time to; return the last offer."""
-        now = asyncio.get_running_loop().time
-        if not offering.is_due(now(), is_declined=messages.declines(offered.reply)):
-            return offered
-        _log.debug("app_start.offered_again", dialog_id=dialog.dialog_id)
-        offered = await self._announce(dialog, None)
-        offering.offered(now())
-        return offered
-
-    def _let_go(self, dialog: Dialog, release: Callable[[Dialog], None]) -> None:
-        """Let the events go; the first one is there already, where it was the probe."""
-        if self._bus.keeps_messages and dialog.held:
-            self._bus.publish(dialog.topic, dialog.held[0])
-        release(dialog)
-
-    async def _is_heard(self, dialog: Dialog, probe: bytes) -> bool:
-        """Return whether anybody listens to a dialog's events; on NATS he then has the probe."""
-        await self._bus.wait_connected()
-        try:
-            return await self._bus.is_heard(dialog.topic, probe)
-        except BusUnavailableError:
-            return False
-        except BusRefusedError as error:
-            self._note_refusal(dialog, "bus.message_refused", error, loudly=False)
-            return False
-
-    async def tell(self, dialog: Dialog, payload: bytes) -> None:
-        """Send an event of a dialog to whoever listens now."""
-        with contextlib.suppress(TimeoutError, BusUnavailableError):
-            async with asyncio.timeout(_TELL_SECONDS):
-                try:
-                    await self._bus.offer(dialog.topic, payload, keep_seconds=self.deadline)
-                except BusRefusedError as error:
-                    own = {"dialog_id": dialog.dialog_id, "application": dialog.application}
-                    _log.error("bus.message_refused", **own, error=str(error))
-
-    async def give_up(self, dialog: Dialog, *, status: str = NO_APPLICATION) -> None:
-        """Do not leave the caller in Stasis where nobody serves it.
-
-        Args:
-            dialog: which.
-            status: what the dialplan is told of the reason.
-        """
-        log = _log.bind(dialog_id=dialog.dialog_id, application=dialog.application)
-        if dialog.is_call:
-            log.warning("dialog.no_listener", policy=self._no_listener, reason=status)
-        for channel in tuple(dialog.channels):
-            path = f"/channels/{quote(channel, safe='')}"
-            try:
-                if self._no_listener == "hangup":
-                    await self._rest.request("DELETE", path)
-                else:
-                    variable = urlencode({"variable": STATUS_VARIABLE, "value": status})
-                    await self._rest.request("POST", f"{path}/variable?{variable}")
-                    await self._rest.request("POST", f"{path}/continue")
-            except TransportError as error:
-                _log.error("dialog.no_listener_policy_failed", channel=channel, error=str(error))

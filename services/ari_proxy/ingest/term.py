@@ -23,22 +23,13 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over, records
-from .bindings import Bindings
-from .empty_dialogs import EmptyDialogs
 from .hand_over import Collected, HandOver, RefusedError
-from .listeners import Listeners
-from .losses import Losses
 from .notices import UNKNOWN, Gap, Missing
-from .passage import Passage
-from .pipeline import Pipeline
-from .proof import Proof, is_own
-from .queues import DialogQueues
+from .phase import Delivery
 from .reader import Reader, Work
-from .recovery import Recovery
-from .router import Router
-from .set_up import SetUp
 from .take_over import Taken, TakeOver
 from .tally import Tally
+from .wiring import Surroundings, wire
 
 _log = structlog.get_logger()
 
@@ -70,72 +61,31 @@ class Term:
         self._bus = bus
         self._rest = rest
         self._tasks = tasks
-        self.router = Router(
-            self._server,
-            grace_seconds=settings.ingest.grace_seconds,
-            dialog_form=settings.bus.dialog_form,
-        )
-        set_up = self._set_up = SetUp(
-            bus,
-            rest,
-            self._server,
-            listener_seconds=settings.ingest.listener_seconds,
-            no_listener=settings.ingest.no_listener,
-            is_permitted=is_permitted,
-        )
-        proof = Proof(
-            rest,
-            settings.applications,
-            every_seconds=settings.ingest.proof_seconds,
-            received_bytes=lambda: tally.received_bytes,
-            is_permitted=is_permitted,
-        )
-        self.queues = DialogQueues(bus, self.router, set_up, grace_seconds=self._queue_grace)
-        buffer_bytes = settings.bus.buffer_bytes
-        self._losses = Losses(
-            bus, self.router, buffer_bytes=buffer_bytes, is_permitted=is_permitted
-        )
-        self._pipeline = Pipeline(
-            self._server,
-            self.router,
-            bus,
-            set_up=set_up,
-            queues=self.queues,
-            tasks=tasks,
+        around = Surroundings(
+            settings=settings,
+            bus=bus,
+            rest=rest,
             metrics=metrics,
-            held_bytes=settings.ingest.held_bytes,
-            is_permitted=is_permitted,
-            on_replaced=self._on_replaced,
-            on_own=proof.on_event,
-            on_lost=self._losses.note,
             tally=tally,
             tap=tap,
             traces=traces,
         )
-        self._passage = Passage(
-            self._pipeline.on_frame,
-            bus,
-            buffer_bytes=buffer_bytes,
-            overtakes=is_own,
+        parts = self.parts = wire(
+            around, tasks, is_permitted=is_permitted, on_replaced=self._on_replaced
         )
-        self._gate = self._passage.gate
+        self._passage = parts.passage
+        self._gate = parts.passage.gate
+        self._recovery = parts.recovery
         self.reader = Reader(
             self._server,
             socket,
-            proof,
+            parts.proof,
             take=self._gate.take,
             on_connected=self._on_connected,
             recover=self._recover,
             on_lost=self._on_lost,
             metrics=metrics,
         )
-        self._recovery = Recovery(
-            self._server, settings.applications, rest, self.router, self._pipeline, metrics
-        )
-        is_kept = settings.ingest.no_listener == "keep"
-        silence = 0.0 if is_kept else settings.ingest.silence_seconds
-        self._listeners = Listeners(bus, self.router, self._pipeline, silence_seconds=silence)
-        self._empty_dialogs = EmptyDialogs(rest, self.router.table)
         self._hand_over = HandOver(bus, self._collect, tasks)
         self._take_over = TakeOver(
             bus,
@@ -149,12 +99,6 @@ class Term:
         self._drain_seconds = settings.runtime.drain_seconds
         self._missing = Missing()
 
-    @property
-    def _queue_grace(self) -> float:
-        """Seconds from a dialog's end until its queues go: no event may come after that."""
-        settings = self._settings.ingest
-        return max(settings.queue_grace_seconds, settings.grace_seconds)
-
     async def run(self, stop: asyncio.Event) -> Outcome:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
         async with AsyncExitStack() as ending:
@@ -167,27 +111,26 @@ class Term:
             return "stopped"
 
     async def _begin(self, ending: AsyncExitStack) -> None:
-        pipeline = self._pipeline
-        self._bus.on_dropped = self._losses.note
+        parts = self.parts
+        self._bus.on_dropped = parts.ledger.note
         ending.callback(setattr, self._bus, "on_dropped", lambda *_: None)
-        bindings = Bindings(self._bus, self.router)
         for topic, handler in (
-            (topics.bindings(self._server), bindings.on_binding),
-            (topics.owners(self._server), bindings.on_question),
+            (topics.bindings(self._server), parts.bindings.on_binding),
+            (topics.owners(self._server), parts.bindings.on_question),
         ):
             subscription = await self._bus.subscribe(topic, handler)
             ending.push_async_callback(subscription.unsubscribe)
         ending.push_async_callback(self._take_over.end)
         for work in (
             self._passage.run(),
-            self._losses.run(pipeline),
-            pipeline.sweep(),
-            self.queues.tidy(pipeline.give_up),
-            self.queues.take_over(),
-            self.queues.look_after(self._recovery.channel_ids, pipeline.tell_end),
-            self._listeners.watch(),
-            self._empty_dialogs.watch(),
-            self.queues.declare(self._settings.applications),
+            parts.losses.run(),
+            parts.sweeper.run(),
+            parts.queues.tidy(parts.setup.give_up),
+            parts.queues.take_over(),
+            parts.queues.look_after(self._recovery.channel_ids, parts.stream.tell_gone),
+            parts.listeners.watch(),
+            parts.empty_dialogs.watch(),
+            parts.queues.declare(self._settings.applications),
         ):
             ending.callback(self._tasks.create_task(work).cancel)
         self._reading = self._tasks.create_task(self.reader.run(self._bus))
@@ -222,9 +165,9 @@ class Term:
             async with asyncio.timeout(self._drain_seconds):
                 await self._take_over.wait()
         await self._passage.finish(self._drain_seconds)
-        self._losses.tell(self._pipeline)
-        self._pipeline.tell_all_ends()
-        unheard = await self._pipeline.finish_set_ups(self._drain_seconds)
+        self.parts.losses.tell()
+        self.parts.sweeper.finish()
+        unheard = await self.parts.background.finish(self._drain_seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
 
@@ -247,7 +190,7 @@ class Term:
     @property
     def _seen_until(self) -> float:
         """Unix time until which no event can be missing."""
-        return max(self._pipeline.last_event_at, time.time() - DEAD_SECONDS)
+        return max(self.parts.pipeline.last_event_at, time.time() - DEAD_SECONDS)
 
     async def _recover(self) -> Work:
         """Bring the dialogs up to date, and let events pass once they are, or after a while.
@@ -287,12 +230,13 @@ class Term:
             self._passage.open()
 
     def _go_on(self, taken: Collection[records.Record]) -> None:
-        for dialog in records.load(self.router.table, taken, time.monotonic()):
-            if dialog.held is None:
-                self.queues.on_announced(dialog)
-            elif dialog.held and not dialog.is_abandoned:
-                self._pipeline.begin(dialog)
-        _log.info("hand_over.taken", dialogs=len(self.router))
+        router = self.parts.router
+        for dialog in records.load(router.table, taken, time.monotonic()):
+            if dialog.delivery is Delivery.OPEN:
+                self.parts.queues.on_announced(dialog)
+            else:
+                self.parts.setup.begin(dialog)
+        _log.info("hand_over.taken", dialogs=len(router))
 
     # Somebody else takes the application
 
@@ -319,9 +263,10 @@ class Term:
             )
         self._stop_reading()
         await self._passage.finish(hand_over.PASS_SECONDS)
-        self._pipeline.pause()
-        await self._pipeline.finish_set_ups(hand_over.PAUSE_SECONDS)
-        self._losses.tell(self._pipeline)
+        self.parts.setup.pause()
+        self.parts.sweeper.pause()
+        await self.parts.background.finish(hand_over.PAUSE_SECONDS)
+        self.parts.losses.tell()
         try:
             await self._bus.flush(timeout_seconds=hand_over.FLUSH_SECONDS)
         except BusUnavailableError as error:
@@ -329,5 +274,6 @@ class Term:
             self._bus.discard(topics.is_events)
             self._hand_over.done.set()
             raise RefusedError(str(error)) from error
-        pages = records.pages(records.records_of(self.router.table), gap_since=self._missing.since)
+        found = records.records_of(self.parts.router.table)
+        pages = records.pages(found, gap_since=self._missing.since)
         return Collected(pages, until=min(asked_at, self._seen_until))

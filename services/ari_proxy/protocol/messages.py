@@ -158,7 +158,7 @@ def declines(reply: bytes | None) -> bool:
     """Return whether a reply to an AppStart declines it; any other one, or none, does not."""
     try:
         return bool(reply) and _taken_decoder.decode(reply or b"").decline
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 

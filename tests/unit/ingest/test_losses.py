@@ -10,15 +10,18 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.ingest import losses, notices
+from ari_proxy.ingest import notices
 from ari_proxy.ingest.dialogs import Dialog
+from ari_proxy.ingest.loss_ledger import LossLedger
 from ari_proxy.ingest.notices import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.timestamps import seconds_of
 from tests.support.event_path import HELD_BYTES, NOBODY, SERVER, EventPath
 from tests.support.scripted_asterisk import channel_event
 
-BUFFER_BYTES = 20_000
+BUFFER_BYTES = 65_536
+#: Events that do not fit into it.
+FLOOD = 700
 
 
 class Losing(EventPath):
@@ -26,19 +29,20 @@ class Losing(EventPath):
 
     def __init__(self, tasks: asyncio.TaskGroup, rest: RestClient) -> None:
         super().__init__(tasks, rest, buffer_bytes=BUFFER_BYTES)
+        self.setup.pause()  # The tests open their dialogs by themselves.
         self.broker.stop()
 
     def begin(self, channel: str, *, is_heard: bool = True) -> Dialog:
         self.push("StasisStart", channel)
         dialog = self.router.table.channels[channel]
         if is_heard:
-            dialog.take_held()
+            dialog.deliver(0)
         return dialog
 
     def push(self, event_type: str, channel: str, *, more: str = "") -> None:
         self.pipeline.on_frame(channel_event(event_type, channel, more=more).encode())
 
-    def flood(self, channel: str, events: int = 200) -> None:
+    def flood(self, channel: str, events: int = FLOOD) -> None:
         for _ in range(events):
             self.push("ChannelVarset", channel)
 
@@ -54,7 +58,7 @@ class Losing(EventPath):
         self.broker.start()
         async with opened(self.bus):
             await self.bus.flush(timeout_seconds=5)
-            self.losses.tell(self.pipeline)
+            self.losses.tell()
             await self.bus.flush(timeout_seconds=5)
         self.broker.stop()
         return got
@@ -66,7 +70,7 @@ async def losing() -> AsyncIterator[Losing]:
     async with rest, asyncio.TaskGroup() as tasks:
         path = Losing(tasks, rest)
         yield path
-        await path.pipeline.finish_set_ups(0)
+        await path.background.finish(0)
 
 
 def body(event: dict[str, Any]) -> dict[str, Any]:
@@ -89,8 +93,8 @@ async def test_each_dialog_is_told_its_own_losses_behind_what_was_kept() -> None
     events = got[one.topic]
     sequences = [event["sequence"] for event in events]
     gap = gap_of(events)
-    assert gap["count"] == 200 - (len(events) - 1)
-    assert sequences == list(range(sequences[0], 203))
+    assert gap["count"] == FLOOD - (len(events) - 1)
+    assert sequences == list(range(sequences[0], FLOOD + 3))
     assert (gap["type"], gap["reason"], gap["application"]) == ("ProxyGap", "buffer_full", "demo")
     assert [event["type"] for event in got[other.topic]] == ["ChannelVarset"] * 5
 
@@ -100,7 +104,7 @@ async def test_nothing_is_published_while_the_buffer_is_full_or_another_ingest_s
         dialog = path.begin("c")
         path.flood("c")
         dropped = path.bus.dropped
-        path.losses.tell(path.pipeline)
+        path.losses.tell()
         assert path.bus.dropped == dropped
         path.is_permitted = False
         assert notices.GAP not in {e["type"] for e in (await path.drained(dialog))[dialog.topic]}
@@ -114,9 +118,9 @@ async def test_dialog_that_waits_for_its_application_is_told_later() -> None:
         dialog = path.begin("c", is_heard=False)
         size = len(channel_event("ChannelVarset", "c"))
         path.flood("c", 2 * HELD_BYTES // size)
-        kept = len(dialog.held or ())
+        kept = len(dialog.held)
         assert (await path.drained(dialog))[dialog.topic] == []
-        dialog.take_held()
+        dialog.deliver(0)
         gap = gap_of((await path.drained(dialog))[dialog.topic])
 
     assert (gap["reason"], gap["count"]) == ("buffer_full", dialog.sequence - 1 - kept)
@@ -127,7 +131,8 @@ async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: b
     async with losing() as path:
         over, other = path.begin("over"), path.begin("other")
         path.flood("over", 3)
-        path.pipeline.tell_ended(over, "channels_left")
+        path.router.table.end(over, 0, "channels_left")
+        path.stream.tell_ended(over, "channels_left")
         path.flood("other")
         if is_forgotten:
             path.router.table.forget(over)
@@ -148,37 +153,36 @@ async def test_lost_gap_is_covered_by_the_next_one(
     async with losing() as path:
         dialog = path.begin("c")
         text = Gap("buffer_full", since, 2.0, 7).event("demo", 3.0)
-        path.pipeline.notify(dialog, notices.GAP, text)
+        path.stream.notify(dialog, notices.GAP, text)
         path.flood("c")
         events = (await path.drained(dialog))[dialog.topic]
 
     gap = gap_of(events)
     assert gap["from"] == expected
-    assert gap["count"] == 7 + 202 - len(events)
+    assert gap["count"] == 7 + FLOOD + 2 - len(events)
     assert seconds_of(gap["to"]) is not None
 
 
 async def test_event_that_is_too_large_is_told_as_such() -> None:
     async with losing() as path:
         dialog = path.begin("c")
-        payload = path.pipeline.envelope("ChannelVarset", "x" * 10, dialog.dialog_id, 1)
-        path.losses.note(dialog.topic, payload + bytes(path.bus.max_message_bytes), "refused")
+        payload = path.stream.envelope("ChannelVarset", "x" * 10, dialog.dialog_id, 1)
+        path.ledger.note(dialog.topic, payload + bytes(path.bus.max_message_bytes), "refused")
         # What we may not publish there, nobody could be told.
-        path.losses.note(dialog.topic, payload, "refused")
-        path.losses.note(dialog.topic, payload, "discarded")
-        path.losses.note(topics.events(SERVER), payload, "full")
+        path.ledger.note(dialog.topic, payload, "refused")
+        path.ledger.note(dialog.topic, payload, "discarded")
+        path.ledger.note(topics.events(SERVER), payload, "full")
         gap = gap_of((await path.drained(dialog))[dialog.topic])
 
     assert (gap["reason"], gap["count"]) == ("too_large", 1)
 
 
-async def test_losses_of_too_many_dialogs_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "MAX_LOSSES", 2)
+async def test_losses_of_too_many_dialogs_are_not_kept() -> None:
     async with losing() as path:
+        ledger = LossLedger(path.bus, path.router, capacity=2)
         dialogs = [path.begin(str(number)) for number in range(3)]
         for dialog in dialogs:
-            payload = path.pipeline.envelope("ChannelVarset", "{}", dialog.dialog_id, 1)
-            path.losses.note(dialog.topic, payload, "full")
-        got = await path.drained(*dialogs)
+            payload = path.stream.envelope("ChannelVarset", "{}", dialog.dialog_id, 1)
+            ledger.note(dialog.topic, payload, "full")
 
-    assert [len(got[dialog.topic]) for dialog in dialogs] == [0, 1, 1]
+    assert [topic for topic, _ in ledger.entries()] == [dialog.topic for dialog in dialogs[1:]]

@@ -1,11 +1,9 @@
 """Whose queues are looked after by whom."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 
-from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Declared
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
@@ -13,7 +11,6 @@ from ari_proxy.ingest import queues
 from ari_proxy.ingest.left_behind import note
 from ari_proxy.ingest.queues import DialogQueues
 from ari_proxy.ingest.router import Router
-from ari_proxy.ingest.set_up import SetUp
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 
@@ -28,12 +25,9 @@ def router() -> Router:
 
 
 @pytest.fixture
-async def dialog_queues(router: Router) -> AsyncIterator[DialogQueues]:
+def dialog_queues(router: Router) -> DialogQueues:
     bus = RabbitMqBus(RabbitMqOptions(urls=("amqp://127.0.0.1",), name="test", buffer_bytes=1000))
-    login = Credentials("ari", "")
-    async with RestClient("http://a", lambda: login, concurrency=1, timeout_seconds=1) as rest:
-        set_up = SetUp(bus, rest, SERVER, listener_seconds=1, no_listener="keep")
-        yield DialogQueues(bus, router, set_up, grace_seconds=60)
+    return DialogQueues(bus, router, deadline_seconds=None, grace_seconds=60)
 
 
 async def looked_after(dialog_queues: DialogQueues, monkeypatch: pytest.MonkeyPatch) -> list[str]:
@@ -78,7 +72,7 @@ async def test_end_of_an_adopted_dialog_that_is_forgotten_is_not_told_again(
     dialog_queues.left_behind.add(DECLARED)
     over = router.table.open(DIALOG, "demo", "c", announce=False, now=0)
     router.table.end(over, 0, "channels_left")
-    for dialog in router.sweep(1000):
+    for dialog in router.ended(1000):
         dialog_queues.on_ended(dialog)
 
     assert await looked_after(dialog_queues, monkeypatch) == []

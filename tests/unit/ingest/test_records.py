@@ -1,9 +1,11 @@
 """What is handed over from one ingest to the next."""
 
 import msgspec
+import pytest
 
 from ari_proxy.ingest import records
 from ari_proxy.ingest.dialog_table import DialogTable
+from ari_proxy.ingest.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
 from ari_proxy.ingest.records import PAGE_BYTES, Page
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding
@@ -29,36 +31,39 @@ def test_dialogs_arrive_as_they_were() -> None:
     open_ = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
     old.adopt(open_, {"c1": True, "leg": False}, ["bridge"])
     old.bind_all(open_, {"playback": ["playback"], "recording": ["recording"]})
-    open_.sequence, open_.is_announced, open_.held = 7, True, None
+    for number in range(7):
+        open_.next_sequence()
+        open_.hold(b"%d" % number)
+    open_.advance(DeliveryTrigger.ACCEPTED)
+    open_.deliver(0)
     waiting = old.open(DialogId("s.fedcba9876543210"), "other", "c2", announce=True, now=0)
     old.adopt(waiting, {"c2": True})
-    assert waiting.held is not None
-    waiting.held.extend([b'{"a":"\xc3\xa4"}', b"{}"])
-    waiting.sequence = 2
-    waiting.lost_start = b'{"type":"StasisStart"}'
+    waiting.adopt(2, b'{"type":"StasisStart"}')
+    waiting.hold(b'{"a":"\xc3\xa4"}')
+    waiting.hold(b"{}")
     over = old.open(DialogId("s.aaaaaaaaaaaaaaaa"), "demo", "c3", announce=True, now=0)
     old.adopt(over, {"c3": True})
     old.release(over, "c3", 0)
     told = old.open(DialogId("s.bbbbbbbbbbbbbbbb"), "demo", "c4", announce=True, now=0)
     old.end(told, 0, "no_channel")
-    told.is_end_told = True
+    told.note_end_told()
 
     handed_over(old, new)
 
     got = new.dialogs[open_.dialog_id]
     assert (got.application, got.channel_id, got.sequence) == ("demo", "c1", 7)
-    assert (got.channels, got.is_announced, got.held) == ({"c1": True, "leg": False}, True, None)
+    assert (got.channels, got.delivery) == ({"c1": True, "leg": False}, Delivery.OPEN)
     bound = new.channels["leg"], new.bridges["bridge"], new.playbacks["playback"]
     assert {*bound, new.recordings["recording"]} == {got}
-    assert new.dialogs[waiting.dialog_id].held == waiting.held
-    assert not new.dialogs[waiting.dialog_id].is_announced
-    assert (new.dialogs[waiting.dialog_id].lost_start, got.lost_start) == (waiting.lost_start, None)
+    found = new.dialogs[waiting.dialog_id]
+    assert (found.delivery, list(found.held)) == (Delivery.ADOPTED, list(waiting.held))
+    assert (found.sequence, found.lost_start) == (2, waiting.lost_start)
     assert new.dialogs[over.dialog_id].is_ended
     assert new.channels["c3"].released == {"c3"}
-    ends = {d.dialog_id: (d.end_reason, d.is_end_told) for d in new.ended(111)}
+    ends = {d.dialog_id: (d.end_reason, d.life) for d in new.ended(111)}
     assert ends == {
-        over.dialog_id: ("channels_left", False),
-        told.dialog_id: ("no_channel", True),
+        over.dialog_id: ("channels_left", Life.ENDED),
+        told.dialog_id: ("no_channel", Life.TOLD),
     }
     new.sweep(111)
     assert list(new.dialogs) == [open_.dialog_id, waiting.dialog_id]
@@ -81,8 +86,8 @@ def test_object_that_was_registered_with_the_new_one_meanwhile_stays() -> None:
 def test_much_travels_in_pages_and_nothing_in_an_empty_one() -> None:
     old, new = table(), table()
     dialog = old.open(DialogId("s.0123456789abcdef"), "demo", "c", announce=True, now=0)
-    assert dialog.held is not None
-    dialog.held.extend(b"%d" % number * 1000 for number in range(1000, 2000))
+    for number in range(1000, 2000):
+        dialog.hold(b"%d" % number * 1000)
 
     pages = records.pages(records.records_of(old), gap_since=3.5)
     handed_over(old, new)
@@ -90,5 +95,33 @@ def test_much_travels_in_pages_and_nothing_in_an_empty_one() -> None:
     assert len(pages) > 10
     assert {page.gap_since for page in pages} == {3.5}
     assert max(len(msgspec.json.encode(page)) for page in pages) < PAGE_BYTES * 1.1
-    assert new.dialogs[dialog.dialog_id].held == dialog.held
+    assert list(new.dialogs[dialog.dialog_id].held) == list(dialog.held)
     assert records.pages([], gap_since=None) == [Page()]
+
+
+@pytest.mark.parametrize(
+    ("triggers", "announce"),
+    [
+        ([], True),
+        ([DeliveryTrigger.ADOPTED], True),
+        ([DeliveryTrigger.HELD], True),
+        ([DeliveryTrigger.HELD, DeliveryTrigger.ACCEPTED], True),
+        ([DeliveryTrigger.HELD, DeliveryTrigger.ACCEPTED, DeliveryTrigger.DELIVERED], True),
+        ([DeliveryTrigger.HELD, DeliveryTrigger.DELIVERED], False),
+        ([DeliveryTrigger.HELD, DeliveryTrigger.GIVEN_UP], True),
+        ([DeliveryTrigger.HELD, DeliveryTrigger.ACCEPTED, DeliveryTrigger.GIVEN_UP], True),
+    ],
+)
+def test_each_phase_arrives_as_it_was(triggers: list[DeliveryTrigger], *, announce: bool) -> None:
+    old, new = table(), table()
+    dialog = old.open(DialogId("s.0123456789abcdef"), "demo", "c", announce=announce, now=0)
+    for trigger in triggers:
+        dialog.advance(trigger)
+    if dialog.delivery in TO_SET_UP:
+        dialog.hold(b"{}")
+
+    handed_over(old, new)
+
+    found = new.dialogs[dialog.dialog_id]
+    assert found.delivery is dialog.delivery
+    assert found.is_known_to_application == dialog.is_known_to_application

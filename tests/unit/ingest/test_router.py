@@ -93,7 +93,7 @@ def test_dialog_ends_with_its_last_channel_not_with_one_leg(route: Routing) -> N
     route("ChannelDestroyed", channel=leg)
 
     assert dialog.is_ended
-    assert route.router.sweep(TELL_SECONDS) == [dialog]
+    assert route.router.ended(TELL_SECONDS) == [dialog]
 
 
 def test_leg_that_still_rings_keeps_the_dialog(route: Routing) -> None:
@@ -232,7 +232,7 @@ def test_dialog_ends_with_the_refusal_of_what_was_to_begin_it(
     (dialog,) = route.router.dialogs
 
     assert (dialog.is_ended, dialog.end_reason) == (True, "not_created")
-    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
+    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
     route.later(2 * GRACE)
     assert (len(route.router), route.router.table.bound_objects) == (0, 0)
 
@@ -274,9 +274,9 @@ def test_end_is_told_once_after_the_late_events(route: Routing) -> None:
     dialog = route.start("c1")
     route("StasisEnd", channel="c1")
 
-    assert route.router.sweep(route.now + TELL_SECONDS / 2) == []
-    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
-    assert route.router.sweep(route.now + 2 * GRACE) == []
+    assert route.router.ended(route.now + TELL_SECONDS / 2) == []
+    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
+    assert route.router.ended(route.now + 2 * GRACE) == []
 
 
 def test_end_is_told_though_there_is_no_grace_period() -> None:
@@ -284,7 +284,8 @@ def test_end_is_told_though_there_is_no_grace_period() -> None:
     dialog = route.start("c1")
     route("StasisEnd", channel="c1")
 
-    assert route.router.sweep(route.now) == [dialog]
+    assert route.router.ended(route.now) == [dialog]
+    route.router.sweep(route.now)
     assert len(route.router) == 0
 
 
@@ -296,9 +297,9 @@ def test_dialog_that_lives_again_is_not_told_to_be_over(route: Routing) -> None:
     (dialog,) = route("StasisStart", channel="mine")
 
     assert route.router.lives(name)
-    assert route.router.sweep(route.now + GRACE) == []
+    assert route.router.ended(route.now + GRACE) == []
     route("StasisEnd", channel="mine")
-    assert route.router.sweep(route.now + TELL_SECONDS) == [dialog]
+    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
 
 
 def test_name_of_a_leg_that_is_gone_may_be_used_again_at_once(route: Routing) -> None:

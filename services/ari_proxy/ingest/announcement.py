@@ -1,0 +1,181 @@
+"""Announcement of one dialog: its queues, its AppStart, and the first event that is heard."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Bus, Offered
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.messages import AppStart
+from ari_proxy.protocol.timestamps import Rfc3339Nano
+
+from . import left_behind
+from .attempts import Attempts
+from .dialogs import Dialog
+from .offering import Offering
+from .phase import Life
+
+_log = structlog.get_logger()
+
+
+class DialogOverError(Exception):
+    """The dialog has ended long enough ago: nobody wants to hear of it any more."""
+
+
+class Announcement:
+    """What is said to applications of one dialog, until one of them has its first event.
+
+    All waiting is endless here: whoever calls has a deadline.
+    """
+
+    def __init__(
+        self,
+        server: ServerId,
+        bus: Bus,
+        dialog: Dialog,
+        check_active: Callable[[], None],
+        *,
+        patience_seconds: float,
+    ) -> None:
+        """Make one.
+
+        Args:
+            server: whose dialog it is.
+            bus: where applications are.
+            dialog: which.
+            check_active: called before each attempt; raises if it is not ours to announce it.
+            patience_seconds: from now on until a dialog that is over and forgotten is given up.
+        """
+        self.dialog = dialog
+        self._server = server
+        self._bus = bus
+        self._check_active = check_active
+        self._loop = asyncio.get_running_loop()
+        self._given_up_at = self._loop.time() + patience_seconds
+        #: Unix nanoseconds since which its AppStart is offered; 0 before that.
+        self.announced_at_ns = 0
+        #: Of its AppStart's span, or ''.
+        self.traceparent = ""
+        #: Whether the bus has refused its queues or AppStart when it was last asked.
+        self.is_refused = False
+
+    def _check(self) -> None:
+        self._check_active()
+        if self.dialog.life is Life.FORGOTTEN and self._loop.time() >= self._given_up_at:
+            raise DialogOverError
+
+    @property
+    def app_start(self) -> bytes:
+        """The dialog's AppStart."""
+        dialog = self.dialog
+        own = dialog.application, dialog.dialog_id, self._server, dialog.channel_id
+        timestamp = Rfc3339Nano().format(self.announced_at_ns)
+        return messages.encode(AppStart(*own, self.traceparent or msgspec.UNSET, timestamp))
+
+    # The queues of a bus that keeps messages
+
+    async def declare(self) -> None:
+        """Declare the dialog's queues."""
+        async for is_first in Attempts(self._check):
+            if await self._is_declared(loudly=is_first):
+                return
+
+    async def _is_declared(self, *, loudly: bool) -> bool:
+        dialog = self.dialog
+        note = left_behind.note(dialog.application, dialog.channel_id)
+        try:
+            await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
+        except BusUnavailableError:
+            return False
+        except BusRefusedError as error:
+            self._note_refusal("dialog.queues_refused", error, loudly=loudly)
+            return False
+        self.is_refused = False
+        return True
+
+    # AppStart
+
+    async def offer(self, until: float | None) -> Offered:
+        """Offer the AppStart until an instance has accepted it.
+
+        Args:
+            until: the loop's time at which the call is given up: nobody gets it later. Or None.
+        """
+        self.announced_at_ns = time.time_ns()
+        async for is_first in Attempts(self._check):
+            offered = await self._offer_once(until, loudly=is_first)
+            if offered:
+                return offered
+        raise AssertionError("attempts have no end")
+
+    async def _offer_once(self, until: float | None, *, loudly: bool) -> Offered:
+        await self._bus.wait_connected()
+        keep_seconds = None
+        if until is not None:
+            keep_seconds = max(until - self._loop.time(), 0.0)
+        application, traceparent = self.dialog.application, self.traceparent
+        try:
+            offered = await self._bus.offer(
+                application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
+            )
+        except BusUnavailableError:
+            return Offered(is_heard=False)
+        except BusRefusedError as error:
+            self._note_refusal("bus.message_refused", error, loudly=loudly)
+            return Offered(is_heard=False)
+        self.is_refused = False
+        return offered
+
+    # The first event
+
+    async def deliver_first(self, offered: Offered) -> None:
+        """Return once the first event has reached somebody; offer the AppStart anew meanwhile."""
+        offering = Offering(self._loop.time())
+        async for _ in Attempts(self._check, at_once=False):
+            if await self._is_heard():
+                return
+            if self.dialog.announce and not self.dialog.is_ended:
+                offered = await self._offer_again(offering, offered)
+
+    async def _offer_again(self, offering: Offering, offered: Offered) -> Offered:
+        """Offer the AppStart to another instance if it is time to; return the last offer.
+
+        Its taker may come all the same, so this does not wait until another one is there.
+        """
+        now = self._loop.time
+        if not offering.is_due(now(), is_declined=messages.declines(offered.reply)):
+            return offered
+        again = await self._offer_once(None, loudly=False)
+        if not again:
+            return offered
+        _log.debug("app_start.offered_again", dialog_id=self.dialog.dialog_id)
+        offering.offered(now())
+        return again
+
+    async def wait_heard(self) -> None:
+        """Return once the first event has reached somebody."""
+        async for _ in Attempts(self._check_active):
+            if await self._is_heard():
+                return
+
+    async def _is_heard(self) -> bool:
+        """Return whether anybody listens to a dialog's events; on NATS he then has the first."""
+        await self._bus.wait_connected()
+        try:
+            return await self._bus.is_heard(self.dialog.topic, self.dialog.held.first)
+        except BusUnavailableError:
+            return False
+        except BusRefusedError as error:
+            self._note_refusal("bus.message_refused", error, loudly=False)
+            return False
+
+    def _note_refusal(self, event: str, error: BusRefusedError, *, loudly: bool) -> None:
+        self.is_refused = True
+        dialog = self.dialog
+        log = _log.error if loudly else _log.debug
+        log(event, dialog_id=dialog.dialog_id, application=dialog.application, error=str(error))

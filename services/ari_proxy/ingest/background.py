@@ -1,0 +1,27 @@
+"""Work that an active ingest has begun, and finishes before it stops."""
+
+import asyncio
+from collections.abc import Coroutine
+
+
+class BackgroundWork:
+    """Tasks side by side, in the group of whoever runs the ingest."""
+
+    def __init__(self, tasks: asyncio.TaskGroup) -> None:
+        self._group = tasks
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, work: Coroutine[None, None, None]) -> None:
+        """Begin a task."""
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def finish(self, timeout_seconds: float) -> int:
+        """Wait for all tasks under way; cancel those that take longer, and return how many."""
+        if not self._tasks:
+            return 0
+        _, pending = await asyncio.wait(self._tasks, timeout=timeout_seconds)
+        for task in pending:
+            task.cancel()
+        return len(pending)

@@ -1,0 +1,90 @@
+"""Ends what is over: dialogs without channels, and what could not be done before."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap.tap import Tap
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+
+from .background import BackgroundWork
+from .dialog_stream import DialogStream
+from .dialogs import Dialog
+from .labels import ChannelLabels
+from .phase import Life
+from .queues import DialogQueues
+from .router import Router
+
+_log = structlog.get_logger()
+
+#: Seconds between looks for dialogs whose grace period is over.
+SWEEP_SECONDS: Final = 1.0
+
+
+class Sweeper:
+    """Sweeps the dialogs of one server."""
+
+    def __init__(  # noqa: PLR0913  whom an end concerns
+        self,
+        server: ServerId,
+        router: Router,
+        stream: DialogStream,
+        *,
+        labels: ChannelLabels,
+        queues: DialogQueues,
+        background: BackgroundWork,
+        metrics: Metrics,
+        tap: Tap,
+        is_permitted: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._server = server
+        self._router = router
+        self._stream = stream
+        self._labels = labels
+        self._queues = queues
+        self._background = background
+        self._metrics = metrics
+        self._tap = tap
+        self._is_permitted = is_permitted
+        self._clock = clock
+        self._is_paused = False
+
+    async def run(self) -> None:
+        """Forget ended dialogs, and label again what could not be labelled, until paused."""
+        while not self._is_paused:
+            for labelling in self._labels.retries():
+                self._background.begin(labelling)
+            self._sweep(self._clock())
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def pause(self) -> None:
+        """End no dialog any more: another ingest goes on with them."""
+        self._is_paused = True
+
+    def finish(self) -> None:
+        """Tell now what would be told a little later: nobody is here then."""
+        self._sweep(math.inf)
+
+    def _sweep(self, now: float) -> None:
+        for dialog in self._router.ended(now):
+            self._end(dialog)
+        self._router.sweep(now)
+
+    def _end(self, dialog: Dialog) -> None:
+        reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
+        if self._is_permitted() and dialog.life is Life.ENDED:
+            self._stream.tell_ended(dialog, reason)
+        _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
+        labels = self._server, dialog.application
+        self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
+        life = self._clock() - dialog.started_at
+        self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
+        self._tap.copy("end", dialog.dialog_id)
+        self._queues.on_ended(dialog)

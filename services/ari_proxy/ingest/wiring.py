@@ -1,0 +1,197 @@
+"""What an active ingest is made of, and who knows whom."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.bus.base import Bus
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.load import Settings
+from ari_proxy.tap.tap import Tap
+from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces
+
+from .background import BackgroundWork
+from .bindings import Bindings
+from .dialog_stream import DialogStream
+from .empty_dialogs import EmptyDialogs
+from .labels import ChannelLabels
+from .listeners import Listeners
+from .loss_ledger import LossLedger
+from .losses import LossReports
+from .no_listener import NoListener
+from .passage import Passage
+from .pipeline import Pipeline
+from .proof import Proof, is_own
+from .queues import DialogQueues
+from .recovery import Recovery
+from .router import Router
+from .set_up import DialogSetup
+from .sweeper import Sweeper
+from .tally import Tally
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What lasts longer than one active period."""
+
+    settings: Settings
+    bus: Bus
+    rest: RestClient
+    metrics: Metrics
+    tally: Tally
+    tap: Tap
+    traces: Traces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The parts of one active period, those below first."""
+
+    background: BackgroundWork
+    router: Router
+    bindings: Bindings
+    ledger: LossLedger
+    stream: DialogStream
+    queues: DialogQueues
+    labels: ChannelLabels
+    setup: DialogSetup
+    proof: Proof
+    pipeline: Pipeline
+    passage: Passage
+    sweeper: Sweeper
+    losses: LossReports
+    listeners: Listeners
+    empty_dialogs: EmptyDialogs
+    recovery: Recovery
+
+
+def wire(
+    around: Surroundings,
+    tasks: asyncio.TaskGroup,
+    *,
+    is_permitted: Callable[[], bool],
+    on_replaced: Callable[[str], None] = lambda _: None,
+) -> Parts:
+    """Make the parts of an active ingest.
+
+    Args:
+        around: what they are made from.
+        tasks: where their work runs.
+        is_permitted: returns whether we may publish now, since no other ingest serves.
+        on_replaced: called with an application that another client has taken.
+    """
+    settings, bus, rest, metrics = around.settings, around.bus, around.rest, around.metrics
+    tally, tap, ingest = around.tally, around.tap, settings.ingest
+    server = ServerId(settings.server_id)
+    is_kept = ingest.no_listener == "keep"
+    deadline_seconds = None if is_kept else ingest.listener_seconds
+    background = BackgroundWork(tasks)
+    router = Router(
+        server, grace_seconds=ingest.grace_seconds, dialog_form=settings.bus.dialog_form
+    )
+    ledger = LossLedger(bus, router)
+    stream = DialogStream(
+        server,
+        bus,
+        losses=ledger,
+        background=background,
+        metrics=metrics,
+        tally=tally,
+        tap=tap,
+        held_bytes=ingest.held_bytes,
+        keep_seconds=deadline_seconds,
+    )
+    queues = DialogQueues(
+        bus,
+        router,
+        deadline_seconds=deadline_seconds,
+        # No event may come after the queues have gone.
+        grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
+    )
+    labels = ChannelLabels(rest)
+    setup = DialogSetup(
+        server,
+        bus,
+        stream=stream,
+        labels=labels,
+        no_listener=NoListener(rest, ingest.no_listener),
+        queues=queues,
+        background=background,
+        metrics=metrics,
+        tap=tap,
+        traces=around.traces,
+        deadline_seconds=deadline_seconds,
+        patience_seconds=ingest.listener_seconds,
+        is_permitted=is_permitted,
+    )
+    proof = Proof(
+        rest,
+        settings.applications,
+        every_seconds=ingest.proof_seconds,
+        received_bytes=lambda: tally.received_bytes,
+        is_permitted=is_permitted,
+    )
+    pipeline = Pipeline(
+        server,
+        router,
+        stream=stream,
+        setup=setup,
+        metrics=metrics,
+        tally=tally,
+        is_permitted=is_permitted,
+        on_replaced=on_replaced,
+        on_own=proof.on_event,
+    )
+    return Parts(
+        background=background,
+        router=router,
+        bindings=Bindings(bus, router),
+        ledger=ledger,
+        stream=stream,
+        queues=queues,
+        labels=labels,
+        setup=setup,
+        proof=proof,
+        pipeline=pipeline,
+        passage=Passage(
+            pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes, overtakes=is_own
+        ),
+        sweeper=Sweeper(
+            server,
+            router,
+            stream,
+            labels=labels,
+            queues=queues,
+            background=background,
+            metrics=metrics,
+            tap=tap,
+            is_permitted=is_permitted,
+        ),
+        losses=LossReports(
+            ledger,
+            bus,
+            router,
+            stream,
+            buffer_bytes=settings.bus.buffer_bytes,
+            is_permitted=is_permitted,
+        ),
+        listeners=Listeners(
+            bus,
+            router,
+            stream,
+            setup,
+            silence_seconds=0.0 if is_kept else ingest.silence_seconds,
+        ),
+        empty_dialogs=EmptyDialogs(rest, router.table),
+        recovery=Recovery(
+            server,
+            settings.applications,
+            rest,
+            router,
+            stream=stream,
+            setup=setup,
+            metrics=metrics,
+        ),
+    )
