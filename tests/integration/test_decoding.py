@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from functools import partial
 from urllib.parse import quote
 
 import pytest
@@ -43,6 +44,11 @@ NAMES = [
 ]
 
 
+async def is_gone(rest: RestClient, path: str) -> bool:
+    """Return whether Asterisk has no such bridge any more: a busy one takes its time."""
+    return (await rest.request("GET", path)).status == 404
+
+
 async def read_by(rest: RestClient, name: str) -> tuple[str, str]:
     """Return what a name is read as in a path, and in a query."""
     read = []
@@ -50,8 +56,10 @@ async def read_by(rest: RestClient, name: str) -> tuple[str, str]:
         answer = await rest.request("POST", url)
         assert answer.status == 200, answer
         read.append(json.loads(answer.body)["id"])
-        gone = await rest.request("DELETE", f"/bridges/{quote(read[-1], safe='')}")
+        path = f"/bridges/{quote(read[-1], safe='')}"
+        gone = await rest.request("DELETE", path)
         assert gone.status == 204, (name, gone)
+        await until(partial(is_gone, rest, path))
     return read[0], read[1]
 
 
