@@ -93,6 +93,22 @@ async def test_start_that_comes_after_the_list_begins_one_dialog(
     assert len(setting.client.starts) == 1
 
 
+async def test_call_that_is_over_before_the_list_is_looked_at_again_is_not_served_twice(
+    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.5)
+    async with scripted_asterisk() as asterisk:
+        asterisk.add_channel("c")  # Asterisk goes on listing it for a while.
+        async with ingest_of(asterisk, bus_server) as setting:
+            await setting.asterisk.push(channel_event("StasisStart", "c"))
+            dialog = await setting.client.first_dialog()
+            await setting.asterisk.push(channel_event("StasisEnd", "c"))
+            await setting.client.until(lambda: len(setting.client.types(dialog)) == 2)
+            await asyncio.sleep(1)
+
+    assert len(setting.client.starts) == 1
+
+
 async def test_events_do_not_wait_for_lists_that_do_not_come(
     bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
+from itertools import starmap
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -17,7 +18,7 @@ from ari_proxy.ari import advisories
 from ari_proxy.ari import snapshot as asterisk
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.snapshot import DIALOG_VARIABLE, Information, Snapshot
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE, ChannelState, Information, Snapshot
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.protocol import topics
@@ -47,6 +48,8 @@ UNSERVED_SECONDS: Final = 2.0
 
 #: The dialogs that were open when a connection began, with the channels that each had.
 Known = Mapping[Dialog, Collection[str]]
+#: Channels in our applications that no dialog has, each with the dialog that had it, or None.
+Unserved = Mapping[str, Dialog | None]
 
 
 class _NoAnswerError(Exception):
@@ -81,7 +84,7 @@ class Recovery:
         dialogs = self._router.dialogs
         return {dialog: tuple(dialog.channels) for dialog in dialogs if not dialog.is_ended}
 
-    async def run(self, known: Known, gap: Gap) -> Plan:
+    async def run(self, known: Known, gap: Gap) -> Unserved:
         """Reconcile, and tell the applications; waits as long as Asterisk does not answer.
 
         Args:
@@ -106,13 +109,16 @@ class Recovery:
             ended=len(plan.ended),
             unserved=len(plan.unserved),
         )
-        return plan
+        return self._with_former(plan.unserved)
 
-    async def look(self) -> list[str]:
+    async def look(self) -> Unserved:
         """Return the unserved channels, where no dialog is in doubt."""
         snapshot = await self._snapshot()
         self._note(snapshot)
-        return self._reconciliation(snapshot).plan(self.known()).unserved
+        return self._with_former(self._reconciliation(snapshot).plan(self.known()).unserved)
+
+    def _with_former(self, channels: Collection[str]) -> Unserved:
+        return {name: self._router.table.channels.get(name) for name in channels}
 
     def _is_another(self, snapshot: Snapshot) -> bool:
         """Return whether it is another process than at the last look, as far as is known."""
@@ -266,30 +272,34 @@ class Recovery:
 
     # Channels that nobody has seen come
 
-    async def serve_unserved(self, names: Collection[str], gap: Gap) -> None:
+    async def serve_unserved(self, channels: Unserved, gap: Gap) -> None:
         """Begin dialogs for channels whose StasisStart was lost, and that are still there.
 
         Args:
-            names: of the channels.
+            channels: as they were when Asterisk was asked.
             gap: what they have missed.
         """
-        if not names:
+        if not channels:
             return
         await asyncio.sleep(UNSERVED_SECONDS)
-        if not any(map(self._is_unserved, names)):
+        if not any(starmap(self._is_unserved, channels.items())):
             return
         snapshot = await self._snapshot()
-        for name in filter(self._is_unserved, names):
+        for name, former in channels.items():
             state = snapshot.channels.get(name)
-            if state is None or state.application not in self._applications:
-                continue
-            dialog = self._router.begin(state.application, name, time.monotonic())
-            self._count("begun_late")
-            _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
-            now = time.time()
-            self._stream.notify(dialog, "StasisStart", notices.stasis_start(state, now))
-            self._notify(dialog, notices.GAP, gap.event(state.application, now))
+            is_there = state is not None and state.application in self._applications
+            if state is not None and is_there and self._is_unserved(name, former):
+                self._begin_late(state, name, gap)
 
-    def _is_unserved(self, name: str) -> bool:
+    def _begin_late(self, state: ChannelState, name: str, gap: Gap) -> None:
+        dialog = self._router.begin(state.application, name, time.monotonic())
+        self._count("begun_late")
+        _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
+        now = time.time()
+        self._stream.notify(dialog, "StasisStart", notices.stasis_start(state, now))
+        self._notify(dialog, notices.GAP, gap.event(state.application, now))
+
+    def _is_unserved(self, name: str, former: Dialog | None) -> bool:
+        """Return whether no dialog has had the channel since: one may have begun and ended."""
         dialog = self._router.table.channels.get(name)
-        return dialog is None or not dialog.may_have(name)
+        return dialog is former and (dialog is None or not dialog.may_have(name))

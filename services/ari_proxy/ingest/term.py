@@ -27,6 +27,7 @@ from .hand_over import Collected, HandOver, RefusedError
 from .notices import UNKNOWN, Gap, Missing
 from .phase import Delivery
 from .reader import Reader, Work
+from .recovery import Unserved
 from .take_over import Taken, TakeOver
 from .tally import Tally
 from .wiring import Surroundings, wire
@@ -208,13 +209,13 @@ class Term:
             self._passage.open()
             unserved = await self._recovery.look()
             return partial(self._serve, unserved, gap)
-        plan = await self._recovery.run(known, gap)
+        unserved = await self._recovery.run(known, gap)
         self._missing.forget()
         self._passage.open()
         await self._recovery.tell_recovered(self._bus, gap.reason)
-        return partial(self._serve, plan.unserved, gap)
+        return partial(self._serve, unserved, gap)
 
-    async def _serve(self, unserved: Collection[str], gap: Gap) -> None:
+    async def _serve(self, unserved: Unserved, gap: Gap) -> None:
         # Their beginning may be among what waits.
         await self._passage.passed()
         await self._recovery.serve_unserved(unserved, gap)
