@@ -191,3 +191,13 @@ async def test_account_without_inbox_is_told_so_and_may_have_another(
         await bus.subscribe("demo", lambda _: None)
         assert await bus.offer("demo", b"")
         assert not bus.problem
+
+
+async def test_server_that_refuses_and_is_gone_later_is_told_as_gone(guarded: Guarded) -> None:
+    guarded.server.start()
+    async with guarded.bus("nobody") as bus:
+        for _ in range(2):
+            await until(lambda: bus.problem and bus.problem.kind == "refused")
+            guarded.server.stop()
+            await until(lambda: bus.problem and bus.problem.kind == "away")
+            guarded.server.start()

@@ -288,6 +288,18 @@ async def test_refused_account_is_the_reason_that_the_dialplan_is_told(
     assert asterisk.requests[0].target == f"/ari/channels/c/{variable}"
 
 
+async def test_server_that_refuses_and_is_gone_later_is_told_as_gone(rabbitmq_link: Link) -> None:
+    options = RabbitMqOptions(
+        urls=(rabbitmq_link.url,), name="test", user="nobody", password="secret"
+    )
+    async with opened(RabbitMqBus(options)) as bus:
+        for _ in range(2):
+            await until(lambda: bus.problem and bus.problem.kind == "refused")
+            rabbitmq_link.stop()
+            await until(lambda: bus.problem and bus.problem.kind == "away")
+            rabbitmq_link.start()
+
+
 # Through which exchange a message came
 
 

@@ -26,8 +26,9 @@ class BufferedBus(ABC):
         self._connections = 0
         #: Set when something was confirmed or lost; `flush` waits for it.
         self._confirmed = asyncio.Event()
-        #: Why a server has not taken us since there was a connection, or ''.
+        #: Why a server does not take us, or ''; attempts since then that failed otherwise.
         self._login_refusal = ""
+        self._not_refused = 0
         #: Attempts since there was a connection, and why the last one failed.
         self._failures = 0
         self._failure = ""
@@ -149,8 +150,8 @@ class BufferedBus(ABC):
     def _note_failure(self, reason: str, *, is_refusal: bool, attempts: int = 1) -> None:
         """Take why there is no connection.
 
-        A refusal stays the reason until there is one: it is what has to be mended, whatever comes
-        of other servers, or of the same one when it stops.
+        A refusal stays the reason until no server has refused us in a whole round: it is what has
+        to be mended, whatever comes of other servers.
 
         Args:
             reason: of the last attempt.
@@ -159,8 +160,11 @@ class BufferedBus(ABC):
         """
         self._failures += 1
         self._failure = reason
+        self._not_refused = 0 if is_refusal else self._not_refused + 1
         if is_refusal:
             self._login_refusal = reason
+        elif self._not_refused >= attempts:
+            self._login_refusal = ""
         if self._failures >= attempts:
             self._tried.set()
         else:
