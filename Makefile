@@ -13,8 +13,8 @@ MINUTES ?= 30
 VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.py
 BUSES ?= nats rabbitmq
 
-.PHONY: help setup demo test test-all chaos soak e2e observability-test screenshots lint lock asterisk \
-    reference chart images kind-up kind-down clean
+.PHONY: help setup demo test test-all chaos soak e2e observability-test screenshots lint format hooks \
+    lock asterisk reference chart images kind-up kind-down clean
 
 help:  ## Show this.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -71,7 +71,7 @@ images:  ## Build the images of ingest, command and operator with docker.
 	    docker build -f Dockerfile.$$name -t ari-proxy-$$name:$$($(VERSION)) .; \
 	done
 
-lint: setup  ## Run what CI checks beside the tests.
+lint: setup  ## Run what CI checks beside the tests; `make hooks` has it run at each commit.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -80,6 +80,13 @@ lint: setup  ## Run what CI checks beside the tests.
 	$(BIN)/codespell
 	$(BIN)/vulture
 	$(BIN)/complexipy services --max-complexity-allowed 10 --failed
+
+format: setup  ## Mend what ruff can mend, and write all files as it formats them.
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+hooks: setup  ## Run make lint at each commit from now on (pre-commit).
+	$(BIN)/pre-commit install
 
 LOCK = $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url \
     --no-header --no-annotate

@@ -1,9 +1,12 @@
 """Images, lock files and manifests agree with each other."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ari_proxy.__about__ import __version__
 
@@ -61,3 +64,12 @@ def test_quick_starts_application_is_the_readmes() -> None:
 
     there = unindented.replace("nats://ari-proxy-nats:4222", "nats://127.0.0.1:4222")
     assert there.strip() == block[1].strip()
+
+
+def test_commits_are_checked_by_make_lint_and_nothing_from_the_network() -> None:
+    path = ROOT / ".pre-commit-config.yaml"
+
+    subprocess.run([sys.executable, "-m", "pre_commit", "validate-config", path], check=True)
+    config = yaml.safe_load(path.read_text())
+    hooks = [(at["repo"], hook["entry"]) for at in config["repos"] for hook in at["hooks"]]
+    assert hooks == [("local", "make lint")]
