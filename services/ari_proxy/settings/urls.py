@@ -115,8 +115,8 @@ def _apart(url: str, *, is_first: bool) -> BusAddress:
         raise UrlError(f"{_unreadable(url)}; {_ENCODE}")
     account, _, _ = parts.netloc.rpartition("@")
     behind = parts.path + parts.query + parts.fragment
-    # A part of a password behind a comma looks like an account without a scheme.
-    is_torn = bool(account) and not has_scheme and not is_first
+    # What follows a comma of a password, if only an @, looks like an account without a scheme.
+    is_torn = "@" in parts.netloc and not has_scheme and not is_first
     if "@" in behind or "#" in url or is_torn or "[" in account or "]" in account:
         raise UrlError(f"can't be taken apart; {_ENCODE}")
     if not parts.hostname:
@@ -132,7 +132,8 @@ def _check_rest(url: str, parts: SplitResult) -> None:
     if "?" in url:  # seed: it was dropped.
         raise UrlError(f"must not have a query: write it up to the ?; {_INSTEAD_OF_QUERY}")
     if parts.scheme in _WITHOUT_PATH and parts.path.strip("/"):
-        raise UrlError("must not have a path, which means nothing to NATS: write it up to the port")
+        reason = "must not have a path, which means nothing to NATS: write it up to the port"
+        raise UrlError(f"{reason}; {_ENCODE}")
 
 
 def _credentials(account: str, scheme: str) -> dict[str, str]:

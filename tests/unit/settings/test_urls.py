@@ -57,6 +57,15 @@ def test_password_that_is_not_encoded_is_refused_with_what_to_write(
     assert "# as %23" in str(refused.value)
 
 
+@pytest.mark.parametrize("password", ["1234,", "/hush,", "/hush\n", "hush,"])
+@pytest.mark.parametrize("scheme", ["nats://", "amqp://", ""])
+def test_password_that_ends_where_a_url_of_a_list_does_is_refused(
+    scheme: str, password: str
+) -> None:
+    with pytest.raises(UrlError, match="a comma as %2C"):
+        bus_address(f"{scheme}hushuser:{password}@hushhost:5555")
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
