@@ -15,7 +15,7 @@ from ari_proxy.protocol.messages import ObjectKind
 from .dialog_table import DialogTable
 from .dialogs import Dialog
 from .notices import EndReason
-from .phase import Delivery, Life
+from .phase import BEFORE_OPEN, Delivery, Life
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000
@@ -145,7 +145,7 @@ def load(table: DialogTable, records: Iterable[Record], now: float) -> list[Dial
     dialogs: list[Dialog] = []
     for record in records:
         if isinstance(record, HeldRecord):
-            if dialogs:
+            if dialogs and dialogs[-1].delivery in BEFORE_OPEN:
                 dialogs[-1].hold(record.payload.encode())
         else:
             dialogs.append(_load(table, record, now))

@@ -1,6 +1,6 @@
 """Copies in a few words. Pure; whatever a message holds, there are words for it."""
 
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgspec
 
@@ -51,6 +51,8 @@ def _describe(copy: Copy) -> str:
             return f"{message.get('count', 0)} copies were too many, and are not shown"
         case "end":
             return "the dialog has ended"
+        case _:
+            assert_never(copy.kind)
 
 
 def _describe_event(copy: Copy, message: dict[str, Any]) -> str:

@@ -1,5 +1,7 @@
+import re
 import ssl
 from collections import Counter
+from typing import get_args
 
 import msgspec
 import pytest
@@ -7,9 +9,10 @@ from pamqp import frame
 from pamqp.commands import Basic
 
 from ari_proxy.bus import rabbitmq_topology as topology
-from ari_proxy.bus.amqp.frames import FrameSplitter, parse_header
+from ari_proxy.bus.amqp.frames import FrameSplitter, Properties, parse_header
 from ari_proxy.bus.base import Declared
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.protocol import ids
 
 
 def published(topic: str, payload: bytes = b"{}", reply: str = "") -> tuple[Basic.Publish, bytes]:
@@ -157,3 +160,115 @@ def test_default_account_is_rabbitmqs() -> None:
     (login,) = RabbitMqOptions(urls=("amqp://one",), name="n").logins()
 
     assert (login.user, login.password) == ("guest", "guest")
+
+
+def test_trace_is_told_in_a_header_and_the_reply_in_its_property() -> None:
+    head = topology.properties_for("amq.gen-1", "00-ab")
+
+    payload = bytes(12) + head
+    assert parse_header(payload)[1] == Properties(reply_to="amq.gen-1", traceparent="00-ab")
+    assert topology.properties_for("", "") is topology.LEGACY_PROPERTIES
+
+
+# What RabbitMQ refuses
+
+
+@pytest.mark.parametrize(
+    ("refusal", "exchange"),
+    [
+        (
+            "403 ACCESS_REFUSED - access to exchange 'ari-proxy' in vhost '/' refused for user 'u'",
+            "ari-proxy",
+        ),
+        (
+            "403 ACCESS_REFUSED - access to topic 'x' in exchange 'ari-proxy' in vhost '/' refused",
+            "ari-proxy",
+        ),
+        ("403 ACCESS_REFUSED - access to exchange 'amq.default' in vhost '/' refused", ""),
+        ("403 ACCESS_REFUSED - access to queue 'demo' in vhost '/' refused for user 'u'", None),
+    ],
+)
+def test_exchange_is_read_from_the_refusal(refusal: str, exchange: str | None) -> None:
+    assert topology.refused_exchange(refusal) == exchange
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        ("403 ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", True),
+        ("530 NOT_ALLOWED - access to vhost 'x' refused for user 'u'", True),
+        ("320 CONNECTION_FORCED - broker forced connection closure", False),
+    ],
+)
+def test_refused_login_is_known(reason: str, *, expected: bool) -> None:
+    assert topology.is_login_refused(reason) is expected
+
+
+def test_queue_in_exclusive_use_is_known() -> None:
+    refusal = "403 ACCESS_REFUSED - queue 'demo' in vhost '/' in exclusive use"
+
+    assert topology.is_taken_by_another(refusal)
+    assert not topology.is_taken_by_another("404 NOT_FOUND - no queue 'demo' in vhost '/'")
+
+
+# Queues and what is told of them
+
+
+def test_queues_that_an_account_may_consume_alike_are_of_one_kind() -> None:
+    assert topology.kind_of("events_server.0123456789abcdef") == "events"
+    assert topology.kind_of("demo") == "demo"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, None), (0.25, "250"), (60.0, "60000")])
+def test_time_to_live_is_in_milliseconds(seconds: float | None, text: str | None) -> None:
+    assert topology.expiration(seconds) == text
+
+
+def test_group_has_a_queue_for_each_topic() -> None:
+    queues = [topology.group_queue("executors", f"commands_{name}") for name in ("a", "b")]
+
+    assert queues == ["ari-proxy.executors.commands_a", "ari-proxy.executors.commands_b"]
+
+
+@pytest.mark.parametrize(
+    "queue",
+    [
+        "demo",
+        "commands_server.0123456789abcdef",
+        "commands_b3eacd33-432e-89c2-a5c8-ff921dfda2a5",
+    ],
+)
+def test_notice_tells_its_queue(queue: str) -> None:
+    notices = [topology.declared_topic, topology.deleted_topic, topology.missing_topic]
+
+    assert [topology.queue_of(notice(queue)) for notice in notices] == [queue] * 3
+
+
+@pytest.mark.parametrize("form", get_args(ids.DialogForm))
+def test_notices_of_a_servers_dialogs_match_its_pattern_and_no_others(
+    form: ids.DialogForm,
+) -> None:
+    patterns = topology.notices_of("commands_server.*")
+    own, other = (
+        "commands_" + ids.new_dialog_id(ids.ServerId(name), form=form)
+        for name in ("server", "another")
+    )
+
+    for notice in (topology.declared_topic, topology.deleted_topic):
+        assert sum(matches(pattern, notice(own)) for pattern in patterns) == 1
+        assert not any(matches(pattern, notice(other)) for pattern in patterns)
+    assert matches(topology.ALL_MISSING, topology.missing_topic(own))
+
+
+def matches(pattern: str, topic: str) -> bool:
+    """Return whether RabbitMQ's topic exchange routes a topic to a binding with `*`."""
+    return re.fullmatch(re.escape(pattern).replace(r"\*", "[^.]+"), topic) is not None
+
+
+def test_list_of_queues_comes_back() -> None:
+    names = ["commands_server.0123456789abcdef", "demo"]
+
+    assert topology.decode_topics(topology.encode_topics(names)) == names
+    assert matches(topology.ALL_LISTS, topology.list_topic("commands_server.*"))
+    with pytest.raises(msgspec.DecodeError):
+        topology.decode_topics(b"{}")

@@ -103,7 +103,14 @@ def test_id_of_the_client_stays_and_is_registered(url: str, body: str) -> None:
     assert result.url.text == url
 
 
-@pytest.mark.parametrize(("method", "url"), [("GET", "/channels"), ("POST", "/channels/c/answer")])
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("GET", "/channels"),
+        ("POST", "/channels/c/answer"),
+        ("POST", "/channels/%00"),  # For Asterisk an id that is empty.
+    ],
+)
 def test_other_commands_stay_as_they_are(method: str, url: str) -> None:
     assert named(method, url) == Named(urls.parse(url), "")
 

@@ -155,3 +155,21 @@ def test_lost_stasis_start_is_told_again_with_the_channel_as_it_is() -> None:
     assert event["type"] == "StasisStart"
     assert (event["args"], event["reconstructed"]) == (["a", "b"], True)
     assert event["channel"] == json.loads(description)
+
+
+def test_server_tells_which_dialogs_are_open() -> None:
+    event = json.loads(notices.recovered(["s.1", "s.2"], 1.0, "websocket_lost"))
+
+    assert (event["type"], event["reason"]) == ("ProxyRecovered", "websocket_lost")
+    assert event["dialogs"] == ["s.1", "s.2"]
+    assert event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
+
+
+def test_probe_says_whose_listeners_it_looks_for_and_nothing_else() -> None:
+    event = json.loads(notices.probe("demo", 1.0))
+
+    assert event == {
+        "type": "ProxyProbe",
+        "application": "demo",
+        "timestamp": "1970-01-01T00:00:01.000+00:00",
+    }

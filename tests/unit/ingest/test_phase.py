@@ -106,3 +106,32 @@ def test_oldest_events_behind_the_probe_go_first() -> None:
     assert held.held.trim(0) == [b"third"]
     assert held.held.trim(0) == []
     assert list(held.held) == [b"first"]
+
+
+def test_adopted_one_without_a_start_begins_with_what_waits() -> None:
+    adopted = dialog()
+    adopted.adopt(5)
+    adopted.hold(b"gap")
+    adopted.announce_anew()
+    assert list(adopted.held) == [b"gap"]
+
+
+def test_call_is_served_while_it_has_channels_and_an_application() -> None:
+    call = dialog()
+    assert not call.is_served
+    call.hold(b"1")
+    call.advance(DeliveryTrigger.ACCEPTED)
+    call.deliver(1)
+    call.note_heard(2)
+    assert (call.heard_at, call.is_served) == (2, False)
+    call.channels["c"] = True
+    assert call.is_served
+    call.end("channels_left")
+    assert not call.is_served
+
+
+def test_application_of_a_dialog_is_the_first_that_a_channel_enters() -> None:
+    ringing = Dialog(DialogId("s.0123456789abcdef"), "", "", announce=False, now=0)
+    ringing.enter("demo")
+    ringing.enter("other")
+    assert ringing.application == "demo"

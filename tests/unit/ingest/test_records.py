@@ -6,7 +6,7 @@ import pytest
 from ari_proxy.ingest import records
 from ari_proxy.ingest.dialog_table import DialogTable
 from ari_proxy.ingest.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
-from ari_proxy.ingest.records import PAGE_BYTES, Page
+from ari_proxy.ingest.records import PAGE_BYTES, HeldRecord, Page
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding
 
@@ -125,3 +125,34 @@ def test_each_phase_arrives_as_it_was(triggers: list[DeliveryTrigger], *, announ
     found = new.dialogs[dialog.dialog_id]
     assert found.delivery is dialog.delivery
     assert found.is_known_to_application == dialog.is_known_to_application
+
+
+def test_channel_that_has_moved_on_to_another_application_belongs_to_its_new_dialog() -> None:
+    old, new = table(), table()
+    first = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
+    old.adopt(first, {"c1": True, "leg": True})
+    old.keep_former(first, "c1")
+    old.release(first, "c1", 0)
+    second = old.open(DialogId("s.fedcba9876543210"), "other", "c1", announce=True, now=0)
+    old.adopt(second, {"c1": True})
+
+    handed_over(old, new)
+
+    assert new.channels["c1"] is new.dialogs[second.dialog_id]
+    assert new.channels["leg"] is new.dialogs[first.dialog_id]
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["no dialog", "open dialog"])
+def test_message_that_no_dialog_waits_for_is_left_out(*, is_first: bool) -> None:
+    old, new = table(), table()
+    dialog = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
+    dialog.hold(b"1")
+    dialog.advance(DeliveryTrigger.ACCEPTED)
+    dialog.deliver(0)
+    stray = HeldRecord('{"a":1}')
+    found = list(records.records_of(old))
+
+    dialogs = records.load(new, [stray, *found] if is_first else [*found, stray], 100)
+
+    (loaded,) = dialogs
+    assert (loaded.dialog_id, len(loaded.held)) == (dialog.dialog_id, 0)

@@ -533,3 +533,88 @@ def test_recorded_transfer_goes_on_in_one_dialog(route: Routing) -> None:
 
     assert replaced
     assert all(dialogs == (before,) for before, dialogs in replaced)
+
+
+def test_channel_that_replaces_an_unknown_one_begins_a_dialog(route: Routing) -> None:
+    (dialog,) = route("StasisStart", channel="new", replace_channel="unknown")
+
+    assert dialog.channel_id == "new"
+
+
+def test_leg_is_forgotten_after_the_grace_period_though_its_dialog_lives_on(
+    route: Routing,
+) -> None:
+    dialog = route.start("c1")
+    route.register(dialog.dialog_id, "leg")
+    route("StasisStart", channel="leg")
+    route("ChannelDestroyed", channel="leg")
+    assert route("ChannelVarset", channel="leg") == [dialog]
+
+    route.later(GRACE + 1)
+
+    assert route("ChannelVarset", channel="leg") == []
+    assert route("ChannelVarset", channel="c1") == [dialog]
+    assert not dialog.released
+
+
+def test_object_that_has_moved_to_another_dialog_outlives_its_first_one(route: Routing) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "leg")
+    route("StasisStart", channel="leg")
+    route("StasisEnd", channel="leg")
+    route.register(second.dialog_id, "leg")
+    route("StasisEnd", channel="c1")
+
+    route.later(GRACE + 1)
+
+    assert first.dialog_id not in route.router.table.dialogs
+    assert route("StasisStart", channel="leg") == [second]
+
+
+def test_refusal_of_what_events_have_shown_to_exist_takes_nothing(route: Routing) -> None:
+    dialog = route.start("c1")
+    route.register(dialog.dialog_id, "leg")
+    route("StasisStart", channel="leg")
+
+    route.register(dialog.dialog_id, "leg", release=True)
+
+    assert route("ChannelVarset", channel="leg") == [dialog]
+
+
+def test_dialog_that_has_ended_gets_no_channel_back(route: Routing) -> None:
+    dialog = route.start("c1")
+    route("StasisEnd", channel="c1")
+    table = route.router.table
+
+    table.end(dialog, route.now, "no_channel")
+    table.count(dialog, "c1", entered=True)
+
+    assert (dialog.end_reason, dialog.channels) == ("channels_left", {})
+
+
+@pytest.mark.parametrize("kind", ["channel", "bridge", "playback", "recording"])
+def test_object_belongs_to_one_dialog(route: Routing, kind: ObjectKind) -> None:
+    first, second = route.start("c1"), route.start("c2")
+    route.register(first.dialog_id, "x", kind)
+    table = route.router.table
+
+    assert table.owns(first.dialog_id, kind, "x")
+    assert not table.owns(second.dialog_id, kind, "x")
+    assert not table.owns(first.dialog_id, kind, "unknown")
+
+
+def test_peer_half_of_a_local_channel_belongs_to_the_dialog_of_the_first(route: Routing) -> None:
+    dialog = route.start("Local-1;1")
+    leg = ids.new_object_id(dialog.token)
+
+    assert route.router.table.owns(dialog.dialog_id, "channel", leg + ids.PEER_HALF)
+
+
+def test_object_that_is_adopted_again_is_bound_once(route: Routing) -> None:
+    dialog = route.start("c1")
+    table = route.router.table
+
+    table.adopt(dialog, {"c1": True}, ["bridge"])
+    table.adopt(dialog, {"c1": True}, ["bridge"])
+
+    assert [name for _, name in dialog.bound] == ["c1", "bridge"]

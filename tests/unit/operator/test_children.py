@@ -211,6 +211,22 @@ def test_secrets_are_files_and_no_environment() -> None:
     }
 
 
+def test_certificates_of_the_bus_are_files() -> None:
+    tls = {
+        "caSecretRef": {"name": "authority", "key": "ca.crt"},
+        "clientCertificateSecretRef": {"name": "certificate"},
+    }
+    bus = {"type": "NATS", "nats": {"servers": ["tls://nats:4222"], "tls": tls}}
+
+    files = secrets.of_bus(proxy(bus=bus))
+
+    assert {(file.secret, file.key, file.setting) for file in files} == {
+        ("authority", "ca.crt", "ca_file"),
+        ("certificate", "tls.crt", "certificate_file"),
+        ("certificate", "tls.key", "key_file"),
+    }
+
+
 @pytest.mark.parametrize(
     ("there", "reason"),
     [

@@ -39,6 +39,16 @@ def test_what_others_have_set_is_left_alone() -> None:
     assert cluster.plan().apply == ()
 
 
+def test_what_the_api_server_leaves_out_for_it_is_empty_is_not_missed() -> None:
+    template: dict[str, Any] = {"spec": {"nodeSelector": {}, "tolerations": []}}
+    cluster = settled(ingest={"podTemplate": template})
+    pod_spec = cluster.of("Deployment", INGEST)["spec"]["template"]["spec"]
+    for name in template["spec"]:
+        del pod_spec[name]
+
+    assert cluster.plan().apply == ()
+
+
 def test_what_was_deleted_comes_back() -> None:
     cluster = settled("standby")
     for key in list(cluster.children):
@@ -149,7 +159,9 @@ def removed(dialogs: int | None = 0, **spec: Any) -> Cluster:
 
 def drain_since(cluster: Cluster, seconds: float) -> None:
     since = (cluster.now - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
-    cluster.resource["status"] = {"servers": [{"name": "b", "drainingSince": since}]}
+    cluster.resource["status"] = {
+        "servers": [{"name": "asterisk-a"}, {"name": "b", "drainingSince": since}]
+    }
 
 
 def test_removed_server_without_calls_goes_at_once() -> None:

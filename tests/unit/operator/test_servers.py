@@ -90,6 +90,22 @@ def test_same_server_id_on_another_bus_is_no_conflict() -> None:
     assert rivals(named("young", "2026-01-02T00:00:00Z", bus=bus), [elder]) == {}
 
 
+def bus_of(kind: str, secret: str) -> dict[str, Any]:
+    name = {"NATS": "nats", "RabbitMQ": "rabbitmq"}[kind]
+    return {"type": kind, name: {"urlSecretRef": {"name": secret, "key": "url"}}}
+
+
+@pytest.mark.parametrize("kind", ["NATS", "RabbitMQ"])
+def test_bus_whose_url_is_in_a_secret_is_known_by_it(kind: str) -> None:
+    elder = named("elder", "2026-01-01T00:00:00Z", bus=bus_of(kind, "bus"))
+
+    same = named("young", "2026-01-02T00:00:00Z", bus=bus_of(kind, "bus"))
+    other = named("young", "2026-01-02T00:00:00Z", bus=bus_of(kind, "other"))
+
+    assert rivals(same, [elder]) == {"asterisk-a": "voice/elder"}
+    assert rivals(other, [elder]) == {}
+
+
 def test_resource_that_is_going_is_no_rival() -> None:
     item = resource()
     item["metadata"] |= {"uid": "x", "deletionTimestamp": "2026-11-24T12:00:00Z"}

@@ -123,7 +123,10 @@ def test_pods_that_are_refused_are_told() -> None:
     cluster = settled()
     cluster.run(INGEST, ready=0)
     refusal = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
-    cluster.of("Deployment", INGEST)["status"]["conditions"] = [{**refusal, "message": "quota"}]
+    cluster.of("Deployment", INGEST)["status"]["conditions"] = [
+        {"type": "Progressing", "status": "True"},
+        {**refusal, "message": "quota"},
+    ]
 
     assert conditions(cluster)["Ready"]["reason"] == "FailedCreate"
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pamqp import body, commands, frame, header
 
@@ -28,6 +28,9 @@ def test_publish_is_as_pamqp_writes_it(
 
 
 @given(content=st.binary(max_size=5000), max_frame=st.integers(40, 6000))
+@example(content=b"", max_frame=40)
+@example(content=b"x" * 32, max_frame=40)
+@example(content=b"x" * 65, max_frame=40)
 def test_content_is_as_pamqp_writes_it(content: bytes, max_frame: int) -> None:
     properties = commands.Basic.Properties(content_type="application/json", delivery_mode=1)
 
@@ -93,6 +96,21 @@ def test_header_without_a_trace_has_none(headers: dict[str, Any]) -> None:
     properties = commands.Basic.Properties(headers=headers)
     payload = header.ContentHeader(body_size=1, properties=properties).marshal()
     assert frames.parse_header(payload) == (1, Properties())
+
+
+def test_header_with_nothing_that_matters_has_none() -> None:
+    properties = commands.Basic.Properties(content_type="application/json", delivery_mode=2)
+    payload = header.ContentHeader(body_size=7, properties=properties).marshal()
+
+    assert frames.parse_header(payload) == (7, Properties())
+
+
+def test_header_of_which_a_needed_part_cannot_be_read_is_refused() -> None:
+    flag_of_a_reply_to_that_is_missing = b"\x02\x00"
+    payload = b"\x00\x3c\x00\x00" + (1).to_bytes(8, "big") + flag_of_a_reply_to_that_is_missing
+
+    with pytest.raises(MalformedFrameError, match="header"):
+        frames.parse_header(payload)
 
 
 def test_header_of_a_client_that_cannot_be_read_ends_no_connection() -> None:
