@@ -1,0 +1,77 @@
+"""Which branches of what decides the tests take: `make cover`."""
+
+import json
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).parents[2]
+#: Percent of the branches, and of the statements, of each module that decides.
+LEAST: Final = 95.0
+
+
+def deciding_modules(pyproject: Mapping[str, Any]) -> list[str]:
+    """Return the modules and packages that know no IO, by import-linter's contract."""
+    contracts = pyproject["tool"]["importlinter"]["contracts"]
+    return [
+        module
+        for contract in contracts
+        if contract["type"] == "forbidden" and "asyncio" in contract["forbidden_modules"]
+        for module in contract["source_modules"]
+    ]
+
+
+def shortfalls(
+    files: Mapping[str, Mapping[str, Any]], modules: Iterable[str], least: float = LEAST
+) -> Iterator[str]:
+    """Yield a line for each file of these modules of which the tests take too little.
+
+    Args:
+        files: The files of coverage.py's JSON report, by their path.
+        modules: Names of modules, or of packages with all that is in them.
+        least: Percent of branches and of statements.
+    """
+    for module in modules:
+        paths = [path for path in files if _is_in(path, module)]
+        if not paths:
+            yield f"{module}: not measured"
+        for path in paths:
+            summary = files[path]["summary"]
+            branches = _percent(summary["covered_branches"], summary["num_branches"])
+            statements = _percent(summary["covered_lines"], summary["num_statements"])
+            if min(branches, statements) < least:
+                yield (
+                    f"{path}: {branches:.0f} % of the branches, {statements:.0f} % of the"
+                    f" statements; lines {files[path]['missing_lines']}, branches"
+                    f" {files[path]['missing_branches']}"
+                )
+
+
+def _is_in(path: str, module: str) -> bool:
+    parts = PurePath(path).with_suffix("").parts[1:]  # "services" stands before the package.
+    wanted = tuple(module.split("."))
+    return parts[: len(wanted)] == wanted
+
+
+def _percent(covered: int, of: int) -> float:
+    return 100 * covered / of if of else 100.0
+
+
+def main(report: str) -> int:
+    """Say whether the tests take enough of what decides; return the exit status."""
+    modules = deciding_modules(tomllib.loads((ROOT / "pyproject.toml").read_text()))
+    files = json.loads(Path(report).read_text())["files"]
+    found = list(shortfalls(files, modules))
+    if found:
+        print(f"Of these modules, which decide, tests must take {LEAST:.0f} %:", *found, sep="\n")
+    else:
+        print(
+            f"{LEAST:.0f} % or more of each of the {len(modules)} modules and packages that decide"
+        )
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
