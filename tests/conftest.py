@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from blockbuster import blockbuster_ctx
 
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
@@ -24,9 +25,36 @@ hypothesis.settings.load_profile("ari-proxy")
 
 sys.addaudithook(programs.refuse_unchecked)
 
+#: Where the event loop may be blocked: the end of a file's path, and functions in it.
+MAY_BLOCK = [
+    # The settings are read before the loop runs; tests do it within.
+    ("ari_proxy/settings/load.py", {"load"}),
+    # Secrets and certificates are small files of this machine, read again since they may change.
+    ("ari_proxy/settings/load.py", {"bytes_of"}),
+    ("ari_proxy/connections.py", {"_read_stamps", "tls_context"}),
+    ("ari_proxy/bus/nats_account_files.py", {"_content"}),
+    ("ari_proxy/ingest/lease_kubernetes.py", {"current_namespace", "headers"}),
+    # nats-py reads them too, when it logs in.
+    ("nats/aio/client.py", {"_get_nkeys_seed", "_read_creds_user_jwt", "_read_creds_user_nkey"}),
+    # The console's pages, once, before anything is served.
+    ("ari_proxy/console/console.py", {"_serving"}),
+    # Lines of code in the traceback of an error that is logged on a terminal.
+    ("rich/traceback.py", {"_render_stack"}),
+]
+
 for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
     if name != "ARI_PROXY_REQUIRE":
         del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
+    """Fail a call of ours, direct or through a library, that blocks the event loop."""
+    with blockbuster_ctx("ari_proxy") as guard:
+        for function in guard.functions.values():
+            for file, functions in MAY_BLOCK:
+                function.can_block_in(file, functions)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

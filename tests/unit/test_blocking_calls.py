@@ -1,0 +1,35 @@
+"""The guard of tests/conftest.py: nothing of ours blocks the event loop."""
+
+import time
+from pathlib import Path
+
+import pytest
+from blockbuster import BlockingError
+
+from ari_proxy.ingest.gate import Gate
+from ari_proxy.settings.load import named
+
+
+def block(frame: bytes) -> None:
+    time.sleep(len(frame))
+
+
+def gate() -> Gate:
+    """Something of ours that calls what it is given."""
+    return Gate(block, capacity_bytes=1)
+
+
+async def test_call_that_blocks_the_loop_fails() -> None:
+    with pytest.raises(BlockingError, match=r"time\.sleep"):
+        gate().take(b"")
+
+
+def test_call_that_blocks_no_loop_passes() -> None:
+    gate().take(b"")
+
+
+async def test_secret_may_be_read_again_in_the_loop(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("hush\n")
+
+    assert named("password_file", "", str(file)) == "hush"
