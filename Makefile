@@ -12,9 +12,11 @@ PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --maxprocesses 8 -
 MINUTES ?= 30
 VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.py
 BUSES ?= nats rabbitmq
+#: Where `make dist` puts what it makes.
+DIST ?= dist
 
 .PHONY: help setup demo test test-all cover chaos soak e2e observability-test screenshots lint format \
-    hooks lock asterisk reference chart images kind-up kind-down clean
+    hooks dist lock asterisk reference chart images kind-up kind-down clean
 
 help:  ## Show this.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -72,6 +74,10 @@ kind-up:  ## Make a cluster on this machine with kind, and load the images into 
 kind-down:  ## Remove it.
 	kind delete cluster --name ari-proxy
 
+dist: setup  ## Make what a release consists of beside its images: wheel, sdist, chart; DIST=dist.
+	$(BIN)/hatchling build --directory $(DIST)
+	PATH="$(BIN):$$PATH" helm package charts/ari-proxy --destination $(DIST)
+
 images:  ## Build the images of ingest, command and operator with docker.
 	set -e; for name in ingest command operator; do \
 	    docker build -f Dockerfile.$$name -t ari-proxy-$$name:$$($(VERSION)) .; \
@@ -118,4 +124,4 @@ chart: setup  ## Write the chart's CRD, dashboards and README.md from what they 
 	$(BIN)/python -m tests.support.dashboards
 
 clean:  ## Remove what was made here.
-	rm -rf $(VENV) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIST) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -29,8 +29,8 @@ SOURCES: Final = {
     "prometheus": _PROMETHEUS,
     "promtool": _PROMETHEUS,
 }
-#: Part of every machine that has `make`; and what Python's own library asks.
-_EVERYWHERE: Final = {"bash", "uname"}
+#: What README.md asks for, and its shell; and what Python's own library asks.
+_EVERYWHERE: Final = {"bash", "make", "uname"}
 #: The directory of this Python's programs: what came in a wheel lies there, on no PATH.
 _BESIDE: Final = Path(sys.executable).parent
 

@@ -45,6 +45,7 @@ def test_dockerfiles_keep_the_same_rules(name: str) -> None:
     assert "USER 65532:65532" in text
     assert "--require-hashes" in text
     assert f'CMD ["{name}"]' in text
+    assert f"-t ari-proxy-{name}:{__version__} ." in text
     assert re.search(r"^ENTRYPOINT \[", text, re.MULTILINE)
 
 
