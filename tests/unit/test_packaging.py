@@ -74,3 +74,15 @@ def test_commits_are_checked_by_make_lint_and_nothing_from_the_network() -> None
     config = yaml.safe_load(path.read_text())
     hooks = [(at["repo"], hook["entry"]) for at in config["repos"] for hook in at["hooks"]]
     assert hooks == [("local", "make lint")]
+
+
+def test_changelog_has_the_form_of_keep_a_changelog() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    first, *released = re.split(r"^## ", text, flags=re.MULTILINE)[1:]
+
+    assert first.startswith("Unreleased\n")
+    assert [r for r in released if not re.match(r"\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d\n", r)] == []
+    kinds = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+    for section in (first, *released):
+        found = re.findall(r"^### (.*)$", section, re.MULTILINE)
+        assert found == [kind for kind in kinds if kind in found]
