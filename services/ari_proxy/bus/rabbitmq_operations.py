@@ -7,16 +7,18 @@ sixteen 1,700, and a new dialog takes three.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple, Self, TypeVar
 
+from pamqp import base
 from pamqp.commands import Exchange, Queue
 
 from . import rabbitmq_topology as topology
 from .amqp.channel import Channel
 from .amqp.connection import AmqpConnection
-from .amqp.errors import ChannelAbortedError, ChannelClosedError
+from .amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
 
 T = TypeVar("T")
 _CHANNELS: Final = 16
@@ -140,8 +142,17 @@ class Operations:
                 return None
             raise
 
-    async def listen_to_topic(self, pattern: str, group: str = "") -> str:
-        """Bind a queue of our own, or of a group, to a topic that is none; return its name."""
+    async def listen_to_topic(
+        self, pattern: str, group: str, on_abandoned: Callable[[str], None]
+    ) -> str:
+        """Bind a queue of our own, or of a group, to a topic that is none; return its name.
+
+        Args:
+            pattern: the topic.
+            group: or '' for a queue of our own.
+            on_abandoned: called with the name of a queue that nobody waits for any more: RabbitMQ
+                deletes by itself only those that have had a consumer.
+        """
         name = topology.group_queue(group, pattern) if group else ""
 
         async def work(channel: Channel) -> str:
@@ -149,11 +160,26 @@ class Operations:
             method = Queue.Declare(
                 queue=name, durable=bool(group), auto_delete=True, exclusive=not group
             )
-            declared = await channel.call(method, Queue.DeclareOk)
-            await self._bind(channel, declared.queue or name, pattern)
-            return declared.queue or name
+            answer = channel.request(method)
+            try:
+                queue = _declared(await asyncio.shield(answer))
+                await self._bind(channel, queue, pattern)
+            except asyncio.CancelledError:
+                answer.add_done_callback(abandon)
+                raise
+            return queue
+
+        def abandon(answer: "asyncio.Future[base.Frame]") -> None:
+            if not answer.cancelled() and answer.exception() is None:
+                on_abandoned(_declared(answer.result()))
 
         return await self._attempt(work)
+
+    async def delete_unused(self, queue: str) -> None:
+        """Delete a queue unless somebody consumes it."""
+        method = Queue.Delete(queue=queue, if_unused=True)
+        with contextlib.suppress(ChannelClosedError):  # Somebody does.
+            await self._attempt(lambda channel: channel.call(method, Queue.DeleteOk))
 
     async def bind(self, queue: str, pattern: str) -> None:
         """Bind a queue to one more topic."""
@@ -163,3 +189,10 @@ class Operations:
     async def _bind(channel: Channel, queue: str, pattern: str) -> None:
         method = Queue.Bind(queue=queue, exchange=topology.EXCHANGE, routing_key=pattern)
         await channel.call(method, Queue.BindOk)
+
+
+def _declared(answer: base.Frame) -> str:
+    """Return the name of a queue that was declared."""
+    if not isinstance(answer, Queue.DeclareOk):
+        raise ConnectionLostError(f"RabbitMQ answers Queue.Declare with {answer.name}")
+    return answer.queue or ""

@@ -10,7 +10,9 @@ A queue that is gone although nobody has told that it was deleted is asked for: 
 declares it again. It is looked for meanwhile, since a client may declare it as well.
 """
 
+import asyncio
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -99,9 +101,19 @@ class PatternInterest(Interest):
 
     async def _consume_directory(self, session: Session) -> Consumer:
         first, *others = topology.notices_of(self.topic)
-        directory = await session.operations.listen_to_topic(first)
-        for notices in others:
-            await session.operations.bind(directory, notices)
+        abandon = partial(self._abandon, session)
+        directory = await session.operations.listen_to_topic(first, "", abandon)
+        try:
+            for notices in others:
+                await session.operations.bind(directory, notices)
+            consumer = await self._consume_notices(session, directory)
+        except asyncio.CancelledError:
+            abandon(directory)
+            raise
+        self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
+        return consumer
+
+    async def _consume_notices(self, session: Session, directory: str) -> Consumer:
         wanted = Wanted(
             queue=directory,
             take=self._take_notice,
@@ -110,9 +122,7 @@ class PatternInterest(Interest):
             is_kept=False,
         )
         is_suspect = _DIRECTORY in self._refused
-        consumer = await session.listening.consume(wanted, is_suspect=is_suspect)
-        self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
-        return consumer
+        return await session.listening.consume(wanted, is_suspect=is_suspect)
 
     def _take_notice(self, consumer: Consumer, incoming: Incoming) -> None:
         consumer.channel.acknowledge_later(incoming.delivery.tag)

@@ -8,6 +8,7 @@ tried again, with back-off, for as long as somebody wants it, and the bus says s
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -188,6 +189,11 @@ class Interest:
     def _channels(self, session: Session) -> Consuming:
         return session.holding if self._hold else session.listening
 
+    @staticmethod
+    def _abandon(session: Session, queue: str) -> None:
+        """Have a queue deleted that this subscription has declared and does not consume."""
+        session.jobs.put_nowait(lambda session: session.operations.delete_unused(queue))
+
     # Its end
 
     async def unsubscribe(self) -> None:
@@ -266,9 +272,14 @@ class TopicInterest(Interest):
         self._group = group
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:
-        queue = await session.operations.listen_to_topic(name, self._group)
+        abandon = partial(self._abandon, session)
+        queue = await session.operations.listen_to_topic(name, self._group, abandon)
         kind = queue if self._group else topology.OWN_QUEUES
-        return await self._consume_queue(session, name, queue, kind=kind, is_kept=False)
+        try:
+            return await self._consume_queue(session, name, queue, kind=kind, is_kept=False)
+        except asyncio.CancelledError:
+            abandon(queue)
+            raise
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
         # With a `*` it has many; only the routing key tells which.
