@@ -21,6 +21,7 @@ from ari_proxy.bus.errors import (
     RequestTimeoutError,
 )
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
 from ari_proxy.bus.rabbitmq import RabbitMqBus
@@ -46,11 +47,17 @@ def topic(request: pytest.FixtureRequest) -> str:
     return "events_contract" if request.param == "subject" else f"contract-{secrets.token_hex(6)}"
 
 
-@pytest.fixture(params=["memory", "nats", "rabbitmq"])
+@pytest.fixture(params=["memory", "memory_keeping", "nats", "rabbitmq"])
 def adapter(request: pytest.FixtureRequest) -> Iterator[Adapter]:
     if request.param == "memory":
         broker = MemoryBroker()
         yield Adapter(lambda size: MemoryBus(broker, buffer_bytes=size), broker.stop, broker.start)
+        return
+    if request.param == "memory_keeping":
+        keeping = KeepingMemoryBroker()
+        yield Adapter(
+            lambda size: KeepingMemoryBus(keeping, buffer_bytes=size), keeping.stop, keeping.start
+        )
         return
     if request.param == "rabbitmq":
         link: Link = request.getfixturevalue("rabbitmq_link")

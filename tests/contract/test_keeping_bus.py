@@ -1,21 +1,25 @@
-"""The promises of bus/base.py that only a bus gives that keeps messages: RabbitMQ."""
+"""The promises of bus/base.py that only a bus gives that keeps messages.
+
+Those that can be seen through the port are held by every adapter that keeps messages; the others
+below are about RabbitMQ itself.
+"""
 
 import asyncio
 import gc
 import re
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import Any, get_args
+from typing import Any, Protocol, get_args
 
 import aio_pika
 import pytest
 
 from ari_proxy.back_off import BackOff
-from ari_proxy.bus import rabbitmq_declarations, rabbitmq_subscriptions
-from ari_proxy.bus.base import Declared, Message, opened
-from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.base import Bus, Declared, Message, opened
+from ari_proxy.bus.errors import BusRefusedError, RequestTimeoutError
+from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_consuming import Consumer
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
@@ -33,10 +37,101 @@ def server() -> str:
     return f"server-{secrets.token_hex(4)}"
 
 
+class Adapter(Protocol):
+    """A server, and what the port does not tell of it."""
+
+    def stop(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[Bus]:
+        """Connect a bus for a block; behind it the bus is dead."""
+
+    def killable(self) -> AbstractAsyncContextManager[tuple[Bus, Callable[[], None]]]:
+        """Connect a bus, with what ends it without a word."""
+
+    async def consumers(self, *queues: str) -> list[int]:
+        """How many consume each queue."""
+
+    def delete(self, queue: str) -> None:
+        """Delete a queue that an earlier test may have left."""
+
+
+class MemoryAdapter:
+    def __init__(self) -> None:
+        self._broker = KeepingMemoryBroker()
+        self.stop, self.start = self._broker.stop, self._broker.start
+
+    @asynccontextmanager
+    async def connected(self, *, registry: str = "") -> AsyncIterator[Bus]:
+        bus = KeepingMemoryBus(self._broker, registry=registry)
+        async with opened(bus):
+            await bus.wait_connected()
+            yield bus
+
+    @asynccontextmanager
+    async def killable(self) -> AsyncIterator[tuple[Bus, Callable[[], None]]]:
+        bus = KeepingMemoryBus(self._broker)
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(bus.run())
+            await bus.wait_connected()
+
+            def kill() -> None:
+                running.cancel()
+
+            yield bus, kill
+            kill()
+
+    async def consumers(self, *queues: str) -> list[int]:
+        return [self._broker.queues.consumers(queue) for queue in queues]
+
+    def delete(self, queue: str) -> None:
+        self._broker.queues.delete(queue)
+
+
+class RabbitMqAdapter:
+    def __init__(self, server: RabbitMqServer, link: Link) -> None:
+        self._server = server
+        self._link = link
+        self.stop, self.start = link.stop, link.start
+
+    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[Bus]:
+        return connected(self._link, registry=registry)
+
+    @asynccontextmanager
+    async def killable(self) -> AsyncIterator[tuple[Bus, Callable[[], None]]]:
+        async with own_link_to(self._server) as own_link, connected(own_link) as bus:
+            yield bus, own_link.stop
+
+    async def consumers(self, *queues: str) -> list[int]:
+        async with connected(self._server) as bus:
+            assert bus._session is not None
+            states = [await bus._session.operations.look(queue) for queue in queues]
+        return [state.consumers if state is not None else 0 for state in states]
+
+    def delete(self, queue: str) -> None:
+        self._server.delete_queues(queue)
+
+
+@pytest.fixture(params=["memory", "rabbitmq"])
+def adapter(request: pytest.FixtureRequest) -> Adapter:
+    if request.param == "memory":
+        return MemoryAdapter()
+    server: RabbitMqServer = request.getfixturevalue("rabbitmq_server")
+    return RabbitMqAdapter(server, request.getfixturevalue("rabbitmq_link"))
+
+
 @pytest.fixture
 def registry(server: str, rabbitmq_server: RabbitMqServer) -> Iterator[str]:
     yield f"dialogs_{server}"
     rabbitmq_server.delete_queues(f"dialogs_{server}")
+
+
+@pytest.fixture
+def own_registry(server: str, adapter: Adapter) -> Iterator[str]:
+    """The registry of a server on whichever bus."""
+    yield f"dialogs_{server}"
+    adapter.delete(f"dialogs_{server}")
 
 
 @pytest.fixture
@@ -62,16 +157,16 @@ async def own_link_to(server: RabbitMqServer) -> AsyncIterator[Link]:
 
 @asynccontextmanager
 async def connected(
-    *links: Link | RabbitMqServer, registry: str = "", user: str = ""
+    *links: Link | RabbitMqServer, registry: str = "", user: str = "", **options: Any
 ) -> AsyncIterator[RabbitMqBus]:
-    options = RabbitMqOptions(
+    how = RabbitMqOptions(
         urls=tuple(link.url for link in links),
         name="test",
         user=user,
         password=user,
         registry=registry,
     )
-    bus = RabbitMqBus(options)
+    bus = RabbitMqBus(how, **options)
     async with opened(bus):
         await bus.wait_connected()
         yield bus
@@ -95,9 +190,9 @@ class Inbox:
 
 
 async def test_declared_queue_keeps_messages_until_somebody_listens(
-    rabbitmq_link: Link, queue: str
+    adapter: Adapter, queue: str
 ) -> None:
-    async with connected(rabbitmq_link) as bus:
+    async with adapter.connected() as bus:
         await bus.declare([queue])
         bus.publish(queue, b"1")
         bus.publish(queue, b"2")
@@ -113,10 +208,10 @@ async def test_declared_queue_keeps_messages_until_somebody_listens(
 
 
 async def test_messages_for_a_deleted_queue_are_lost_and_told(
-    rabbitmq_link: Link, queue: str, capsys: pytest.CaptureFixture[str]
+    adapter: Adapter, queue: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lost: list[tuple[str, bytes, str]] = []
-    async with connected(rabbitmq_link) as bus:
+    async with adapter.connected() as bus:
         bus.on_dropped = lambda *what: lost.append(what)
         await bus.declare([queue])
         await bus.delete([queue])
@@ -134,13 +229,73 @@ async def test_messages_for_a_deleted_queue_are_lost_and_told(
 
 
 async def test_what_is_offered_is_not_kept_where_nobody_listens(
-    rabbitmq_link: Link, queue: str
+    adapter: Adapter, queue: str
 ) -> None:
-    async with connected(rabbitmq_link) as bus:
+    async with adapter.connected() as bus:
         await bus.declare([queue])
 
+        assert not await bus.is_heard(queue, b"")
         assert not await bus.offer(queue, b"1")
         assert not await bus.unheard(queue)
+
+
+@pytest.mark.parametrize(("keep_seconds", "kept"), [(0.01, 0), (None, 1)])
+async def test_what_was_offered_and_not_taken_is_kept_no_longer_than_it_may(
+    adapter: Adapter, queue: str, keep_seconds: float | None, kept: int
+) -> None:
+    inbox = Inbox(takes=False)
+    async with adapter.connected() as bus, adapter.killable() as (listener, kill):
+        await listener.subscribe(queue, inbox, hold=True)
+        assert await bus.is_heard(queue, b"")
+        assert await bus.offer(queue, b"1", keep_seconds=keep_seconds)
+        await until(lambda: inbox.messages)
+        await asyncio.sleep(0.05)  # Past its time.
+        kill()
+        await until(lambda: _is_consumed_by(adapter, queue, 0))
+
+        assert await bus.unheard(queue) == kept
+        await bus.delete([queue])
+
+
+async def _is_consumed_by(adapter: Adapter, queue: str, count: int) -> bool:
+    return await adapter.consumers(queue) == [count]
+
+
+async def test_request_waits_for_the_executor_of_a_dialog_and_not_longer_than_somebody_waits(
+    adapter: Adapter, server: str
+) -> None:
+    names = topics_of(server, 1)
+    late = Inbox(takes=False)
+    async with adapter.connected() as bus, adapter.connected() as executor:
+        await bus.declare(names)
+        with pytest.raises(RequestTimeoutError):
+            await bus.request(names[1], b"too late", timeout_seconds=0.05)
+        asking = asyncio.create_task(bus.request(names[1], b"in time", timeout_seconds=10))
+        await until(lambda: _has_unheard(bus, names[1], 1))
+        await executor.subscribe(names[1], late)
+        await until(lambda: late.messages)
+        executor.publish(late.messages[0].reply, b"answer")
+
+        assert await asking == b"answer"
+        assert late.payloads == [b"in time"]
+        await bus.delete(names)
+
+
+async def _has_unheard(bus: Bus, queue: str, count: int) -> bool:
+    return await bus.unheard(queue) == count
+
+
+async def test_queue_that_is_deleted_under_its_listener_comes_again(
+    adapter: Adapter, queue: str
+) -> None:
+    inbox = Inbox()
+    async with adapter.connected() as bus, adapter.connected() as listener:
+        await listener.subscribe(queue, inbox)
+        await bus.delete([queue])
+        await until(lambda: _is_consumed_by(adapter, queue, 1))
+        bus.publish(queue, b"1")
+        await until(lambda: inbox.messages)
+        await bus.delete([queue])
 
 
 async def test_what_is_offered_for_a_time_is_gone_after_it(
@@ -226,11 +381,11 @@ async def test_topology_that_rabbitmq_has_lost_is_restored(
 
 
 async def test_successor_learns_what_a_dead_process_has_declared(
-    rabbitmq_link: Link, registry: str, server: str
+    adapter: Adapter, own_registry: str, server: str
 ) -> None:
     first, second = topics_of(server, 1), topics_of(server, 2)
-    async with AsyncExitStack() as life, connected(rabbitmq_link, registry=registry) as heir:
-        bus = await life.enter_async_context(connected(rabbitmq_link, registry=registry))
+    async with AsyncExitStack() as life, adapter.connected(registry=own_registry) as heir:
+        bus = await life.enter_async_context(adapter.connected(registry=own_registry))
         left: asyncio.Queue[Declared] = asyncio.Queue()
         following = asyncio.create_task(follow(heir, left))
         # Only one of them has the registry; who is first does not matter here.
@@ -244,44 +399,48 @@ async def test_successor_learns_what_a_dead_process_has_declared(
         await heir.delete(second)
         await heir.delete(first)
         following.cancel()
-    async with connected(rabbitmq_link, registry=registry) as last:
-        left = asyncio.Queue()
-        following = asyncio.create_task(follow(last, left))
-        await last.declare(first, note="3")
-        await until_listed(last, registry)
-        following.cancel()
+    async with adapter.connected() as last:
+        await until(lambda: _has_unheard(last, own_registry, 0))
 
-        assert found.note == "2"
-        assert left.empty()
-        await last.delete(first)
+    assert found.note == "2"
 
 
-async def follow(bus: RabbitMqBus, left: asyncio.Queue[Declared]) -> None:
+async def follow(bus: Bus, left: asyncio.Queue[Declared]) -> None:
     async for declared in bus.left_behind():
         left.put_nowait(declared)
 
 
-async def until_listed(bus: RabbitMqBus, registry: str) -> None:
-    """Wait until all records of the registry have been handed over."""
+async def test_what_is_disowned_goes_to_the_next_one_at_once(
+    adapter: Adapter, own_registry: str, server: str
+) -> None:
+    """Its process lives on, and stands by."""
+    names = topics_of(server, 1)
+    async with (
+        adapter.connected(registry=own_registry) as bus,
+        adapter.connected(registry=own_registry) as heir,
+    ):
+        await bus.declare(names, note="note")
+        await until(lambda: _has_unheard(bus, own_registry, 0))
+        await bus.disown()
+        async with asyncio.timeout(10):
+            found = await anext(heir.left_behind())
+        await heir.delete(names)
 
-    async def no_more() -> bool:
-        return not await bus.unheard(registry)
-
-    await until(no_more)
+    assert found == Declared(names, "note")
 
 
 @pytest.mark.parametrize("form", get_args(DialogForm))
 async def test_pattern_takes_in_queues_declared_before_and_after(
-    rabbitmq_link: Link, registry: str, server: str, form: DialogForm
+    adapter: Adapter, own_registry: str, server: str, form: DialogForm
 ) -> None:
     inbox = Inbox()
 
     one, two = (of_dialog(new_dialog_id(ServerId(server), form=form)) for _ in range(2))
     others = of_dialog(new_dialog_id(ServerId(f"other-{server}"), form=form))
-    async with connected(rabbitmq_link, registry=registry) as bus:
+    async with adapter.connected(registry=own_registry) as bus:
         await bus.declare(one, note="1")
         bus.publish(one[1], b"before")
-        async with connected(rabbitmq_link) as executor:
+        async with adapter.connected() as executor:
             subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
             await bus.declare(others, note="3")
             await bus.declare(two, note="2")
@@ -302,19 +461,19 @@ async def test_pattern_takes_in_queues_declared_before_and_after(
 
 
 async def test_listeners_of_a_pattern_share_queues_and_keep_each_ones_order(
-    rabbitmq_link: Link, registry: str, server: str
+    adapter: Adapter, own_registry: str, server: str
 ) -> None:
     one, two = Inbox(), Inbox()
     queues = [f"commands_{server}.{number:016}" for number in range(100)]
     async with (
-        connected(rabbitmq_link, registry=registry) as bus,
-        connected(rabbitmq_link) as first,
-        connected(rabbitmq_link) as second,
+        adapter.connected(registry=own_registry) as bus,
+        adapter.connected() as first,
+        adapter.connected() as second,
     ):
         await first.subscribe(f"commands_{server}.*", one, hold=True)
         await second.subscribe(f"commands_{server}.*", two, hold=True)
         await declare_all(bus, server, 100)
-        await until(lambda: _has_consumers(bus, queues, first, second))
+        await until(lambda: _are_consumed_by(adapter, queues, 2))
         for step in range(10):
             for queue in queues:
                 bus.publish(queue, b"%d" % step)
@@ -330,43 +489,40 @@ async def test_listeners_of_a_pattern_share_queues_and_keep_each_ones_order(
             assert steps == [b"%d" % step for step in range(10)]
 
 
-async def _has_consumers(bus: RabbitMqBus, queues: list[str], *listeners: RabbitMqBus) -> bool:
-    """Look whether every listener consumes every queue."""
-    assert bus._session is not None
-    states = [await bus._session.operations.look(queue) for queue in queues]
-    return all(state is not None and state.consumers == len(listeners) for state in states)
+async def _are_consumed_by(adapter: Adapter, queues: list[str], count: int) -> bool:
+    """Look whether so many listeners consume every queue."""
+    return set(await adapter.consumers(*queues)) == {count}
 
 
-async def declare_all(bus: RabbitMqBus, server: str, count: int) -> None:
+async def declare_all(bus: Bus, server: str, count: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(count):
             tasks.create_task(bus.declare(topics_of(server, number), note=f"{number}"))
 
 
-async def delete_all(bus: RabbitMqBus, server: str, count: int) -> None:
+async def delete_all(bus: Bus, server: str, count: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(count):
             tasks.create_task(bus.delete(topics_of(server, number)))
 
 
 async def test_newcomer_takes_over_from_nobody_until_the_former_one_leaves(
-    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, registry: str, server: str
+    adapter: Adapter, own_registry: str, server: str
 ) -> None:
     old, new = Inbox(), Inbox()
     queues = [f"commands_{server}.{number:016}" for number in range(20)]
-    async with connected(rabbitmq_link, registry=registry) as bus:
-        async with own_link_to(rabbitmq_server) as own_link, connected(own_link) as former:
+    async with adapter.connected(registry=own_registry) as bus:
+        async with adapter.killable() as (former, kill):
             await former.subscribe(f"commands_{server}.*", old, hold=True)
             await declare_all(bus, server, 20)
-            await until(lambda: _has_consumers(bus, queues, former))
-            async with connected(rabbitmq_link) as newcomer:
+            await until(lambda: _are_consumed_by(adapter, queues, 1))
+            async with adapter.connected() as newcomer:
                 await newcomer.subscribe(f"commands_{server}.*", new, hold=True)
-                await until(lambda: _has_consumers(bus, queues, former, newcomer))
+                await until(lambda: _are_consumed_by(adapter, queues, 2))
                 for queue in queues:
                     bus.publish(queue, b"1")
                 await until(lambda: len(old.messages) == 20)
-                # As a process that is killed: without a word.
-                own_link.stop()
+                kill()
                 for queue in queues:
                     bus.publish(queue, b"2")
                 await until(lambda: len(new.messages) == 20)
@@ -377,25 +533,44 @@ async def test_newcomer_takes_over_from_nobody_until_the_former_one_leaves(
 
 
 async def test_what_was_not_taken_comes_again_and_what_was_taken_never(
-    rabbitmq_link: Link, queue: str
+    adapter: Adapter, queue: str
 ) -> None:
     hesitating = Inbox(takes=False)
-    async with connected(rabbitmq_link) as bus:
+    async with adapter.connected() as bus:
         await bus.subscribe(queue, hesitating, hold=True)
         bus.publish(queue, b"taken")
         bus.publish(queue, b"not taken")
         await until(lambda: len(hesitating.messages) == 2)
         taken = await hesitating.messages[0].take()
-        rabbitmq_link.stop()
+        adapter.stop()
         await until(lambda: not bus.is_connected)
         too_late = await hesitating.messages[1].take()
-        rabbitmq_link.start()
+        adapter.start()
         await until(lambda: len(hesitating.messages) == 3)
         taken_later = await hesitating.messages[2].take()
         await bus.delete([queue])
 
     assert (taken, too_late, taken_later) == (True, False, True)
     assert hesitating.payloads == [b"taken", b"not taken", b"not taken"]
+
+
+async def test_what_a_listener_that_has_left_had_not_taken_comes_back_with_its_connection(
+    adapter: Adapter, queue: str
+) -> None:
+    hesitating = Inbox(takes=False)
+    async with adapter.connected() as other:
+        async with adapter.connected() as bus:
+            subscription = await bus.subscribe(queue, hesitating, hold=True)
+            for number in range(2):
+                bus.publish(queue, b"%d" % number)
+            await until(lambda: len(hesitating.messages) == 2)
+            await subscription.unsubscribe()
+            taken = await hesitating.messages[0].take()
+            before = await other.unheard(queue)
+        await until(lambda: _has_unheard(other, queue, 1))
+        await other.delete([queue])
+
+    assert (taken, before) == (True, 0)
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
@@ -441,6 +616,13 @@ async def tell(event: asyncio.Event, _session: object) -> None:
 # Queues that are refused
 
 
+async def _has_consumers(bus: RabbitMqBus, queues: list[str], *listeners: RabbitMqBus) -> bool:
+    """Look whether every listener consumes every queue."""
+    assert bus._session is not None
+    states = [await bus._session.operations.look(queue) for queue in queues]
+    return all(state is not None and state.consumers == len(listeners) for state in states)
+
+
 @asynccontextmanager
 async def had_by_somebody(server: RabbitMqServer, queue: str) -> AsyncIterator[None]:
     """Have a client consume a queue for himself, around a block."""
@@ -456,14 +638,10 @@ async def refused_often(subscription: Any, queue: str) -> None:
     await until(lambda: subscription._retries._failures.get(queue, 0) >= before + 5)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is refused is tried again and again."""
-    often = BackOff(first_seconds=0.01, last_seconds=0.05)
-    monkeypatch.setattr(rabbitmq_subscriptions, "RETRY_BACK_OFF", often)
+#: What is refused is tried again and again.
+OFTEN = BackOff(first_seconds=0.01, last_seconds=0.05)
 
 
-@pytest.mark.usefixtures("impatient")
 async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
     rabbitmq_link: Link,
     rabbitmq_server: RabbitMqServer,
@@ -476,7 +654,7 @@ async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
     before = await channels_of(rabbitmq_server)
     async with (
         connected(rabbitmq_link, registry=registry) as bus,
-        connected(rabbitmq_link) as executor,
+        connected(rabbitmq_link, retry_back_off=OFTEN) as executor,
     ):
         await declare_all(bus, server, 20)
         async with had_by_somebody(rabbitmq_server, queues[0]):
@@ -504,7 +682,6 @@ async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
     assert len(channels) <= 50
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("is_pattern", [True, False], ids=["pattern", "queues"])
 async def test_many_refused_queues_are_consumed_on_few_channels_once_that_is_granted(
     rabbitmq_link: Link,
@@ -521,7 +698,7 @@ async def test_many_refused_queues_are_consumed_on_few_channels_once_that_is_gra
     with rabbitmq_server.account(**every_second) as user:
         async with (
             connected(rabbitmq_link, registry=registry) as bus,
-            connected(rabbitmq_link, user=user) as executor,
+            connected(rabbitmq_link, user=user, retry_back_off=OFTEN) as executor,
         ):
             await declare_all(bus, server, count)
             for topic in [f"commands_{server}.*"] if is_pattern else queues:
@@ -686,10 +863,9 @@ async def test_lower_limit_of_rabbitmq_costs_the_large_messages_only(
 
 
 async def test_registry_that_is_taken_anew_holds_each_record_once(
-    rabbitmq_link: Link, registry: str, server: str, monkeypatch: pytest.MonkeyPatch
+    rabbitmq_link: Link, registry: str, server: str
 ) -> None:
-    monkeypatch.setattr(rabbitmq_declarations, "REFRESH_SECONDS", 0.05)
-    async with connected(rabbitmq_link, registry=registry) as bus:
+    async with connected(rabbitmq_link, registry=registry, refresh_seconds=0.05) as bus:
         await declare_all(bus, server, 5)
         channels: list[object] = []
 

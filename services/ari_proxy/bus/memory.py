@@ -1,15 +1,19 @@
-"""The bus in memory, exact in order, groups, no-responders and outages: for tests."""
+"""The bus in memory, exact in order, groups, no-responders and outages: for tests.
+
+This one keeps no messages, like NATS; `memory_keeping.py` has the one that does, like RabbitMQ.
+"""
 
 import asyncio
 import itertools
 import weakref
+from abc import abstractmethod
 from collections import deque
 from typing import Final
 
 from ari_proxy.protocol import topics
 
 from .base import Handler, Message, Offered, Right, Subscription, Verdict
-from .buffered import FleetingBus
+from .buffered import BufferedBus, FleetingBus
 from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 
 _BATCH: Final = 256
@@ -21,7 +25,7 @@ class MemoryBroker:
     """What a server is to the other adapters: joins any number of `MemoryBus`."""
 
     def __init__(self) -> None:
-        self._subscriptions: dict[int, _Subscription] = {}
+        self._subscriptions: dict[int, TopicSubscription] = {}
         self._turns: dict[tuple[str, str], int] = {}
         self._ids = itertools.count()
         self._running = asyncio.Event()
@@ -51,7 +55,7 @@ class MemoryBroker:
         """Return once it takes none."""
         await self._stopped.wait()
 
-    def add(self, subscription: "_Subscription") -> int:
+    def add(self, subscription: "TopicSubscription") -> int:
         """Register a subscription and return its id."""
         number = next(self._ids)
         self._subscriptions[number] = subscription
@@ -63,7 +67,7 @@ class MemoryBroker:
 
     def deliver(self, message: Message) -> bool:
         """Hand a message to whom it concerns; return False if that is nobody."""
-        groups: dict[tuple[str, str], list[_Subscription]] = {}
+        groups: dict[tuple[str, str], list[TopicSubscription]] = {}
         heard = False
         for subscription in self._subscriptions.values():
             if not topics.matches(subscription.topic, message.topic):
@@ -80,9 +84,16 @@ class MemoryBroker:
         return heard
 
 
-class _Subscription:
+class TopicSubscription:
+    """Listens to a topic, alone or in a group; has its own turn of the event loop."""
+
     def __init__(
-        self, bus: "MemoryBus", broker: MemoryBroker, topic: str, handler: Handler, group: str
+        self,
+        bus: "MemoryConnection",
+        broker: MemoryBroker,
+        topic: str,
+        handler: Handler,
+        group: str,
     ) -> None:
         self.topic = topic
         self.group = group
@@ -93,6 +104,7 @@ class _Subscription:
         self._inbox: deque[Message] = deque()
 
     def take(self, message: Message) -> None:
+        """Have a message handled."""
         self._inbox.append(message)
         asyncio.get_running_loop().call_soon(self._hand_over)
 
@@ -109,8 +121,8 @@ class _Subscription:
         await asyncio.sleep(0)
 
 
-class MemoryBus(FleetingBus):
-    """One connection to a `MemoryBroker`."""
+class MemoryConnection(BufferedBus):
+    """What both kinds of bus in memory share: one connection to a broker."""
 
     def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
         super().__init__(buffer_bytes)
@@ -133,6 +145,7 @@ class MemoryBus(FleetingBus):
             if not self._broker.is_running:
                 self._note_failure("the broker is stopped", is_refusal=False)
             await self._broker.wait_running()
+            self._begin()
             self._set_connected()
             async with asyncio.TaskGroup() as tasks:
                 sending = tasks.create_task(self._send())
@@ -140,17 +153,24 @@ class MemoryBus(FleetingBus):
                     await self._broker.wait_stopped()
                 finally:
                     self._connected.clear()
+                    self._end()
                     sending.cancel()
+
+    def _begin(self) -> None:
+        """Bring to the broker what a connection brings."""
+
+    def _end(self) -> None:
+        """Take from the broker what goes with a connection."""
 
     async def _send(self) -> None:
         while True:
             await self._something_to_send.wait()
             self._something_to_send.clear()
             while self._outbox.is_waiting:
-                self._deliver_batch()
+                self._send_batch()
                 await asyncio.sleep(0)
 
-    def _deliver_batch(self) -> None:
+    def _send_batch(self) -> None:
         for _ in range(_BATCH):
             if not (self._outbox.is_waiting and self._broker.is_running):
                 break
@@ -160,39 +180,31 @@ class MemoryBus(FleetingBus):
             except MessageTooLargeError:
                 self._outbox.refuse_last()
                 continue
-            self._broker.deliver(Message(topic, payload, reply, traceparent=traceparent))
+            self._send_one(Message(topic, payload, reply, traceparent=traceparent))
         self._outbox.confirm(self._outbox.mark())
         self._confirmed.set()
 
-    async def offer(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        keep_seconds: float | None = None,  # noqa: ARG002
-        traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened."""
+    def _send_one(self, message: Message) -> None:
+        """Hand a published message to the broker."""
+        self._deliver(message)
+
+    @abstractmethod
+    def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:
+        """Hand a message to the broker; return False if nobody and nothing takes it."""
+
+    def _may_be_heard(self, topic: str) -> bool:  # noqa: ARG002  of a queue it is known
+        """Return False if it is known that nobody will answer on a topic."""
+        return True
+
+    async def _wait_running(self) -> None:
+        """Wait for a connection.
+
+        Raises:
+            BusUnavailableError: it is lost already.
+        """
         await self._connected.wait()
         if not self._broker.is_running:
             raise BusUnavailableError("the broker was stopped")
-        self._check_size(topic, payload)
-        offered = Offered()
-        inbox = self._inbox_of(offered)
-        message = Message(topic, payload, inbox, traceparent=traceparent)
-        offered.is_heard = self._broker.deliver(message)
-        return offered
-
-    def _inbox_of(self, offered: Offered) -> str:
-        """Return where the replies to an offered message go, as long as somebody wants them."""
-        inbox, wanted = self._new_inbox(), weakref.ref(offered)
-
-        def take(message: Message) -> None:
-            if (offered := wanted()) is not None:
-                offered.take_reply(message.payload)
-
-        weakref.finalize(offered, _Subscription(self, self._broker, inbox, take, "").end)
-        return inbox
 
     def _new_inbox(self) -> str:
         return f"_INBOX.{id(self):x}.{next(self._inboxes)}"
@@ -206,16 +218,55 @@ class MemoryBus(FleetingBus):
             if not reply.done():
                 reply.set_result(message.payload)
 
-        subscription = await self.subscribe(inbox, take)
+        subscription = TopicSubscription(self, self._broker, inbox, take, "")
         try:
             async with self._deadline(topic, timeout_seconds):
                 await self._connected.wait()
                 self._check_size(topic, payload)
-                if not self._broker.deliver(Message(topic, payload, inbox)):
+                message = Message(topic, payload, inbox)
+                is_taken = self._may_be_heard(topic) and self._deliver(
+                    message, keep_seconds=timeout_seconds
+                )
+                if not is_taken:
                     raise NoRespondersError(topic)
                 return await reply
         finally:
             await subscription.unsubscribe()
+
+
+class MemoryBus(MemoryConnection, FleetingBus):
+    """One connection to a `MemoryBroker`, of a bus that keeps no messages."""
+
+    def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:  # noqa: ARG002
+        return self._broker.deliver(message)
+
+    async def offer(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        keep_seconds: float | None = None,  # noqa: ARG002
+        traceparent: str = "",
+    ) -> Offered:
+        """Send a message now; the outcome is false if nobody listened."""
+        await self._wait_running()
+        self._check_size(topic, payload)
+        offered = Offered()
+        inbox = self._inbox_of(offered)
+        message = Message(topic, payload, inbox, traceparent=traceparent)
+        offered.is_heard = self._deliver(message)
+        return offered
+
+    def _inbox_of(self, offered: Offered) -> str:
+        """Return where the replies to an offered message go, as long as somebody wants them."""
+        inbox, wanted = self._new_inbox(), weakref.ref(offered)
+
+        def take(message: Message) -> None:
+            if (offered := wanted()) is not None:
+                offered.take_reply(message.payload)
+
+        weakref.finalize(offered, TopicSubscription(self, self._broker, inbox, take, "").end)
+        return inbox
 
     async def subscribe(
         self,
@@ -226,4 +277,4 @@ class MemoryBus(FleetingBus):
         hold: bool = False,  # noqa: ARG002
     ) -> Subscription:
         """Hand every message on `topic` to `handler`."""
-        return _Subscription(self, self._broker, topic, handler, group)
+        return TopicSubscription(self, self._broker, topic, handler, group)

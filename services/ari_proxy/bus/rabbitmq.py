@@ -32,12 +32,12 @@ from .errors import (
     BusUnavailableError,
     NoRespondersError,
 )
-from .rabbitmq_declarations import Declarations
+from .rabbitmq_declarations import REFRESH_SECONDS, Declarations
 from .rabbitmq_options import RabbitMqOptions
 from .rabbitmq_patterns import PatternInterest
 from .rabbitmq_publishing import Publishing, Rights
 from .rabbitmq_session import Session
-from .rabbitmq_subscriptions import Interest, QueueInterest, TopicInterest
+from .rabbitmq_subscriptions import RETRY_BACK_OFF, Interest, QueueInterest, TopicInterest
 
 _log = structlog.get_logger()
 
@@ -55,8 +55,16 @@ _ESTABLISHED_AT_ONCE: Final = 64
 class RabbitMqBus(BufferedBus):
     """One connection to RabbitMQ."""
 
-    def __init__(self, options: RabbitMqOptions) -> None:
+    def __init__(
+        self,
+        options: RabbitMqOptions,
+        *,
+        refresh_seconds: float = REFRESH_SECONDS,
+        retry_back_off: BackOff = RETRY_BACK_OFF,
+    ) -> None:
         super().__init__(options.buffer_bytes)
+        #: Between attempts to consume what was refused.
+        self.retry_back_off = retry_back_off
         self._options = options
         self._listener = secrets.token_hex(8)
         self._interests: set[Interest] = set()
@@ -64,7 +72,12 @@ class RabbitMqBus(BufferedBus):
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
         self._rights = Rights(self)
         self._names = CertificateNames("bus")
-        self._declarations = Declarations(options.registry, self, check_right=self._rights.check)
+        self._declarations = Declarations(
+            options.registry,
+            self,
+            check_right=self._rights.check,
+            refresh_seconds=refresh_seconds,
+        )
         if options.registry:
             for topic, answer in (
                 (topology.ALL_LISTS, self._declarations.answer_list),

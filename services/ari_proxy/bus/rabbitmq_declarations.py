@@ -55,7 +55,12 @@ class Declarations:
     """What one bus has declared, and what it has taken over."""
 
     def __init__(
-        self, registry: str, bus: BufferedBus, *, check_right: Callable[[str], None]
+        self,
+        registry: str,
+        bus: BufferedBus,
+        *,
+        check_right: Callable[[str], None],
+        refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         """Make it.
 
@@ -63,7 +68,9 @@ class Declarations:
             registry: the queue that remembers, or '' for none.
             bus: whose topics these are.
             check_right: raises BusRefusedError if the account may not publish on a topic.
+            refresh_seconds: after which the registry is consumed anew.
         """
+        self._refresh_seconds = refresh_seconds
         self._registry = registry
         self._bus = bus
         self._check_right = check_right
@@ -265,7 +272,7 @@ class Declarations:
             if self._bus.note_granted(self):
                 _log.info("bus.subscription_granted", bus="RABBITMQ", topic=self._registry)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_SECONDS):
+                async with asyncio.timeout(self._refresh_seconds):
                     await closed.wait()
         finally:
             self._channel = None

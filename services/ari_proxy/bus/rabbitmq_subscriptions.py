@@ -51,7 +51,7 @@ class Interest:
         self._refused: set[str] = set()
         #: What is being tried just now.
         self._attempting: set[str] = set()
-        self._retries = Retries(RETRY_BACK_OFF)
+        self._retries = Retries(bus.retry_back_off)
         self._retrying: asyncio.TimerHandle | None = None
         self._is_ended = False
 
@@ -68,7 +68,7 @@ class Interest:
         self._session = session
         self._attempting = set()  # What is left of another session ends by itself.
         self._consumers.clear()
-        self._retries = Retries(RETRY_BACK_OFF)
+        self._retries = Retries(self._bus.retry_back_off)
         self._retry_no_more()
         try:
             await self._begin(session)
