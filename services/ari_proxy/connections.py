@@ -10,9 +10,11 @@ from types import TracebackType
 from typing import Final, TypedDict, TypeVar
 
 import structlog
+from websockets.asyncio.client import ClientConnection
 
 from .ari.rest import Credentials, RestClient
-from .ari.websocket import EventSocket
+from .ari.websocket import BACK_OFF, EventSocket
+from .back_off import BackOff
 from .bus.base import Bus
 from .bus.nats import NatsBus
 from .bus.nats_options import NatsOptions
@@ -150,8 +152,18 @@ def rest_client(settings: Settings) -> RestClient:
     )
 
 
-def event_socket(settings: Settings) -> EventSocket:
+def event_socket(
+    settings: Settings,
+    *,
+    back_off: BackOff = BACK_OFF,
+    connection: type[ClientConnection] = ClientConnection,
+) -> EventSocket:
     """Return a client of Asterisk's events websocket.
+
+    Args:
+        settings: of all components.
+        back_off: between attempts that fail.
+        connection: what the library makes.
 
     Raises:
         SettingsError: a secret or a certificate can't be read.
@@ -166,6 +178,8 @@ def event_socket(settings: Settings) -> EventSocket:
         subscribe_all=settings.ari.subscribe_all,
         tls=RotatingTls("ari", settings.ari),
         server_name=settings.ari.server_name,
+        back_off=back_off,
+        connection=connection,
     )
 
 

@@ -1,8 +1,8 @@
 """The services put together: ingest, command, or both in one process."""
 
 import asyncio
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import Literal
 
@@ -10,32 +10,45 @@ import structlog
 
 from . import connections, health
 from .__about__ import __version__
+from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
 from .console.console import Console
 from .health import AdminApi, Check
 from .ingest import leases
 from .ingest.service import Ingest
+from .ingest.wiring import TIMES, Times
 from .protocol.ids import ServerId
 from .settings.load import Settings
 from .tap.tap import Tap
 from .telemetry import loop_lag
 from .telemetry import metrics as table
 from .telemetry.metrics import Metrics
-from .telemetry.traces import exported
+from .telemetry.traces import Traces, exported
 
 _log = structlog.get_logger()
 
 Component = Literal["ingest", "command"]
 
 
-async def serve(settings: Settings, components: Sequence[Component], stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings,
+    components: Sequence[Component],
+    stop: asyncio.Event,
+    *,
+    event_socket: Callable[[Settings], EventSocket] = connections.event_socket,
+    traces_of: Callable[..., AbstractAsyncContextManager[Traces]] = exported,
+    times: Times = TIMES,
+) -> None:
     """Serve until `stop`, drain, and return.
 
     Args:
         settings: of all components.
         components: which services to run.
         stop: set when the process should end.
+        event_socket: returns the client of Asterisk's events.
+        traces_of: yields where traces go, as `exported` does.
+        times: of an active ingest.
     """
     for warning in settings.warnings:
         _log.warning("settings.ignored", problem=warning)
@@ -49,7 +62,7 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
         rest = await stack.enter_async_context(connections.rest_client(settings))
         server = ServerId(settings.server_id)
         traces = await stack.enter_async_context(
-            exported(settings.traces, name, bus=settings.bus.kind, server_id=server)
+            traces_of(settings.traces, name, bus=settings.bus.kind, server_id=server)
         )
         tap = Tap(server, bus)
         stack.push_async_callback((await tap.listen()).unsubscribe)
@@ -57,9 +70,11 @@ async def serve(settings: Settings, components: Sequence[Component], stop: async
         checks = {"bus": _bus_check(bus)}
         api = AdminApi(checks, metrics)
         if "ingest" in components:
-            socket = connections.event_socket(settings)
+            socket = event_socket(settings)
             lease = leases.lease(settings)
-            ingest = Ingest(settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces)
+            ingest = Ingest(
+                settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces, times=times
+            )
             services.append(ingest)
             console = Console(server, bus, ingest.newest, checks)
             extension = console if settings.admin.console else None

@@ -9,7 +9,7 @@ import pytest
 import websockets
 from structlog.testing import capture_logs
 
-from ari_proxy.ingest import set_up
+from ari_proxy.ingest.wiring import Times
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import Calls
@@ -192,10 +192,10 @@ async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
 
 
 async def test_dialog_that_was_adopted_and_handed_over_at_once_is_not_announced_again(
-    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, tmp_path: Path
 ) -> None:
     # However long a busy machine takes until the third one is there.
-    monkeypatch.setattr(set_up, "RESUME_SECONDS", 60)
+    patient = Times(resume_seconds=60)
     calls, client = stage.calls, stage.client
     async with ingest(stage, tmp_path / "first") as first:
         async with bus_client(stage.settings) as bus:
@@ -211,9 +211,9 @@ async def test_dialog_that_was_adopted_and_handed_over_at_once_is_not_announced_
     client.starts.clear()
     # The other instance is away, and comes back when its dialogs are in third hands.
     with capture_logs() as logs:
-        async with running_proxy(stage.settings, ["ingest"]):
+        async with running_proxy(stage.settings, ["ingest"], times=patient):
             await until(lambda: _is_logged(logs, "dialogs.reconciled"))
-            async with running_proxy(stage.settings, ["ingest"]):
+            async with running_proxy(stage.settings, ["ingest"], times=patient):
                 await until(lambda: _is_logged(logs, "ingest.passive"))
                 for dialog in dialogs:
                     await client.listen(dialog)

@@ -4,11 +4,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ari_proxy.ari import websocket
+from ari_proxy import connections
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.back_off import BackOff
 from tests.chaos.conftest import Stage
@@ -20,8 +22,8 @@ from tests.support.servers import Asterisk
 
 
 @asynccontextmanager
-async def serving(stage: Stage) -> AsyncIterator[None]:
-    async with running_proxy(stage.settings):
+async def serving(stage: Stage, **parts: Any) -> AsyncIterator[None]:
+    async with running_proxy(stage.settings, **parts):
         await until_serving(stage.bus)
         await stage.calls.until_registered()
         yield
@@ -68,12 +70,12 @@ async def test_lost_websocket_costs_what_its_gap_announces_and_nothing_else(
 
 
 async def test_websocket_that_asterisk_leaves_silent_is_replaced(
-    stage: Stage, websocket_link: Link, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, websocket_link: Link
 ) -> None:
     """In a third of cases the old connection's end takes the application from the new one."""
-    monkeypatch.setattr(websocket, "BACK_OFF", BackOff(first_seconds=0.1, last_seconds=0.1))
+    soon = BackOff(first_seconds=0.1, last_seconds=0.1)
     calls = stage.calls
-    async with serving(stage):
+    async with serving(stage, event_socket=partial(connections.event_socket, back_off=soon)):
         channels = await calls.place(3)
         async with calls.marking(channels, pause_seconds=0.01):
             for number in range(1, 21):

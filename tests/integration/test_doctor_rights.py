@@ -1,7 +1,11 @@
 """`ari-proxy doctor` names each right that an account lacks, and nobody notices that it tries."""
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aio_pika
@@ -74,11 +78,11 @@ class NatsAccounts:
         allowed = {action: {"allow": allowed} for action, allowed in subjects.items()}
         return {"user": name, "password": "secret", "permissions": {**allowed, **more}}
 
-    def settings(self, user: str) -> Settings:
+    def settings(self, user: str, url: str = "") -> Settings:
         return load(
             server_id=permissions.SERVER,
             applications=(permissions.APPLICATION,),
-            bus={"urls": [self.server.url], "user": user, "password": "secret"},
+            bus={"urls": [url or self.server.url], "user": user, "password": "secret"},
         )
 
 
@@ -129,11 +133,30 @@ async def test_what_is_tried_on_nats_reaches_nobody(nats_accounts: NatsAccounts)
     assert [message.topic for message in got if not message.topic.startswith("_INBOX.")] == []
 
 
-async def test_server_that_can_not_tell_is_not_called_well(
-    nats_accounts: NatsAccounts, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("ari_proxy.bus.nats_streams.TRACING_SINCE", (99, 0))
-    findings = await found(nats_accounts.settings("ingest-publish-2"))
+@asynccontextmanager
+async def older(server: NatsServer) -> AsyncIterator[str]:
+    """A TCP proxy to a server that makes it one of 2.10, which can't tell; yields its URL."""
+
+    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        answers, requests = await asyncio.open_connection("127.0.0.1", server.port)
+        hello = await answers.readline()
+        writer.write(re.sub(rb'"version":"[^"]*"', b'"version":"2.10.0"', hello))
+        await asyncio.gather(forward(reader, requests), forward(answers, writer))
+
+    proxy = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with proxy:
+        yield f"nats://127.0.0.1:{proxy.sockets[0].getsockname()[1]}"
+
+
+async def test_server_that_can_not_tell_is_not_called_well(nats_accounts: NatsAccounts) -> None:
+    async with older(nats_accounts.server) as url:
+        findings = await found(nats_accounts.settings("ingest-publish-2", url))
 
     assert "not tried: to publish to demo, publish to events_asterisk-1," in findings["ingest"]
     assert "2.11" in findings["ingest"]

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ari_proxy.client.application import call
-from ari_proxy.ingest import dialog_table, empty_dialogs
+from ari_proxy.ingest import dialog_table
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command, ServerCommandResponse
@@ -125,50 +125,6 @@ async def test_application_of_a_call_that_could_not_be_made_is_not_missed(
     told += capsys.readouterr().out
     assert "dialog.no_listener" not in told
     assert "dialog.application_gone" not in told
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a dialog's first channel waited for not as long."""
-    monkeypatch.setattr(dialog_table, "EMPTY_SECONDS", 0.5)
-    monkeypatch.setattr(empty_dialogs, "LOOK_SECONDS", 0.1)
-
-
-@pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("url", [f"{PLACE}&channelId=mine", "/bridges?bridgeId=mine"])
-async def test_dialog_whose_request_has_no_known_outcome_ends_if_nothing_came_of_it(
-    bus_server: BusServer, url: str
-) -> None:
-    async with serving(bus_server, ari={"timeout_seconds": 0.2}) as setting:
-        setting.asterisk.hold = asyncio.Event()
-        dialog = await chosen(setting)
-        response = await place(setting, dialog, url)
-        setting.asterisk.hold.set()
-        end = await end_of(setting, dialog)
-
-    assert response.status_code == 504
-    assert end == ("no_channel", 1)
-
-
-@pytest.mark.usefixtures("soon")
-@pytest.mark.parametrize("kind", ["channels", "bridges"])
-async def test_dialog_lives_as_long_as_asterisk_has_what_was_asked_for(
-    bus_server: BusServer, kind: str
-) -> None:
-    """Of a channel without an application, and of a bridge, no event comes."""
-    async with serving(bus_server) as setting:
-        await setting.begin("other")  # Asterisk has been asked at the beginning.
-        dialog = await chosen(setting)
-        url = "/bridges?bridgeId=mine" if kind == "bridges" else f"{PLACE}&channelId=mine"
-        getattr(setting.asterisk, kind).append({"id": "mine"})
-        await place(setting, dialog, url)
-        await asyncio.sleep(2)  # Four times as long as it would be waited for.
-        before = ends(setting.client, dialog)
-        getattr(setting.asterisk, kind).clear()
-        end = await end_of(setting, dialog)
-
-    assert before == []
-    assert end == ("no_channel", 1)
 
 
 async def test_application_that_comes_too_late_is_told_why_its_call_is_over(

@@ -16,7 +16,7 @@ from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_connecting import connect, discard
-from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.nats_options import NatsOptions, NatsTuning
 from tests.support.certificates import Certificates
 from tests.support.running import until
 from tests.support.servers import NatsCluster, NatsServer
@@ -33,7 +33,7 @@ async def test_no_socket_stays_open_when_closing_is_cancelled(
     nats_server: NatsServer, turns: int
 ) -> None:
     client = Client()
-    await connect(client, NatsOptions(urls=(nats_server.url,), name="test"), ignore)
+    await connect(client, NatsOptions(urls=(nats_server.url,), name="test"), ignore, seconds=5)
     closing = asyncio.create_task(discard(client))
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -122,9 +122,7 @@ async def test_server_that_takes_less_after_its_restart_is_asked_for_no_more(
         server.stop()
 
 
-async def test_connection_that_ends_at_once_is_backed_off(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_connection_that_ends_at_once_is_backed_off() -> None:
     accepted = 0
     waits: list[int] = []
 
@@ -143,22 +141,23 @@ async def test_connection_that_ends_at_once_is_backed_off(
         accepted += 1
         writer.close()
 
-    monkeypatch.setattr("ari_proxy.bus.nats.BACK_OFF", Counted(1, 1))
+    tuning = NatsTuning(back_off=Counted(1, 1))
     server = await asyncio.start_server(end_at_once, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, opened(NatsBus(NatsOptions(urls=(f"nats://127.0.0.1:{port}",), name="t"))):
+    options = NatsOptions(urls=(f"nats://127.0.0.1:{port}",), name="test")
+    async with server, opened(NatsBus(options, tuning=tuning)):
         await until(lambda: accepted >= 5)
 
     assert waits[:4] == [1, 2, 3, 4]
 
 
 async def test_message_that_is_dropped_since_the_listener_is_slow_is_counted(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer,
 ) -> None:
-    monkeypatch.setattr("ari_proxy.bus.nats_subscriptions.PENDING_MESSAGES", 100)
     got: list[bytes] = []
     options = NatsOptions(urls=(nats_server.url,), name="test")
-    async with opened(NatsBus(options)) as bus, opened(NatsBus(options)) as other:
+    tuning = NatsTuning(pending_messages=100)
+    async with opened(NatsBus(options, tuning=tuning)) as bus, opened(NatsBus(options)) as other:
         await bus.wait_connected()
         await bus.subscribe("slow", lambda message: got.append(message.payload))
         for number in range(5000):
@@ -170,13 +169,16 @@ async def test_message_that_is_dropped_since_the_listener_is_slow_is_counted(
 
 
 async def test_what_a_listener_was_found_with_after_a_reconnect_is_confirmed_at_once(
-    own_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    own_nats_server: NatsServer,
 ) -> None:
-    monkeypatch.setattr("ari_proxy.bus.nats.IDLE_SECONDS", 3600)
     topic = "events_server.dialog"
     got: list[bytes] = []
     options = NatsOptions(urls=(own_nats_server.url,), name="test")
-    async with opened(NatsBus(options)) as bus, opened(NatsBus(options)) as other:
+    tuning = NatsTuning(idle_seconds=3600)
+    async with (
+        opened(NatsBus(options, tuning=tuning)) as bus,
+        opened(NatsBus(options, tuning=tuning)) as other,
+    ):
         await bus.wait_connected()
         own_nats_server.stop()
         await until(lambda: not bus.is_connected)
@@ -251,9 +253,8 @@ async def test_certificate_of_a_discovered_server_is_checked_for_the_name_that_w
 
 
 async def test_server_that_wants_tls_first_is_named_and_reached_by_a_setting(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("ari_proxy.bus.nats_connecting.CONNECT_SECONDS", 1.0)
     certificates = Certificates(tmp_path)
     config = tmp_path / "nats.conf"
     config.write_text(
@@ -265,7 +266,7 @@ async def test_server_that_wants_tls_first_is_named_and_reached_by_a_setting(
     context = ssl.create_default_context(cafile=str(certificates.authority))
     options = NatsOptions(urls=(f"tls://localhost:{server.port}",), name="test", tls=context)
     try:
-        async with opened(NatsBus(options)):
+        async with opened(NatsBus(options, tuning=NatsTuning(connect_seconds=1))):
             said = ""
 
             def is_named() -> bool:

@@ -11,7 +11,7 @@ import pytest
 from ari_proxy.bus.base import Message, Problem, opened
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.nats_options import NatsOptions, NatsTuning
 from tests.support.running import until
 from tests.support.servers import NatsServer
 
@@ -35,12 +35,15 @@ class Guarded:
         self._config.write_text(json.dumps({"authorization": {"users": known}}))
 
     @asynccontextmanager
-    async def bus(self, user: str, **options: Any) -> AsyncIterator[NatsBus]:
+    async def bus(
+        self, user: str, *, tuning: NatsTuning | None = None, **options: Any
+    ) -> AsyncIterator[NatsBus]:
         """Connect as one of them."""
         bus = NatsBus(
             NatsOptions(
                 urls=(self.server.url,), name="test", user=user, password="secret", **options
-            )
+            ),
+            tuning=tuning or NatsTuning(),
         )
         async with opened(bus):
             yield bus
@@ -54,13 +57,13 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 
 
 async def test_what_may_not_be_subscribed_is_told_until_it_may(
-    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+    guarded: Guarded,
 ) -> None:
-    monkeypatch.setattr("ari_proxy.bus.nats.DENIED_SECONDS", 0.05)
     guarded.allow(limited={"publish": [INBOX], "subscribe": [INBOX]})
     guarded.server.start()
     got: list[Message] = []
-    async with guarded.bus("limited") as bus, guarded.bus("all") as other:
+    soon = NatsTuning(denied_seconds=0.05)
+    async with guarded.bus("limited", tuning=soon) as bus, guarded.bus("all") as other:
         await bus.wait_connected()
         await bus.subscribe("commands_Server-1.*", got.append, group="Executors")
 

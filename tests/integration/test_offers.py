@@ -4,11 +4,9 @@ import asyncio
 import json
 
 import nats
-import pytest
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from ari_proxy.ingest import offering
 from tests.support.running import LegacyClient, until
 from tests.support.scripted_asterisk import channel_event
 from tests.support.servers import NatsServer
@@ -25,9 +23,8 @@ async def decline(client: Client, declined: list[str]) -> None:
 
 
 async def test_app_start_whose_taker_dies_goes_to_another_instance(
-    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+    nats_server: NatsServer,
 ) -> None:
-    monkeypatch.setattr(offering, "TAKER_SECONDS", 0.5)
     async with proxy_with(nats_server) as setting:
         dying = await nats.connect(nats_server.url)
         taken: list[str] = []

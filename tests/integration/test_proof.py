@@ -5,9 +5,6 @@ import asyncio
 import pytest
 
 from ari_proxy import connections
-from ari_proxy.ari import websocket
-from ari_proxy.back_off import BackOff
-from ari_proxy.ingest import proof
 from ari_proxy.ingest.proof import Proof
 from ari_proxy.settings.load import load
 from tests.support.running import until
@@ -17,12 +14,6 @@ from tests.support.setting import proxy_with
 
 REGISTERED = '{"name":"demo","events_allowed":[],"events_disallowed":[]}'
 FILTERED = '{"name":"demo","events_allowed":[{"type":"StasisStart"}],"events_disallowed":[]}'
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websocket, "BACK_OFF", BackOff(first_seconds=0, last_seconds=0))
-    monkeypatch.setattr(proof, "SILENT_SECONDS", 0.1)
 
 
 def says(asterisk: ScriptedAsterisk, status: int, body: str) -> None:
@@ -86,6 +77,7 @@ async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
                 every_seconds=0.05,
                 received_bytes=lambda: 0,
                 is_permitted=lambda: permitted,
+                silent_seconds=0.1,
             )
             waiting = asyncio.create_task(asked.until_silent(()))
             await until(lambda: asterisk.proofs > 2)

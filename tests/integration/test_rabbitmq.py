@@ -13,7 +13,6 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from ari_proxy import connections
 from ari_proxy.bus.base import opened
-from ari_proxy.ingest import queues
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError
@@ -90,9 +89,8 @@ async def depth_is(foreign: ForeignClient, queue: str, expected: tuple[int, int]
 
 
 async def test_queues_stay_for_the_grace_period_after_an_outage_in_which_the_dialog_ended(
-    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, monkeypatch: pytest.MonkeyPatch
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer
 ) -> None:
-    monkeypatch.setattr(queues, "TIDY_SECONDS", 0.1)
     ingest = {"grace_seconds": 0, "queue_grace_seconds": 3}
     async with (
         foreign_client(rabbitmq_server.url) as foreign,
@@ -204,9 +202,7 @@ async def test_crashed_ingest_leaves_no_queue_behind(
     rabbitmq_link: Link,
     foreign: ForeignClient,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(queues, "LOOK_SECONDS", 0.1)
     client = LegacyClient(foreign, "demo")
     await client.start()
     async with scripted_asterisk() as asterisk:

@@ -10,11 +10,12 @@ import itertools
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-import websockets
+from websockets.asyncio.client import ClientConnection
 
 from ari_proxy import connections
 from ari_proxy.ari.rest import RestClient
@@ -102,9 +103,7 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(
-    asterisk: Asterisk, bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Scene]:
+async def scene(asterisk: Asterisk, bus_server: BusServer) -> AsyncIterator[Scene]:
     application = f"demo{next(_numbers)}"
     settings = settings_for(
         bus_server,
@@ -113,20 +112,20 @@ async def scene(
         application=application,
     )
     frames: list[str] = []
-    recv = websockets.asyncio.client.ClientConnection.recv
 
-    async def recording_recv(self: Any, *, decode: bool | None = None) -> Any:
-        frame = await recv(self, decode=decode)
-        text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
-        is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or EVENT_NAME in text
-        if not is_own:  # Those are not passed on.
-            frames.append(text)
-        return frame
+    class Recording(ClientConnection):
+        async def recv(self, decode: bool | None = None) -> Any:
+            frame = await super().recv(decode=decode)
+            text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
+            is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or EVENT_NAME in text
+            if not is_own:  # Those are not passed on.
+                frames.append(text)
+            return frame
 
-    monkeypatch.setattr(websockets.asyncio.client.ClientConnection, "recv", recording_recv)
+    recording = partial(connections.event_socket, connection=Recording)
     async with (
         bus_client(settings) as bus,
-        running_proxy(settings),
+        running_proxy(settings, event_socket=recording),
         connections.rest_client(settings) as rest,
     ):
         client = LegacyClient(bus, application)

@@ -7,11 +7,9 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-import pytest
-
 from ari_proxy.client.application import Application
 from ari_proxy.client.dialog import Dialog
-from ari_proxy.ingest import queues, recovery, term
+from ari_proxy.ingest.recovery import UNSERVED_SECONDS
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import load
 from tests.support.calls import body_of
@@ -43,9 +41,8 @@ async def until_ended(client: LegacyClient, dialog: str) -> dict[str, Any]:
 
 
 async def test_call_whose_start_was_lost_is_served_late_and_told_of_its_gap(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.1)
     async with scripted_asterisk() as asterisk:
         asterisk.add_channel("seen", "demo,a,b", name="PJSIP/x")
         asterisk.add_channel("elsewhere", "other")
@@ -79,24 +76,22 @@ async def test_channel_that_could_not_be_marked_in_time_is_marked_later(
 
 
 async def test_start_that_comes_after_the_list_begins_one_dialog(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.5)
     async with scripted_asterisk() as asterisk:
         asterisk.add_channel("c")
         async with ingest_of(asterisk, bus_server) as setting:
             await setting.asterisk.push(channel_event("StasisStart", "c"))
             dialog = await setting.client.first_dialog()
-            await asyncio.sleep(1)
+            await asyncio.sleep(UNSERVED_SECONDS + 0.5)
 
     assert setting.client.types(dialog) == ["StasisStart"]
     assert len(setting.client.starts) == 1
 
 
 async def test_call_that_is_over_before_the_list_is_looked_at_again_is_not_served_twice(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.5)
     async with scripted_asterisk() as asterisk:
         asterisk.add_channel("c")  # Asterisk goes on listing it for a while.
         async with ingest_of(asterisk, bus_server) as setting:
@@ -104,15 +99,14 @@ async def test_call_that_is_over_before_the_list_is_looked_at_again_is_not_serve
             dialog = await setting.client.first_dialog()
             await setting.asterisk.push(channel_event("StasisEnd", "c"))
             await setting.client.until(lambda: len(setting.client.types(dialog)) == 2)
-            await asyncio.sleep(1)
+            await asyncio.sleep(UNSERVED_SECONDS + 0.5)
 
     assert len(setting.client.starts) == 1
 
 
 async def test_events_do_not_wait_for_lists_that_do_not_come(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(term, "GATE_SECONDS", 0.3)
     async with scripted_asterisk() as asterisk:
         asterisk.unlisted = 10**6
         async with ingest_of(asterisk, bus_server) as setting:
@@ -227,9 +221,8 @@ async def test_application_in_python_ends_what_nobody_has_found_again(
 
 
 async def test_queue_of_a_call_that_ended_unseen_is_told_so(
-    rabbitmq_link: Link, monkeypatch: pytest.MonkeyPatch
+    rabbitmq_link: Link,
 ) -> None:
-    monkeypatch.setattr(queues, "LOOK_SECONDS", 0.2)
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, rabbitmq_link)
         async with bus_client(settings) as bus:

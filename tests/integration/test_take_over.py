@@ -3,17 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import pytest
 
 from ari_proxy import connections
-from ari_proxy.bus.base import Bus, Message, Subscription, opened
+from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
-from ari_proxy.bus.memory import MemoryBroker
-from ari_proxy.ingest import hand_over, records, recovery, term
+from ari_proxy.bus.memory import MemoryBroker, MemoryBus
 from ari_proxy.ingest.service import Ingest
+from ari_proxy.ingest.wiring import Times
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import Settings, load
@@ -63,9 +64,10 @@ def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer | None) -> Set
 class Running:
     """An ingest in the test's own loop."""
 
-    def __init__(self, settings: Settings, bus: Bus) -> None:
+    def __init__(self, settings: Settings, bus: Bus, times: Times) -> None:
         self.settings = settings
         self.bus = bus
+        self.times = times
         self.stop = asyncio.Event()
         self._ingest: Ingest | None = None
         self._task: asyncio.Task[None] | None = None
@@ -83,7 +85,15 @@ class Running:
         tap = Tap(ServerId(SERVER), self.bus)
         async with opened(self.bus), connections.rest_client(self.settings) as rest:
             self._ingest = ingest = Ingest(
-                self.settings, self.bus, rest, socket, Metrics(), tap=tap, traces=Traces()
+                self.settings,
+                self.bus,
+                rest,
+                socket,
+                Metrics(),
+                tap=tap,
+                traces=Traces(),
+                times=self.times,
+                page_bytes=1,  # A page for each record.
             )
             await ingest.run(self.stop)
 
@@ -119,6 +129,8 @@ class Stage:
         self.asterisk = asterisk
         self.broker = MemoryBroker()
         self._bus_server = bus_server
+        #: Of ingests that begin from now on: no long wait for calls that seem to be new.
+        self.times = Times(unserved_seconds=0.1)
 
     async def start(self, bus: Bus) -> None:
         """Have the client on its own connection."""
@@ -136,7 +148,7 @@ class Stage:
 
     def running(self, asterisk: ScriptedAsterisk | None = None) -> Running:
         settings = settings_of(asterisk or self.asterisk, self._bus_server)
-        return Running(settings, self.connect())
+        return Running(settings, self.connect(), self.times)
 
     @asynccontextmanager
     async def ingest(
@@ -193,13 +205,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(
-    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Stage]:
+async def stage(request: pytest.FixtureRequest) -> AsyncIterator[Stage]:
     """On a bus in memory, unless the test says which ones."""
-    # A page for each record, and no long wait for calls that seem to be new.
-    monkeypatch.setattr(records, "PAGE_BYTES", 1)
-    monkeypatch.setattr(recovery, "UNSERVED_SECONDS", 0.1)
     name = getattr(request, "param", "")
     bus_server = request.getfixturevalue(name) if name else None
     async with scripted_asterisk() as asterisk:
@@ -300,9 +307,9 @@ async def test_events_of_a_connection_that_is_lost_at_once_wait_for_the_dialogs(
 
 
 async def test_events_wait_no_longer_for_dialogs_than_for_anything_else(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
 ) -> None:
-    monkeypatch.setattr(term, "GATE_SECONDS", 0.3)
+    stage.times = replace(stage.times, gate_seconds=0.3)
     hold = Hold("request", HAND_OVER)
     async with stage.ingest():
         (dialog,) = await stage.begin("a")
@@ -363,9 +370,9 @@ async def test_dialogs_of_one_that_is_taking_over_itself_are_taken_when_it_has_t
 
 @on_all_buses
 async def test_dialogs_that_a_dead_ingest_was_taking_are_kept_for_the_next_one(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
 ) -> None:
-    monkeypatch.setattr(hand_over, "SILENCE_SECONDS", 0.5)
+    stage.times = replace(stage.times, taken_seconds=0.5)
     hold = Hold("request", HAND_OVER)
     async with stage.ingest() as first:
         (dialog,) = await stage.begin("a")
@@ -509,16 +516,10 @@ async def test_term_that_is_cancelled_as_it_begins_listens_to_nothing_any_more(
 
 @pytest.mark.parametrize("failing", ["bindings", "owners", "handover"])
 async def test_subscription_that_does_not_end_in_order_keeps_no_other_one(
-    stage: Stage, failing: str, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, failing: str
 ) -> None:
     running = stage.running()
-    subscribe = running.bus.subscribe
-
-    async def subscribe_for_long(topic: str, *listener: Any, **options: Any) -> Subscription:
-        subscription = await subscribe(topic, *listener, **options)
-        return NeverEnding(subscription) if topic == f"{failing}_{SERVER}" else subscription
-
-    monkeypatch.setattr(running.bus, "subscribe", subscribe_for_long)
+    running.bus = FailingBus(stage.broker, f"{failing}_{SERVER}")
     with pytest.raises(ExceptionGroup) as failed:
         await run_until_listening(stage, running)
 
@@ -532,6 +533,18 @@ async def run_until_listening(stage: Stage, running: Running) -> None:
         await until_listening(stage)
         assert is_heard(stage, "bindings")
         running.stop.set()
+
+
+class FailingBus(MemoryBus):
+    """A bus on which the subscription to one topic does not end in order."""
+
+    def __init__(self, broker: MemoryBroker, topic: str) -> None:
+        super().__init__(broker)
+        self._failing = topic
+
+    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Subscription:
+        subscription = await super().subscribe(topic, handler, **options)
+        return NeverEnding(subscription) if topic == self._failing else subscription
 
 
 class NeverEnding:

@@ -11,7 +11,6 @@ import pytest
 from websockets.asyncio.client import ClientConnection
 
 from ari_proxy import connections
-from ari_proxy.ari import websocket
 from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
@@ -33,14 +32,12 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.transport.abort()
 
 
-async def test_connection_that_is_reset_while_it_opens_is_tried_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(websocket, "BACK_OFF", BackOff(first_seconds=0, last_seconds=0))
+async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
     server = await asyncio.start_server(reset, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"ws://127.0.0.1:{port}/ari/events"
-    events = connections.event_socket(load(ari={"websocket_url": url}))
+    at_once = BackOff(first_seconds=0, last_seconds=0)
+    events = connections.event_socket(load(ari={"websocket_url": url}), back_off=at_once)
     async with server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):

@@ -3,15 +3,14 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pytest
 
-from ari_proxy.console import console, stream
+from ari_proxy.console.console import MAX_DIALOGS, MAX_STREAMS
 from tests.support.browser import SCREENSHOTS, page
 from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
@@ -154,11 +153,10 @@ async def test_dialogs_are_found_by_what_they_have(bus_server: BusServer) -> Non
 
 
 async def test_only_the_newest_of_many_dialogs_are_shown(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(console, "MAX_DIALOGS", 2)
     async with shown(bus_server) as shown_:
-        for number in range(3):
+        for number in range(MAX_DIALOGS + 1):
             await shown_.setting.asterisk.push(channel_event("StasisStart", f"channel-{number}"))
 
         async def state() -> dict[str, Any]:
@@ -167,30 +165,27 @@ async def test_only_the_newest_of_many_dialogs_are_shown(
                 return told
 
         async def has_all() -> bool:
-            return bool((await state())["found"] == 3)
+            return bool((await state())["found"] == MAX_DIALOGS + 1)
 
         await until(has_all)
         dialogs = (await state())["dialogs"]
-        assert [dialog["channels"] for dialog in dialogs] == [["channel-2"], ["channel-1"]]
+        newest = [[f"channel-{number}"] for number in range(MAX_DIALOGS, 0, -1)]
+        assert [dialog["channels"] for dialog in dialogs] == newest
 
 
-async def test_ladders_open_at_once_are_limited_and_room_comes_back(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(console, "MAX_STREAMS", 2)
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
+async def test_ladders_open_at_once_are_limited_and_room_comes_back(bus_server: BusServer) -> None:
     async with shown(bus_server) as shown_:
         path = "/console/copies?dialog=server-1.x"
         async with shown_.session.get("/console/copies") as answer:
             assert answer.status == 400
-        async with shown_.session.get(path) as first, shown_.session.get(path) as second:
-            assert (first.status, second.status) == (200, 200)
-            async with asyncio.timeout(20):
-                assert await first.content.readline() == b": watching\n"
-                assert await first.content.readline() == b"\n"
-                assert await first.content.readline() == b":\n"  # Still there.
-            async with shown_.session.get(path) as third:
-                assert third.status == 429
+        async with AsyncExitStack() as streams:
+            for _ in range(MAX_STREAMS):
+                stream = await streams.enter_async_context(shown_.session.get(path))
+                async with asyncio.timeout(20):
+                    assert await stream.content.readline() == b": watching\n"
+                assert stream.status == 200
+            async with shown_.session.get(path) as above:
+                assert above.status == 429
 
         async def has_room() -> bool:
             async with shown_.session.get(path) as answer:

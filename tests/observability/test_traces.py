@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ari_proxy.bus.base import Message
-from ari_proxy.telemetry import traces_export
+from ari_proxy.telemetry.traces import exported
 from tests.support import process
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
@@ -31,21 +32,21 @@ TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 
 
 @pytest.fixture
-def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
+def spans() -> InMemorySpanExporter:
     """What would go out."""
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(traces_export, "provider_of", lambda *_: provider)
-    yield exporter
-    provider.shutdown()
+    return InMemorySpanExporter()
 
 
 @asynccontextmanager
-async def proxy(bus_server: BusServer, **traces: Any) -> AsyncIterator[Setting]:
+async def proxy(
+    bus_server: BusServer, spans: InMemorySpanExporter, **traces: Any
+) -> AsyncIterator[Setting]:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    traces_of = partial(exported, provider=provider)
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, traces=traces, ingest={"listener_seconds": 2})
-        async with bus_client(settings) as bus, running_proxy(settings):
+        async with bus_client(settings) as bus, running_proxy(settings, traces_of=traces_of):
             await until(asterisk.connected.is_set)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
@@ -81,7 +82,7 @@ def named(spans: InMemorySpanExporter, name: str) -> ReadableSpan:
 async def test_app_start_carries_its_span_as_header_and_field(
     bus_server: BusServer, spans: InMemorySpanExporter
 ) -> None:
-    async with proxy(bus_server, enabled=True) as setting:
+    async with proxy(bus_server, spans, enabled=True) as setting:
         call = await begin(setting)
         await until(spans.get_finished_spans)
         span = named(spans, "AppStart demo")
@@ -105,7 +106,7 @@ async def test_app_start_carries_its_span_as_header_and_field(
 async def test_command_is_the_child_of_its_sender_and_the_parent_of_its_request(
     bus_server: BusServer, spans: InMemorySpanExporter, by: str
 ) -> None:
-    async with proxy(bus_server, enabled=True) as setting:
+    async with proxy(bus_server, spans, enabled=True) as setting:
         call = await begin(setting)
         command = {"url": "/channels/c/answer", "method": "POST"}
         if by == "field":
@@ -135,7 +136,7 @@ async def test_command_is_the_child_of_its_sender_and_the_parent_of_its_request(
 async def test_command_with_a_malformed_trace_begins_one_of_its_own(
     bus_server: BusServer, spans: InMemorySpanExporter, garbage: str
 ) -> None:
-    async with proxy(bus_server, enabled=True) as setting:
+    async with proxy(bus_server, spans, enabled=True) as setting:
         dialog = await setting.begin()
         command = {"url": "/channels/c", "method": "DELETE", "traceparent": garbage}
         response = await setting.client.send(dialog, json.dumps(command).encode())
@@ -147,7 +148,7 @@ async def test_command_with_a_malformed_trace_begins_one_of_its_own(
 async def test_call_that_nobody_wants_and_failures_are_errors(
     bus_server: BusServer, spans: InMemorySpanExporter
 ) -> None:
-    async with proxy(bus_server, enabled=True) as setting:
+    async with proxy(bus_server, spans, enabled=True) as setting:
         await setting.asterisk.push(channel_event("StasisStart", "lost"))
         await until(spans.get_finished_spans)
         assert not named(spans, "AppStart demo").status.is_ok
@@ -164,7 +165,7 @@ async def test_call_that_nobody_wants_and_failures_are_errors(
 async def test_nothing_is_traced_or_sent_by_default(
     bus_server: BusServer, spans: InMemorySpanExporter
 ) -> None:
-    async with proxy(bus_server) as setting:
+    async with proxy(bus_server, spans) as setting:
         call = await begin(setting)
         command = json.dumps({"url": "/channels/c", "method": "GET"}).encode()
         setting.bus.publish(f"commands_{call.dialog_id}", command, traceparent=TRACEPARENT)
@@ -184,8 +185,8 @@ class Collector:
     resources: list[dict[str, str]] = field(default_factory=list)
 
     async def take(self, request: web.Request) -> web.Response:
-        exported = ExportTraceServiceRequest.FromString(await request.read())
-        for group in exported.resource_spans:
+        asked = ExportTraceServiceRequest.FromString(await request.read())
+        for group in asked.resource_spans:
             attributes = group.resource.attributes
             self.resources.append({a.key: a.value.string_value for a in attributes})
             for scope in group.scope_spans:

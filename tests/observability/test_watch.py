@@ -14,7 +14,6 @@ import pytest
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap import watcher
 from ari_proxy.tap.copies import Copy, Kind
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
 from ari_proxy.watch import ladder
@@ -40,14 +39,14 @@ async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
 
 
 @asynccontextmanager
-async def watching(bus: Bus, dialog_id: str = "") -> AsyncIterator[list[Copy]]:
+async def watching(bus: Bus, dialog_id: str = "", **seconds: float) -> AsyncIterator[list[Copy]]:
     found: list[Copy] = []
 
     async def keep(copies: AsyncIterator[Copy]) -> None:
         async for copy in copies:
             found.append(copy)  # noqa: PERF401  to be seen at once
 
-    async with Watcher(bus, SERVER, dialog_id).watching() as copies:
+    async with Watcher(bus, SERVER, dialog_id, **seconds).watching() as copies:
         keeping = asyncio.create_task(keep(copies))
         try:
             yield found
@@ -106,15 +105,13 @@ async def test_watcher_of_one_dialog_sees_no_other(bus_server: BusServer) -> Non
 
 
 async def test_copies_end_soon_after_the_last_watcher_has_gone(
-    bus_server: BusServer, monkeypatch: pytest.MonkeyPatch
+    bus_server: BusServer,
 ) -> None:
-    monkeypatch.setattr(watcher, "WATCH_SECONDS", 0.3)
-    monkeypatch.setattr(watcher, "RENEW_SECONDS", 0.1)
     async with proxy(bus_server) as setting:
         heard: list[str] = []
         await setting.bus.subscribe("copies_server-1", lambda message: heard.append(message.topic))
         dialog = await setting.begin()
-        async with watching(setting.bus) as copies:
+        async with watching(setting.bus, watch_seconds=0.3, renew_seconds=0.1) as copies:
             await asyncio.sleep(0.6)  # Longer than one asking lasts.
             await setting.asterisk.push(channel_event("ChannelHold", "c"))
             await until(lambda: copies)

@@ -1,17 +1,34 @@
 """The event path of an ingest, on a bus in memory."""
 
 import asyncio
-from typing import Final
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
 
 from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.ingest.dialogs import Dialog
+from ari_proxy.ingest.no_listener import NoListenerPolicy
 from ari_proxy.ingest.tally import Tally
-from ari_proxy.ingest.wiring import Surroundings, wire
+from ari_proxy.ingest.wiring import Surroundings, Times, wire
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.copies import Watch
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
+from tests.support.running import until
+from tests.support.scripted_asterisk import (
+    ScriptedAsterisk,
+    asterisk_without_network,
+    channel_event,
+)
 
 SERVER: Final = ServerId("s")
 NOBODY: Final = Credentials("a", "b")
@@ -22,41 +39,149 @@ class EventPath:
     """The parts that take frames and bindings, without a websocket."""
 
     def __init__(
-        self, tasks: asyncio.TaskGroup, rest: RestClient, *, buffer_bytes: int = 64 * 1024 * 1024
+        self,
+        tasks: asyncio.TaskGroup,
+        rest: RestClient,
+        *,
+        buffer_bytes: int = 64 * 1024 * 1024,
+        keeps_messages: bool = False,
+        listener_seconds: float = 60,
+        no_listener: NoListenerPolicy = "keep",
+        traces: Traces | None = None,
+        **times: float,
     ) -> None:
-        self.broker = MemoryBroker()
-        self.bus = MemoryBus(self.broker, buffer_bytes=buffer_bytes)
+        """Make one.
+
+        Args:
+            tasks: of the set-ups.
+            rest: asks Asterisk.
+            buffer_bytes: of the bus.
+            keeps_messages: whether the bus does.
+            listener_seconds: for an application to come.
+            no_listener: what becomes of a call to which none comes.
+            traces: none unless given.
+            times: instead of those that calls have; see `Times`.
+        """
+        self.broker = KeepingMemoryBroker() if keeps_messages else MemoryBroker()
+        self.bus = self.connection(buffer_bytes=buffer_bytes, registry=f"dialogs_{SERVER}")
         self.metrics = Metrics()
         self.tally = Tally()
+        self.tap = Tap(SERVER, self.bus)
+        self.traces = traces or Traces()
         self.is_permitted = True
-        around = Surroundings(
-            settings=_settings(buffer_bytes),
-            bus=self.bus,
-            rest=rest,
-            metrics=self.metrics,
-            tally=self.tally,
-            tap=Tap(SERVER, self.bus),
-            traces=Traces(),
+        #: Applications that were replaced.
+        self.replaced: list[str] = []
+        ingest = {
+            "held_bytes": HELD_BYTES,
+            "listener_seconds": listener_seconds,
+            "no_listener": no_listener,
+        }
+        parts = wire(
+            Surroundings(
+                settings=_settings(buffer_bytes, ingest),
+                bus=self.bus,
+                rest=rest,
+                metrics=self.metrics,
+                tally=self.tally,
+                tap=self.tap,
+                traces=self.traces,
+            ),
+            tasks,
+            is_permitted=lambda: self.is_permitted,
+            on_replaced=self.replaced.append,
+            times=Times(**times),
         )
-        parts = wire(around, tasks, is_permitted=lambda: self.is_permitted)
         self.bus.on_dropped = parts.ledger.note
-        self.router = parts.router
-        self.losses = parts.losses
-        self.ledger = parts.ledger
-        self.pipeline = parts.pipeline
-        self.stream = parts.stream
-        self.setup = parts.setup
-        self.sweeper = parts.sweeper
-        self.bindings = parts.bindings
         self.background = parts.background
+        self.router = parts.router
+        self.bindings = parts.bindings
+        self.ledger = parts.ledger
+        self.stream = parts.stream
+        self.labels = parts.labels
+        self.setup = parts.setup
+        self.pipeline = parts.pipeline
+        self.sweeper = parts.sweeper
+        self.losses = parts.losses
+        self.recovery = parts.recovery
+
+    def connection(
+        self, *, buffer_bytes: int = 64 * 1024 * 1024, registry: str = ""
+    ) -> MemoryBus | KeepingMemoryBus:
+        """One more connection to the broker."""
+        if isinstance(self.broker, KeepingMemoryBroker):
+            return KeepingMemoryBus(self.broker, buffer_bytes=buffer_bytes, registry=registry)
+        return MemoryBus(self.broker, buffer_bytes=buffer_bytes)
+
+    def push(self, event_type: str, channel: str, *, more: str = "") -> None:
+        """Asterisk sends an event of a channel."""
+        self.pipeline.on_frame(channel_event(event_type, channel, more=more).encode())
+
+    def dialog(self, channel: str) -> Dialog:
+        """The dialog of a channel."""
+        return self.router.table.channels[channel]
 
 
-def _settings(buffer_bytes: int) -> Settings:
+def _settings(buffer_bytes: int, ingest: dict[str, Any]) -> Settings:
     return Settings.model_validate(
         {
             "server_id": SERVER,
             "applications": ["demo"],
             "bus": {"kind": "NATS", "buffer_bytes": buffer_bytes},
-            "ingest": {"held_bytes": HELD_BYTES, "no_listener": "keep", "listener_seconds": 1},
+            "ingest": ingest,
         }
     )
+
+
+class Listener:
+    """An application on the bus: remembers what comes on each topic."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.messages: dict[str, list[Message]] = {}
+
+    async def listen(self, topic: str) -> list[Message]:
+        """Listen to a topic; returns what will have come on it."""
+        got = self.messages.setdefault(topic, [])
+        await self.bus.subscribe(topic, got.append)
+        return got
+
+    def bodies(self, topic: str) -> list[dict[str, Any]]:
+        """What has come on a topic."""
+        return [json.loads(message.payload) for message in self.messages.get(topic, ())]
+
+    def types(self, topic: str) -> list[str]:
+        """The types of the events on a topic."""
+        return [body["type"] for body in self.bodies(topic)]
+
+
+class Scene(EventPath):
+    """The event path with an Asterisk that answers, and an application."""
+
+    def __init__(
+        self, tasks: asyncio.TaskGroup, asterisk: ScriptedAsterisk, rest: RestClient, **options: Any
+    ) -> None:
+        super().__init__(tasks, rest, **options)
+        self.asterisk = asterisk
+        self.rest = rest
+        self.application = Listener(self.connection())
+
+    async def watch(self) -> None:
+        """Have somebody watch all dialogs."""
+        await self.tap.listen()
+        watch = msgspec.json.encode(Watch("test", 60))
+        await self.application.bus.offer(topics.watching(SERVER), watch)
+        await until(lambda: self.tap.is_on)
+
+
+@asynccontextmanager
+async def scene(**options: Any) -> AsyncIterator[Scene]:
+    """Run the event path around a block; what is still being set up then is given up."""
+    async with asterisk_without_network() as (asterisk, rest), asyncio.TaskGroup() as tasks:
+        made = Scene(tasks, asterisk, rest, **options)
+        async with opened(made.bus), opened(made.application.bus):
+            await made.bus.wait_connected()
+            await made.application.bus.wait_connected()
+            try:
+                yield made
+            finally:
+                await made.background.finish(0)

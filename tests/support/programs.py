@@ -32,7 +32,7 @@ SOURCES: Final = {
 #: What README.md asks for, and its shell; and what Python's own library asks.
 _EVERYWHERE: Final = {"bash", "make", "uname"}
 #: The directory of this Python's programs: what came in a wheel lies there, on no PATH.
-_BESIDE: Final = Path(sys.executable).parent
+BESIDE: Final = Path(sys.executable).parent
 
 
 def missing(what: str, command: str) -> Never:
@@ -43,9 +43,9 @@ def missing(what: str, command: str) -> Never:
     pytest.skip(message)
 
 
-def program(name: str) -> str:
+def program(name: str, *, beside: Path = BESIDE) -> str:
     """Return the path of a program; skip, or fail, as `missing` does, where there is none."""
-    found = shutil.which(name, path=_BESIDE) or shutil.which(name)
+    found = shutil.which(name, path=beside) or shutil.which(name)
     if found is None:
         source = SOURCES[name]
         missing(source.name if source.name == name else f"{source.name} ({name})", source.command)

@@ -44,12 +44,20 @@ def settings_for(
 
 @asynccontextmanager
 async def running_proxy(
-    settings: Settings, components: Sequence[standalone.Component] = ("ingest", "command")
+    settings: Settings,
+    components: Sequence[standalone.Component] = ("ingest", "command"),
+    **parts: Any,
 ) -> AsyncIterator[asyncio.Event]:
-    """Run services around a block; yields the event that stops them."""
+    """Run services around a block; yields the event that stops them.
+
+    Args:
+        settings: of all of them.
+        components: which.
+        parts: what else `standalone.serve` takes.
+    """
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(standalone.serve(settings, components, stop))
+        tasks.create_task(standalone.serve(settings, components, stop, **parts))
         try:
             yield stop
         finally:

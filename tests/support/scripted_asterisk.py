@@ -4,14 +4,17 @@ import asyncio
 import base64
 import json
 import ssl
+import tempfile
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from aiohttp import WSCloseCode, web
+from aiohttp import UnixConnector, WSCloseCode, web
 
+from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.proof import EVENT_NAME
 from tests.support.servers import PASSWORD
@@ -51,6 +54,9 @@ class ScriptedAsterisk:
     names: dict[str, str] = field(default_factory=dict)
     #: How many marks are answered too late.
     late_marks: int = 0
+    #: How many marks break their connection, and paths of requests that do.
+    broken_marks: int = 0
+    broken: set[str] = field(default_factory=set)
     #: Applications whose events do not come, though it says that they are there.
     silent: set[str] = field(default_factory=set)
     #: What it answers when they are asked for.
@@ -132,6 +138,9 @@ class ScriptedAsterisk:
         body = await request.text()
         authorization = request.headers.get("Authorization", "")
         asked = Request(request.method, request.raw_path, body, authorization)
+        if asked.target.endswith("report_events=true") and self.broken_marks:
+            self.broken_marks -= 1
+            return self._break(request)
         answer = self._for_ingest(asked, request.path.removeprefix("/ari"))
         if asked.target.endswith("report_events=true") and self.late_marks:
             self.late_marks -= 1
@@ -144,6 +153,8 @@ class ScriptedAsterisk:
         if self.hold is not None:
             await self.hold.wait()
         path = request.path.removeprefix("/ari")
+        if path in self.broken:
+            return self._break(request)
         if path in self.large:
             size, told = self.large[path]
             return await self._write(request, size, told=told)
@@ -159,6 +170,12 @@ class ScriptedAsterisk:
         text = self.renamed(text)
         content_type = "application/json" if text else None
         return web.Response(status=status, text=text or None, content_type=content_type)
+
+    @staticmethod
+    def _break(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
 
     def _for_ingest(self, asked: Request, path: str) -> web.Response | None:
         if asked.method == "POST" and f"variable={DIALOG_VARIABLE}" in asked.target:
@@ -193,25 +210,50 @@ class ScriptedAsterisk:
 
 
 @asynccontextmanager
-async def scripted_asterisk(
-    port: int = 0, *, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[ScriptedAsterisk]:
-    script = ScriptedAsterisk()
+async def _served(script: ScriptedAsterisk) -> AsyncIterator[web.AppRunner]:
     app = web.Application()
     app.router.add_get("/ari/events", script._events)
     app.router.add_route("*", "/ari/{tail:.*}", script._rest)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-    port = runner.addresses[0][1]
-    script.url = f"http://127.0.0.1:{port}/ari"
-    script.websocket_url = f"ws://127.0.0.1:{port}/ari/events"
     try:
-        yield script
+        yield runner
     finally:
         if script.socket is not None:
             await script.socket.close()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def scripted_asterisk(
+    port: int = 0, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ScriptedAsterisk]:
+    script = ScriptedAsterisk()
+    async with _served(script) as runner:
+        await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+        port = runner.addresses[0][1]
+        script.url = f"http://127.0.0.1:{port}/ari"
+        script.websocket_url = f"ws://127.0.0.1:{port}/ari/events"
+        yield script
+
+
+@asynccontextmanager
+async def asterisk_without_network() -> AsyncIterator[tuple[ScriptedAsterisk, RestClient]]:
+    """A scripted ARI endpoint in this process, and a client of it: no network between them."""
+    script = ScriptedAsterisk()
+    credentials = Credentials("ari", PASSWORD)
+    with tempfile.TemporaryDirectory() as directory:
+        path = str(Path(directory, "ari"))
+        async with _served(script) as runner:
+            await web.UnixSite(runner, path).start()
+            async with RestClient(
+                "http://asterisk/ari",
+                lambda: credentials,
+                concurrency=8,
+                timeout_seconds=5,
+                connector=UnixConnector(path, limit=0),
+            ) as rest:
+                yield script, rest
 
 
 def application_replaced(application: str) -> str:

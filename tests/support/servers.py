@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -62,13 +62,17 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def free_port(adjacent: int = 0) -> int:
+def free_port(adjacent: int = 0, *, ports: Sequence[int] | None = None) -> int:
     """Return a port that stays free until its server takes it, and so many adjacent ones above.
 
     Two tests that run at the same time, in whichever process, get different ones: a port comes up
     again only after all others.
+
+    Args:
+        adjacent: how many above it are free, too.
+        ports: among which; those of this machine unless given.
     """
-    ports = _port_range()
+    ports = ports or _port_range()
     while True:
         first = ports[_take_turn(1 + adjacent) % (len(ports) - adjacent)]
         if all(map(_is_free, range(first, first + adjacent + 1))):

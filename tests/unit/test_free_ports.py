@@ -3,8 +3,6 @@
 import multiprocessing
 import socket
 
-import pytest
-
 from tests.support.servers import free_port
 
 PROCESSES, EACH = 4, 200
@@ -30,10 +28,9 @@ def test_adjacent_ports_are_free_for_both_protocols() -> None:
             udp.bind(("127.0.0.1", port))
 
 
-def test_port_in_use_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_port_in_use_is_left_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         used = taken.getsockname()[1]
         free = free_port()
-        monkeypatch.setattr("tests.support.servers._port_range", lambda: (used, free))
 
-        assert {free_port() for _ in range(4)} == {free}
+        assert {free_port(ports=(used, free)) for _ in range(4)} == {free}

@@ -25,11 +25,10 @@ def test_missing_program_is_skipped_with_what_brings_it(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(programs, "_BESIDE", tmp_path)
     monkeypatch.delenv("ARI_PROXY_REQUIRE", raising=False)
 
     with pytest.raises(Skipped, match=programs.SOURCES[name].command):
-        program(name)
+        program(name, beside=tmp_path)
 
 
 @pytest.mark.parametrize("name", programs.SOURCES)
@@ -37,11 +36,10 @@ def test_missing_program_that_is_required_fails(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(programs, "_BESIDE", tmp_path)
     monkeypatch.setenv("ARI_PROXY_REQUIRE", f"asterisk,{programs.SOURCES[name].name}")
 
     with pytest.raises(Failed, match=programs.SOURCES[name].command):
-        program(name)
+        program(name, beside=tmp_path)
 
 
 async def test_program_that_nobody_looked_for_is_refused() -> None:

@@ -71,7 +71,20 @@ class RestClient:
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
         server_name: str = "",
         refused: Callable[[Credentials], bool] = lambda _: False,
+        connector: aiohttp.BaseConnector | None = None,
     ) -> None:
+        """Make one.
+
+        Args:
+            root: ARI's URL.
+            credentials: returns those of a request that begins now.
+            concurrency: requests at once.
+            timeout_seconds: deadline of a request that names no other one.
+            tls: returns what an https root is trusted by.
+            server_name: that stands in Asterisk's certificate; '' for the root's host.
+            refused: told of credentials that Asterisk refuses; returns whether there are others.
+            connector: how Asterisk is reached; None for TCP.
+        """
         self._root = root.rstrip("/")
         self._credentials = credentials
         self._refused = refused
@@ -80,7 +93,8 @@ class RestClient:
         self._tls = tls if root.startswith("https:") else None
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            connector=connector
+            or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
             # One deadline around the whole request: `asyncio.timeout` below.
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),

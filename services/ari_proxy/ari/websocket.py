@@ -60,7 +60,23 @@ class EventSocket:
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
         server_name: str = "",
         refused: Callable[[Credentials], bool] = lambda _: False,
+        back_off: BackOff = BACK_OFF,
+        connection: type[websockets_client.ClientConnection] = websockets_client.ClientConnection,
     ) -> None:
+        """Make one.
+
+        Args:
+            url: of ARI's events.
+            applications: whose events come.
+            credentials: returns those of a connection that begins now.
+            origin: of the header of that name, or '' for none.
+            subscribe_all: whether the events of all other objects come, too.
+            tls: returns what Asterisk's certificate is trusted by.
+            server_name: that stands in the certificate; '' for the URL's host.
+            refused: told of credentials that Asterisk refuses; returns whether there are others.
+            back_off: between attempts that fail.
+            connection: what the library makes.
+        """
         query = {"app": ",".join(applications)}
         if subscribe_all:
             query["subscribeAll"] = "true"
@@ -74,6 +90,8 @@ class EventSocket:
         self._tls = tls
         self._server_name = server_name
         self._names = CertificateNames("ari")
+        self._back_off = back_off
+        self._connection = connection
         self._attempt = 0
 
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
@@ -95,7 +113,7 @@ class EventSocket:
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
-            await asyncio.sleep(BACK_OFF.seconds(self._attempt))
+            await asyncio.sleep(self._back_off.seconds(self._attempt))
 
     async def connect(self) -> websockets_client.ClientConnection:
         """Open one connection.
@@ -111,6 +129,7 @@ class EventSocket:
             headers["Origin"] = self._origin
         return await websockets_client.connect(
             self._url,
+            create_connection=self._connection,
             additional_headers=headers,
             subprotocols=[Subprotocol("ari")],
             compression=None,  # Asterisk has no permessage-deflate.

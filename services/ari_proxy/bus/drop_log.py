@@ -17,7 +17,8 @@ LOG_SECONDS: Final = 10.0
 class DropLog:
     """Tells of the first lost message at once, and how many there were every ten seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, log_seconds: float = LOG_SECONDS) -> None:
+        self._log_seconds = log_seconds
         self._counts: Counter[DropReason] = Counter()
         #: Until it fires, what is lost is only counted.
         self._timer: asyncio.TimerHandle | None = None
@@ -37,4 +38,4 @@ class DropLog:
         for reason, count in counts.items():
             _log.error("bus.messages_dropped", reason=reason, count=count)
         if counts:
-            self._timer = asyncio.get_running_loop().call_later(LOG_SECONDS, self.write)
+            self._timer = asyncio.get_running_loop().call_later(self._log_seconds, self.write)

@@ -21,7 +21,6 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy import exception_groups
-from ari_proxy.back_off import BackOff
 from ari_proxy.certificate_names import CertificateNames
 
 from .base import Handler, Offered, Right, Verdict
@@ -30,7 +29,7 @@ from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from .nats_asking import Asking
 from .nats_connecting import Failure, address_of, attempt, discard
 from .nats_errors import port_errors
-from .nats_options import NatsOptions
+from .nats_options import NatsOptions, NatsTuning
 from .nats_replies import Replies
 from .nats_returning import Returning
 from .nats_rights import Rights
@@ -43,15 +42,11 @@ _log = structlog.get_logger()
 ROUND_TRIP_SECONDS: Final = 5.0
 #: Seconds between round trips when there is something to confirm: bounds what is sent twice.
 CONFIRM_SECONDS: Final = 0.05
-#: Seconds between round trips when there is nothing to confirm.
-IDLE_SECONDS: Final = 5.0
-BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
-#: Seconds after which it is tried again to listen to what was refused: rights may be given.
-DENIED_SECONDS: Final = 5.0
 #: A connection that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 5.0
 #: Messages sent in one go, before other tasks get a turn.
 BATCH: Final = 256
+_TUNING: Final = NatsTuning()
 _VERDICTS: Final[Mapping[bool, Verdict]] = {True: "granted", False: "refused"}
 
 
@@ -62,9 +57,10 @@ class _DisconnectedError(Exception):
 class NatsBus(FleetingBus):
     """One connection to NATS."""
 
-    def __init__(self, options: NatsOptions) -> None:
+    def __init__(self, options: NatsOptions, *, tuning: NatsTuning = _TUNING) -> None:
         super().__init__(options.buffer_bytes)
         self._options = options
+        self._tuning = tuning
         self._something_to_confirm = asyncio.Event()
         self._client = ClusterClient()
         self._interests: set[Interest] = set()
@@ -128,7 +124,7 @@ class NatsBus(FleetingBus):
         hold: bool = False,  # noqa: ARG002
     ) -> Interest:
         """Hand every message on `topic` to `handler`."""
-        interest = Interest(self, topic, handler, group)
+        interest = self._interest(topic, handler, group)
         self._interests.add(interest)
         try:
             if self.is_connected:
@@ -162,7 +158,7 @@ class NatsBus(FleetingBus):
         return _VERDICTS[await self._may_subscribe(right.topic)]
 
     async def _may_subscribe(self, topic: str) -> bool:
-        interest = Interest(self, topic, lambda _: None, "")
+        interest = self._interest(topic, lambda _: None)
         self._interests.add(interest)
         try:
             # In one go: nobody is to take it for a listener.
@@ -172,6 +168,10 @@ class NatsBus(FleetingBus):
             return not interest.is_denied
         finally:
             self.forget(interest)
+
+    def _interest(self, topic: str, handler: Handler, group: str = "") -> Interest:
+        pending = self._tuning.pending_messages
+        return Interest(self, topic, handler, group=group, pending_messages=pending)
 
     def forget(self, interest: Interest) -> None:
         """Do not establish `interest` on later connections."""
@@ -207,7 +207,11 @@ class NatsBus(FleetingBus):
         while True:
             options = self._options.current()
             attempted = await attempt(
-                options, self._rights.take_error, self._names, self._discovered
+                options,
+                self._tuning,
+                self._rights.take_error,
+                self._names,
+                self._discovered,
             )
             if isinstance(attempted, Failure):
                 self._note_failure(
@@ -223,7 +227,7 @@ class NatsBus(FleetingBus):
                     failures = 0
                     continue
             failures += 1
-            await asyncio.sleep(BACK_OFF.seconds(failures))
+            await asyncio.sleep(self._tuning.back_off.seconds(failures))
 
     async def _serve(self, client: ClusterClient) -> None:
         """Serve on one connection until it is lost."""
@@ -326,7 +330,7 @@ class NatsBus(FleetingBus):
         """Confirm what was sent; with nothing sent, look now and then if the server is alive."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_SECONDS):
+                async with asyncio.timeout(self._tuning.idle_seconds):
                     await self._something_to_confirm.wait()
             self._something_to_confirm.clear()
             try:
@@ -358,7 +362,7 @@ class NatsBus(FleetingBus):
     async def _try_denied_again(self, client: Client) -> None:
         """Listen to what was refused as soon as the server lets us: rights may change."""
         while True:
-            await asyncio.sleep(DENIED_SECONDS)
+            await asyncio.sleep(self._tuning.denied_seconds)
             for interest in [interest for interest in self._interests if interest.is_denied]:
                 await self._establish_again(client, interest)
 

@@ -1,6 +1,7 @@
 """One connection to NATS: how it is made with nats-py, and ended."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -12,12 +13,11 @@ from ari_proxy import certificate_errors
 from ari_proxy.certificate_names import CertificateNames
 
 from .nats_account_files import check_account_files
-from .nats_options import NatsOptions
+from .nats_options import NatsOptions, NatsTuning
 from .nats_servers import ClusterClient, Discovered
 
 _log = structlog.get_logger()
 
-CONNECT_SECONDS: Final = 5.0
 CLOSE_SECONDS: Final = 1.0
 #: In what the server says to an account that it does not take.
 _REFUSALS: Final = ("Authorization Violation", "Authentication")
@@ -37,6 +37,7 @@ class Failure(NamedTuple):
 
 async def attempt(
     options: NatsOptions,
+    tuning: NatsTuning,
     on_error: OnError,
     names: CertificateNames,
     known: Iterable[Discovered] = (),
@@ -45,6 +46,7 @@ async def attempt(
 
     Args:
         options: with the servers that we were told to use.
+        tuning: how long one may take.
         on_error: takes what nats-py tells.
         names: explains faults of certificates.
         known: the servers beside them.
@@ -57,7 +59,7 @@ async def attempt(
         await on_error(error)
 
     try:
-        await connect(client, options, take_error)
+        await connect(client, options, take_error, seconds=tuning.connect_seconds)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         told = dict.fromkeys([*map(_reason, errors), _reason(error)])
         untrusted = await _untrusted(client, options, error, names)
@@ -101,7 +103,9 @@ def _silence(client: Client) -> str:
     )
 
 
-async def connect(client: Client, options: NatsOptions, on_error: OnError) -> None:
+async def connect(
+    client: Client, options: NatsOptions, on_error: OnError, *, seconds: float
+) -> None:
     """Connect once, to one of the servers.
 
     Raises:
@@ -110,14 +114,14 @@ async def connect(client: Client, options: NatsOptions, on_error: OnError) -> No
     """
     check_account_files(options.credentials_file, options.nkey_seed_file)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             await client.connect(
                 servers=list(options.urls),
                 name=options.name,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
-                connect_timeout=int(CONNECT_SECONDS),
+                connect_timeout=math.ceil(seconds),
                 error_cb=on_error,
                 user=options.user or None,
                 password=options.password or None,
@@ -127,7 +131,7 @@ async def connect(client: Client, options: NatsOptions, on_error: OnError) -> No
                 tls=options.tls,
                 tls_hostname=options.server_name or None,
                 tls_handshake_first=options.tls_handshake_first,
-                flush_timeout=CONNECT_SECONDS,
+                flush_timeout=seconds,
                 # Topics are checked where they are made; this is the event path.
                 skip_subject_validation=True,
             )

@@ -1,9 +1,13 @@
 """How to reach NATS."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Final
+
+from ari_proxy.back_off import BackOff
 
 from .options import BusOptions
+
+_BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +24,18 @@ class NatsOptions(BusOptions):
     inbox_prefix: str = "_INBOX"
     #: TLS comes before the server says anything (`handshake_first` in its configuration).
     tls_handshake_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsTuning:
+    """How long a connection waits for what, and how much may wait; tests wait less."""
+
+    #: For a server to take a connection.
+    connect_seconds: float = 5.0
+    back_off: BackOff = _BACK_OFF
+    #: Between round trips when there is nothing to confirm.
+    idle_seconds: float = 5.0
+    #: After which it is tried again to listen to what was refused: rights may be given.
+    denied_seconds: float = 5.0
+    #: Messages that may wait for a handler; what comes then is dropped, counted and logged.
+    pending_messages: int = 512 * 1024

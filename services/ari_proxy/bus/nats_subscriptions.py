@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from .nats import NatsBus
 
 
-#: What may wait for a handler; what comes then is dropped, counted and logged.
-PENDING_MESSAGES: Final = 512 * 1024
+#: What may wait for a handler, beside the number of messages (`NatsTuning`).
 PENDING_BYTES: Final = 128 * 1024 * 1024
 #: A header's lines around `name: value` (NATS's protocol, HPUB).
 _AROUND_BYTES: Final = len("NATS/1.0\r\n" + ": " + "\r\n" + "\r\n")
@@ -39,11 +38,14 @@ def headers_of(traceparent: str) -> dict[str, str] | None:
 class Interest:
     """A subscription that outlives connections."""
 
-    def __init__(self, bus: "NatsBus", topic: str, handler: Handler, group: str) -> None:
+    def __init__(
+        self, bus: "NatsBus", topic: str, handler: Handler, *, group: str, pending_messages: int
+    ) -> None:
         self.topic = topic
         self.group = group
         self._bus = bus
         self._handler = handler
+        self._pending_messages = pending_messages
         self._live: NatsSubscription | None = None
         self._client: Client | None = None
         #: The server does not let our account have it.
@@ -74,7 +76,7 @@ class Interest:
                 self.topic,
                 queue=self.group,
                 cb=self._handle,
-                pending_msgs_limit=PENDING_MESSAGES,
+                pending_msgs_limit=self._pending_messages,
                 pending_bytes_limit=PENDING_BYTES,
             )
 

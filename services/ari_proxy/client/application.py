@@ -15,7 +15,7 @@ from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
 
-from .dialog import RESPONSE_SECONDS, Dialog, Topics
+from .dialog import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Dialog, Topics
 
 _log = structlog.get_logger()
 
@@ -48,8 +48,29 @@ class Application:
     """
 
     def __init__(
-        self, bus: Topics, name: str, serve: Serve, *, group: str = "applications"
+        self,
+        bus: Topics,
+        name: str,
+        serve: Serve,
+        *,
+        group: str = "applications",
+        response_seconds: float = RESPONSE_SECONDS,
+        give_back_seconds: float = GIVE_BACK_SECONDS,
     ) -> None:
+        """Make one.
+
+        Args:
+            bus: on which the proxy is.
+            name: of the Stasis application.
+            serve: serves one call, until it is over.
+            group: the instances among which calls are shared.
+            response_seconds: for the proxy to answer a command.
+            give_back_seconds: for it to take back a call that nobody serves any more.
+        """
+        self._seconds = {
+            "response_seconds": response_seconds,
+            "give_back_seconds": give_back_seconds,
+        }
         self._bus = bus
         self._name = name
         self._serve = serve
@@ -97,7 +118,7 @@ class Application:
             self._serving.discard(start.dialog_id)
 
     async def _serve_dialog(self, start: AppStart) -> None:
-        dialog = Dialog(self._bus, start)
+        dialog = Dialog(self._bus, start, **self._seconds)
         owner = DialogId(start.dialog_id)
         dialogs = await self._listen_to(start.server_id)
         if start.dialog_id in dialogs:

@@ -97,8 +97,17 @@ class Events:
 class Dialog:
     """One call, from the application's side."""
 
-    def __init__(self, bus: Topics, start: AppStart) -> None:
+    def __init__(
+        self,
+        bus: Topics,
+        start: AppStart,
+        *,
+        response_seconds: float = RESPONSE_SECONDS,
+        give_back_seconds: float = GIVE_BACK_SECONDS,
+    ) -> None:
         self._bus = bus
+        self._response_seconds = response_seconds
+        self._give_back_seconds = give_back_seconds
         self.dialog_id = start.dialog_id
         self.channel_id = start.channel_id
         #: Unix time; 0 for one of an ingest that does not tell.
@@ -165,7 +174,8 @@ class Dialog:
         """
         url = f"{path}?{urlencode(parameters)}" if parameters else path
         command = Command(self._next_id(), url, method, body)
-        (response,) = await self._send([command], messages.encode(command), RESPONSE_SECONDS)
+        payload = messages.encode(command)
+        (response,) = await self._send([command], payload, self._response_seconds)
         return response
 
     async def give_back(self) -> None:
@@ -184,7 +194,8 @@ class Dialog:
         try:
             for start in range(0, len(commands), MAX_COMMANDS):
                 array = commands[start : start + MAX_COMMANDS]
-                responses = await self._send(array, messages.encode_all(array), GIVE_BACK_SECONDS)
+                payload = messages.encode_all(array)
+                responses = await self._send(array, payload, self._give_back_seconds)
                 refused += [_told(response) for response in responses if _is_refusal(response)]
         except TimeoutError as error:
             refused.append(str(error))

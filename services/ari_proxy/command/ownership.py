@@ -26,7 +26,8 @@ _decoder = msgspec.json.Decoder(Owned)
 class Ownership:
     """Asks the ingest of one server."""
 
-    def __init__(self, server: ServerId, bus: Bus) -> None:
+    def __init__(self, server: ServerId, bus: Bus, *, max_kept: int = MAX_KEPT) -> None:
+        self._max_kept = max_kept
         self._topic = topics.owners(server)
         self._bus = bus
         self._applications: OrderedDict[DialogId, str] = OrderedDict()
@@ -71,5 +72,5 @@ class Ownership:
 
     def _keep(self, dialog_id: DialogId, application: str) -> None:
         self._applications[dialog_id] = application
-        if len(self._applications) > MAX_KEPT:
+        if len(self._applications) > self._max_kept:
             self._applications.popitem(last=False)

@@ -36,6 +36,7 @@ class EventStream(Response):
         closing: asyncio.Event,
         count: Callable[[int], None],
         headers: Mapping[str, str],
+        heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
         """Make one.
 
@@ -47,6 +48,7 @@ class EventStream(Response):
             closing: set when the process ends.
             count: called with 1 when it begins and with -1 when it ends.
             headers: of the answer.
+            heartbeat_seconds: of silence after which a comment goes out.
         """
         super().__init__(headers={**headers, "Content-Type": "text/event-stream"})
         del self.headers["content-length"]
@@ -57,6 +59,7 @@ class EventStream(Response):
         self._closing = closing
         self._count = count
         self._is_begun = False
+        self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer (ASGI, HTTP)."""
@@ -89,7 +92,7 @@ class EventStream(Response):
         await self._begin(send)
         await _send(send, b": watching\n\n")
         while True:
-            copy = await _next(copies)
+            copy = await _next(copies, self._heartbeat_seconds)
             if copy is None:
                 await _send(send, b":\n\n")
                 continue
@@ -98,10 +101,10 @@ class EventStream(Response):
                 return
 
 
-async def _next(copies: AsyncIterator[Copy]) -> Copy | None:
+async def _next(copies: AsyncIterator[Copy], seconds: float) -> Copy | None:
     """Return the next copy, or None if there is none for a while."""
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(HEARTBEAT_SECONDS):
+        async with asyncio.timeout(seconds):
             return await anext(copies)
     return None
 

@@ -133,9 +133,14 @@ class Announcement:
 
     # The first event
 
-    async def deliver_first(self, offered: Offered) -> None:
-        """Return once the first event has reached somebody; offer the AppStart anew meanwhile."""
-        offering = Offering(self._loop.time())
+    async def deliver_first(self, offered: Offered, *, taker_seconds: float) -> None:
+        """Return once the first event has reached somebody; offer the AppStart anew meanwhile.
+
+        Args:
+            offered: the last offer.
+            taker_seconds: for its taker to subscribe, at first.
+        """
+        offering = Offering(self._loop.time(), taker_seconds=taker_seconds)
         async for _ in Attempts(self._check, at_once=False):
             if await self._is_heard():
                 return

@@ -36,15 +36,17 @@ class EmptyDialogs:
         dialogs: DialogTable,
         *,
         clock: Callable[[], float] = time.monotonic,
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._rest = rest
         self._dialogs = dialogs
         self._clock = clock
+        self._look_seconds = look_seconds
 
     async def watch(self) -> None:
         """End those of which Asterisk has nothing, for ever."""
         while True:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
             await self._look()
 
     async def _look(self) -> None:

@@ -75,11 +75,14 @@ class HandOver:
         collect: Collect,
         tasks: asyncio.TaskGroup,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._bus = bus
         self._collect = collect
         self._tasks = tasks
         self._clock = clock
+        self._silence_seconds = silence_seconds
         #: Who takes over, and when it has asked last.
         self._taker = ""
         self._asked_at = 0.0
@@ -112,7 +115,7 @@ class HandOver:
         if self._taker == by:
             return True
         if self._taker:
-            if self._clock() - self._asked_at <= SILENCE_SECONDS:
+            if self._clock() - self._asked_at <= self._silence_seconds:
                 return False
             if self._bus.reconnects != self._reconnects:
                 # It may have told meanwhile that it goes on: what was collected would be old.

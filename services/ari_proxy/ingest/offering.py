@@ -17,8 +17,8 @@ LAST_DECLINED_SECONDS: Final = 1.0
 class Offering:
     """The offers of one AppStart."""
 
-    def __init__(self, now: float) -> None:
-        self._patience = TAKER_SECONDS
+    def __init__(self, now: float, *, taker_seconds: float = TAKER_SECONDS) -> None:
+        self._patience = taker_seconds
         self._pause = FIRST_DECLINED_SECONDS
         self._is_declined = False
         self._due_at = now + self._patience

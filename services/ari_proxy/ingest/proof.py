@@ -77,6 +77,7 @@ class Proof:
         every_seconds: float,
         received_bytes: Callable[[], int],
         is_permitted: Callable[[], bool] = lambda: True,
+        silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         """Make one for a term.
 
@@ -87,7 +88,9 @@ class Proof:
             received_bytes: of all frames until now.
             is_permitted: whether it is this ingest's turn. Where it is not, the events may rightly
                 come to another one, and a new connection would take them from it.
+            silent_seconds: without any frame after which a connection that owes a proof is silent.
         """
+        self._silent_seconds = silent_seconds
         self._rest = rest
         self._applications = applications
         self._every_seconds = every_seconds
@@ -157,6 +160,6 @@ class Proof:
                 while not owed.is_set() and before != self._received_bytes():
                     before = self._received_bytes()
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(SILENT_SECONDS):
+                        async with asyncio.timeout(self._silent_seconds):
                             await owed.wait()
         return owed.is_set()

@@ -53,7 +53,7 @@ class _Over(NamedTuple):
 class DialogQueues:
     """Looks after the queues of one server's dialogs."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  its times by name
         self,
         bus: Bus,
         router: Router,
@@ -61,6 +61,8 @@ class DialogQueues:
         deadline_seconds: float | None,
         grace_seconds: float,
         clock: Callable[[], float] = time.monotonic,
+        look_seconds: float = LOOK_SECONDS,
+        tidy_seconds: float = TIDY_SECONDS,
     ) -> None:
         self._bus = bus
         self._router = router
@@ -68,6 +70,8 @@ class DialogQueues:
         self._deadline_seconds = deadline_seconds
         self._grace = grace_seconds
         self._clock = clock
+        self._look_seconds = look_seconds
+        self._tidy_seconds = tidy_seconds
         #: When to look whether an application has come, and when queues go; each in time's order.
         self._announced: deque[_Announced] = deque()
         self._over: deque[_Over] = deque()
@@ -105,7 +109,7 @@ class DialogQueues:
         """
         suspects: list[tuple[_Announced, int]] = []
         while self._bus.keeps_messages:
-            await asyncio.sleep(TIDY_SECONDS)
+            await asyncio.sleep(self._tidy_seconds)
             for announced, sequence in suspects:
                 if await self._is_unheard(announced, sequence):
                     on_unheard(announced.dialog)
@@ -147,7 +151,7 @@ class DialogQueues:
                 # Its last events may have come there just now, and its application not yet.
                 self._delete_later(over.names)
             elif not await self._is_deleted(over.names):
-                again_at = self._clock() + LOOK_SECONDS
+                again_at = self._clock() + self._look_seconds
                 self._over.append(over._replace(due_at=again_at))
 
     def _delete_later(self, names: tuple[str, ...]) -> None:
@@ -181,7 +185,7 @@ class DialogQueues:
         """
         told = 0
         while self._bus.keeps_messages:
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(self._look_seconds)
             # Adopted ones are over when their dialog has ended, like all others.
             self.left_behind.forget(self._router.knows)
             if len(self.left_behind) != told:

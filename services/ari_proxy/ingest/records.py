@@ -119,14 +119,16 @@ def _delivery_of(record: DialogRecord) -> Delivery:
     return Delivery.ACCEPTED if record.is_announced else Delivery.PENDING
 
 
-def pages(records: Iterable[Record], *, gap_since: float | None) -> list[Page]:
+def pages(
+    records: Iterable[Record], *, gap_since: float | None, page_bytes: int = PAGE_BYTES
+) -> list[Page]:
     """Return the records in pages, at least one."""
     result: list[list[Record]] = [[]]
     size = 0
     for record in records:
         record_bytes = len(msgspec.json.encode(record))
         size += record_bytes
-        if result[-1] and size > PAGE_BYTES:
+        if result[-1] and size > page_bytes:
             result.append([])
             size = record_bytes
         result[-1].append(record)

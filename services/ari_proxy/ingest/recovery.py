@@ -69,6 +69,7 @@ class Recovery:
         stream: DialogStream,
         setup: DialogSetup,
         metrics: Metrics,
+        unserved_seconds: float = UNSERVED_SECONDS,
     ) -> None:
         self._server = server
         self._applications = applications
@@ -77,6 +78,7 @@ class Recovery:
         self._stream = stream
         self._setup = setup
         self._metrics = metrics
+        self._unserved_seconds = unserved_seconds
         self._started_at = ""
 
     def known(self) -> Known:
@@ -281,7 +283,7 @@ class Recovery:
         """
         if not channels:
             return
-        await asyncio.sleep(UNSERVED_SECONDS)
+        await asyncio.sleep(self._unserved_seconds)
         if not any(starmap(self._is_unserved, channels.items())):
             return
         snapshot = await self._snapshot()

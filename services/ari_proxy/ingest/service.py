@@ -27,8 +27,10 @@ from .dialogs import Dialog
 from .lease import Lease, Unshared
 from .phase import Delivery
 from .reader import EndReason
+from .records import PAGE_BYTES
 from .tally import Tally
 from .term import Term
+from .wiring import TIMES, Times
 
 _log = structlog.get_logger()
 
@@ -62,6 +64,8 @@ class Ingest:
         *,
         tap: Tap,
         traces: Traces,
+        times: Times = TIMES,
+        page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
@@ -81,6 +85,8 @@ class Ingest:
             tally=tally,
             tap=tap,
             traces=traces,
+            times=times,
+            page_bytes=page_bytes,
         )
         self._lease = lease or Unshared()
         self._term: Term | None = None

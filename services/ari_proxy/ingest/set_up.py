@@ -35,6 +35,7 @@ from .dialog_stream import DialogStream
 from .dialogs import Dialog
 from .labels import ChannelLabels
 from .no_listener import NoListener
+from .offering import TAKER_SECONDS
 from .phase import Delivery, DeliveryTrigger
 from .queues import DialogQueues
 from .status import status_of
@@ -69,6 +70,7 @@ class DialogSetup:
         deadline_seconds: float | None,
         patience_seconds: float,
         resume_seconds: float = RESUME_SECONDS,
+        taker_seconds: float = TAKER_SECONDS,
         is_permitted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -88,6 +90,7 @@ class DialogSetup:
             deadline_seconds: for an application to come, or None if there is no end to it.
             patience_seconds: … for a call that is over, if there is none.
             resume_seconds: for the application of an adopted dialog to show that it listens.
+            taker_seconds: for who takes an AppStart to subscribe, before it goes out again.
             is_permitted: returns whether we may publish now.
             clock: monotonic seconds.
         """
@@ -104,6 +107,7 @@ class DialogSetup:
         self._deadline_seconds = deadline_seconds
         self._patience_seconds = patience_seconds
         self._resume_seconds = resume_seconds
+        self._taker_seconds = taker_seconds
         self._is_permitted = is_permitted
         self._clock = clock
         self._running: set[Dialog] = set()
@@ -204,7 +208,7 @@ class DialogSetup:
             offered = await announcement.offer(until)
             dialog.advance(DeliveryTrigger.ACCEPTED)
         if not self._bus.keeps_messages:
-            await announcement.deliver_first(offered)
+            await announcement.deliver_first(offered, taker_seconds=self._taker_seconds)
 
     @contextmanager
     def _span(self, announcement: Announcement) -> Iterator[Span]:

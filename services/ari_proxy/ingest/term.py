@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final, Literal
+from typing import Literal
 
 import structlog
 
@@ -30,12 +30,9 @@ from .reader import Reader, Work
 from .recovery import Unserved
 from .take_over import Taken, TakeOver
 from .tally import Tally
-from .wiring import Surroundings, wire
+from .wiring import TIMES, Surroundings, Times, wire
 
 _log = structlog.get_logger()
-
-#: Seconds for which events wait for the recovery of their dialogs; then they go without.
-GATE_SECONDS: Final = 5.0
 
 Outcome = Literal["stopped", "handed_over"]
 
@@ -56,12 +53,16 @@ class Term:
         tally: Tally,
         tap: Tap,
         traces: Traces,
+        times: Times = TIMES,
+        page_bytes: int = records.PAGE_BYTES,
     ) -> None:
         self._settings = settings
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._rest = rest
         self._tasks = tasks
+        self._times = times
+        self._page_bytes = page_bytes
         around = Surroundings(
             settings=settings,
             bus=bus,
@@ -72,7 +73,11 @@ class Term:
             traces=traces,
         )
         parts = self.parts = wire(
-            around, tasks, is_permitted=is_permitted, on_replaced=self._on_replaced
+            around,
+            tasks,
+            is_permitted=is_permitted,
+            on_replaced=self._on_replaced,
+            times=times,
         )
         self._passage = parts.passage
         self._gate = parts.passage.gate
@@ -87,7 +92,7 @@ class Term:
             on_lost=self._on_lost,
             metrics=metrics,
         )
-        self._hand_over = HandOver(bus, self._collect, tasks)
+        self._hand_over = HandOver(bus, self._collect, tasks, silence_seconds=times.taken_seconds)
         self._take_over = TakeOver(
             bus,
             self._server,
@@ -178,7 +183,7 @@ class Term:
         """Hold back what comes; at the first connect begin to take the dialogs to which it goes."""
         self._gate.close()
         if not self._take_over.is_loaded:
-            self._passage.open_within(GATE_SECONDS)
+            self._passage.open_within(self._times.gate_seconds)
             self._take_over.begin()
 
     def _on_lost(self) -> None:
@@ -201,7 +206,7 @@ class Term:
         """
         # What former connections have sent comes first.
         await self._passage.former_passed()
-        self._passage.open_within(GATE_SECONDS)
+        self._passage.open_within(self._times.gate_seconds)
         await self._take_over.wait()
         known = self._recovery.known()
         gap = self._missing.gap
@@ -276,5 +281,5 @@ class Term:
             self._hand_over.done.set()
             raise RefusedError(str(error)) from error
         found = records.records_of(self.parts.router.table)
-        pages = records.pages(found, gap_since=self._missing.since)
+        pages = records.pages(found, gap_since=self._missing.since, page_bytes=self._page_bytes)
         return Collected(pages, until=min(asked_at, self._seen_until))

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
@@ -12,22 +13,26 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
+from . import hand_over
 from .background import BackgroundWork
 from .bindings import Bindings
 from .dialog_stream import DialogStream
+from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from .empty_dialogs import EmptyDialogs
 from .labels import ChannelLabels
 from .listeners import Listeners
 from .loss_ledger import LossLedger
 from .losses import LossReports
 from .no_listener import NoListener
+from .offering import TAKER_SECONDS
 from .passage import Passage
 from .pipeline import Pipeline
-from .proof import Proof, is_own
-from .queues import DialogQueues
-from .recovery import Recovery
+from .proof import SILENT_SECONDS, Proof, is_own
+from .queues import LOOK_SECONDS as LEFT_BEHIND_SECONDS
+from .queues import TIDY_SECONDS, DialogQueues
+from .recovery import UNSERVED_SECONDS, Recovery
 from .router import Router
-from .set_up import DialogSetup
+from .set_up import RESUME_SECONDS, DialogSetup
 from .sweeper import Sweeper
 from .tally import Tally
 
@@ -43,6 +48,30 @@ class Surroundings:
     tally: Tally
     tap: Tap
     traces: Traces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Durations of an active period that nobody configures; tests wait less."""
+
+    #: For the application of an adopted dialog to show that it listens.
+    resume_seconds: float = RESUME_SECONDS
+    #: For who takes an AppStart to subscribe, before it goes out again.
+    taker_seconds: float = TAKER_SECONDS
+    #: For the StasisStart of a channel that Asterisk has listed.
+    unserved_seconds: float = UNSERVED_SECONDS
+    #: For the recovery of dialogs, while events wait; then these go without.
+    gate_seconds: float = 5.0
+    #: Without a request of one that takes over, after which it is gone.
+    taken_seconds: float = hand_over.SILENCE_SECONDS
+    #: Without any frame, after which a connection that owes a proof is silent.
+    silent_seconds: float = SILENT_SECONDS
+    #: Between looks at what is due of the dialogs' queues.
+    tidy_seconds: float = TIDY_SECONDS
+    #: Between looks for the channels of left-behind dialogs.
+    left_behind_seconds: float = LEFT_BEHIND_SECONDS
+    #: Between looks for dialogs that have waited long enough for a channel.
+    empty_seconds: float = EMPTY_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +96,17 @@ class Parts:
     recovery: Recovery
 
 
+#: What calls have.
+TIMES: Final = Times()
+
+
 def wire(
     around: Surroundings,
     tasks: asyncio.TaskGroup,
     *,
     is_permitted: Callable[[], bool],
     on_replaced: Callable[[str], None] = lambda _: None,
+    times: Times = TIMES,
 ) -> Parts:
     """Make the parts of an active ingest.
 
@@ -81,6 +115,7 @@ def wire(
         tasks: where their work runs.
         is_permitted: returns whether we may publish now, since no other ingest serves.
         on_replaced: called with an application that another client has taken.
+        times: of the parts.
     """
     settings, bus, rest, metrics = around.settings, around.bus, around.rest, around.metrics
     tally, tap, ingest = around.tally, around.tap, settings.ingest
@@ -109,6 +144,8 @@ def wire(
         deadline_seconds=deadline_seconds,
         # No event may come after the queues have gone.
         grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
+        look_seconds=times.left_behind_seconds,
+        tidy_seconds=times.tidy_seconds,
     )
     labels = ChannelLabels(rest)
     setup = DialogSetup(
@@ -124,6 +161,8 @@ def wire(
         traces=around.traces,
         deadline_seconds=deadline_seconds,
         patience_seconds=ingest.listener_seconds,
+        resume_seconds=times.resume_seconds,
+        taker_seconds=times.taker_seconds,
         is_permitted=is_permitted,
     )
     proof = Proof(
@@ -132,6 +171,7 @@ def wire(
         every_seconds=ingest.proof_seconds,
         received_bytes=lambda: tally.received_bytes,
         is_permitted=is_permitted,
+        silent_seconds=times.silent_seconds,
     )
     pipeline = Pipeline(
         server,
@@ -184,7 +224,7 @@ def wire(
             setup,
             silence_seconds=0.0 if is_kept else ingest.silence_seconds,
         ),
-        empty_dialogs=EmptyDialogs(rest, router.table),
+        empty_dialogs=EmptyDialogs(rest, router.table, look_seconds=times.empty_seconds),
         recovery=Recovery(
             server,
             settings.applications,
@@ -193,5 +233,6 @@ def wire(
             stream=stream,
             setup=setup,
             metrics=metrics,
+            unserved_seconds=times.unserved_seconds,
         ),
     )

@@ -48,14 +48,18 @@ class _Ready(msgspec.Struct):
     checks: dict[str, str]
 
 
-async def dialogs(pods: Iterable[Object], port: int = ADMIN_PORT) -> Answers[int]:
+async def dialogs(
+    pods: Iterable[Object], port: int = ADMIN_PORT, *, ask_seconds: float = ASK_SECONDS
+) -> Answers[int]:
     """Return how many dialogs each pod has that are not over."""
-    return await _ask_all(pods, port, _count)
+    return await _ask_all(pods, port, _count, ask_seconds)
 
 
-async def complaints(pods: Iterable[Object], port: int = ADMIN_PORT) -> Answers[str]:
+async def complaints(
+    pods: Iterable[Object], port: int = ADMIN_PORT, *, ask_seconds: float = ASK_SECONDS
+) -> Answers[str]:
     """Return what each pod says is wrong; nothing of one that is well."""
-    said = await _ask_all(pods, port, _complaint)
+    said = await _ask_all(pods, port, _complaint, ask_seconds)
     return Answers({pod: text for pod, text in said.told.items() if text}, said.silent)
 
 
@@ -118,7 +122,10 @@ async def _complaint(admin: _Admin) -> str:
 
 
 async def _ask_all(
-    pods: Iterable[Object], port: int, question: Callable[[_Admin], Awaitable[T]]
+    pods: Iterable[Object],
+    port: int,
+    question: Callable[[_Admin], Awaitable[T]],
+    ask_seconds: float,
 ) -> Answers[T]:
     slots = asyncio.Semaphore(ASKED_AT_ONCE)
     answers: Answers[T] = Answers({}, {})
@@ -127,7 +134,8 @@ async def _ask_all(
         name = pod["metadata"]["name"]
         async with slots:
             try:
-                answers.told[name] = await _ask(_Admin(session, _root(pod, port)), question)
+                admin = _Admin(session, _root(pod, port))
+                answers.told[name] = await _ask(admin, question, ask_seconds)
             except _SilenceError as error:
                 answers.silent[name] = str(error)
 
@@ -148,12 +156,12 @@ def _root(pod: Object, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-async def _ask(admin: _Admin, question: Callable[[_Admin], Awaitable[T]]) -> T:
+async def _ask(admin: _Admin, question: Callable[[_Admin], Awaitable[T]], ask_seconds: float) -> T:
     try:
-        async with asyncio.timeout(ASK_SECONDS):
+        async with asyncio.timeout(ask_seconds):
             return await question(admin)
     except TimeoutError:
-        problem = f"it does not answer within {ASK_SECONDS:g} s"
+        problem = f"it does not answer within {ask_seconds:g} s"
     except OSError as error:
         problem = f"it can't be reached: {error.strerror or error}"
     except aiohttp.ClientError:

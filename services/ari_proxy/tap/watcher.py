@@ -35,7 +35,17 @@ class NobodyServesError(Exception):
 class Watcher:
     """Copies of one server's messages, in the order in which they come."""
 
-    def __init__(self, bus: Bus, server: ServerId, dialog_id: str = "") -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        server: ServerId,
+        dialog_id: str = "",
+        *,
+        watch_seconds: float = WATCH_SECONDS,
+        renew_seconds: float = RENEW_SECONDS,
+    ) -> None:
+        self._watch_seconds = watch_seconds
+        self._renew_seconds = renew_seconds
         self._bus = bus
         self._server = server
         self._dialog_id = dialog_id
@@ -68,7 +78,7 @@ class Watcher:
                 await subscription.unsubscribe()
 
     def _ask(self) -> bytes:
-        return msgspec.json.encode(Watch(self._name, WATCH_SECONDS, self._dialog_id))
+        return msgspec.json.encode(Watch(self._name, self._watch_seconds, self._dialog_id))
 
     async def _begin(self) -> None:
         topic = topics.watching(self._server)
@@ -85,7 +95,7 @@ class Watcher:
 
     async def _renew(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_SECONDS)
+            await asyncio.sleep(self._renew_seconds)
             self._bus.publish(topics.watching(self._server), self._ask(), once=True)
 
     def _take(self, message: Message) -> None:

@@ -19,6 +19,8 @@ from ari_proxy.protocol.messages import TRACEPARENT
 from ari_proxy.settings.errors import SettingsError
 
 if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
     from ari_proxy.settings.groups import TracesSettings
 
 #: Seconds for what is left to go out when the process ends.
@@ -95,11 +97,23 @@ def failed(span: Span, reason: str) -> None:
 
 @asynccontextmanager
 async def exported(
-    settings: "TracesSettings", component: str, *, bus: str, server_id: str
+    settings: "TracesSettings",
+    component: str,
+    *,
+    bus: str,
+    server_id: str,
+    provider: "TracerProvider | None" = None,
 ) -> AsyncIterator[Traces]:
     """Yield traces that go out by OTLP, or none at all, as the settings say.
 
     OTLP's own variables (OTEL_EXPORTER_OTLP_HEADERS, …) hold as well.
+
+    Args:
+        settings: of traces.
+        component: which process it is.
+        bus: NATS or RABBITMQ.
+        server_id: whose calls they are.
+        provider: makes tracers instead of the one that exports by OTLP.
 
     Raises:
         SettingsError: `ari-proxy[traces]` is not installed.
@@ -107,12 +121,7 @@ async def exported(
     if not settings.enabled:
         yield Traces()
         return
-    try:
-        from .traces_export import provider_of  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        problem = f"traces.enabled: {error}; pip install 'ari-proxy[traces]'"
-        raise SettingsError([problem]) from error
-    provider = provider_of(settings, component, server_id)
+    provider = provider or _exporting(settings, component, server_id)
     try:
         tracer = provider.get_tracer("ari-proxy", __version__)
         yield Traces(tracer, bus=bus, server_id=server_id)
@@ -120,3 +129,12 @@ async def exported(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 await asyncio.to_thread(provider.shutdown)
+
+
+def _exporting(settings: "TracesSettings", component: str, server_id: str) -> "TracerProvider":
+    try:
+        from .traces_export import provider_of  # noqa: PLC0415  needs what may not be installed
+    except ModuleNotFoundError as error:
+        problem = f"traces.enabled: {error}; pip install 'ari-proxy[traces]'"
+        raise SettingsError([problem]) from error
+    return provider_of(settings, component, server_id)

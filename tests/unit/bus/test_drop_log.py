@@ -1,17 +1,12 @@
-import pytest
 from structlog.testing import capture_logs
 
-from ari_proxy.bus import drop_log
 from ari_proxy.bus.drop_log import DropLog
 from tests.support.running import until
 
 
-async def test_first_loss_is_told_at_once_and_those_after_it_by_their_number(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(drop_log, "LOG_SECONDS", 0.05)
+async def test_first_loss_is_told_at_once_and_those_after_it_by_their_number() -> None:
     with capture_logs() as lines:
-        log = DropLog()
+        log = DropLog(log_seconds=0.05)
         for _ in range(1000):
             log.note("full")
         log.note("refused")

@@ -12,9 +12,15 @@ import structlog
 from ari_proxy.bus.base import Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.client import dialog as client_dialog
 from ari_proxy.client.application import Application, Serve
-from ari_proxy.client.dialog import AriEvent, Dialog, Events, Topics
+from ari_proxy.client.dialog import (
+    GIVE_BACK_SECONDS,
+    RESPONSE_SECONDS,
+    AriEvent,
+    Dialog,
+    Events,
+    Topics,
+)
 from ari_proxy.protocol.messages import MAX_COMMANDS
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
@@ -97,11 +103,19 @@ async def serving(
     *,
     bus: Callable[[MemoryBus], Topics] | None = None,
     stop: asyncio.Event | None = None,
+    response_seconds: float = RESPONSE_SECONDS,
+    give_back_seconds: float = GIVE_BACK_SECONDS,
 ) -> AsyncIterator[Proxy]:
     broker = MemoryBroker()
     own, theirs = MemoryBus(broker), MemoryBus(broker)
     async with opened(own), opened(theirs), asyncio.TaskGroup() as tasks:
-        application = Application(bus(own) if bus else own, "demo", serve)
+        application = Application(
+            bus(own) if bus else own,
+            "demo",
+            serve,
+            response_seconds=response_seconds,
+            give_back_seconds=give_back_seconds,
+        )
         running = tasks.create_task(application.run(stop))
         proxy = Proxy(theirs)
         await proxy.until_heard("demo")
@@ -264,15 +278,12 @@ async def test_call_that_has_ended_is_not_given_back() -> None:
 
 
 @pytest.mark.parametrize("is_answering", [True, False])
-async def test_application_that_is_cancelled_gives_its_calls_back(
-    monkeypatch: pytest.MonkeyPatch, *, is_answering: bool
-) -> None:
-    monkeypatch.setattr(client_dialog, "GIVE_BACK_SECONDS", 10 if is_answering else 0.01)
+async def test_application_that_is_cancelled_gives_its_calls_back(*, is_answering: bool) -> None:
 
     async def serve(_: Dialog) -> None:
         await asyncio.Event().wait()
 
-    async with serving(serve) as proxy:
+    async with serving(serve, give_back_seconds=10 if is_answering else 0.01) as proxy:
         proxy.is_answering = is_answering
         await proxy.begin()
 
@@ -280,16 +291,12 @@ async def test_application_that_is_cancelled_gives_its_calls_back(
     assert proxy._topics() == {f"commands_{DIALOG}"}
 
 
-async def test_proxy_that_does_not_answer_holds_nobody_up(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(client_dialog, "GIVE_BACK_SECONDS", 0.01)
-
+async def test_proxy_that_does_not_answer_holds_nobody_up() -> None:
     async def serve(_: Dialog) -> None:
         raise RuntimeError
 
     with structlog.testing.capture_logs() as logs:
-        async with serving(serve) as proxy:
+        async with serving(serve, give_back_seconds=0.01) as proxy:
             proxy.is_answering = False
             await proxy.begin()
             await proxy.until_unheard(f"events_{DIALOG}")
@@ -325,8 +332,7 @@ async def test_handler_that_returns_early_leaves_the_call_as_it_is() -> None:
     assert proxy.done == [("POST", "/channels/c/continue")]
 
 
-async def test_command_without_response_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_dialog, "RESPONSE_SECONDS", 0.01)
+async def test_command_without_response_says_which() -> None:
     found: list[str] = []
     answered: list[int] = []
 
@@ -337,7 +343,7 @@ async def test_command_without_response_says_which(monkeypatch: pytest.MonkeyPat
         proxy.is_answering = True
         answered.append((await call.command("DELETE", "/channels/c")).status_code)
 
-    async with serving(serve) as proxy:
+    async with serving(serve, response_seconds=0.01) as proxy:
         proxy.is_answering = False
         await proxy.begin()
         await proxy.until_unheard(f"events_{DIALOG}")

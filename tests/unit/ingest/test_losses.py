@@ -39,9 +39,6 @@ class Losing(EventPath):
             dialog.deliver(0)
         return dialog
 
-    def push(self, event_type: str, channel: str, *, more: str = "") -> None:
-        self.pipeline.on_frame(channel_event(event_type, channel, more=more).encode())
-
     def flood(self, channel: str, events: int = FLOOD) -> None:
         for _ in range(events):
             self.push("ChannelVarset", channel)
