@@ -1,0 +1,228 @@
+"""Commands off the bus and their responses, with and without traces, on both buses in memory."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from ari_proxy.bus.base import Message
+from ari_proxy.command.service import CommandService
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.messages import DUMMY
+from ari_proxy.settings.load import load
+from ari_proxy.telemetry.traces import Traces
+from tests.support.event_path import SERVER, Listener
+from tests.support.execution import DIALOG, OTHER, Execution, execution
+from tests.support.running import until
+
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+COMMANDS = topics.commands(DIALOG)
+RESPONSES = topics.responses(DIALOG)
+
+
+@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
+def keeps_messages(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["untraced", "traced"])
+def traces(request: pytest.FixtureRequest) -> Traces:
+    if not request.param:
+        return Traces()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
+    return Traces(provider.get_tracer("test"), bus="NATS", server_id=SERVER)
+
+
+class Served:
+    """A command service, and the client of a dialog."""
+
+    def __init__(self, it: Execution, stop: asyncio.Event) -> None:
+        self.it = it
+        self.stop = stop
+        self.client = Listener(it.path.bus)
+        self.asterisk = it.path.asterisk
+
+    def send(self, *commands: dict[str, Any], reply: str = "", traceparent: str = "") -> None:
+        """Publish one command, or an array of them."""
+        content = commands[0] if len(commands) == 1 else commands
+        payload = json.dumps(content).encode()
+        self.client.bus.publish(COMMANDS, payload, reply=reply, traceparent=traceparent)
+
+    async def responses(self, count: int) -> list[dict[str, Any]]:
+        await until(lambda: len(self.client.bodies(RESPONSES)) >= count)
+        return self.client.bodies(RESPONSES)
+
+
+@asynccontextmanager
+async def served(
+    *,
+    traces: Traces | None = None,
+    max_pending: int = 100,
+    drain_seconds: float = 10,
+    **options: Any,
+) -> AsyncIterator[Served]:
+    settings = load(
+        server_id=SERVER,
+        ari={"user": "ari", "password": "x"},
+        command={"max_pending": max_pending},
+        runtime={"drain_seconds": drain_seconds},
+    )
+    async with execution(**options) as it:
+        service = CommandService(
+            settings,
+            it.path.application.bus,
+            it.path.rest,
+            it.path.metrics,
+            tap=it.path.tap,
+            traces=traces or Traces(),
+        )
+        stop = asyncio.Event()
+        made = Served(it, stop)
+        await made.client.listen(RESPONSES)
+        await it.path.bus.declare(topics.of_dialog(DIALOG))
+        running = asyncio.create_task(service.run(stop))
+        await until(lambda: it.path.bus.offer(COMMANDS, DUMMY))
+        yield made
+        stop.set()
+        await running
+
+
+def command(number: int | str, url: str = "/channels/c", method: str = "GET") -> dict[str, Any]:
+    return {"unique_id": str(number), "url": url, "method": method, "body": ""}
+
+
+async def test_command_gets_one_response_and_the_dummy_none(
+    traces: Traces, *, keeps_messages: bool
+) -> None:
+    async with served(traces=traces, keeps_messages=keeps_messages) as it:
+        it.client.bus.publish(COMMANDS, DUMMY)
+        it.send(command(1))
+        it.send(command(2, method="DELETE"))
+        found = await it.responses(2)
+
+    assert [(one["unique_id"], one["status_code"]) for one in found] == [("1", 204), ("2", 204)]
+    assert [request.method for request in it.asterisk.requests] == ["GET", "DELETE"]
+
+
+async def test_response_carries_the_trace_of_its_command_where_traces_are_on(
+    traces: Traces,
+) -> None:
+    async with served(traces=traces) as it:
+        it.send(command(1), traceparent=TRACEPARENT)
+        await it.responses(1)
+
+    (response,) = it.client.messages[RESPONSES]
+    expected = TRACEPARENT.split("-")[1] if traces.is_on else ""
+    assert response.traceparent[3:35] == expected
+
+
+async def test_commands_of_a_dialog_are_executed_in_order_and_others_side_by_side() -> None:
+    async with served() as it:
+        await it.client.listen(topics.responses(OTHER))
+        it.asterisk.hold = asyncio.Event()
+        for number in range(3):
+            it.send(command(number, f"/channels/{number}"))
+        payload = json.dumps(command("other", "/channels/other")).encode()
+        it.client.bus.publish(topics.commands(OTHER), payload)
+        await until(lambda: len(it.asterisk.requests) == 2)
+        before = sorted(request.target for request in it.asterisk.requests)
+        it.asterisk.hold.set()
+        found = await it.responses(3)
+
+    assert before == ["/ari/channels/0", "/ari/channels/other"]
+    assert [one["unique_id"] for one in found] == ["0", "1", "2"]
+
+
+async def test_array_is_answered_one_by_one_and_as_an_array_on_its_reply_subject(
+    traces: Traces,
+) -> None:
+    async with served(traces=traces) as it:
+        replies = await it.client.listen("_INBOX.test")
+        it.send(command(1), command(2), reply="_INBOX.test")
+        found = await it.responses(2)
+        await until(lambda: replies)
+
+    assert [one["unique_id"] for one in json.loads(replies[0].payload)] == ["1", "2"]
+    assert [one["unique_id"] for one in found] == ["1", "2"]
+
+
+async def test_what_is_no_command_is_answered_and_the_next_one_executed() -> None:
+    async with served() as it:
+        it.client.bus.publish(COMMANDS, b"{")
+        it.send(command(1))
+        found = await it.responses(2)
+
+    assert [one["status_code"] for one in found] == [400, 204]
+
+
+async def test_more_commands_than_may_wait_are_refused() -> None:
+    async with served(max_pending=1) as it:
+        it.asterisk.hold = asyncio.Event()
+        it.send(command(1))
+        await until(lambda: it.asterisk.requests)
+        it.send(command(2))
+        (refused,) = await it.responses(1)
+        it.asterisk.hold.set()
+        found = await it.responses(2)
+
+    assert (refused["unique_id"], refused["status_code"]) == ("2", 503)
+    assert (found[1]["unique_id"], found[1]["status_code"]) == ("1", 204)
+    assert len(it.asterisk.requests) == 1
+
+
+async def test_commands_that_were_taken_are_answered_when_the_service_stops() -> None:
+    async with served() as it:
+        it.asterisk.hold = asyncio.Event()
+        it.send(command(1))
+        await until(lambda: it.asterisk.requests)
+        it.stop.set()
+        it.asterisk.hold.set()
+        found = await it.responses(1)
+
+    assert found[0]["status_code"] == 204
+
+
+async def test_command_without_an_answer_in_time_is_answered_when_the_service_stops() -> None:
+    async with served(drain_seconds=0.05) as it:
+        it.asterisk.hold = asyncio.Event()
+        it.send(command(1))
+        await until(lambda: it.asterisk.requests)
+        it.stop.set()
+        found = await it.responses(1)
+        it.asterisk.hold.set()
+
+    assert found[0]["status_code"] == 504
+    assert json.loads(found[0]["response_body"])["error"] == "ari_proxy.drain"
+
+
+async def test_answer_that_no_message_holds_is_told_as_such(traces: Traces) -> None:
+    async with served(traces=traces) as it:
+        text = '"' + "<" * 400_000 + '"'  # Six times as long in Go's form.
+        it.asterisk.answer("GET", "/channels/c", 200, text)
+        it.send(command(1))
+        found = await it.responses(1)
+
+    assert (found[0]["unique_id"], found[0]["status_code"]) == ("1", 502)
+
+
+async def test_command_of_the_server_is_answered_on_its_topic() -> None:
+    async with served() as it:
+        answer = await it.client.bus.request(
+            topics.commands(SERVER),
+            json.dumps(command(1, "/asterisk/info")).encode(),
+            timeout_seconds=10,
+        )
+        replies: list[Message] = []
+        await it.client.bus.subscribe(topics.responses(SERVER), replies.append)
+        it.client.bus.publish(topics.commands(SERVER), json.dumps(command(2, "/x")).encode())
+        await until(lambda: replies)
+
+    assert json.loads(answer)["status_code"] == 200
+    assert json.loads(replies[0].payload)["unique_id"] == "2"

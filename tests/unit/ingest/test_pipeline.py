@@ -1,0 +1,338 @@
+"""The event path: which frames become which messages, in which order, and what of it is counted."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.bus.base import Message
+from ari_proxy.ingest import notices
+from ari_proxy.ingest.notices import Gap
+from ari_proxy.ingest.phase import Delivery, Life
+from ari_proxy.ingest.pipeline import Pipeline
+from ari_proxy.ingest.proof import EVENT_NAME
+from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol.ids import DialogId
+from ari_proxy.telemetry import metrics as table
+from tests.support.event_path import HELD_BYTES, SERVER, Scene, scene
+from tests.support.running import until
+from tests.support.samples import samples
+from tests.support.scripted_asterisk import channel_event
+
+OTHER_DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
+
+
+@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
+def keeps_messages(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+async def begun(path: Scene, channel: str = "c") -> str:
+    """A call whose application listens; returns the topic of its events."""
+    if not path.application.messages.get("demo"):
+        await path.application.listen("demo")
+    path.push("StasisStart", channel)
+    dialog = path.dialog(channel)
+    await until(lambda: path.application.messages["demo"])
+    await path.application.listen(dialog.topic)
+    await until(lambda: dialog.delivery is Delivery.OPEN)
+    return dialog.topic
+
+
+def body_of(event: dict[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(event["ari_body"])
+    return body
+
+
+async def test_events_wait_for_the_application_and_reach_it_in_order_and_once(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        starts = await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        for number in range(20):
+            path.push("ChannelVarset", "c", more=f'"value":"{number}",')
+        topic = path.dialog("c").topic
+        await until(lambda: starts)
+        await path.application.listen(topic)
+        await until(lambda: len(path.application.types(topic)) == 21)
+        path.push("ChannelHold", "c")
+        await until(lambda: len(path.application.types(topic)) == 22)
+
+    events = path.application.bodies(topic)
+    assert len(starts) == 1
+    assert json.loads(starts[0].payload)["dialog_id"] == path.dialog("c").dialog_id
+    assert path.application.types(topic) == [
+        "StasisStart",
+        *["ChannelVarset"] * 20,
+        "ChannelHold",
+    ]
+    assert [event["sequence"] for event in events] == list(range(1, 23))
+    assert [body_of(event)["value"] for event in events[1:21]] == [str(n) for n in range(20)]
+    assert set(samples(path.metrics, table.DIALOGS_STARTED).items()) == {(("demo",), 1)}
+
+
+async def test_event_carries_the_frame_as_asterisk_has_sent_it() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        frame = channel_event("ChannelVarset", "c", more='"value": "<é&>" ,')
+        path.pipeline.on_frame(frame.encode())
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert path.application.bodies(topic)[1]["ari_body"] == frame
+
+
+async def test_frame_that_is_no_event_is_counted_and_the_next_one_passes() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        for frame in (b"", b"\xff\xfe", b"[]", b'{"type":3}'):
+            path.pipeline.on_frame(frame)
+        path.push("ChannelHold", "c")
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert samples(path.metrics, table.FRAMES_MALFORMED) == {(): 4}
+    assert path.tally.received["ChannelHold"] == 1
+
+
+async def test_event_of_no_dialog_goes_out_on_the_topic_of_the_server() -> None:
+    async with scene() as path:
+        await path.application.listen(topics.events(SERVER))
+        path.push("ChannelVarset", "of-nobody")
+        await until(lambda: path.application.messages[topics.events(SERVER)])
+
+    (event,) = path.application.bodies(topics.events(SERVER))
+    assert (event["dialog_id"], event["sequence"]) == ("", 0)
+    assert samples(path.metrics, table.EVENTS_UNROUTED) == {(): 1}
+
+
+@pytest.mark.parametrize(
+    ("event_type", "more"),
+    [
+        ("ChannelVarset", f'"variable":"{DIALOG_VARIABLE}",'),
+        ("ChannelUserevent", f'"eventname":"{EVENT_NAME}.x",'),
+    ],
+)
+async def test_event_that_we_have_caused_ourselves_reaches_no_application(
+    event_type: str, more: str
+) -> None:
+    own: list[str] = []
+    async with scene() as path:
+        topic = await begun(path)
+        pipeline = Pipeline(
+            SERVER,
+            path.router,
+            stream=path.stream,
+            setup=path.setup,
+            metrics=path.metrics,
+            tally=path.tally,
+            on_own=lambda application, _: own.append(application),
+        )
+        for told in (more, '"variable":"x","eventname":"x",'):
+            pipeline.on_frame(channel_event(event_type, "c", more=told).encode())
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert own == ["demo"]
+    assert path.dialog("c").sequence == 2
+
+
+async def test_loss_of_the_application_is_told_and_published() -> None:
+    async with scene() as path:
+        await path.application.listen(topics.events(SERVER))
+        path.pipeline.on_frame(b'{"type":"ApplicationReplaced","application":"demo"}')
+        await until(lambda: path.application.messages[topics.events(SERVER)])
+
+    assert path.replaced == ["demo"]
+    assert path.application.types(topics.events(SERVER)) == ["ApplicationReplaced"]
+
+
+async def test_nothing_goes_out_while_it_is_another_ones_turn() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        path.is_permitted = False
+        path.push("ChannelHold", "c")
+        path.is_permitted = True
+        path.push("ChannelUnhold", "c")
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert path.application.types(topic) == ["StasisStart", "ChannelUnhold"]
+    assert samples(path.metrics, table.EVENTS_DROPPED) == {("fenced",): 1}
+
+
+async def test_oldest_events_behind_the_first_go_where_too_many_wait() -> None:
+    async with scene() as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        size = len(channel_event("ChannelVarset", "c"))
+        for _ in range(HELD_BYTES // size + 10):
+            path.push("ChannelVarset", "c")
+        await path.application.listen("demo")
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: path.application.messages[dialog.topic])
+        path.losses.tell()
+        await until(lambda: notices.GAP in path.application.types(dialog.topic))
+
+    sequences = [event["sequence"] for event in path.application.bodies(dialog.topic)]
+    lost = int(samples(path.metrics, table.EVENTS_DROPPED)[("held_too_long",)])
+    assert lost > 0
+    assert sequences == [1, *range(2 + lost, dialog.sequence + 1)]
+    assert body_of(path.application.bodies(dialog.topic)[-1])["count"] == lost
+
+
+async def test_second_channel_of_a_dialog_is_marked_and_one_that_tells_it_is_not() -> None:
+    async with scene() as path:
+        await begun(path)
+        dialog = path.dialog("c")
+        named = ids.new_object_id(dialog.token)
+        for channel in ("second", named):
+            path.router.table.adopt(dialog, {channel: False})
+            path.push("StasisStart", channel)
+        await until(lambda: len(path.asterisk.marks) == 2)
+
+    assert [mark.target.split("/")[3] for mark in path.asterisk.marks] == ["c", "second"]
+    assert all(f"value={dialog.dialog_id}" in mark.target for mark in path.asterisk.marks)
+
+
+async def test_end_of_a_dialog_is_told_once_as_its_last_event() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        dialog = path.dialog("c")
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        path.sweeper.finish()
+        await until(lambda: notices.DIALOG_ENDED in path.application.types(topic))
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(topic) == ["StasisStart", "StasisEnd", notices.DIALOG_ENDED]
+    assert dialog.life is Life.FORGOTTEN
+    end = path.application.bodies(topic)[-1]
+    assert (end["sequence"], body_of(end)["reason"]) == (3, "channels_left")
+    assert samples(path.metrics, table.DIALOGS_ENDED) == {("demo",): 1}
+
+
+async def test_end_is_left_to_the_next_ingest_once_the_sweeper_is_paused() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        path.push("StasisEnd", "c")
+        path.sweeper.pause()
+        async with asyncio.timeout(10):
+            await path.sweeper.run()  # Is over at once.
+
+    assert path.application.types(topic) == ["StasisStart", "StasisEnd"]
+
+
+async def test_end_of_a_dialog_of_which_nobody_has_heard_is_told_to_nobody() -> None:
+    async with scene(no_listener="continue", listener_seconds=0.05) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.is_abandoned)
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        await path.background.finish(5)
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(dialog.topic) == []
+    assert samples(path.metrics, table.EVENTS_DROPPED)[("no_listener",)] >= 1
+
+
+async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now() -> None:
+    async with scene(no_listener="continue") as path:
+        topic = await begun(path)
+        path.setup.give_up(path.dialog("c"))
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        await until(lambda: notices.DIALOG_ENDED in path.application.types(topic))
+
+    assert path.application.types(topic) == ["StasisStart", notices.DIALOG_ENDED]
+    assert body_of(path.application.bodies(topic)[-1])["reason"] == "no_listener"
+    assert ("demo", "no_listener") in samples(path.metrics, table.APP_STARTS)
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_end_of_a_dialog_without_an_event_waits_for_nobody(*, is_heard: bool) -> None:
+    async with scene() as path:
+        dialog = path.router.table.open(OTHER_DIALOG, "demo", "", announce=False, now=0)
+        if is_heard:
+            await path.application.listen(dialog.topic)
+        path.router.table.end(dialog, 0, "not_created")
+        path.sweeper.finish()
+        assert await path.background.finish(5) == 0
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(dialog.topic) == [notices.DIALOG_ENDED] * is_heard
+
+
+async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        topic = topics.events(OTHER_DIALOG)
+        await path.application.listen(topic)
+        path.stream.tell_gone(OTHER_DIALOG, "demo")
+        await until(lambda: path.application.messages[topic])
+
+    (end,) = path.application.bodies(topic)
+    assert (end["type"], body_of(end)["application"]) == (notices.DIALOG_ENDED, "demo")
+
+
+async def test_paused_set_up_holds_its_events_for_the_next_ingest() -> None:
+    async with scene() as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        path.push("ChannelHold", "c")
+        path.setup.pause()
+        assert await path.background.finish(5) == 0
+        await path.application.listen("demo")
+        await path.application.listen(dialog.topic)
+
+    assert (dialog.delivery, len(dialog.held)) == (Delivery.OFFERED, 2)
+    assert path.application.bodies("demo") == []
+
+
+async def test_set_up_that_is_not_done_in_time_is_counted_and_cancelled() -> None:
+    async with scene() as path:
+        path.push("StasisStart", "c")
+
+        assert await path.background.finish(0.01) == 1
+        assert await path.background.finish(0.01) == 0
+
+
+async def adopted(path: Scene) -> str:
+    """A dialog that another process has begun."""
+    dialog = path.router.table.open(OTHER_DIALOG, "demo", "c", announce=True, now=0)
+    path.router.table.adopt(dialog, {"c": True})
+    dialog.adopt(1001, b'{"type":"StasisStart"}')
+    path.stream.notify(dialog, notices.GAP, Gap("ingest_restarted").event("demo", 1.0))
+    path.setup.begin(dialog)
+    return dialog.topic
+
+
+async def test_application_of_an_adopted_dialog_is_told_of_the_gap_and_nothing_again(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        starts = await path.application.listen("demo")
+        await path.application.listen(topics.events(OTHER_DIALOG))
+        topic = await adopted(path)
+        path.push("ChannelHold", "c")
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert path.application.types(topic) == [notices.GAP, "ChannelHold"]
+    assert [event["sequence"] for event in path.application.bodies(topic)] == [1002, 1003]
+    assert starts == []
+    assert path.asterisk.marks == []
+
+
+async def test_first_event_of_a_channel_that_a_client_has_named_finds_the_dialog() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        dialog = path.dialog("c")
+        binding = {"dialog_id": dialog.dialog_id, "kind": "channel", "object_id": "mine"}
+        path.bindings.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.push("ChannelCreated", "mine")
+        await until(lambda: len(path.application.types(topic)) == 2)
+
+    assert path.application.types(topic) == ["StasisStart", "ChannelCreated"]

@@ -1,0 +1,336 @@
+"""The set-up of a dialog: who gets the AppStart and the first event, and what if nobody comes."""
+
+import asyncio
+import json
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from ari_proxy.bus.base import Message
+from ari_proxy.ingest import notices
+from ari_proxy.ingest.notices import Gap
+from ari_proxy.ingest.phase import Delivery
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import DialogId
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.traces import Traces
+from tests.support.event_path import SERVER, Scene, scene
+from tests.support.running import until
+from tests.support.samples import samples
+
+DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
+EVENTS = topics.events(DIALOG)
+
+
+@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
+def keeps_messages(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def requests(path: Scene) -> list[tuple[str, str]]:
+    return [(request.method, request.target) for request in path.asterisk.requests]
+
+
+async def test_app_start_waits_for_an_application_and_tells_the_dialog_of_the_call(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        path.push("StasisStart", "c")
+        await until(lambda: path.asterisk.marks)
+        starts = await path.application.listen("demo")
+        await until(lambda: starts)
+
+    (start,) = path.application.bodies("demo")
+    dialog = path.dialog("c")
+    assert start["dialog_id"] == dialog.dialog_id
+    assert (start["application"], start["server_id"], start["channel_id"]) == ("demo", SERVER, "c")
+    assert start["timestamp"]
+
+
+async def test_channel_carries_the_dialog_before_anybody_hears_of_it() -> None:
+    """Who takes over from a dead ingest finds it there, and does not announce it again."""
+    async with scene() as path:
+        marked_before: list[int] = []
+        await path.application.bus.subscribe(
+            "demo", lambda _: marked_before.append(len(path.asterisk.marks))
+        )
+        path.push("StasisStart", "c")
+        await until(lambda: marked_before)
+
+    assert marked_before == [1]
+
+
+async def test_dialog_that_the_client_has_chosen_is_not_announced(*, keeps_messages: bool) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        starts = await path.application.listen("demo")
+        await path.application.listen(EVENTS)
+        dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
+        path.router.table.adopt(dialog, {"c": False})
+        path.push("StasisStart", "c")
+        await until(lambda: path.application.types(EVENTS) == ["StasisStart"])
+
+    assert starts == []
+
+
+async def test_events_wait_in_the_queues_where_the_bus_keeps_them() -> None:
+    async with scene(keeps_messages=True) as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+        path.push("ChannelHold", "c")
+        await path.bus.flush(timeout_seconds=5)
+        unheard = await path.bus.unheard(dialog.topic)
+        await path.application.listen(dialog.topic)
+        await until(lambda: len(path.application.types(dialog.topic)) == 2)
+
+    assert unheard == 2
+    assert path.application.types(dialog.topic) == ["StasisStart", "ChannelHold"]
+
+
+@pytest.mark.parametrize(
+    ("no_listener", "expected"),
+    [
+        (
+            "continue",
+            [
+                ("POST", "/ari/channels/c/variable?variable=ARI_PROXY_STATUS&value=NO_APPLICATION"),
+                ("POST", "/ari/channels/c/continue"),
+            ],
+        ),
+        ("hangup", [("DELETE", "/ari/channels/c")]),
+    ],
+)
+async def test_call_that_no_application_wants_is_given_up(
+    no_listener: str, expected: list[tuple[str, str]], *, keeps_messages: bool
+) -> None:
+    async with scene(
+        no_listener=no_listener, listener_seconds=0.05, keeps_messages=keeps_messages
+    ) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: len(requests(path)) == len(expected))
+        late = await path.application.listen("demo")
+        path.push("ChannelHold", "c")
+        await path.bus.flush(timeout_seconds=5)
+
+    assert requests(path) == expected
+    assert late == []
+    assert dialog.is_abandoned
+    assert samples(path.metrics, table.APP_STARTS) == {("demo", "no_listener"): 1}
+
+
+async def test_dialplan_is_told_that_the_bus_was_away() -> None:
+    async with scene(no_listener="continue", listener_seconds=0.05) as path:
+        path.broker.stop()
+        await until(lambda: not path.bus.is_connected)
+        path.push("StasisStart", "c")
+        await until(lambda: len(requests(path)) == 2)
+
+    assert requests(path)[0][1].endswith("value=BUS_UNAVAILABLE")
+
+
+async def test_set_up_goes_on_when_the_bus_is_back(*, keeps_messages: bool) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        path.broker.stop()
+        await until(lambda: not path.bus.is_connected)
+        path.push("StasisStart", "c")
+        topic = path.dialog("c").topic
+        await path.application.listen("demo")
+        await path.application.listen(topic)
+        path.broker.start()
+        await until(lambda: path.application.types(topic) == ["StasisStart"])
+
+    assert len(path.application.messages["demo"]) == 1
+
+
+@pytest.mark.parametrize("paused", ["pause", "is_permitted"])
+async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
+    paused: str, *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: path.asterisk.marks)
+        if paused == "pause":
+            path.setup.pause()
+        else:
+            path.is_permitted = False
+        assert await path.background.finish(10) == 0
+        starts = await path.application.listen("demo")
+        await path.bus.flush(timeout_seconds=5)
+
+    assert starts == []
+    assert (dialog.delivery, len(dialog.held)) == (Delivery.OFFERED, 1)
+
+
+async def test_set_up_goes_on_where_it_has_stopped(*, keeps_messages: bool) -> None:
+    """It may be this ingest's turn again before anybody else has begun."""
+    async with scene(keeps_messages=keeps_messages) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        path.is_permitted = False
+        assert await path.background.finish(10) == 0
+        path.is_permitted = True
+        await path.application.listen("demo")
+        await path.application.listen(dialog.topic)
+        path.push("ChannelHold", "c")
+        await until(lambda: len(path.application.types(dialog.topic)) == 2)
+
+    assert path.application.types(dialog.topic) == ["StasisStart", "ChannelHold"]
+    assert len(path.application.messages["demo"]) == 1
+
+
+async def test_set_up_that_is_cancelled_gives_nobody_up() -> None:
+    async with scene(no_listener="hangup") as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: path.asterisk.marks)
+        assert await path.background.finish(0) == 1
+        assert await path.background.finish(10) == 0
+
+    assert requests(path) == []
+    assert dialog.delivery is Delivery.OFFERED
+
+
+async def adopted(path: Scene) -> None:
+    """A dialog that a dead ingest has begun."""
+    dialog = path.router.table.open(DIALOG, "demo", "c", announce=True, now=0)
+    path.router.table.adopt(dialog, {"c": True})
+    start = path.stream.envelope("StasisStart", "{}", DIALOG, 1001)
+    dialog.adopt(1001, start)
+    path.stream.notify(dialog, notices.GAP, Gap("ingest_restarted").event("demo", 1.0))
+    path.setup.begin(dialog)
+
+
+async def test_adopted_dialog_whose_application_does_not_show_up_is_announced_with_its_start(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages, resume_seconds=0.02) as path:
+        starts = await path.application.listen("demo")
+        await adopted(path)
+        await until(lambda: starts)
+        await path.application.listen(EVENTS)
+        await until(lambda: len(path.application.types(EVENTS)) == 2)
+
+    assert path.application.types(EVENTS) == ["StasisStart", notices.GAP]
+    assert [event["sequence"] for event in path.application.bodies(EVENTS)] == [1001, 1002]
+    assert len(starts) == 1
+
+
+async def test_application_of_an_adopted_dialog_may_come_late_where_the_bus_was_away() -> None:
+    async with scene(resume_seconds=0.1) as path:
+        starts = await path.application.listen("demo")
+        await adopted(path)
+        path.broker.stop()
+        await asyncio.sleep(0.2)  # Longer than it has with a bus.
+        await path.application.listen(EVENTS)
+        path.broker.start()
+        await until(lambda: path.application.types(EVENTS))
+
+    assert path.application.types(EVENTS) == [notices.GAP]
+    assert starts == []
+
+
+async def test_successor_finds_the_application_and_the_channel_with_the_queues() -> None:
+    async with scene(keeps_messages=True) as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await path.bus.disown()
+        heir = path.connection(registry=f"dialogs_{SERVER}")
+        running = asyncio.create_task(heir.run())
+        await heir.wait_connected()
+        async with asyncio.timeout(10):
+            found = await anext(heir.left_behind())
+        running.cancel()
+
+    assert found.topics == topics.of_dialog(dialog.dialog_id)
+    assert json.loads(found.note) == {"application": "demo", "channel_id": "c"}
+
+
+# What people see of it: counts, copies, and the trace that the application gets
+
+
+def traces_into(exporter: InMemorySpanExporter) -> Traces:
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    return Traces(provider.get_tracer("test"), bus="NATS", server_id=SERVER)
+
+
+async def test_dialog_that_an_application_has_taken_is_counted() -> None:
+    async with scene() as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: dialog.delivery is Delivery.ACCEPTED)
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+
+    assert samples(path.metrics, table.APP_STARTS) == {("demo", "accepted"): 1}
+
+
+async def test_empty_dialog_to_which_nobody_comes_is_no_call_that_was_lost() -> None:
+    async with scene(no_listener="continue", listener_seconds=0.02) as path:
+        dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
+        path.stream.notify(dialog, notices.GAP, "{}")
+        path.setup.begin(dialog)
+        await until(lambda: dialog.is_abandoned)
+
+    assert samples(path.metrics, table.APP_STARTS) == {}
+    assert path.asterisk.requests == []
+
+
+async def test_who_watches_sees_the_app_start_before_the_events() -> None:
+    async with scene() as path:
+        copies = await path.application.listen(topics.copies(SERVER))
+        await path.watch()
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: path.application.messages["demo"])
+        await path.application.listen(dialog.topic)
+        await until(lambda: len(copies) == 2)
+
+    kinds = [json.loads(copy.payload)["kind"] for copy in copies]
+    assert kinds == ["app_start", "event"]
+
+
+async def test_application_gets_the_trace_that_its_announcement_has_begun() -> None:
+    spans = InMemorySpanExporter()
+    async with scene(traces=traces_into(spans)) as path:
+        starts: list[Message] = await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: starts)
+        await path.application.listen(dialog.topic)
+        await until(spans.get_finished_spans)
+
+    (span,) = spans.get_finished_spans()
+    assert span.context is not None
+    trace = f"{span.context.trace_id:032x}-{span.context.span_id:016x}"
+    assert starts[0].traceparent.rpartition("-")[0] == f"00-{trace}"
+    assert json.loads(starts[0].payload)["traceparent"] == starts[0].traceparent
+    assert span.name == "AppStart demo"
+    assert span.attributes is not None
+    assert span.attributes["ari_proxy.dialog_id"] == dialog.dialog_id
+    assert span.attributes["asterisk.channel_id"] == "c"
+    assert span.status.status_code == StatusCode.UNSET
+
+
+async def test_trace_of_a_call_that_nobody_took_has_failed() -> None:
+    spans = InMemorySpanExporter()
+    async with scene(
+        traces=traces_into(spans), no_listener="continue", listener_seconds=0.02
+    ) as path:
+        path.push("StasisStart", "c")
+        await until(spans.get_finished_spans)
+
+    (span,) = spans.get_finished_spans()
+    assert span.attributes is not None
+    assert span.attributes["error.type"] == "no_listener"
+    assert span.status.status_code == StatusCode.ERROR
