@@ -41,6 +41,8 @@ class NoListener:
 
     async def _apply(self, channel: str, status: str) -> None:
         path = f"/channels/{quote(channel, safe='')}"
+        if self._policy == "keep":
+            return
         if self._policy == "hangup":
             await self._rest.request("DELETE", path)
             return

@@ -17,9 +17,9 @@ def requests(path: Scene) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("policy", "expected"),
-    [("continue", CONTINUE), ("hangup", [("DELETE", "/ari/channels/c")])],
+    [("continue", CONTINUE), ("hangup", [("DELETE", "/ari/channels/c")]), ("keep", [])],
 )
-async def test_channel_leaves_the_application(
+async def test_policy_says_what_becomes_of_the_channel(
     policy: NoListenerPolicy, expected: list[tuple[str, str]]
 ) -> None:
     async with scene() as path:
