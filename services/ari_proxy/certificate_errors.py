@@ -16,6 +16,12 @@ _CAUSES: Final[Mapping[int, str]] = {
     62: "does not name the host{instead}",
     64: "does not name the host's address{instead}",
 }
+#: OpenSSL's codes of what RFC 5280 does not allow; Python looks for it since 3.13.
+_STRICT: Final = range(79, 95)
+_IS_MALFORMED: Final = (
+    "breaks a rule of RFC 5280 ({rule}), on which Python insists since 3.13; issue it anew, or its "
+    "authority's"
+)
 _ABOUT_NAMES: Final = frozenset({62, 64})
 _NAMES_NOT_KNOWN: Final = (
     "; set {group}.server_name to a name that stands in it (subjectAltName), or issue one that "
@@ -40,10 +46,12 @@ def explained(error: BaseException, group: str, names: Sequence[str] | None = No
         group: of the settings with which it is mended: `ari` or `bus`.
         names: those that it has (subjectAltName), or None if they are not known.
     """
-    meaning = _CAUSES.get(_code_of(error))
-    if not meaning:
+    fault = _fault(error)
+    if fault is None:
         return ""
-    return _BEGINNING + meaning.format(group=group, instead=_instead(group, names))
+    meaning = _CAUSES.get(fault.verify_code, _IS_MALFORMED)
+    instead = _instead(group, names)
+    return _BEGINNING + meaning.format(group=group, instead=instead, rule=fault.verify_message)
 
 
 def _instead(group: str, names: Sequence[str] | None) -> str:
@@ -57,17 +65,18 @@ def _instead(group: str, names: Sequence[str] | None) -> str:
 
 def is_about_names(error: BaseException) -> bool:
     """Return whether the certificate was refused for its names."""
-    return _code_of(error) in _ABOUT_NAMES
+    fault = _fault(error)
+    return fault is not None and fault.verify_code in _ABOUT_NAMES
 
 
-def _code_of(error: BaseException) -> int:
-    """Return OpenSSL's code of the fault of a certificate, or 0."""
-    codes = (
-        int(getattr(cause, "verify_code", 0))
-        for cause in _causes(error)
-        if isinstance(cause, ssl.SSLCertVerificationError)
-    )
-    return next((code for code in codes if code in _CAUSES), 0)
+def _fault(error: BaseException) -> ssl.SSLCertVerificationError | None:
+    """Return what OpenSSL says of a certificate, if it is something that we can explain."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            code = getattr(cause, "verify_code", 0)  # Not set by a library that makes its own.
+            if code in _CAUSES or code in _STRICT:
+                return cause
+    return None
 
 
 def is_explained(reason: str) -> bool:

@@ -59,6 +59,11 @@ class Certificates:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(days=1))
             .not_valid_after(now + timedelta(days=1))
+            # Python 3.13 insists on it (RFC 5280, 4.2.1.1).
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
+                critical=False,
+            )
             .sign(signing, hashes.SHA256())
         )
         certificate, key = self._directory / f"{name}.pem", self._directory / f"{name}-key.pem"
