@@ -29,7 +29,11 @@ app = typer.Typer(
 
 Config = Annotated[
     Path | None,
-    typer.Option("--config", envvar="ARI_PROXY_CONFIG", help="JSON, go-ari-proxy's form or ours."),
+    typer.Option(
+        "--config",
+        envvar="ARI_PROXY_CONFIG",
+        help="Configuration file (JSON), in go-ari-proxy's format or ours.",
+    ),
 ]
 
 
@@ -45,13 +49,13 @@ def _root(
 
 @app.command()
 def ingest(config: Config = None) -> None:
-    """Take events from Asterisk and publish them on the bus."""
+    """Publish Asterisk's events on the bus."""
     _serve(config, ["ingest"])
 
 
 @app.command()
 def command(config: Config = None) -> None:
-    """Take commands from the bus and send them to Asterisk."""
+    """Send commands from the bus to Asterisk."""
     _serve(config, ["command"])
 
 
@@ -59,7 +63,7 @@ def command(config: Config = None) -> None:
 def standalone(
     config: Config = None,
     embedded_nats: Annotated[
-        bool, typer.Option("--embedded-nats", help="Start a nats-server of our own.")
+        bool, typer.Option("--embedded-nats", help="Start a bundled nats-server.")
     ] = False,
 ) -> None:
     """Run ingest and command in one process, as go-ari-proxy did."""
@@ -104,7 +108,7 @@ def check_config(config: Config = None) -> None:
 
 @app.command()
 def doctor(config: Config = None) -> None:
-    """Look at Asterisk and the bus, print what is wrong and how to mend it; exit 1 on a fault."""
+    """Check Asterisk and the bus, and print each fault with its remedy; exit 1 if there is one."""
     from .doctor.examination import examine  # noqa: PLC0415
     from .doctor.findings import Finding, exit_code  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
@@ -129,7 +133,7 @@ def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
     user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",
 ) -> None:
-    """Run a small Asterisk with an ARI, for trying out.
+    """Run a simulated Asterisk with an ARI, for trying things out.
 
     Its password is `ari`, or that of the environment's ARI_PROXY_ARI__PASSWORD.
     """
@@ -185,7 +189,7 @@ def tail(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="JSON lines, for `ladder --from`.")] = False,
 ) -> None:
-    """Show what passes between Asterisk and the applications, as it does; each option may repeat.
+    """Show messages between Asterisk and the applications live; each option may be repeated.
 
     Nobody but those who watch notices: copies come from ingest and command themselves.
     """
@@ -212,11 +216,12 @@ def tail(
 
 @app.command()
 def ladder(
-    dialog_id: Annotated[str, typer.Argument(metavar="DIALOG", help="Its dialog_id.")],
+    dialog_id: Annotated[str, typer.Argument(metavar="DIALOG", help="The dialog_id.")],
     config: Config = None,
     form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
     source: Annotated[
-        Path | None, typer.Option("--from", help="What `tail --json` has written; else live.")
+        Path | None,
+        typer.Option("--from", help="A recording made by `tail --json`; live if left out."),
     ] = None,
 ) -> None:
     """Draw one dialog between Asterisk, ingest, application and command, until it ends."""

@@ -277,7 +277,7 @@ INGEST = Dashboard(
             (
                 Panel(
                     "Active ingest",
-                    "The pod whose turn it is.",
+                    "The active pod.",
                     "bool_yes_no",
                     ((f"ariproxy_ingest_active{{{S}}}", "{{server_id}} {{pod}}"),),
                     kind="stat",

@@ -158,7 +158,7 @@ def _leaving(observed: Observed) -> list[dict[str, Any]]:
 def _accepted(observed: Observed) -> Condition:
     taken = [server.server_id for server in observed.wanted if server.server_id in observed.rivals]
     if not taken:
-        return condition("Accepted", True, "Valid", "the resource is as it has to be")
+        return condition("Accepted", True, "Valid", "the spec is valid")
     rivals = ", ".join(f"{name} by {observed.rivals[name]}" for name in taken)
     return condition("Accepted", False, "ServerIdConflict", f"served already: {rivals}")
 

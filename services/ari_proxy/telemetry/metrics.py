@@ -44,89 +44,89 @@ LOOP_LAG = Definition(
     "ariproxy_event_loop_lag_seconds",
     "histogram",
     (),
-    "How late a timer of the event loop fires.",
+    "Delay of the event loop's timers.",
     _FAST_SECONDS,
 )
 BUS_CONNECTED = Definition(
-    "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus: NATS, RABBITMQ."
+    "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus (NATS or RABBITMQ)."
 )
 BUS_BLOCKED = Definition(
     "ariproxy_bus_blocked",
     "gauge",
     ("bus",),
-    "1 while the bus takes no messages: RabbitMQ has too little memory or disk.",
+    "1 while RabbitMQ blocks publishing, since it is low on memory or disk.",
 )
 BUS_REFUSED = Definition(
     "ariproxy_bus_refused",
     "gauge",
     ("bus",),
-    "Subscriptions, and rights to publish, that the bus refuses now.",
+    "Subscriptions and publish rights that the bus refuses at present.",
 )
 BUS_REFUSALS = Definition(
     "ariproxy_bus_refusals_total",
     "counter",
     ("bus",),
-    "Subscriptions, and rights to publish, that the bus has refused.",
+    "Subscriptions and publish rights that the bus has refused.",
     is_read=True,
 )
 BUS_RECONNECTS = Definition(
     "ariproxy_bus_reconnects_total",
     "counter",
     ("bus",),
-    "Connections to the bus but the first.",
+    "Reconnections to the bus.",
     is_read=True,
 )
 BUS_PUBLISHED = Definition(
     "ariproxy_bus_messages_published_total",
     "counter",
     ("bus",),
-    "Messages that the bus has confirmed.",
+    "Messages confirmed by the bus.",
     is_read=True,
 )
 BUS_BUFFERED = Definition(
     "ariproxy_bus_outbound_buffer_bytes",
     "gauge",
     ("bus",),
-    "Bytes that the bus has not confirmed yet.",
+    "Bytes in the outbound buffer, not yet confirmed by the bus.",
 )
 BUS_BUFFER_CAPACITY = Definition(
     "ariproxy_bus_outbound_buffer_capacity_bytes",
     "gauge",
     ("bus",),
-    "Bytes that may wait; beyond them the oldest events go.",
+    "Capacity of the outbound buffer; when it is full, the oldest events are dropped.",
 )
 BUS_DROPPED = Definition(
     "ariproxy_bus_dropped_messages_total",
     "counter",
     ("bus",),
-    "Messages lost: buffer full, refused by the bus, or for a queue that is gone.",
+    "Messages lost: buffer full, refused by the bus, or sent to a queue that no longer exists.",
     is_read=True,
 )
 BUS_FAULTS = Definition(
     "ariproxy_bus_faults_total",
     "counter",
     ("bus", "kind"),
-    "What went wrong: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
-    "stream took a message whose listener was looked for).",
+    "Faults by kind: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
+    "stream answered in place of a listener).",
     is_read=True,
 )
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
     "gauge",
     ("server_id", "application"),
-    "1 while the application is served: the websocket is open, and nobody else has taken it.",
+    "1 while the application is served: the websocket is open and no other client has taken over.",
 )
 WEBSOCKET_CONNECTS = Definition(
     "ariproxy_ingest_websocket_connects_total",
     "counter",
     ("server_id",),
-    "Times the events websocket was opened.",
+    "Connections of the events websocket.",
 )
 WEBSOCKET_DISCONNECTS = Definition(
     "ariproxy_ingest_websocket_disconnects_total",
     "counter",
     ("server_id", "reason"),
-    "Times it was lost: closed by Asterisk, lost, ping_timeout, silent (no events), replaced.",
+    "Disconnections of the events websocket: closed, lost, ping_timeout, silent, replaced.",
 )
 LAST_EVENT = Definition(
     "ariproxy_ingest_last_event_timestamp_seconds",
@@ -138,14 +138,14 @@ RECEIVED_BYTES = Definition(
     "ariproxy_ingest_received_bytes_total",
     "counter",
     ("server_id",),
-    "Payload of the websocket.",
+    "Payload bytes received on the events websocket.",
     is_read=True,
 )
 EVENTS_PUBLISHED = Definition(
     "ariproxy_ingest_events_published_total",
     "counter",
     ("server_id",),
-    "Events given to the bus on dialogs' topics.",
+    "Events published on dialog topics.",
     is_read=True,
 )
 EVENTS_RECEIVED = Definition(
@@ -159,28 +159,31 @@ EVENTS_UNROUTED = Definition(
     "ariproxy_ingest_events_unrouted_total",
     "counter",
     ("server_id",),
-    "Events of no dialog, published on events_<server_id>.",
+    "Events that belong to no dialog, published on events_<server_id>.",
 )
 EVENTS_DROPPED = Definition(
     "ariproxy_ingest_events_dropped_total",
     "counter",
     ("server_id", "reason"),
-    "Events lost that should have been published.",
+    "Events dropped instead of published.",
 )
 FRAMES_MALFORMED = Definition(
     "ariproxy_ingest_malformed_frames_total",
     "counter",
     ("server_id",),
-    "Websocket frames that are no ARI event.",
+    "Websocket frames that are not ARI events.",
 )
 DIALOGS = Definition(
-    "ariproxy_ingest_dialogs", "gauge", ("server_id",), "Dialogs open or in their grace period."
+    "ariproxy_ingest_dialogs",
+    "gauge",
+    ("server_id",),
+    "Dialogs that are open or in their grace period.",
 )
 LEFT_BEHIND = Definition(
     "ariproxy_ingest_left_behind_dialogs",
     "gauge",
     ("server_id",),
-    "Dialogs of a crashed ingest whose queues on RabbitMQ are still there.",
+    "Dialogs orphaned by a crashed ingest whose RabbitMQ queues still exist.",
 )
 DIALOGS_STARTED = Definition(
     "ariproxy_ingest_dialogs_started_total",
@@ -195,130 +198,133 @@ DIALOG_SECONDS = Definition(
     "ariproxy_ingest_dialog_duration_seconds",
     "histogram",
     ("server_id", "application"),
-    "Life of dialogs, until their last channel has gone.",
+    "Lifetime of dialogs, from the first event until the last channel has left.",
     _CALL_SECONDS,
 )
 BOUND_OBJECTS = Definition(
     "ariproxy_ingest_bound_objects",
     "gauge",
     ("server_id", "kind"),
-    "ARI objects of dialogs: channel, bridge, playback, recording.",
+    "ARI objects bound to dialogs: channel, bridge, playback, recording.",
 )
 APP_STARTS = Definition(
     "ariproxy_ingest_app_starts_total",
     "counter",
     ("server_id", "application", "result"),
-    "Announcements of dialogs: accepted, no_listener; both if one was taken and nobody came.",
+    "AppStarts by result: accepted, no_listener; both if an instance took one and never listened.",
 )
 RECONCILIATIONS = Definition(
     "ariproxy_ingest_reconciliations_total",
     "counter",
     ("server_id", "result"),
-    "Comparisons with what Asterisk has after a connect: same_asterisk, restarted_asterisk.",
+    "Reconciliations with Asterisk after a connect: same_asterisk, restarted_asterisk.",
 )
 RECONCILED_DIALOGS = Definition(
     "ariproxy_ingest_reconciled_dialogs_total",
     "counter",
     ("server_id", "action"),
-    "Dialogs kept (and told of a gap), adopted, ended or begun late by a reconciliation.",
+    "Dialogs by outcome of reconciliation: kept (with a ProxyGap), adopted, ended, begun_late.",
 )
 ACTIVE = Definition(
     "ariproxy_ingest_active",
     "gauge",
     ("server_id",),
-    "1 in the process whose turn it is to take the events.",
+    "1 if this process is the active ingest.",
 )
 LEASE_TRANSITIONS = Definition(
     "ariproxy_ingest_lease_transitions_total",
     "counter",
     ("server_id",),
-    "Times this process became or ceased to be active.",
+    "Times this process became active or stopped being active.",
 )
 APPLICATIONS_REPLACED = Definition(
     "ariproxy_ingest_applications_replaced",
     "gauge",
     ("server_id",),
-    "Applications that another client has taken from this process.",
+    "Applications taken over by another ARI client.",
 )
 ADVISORIES = Definition(
     "ariproxy_ingest_asterisk_advisories",
     "gauge",
     ("server_id",),
-    "Known security advisories of ARI that concern Asterisk's version; the log names them.",
+    "Known ARI security advisories that affect this Asterisk version; the log names them.",
 )
 SET_UP_SECONDS = Definition(
     "ariproxy_ingest_set_up_duration_seconds",
     "histogram",
     ("server_id",),
-    "From a dialog's first event until its application had it.",
+    "Time from a dialog's first event until its application received it.",
     _FAST_SECONDS,
 )
 REQUESTS = Definition(
     "ariproxy_command_requests_total",
     "counter",
     ("server_id", "operation", "code"),
-    "Commands answered, by ARI operation and status.",
+    "Commands answered, by ARI operation and status code.",
 )
 REQUEST_FAILURES = Definition(
     "ariproxy_command_request_failures_total",
     "counter",
     ("server_id", "reason"),
-    "ARI requests that got no HTTP answer, or too large a one.",
+    "ARI requests without a usable HTTP response: unreachable, timeout, too_large.",
 )
 REJECTED = Definition(
     "ariproxy_command_rejected_total",
     "counter",
     ("server_id", "reason"),
-    "Commands not sent to ARI.",
+    "Commands rejected before they were sent to ARI.",
 )
 COMMAND_SECONDS = Definition(
     "ariproxy_command_duration_seconds",
     "histogram",
     ("server_id",),
-    "From taking a command off the bus until its response.",
+    "Time from receiving a command until its response is published.",
     _REST_SECONDS,
 )
 REQUEST_SECONDS = Definition(
     "ariproxy_command_request_duration_seconds",
     "histogram",
     ("server_id", "method"),
-    "Time until ARI answered, the wait for a free connection included.",
+    "Time until ARI responded, including the wait for a free connection.",
     _REST_SECONDS,
 )
 IN_FLIGHT = Definition(
-    "ariproxy_command_in_flight", "gauge", ("server_id",), "ARI requests under way."
+    "ariproxy_command_in_flight", "gauge", ("server_id",), "ARI requests in flight."
 )
 IN_FLIGHT_LIMIT = Definition(
-    "ariproxy_command_in_flight_limit", "gauge", ("server_id",), "Most ARI requests at once."
+    "ariproxy_command_in_flight_limit",
+    "gauge",
+    ("server_id",),
+    "Maximum number of ARI requests in flight.",
 )
 COMMANDS_PENDING = Definition(
-    "ariproxy_command_pending", "gauge", ("server_id",), "Commands that wait or run."
+    "ariproxy_command_pending", "gauge", ("server_id",), "Commands waiting or running."
 )
 
 RECONCILES = Definition(
     "ariproxy_operator_reconciles_total",
     "counter",
     ("result",),
-    "Looks at a resource: ok, failed.",
+    "Reconciliations of AriProxy resources: ok, failed.",
 )
 RECONCILE_SECONDS = Definition(
     "ariproxy_operator_reconcile_duration_seconds",
     "histogram",
     (),
-    "Time of one look at a resource.",
+    "Duration of one reconciliation.",
     _REST_SECONDS,
 )
 RECONCILED_AT = Definition(
     "ariproxy_operator_last_reconcile_timestamp_seconds",
     "gauge",
     (),
-    "Unix time of the last look that went well.",
+    "Unix time of the last successful reconciliation.",
 )
 OPERATOR_APPLIES = Definition(
     "ariproxy_operator_applies_total",
     "counter",
     ("kind", "result"),
-    "Objects applied, or refused by the API server: applied, failed.",
+    "Objects applied to the API server: applied, failed.",
 )
 OPERATOR_READY = Definition(
     "ariproxy_operator_resource_ready",
