@@ -76,9 +76,10 @@ async def serve(
                 settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces, times=times
             )
             services.append(ingest)
-            console = Console(server, bus, ingest.newest, checks)
+            console = Console(server, bus, ingest.view.newest, checks)
             extension = console if settings.admin.console else None
-            api = AdminApi(checks, metrics, ingest.dialogs, ingest.count_open, extension)
+            view = ingest.view
+            api = AdminApi(checks, metrics, view.dialogs, view.count_open, extension)
         if "command" in components:
             services.append(CommandService(settings, bus, rest, metrics, tap=tap, traces=traces))
         for service in services:

@@ -102,7 +102,7 @@ class Running:
 
     @property
     def dialogs(self) -> list[str]:
-        dialogs = self._ingest.dialogs() if self._ingest else []
+        dialogs = self._ingest.view.dialogs() if self._ingest else []
         return sorted(dialog["dialog_id"] for dialog in dialogs)
 
     async def until_lost(self) -> None:

@@ -1,0 +1,55 @@
+"""What has to be true for events to flow; an ingest that stands by is ready for its turn."""
+
+from urllib.parse import quote
+
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.health import Check
+
+from .activity import Activity
+
+
+class Readiness:
+    """The checks of one ingest."""
+
+    def __init__(
+        self,
+        activity: Activity,
+        applications: tuple[str, ...],
+        rest: RestClient,
+        socket: EventSocket,
+    ) -> None:
+        self._activity = activity
+        self._applications = applications
+        self._rest = rest
+        self._socket = socket
+
+    @property
+    def checks(self) -> dict[str, Check]:
+        """The checks by name."""
+        return {"websocket": self._check_websocket, "applications": self._check_applications}
+
+    async def _check_websocket(self) -> str:
+        activity = self._activity
+        if activity.state == "handed_over" and not activity.is_shared:
+            return "another ingest has taken over; stop this one"
+        if not activity.is_active or activity.is_connected:
+            return ""
+        reason = "the events websocket is not connected"
+        return f"{reason}: {self._socket.untrusted}" if self._socket.untrusted else reason
+
+    async def _check_applications(self) -> str:
+        if not self._activity.is_active:
+            return ""
+        if self._activity.replaced:
+            return f"another client has taken {', '.join(sorted(self._activity.replaced))}"
+        for application in self._applications:
+            try:
+                path = f"/applications/{quote(application, safe='')}"
+                answer = await self._rest.request("GET", path, timeout_seconds=1)
+            except TransportError as error:
+                return str(error)
+            if answer.status != 200:  # noqa: PLR2004  HTTP's OK
+                return f"Asterisk answers {answer.status} for {application}"
+        return ""
