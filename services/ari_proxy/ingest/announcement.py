@@ -79,9 +79,14 @@ class Announcement:
 
     # The queues of a bus that keeps messages
 
-    async def declare(self) -> None:
-        """Declare the dialog's queues."""
-        async for is_first in Attempts(self._check):
+    async def declare(self, *, is_new: bool) -> None:
+        """Declare the dialog's queues.
+
+        Args:
+            is_new: False if another process has begun it: its application may be there even if the
+                dialog is over, and has to get the end.
+        """
+        async for is_first in Attempts(self._check if is_new else self._check_active):
             if await self._is_declared(loudly=is_first):
                 return
 
@@ -155,6 +160,8 @@ class Announcement:
         now = self._loop.time
         if not offering.is_due(now(), is_declined=messages.declines(offered.reply)):
             return offered
+        # One that was handed over was first offered by another process.
+        self.announced_at_ns = self.announced_at_ns or time.time_ns()
         again = await self._offer_once(None, loudly=False)
         if not again:
             return offered

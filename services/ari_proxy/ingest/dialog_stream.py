@@ -154,16 +154,17 @@ class DialogStream:
     # Ends
 
     def tell_ended(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
-        """Tell a dialog's application that it is over.
+        """Tell a dialog's application that it is over, behind what is held for it.
 
         Args:
-            dialog: one that has ended, and whose end is not told.
+            dialog: one that has ended, and whose end is not told. If events are held it has to be
+                set up, as with any event.
             reason: why.
             channels: whose own end nobody has seen.
         """
         dialog.note_end_told()
         text = notices.dialog_ended(dialog.application, channels, time.time(), reason)
-        if dialog.sequence and not dialog.is_abandoned:
+        if dialog.delivery is _OPEN or dialog.held:
             self.notify(dialog, notices.DIALOG_ENDED, text)
         elif dialog.is_known_to_application:
             self._tell_apart(dialog, text)
@@ -172,7 +173,8 @@ class DialogStream:
         """Tell the end to a client that may not be there, or not yet: nothing waits for it."""
         sequence = dialog.next_sequence()
         payload = self.envelope(notices.DIALOG_ENDED, text, dialog.dialog_id, sequence)
-        if dialog.is_abandoned and self._bus.keeps_messages:
+        has_queue = dialog.is_abandoned or dialog.delivery is Delivery.ACCEPTED
+        if has_queue and self._bus.keeps_messages:
             self._bus.publish(dialog.topic, payload)
         else:
             self._background.begin(self._offer(dialog, payload))

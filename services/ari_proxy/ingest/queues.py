@@ -18,6 +18,7 @@ from ari_proxy.protocol.ids import DialogId
 
 from .dialogs import Dialog
 from .left_behind import LeftBehind
+from .phase import Delivery
 from .router import Router
 
 _log = structlog.get_logger()
@@ -129,7 +130,9 @@ class DialogQueues:
             is_unheard = await self._bus.unheard(dialog.topic) >= max(sequence, 1)
         except (BusUnavailableError, BusRefusedError):
             return False  # Not known; the call goes on.
-        return is_unheard and self._bus.reconnects == announced.reconnects
+        # The bus has taken its time: somebody else may have given it up, or begun it anew.
+        is_open = dialog.delivery is Delivery.OPEN and not dialog.is_ended
+        return is_open and is_unheard and self._bus.reconnects == announced.reconnects
 
     def _due_announcements(self) -> list[tuple[_Announced, int]]:
         """Return dialogs whose application should have come, with their last event's number."""

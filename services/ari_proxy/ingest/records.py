@@ -159,6 +159,8 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     dialog = table.dialogs.get(dialog_id)
     if dialog is None:
         dialog = table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
+    if not record.is_ended:
+        table.revive(dialog, now)  # What ended it here was not all there is of it.
     dialog.restore(
         application=record.application,
         channel_id=record.channel_id,
@@ -173,6 +175,6 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
         table.count(dialog, name, entered=entered)
     if record.is_ended:
         table.end(dialog, now, record.end_reason)
-        if record.is_end_told:
+        if record.is_end_told and dialog.life is Life.ENDED:
             dialog.note_end_told()
     return dialog

@@ -236,6 +236,7 @@ class Recovery:
         for dialog in plan.ended:
             if dialog.life is Life.ENDED:
                 self._stream.tell_ended(dialog, ended, plan.gone[dialog])
+                self._setup.begin(dialog)
         for dialog in plan.kept:
             if dialog.sequence:  # One without an event has missed none that anybody knows of.
                 self._notify(dialog, notices.GAP, gap.event(dialog.application, now))

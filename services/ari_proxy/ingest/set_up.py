@@ -131,6 +131,8 @@ class DialogSetup:
 
     def give_up(self, dialog: Dialog) -> None:
         """Abandon a dialog whose application has gone, and apply the no-listener policy."""
+        if dialog.is_abandoned:
+            return
         self._count(dialog, "no_listener")
         self._stream.abandon(dialog)
         self._background.begin(self._no_listener.apply(dialog))
@@ -165,8 +167,7 @@ class DialogSetup:
             pass
         except Exception:  # noqa: BLE001  a fault of ours in one call must not end all others
             _log.exception("dialog.set_up_failed", dialog_id=dialog.dialog_id)
-            if not dialog.is_abandoned:
-                self.give_up(dialog)
+            self.give_up(dialog)
         finally:
             self._running.discard(dialog)
 
@@ -193,7 +194,7 @@ class DialogSetup:
                     self._count(dialog, "no_listener")
                 self._stream.abandon(dialog)
                 status = status_of(self._bus.problem, is_refused=announcement.is_refused)
-                await self._no_listener.apply(dialog, status=status)
+                self._background.begin(self._no_listener.apply(dialog, status=status))
                 return False
         self._count(dialog, "accepted")
         return True
@@ -203,7 +204,7 @@ class DialogSetup:
         for name in tuple(dialog.channels):
             await self._labels.label(dialog, name)
         if self._bus.keeps_messages:
-            await announcement.declare()
+            await announcement.declare(is_new=True)
         if dialog.announce and dialog.delivery is Delivery.OFFERED:
             offered = await announcement.offer(until)
             dialog.advance(DeliveryTrigger.ACCEPTED)
@@ -254,7 +255,7 @@ class DialogSetup:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._resume_seconds):
                     if self._bus.keeps_messages:
-                        await announcement.declare()
+                        await announcement.declare(is_new=False)
                     await announcement.wait_heard()
                     return True
             if self._bus.is_connected:

@@ -20,6 +20,7 @@ from .labels import ChannelLabels
 from .phase import Life
 from .queues import DialogQueues
 from .router import Router
+from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 
@@ -35,6 +36,7 @@ class Sweeper:
         server: ServerId,
         router: Router,
         stream: DialogStream,
+        setup: DialogSetup,
         *,
         labels: ChannelLabels,
         queues: DialogQueues,
@@ -47,6 +49,7 @@ class Sweeper:
         self._server = server
         self._router = router
         self._stream = stream
+        self._setup = setup
         self._labels = labels
         self._queues = queues
         self._background = background
@@ -81,6 +84,7 @@ class Sweeper:
         reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
         if self._is_permitted() and dialog.life is Life.ENDED:
             self._stream.tell_ended(dialog, reason)
+            self._setup.begin(dialog)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
         labels = self._server, dialog.application
         self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()

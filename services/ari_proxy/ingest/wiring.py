@@ -202,6 +202,7 @@ def wire(
             server,
             router,
             stream,
+            setup,
             labels=labels,
             queues=queues,
             background=background,

@@ -1,15 +1,16 @@
 """Calls whose application is slow, away, or gone, on a bus in memory."""
 
 import asyncio
+import math
 
 import pytest
 
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest import notices, phase
+from ari_proxy.ingest import notices, phase, records
 from ari_proxy.ingest.phase import Delivery, Life
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Binding
-from tests.support.event_path import SERVER, scene
+from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 
 OWN = DialogId(f"{SERVER}.0123456789abcdef")
@@ -161,3 +162,116 @@ async def test_phases_of_a_call_that_is_served() -> None:
 
     assert seen == [Delivery.OFFERED, Delivery.ACCEPTED, Delivery.OPEN]
     assert len(starts) == 1
+
+
+def ended(path: Scene) -> None:
+    """Tell all ends that are due in a while, and forget the dialogs."""
+    path.sweeper.finish()
+
+
+async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(
+    *, keeps_messages: bool
+) -> None:
+    async with scene(keeps_messages=keeps_messages, no_listener="continue") as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+        path.setup.give_up(dialog)
+        path.push("StasisEnd", "c")
+        for due in path.router.ended(math.inf):
+            path.stream.tell_ended(due, due.end_reason)
+        await until(lambda: path.application.types(dialog.topic).count(notices.DIALOG_ENDED) == 1)
+        path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
+        path.router.register(Binding(dialog.dialog_id, "channel", "mine", release=True), 0)
+        assert dialog.delivery is Delivery.ACCEPTED
+        ended(path)
+        await until(lambda: path.application.types(dialog.topic).count(notices.DIALOG_ENDED) == 2)
+
+
+async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
+    async with scene() as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: path.asterisk.marks)
+        path.is_permitted = False
+        assert await path.background.finish(5) == 0
+        path.is_permitted = True
+        path.router.table.end(dialog, 0, "channels_left")
+        await path.application.listen("demo")
+        await path.application.listen(dialog.topic)
+        ended(path)
+        await until(lambda: len(path.application.types(dialog.topic)) == 2)
+
+    assert path.application.types(dialog.topic) == ["StasisStart", notices.DIALOG_ENDED]
+
+
+async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage() -> None:
+    async with scene(keeps_messages=True, listener_seconds=0.1) as path:
+        await path.application.listen(f"events_{OWN}")
+        path.broker.stop()
+        await until(lambda: not path.bus.is_connected)
+        dialog = path.router.table.open(OWN, "demo", "", announce=True, now=0)
+        path.router.table.adopt(dialog, {"c": True})
+        dialog.adopt(1000)
+        path.stream.notify(dialog, notices.GAP, "{}")
+        path.setup.begin(dialog)
+        path.push("StasisEnd", "c")
+        ended(path)
+        assert dialog.life is Life.FORGOTTEN
+        await asyncio.sleep(0.2)  # Longer than an application may take for a call that is over.
+        path.broker.start()
+        await until(lambda: len(path.application.types(dialog.topic)) == 3)
+
+    assert path.application.types(dialog.topic) == [notices.GAP, "StasisEnd", notices.DIALOG_ENDED]
+
+
+async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None:
+    async with scene() as old:
+        await old.application.listen("demo")
+        old.push("StasisStart", "c")
+        dialog = old.dialog("c")
+        await until(lambda: dialog.delivery is Delivery.ACCEPTED)
+        told = list(records.records_of(old.router.table))
+    async with scene(taker_seconds=0.01) as new:
+        starts = await new.application.listen("demo")
+        for taken in records.load(new.router.table, told, 0):
+            new.setup.begin(taken)
+        await until(lambda: starts)
+
+    (start, *_) = new.application.bodies("demo")
+    assert not start["timestamp"].startswith("1970")
+
+
+async def test_dialog_that_lives_again_while_the_policy_is_applied_is_served() -> None:
+    async with scene(no_listener="continue", listener_seconds=0.05) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: path.asterisk.marks)
+        held = path.asterisk.hold = asyncio.Event()
+        await until(lambda: dialog.delivery is Delivery.UNWANTED)
+        path.push("StasisEnd", "c")
+        path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
+        await path.application.listen("demo")
+        await path.application.listen(dialog.topic)
+        path.push("StasisStart", "mine")
+        path.asterisk.hold = None
+        held.set()
+        await until(lambda: path.application.types(dialog.topic))
+
+    assert path.application.types(dialog.topic) == ["StasisStart"]
+
+
+async def test_dialog_is_given_up_once() -> None:
+    async with scene(no_listener="hangup") as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.delivery is Delivery.OPEN)
+        path.setup.give_up(dialog)
+        path.setup.give_up(dialog)
+        await path.background.finish(5)
+
+    assert [request.method for request in path.asterisk.requests] == ["DELETE"]

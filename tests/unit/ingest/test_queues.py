@@ -68,8 +68,10 @@ class Kept:
         dialog = self.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
         self.path.router.table.adopt(dialog, {"c": True})
         await self.path.bus.declare(NAMES, note=DECLARED.note)
-        dialog.sequence = 1
-        self.path.bus.publish(dialog.topic, b"1")
+        dialog.next_sequence()
+        dialog.hold(b"1")
+        for payload in dialog.deliver(0):
+            self.path.bus.publish(dialog.topic, payload)
         await self.path.bus.flush(timeout_seconds=5)
         self.queues.on_announced(dialog)
         return dialog
@@ -139,8 +141,7 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
             case "ended":
                 made.path.router.table.end(dialog, 0, "channels_left")
             case "abandoned":
-                dialog.advance(DeliveryTrigger.HELD)
-                dialog.advance(DeliveryTrigger.GIVEN_UP)
+                dialog.abandon()
             case _:
                 made.path.broker.stop()
                 await until(lambda: not made.path.bus.is_connected)
@@ -148,8 +149,11 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
                 await made.path.bus.wait_connected()
         # One that is due at the same time, and for which nobody came.
         await made.path.bus.declare(topics.of_dialog(other.dialog_id), note="")
-        other.sequence = 1
-        made.path.bus.publish(other.topic, b"1")
+        other.next_sequence()
+        other.hold(b"1")
+        other.advance(DeliveryTrigger.ACCEPTED)
+        for payload in other.deliver(0):
+            made.path.bus.publish(other.topic, payload)
         await made.path.bus.flush(timeout_seconds=5)
         made.queues.on_announced(other)
         made.now = 10

@@ -156,3 +156,36 @@ def test_message_that_no_dialog_waits_for_is_left_out(*, is_first: bool) -> None
 
     (loaded,) = dialogs
     assert (loaded.dialog_id, len(loaded.held)) == (dialog.dialog_id, 0)
+
+
+def ended_twice(of: DialogTable, dialog_id: DialogId) -> None:
+    """A command begins a dialog, Asterisk refuses it, and the client is told."""
+    of.register(Binding(dialog_id, "channel", "mine"), 0)
+    of.register(Binding(dialog_id, "channel", "mine", release=True), 0)
+    for dialog in of.ended(100):
+        dialog.note_end_told()
+
+
+def test_dialog_whose_end_both_ingests_have_told_is_taken() -> None:
+    old, new = table(), table()
+    dialog_id = DialogId("s.0123456789abcdef")
+    for known in (old, new):
+        ended_twice(known, dialog_id)
+
+    handed_over(old, new)
+
+    assert new.dialogs[dialog_id].life is Life.TOLD
+
+
+def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
+    old, new = table(), table()
+    dialog_id = DialogId("s.0123456789abcdef")
+    old.adopt(old.open(dialog_id, "demo", "c", announce=True, now=0), {"c": True})
+    for known in (old, new):
+        ended_twice(known, dialog_id)
+
+    handed_over(old, new)
+    new.ended(1000)
+    new.sweep(1000)
+
+    assert new.channels["c"].life is Life.LIVE
