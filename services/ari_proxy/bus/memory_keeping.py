@@ -261,6 +261,10 @@ class KeepingMemoryBus(MemoryConnection):
     def _may_be_heard(self, topic: str) -> bool:
         if topics.is_of_dialog(topic):
             return self.queues.exists(topic)  # An executor comes for each of them.
+        return self._is_consumed(topic)
+
+    def _is_consumed(self, topic: str) -> bool:
+        """Return whether anybody consumes a queue; of another topic nobody can tell."""
         return not topics.is_queue(topic) or bool(self.queues.consumers(topic))
 
     async def offer(
@@ -274,14 +278,14 @@ class KeepingMemoryBus(MemoryConnection):
         """Send a message now; the outcome is false if nobody listened."""
         await self._wait_running()
         self._check_size(topic, payload)
-        is_heard = not topics.is_queue(topic) or bool(self.queues.consumers(topic))
         message = Message(topic, payload, traceparent=traceparent)
+        is_heard = self._is_consumed(topic)
         return Offered(is_heard=is_heard and self._deliver(message, keep_seconds=keep_seconds))
 
     async def is_heard(self, topic: str, probe: bytes) -> bool:  # noqa: ARG002
         """Return whether anybody consumes a queue."""
         await self._wait_running()
-        return not topics.is_queue(topic) or bool(self.queues.consumers(topic))
+        return self._is_consumed(topic)
 
     async def subscribe(
         self, topic: str, handler: Handler, *, group: str = "", hold: bool = False

@@ -92,7 +92,7 @@ class Dialog:
         Raises:
             IllegalTransitionError: it can't happen in this phase.
         """
-        self.delivery = phase.delivery_after(self.delivery, trigger)
+        self.delivery = phase.after(phase.DELIVERY, self.delivery, trigger)
 
     def adopt(self, sequence: int, lost_start: bytes = b"") -> None:
         """Go on with a dialog that another process has begun.
@@ -142,22 +142,22 @@ class Dialog:
 
     def end(self, reason: EndReason) -> None:
         """Take that it is over."""
-        self.life = phase.life_after(self.life, LifeTrigger.ENDED)
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.ENDED)
         self.end_reason = reason
 
     def note_end_told(self) -> None:
         """Note that its application was sent its end."""
-        self.life = phase.life_after(self.life, LifeTrigger.TOLD)
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.TOLD)
 
     def revive(self) -> None:
         """Let it live again, since its client has asked for another channel."""
-        self.life = phase.life_after(self.life, LifeTrigger.REVIVED)
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.REVIVED)
         if self.is_abandoned:
             self.advance(DeliveryTrigger.REVIVED)
 
     def forget(self) -> None:
         """Take that nothing belongs to it any more."""
-        self.life = phase.life_after(self.life, LifeTrigger.FORGOTTEN)
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.FORGOTTEN)
 
     @property
     def is_ended(self) -> bool:

@@ -15,8 +15,12 @@ has channels.
     LIVE ──ENDED──▶ ENDED ──TOLD──▶ TOLD; REVIVED leads back from both, FORGOTTEN to the end.
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
+
+Phase = TypeVar("Phase", bound=Enum)
+Trigger = TypeVar("Trigger", bound=Enum)
 
 
 class Delivery(Enum):
@@ -119,25 +123,13 @@ BEFORE_OPEN: Final = TO_SET_UP | {_D.PENDING}
 ABANDONED: Final = frozenset({_D.UNWANTED, _D.DESERTED})
 
 
-def delivery_after(phase: Delivery, trigger: DeliveryTrigger) -> Delivery:
-    """Return the phase that a trigger leads to.
+def after(table: Mapping[tuple[Phase, Trigger], Phase], phase: Phase, trigger: Trigger) -> Phase:
+    """Return the phase to which a trigger leads, by one of the tables.
 
     Raises:
         IllegalTransitionError: it leads nowhere.
     """
     try:
-        return DELIVERY[phase, trigger]
-    except KeyError:
-        raise IllegalTransitionError(f"{trigger} in {phase}") from None
-
-
-def life_after(phase: Life, trigger: LifeTrigger) -> Life:
-    """Return the phase that a trigger leads to.
-
-    Raises:
-        IllegalTransitionError: it leads nowhere.
-    """
-    try:
-        return LIFE[phase, trigger]
+        return table[phase, trigger]
     except KeyError:
         raise IllegalTransitionError(f"{trigger} in {phase}") from None

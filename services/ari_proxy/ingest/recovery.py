@@ -290,8 +290,9 @@ class Recovery:
         snapshot = await self._snapshot()
         for name, former in channels.items():
             state = snapshot.channels.get(name)
-            is_there = state is not None and state.application in self._applications
-            if state is not None and is_there and self._is_unserved(name, former):
+            if state is None or state.application not in self._applications:
+                continue
+            if self._is_unserved(name, former):
                 self._begin_late(state, name, gap)
 
     def _begin_late(self, state: ChannelState, name: str, gap: Gap) -> None:

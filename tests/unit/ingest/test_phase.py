@@ -48,20 +48,20 @@ def test_delivery_goes_as_the_table_says_or_is_refused(
 ) -> None:
     expected = phase.DELIVERY.get((before, trigger))
     if expected is not None:
-        assert phase.delivery_after(before, trigger) is expected
+        assert phase.after(phase.DELIVERY, before, trigger) is expected
         return
     with pytest.raises(IllegalTransitionError, match=trigger.name):
-        phase.delivery_after(before, trigger)
+        phase.after(phase.DELIVERY, before, trigger)
 
 
 @given(st.sampled_from(Life), st.sampled_from(LifeTrigger))
 def test_life_goes_as_the_table_says_or_is_refused(before: Life, trigger: LifeTrigger) -> None:
     expected = phase.LIFE.get((before, trigger))
     if expected is not None:
-        assert phase.life_after(before, trigger) is expected
+        assert phase.after(phase.LIFE, before, trigger) is expected
         return
     with pytest.raises(IllegalTransitionError, match=trigger.name):
-        phase.life_after(before, trigger)
+        phase.after(phase.LIFE, before, trigger)
 
 
 @given(st.lists(st.sampled_from(DeliveryTrigger)), st.booleans())
