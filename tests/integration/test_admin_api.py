@@ -20,7 +20,12 @@ from tests.support.running import (
     settings_for,
     until_serving,
 )
-from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.scripted_asterisk import (
+    ScriptedAsterisk,
+    asterisk_at,
+    channel_event,
+    scripted_asterisk,
+)
 from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
 from tests.support.setting import Setting, settings_of
 
@@ -165,10 +170,7 @@ async def test_not_ready_without_asterisk_and_alive(
     bus_server: BusServer, session: aiohttp.ClientSession
 ) -> None:
     port, asterisk_port = free_port(), free_port()
-    asterisk = ScriptedAsterisk(
-        f"http://127.0.0.1:{asterisk_port}/ari", f"ws://127.0.0.1:{asterisk_port}/ari/events"
-    )
-    settings = settings_of(asterisk, bus_server, admin={"port": port})
+    settings = settings_of(asterisk_at(asterisk_port), bus_server, admin={"port": port})
     admin = Admin(session, f"http://127.0.0.1:{port}")
     async with running_proxy(settings):
         await admin.until(websocket="not connected", applications="", asterisk="")
@@ -266,10 +268,7 @@ async def test_number_is_not_known_before_asterisk_was_reached(
 ) -> None:
     """A pod that takes the place of another one: its calls wait in Asterisk."""
     port, asterisk_port = free_port(), free_port()
-    asterisk = ScriptedAsterisk(
-        f"http://127.0.0.1:{asterisk_port}/ari", f"ws://127.0.0.1:{asterisk_port}/ari/events"
-    )
-    settings = settings_of(asterisk, bus_server, admin={"port": port})
+    settings = settings_of(asterisk_at(asterisk_port), bus_server, admin={"port": port})
     admin = Admin(session, f"http://127.0.0.1:{port}")
     async with running_proxy(settings, ["ingest"]):
         await admin.until_answer("/dialogs/count", 503)

@@ -332,6 +332,15 @@ def _ari(port: int, **fields: str) -> dict[str, str]:
 
 # What is wrong with a certificate, and what to do about it
 
+
+async def until_untrusted(settings: Settings, cause: str) -> None:
+    """Wait until the events websocket is refused for a fault of the certificate."""
+    socket = connections.event_socket(settings)
+    refused = asyncio.create_task(anext(socket.connections()))
+    await until(lambda: cause in socket.untrusted)
+    refused.cancel()
+
+
 NOW = datetime.now(UTC)
 WRONG: dict[str, tuple[list[str], dict[str, datetime], str]] = {
     "name": (["pbx.example"], {}, "does not name the host but pbx.example; set {}.server_name"),
@@ -364,10 +373,7 @@ async def test_fault_of_asterisks_certificate_is_named(
         async with process.running(tmp_path / "doctor", "doctor", **environment) as doctor:
             await doctor.ended()
         assert doctor.log.count(cause.format("ari")) == 2, doctor.log
-        attempts = connections.event_socket(settings)
-        refused = asyncio.create_task(anext(attempts.connections()))
-        await until(lambda: cause.format("ari") in attempts.untrusted)
-        refused.cancel()
+        await until_untrusted(settings, cause.format("ari"))
         if fault == "name":
             right = load(ari=_ari(port, server_name="pbx.example", **trust))
             async with connections.rest_client(right) as rest:
@@ -506,10 +512,7 @@ async def test_fault_of_the_certificate_of_a_real_asterisk_is_named(
         async with connections.rest_client(settings) as rest:
             with pytest.raises(UnreachableError, match=cause.format("ari")):
                 await rest.request("GET", "/asterisk/ping")
-        socket = connections.event_socket(settings)
-        refused = asyncio.create_task(anext(socket.connections()))
-        await until(lambda: cause.format("ari") in socket.untrusted)
-        refused.cancel()
+        await until_untrusted(settings, cause.format("ari"))
         if fault == "name":
             right = load(ari=_ari(port, server_name="pbx.example", **trust))
             async with connections.rest_client(right) as rest:

@@ -224,6 +224,15 @@ async def _served(script: ScriptedAsterisk) -> AsyncIterator[web.AppRunner]:
         await runner.cleanup()
 
 
+def asterisk_at(port: int) -> ScriptedAsterisk:
+    """Return one that does not run, by the URLs that it would have."""
+    return ScriptedAsterisk(*_urls_at(port))
+
+
+def _urls_at(port: int) -> tuple[str, str]:
+    return f"http://127.0.0.1:{port}/ari", f"ws://127.0.0.1:{port}/ari/events"
+
+
 @asynccontextmanager
 async def scripted_asterisk(
     port: int = 0, *, tls: ssl.SSLContext | None = None
@@ -231,9 +240,7 @@ async def scripted_asterisk(
     script = ScriptedAsterisk()
     async with _served(script) as runner:
         await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
-        port = runner.addresses[0][1]
-        script.url = f"http://127.0.0.1:{port}/ari"
-        script.websocket_url = f"ws://127.0.0.1:{port}/ari/events"
+        script.url, script.websocket_url = _urls_at(runner.addresses[0][1])
         yield script
 
 
