@@ -6,7 +6,7 @@ import json
 import pytest
 
 from ari_proxy.client.application import call
-from ari_proxy.ingest import dialog_table
+from ari_proxy.ingest.routing import dialog_table
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command, ServerCommandResponse

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ari_proxy.ari import events
-from ari_proxy.ingest.dialog_table import EMPTY_SECONDS
-from ari_proxy.ingest.dialogs import Dialog
-from ari_proxy.ingest.router import Router
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Binding, ObjectKind

@@ -2,7 +2,8 @@
 
 from typing import Final, Literal
 
-from .dialogs import Dialog
+from ari_proxy.ingest.routing.dialog import Dialog
+
 from .term import Term
 
 State = Literal["standby", "active", "handed_over"]

@@ -2,9 +2,10 @@
 
 from typing import Any, NamedTuple
 
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery
+
 from .activity import Activity
-from .dialogs import Dialog
-from .phase import Delivery
 
 
 class Newest(NamedTuple):

@@ -9,6 +9,8 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
@@ -16,9 +18,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from . import left_behind
 from .attempts import Attempts
-from .dialogs import Dialog
 from .offering import Offering
-from .phase import Life
 
 _log = structlog.get_logger()
 

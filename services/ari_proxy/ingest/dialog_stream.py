@@ -10,6 +10,10 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import EventEncoder
@@ -18,12 +22,8 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from . import notices
 from .background import BackgroundWork
-from .dialogs import Dialog
 from .loss_ledger import LossLedger
-from .notices import EndReason
-from .phase import Delivery
 from .tally import Tally
 
 _log = structlog.get_logger()

@@ -16,9 +16,8 @@ import structlog
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-
-from .dialog_table import DialogTable
-from .dialogs import Dialog
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 
 _log = structlog.get_logger()
 

@@ -9,9 +9,8 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.protocol import ids
-
-from .dialogs import Dialog
 
 _log = structlog.get_logger()
 

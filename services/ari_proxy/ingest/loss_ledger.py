@@ -9,13 +9,12 @@ from typing import Final
 import msgspec
 
 from ari_proxy.bus.base import Bus, DropReason
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.proxy_events import GapReason
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.messages import Event, timestamp_of
 from ari_proxy.protocol.timestamps import seconds_of
-
-from . import notices
-from .notices import GapReason
-from .router import Router
 
 #: Entries that are kept, one per dialog and reason; with more of them the oldest is not told.
 MAX_LOSSES: Final = 10_000

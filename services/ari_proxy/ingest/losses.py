@@ -10,16 +10,16 @@ from collections.abc import Callable
 from typing import Final
 
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery, Life
+from ari_proxy.ingest.routing.proxy_events import Gap, GapReason
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
-from . import notices
 from .dialog_stream import DialogStream
-from .dialogs import Dialog
 from .loss_ledger import LossLedger
-from .notices import Gap, GapReason
-from .phase import Delivery, Life
-from .router import Router
 
 #: Seconds between looks whether the bus has room for what is to be told.
 LOOK_SECONDS: Final = 0.1

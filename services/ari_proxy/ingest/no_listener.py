@@ -7,8 +7,8 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ingest.routing.dialog import Dialog
 
-from .dialogs import Dialog
 from .status import NO_APPLICATION, STATUS_VARIABLE
 
 _log = structlog.get_logger()

@@ -10,6 +10,8 @@ from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
@@ -17,8 +19,6 @@ from ari_proxy.telemetry.metrics import Metrics
 
 from . import proof
 from .dialog_stream import DialogStream
-from .phase import Delivery
-from .router import Router
 from .set_up import DialogSetup
 from .tally import OTHER, Tally
 

@@ -13,13 +13,13 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
-from .dialogs import Dialog
 from .left_behind import LeftBehind
-from .phase import Delivery
-from .router import Router
 
 _log = structlog.get_logger()
 

@@ -18,11 +18,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from ari_proxy.ari.snapshot import ChannelState, Snapshot
+from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogId, ServerId
-
-from .dialogs import Dialog
 
 
 @dataclass(slots=True, kw_only=True)

@@ -9,13 +9,12 @@ from typing import Final
 
 import msgspec
 
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
+from ari_proxy.ingest.routing.phase import BEFORE_OPEN, Delivery, Life
+from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import ObjectKind
-
-from .dialog_table import DialogTable
-from .dialogs import Dialog
-from .notices import EndReason
-from .phase import BEFORE_OPEN, Delivery, Life
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000

@@ -21,18 +21,18 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE, ChannelState, Information, Snapshot
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Life
+from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from . import notices
 from .dialog_stream import DialogStream
-from .dialogs import Dialog
-from .notices import EndReason, Gap, GapReason
-from .phase import Life
 from .reconcile import Adoption, Plan, Reconciliation
-from .router import Router
 from .set_up import DialogSetup
 
 _log = structlog.get_logger()

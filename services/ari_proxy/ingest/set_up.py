@@ -22,21 +22,21 @@ import structlog
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from ari_proxy.bus.base import Bus, Offered
+from ari_proxy.ingest.routing import phase
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, failed, traceparent_of
 
-from . import phase
 from .announcement import Announcement, DialogOverError
 from .background import BackgroundWork
 from .dialog_stream import DialogStream
-from .dialogs import Dialog
 from .labels import ChannelLabels
 from .no_listener import NoListener
 from .offering import TAKER_SECONDS
-from .phase import Delivery, DeliveryTrigger
 from .queues import DialogQueues
 from .status import status_of
 

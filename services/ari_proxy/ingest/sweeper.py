@@ -8,6 +8,9 @@ from typing import Final
 
 import structlog
 
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Life
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
@@ -15,11 +18,8 @@ from ari_proxy.telemetry.metrics import Metrics
 
 from .background import BackgroundWork
 from .dialog_stream import DialogStream
-from .dialogs import Dialog
 from .labels import ChannelLabels
-from .phase import Life
 from .queues import DialogQueues
-from .router import Router
 from .set_up import DialogSetup
 
 _log = structlog.get_logger()

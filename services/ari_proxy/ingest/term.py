@@ -15,6 +15,8 @@ from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
@@ -24,8 +26,6 @@ from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over, records
 from .hand_over import Collected, HandOver, RefusedError
-from .notices import UNKNOWN, Gap, Missing
-from .phase import Delivery
 from .reader import Reader, Work
 from .recovery import Unserved
 from .take_over import Taken, TakeOver

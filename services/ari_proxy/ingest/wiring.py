@@ -7,6 +7,8 @@ from typing import Final
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.routing.registrations import Bindings
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
@@ -15,7 +17,6 @@ from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over
 from .background import BackgroundWork
-from .bindings import Bindings
 from .dialog_stream import DialogStream
 from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from .empty_dialogs import EmptyDialogs
@@ -31,7 +32,6 @@ from .proof import SILENT_SECONDS, Proof, is_own
 from .queues import LOOK_SECONDS as LEFT_BEHIND_SECONDS
 from .queues import TIDY_SECONDS, DialogQueues
 from .recovery import UNSERVED_SECONDS, Recovery
-from .router import Router
 from .set_up import RESUME_SECONDS, DialogSetup
 from .sweeper import Sweeper
 from .tally import Tally

@@ -6,8 +6,10 @@ import math
 import pytest
 
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest import notices, phase, records
-from ari_proxy.ingest.phase import Delivery, Life
+from ari_proxy.ingest import records
+from ari_proxy.ingest.routing import phase
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.phase import Delivery, Life
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Binding
 from tests.support.event_path import SERVER, Scene, scene

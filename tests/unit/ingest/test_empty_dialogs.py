@@ -7,9 +7,9 @@ from typing import Literal
 
 import pytest
 
-from ari_proxy.ingest.dialog_table import EMPTY_SECONDS
-from ari_proxy.ingest.dialogs import Dialog
 from ari_proxy.ingest.empty_dialogs import EmptyDialogs
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Binding
 from tests.support.event_path import SERVER, Scene, scene

@@ -3,9 +3,9 @@ import json
 import pytest
 
 from ari_proxy.ari.snapshot import ChannelState
-from ari_proxy.ingest import notices
 from ari_proxy.ingest.gate import Gate
-from ari_proxy.ingest.notices import UNKNOWN, Gap, Missing
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 
 
 def is_free() -> bool:

@@ -10,10 +10,10 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.ingest import notices
-from ari_proxy.ingest.dialogs import Dialog
 from ari_proxy.ingest.loss_ledger import LossLedger
-from ari_proxy.ingest.notices import Gap
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.timestamps import seconds_of
 from tests.support.event_path import HELD_BYTES, NOBODY, SERVER, EventPath

@@ -8,11 +8,11 @@ import pytest
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest import notices
-from ari_proxy.ingest.notices import Gap
-from ari_proxy.ingest.phase import Delivery, Life
 from ari_proxy.ingest.pipeline import Pipeline
 from ari_proxy.ingest.proof import EVENT_NAME
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.phase import Delivery, Life
+from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics as table

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from ari_proxy.ingest import records
-from ari_proxy.ingest.dialog_table import DialogTable
-from ari_proxy.ingest.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
 from ari_proxy.ingest.records import PAGE_BYTES, HeldRecord, Page
+from ari_proxy.ingest.routing.dialog_table import DialogTable
+from ari_proxy.ingest.routing.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding
 

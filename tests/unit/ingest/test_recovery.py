@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest import notices
-from ari_proxy.ingest.dialogs import Dialog
-from ari_proxy.ingest.notices import Gap
-from ari_proxy.ingest.phase import Delivery
 from ari_proxy.ingest.recovery import Unserved
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics as table

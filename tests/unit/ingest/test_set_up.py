@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest import notices
-from ari_proxy.ingest.notices import Gap
-from ari_proxy.ingest.phase import Delivery
+from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics as table

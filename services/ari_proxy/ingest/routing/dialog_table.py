@@ -11,8 +11,8 @@ from ari_proxy.protocol.ids import DialogId, ServerId, Token
 from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from .deadlines import Deadlines
-from .dialogs import BoundKind, Dialog
-from .notices import EndReason
+from .dialog import BoundKind, Dialog
+from .proxy_events import EndReason
 
 #: Seconds that a dialog without any channel waits for one, before somebody looks whether Asterisk
 #: has one: longer than a request takes.

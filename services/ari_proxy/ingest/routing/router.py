@@ -25,8 +25,8 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import Binding
 
+from .dialog import Dialog
 from .dialog_table import DialogTable
-from .dialogs import Dialog
 
 _LEG_TYPES: Final = frozenset({"StasisStart", "Dial", "ChannelCreated"})
 _RELEASING_TYPES: Final = frozenset({"StasisEnd", "ChannelDestroyed"})

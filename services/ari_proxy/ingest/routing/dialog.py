@@ -8,8 +8,8 @@ from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from . import phase
 from .held_events import HeldEvents
-from .notices import EndReason
 from .phase import Delivery, DeliveryTrigger, Life, LifeTrigger
+from .proxy_events import EndReason
 
 #: What a dialog is found by; `former` is a channel in the application that it has left.
 BoundKind = ObjectKind | Literal["former"]

@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from ari_proxy.ari import events
-from ari_proxy.ingest.dialog_table import EMPTY_SECONDS, TELL_SECONDS
-from ari_proxy.ingest.dialogs import Dialog
-from ari_proxy.ingest.router import Router
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS, TELL_SECONDS
+from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogId, ServerId

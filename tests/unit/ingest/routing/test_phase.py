@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_proxy.ingest import phase
-from ari_proxy.ingest.dialogs import Dialog
-from ari_proxy.ingest.phase import (
+from ari_proxy.ingest.routing import phase
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import (
     Delivery,
     DeliveryTrigger,
     IllegalTransitionError,

@@ -1,0 +1,1 @@
+"""Which dialog an event belongs to, and which phase a dialog is in. Sans-I/O."""
