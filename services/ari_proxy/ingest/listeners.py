@@ -13,11 +13,11 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.router import Router
 
-from .dialog_stream import DialogStream
 from .set_up import DialogSetup
 
 _log = structlog.get_logger()

@@ -10,6 +10,8 @@ from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.publishing.event_counters import OTHER, Tally
 from ari_proxy.ingest.routing.phase import Delivery
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol.ids import ServerId
@@ -18,9 +20,7 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import proof
-from .dialog_stream import DialogStream
 from .set_up import DialogSetup
-from .tally import OTHER, Tally
 
 _log = structlog.get_logger()
 

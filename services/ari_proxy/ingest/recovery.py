@@ -21,6 +21,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE, ChannelState, Information, Snapshot
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
@@ -31,7 +32,6 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .dialog_stream import DialogStream
 from .reconcile import Adoption, Plan, Reconciliation
 from .set_up import DialogSetup
 

@@ -22,6 +22,8 @@ import structlog
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from ari_proxy.bus.base import Bus, Offered
+from ari_proxy.ingest.publishing.background import BackgroundWork
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
@@ -32,8 +34,6 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, failed, traceparent_of
 
 from .announcement import Announcement, DialogOverError
-from .background import BackgroundWork
-from .dialog_stream import DialogStream
 from .labels import ChannelLabels
 from .no_listener import NoListener
 from .offering import TAKER_SECONDS

@@ -8,6 +8,8 @@ from typing import Final
 
 import structlog
 
+from ari_proxy.ingest.publishing.background import BackgroundWork
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.ingest.routing.router import Router
@@ -16,8 +18,6 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .background import BackgroundWork
-from .dialog_stream import DialogStream
 from .labels import ChannelLabels
 from .queues import DialogQueues
 from .set_up import DialogSetup

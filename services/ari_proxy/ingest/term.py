@@ -15,6 +15,7 @@ from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
+from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.ingest.routing.phase import Delivery
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
@@ -29,7 +30,6 @@ from .hand_over import Collected, HandOver, RefusedError
 from .reader import Reader, Work
 from .recovery import Unserved
 from .take_over import Taken, TakeOver
-from .tally import Tally
 from .wiring import TIMES, Surroundings, Times, wire
 
 _log = structlog.get_logger()

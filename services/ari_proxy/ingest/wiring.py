@@ -7,6 +7,11 @@ from typing import Final
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.publishing.background import BackgroundWork
+from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.loss_ledger import LossLedger
+from ari_proxy.ingest.publishing.loss_reports import LossReports
 from ari_proxy.ingest.routing.registrations import Bindings
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol.ids import ServerId
@@ -16,14 +21,10 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over
-from .background import BackgroundWork
-from .dialog_stream import DialogStream
 from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from .empty_dialogs import EmptyDialogs
 from .labels import ChannelLabels
 from .listeners import Listeners
-from .loss_ledger import LossLedger
-from .losses import LossReports
 from .no_listener import NoListener
 from .offering import TAKER_SECONDS
 from .passage import Passage
@@ -34,7 +35,6 @@ from .queues import TIDY_SECONDS, DialogQueues
 from .recovery import UNSERVED_SECONDS, Recovery
 from .set_up import RESUME_SECONDS, DialogSetup
 from .sweeper import Sweeper
-from .tally import Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,8 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .background import BackgroundWork
+from .event_counters import Tally
 from .loss_ledger import LossLedger
-from .tally import Tally
 
 _log = structlog.get_logger()
 

@@ -10,7 +10,7 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.ingest.loss_ledger import LossLedger
+from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.proxy_events import Gap

@@ -1,0 +1,1 @@
+"""The stream of each dialog's events to the bus, and what of it was lost."""
