@@ -11,8 +11,8 @@ from ari_proxy.ari import snapshot
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ari.websocket import EventSocket
-from ari_proxy.ingest.labels import ChannelLabels
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.protocol.ids import DialogId
 from tests.support.calls import asterisk_client
 from tests.support.running import until

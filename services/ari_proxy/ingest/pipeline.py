@@ -14,13 +14,13 @@ from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import OTHER, Tally
 from ari_proxy.ingest.routing.phase import Delivery
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import proof
-from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 

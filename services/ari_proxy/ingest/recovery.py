@@ -27,13 +27,13 @@ from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .reconcile import Adoption, Plan, Reconciliation
-from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 

@@ -10,17 +10,16 @@ import structlog
 
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.queues.retention import DialogQueues
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.labels import ChannelLabels
+from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
-
-from .labels import ChannelLabels
-from .queues import DialogQueues
-from .set_up import DialogSetup
 
 _log = structlog.get_logger()
 

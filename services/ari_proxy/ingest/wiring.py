@@ -12,8 +12,15 @@ from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.publishing.loss_reports import LossReports
+from ari_proxy.ingest.queues.retention import LOOK_SECONDS as LEFT_BEHIND_SECONDS
+from ari_proxy.ingest.queues.retention import TIDY_SECONDS, DialogQueues
 from ari_proxy.ingest.routing.registrations import Bindings
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.labels import ChannelLabels
+from ari_proxy.ingest.setup.no_listener import NoListener
+from ari_proxy.ingest.setup.offering import TAKER_SECONDS
+from ari_proxy.ingest.setup.setup import RESUME_SECONDS, DialogSetup
+from ari_proxy.ingest.setup.watchdog import Listeners
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
@@ -23,17 +30,10 @@ from ari_proxy.telemetry.traces import Traces
 from . import hand_over
 from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from .empty_dialogs import EmptyDialogs
-from .labels import ChannelLabels
-from .listeners import Listeners
-from .no_listener import NoListener
-from .offering import TAKER_SECONDS
 from .passage import Passage
 from .pipeline import Pipeline
 from .proof import SILENT_SECONDS, Proof, is_own
-from .queues import LOOK_SECONDS as LEFT_BEHIND_SECONDS
-from .queues import TIDY_SECONDS, DialogQueues
 from .recovery import UNSERVED_SECONDS, Recovery
-from .set_up import RESUME_SECONDS, DialogSetup
 from .sweeper import Sweeper
 
 

@@ -9,6 +9,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.ingest.queues.retention import orphans as left_behind
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.protocol import messages, topics
@@ -16,7 +17,6 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 
-from . import left_behind
 from .attempts import Attempts
 from .offering import Offering
 

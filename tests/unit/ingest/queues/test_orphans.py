@@ -1,5 +1,5 @@
 from ari_proxy.bus.base import Declared
-from ari_proxy.ingest.left_behind import LeftBehind, note
+from ari_proxy.ingest.queues.orphans import LeftBehind, note
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ari_proxy.bus.base import Subscription
-from ari_proxy.ingest.listeners import LOOKS, Listeners
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
+from ari_proxy.ingest.setup.watchdog import LOOKS, Listeners
 from ari_proxy.telemetry import metrics as table
 from tests.support.event_path import Scene, scene
 from tests.support.running import until

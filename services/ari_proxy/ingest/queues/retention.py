@@ -19,7 +19,7 @@ from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
-from .left_behind import LeftBehind
+from .orphans import LeftBehind
 
 _log = structlog.get_logger()
 

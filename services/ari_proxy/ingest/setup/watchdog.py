@@ -18,7 +18,7 @@ from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.router import Router
 
-from .set_up import DialogSetup
+from .setup import DialogSetup
 
 _log = structlog.get_logger()
 

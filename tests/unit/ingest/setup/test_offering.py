@@ -1,4 +1,4 @@
-from ari_proxy.ingest.offering import LAST_DECLINED_SECONDS, TAKER_SECONDS, Offering
+from ari_proxy.ingest.setup.offering import LAST_DECLINED_SECONDS, TAKER_SECONDS, Offering
 from ari_proxy.protocol import messages
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ari_proxy.ingest.no_listener import NoListener, NoListenerPolicy
+from ari_proxy.ingest.setup.no_listener import NoListener, NoListenerPolicy
 from tests.support.event_path import Scene, scene
 
 CONTINUE = [

@@ -24,6 +24,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.queues.retention import DialogQueues
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
@@ -37,8 +38,7 @@ from .announcement import Announcement, DialogOverError
 from .labels import ChannelLabels
 from .no_listener import NoListener
 from .offering import TAKER_SECONDS
-from .queues import DialogQueues
-from .status import status_of
+from .refusal import status_of
 
 _log = structlog.get_logger()
 

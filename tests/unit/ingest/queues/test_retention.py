@@ -8,8 +8,8 @@ import pytest
 
 from ari_proxy.bus.base import Declared
 from ari_proxy.bus.memory_keeping import KeepingMemoryBus
-from ari_proxy.ingest.left_behind import note
-from ari_proxy.ingest.queues import DialogQueues
+from ari_proxy.ingest.queues.orphans import note
+from ari_proxy.ingest.queues.retention import DialogQueues
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryTrigger
 from ari_proxy.protocol import topics

@@ -1,6 +1,6 @@
 """The labels of channels, by which a successor finds their dialogs."""
 
-from ari_proxy.ingest.labels import ChannelLabels
+from ari_proxy.ingest.setup.labels import ChannelLabels
 from tests.support.event_path import Scene, scene
 from tests.support.running import until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ari_proxy.ingest.attempts import Attempts
+from ari_proxy.ingest.setup.attempts import Attempts
 
 
 class _EnoughError(Exception):

@@ -3,7 +3,7 @@
 import pytest
 
 from ari_proxy.bus.base import Problem
-from ari_proxy.ingest.status import status_of
+from ari_proxy.ingest.setup.refusal import status_of
 
 
 @pytest.mark.parametrize(

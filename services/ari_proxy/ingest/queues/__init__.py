@@ -1,0 +1,1 @@
+"""The queues of dialogs on a bus that keeps messages."""
