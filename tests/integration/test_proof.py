@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ari_proxy import connections
-from ari_proxy.ingest.proof import Proof
+from ari_proxy.ingest.events.canary import Proof
 from ari_proxy.settings.load import load
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk

@@ -22,7 +22,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
-from ari_proxy.ingest.proof import EVENT_NAME
+from ari_proxy.ingest.events.canary import EVENT_NAME
 from ari_proxy.protocol.ids import (
     DialogId,
     ServerId,

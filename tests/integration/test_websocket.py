@@ -14,8 +14,8 @@ from ari_proxy import connections
 from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.ingest.proof import Proof
-from ari_proxy.ingest.reader import Reader, Work
+from ari_proxy.ingest.events.canary import Proof
+from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.telemetry.metrics import Metrics

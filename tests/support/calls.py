@@ -194,7 +194,7 @@ class Calls:
     async def mark_once_more(self, channels: Collection[str]) -> None:
         """Wait until a numbered event has come on each call; one lost in a gap is sent anew.
 
-        A connection that is new may be lost at once, or be silent (ingest/proof.py).
+        A connection that is new may be lost at once, or be silent (ingest/events/canary.py).
         """
         waiting = list(channels)
         while waiting:

@@ -16,7 +16,7 @@ from aiohttp import UnixConnector, WSCloseCode, web
 
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest.proof import EVENT_NAME
+from ari_proxy.ingest.events.canary import EVENT_NAME
 from tests.support.servers import PASSWORD
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockingError
 
-from ari_proxy.ingest.gate import Gate
+from ari_proxy.ingest.events.frame_buffer import Gate
 from ari_proxy.settings.load import named
 
 

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final, get_args
 
+from ari_proxy.ingest.events.reader import EndReason
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
@@ -11,7 +12,6 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .activity import Activity
-from .reader import EndReason
 
 OBJECT_KINDS: Final[tuple[ObjectKind, ...]] = get_args(ObjectKind)
 

@@ -15,6 +15,7 @@ from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
+from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.ingest.routing.phase import Delivery
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
@@ -27,7 +28,6 @@ from ari_proxy.telemetry.traces import Traces
 
 from . import hand_over, records
 from .hand_over import Collected, HandOver, RefusedError
-from .reader import Reader, Work
 from .recovery import Unserved
 from .take_over import Taken, TakeOver
 from .wiring import TIMES, Surroundings, Times, wire

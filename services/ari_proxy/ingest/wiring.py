@@ -7,6 +7,9 @@ from typing import Final
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.events.canary import SILENT_SECONDS, Proof, is_own
+from ari_proxy.ingest.events.frame_drain import Passage
+from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import Tally
@@ -30,9 +33,6 @@ from ari_proxy.telemetry.traces import Traces
 from . import hand_over
 from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from .empty_dialogs import EmptyDialogs
-from .passage import Passage
-from .pipeline import Pipeline
-from .proof import SILENT_SECONDS, Proof, is_own
 from .recovery import UNSERVED_SECONDS, Recovery
 from .sweeper import Sweeper
 

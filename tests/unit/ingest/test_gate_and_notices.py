@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ari_proxy.ari.snapshot import ChannelState
-from ari_proxy.ingest.gate import Gate
+from ari_proxy.ingest.events.frame_buffer import Gate
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 

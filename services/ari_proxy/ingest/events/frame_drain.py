@@ -7,7 +7,7 @@ from typing import Final
 
 from ari_proxy.bus.base import Bus
 
-from .gate import Gate
+from .frame_buffer import Gate
 
 #: Bytes of frames that may wait; more is a flood, and the dialogs of new calls come first.
 GATE_BYTES: Final = 64 * 1024 * 1024

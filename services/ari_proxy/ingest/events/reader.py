@@ -15,7 +15,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .proof import Proof
+from .canary import Proof
 
 _log = structlog.get_logger()
 

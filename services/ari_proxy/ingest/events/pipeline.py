@@ -20,7 +20,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from . import proof
+from . import canary as proof
 
 _log = structlog.get_logger()
 

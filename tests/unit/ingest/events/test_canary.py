@@ -2,7 +2,7 @@
 
 import pytest
 
-from ari_proxy.ingest import proof
+from ari_proxy.ingest.events import canary as proof
 
 REGISTERED = '{"name":"demo","channel_ids":[],"events_allowed":[],"events_disallowed":[]}'
 FILTERED = '{"name":"demo","events_allowed":[{"type":"StasisStart"}],"events_disallowed":[]}'

@@ -8,8 +8,8 @@ import pytest
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest.pipeline import Pipeline
-from ari_proxy.ingest.proof import EVENT_NAME
+from ari_proxy.ingest.events.canary import EVENT_NAME
+from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.phase import Delivery, Life
 from ari_proxy.ingest.routing.proxy_events import Gap

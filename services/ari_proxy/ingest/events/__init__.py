@@ -1,0 +1,1 @@
+"""The path of one event: from Asterisk's websocket through the pipeline."""
