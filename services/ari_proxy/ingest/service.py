@@ -11,6 +11,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.first_of import first_of
+from ari_proxy.ingest.handover.messages import PAGE_BYTES
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -25,7 +26,6 @@ from .admin_view import AdminView
 from .lease import Lease, Unshared
 from .metrics import declare
 from .readiness import Readiness
-from .records import PAGE_BYTES
 from .term import Term
 from .wiring import TIMES, Times
 

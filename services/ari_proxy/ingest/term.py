@@ -16,7 +16,12 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.first_of import first_of
 from ari_proxy.ingest.events.reader import Reader, Work
+from ari_proxy.ingest.handover import giver as hand_over
+from ari_proxy.ingest.handover import messages as records
+from ari_proxy.ingest.handover.giver import Collected, HandOver, RefusedError
+from ari_proxy.ingest.handover.taker import Taken, TakeOver
 from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.recovery.recovery import Unserved
 from ari_proxy.ingest.routing.phase import Delivery
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
@@ -26,10 +31,6 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
-from . import hand_over, records
-from .hand_over import Collected, HandOver, RefusedError
-from .recovery import Unserved
-from .take_over import Taken, TakeOver
 from .wiring import TIMES, Surroundings, Times, wire
 
 _log = structlog.get_logger()

@@ -10,6 +10,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.events.canary import SILENT_SECONDS, Proof, is_own
 from ari_proxy.ingest.events.frame_drain import Passage
 from ari_proxy.ingest.events.pipeline import Pipeline
+from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import Tally
@@ -17,6 +18,9 @@ from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.publishing.loss_reports import LossReports
 from ari_proxy.ingest.queues.retention import LOOK_SECONDS as LEFT_BEHIND_SECONDS
 from ari_proxy.ingest.queues.retention import TIDY_SECONDS, DialogQueues
+from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
+from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
+from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS, Recovery
 from ari_proxy.ingest.routing.registrations import Bindings
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
@@ -30,10 +34,6 @@ from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
-from . import hand_over
-from .empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
-from .empty_dialogs import EmptyDialogs
-from .recovery import UNSERVED_SECONDS, Recovery
 from .sweeper import Sweeper
 
 

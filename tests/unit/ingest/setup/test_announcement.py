@@ -6,7 +6,7 @@ import math
 import pytest
 
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest import records
+from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.phase import Delivery, Life

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from ari_proxy.ingest import records
-from ari_proxy.ingest.records import PAGE_BYTES, HeldRecord, Page
+from ari_proxy.ingest.handover import messages as records
+from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, Page
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
 from ari_proxy.protocol.ids import DialogId, ServerId

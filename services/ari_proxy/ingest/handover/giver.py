@@ -21,7 +21,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Message
 
-from .records import GOES_ON, Page, Request
+from .messages import GOES_ON, Page, Request
 
 _log = structlog.get_logger()
 

@@ -16,8 +16,8 @@ from ari_proxy.bus.errors import BusError, NoRespondersError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 
-from .hand_over import ANSWER_SECONDS, SILENCE_SECONDS
-from .records import GOES_ON, Page, Record, Request
+from .giver import ANSWER_SECONDS, SILENCE_SECONDS
+from .messages import GOES_ON, Page, Record, Request
 
 _log = structlog.get_logger()
 

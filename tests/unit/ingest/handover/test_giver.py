@@ -8,8 +8,8 @@ import pytest
 
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.ingest.hand_over import SILENCE_SECONDS, Collected, HandOver, RefusedError
-from ari_proxy.ingest.records import GOES_ON, HeldRecord, Page, Request
+from ari_proxy.ingest.handover.giver import SILENCE_SECONDS, Collected, HandOver, RefusedError
+from ari_proxy.ingest.handover.messages import GOES_ON, HeldRecord, Page, Request
 
 TOPIC = "handover_server-1"
 UNTIL = 1_780_000_000.0

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest.recovery import Unserved
+from ari_proxy.ingest.recovery.recovery import Unserved
 from ari_proxy.ingest.routing import proxy_events as notices
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Delivery

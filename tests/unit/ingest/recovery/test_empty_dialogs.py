@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from ari_proxy.ingest.empty_dialogs import EmptyDialogs
+from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
 from ari_proxy.protocol.ids import DialogId

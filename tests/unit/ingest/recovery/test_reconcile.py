@@ -7,7 +7,7 @@ import pytest
 
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.snapshot import Snapshot
-from ari_proxy.ingest.reconcile import Plan, Reconciliation
+from ari_proxy.ingest.recovery.reconcile import Plan, Reconciliation
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.protocol import ids

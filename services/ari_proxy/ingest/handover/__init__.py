@@ -1,0 +1,1 @@
+"""One ingest hands its dialogs over to the next one."""

@@ -1,0 +1,1 @@
+"""After a connect: the dialogs as Asterisk's channels say they are."""
