@@ -33,7 +33,7 @@ MAY_BLOCK = [
     ("ari_proxy/settings/load.py", {"bytes_of"}),
     ("ari_proxy/connections.py", {"_read_stamps", "tls_context"}),
     ("ari_proxy/bus/nats_account_files.py", {"_content"}),
-    ("ari_proxy/ingest/lease_kubernetes.py", {"current_namespace", "headers"}),
+    ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
     # nats-py reads them too, when it logs in.
     ("nats/aio/client.py", {"_get_nkeys_seed", "_read_creds_user_jwt", "_read_creds_user_nkey"}),
     # The console's pages, once, before anything is served.

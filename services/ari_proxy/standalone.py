@@ -8,6 +8,8 @@ from typing import Literal
 
 import structlog
 
+from ari_proxy.ingest.lease import factory as leases
+
 from . import connections, health
 from .__about__ import __version__
 from .ari.websocket import EventSocket
@@ -15,7 +17,6 @@ from .bus.base import Bus, opened
 from .command.service import CommandService
 from .console.console import Console
 from .health import AdminApi, Check
-from .ingest import leases
 from .ingest.service import Ingest
 from .ingest.wiring import TIMES, Times
 from .protocol.ids import ServerId

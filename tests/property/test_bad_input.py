@@ -23,7 +23,7 @@ from ari_proxy.command.naming import name_object
 from ari_proxy.command.touched import new_recording, touched
 from ari_proxy.health import AdminApi
 from ari_proxy.ingest.handover.giver import Collected, HandOver
-from ari_proxy.ingest.lease_record import parse
+from ari_proxy.ingest.lease.record import parse
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
 from ari_proxy.settings.errors import SettingsError

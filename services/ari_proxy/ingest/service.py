@@ -12,6 +12,7 @@ from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.first_of import first_of
 from ari_proxy.ingest.handover.messages import PAGE_BYTES
+from ari_proxy.ingest.lease.base import Lease, Unshared
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -23,7 +24,6 @@ from ari_proxy.telemetry.traces import Traces
 
 from .activity import Activity
 from .admin_view import AdminView
-from .lease import Lease, Unshared
 from .metrics import declare
 from .readiness import Readiness
 from .term import Term

@@ -7,9 +7,9 @@ from ari_proxy.protocol import ids
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings
 
-from .lease import Lease, Unshared
-from .lease_file import FileLease
-from .lease_kubernetes import KubernetesApi, KubernetesLease
+from .base import Lease, Unshared
+from .file import FileLease
+from .kubernetes import KubernetesApi, KubernetesLease
 
 
 def lease(settings: Settings) -> Lease:

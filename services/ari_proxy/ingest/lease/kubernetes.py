@@ -21,7 +21,7 @@ import aiohttp
 import msgspec
 import structlog
 
-from .lease_record import Claim, LeaseRecord, parse
+from .record import Claim, LeaseRecord, parse
 
 _log = structlog.get_logger()
 

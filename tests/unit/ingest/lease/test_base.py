@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.ingest import leases
-from ari_proxy.ingest.lease_file import FileLease
-from ari_proxy.ingest.lease_record import Claim, LeaseRecord, parse
+from ari_proxy.ingest.lease import factory as leases
+from ari_proxy.ingest.lease.file import FileLease
+from ari_proxy.ingest.lease.record import Claim, LeaseRecord, parse
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load
 
