@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from ari_proxy.ingest.routing.dialog import Dialog
 
-from .term import Term
+from .active import Term
 
 State = Literal["standby", "active", "handed_over"]
 _NOBODY: Final[frozenset[str]] = frozenset()

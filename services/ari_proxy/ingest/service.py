@@ -22,11 +22,11 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
+from .active import Term
 from .activity import Activity
 from .admin_view import AdminView
 from .metrics import declare
 from .readiness import Readiness
-from .term import Term
 from .wiring import TIMES, Times
 
 _log = structlog.get_logger()
