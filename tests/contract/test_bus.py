@@ -20,8 +20,8 @@ from ari_proxy.bus.errors import (
     NoRespondersError,
     RequestTimeoutError,
 )
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.bus.nats import NatsBus
 from ari_proxy.bus.nats_options import NatsOptions
 from ari_proxy.bus.rabbitmq import RabbitMqBus

@@ -19,7 +19,7 @@ import pytest
 from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import Bus, Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError, RequestTimeoutError
-from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.bus.rabbitmq import RabbitMqBus
 from ari_proxy.bus.rabbitmq_consuming import Consumer
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ari_proxy import connections
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.command.service import CommandService
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load

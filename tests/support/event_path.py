@@ -10,8 +10,8 @@ import msgspec
 
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Bus, Message, opened
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
-from ari_proxy.bus.memory_keeping import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.ingest.publishing.event_counters import Tally
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy

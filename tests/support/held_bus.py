@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
-from ari_proxy.bus.memory import MemoryBus
+from ari_proxy.bus.memory.bus import MemoryBus
 
 
 @dataclass

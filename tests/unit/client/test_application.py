@@ -11,7 +11,7 @@ import structlog
 
 from ari_proxy.bus.base import Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.client.application import Application, Serve
 from ari_proxy.client.dialog import (
     GIVE_BACK_SECONDS,

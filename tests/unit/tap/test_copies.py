@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from ari_proxy.bus.base import opened
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap import copies

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ari_proxy.bus.base import opened
-from ari_proxy.bus.memory import MemoryBroker, MemoryBus
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.ingest.handover.giver import SILENCE_SECONDS, Collected, HandOver, RefusedError
 from ari_proxy.ingest.handover.messages import GOES_ON, HeldRecord, Page, Request
 

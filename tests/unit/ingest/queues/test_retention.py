@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ari_proxy.bus.base import Declared
-from ari_proxy.bus.memory_keeping import KeepingMemoryBus
+from ari_proxy.bus.memory.durable import KeepingMemoryBus
 from ari_proxy.ingest.queues.orphans import note
 from ari_proxy.ingest.queues.retention import DialogQueues
 from ari_proxy.ingest.routing.dialog import Dialog

@@ -10,11 +10,10 @@ from abc import abstractmethod
 from collections import deque
 from typing import Final
 
+from ari_proxy.bus.base import Handler, Message, Offered, Right, Subscription, Verdict
+from ari_proxy.bus.buffered import BufferedBus, FleetingBus
+from ari_proxy.bus.errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 from ari_proxy.protocol import topics
-
-from .base import Handler, Message, Offered, Right, Subscription, Verdict
-from .buffered import BufferedBus, FleetingBus
-from .errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 
 _BATCH: Final = 256
 #: As nats-server's default.

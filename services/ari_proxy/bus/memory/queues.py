@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from ari_proxy.bus.base import Message
 from ari_proxy.protocol import topics
-
-from .base import Message
 
 _NEVER: Final = float("inf")
 

@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from ari_proxy.bus.base import Declared, Handler, Message, Offered, Subscription
 from ari_proxy.protocol import topics
 
-from .base import Declared, Handler, Message, Offered, Subscription
-from .memory import MemoryBroker, MemoryConnection, TopicSubscription
-from .memory_queues import Consumer, MemoryQueues
+from .bus import MemoryBroker, MemoryConnection, TopicSubscription
+from .queues import Consumer, MemoryQueues
 
 #: Seconds after which a listener declares its queue again that somebody has deleted.
 REDECLARE_SECONDS: Final = 0.1
