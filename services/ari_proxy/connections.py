@@ -12,12 +12,13 @@ from typing import Final, TypedDict, TypeVar
 import structlog
 from websockets.asyncio.client import ClientConnection
 
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions
+
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import BACK_OFF, EventSocket
 from .back_off import BackOff
 from .bus.base import Bus
-from .bus.nats import NatsBus
-from .bus.nats_options import NatsOptions
 from .bus.rabbitmq import RabbitMqBus
 from .bus.rabbitmq_options import RabbitMqOptions
 from .protocol import topics

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ari_proxy.bus.base import opened
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.doctor import nats_streams, rights
 from ari_proxy.settings.load import Settings, load
 from tests.support.servers import NatsServer

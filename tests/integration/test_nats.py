@@ -14,9 +14,9 @@ from nats.aio.client import Client
 from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import MessageTooLargeError
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_connecting import connect, discard
-from ari_proxy.bus.nats_options import NatsOptions, NatsTuning
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.connection import connect, discard
+from ari_proxy.bus.nats.options import NatsOptions, NatsTuning
 from tests.support.certificates import Certificates
 from tests.support.running import until
 from tests.support.servers import NatsCluster, NatsServer

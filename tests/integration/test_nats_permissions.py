@@ -10,8 +10,8 @@ import pytest
 
 from ari_proxy.bus.base import Message, Problem, opened
 from ari_proxy.bus.errors import BusRefusedError
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions, NatsTuning
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions, NatsTuning
 from tests.support.running import until
 from tests.support.servers import NatsServer
 

@@ -9,9 +9,9 @@ import pytest
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import NoRespondersError
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions
-from ari_proxy.bus.nats_streams import Trace, stream_of
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions
+from ari_proxy.bus.nats.streams import Trace, stream_of
 from tests.support.running import until
 from tests.support.servers import NatsCluster, NatsServer
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from ari_proxy.bus.base import opened
-from ari_proxy.bus.nats import NatsBus
-from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions
 from tests.support.link import Link
 from tests.support.programs import program
 from tests.support.running import until

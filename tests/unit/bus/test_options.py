@@ -3,7 +3,7 @@
 import pytest
 
 from ari_proxy.bus.errors import BusSettingsError
-from ari_proxy.bus.nats_options import NatsOptions
+from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.options import BusOptions
 from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
 

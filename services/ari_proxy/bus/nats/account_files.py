@@ -10,7 +10,7 @@ from typing import Final
 
 import nkeys
 
-from .errors import BusSettingsError
+from ari_proxy.bus.errors import BusSettingsError
 
 #: docs.nats.io, "Credentials Files": between two lines of hyphens each.
 _TOKEN: Final = re.compile(rb"BEGIN NATS USER JWT.*\n\S+")

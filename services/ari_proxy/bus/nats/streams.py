@@ -14,8 +14,9 @@ from typing import Final
 import msgspec
 from nats.aio.client import Client
 
-from .errors import BusUnavailableError
-from .nats_errors import LOST
+from ari_proxy.bus.errors import BusUnavailableError
+
+from .errors import LOST
 
 #: Servers that can tell.
 TRACING_SINCE: Final = (2, 11)

@@ -4,8 +4,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from ari_proxy.back_off import BackOff
-
-from .options import BusOptions
+from ari_proxy.bus.options import BusOptions
 
 _BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
 

@@ -10,11 +10,12 @@ from typing import Self
 
 from nats.aio.msg import Msg
 
-from .base import Offered
-from .errors import BusRefusedError, BusUnavailableError
-from .nats_denials import Violation
-from .nats_errors import LOST
-from .nats_streams import Trace, stream_of
+from ari_proxy.bus.base import Offered
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+
+from .denials import Violation
+from .errors import LOST
+from .streams import Trace, stream_of
 
 
 class Reply:

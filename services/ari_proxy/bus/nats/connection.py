@@ -12,9 +12,9 @@ from nats.aio.client import Client
 from ari_proxy import certificate_errors
 from ari_proxy.certificate_names import CertificateNames
 
-from .nats_account_files import check_account_files
-from .nats_options import NatsOptions, NatsTuning
-from .nats_servers import ClusterClient, Discovered
+from .account_files import check_account_files
+from .options import NatsOptions, NatsTuning
+from .servers import ClusterClient, Discovered
 
 _log = structlog.get_logger()
 

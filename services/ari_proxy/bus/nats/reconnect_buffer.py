@@ -11,9 +11,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from ari_proxy.bus.outbox import Outbox
 from ari_proxy.protocol import topics
-
-from .outbox import Outbox
 
 _log = structlog.get_logger()
 

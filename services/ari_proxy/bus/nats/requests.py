@@ -8,13 +8,14 @@ from typing import Final
 import structlog
 from nats.aio.client import Client
 
-from .base import Offered
-from .errors import BusRefusedError, NoRespondersError
-from .faults import Faults
-from .nats_errors import port_errors
-from .nats_replies import Replies, is_no_responders
-from .nats_streams import Trace, can_trace, has_streams, trace_headers
-from .nats_subscriptions import headers_of
+from ari_proxy.bus.base import Offered
+from ari_proxy.bus.errors import BusRefusedError, NoRespondersError
+from ari_proxy.bus.faults import Faults
+
+from .errors import port_errors
+from .replies import Replies, is_no_responders
+from .streams import Trace, can_trace, has_streams, trace_headers
+from .subscription import headers_of
 
 _log = structlog.get_logger()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import nats.errors
 
-from .errors import BusUnavailableError
+from ari_proxy.bus.errors import BusUnavailableError
 
 LOST: Final = "the connection to NATS was lost"
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final
 import nats.errors
 import structlog
 
+from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.faults import Faults
+from ari_proxy.bus.outbox import Outbox
 from ari_proxy.protocol import topics
 
-from .errors import BusRefusedError
-from .faults import Faults
-from .nats_denials import DeniedTopics, Violation, violation_in
-from .nats_replies import Replies
-from .nats_subscriptions import Interest
-from .outbox import Outbox
+from .denials import DeniedTopics, Violation, violation_in
+from .replies import Replies
+from .subscription import Interest
 
 if TYPE_CHECKING:
-    from .nats import NatsBus
+    from .bus import NatsBus
 
 _log = structlog.get_logger()
 

@@ -7,14 +7,14 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription as NatsSubscription
 
+from ari_proxy.bus.base import Handler, Message
+from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.protocol.messages import TRACEPARENT
 
-from .base import Handler, Message
-from .errors import BusUnavailableError
-from .nats_errors import port_errors
+from .errors import port_errors
 
 if TYPE_CHECKING:
-    from .nats import NatsBus
+    from .bus import NatsBus
 
 
 #: What may wait for a handler, beside the number of messages (`NatsTuning`).

@@ -1,6 +1,6 @@
 import pytest
 
-from ari_proxy.bus.nats_denials import DeniedTopics, Violation, violation_in
+from ari_proxy.bus.nats.denials import DeniedTopics, Violation, violation_in
 
 
 @pytest.mark.parametrize(

@@ -21,20 +21,20 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy import exception_groups
+from ari_proxy.bus.base import Handler, Offered, Right, Verdict
+from ari_proxy.bus.buffered import FleetingBus, until_over
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from ari_proxy.certificate_names import CertificateNames
 
-from .base import Handler, Offered, Right, Verdict
-from .buffered import FleetingBus, until_over
-from .errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
-from .nats_asking import Asking
-from .nats_connecting import Failure, address_of, attempt, discard
-from .nats_errors import port_errors
-from .nats_options import NatsOptions, NatsTuning
-from .nats_replies import Replies
-from .nats_returning import Returning
-from .nats_rights import Rights
-from .nats_servers import ClusterClient, Discovered
-from .nats_subscriptions import HEADER_BYTES, Interest, header_bytes_of, headers_of
+from .connection import Failure, address_of, attempt, discard
+from .errors import port_errors
+from .options import NatsOptions, NatsTuning
+from .permissions import Rights
+from .reconnect_buffer import Returning
+from .replies import Replies
+from .requests import Asking
+from .servers import ClusterClient, Discovered
+from .subscription import HEADER_BYTES, Interest, header_bytes_of, headers_of
 
 _log = structlog.get_logger()
 
