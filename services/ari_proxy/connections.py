@@ -14,13 +14,13 @@ from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
+from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 
 from .ari.rest import Credentials, RestClient
 from .ari.websocket import BACK_OFF, EventSocket
 from .back_off import BackOff
 from .bus.base import Bus
-from .bus.rabbitmq import RabbitMqBus
-from .bus.rabbitmq_options import RabbitMqOptions
 from .protocol import topics
 from .protocol.ids import ServerId
 from .settings.errors import SettingsError

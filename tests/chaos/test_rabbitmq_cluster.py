@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ari_proxy.bus.base import opened
-from ari_proxy.bus.rabbitmq import RabbitMqBus
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from tests.support import process
 from tests.support.foreign import foreign_client
 from tests.support.process import environment_of

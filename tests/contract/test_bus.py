@@ -24,8 +24,8 @@ from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
-from ari_proxy.bus.rabbitmq import RabbitMqBus
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from tests.support.link import Link
 from tests.support.running import until
 from tests.support.servers import NatsServer

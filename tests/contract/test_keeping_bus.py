@@ -20,10 +20,10 @@ from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import Bus, Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError, RequestTimeoutError
 from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
-from ari_proxy.bus.rabbitmq import RabbitMqBus
-from ari_proxy.bus.rabbitmq_consuming import Consumer
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
-from ari_proxy.bus.rabbitmq_topology import missing_topic
+from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
+from ari_proxy.bus.rabbitmq.consuming import Consumer
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.topology import missing_topic
 from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
 from ari_proxy.protocol.topics import of_dialog
 from tests.support.link import Link

@@ -13,8 +13,8 @@ from pydantic import SecretStr
 
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import BusRefusedError
-from ari_proxy.bus.rabbitmq import RabbitMqBus
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from tests.support.foreign import foreign_client
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer

@@ -18,7 +18,7 @@ from ari_proxy.ari.errors import IllegalUrlError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.bus.rabbitmq_topology import decode_record
+from ari_proxy.bus.rabbitmq.topology import decode_record
 from ari_proxy.command.naming import name_object
 from ari_proxy.command.touched import new_recording, touched
 from ari_proxy.health import AdminApi

@@ -5,7 +5,7 @@ import pytest
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.options import BusOptions
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 
 
 def test_account_in_a_url_of_rabbitmq_logs_in() -> None:

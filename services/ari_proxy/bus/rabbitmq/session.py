@@ -10,7 +10,7 @@ their acknowledgements and all operations go through another, and go on.
 | | asking | messages whose outcome somebody awaits, and replies | the session ends |
 | consumer | listening | consumers that acknowledge what they have handled | they begin anew |
 | | holding | consumers that acknowledge when work begins | they begin anew |
-| | operations | what RabbitMQ may refuse (`bus/rabbitmq_operations.py`) | opened again |
+| | operations | what RabbitMQ may refuse (`bus/rabbitmq/operations.py`) | opened again |
 
 So there are some twenty channels, however many dialogs there are.
 """
@@ -23,13 +23,14 @@ from typing import Self
 
 from pamqp.commands import Basic, Confirm
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Channel, Incoming, Returned, fail
-from .amqp.connection import AmqpConnection, Login
-from .amqp.errors import ConnectionLostError
-from .amqp.frames import Confirmation
-from .rabbitmq_consuming import Consuming
-from .rabbitmq_operations import Operations
+from ari_proxy.bus.amqp.channel import Channel, Incoming, Returned, fail
+from ari_proxy.bus.amqp.connection import AmqpConnection, Login
+from ari_proxy.bus.amqp.errors import ConnectionLostError
+from ari_proxy.bus.amqp.frames import Confirmation
+
+from . import topology
+from .consuming import Consuming
+from .operations import Operations
 
 
 class Session:

@@ -14,11 +14,10 @@ import msgspec
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
+from ari_proxy.bus.amqp import frames
+from ari_proxy.bus.base import Declared
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
-
-from .amqp import frames
-from .base import Declared
 
 #: The topic exchange for what is no queue.
 EXCHANGE: Final = "ari-proxy"

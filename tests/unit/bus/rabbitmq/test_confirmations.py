@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_proxy.bus.confirmations import Confirmations
+from ari_proxy.bus.rabbitmq.confirmations import Confirmations
 
 
 def test_gap_is_waited_for() -> None:

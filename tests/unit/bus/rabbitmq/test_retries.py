@@ -1,7 +1,7 @@
 """What is tried again, and when."""
 
 from ari_proxy.back_off import BackOff
-from ari_proxy.bus.rabbitmq_retries import Retries
+from ari_proxy.bus.rabbitmq.retries import Retries
 
 
 def retries() -> Retries:

@@ -15,18 +15,18 @@ import structlog
 from pamqp import base
 
 from ari_proxy.back_off import BackOff
+from ari_proxy.bus.amqp.channel import Incoming
+from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
+from ari_proxy.bus.base import Handler, Message, taken
 from ari_proxy.protocol import topics
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Incoming
-from .amqp.errors import AmqpError, ChannelClosedError
-from .base import Handler, Message, taken
-from .rabbitmq_consuming import Consumer, Consuming, Taking, Wanted
-from .rabbitmq_retries import Retries
-from .rabbitmq_session import Session
+from . import topology
+from .consuming import Consumer, Consuming, Taking, Wanted
+from .retries import Retries
+from .session import Session
 
 if TYPE_CHECKING:
-    from .rabbitmq import RabbitMqBus
+    from .bus import RabbitMqBus
 
 _log = structlog.get_logger()
 

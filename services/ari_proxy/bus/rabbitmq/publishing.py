@@ -6,15 +6,15 @@ from typing import Final
 
 import structlog
 
-from . import rabbitmq_topology as topology
-from . import rabbitmq_trials as trials
-from .amqp.channel import Channel, Returned
-from .amqp.frames import Confirmation
-from .buffered import BufferedBus
+from ari_proxy.bus.amqp.channel import Channel, Returned
+from ari_proxy.bus.amqp.frames import Confirmation
+from ari_proxy.bus.buffered import BufferedBus
+from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.outbox import Outbox
+
+from . import topology, trials
 from .confirmations import Confirmations
-from .errors import BusRefusedError
-from .outbox import Outbox
-from .rabbitmq_session import Session
+from .session import Session
 
 _log = structlog.get_logger()
 

@@ -11,14 +11,14 @@ from typing import Final
 
 from pamqp.commands import Basic, Queue
 
+from ari_proxy.bus.amqp.channel import Channel
+from ari_proxy.bus.amqp.connection import AmqpConnection
+from ari_proxy.bus.amqp.errors import ChannelClosedError
+from ari_proxy.bus.base import Right
 from ari_proxy.protocol import topics
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Channel
-from .amqp.connection import AmqpConnection
-from .amqp.errors import ChannelClosedError
-from .base import Right
-from .rabbitmq_session import Session
+from . import topology
+from .session import Session
 
 _ACCESS_REFUSED: Final = 403
 #: In the place of a number.

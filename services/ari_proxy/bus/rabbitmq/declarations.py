@@ -16,15 +16,15 @@ import msgspec
 import structlog
 from pamqp.commands import Basic
 
+from ari_proxy.bus.amqp.channel import Channel, Incoming
+from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
+from ari_proxy.bus.base import Declared, Message
+from ari_proxy.bus.buffered import BufferedBus
+from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.protocol import topics
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Channel, Incoming
-from .amqp.errors import AmqpError, ChannelClosedError
-from .base import Declared, Message
-from .buffered import BufferedBus
-from .errors import BusRefusedError
-from .rabbitmq_session import Session
+from . import topology
+from .session import Session
 
 _log = structlog.get_logger()
 

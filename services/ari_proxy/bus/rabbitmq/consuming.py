@@ -22,9 +22,9 @@ from pamqp import base
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
-from .amqp.channel import Channel, Incoming
-from .amqp.connection import AmqpConnection
-from .amqp.errors import AmqpError, ChannelAbortedError, ChannelClosedError
+from ari_proxy.bus.amqp.channel import Channel, Incoming
+from ari_proxy.bus.amqp.connection import AmqpConnection
+from ari_proxy.bus.amqp.errors import AmqpError, ChannelAbortedError, ChannelClosedError
 
 _log = structlog.get_logger()
 

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Incoming
-from .base import Handler
-from .rabbitmq_consuming import Consumer, Wanted
-from .rabbitmq_session import Session
-from .rabbitmq_subscriptions import Interest
+from ari_proxy.bus.amqp.channel import Incoming
+from ari_proxy.bus.base import Handler
+
+from . import topology
+from .consuming import Consumer, Wanted
+from .session import Session
+from .subscriptions import Interest
 
 if TYPE_CHECKING:
-    from .rabbitmq import RabbitMqBus
+    from .bus import RabbitMqBus
 
 _log = structlog.get_logger()
 

@@ -15,10 +15,11 @@ from typing import Final, NamedTuple, Self, TypeVar
 from pamqp import base
 from pamqp.commands import Exchange, Queue
 
-from . import rabbitmq_topology as topology
-from .amqp.channel import Channel
-from .amqp.connection import AmqpConnection
-from .amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
+from ari_proxy.bus.amqp.channel import Channel
+from ari_proxy.bus.amqp.connection import AmqpConnection
+from ari_proxy.bus.amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
+
+from . import topology
 
 T = TypeVar("T")
 _CHANNELS: Final = 16

@@ -8,10 +8,10 @@ import pytest
 from pamqp import frame
 from pamqp.commands import Basic
 
-from ari_proxy.bus import rabbitmq_topology as topology
 from ari_proxy.bus.amqp.frames import FrameSplitter, Properties, parse_header
 from ari_proxy.bus.base import Declared
-from ari_proxy.bus.rabbitmq_options import RabbitMqOptions
+from ari_proxy.bus.rabbitmq.bus import topology
+from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.protocol import ids
 
 

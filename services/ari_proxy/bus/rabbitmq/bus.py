@@ -18,26 +18,21 @@ import structlog
 
 from ari_proxy import exception_groups
 from ari_proxy.back_off import BackOff
+from ari_proxy.bus.amqp.connection import Login
+from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
+from ari_proxy.bus.base import Declared, Handler, Message, Offered, Right, Verdict
+from ari_proxy.bus.buffered import BufferedBus, until_over
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
 from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
-from . import rabbitmq_topology as topology
-from . import rabbitmq_trials as trials
-from .amqp.connection import Login
-from .amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from .base import Declared, Handler, Message, Offered, Right, Verdict
-from .buffered import BufferedBus, until_over
-from .errors import (
-    BusRefusedError,
-    BusUnavailableError,
-    NoRespondersError,
-)
-from .rabbitmq_declarations import REFRESH_SECONDS, Declarations
-from .rabbitmq_options import RabbitMqOptions
-from .rabbitmq_patterns import PatternInterest
-from .rabbitmq_publishing import Publishing, Rights
-from .rabbitmq_session import Session
-from .rabbitmq_subscriptions import RETRY_BACK_OFF, Interest, QueueInterest, TopicInterest
+from . import topology, trials
+from .declarations import REFRESH_SECONDS, Declarations
+from .options import RabbitMqOptions
+from .patterns import PatternInterest
+from .publishing import Publishing, Rights
+from .session import Session
+from .subscriptions import RETRY_BACK_OFF, Interest, QueueInterest, TopicInterest
 
 _log = structlog.get_logger()
 

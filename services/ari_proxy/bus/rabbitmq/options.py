@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
-from .amqp.connection import Login
-from .options import BusOptions
+from ari_proxy.bus.amqp.connection import Login
+from ari_proxy.bus.options import BusOptions
 
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 #: RabbitMQ's own default account, which works from its own machine only.
