@@ -289,7 +289,8 @@ def _load_and_warn(config: Path | None) -> "Settings":
 def _serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
-    from .bus import embedded  # noqa: PLC0415
+    from ari_proxy.demo import nats_server as embedded  # noqa: PLC0415
+
     from .bus.errors import BusError  # noqa: PLC0415
     from .health import AdminApiError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415

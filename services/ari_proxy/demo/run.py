@@ -9,7 +9,6 @@ from urllib.parse import urlencode, urlsplit
 from ari_proxy import connections, standalone
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.bus import embedded
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
@@ -24,6 +23,7 @@ from ari_proxy.watch import ladder
 from ari_proxy.watch.descriptions import message_of
 from ari_proxy.watch.formats import Format
 
+from . import nats_server as embedded
 from .application import DIGITS, DigitCollector
 
 T = TypeVar("T")

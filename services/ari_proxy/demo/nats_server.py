@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .errors import BusSettingsError
+from ari_proxy.bus.errors import BusSettingsError
 
 START_SECONDS: Final = 10.0
 STOP_SECONDS: Final = 5.0
