@@ -19,8 +19,8 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq.topology import decode_record
+from ari_proxy.command.authorization.object_refs import new_recording, touched
 from ari_proxy.command.naming import name_object
-from ari_proxy.command.touched import new_recording, touched
 from ari_proxy.health import AdminApi
 from ari_proxy.ingest.handover.giver import Collected, HandOver
 from ari_proxy.ingest.lease.record import parse

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy.bus.base import Subscription
+from ari_proxy.command.authorization.authorizer import Guard
 from ari_proxy.command.executor import Executor
-from ari_proxy.command.guard import Guard
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Command, CommandResponse

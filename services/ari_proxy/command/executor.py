@@ -12,6 +12,8 @@ from ari_proxy.ari.errors import IllegalUrlError, TransportError
 from ari_proxy.ari.rest import MAX_BODY_BYTES, Answer, RestClient
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
+from ari_proxy.command.authorization.authorizer import Guard
+from ari_proxy.command.authorization.object_refs import Touched, deleted_recording, new_recording
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
@@ -28,10 +30,8 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, answered
 
 from .errors import RejectedError
-from .guard import Guard
 from .naming import Named, NewObject, name_object
 from .parameters import parameter
-from .touched import Touched, deleted_recording, new_recording
 
 _log = structlog.get_logger()
 _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})

@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanKind
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message
+from ari_proxy.command.authorization.authorizer import Guard
 from ari_proxy.health import Check
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.errors import MalformedMessageError
@@ -22,7 +23,6 @@ from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 
 from .errors import RejectedError
 from .executor import MAX_UNIQUE_ID, Executor
-from .guard import Guard
 from .lanes import Lanes, LanesFullError, Turn, creates_channel, is_hang_up
 
 _log = structlog.get_logger()

@@ -4,6 +4,7 @@ import contextlib
 import pytest
 
 from ari_proxy.ari import operations, urls
+from ari_proxy.command.authorization.policy import Policy
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.command.lanes import (
     Lanes,
@@ -14,7 +15,6 @@ from ari_proxy.command.lanes import (
 )
 from ari_proxy.command.naming import Named, NewObject, name_object
 from ari_proxy.command.parameters import parameter
-from ari_proxy.command.policy import Policy
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
 from ari_proxy.protocol.messages import Command

@@ -10,9 +10,8 @@ from typing import Final, NamedTuple
 from ari_proxy.ari.decoding import arguments
 from ari_proxy.ari.operations import CREATIONS, OTHER
 from ari_proxy.ari.urls import AriUrl
+from ari_proxy.command.parameters import decoded, parameter
 from ari_proxy.protocol.messages import ObjectKind
-
-from .parameters import decoded, parameter
 
 
 class Touched(NamedTuple):

@@ -6,13 +6,11 @@ All of it is off by default but the list of denials; then no command costs more 
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
+from ari_proxy.command.errors import RejectedError
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.settings.groups import CommandSettings
 
-from .errors import RejectedError
-from .ownership import Ownership
-from .policy import Policy
-from .touched import (
+from .object_refs import (
     LIST_OF_STORED,
     Touched,
     concerns_all,
@@ -21,6 +19,8 @@ from .touched import (
     sounds_elsewhere,
     touched,
 )
+from .ownership import Ownership
+from .policy import Policy
 
 
 class Guard:

@@ -14,7 +14,7 @@ from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Owned, Question
 
-from .touched import Touched
+from .object_refs import Touched
 
 #: For ingest to answer.
 ANSWER_SECONDS: Final = 2.0

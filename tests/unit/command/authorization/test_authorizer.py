@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.command.ownership import Ownership
-from ari_proxy.command.touched import Touched
+from ari_proxy.command.authorization.object_refs import Touched
+from ari_proxy.command.authorization.ownership import Ownership
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.groups import CommandSettings, PolicySettings

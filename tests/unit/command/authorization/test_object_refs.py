@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from ari_proxy.ari import operations, urls
-from ari_proxy.command.touched import (
+from ari_proxy.command.authorization.object_refs import (
     concerns_all,
     new_recording,
     other_spellings,
