@@ -12,8 +12,8 @@ import pytest
 
 from ari_proxy import health
 from ari_proxy.health import AdminApi, Check
-from ari_proxy.operator import pods
-from ari_proxy.operator.pods import Answers
+from ari_proxy.operator.observe.gather import pods
+from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import resources
 from tests.support.running import until

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-from ari_proxy.operator.children.wanted import Images
+from ari_proxy.operator.decide.children.wanted import Images
+from ari_proxy.operator.decide.plan import Plan, key_of, plan
 from ari_proxy.operator.model import AriProxy, parse
-from ari_proxy.operator.observed import Key, Observed, Silence
-from ari_proxy.operator.plan import Plan, key_of, plan
+from ari_proxy.operator.observe.state import Key, Observed, Silence
 
 SAMPLES = Path(__file__).parents[2] / "k8s" / "samples"
 IMAGES = Images(ingest="ingest:1", command="command:1")

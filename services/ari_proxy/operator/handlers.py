@@ -10,10 +10,11 @@ from typing import Any, Final
 
 import kopf
 
+from ari_proxy.operator.decide.servers import matches
+
 from . import names
 from .model import GROUP, PLURAL, VERSION, ServerSelector
 from .schedule import Key
-from .servers import matches
 
 #: Kinds whose objects come back when somebody deletes or changes them. Not Leases: those change
 #: all the time.

@@ -16,8 +16,9 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
 from lightkube.types import PatchType
 
+from ari_proxy.operator.decide.children.wanted import Object
+
 from . import names
-from .children.wanted import Object
 from .errors import KubernetesError, NoKubernetesError
 from .model import GROUP, KIND, PLURAL, VERSION
 

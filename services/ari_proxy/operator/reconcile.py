@@ -6,18 +6,19 @@ from typing import Any, Final
 
 import structlog
 
+from ari_proxy.operator.decide.children.wanted import Images, Object
+from ari_proxy.operator.decide.plan import Plan, key_of, plan
+from ari_proxy.operator.decide.silences import Silences
+from ari_proxy.operator.observe.gather import observe
+from ari_proxy.operator.observe.state import Key, Observed
+from ari_proxy.operator.report import events as outcomes
+from ari_proxy.operator.report import status
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from . import outcomes, status
-from .children.wanted import Images, Object
 from .errors import KubernetesError
 from .kubernetes import Kubernetes
 from .model import KIND, ServerSelector
-from .observe import observe
-from .observed import Key, Observed
-from .plan import Plan, key_of, plan
-from .silences import Silences
 
 _log = structlog.get_logger()
 

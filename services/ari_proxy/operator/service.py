@@ -12,13 +12,13 @@ import structlog
 from ari_proxy import exception_groups, health
 from ari_proxy.__about__ import __version__
 from ari_proxy.health import AdminApi
+from ari_proxy.operator.decide.children.wanted import Images
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import handlers, kubernetes, names
-from .children.wanted import Images
 from .errors import KubernetesError
 from .reconcile import Reconciler
 from .schedule import Key, Schedule

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator import secrets
+from ari_proxy.operator.decide import secrets
 from tests.support import schemas
 from tests.support.resources import SAMPLES, Cluster, pod
 from tests.support.schemas import VERSIONS

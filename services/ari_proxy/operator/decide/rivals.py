@@ -6,7 +6,7 @@ that a mistake in a new one does not touch the calls of the other.
 
 from collections.abc import Iterable
 
-from .model import AriProxy
+from ari_proxy.operator.model import AriProxy
 
 
 def rivals(proxy: AriProxy, others: Iterable[AriProxy]) -> dict[str, str]:

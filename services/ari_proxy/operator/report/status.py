@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import names
+from ari_proxy.operator import names
+from ari_proxy.operator.decide.servers import WantedServer
+from ari_proxy.operator.names import Component
+from ari_proxy.operator.observe.state import Key, Observed
+
 from .conditions import Condition, condition, merge, timestamp
-from .health import Health, health
-from .names import Component
-from .observed import Key, Observed
-from .servers import WantedServer
+from .workload_health import Health, health
 
 _WAITS = "waits for its dialogs to end"
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .children.wanted import Object
-from .names import Component
-from .observed import Observed
+from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.names import Component
+from ari_proxy.operator.observe.state import Observed
 
 #: What a container may wait for in the ordinary course of things.
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from ari_proxy.operator import secrets
+from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.model import AriProxy, Nats, RabbitMq
 
 from .wanted import Object, Wanted

@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 import msgspec
 import structlog
 
-from . import names, pods, secrets
-from .children.wanted import Object
-from .errors import KubernetesError
-from .kubernetes import CHILDREN, Kubernetes
-from .model import KIND, AriProxy, parse
-from .observed import Key, Observed, Silence, is_running
-from .rivals import rivals
-from .servers import is_ready
+from ari_proxy.operator import names
+from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.decide.rivals import rivals
+from ari_proxy.operator.decide.servers import is_ready
+from ari_proxy.operator.errors import KubernetesError
+from ari_proxy.operator.kubernetes import CHILDREN, Kubernetes
+from ari_proxy.operator.model import KIND, AriProxy, parse
+
+from . import pods
+from .state import Key, Observed, Silence, is_running
 
 _log = structlog.get_logger()
 _FORBIDDEN = 403

@@ -1,7 +1,7 @@
 """What is said of pods that do not tell: once, though they are asked again and again."""
 
-from ari_proxy.operator.observed import Silence
-from ari_proxy.operator.silences import Silences
+from ari_proxy.operator.decide.silences import Silences
+from ari_proxy.operator.observe.state import Silence
 from tests.support.resources import Cluster
 
 KEY = ("voice", "minimal")

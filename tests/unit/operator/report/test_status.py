@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator import outcomes
-from ari_proxy.operator.observed import Silence
-from ari_proxy.operator.status import status
+from ari_proxy.operator.observe.state import Silence
+from ari_proxy.operator.report import events as outcomes
+from ari_proxy.operator.report.status import status
 from tests.support.resources import Cluster, pod, proxy
 
 INGEST = "minimal-ingest-asterisk-a"

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ari_proxy.operator import names, secrets
+from ari_proxy.operator import names
+from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.servers import WantedServer
 from ari_proxy.operator.model import GROUP, KIND, VERSION, AriProxy, Autoscaling, Workload
 from ari_proxy.operator.names import Component
-from ari_proxy.operator.servers import WantedServer
 
 Object = dict[str, Any]
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from . import names, secrets, servers
-from .children.wanted import Object
-from .drain import Leaving, open_dialogs
-from .model import AriProxy
-from .servers import WantedServer
+from ari_proxy.operator import names
+from ari_proxy.operator.decide import secrets, servers
+from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.decide.drain import Leaving, open_dialogs
+from ari_proxy.operator.decide.servers import WantedServer
+from ari_proxy.operator.model import AriProxy
 
 #: Kind and name of an object in the resource's namespace.
 Key = tuple[str, str]

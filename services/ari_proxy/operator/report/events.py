@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.model import GROUP, KIND, VERSION, AriProxy
+from ari_proxy.operator.names import MANAGER
 from ari_proxy.protocol import ids
-
-from .children.wanted import Object
-from .model import GROUP, KIND, VERSION, AriProxy
-from .names import MANAGER
 
 #: By condition that is told of: the status that is good news.
 _GOOD: Final = {"Accepted": "True", "Ready": "True", "Degraded": "False", "Suspended": "False"}

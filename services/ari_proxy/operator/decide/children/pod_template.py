@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ari_proxy.operator import names, overlay, secrets
+from ari_proxy.operator import names
+from ari_proxy.operator.decide import overlay, secrets
 
 from . import config_map
 from .wanted import Object, Wanted

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.operator.decide.rivals import rivals
+from ari_proxy.operator.decide.servers import wanted
 from ari_proxy.operator.model import parse
 from ari_proxy.operator.names import server_name
-from ari_proxy.operator.rivals import rivals
-from ari_proxy.operator.servers import wanted
 from tests.support.resources import pod, proxy, resource
 
 

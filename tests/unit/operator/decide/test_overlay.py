@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator.overlay import merge
+from ari_proxy.operator.decide.overlay import merge
 
 
 @pytest.mark.parametrize(

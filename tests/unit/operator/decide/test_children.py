@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator import secrets
-from ari_proxy.operator.children.config_map import config_map
-from ari_proxy.operator.children.config_map import settings as config_map_settings
-from ari_proxy.operator.children.deployment import deployment
-from ari_proxy.operator.children.wanted import Wanted
+from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.children.config_map import config_map
+from ari_proxy.operator.decide.children.config_map import settings as config_map_settings
+from ari_proxy.operator.decide.children.deployment import deployment
+from ari_proxy.operator.decide.children.wanted import Wanted
+from ari_proxy.operator.decide.servers import wanted as servers_of
 from ari_proxy.operator.names import Component
-from ari_proxy.operator.servers import wanted as servers_of
 from ari_proxy.settings.load import Settings, load
 from tests.support.resources import IMAGES, Cluster, pod, proxy, resource
 

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .model import AriProxy, LoginSecretRef, ServerSelector, Tls
-from .names import server_name
+from ari_proxy.operator.model import AriProxy, LoginSecretRef, ServerSelector, Tls
+from ari_proxy.operator.names import server_name
 
 #: The port of an IPv6 address in a URL is told apart by brackets (RFC 3986 §3.2.2).
 _IPV6: Final = ":"

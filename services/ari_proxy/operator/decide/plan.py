@@ -10,18 +10,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import drain, names
-from .children.access import lease_access, service_account
-from .children.autoscaler import autoscaler
-from .children.config_map import config_map
-from .children.deployment import deployment
-from .children.disruption import disruption_budget
-from .children.lease import lease
-from .children.pod_monitor import pod_monitor
-from .children.wanted import Images, Object, Wanted
-from .model import AriProxy
-from .names import COMPONENTS
-from .observed import Key, Observed
+from ari_proxy.operator import names
+from ari_proxy.operator.decide.children.access import lease_access, service_account
+from ari_proxy.operator.decide.children.autoscaler import autoscaler
+from ari_proxy.operator.decide.children.config_map import config_map
+from ari_proxy.operator.decide.children.deployment import deployment
+from ari_proxy.operator.decide.children.disruption import disruption_budget
+from ari_proxy.operator.decide.children.lease import lease
+from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
+from ari_proxy.operator.decide.children.wanted import Images, Object, Wanted
+from ari_proxy.operator.model import AriProxy
+from ari_proxy.operator.names import COMPONENTS
+from ari_proxy.operator.observe.state import Key, Observed
+
+from . import drain
 from .servers import WantedServer
 
 

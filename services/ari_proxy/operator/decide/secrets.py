@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .model import AriProxy, LoginSecretRef, Nats, RabbitMq, Tls
+from ari_proxy.operator.model import AriProxy, LoginSecretRef, Nats, RabbitMq, Tls
+
 from .servers import WantedServer
 
 #: Where a pod has its Secrets.

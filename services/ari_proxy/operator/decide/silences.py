@@ -1,6 +1,6 @@
 """Pods that do not tell what they are asked, each said once. Pure."""
 
-from .observed import Key, Observed, Silence
+from ari_proxy.operator.observe.state import Key, Observed, Silence
 
 
 class Silences:

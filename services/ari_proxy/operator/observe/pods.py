@@ -14,9 +14,8 @@ import aiohttp
 import msgspec
 
 from ari_proxy import bounded_body
-
-from .children.config_map import ADMIN_PORT
-from .children.wanted import Object
+from ari_proxy.operator.decide.children.config_map import ADMIN_PORT
+from ari_proxy.operator.decide.children.wanted import Object
 
 T = TypeVar("T")
 #: Seconds that a pod may take; it looks at Asterisk and at its bus meanwhile.

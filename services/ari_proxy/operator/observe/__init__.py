@@ -1,0 +1,1 @@
+"""What is there: resources, their children, Secrets and pods."""

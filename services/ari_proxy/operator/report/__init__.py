@@ -1,0 +1,1 @@
+"""What its owner is told: status, conditions and Kubernetes events. Sans-I/O."""
