@@ -81,7 +81,8 @@ def operator() -> None:
     except ModuleNotFoundError as error:
         typer.echo(f"error: {error}; pip install 'ari-proxy[operator]'", err=True)
         raise typer.Exit(2) from error
-    from .health import AdminApiError  # noqa: PLC0415
+    from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
+
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
@@ -289,10 +290,10 @@ def _load_and_warn(config: Path | None) -> "Settings":
 def _serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
+    from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
     from ari_proxy.demo import nats_server as embedded  # noqa: PLC0415
 
     from .bus.errors import BusError  # noqa: PLC0415
-    from .health import AdminApiError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .standalone import serve  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415

@@ -8,15 +8,16 @@ from typing import Literal
 
 import structlog
 
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import AdminApi, Check
+from ari_proxy.admin.console.console import Console
 from ari_proxy.ingest.lease import factory as leases
 
-from . import connections, health
+from . import connections
 from .__about__ import __version__
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
-from .console.console import Console
-from .health import AdminApi, Check
 from .ingest.service import Ingest
 from .ingest.wiring import TIMES, Times
 from .protocol.ids import ServerId

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from ari_proxy import health
-from ari_proxy.health import AdminApi, Check
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import AdminApi, Check
 from ari_proxy.operator.observe.gather import pods
 from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics

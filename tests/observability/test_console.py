@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from ari_proxy.console.console import MAX_DIALOGS, MAX_STREAMS
+from ari_proxy.admin.console.console import MAX_DIALOGS, MAX_STREAMS
 from tests.support.browser import SCREENSHOTS, page
 from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
-from ari_proxy import health
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import AdminApi
 from ari_proxy.ari import operations, snapshot, urls
 from ari_proxy.ari.errors import IllegalUrlError
 from ari_proxy.ari.rest import RestClient
@@ -21,7 +22,6 @@ from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq.topology import decode_record
 from ari_proxy.command.authorization.object_refs import new_recording, touched
 from ari_proxy.command.naming import name_object
-from ari_proxy.health import AdminApi
 from ari_proxy.ingest.handover.giver import Collected, HandOver
 from ari_proxy.ingest.lease.record import parse
 from ari_proxy.protocol import ids

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
-from ari_proxy import health
-from ari_proxy.health import AdminApi
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import AdminApi
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import cc_kinds, reference
 

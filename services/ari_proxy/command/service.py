@@ -6,11 +6,11 @@ from typing import Final
 import structlog
 from opentelemetry.trace import SpanKind
 
+from ari_proxy.admin.api import Check
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.command.authorization.authorizer import Guard
-from ari_proxy.health import Check
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.errors import MalformedMessageError
 from ari_proxy.protocol.ids import DialogId, ServerId

@@ -2,10 +2,10 @@
 
 from urllib.parse import quote
 
+from ari_proxy.admin.api import Check
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
-from ari_proxy.health import Check
 
 from .activity import Activity
 

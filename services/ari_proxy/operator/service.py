@@ -9,9 +9,10 @@ from typing import Final
 import kopf
 import structlog
 
-from ari_proxy import exception_groups, health
+from ari_proxy import exception_groups
 from ari_proxy.__about__ import __version__
-from ari_proxy.health import AdminApi
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import AdminApi
 from ari_proxy.operator.decide.children.wanted import Images
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag

@@ -3,9 +3,9 @@
 import asyncio
 from typing import Any
 
+from ari_proxy.admin.console.stream import EventStream
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.console.stream import EventStream
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from tests.support.running import until

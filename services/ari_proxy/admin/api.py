@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException, Response
 from fastapi.responses import PlainTextResponse
 
-from .telemetry.metrics import Metrics
+from ari_proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 

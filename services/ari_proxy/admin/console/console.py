@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 from fastapi import FastAPI, Response
 
-from ari_proxy import health
 from ari_proxy.__about__ import __version__
+from ari_proxy.admin import api as health
+from ari_proxy.admin.api import Check
 from ari_proxy.bus.base import Bus
-from ari_proxy.health import Check
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.watch.steps import row_of
 

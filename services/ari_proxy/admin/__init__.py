@@ -1,0 +1,1 @@
+"""The process's HTTP surface: health, metrics, the admin API and the console."""
