@@ -31,7 +31,7 @@ MAY_BLOCK = [
     ("ari_proxy/settings/load.py", {"load"}),
     # Secrets and certificates are small files of this machine, read again since they may change.
     ("ari_proxy/settings/load.py", {"bytes_of"}),
-    ("ari_proxy/connections.py", {"_read_stamps", "tls_context"}),
+    ("ari_proxy/connections/factories.py", {"_read_stamps", "tls_context"}),
     ("ari_proxy/bus/nats/account_files.py", {"_content"}),
     ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
     # nats-py reads them too, when it logs in.

@@ -11,9 +11,9 @@ import structlog
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi, Check
 from ari_proxy.admin.console.console import Console
+from ari_proxy.connections.factories import factories as connections
 from ari_proxy.ingest.lease import factory as leases
 
-from . import connections
 from .__about__ import __version__
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from ari_proxy import connections
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.back_off import BackOff
+from ari_proxy.connections.factories import factories as connections
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of

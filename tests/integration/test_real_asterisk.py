@@ -17,11 +17,11 @@ from urllib.parse import urlencode
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from ari_proxy import connections
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
+from ari_proxy.connections.factories import factories as connections
 from ari_proxy.ingest.events.canary import EVENT_NAME
 from ari_proxy.protocol.ids import (
     DialogId,

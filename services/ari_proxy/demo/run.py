@@ -6,12 +6,13 @@ from contextlib import suppress
 from typing import Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
-from ari_proxy import connections, standalone
+from ari_proxy import standalone
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
+from ari_proxy.connections.factories import factories as connections
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.settings.load import Settings, load

@@ -12,21 +12,20 @@ from typing import Final, TypedDict, TypeVar
 import structlog
 from websockets.asyncio.client import ClientConnection
 
+from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.websocket import BACK_OFF, EventSocket
+from ari_proxy.back_off import BackOff
+from ari_proxy.bus.base import Bus
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
-
-from .ari.rest import Credentials, RestClient
-from .ari.websocket import BACK_OFF, EventSocket
-from .back_off import BackOff
-from .bus.base import Bus
-from .protocol import topics
-from .protocol.ids import ServerId
-from .settings.errors import SettingsError
-from .settings.groups import AriSettings, BusSettings
-from .settings.load import Settings, bytes_of, named, secret, text_of
-from .settings.urls import BusAddress, UrlError, bus_address, bus_urls
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.groups import AriSettings, BusSettings
+from ari_proxy.settings.load import Settings, bytes_of, named, secret, text_of
+from ari_proxy.settings.urls import BusAddress, UrlError, bus_address, bus_urls
 
 _log = structlog.get_logger()
 

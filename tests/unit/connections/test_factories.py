@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ari_proxy.ari.rest import Credentials
-from ari_proxy.connections import REREAD_SECONDS, RotatingCredentials
+from ari_proxy.connections.factories import REREAD_SECONDS, RotatingCredentials
 from ari_proxy.settings.groups import AriSettings
 
 

@@ -1,0 +1,1 @@
+"""How the processes reach Asterisk and the bus: credentials, TLS, clients."""
