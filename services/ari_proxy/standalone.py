@@ -11,7 +11,7 @@ import structlog
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi, Check
 from ari_proxy.admin.console.console import Console
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__

@@ -28,7 +28,7 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.settings.load import load
 from tests.support import process
 from tests.support.calls import Account, Calls, asterisk_client

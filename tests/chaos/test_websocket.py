@@ -12,7 +12,7 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.back_off import BackOff
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.command.service import CommandService
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.tap.tap import Tap

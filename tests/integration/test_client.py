@@ -6,7 +6,7 @@ import json
 
 from ari_proxy.client.application import Application
 from ari_proxy.client.dialog import Dialog
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from tests.support.running import bus_client, running_proxy, settings_for, until
 from tests.support.servers import Asterisk, BusServer
 

@@ -12,7 +12,7 @@ import pytest
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.client.application import Application, call
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.demo.application import DigitCollector
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command

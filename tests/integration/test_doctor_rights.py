@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.doctor import rights
 from ari_proxy.settings.load import Settings, load
 from tests.support import permissions

@@ -12,7 +12,7 @@ import pytest
 
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi, Check
-from ari_proxy.operator.observe.gather import pods
+from ari_proxy.operator.observe import pods
 from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import resources

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.ingest.events.canary import Proof
 from ari_proxy.settings.load import load
 from tests.support.running import until

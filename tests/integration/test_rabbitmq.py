@@ -12,7 +12,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from ari_proxy.bus.base import opened
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError

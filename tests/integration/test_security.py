@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from ari_proxy.ari.errors import UnreachableError
 from ari_proxy.ari.websocket import frames
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, load
 from tests.support import nats_accounts, process

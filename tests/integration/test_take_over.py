@@ -12,7 +12,7 @@ import pytest
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.ingest.service import Ingest
 from ari_proxy.ingest.wiring import Times
 from ari_proxy.protocol.ids import ServerId

@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from ari_proxy.back_off import BackOff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.ingest.events.canary import Proof
 from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.protocol.ids import ServerId

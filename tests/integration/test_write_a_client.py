@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import nats
 
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.simulator import server as simulator
 from tests.support.link import Link
 from tests.support.running import running_proxy, settings_for, until

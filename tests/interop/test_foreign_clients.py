@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.settings.load import Settings
 from tests.support import ari4java, asternet, go_ari_library, golden
 from tests.support.asternet import AriBrokerClient, BrokerSession

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import as_text, load
 from ari_proxy.settings.urls import UrlError, bus_address

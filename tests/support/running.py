@@ -10,7 +10,7 @@ from typing import Any
 from ari_proxy import standalone
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.client.dialog import Topics
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import Binding
 from ari_proxy.settings.load import Settings, load

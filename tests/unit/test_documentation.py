@@ -24,7 +24,7 @@ def test_reference_is_that_of_the_code(name: str) -> None:
 
 
 def test_every_error_of_ours_is_in_the_reference() -> None:
-    text = "".join(path.read_text() for path in ROOT.glob("services/ari_proxy/command/*.py"))
+    text = "".join(path.read_text() for path in ROOT.glob("services/ari_proxy/command/**/*.py"))
     ours = set(re.findall(r'RejectedError\(\s*(\d{3}), "(\w+)"', text))
     ours |= {("502", "unreachable"), ("504", "timeout")}
 
@@ -41,7 +41,7 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     code = re.findall(r"`((?:tests|docs|bench)/[\w/.]+)`", text)
     modules = re.findall(
-        r"`((?:ari|bus|command|ingest|protocol|settings|telemetry)/\w+\.py)`", text
+        r"`((?:ari|bus|command|ingest|protocol|settings|telemetry)/[\w/]+\.py)`", text
     )
 
     missing = [link for link in links if not (document.parent / link).exists()]

@@ -5,7 +5,7 @@ from functools import partial
 
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.account_files import check_account_files
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.groups import LeaseSettings
 from ari_proxy.settings.load import Settings, named

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from ari_proxy.bus.base import opened
-from ari_proxy.connections.factories import factories as connections
+from ari_proxy.connections import factories as connections
 from ari_proxy.first_of import first_of
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId

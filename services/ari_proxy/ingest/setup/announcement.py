@@ -9,7 +9,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.ingest.queues.retention import orphans as left_behind
+from ari_proxy.ingest.queues import orphans as left_behind
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import Life
 from ari_proxy.protocol import messages, topics

@@ -10,7 +10,7 @@ from pamqp.commands import Basic
 
 from ari_proxy.bus.amqp.frames import FrameSplitter, Properties, parse_header
 from ari_proxy.bus.base import Declared
-from ari_proxy.bus.rabbitmq.bus import topology
+from ari_proxy.bus.rabbitmq import topology
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.protocol import ids
 
