@@ -104,7 +104,7 @@ def test_frames_that_are_no_events_are_counted_and_nothing_else(frames: list[byt
             for line in text.splitlines()
             if line.startswith("ariproxy_ingest_malformed_frames_total")
         )
-        assert counted + sum(ingest.tally.received.values()) == len(frames)
+        assert counted + sum(ingest.counters.received.values()) == len(frames)
 
     with_ingest(take_all)
 
@@ -144,7 +144,7 @@ def test_answers_of_asterisk_are_what_they_should_be_or_refused(text: str) -> No
 def test_notices_that_are_none_are_refused(payloads: list[bytes]) -> None:
     def take_all(ingest: EventPath) -> None:
         for payload in payloads:
-            for handler in (ingest.bindings.on_binding, ingest.bindings.on_question):
+            for handler in (ingest.registrations.on_binding, ingest.registrations.on_question):
                 handler(Message("t", payload, "reply"))
 
     with_ingest(take_all)

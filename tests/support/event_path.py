@@ -12,7 +12,7 @@ from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
-from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy
 from ari_proxy.ingest.wiring import Surroundings, Times, wire
@@ -65,7 +65,7 @@ class EventPath:
         self.broker = KeepingMemoryBroker() if keeps_messages else MemoryBroker()
         self.bus = self.connection(buffer_bytes=buffer_bytes, registry=f"dialogs_{SERVER}")
         self.metrics = Metrics()
-        self.tally = Tally()
+        self.counters = EventCounters()
         self.tap = Tap(SERVER, self.bus)
         self.traces = traces or Traces()
         self.is_permitted = True
@@ -82,7 +82,7 @@ class EventPath:
                 bus=self.bus,
                 rest=rest,
                 metrics=self.metrics,
-                tally=self.tally,
+                counters=self.counters,
                 tap=self.tap,
                 traces=self.traces,
             ),
@@ -94,14 +94,14 @@ class EventPath:
         self.bus.on_dropped = parts.ledger.note
         self.background = parts.background
         self.router = parts.router
-        self.bindings = parts.bindings
+        self.registrations = parts.registrations
         self.ledger = parts.ledger
         self.stream = parts.stream
         self.labels = parts.labels
         self.setup = parts.setup
         self.pipeline = parts.pipeline
         self.sweeper = parts.sweeper
-        self.losses = parts.losses
+        self.loss_reporter = parts.loss_reporter
         self.recovery = parts.recovery
 
     def connection(

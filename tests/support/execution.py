@@ -39,8 +39,8 @@ class Execution:
     async def ingest_begins(self) -> None:
         """Have an ingest answer from now on."""
         for topic, handler in (
-            (topics.bindings(SERVER), self.path.bindings.on_binding),
-            (topics.owners(SERVER), self.path.bindings.on_question),
+            (topics.bindings(SERVER), self.path.registrations.on_binding),
+            (topics.owners(SERVER), self.path.registrations.on_question),
         ):
             self._subscriptions.append(await self.path.bus.subscribe(topic, handler))
 

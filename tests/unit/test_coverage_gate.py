@@ -66,6 +66,4 @@ def test_module_that_was_not_measured_does_not_pass() -> None:
 def test_modules_are_those_that_import_linter_keeps_from_io() -> None:
     pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-    assert {"ari_proxy.protocol", "ari_proxy.ingest.routing.router"} <= set(
-        deciding_modules(pyproject)
-    )
+    assert {"ari_proxy.protocol", "ari_proxy.ingest.routing"} <= set(deciding_modules(pyproject))

@@ -20,9 +20,9 @@ from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.handover.giver import Collected, HandOver, RefusedError
 from ari_proxy.ingest.handover.taker import Taken, TakeOver
-from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.recovery.recovery import Unserved
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -51,7 +51,7 @@ class Term:
         metrics: Metrics,
         tasks: asyncio.TaskGroup,
         is_permitted: Callable[[], bool],
-        tally: Tally,
+        counters: EventCounters,
         tap: Tap,
         traces: Traces,
         times: Times = TIMES,
@@ -69,7 +69,7 @@ class Term:
             bus=bus,
             rest=rest,
             metrics=metrics,
-            tally=tally,
+            counters=counters,
             tap=tap,
             traces=traces,
         )
@@ -122,22 +122,22 @@ class Term:
         self._bus.on_dropped = parts.ledger.note
         ending.callback(setattr, self._bus, "on_dropped", lambda *_: None)
         for topic, handler in (
-            (topics.bindings(self._server), parts.bindings.on_binding),
-            (topics.owners(self._server), parts.bindings.on_question),
+            (topics.bindings(self._server), parts.registrations.on_binding),
+            (topics.owners(self._server), parts.registrations.on_question),
         ):
             subscription = await self._bus.subscribe(topic, handler)
             ending.push_async_callback(subscription.unsubscribe)
         ending.push_async_callback(self._take_over.end)
         for work in (
             self._passage.run(),
-            parts.losses.run(),
+            parts.loss_reporter.run(),
             parts.sweeper.run(),
-            parts.queues.tidy(parts.setup.give_up),
-            parts.queues.take_over(),
-            parts.queues.look_after(self._recovery.channel_ids, parts.stream.tell_gone),
-            parts.listeners.watch(),
+            parts.retention.tidy(parts.setup.give_up),
+            parts.retention.take_over(),
+            parts.retention.look_after(self._recovery.channel_ids, parts.stream.tell_gone),
+            parts.watchdog.watch(),
             parts.empty_dialogs.watch(),
-            parts.queues.declare(self._settings.applications),
+            parts.retention.declare(self._settings.applications),
         ):
             ending.callback(self._tasks.create_task(work).cancel)
         self._reading = self._tasks.create_task(self.reader.run(self._bus))
@@ -172,7 +172,7 @@ class Term:
             async with asyncio.timeout(self._drain_seconds):
                 await self._take_over.wait()
         await self._passage.finish(self._drain_seconds)
-        self.parts.losses.tell()
+        self.parts.loss_reporter.tell()
         self.parts.sweeper.finish()
         unheard = await self.parts.background.finish(self._drain_seconds)
         if unheard:
@@ -239,8 +239,8 @@ class Term:
     def _go_on(self, taken: Collection[records.Record]) -> None:
         router = self.parts.router
         for dialog in records.load(router.table, taken, time.monotonic()):
-            if dialog.delivery is Delivery.OPEN:
-                self.parts.queues.on_announced(dialog)
+            if dialog.delivery is DeliveryPhase.OPEN:
+                self.parts.retention.on_announced(dialog)
             else:
                 self.parts.setup.begin(dialog)
         _log.info("hand_over.taken", dialogs=len(router))
@@ -273,7 +273,7 @@ class Term:
         self.parts.setup.pause()
         self.parts.sweeper.pause()
         await self.parts.background.finish(hand_over.PAUSE_SECONDS)
-        self.parts.losses.tell()
+        self.parts.loss_reporter.tell()
         try:
             await self._bus.flush(timeout_seconds=hand_over.FLUSH_SECONDS)
         except BusUnavailableError as error:

@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 
 from .activity import Activity
 
@@ -76,4 +76,4 @@ def _state(dialog: Dialog) -> str:
         return "ended"
     if dialog.is_abandoned:
         return "abandoned"
-    return "open" if dialog.delivery is Delivery.OPEN else "waiting"
+    return "open" if dialog.delivery is DeliveryPhase.OPEN else "waiting"

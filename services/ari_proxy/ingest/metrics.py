@@ -4,7 +4,7 @@ from functools import partial
 from typing import Final, get_args
 
 from ari_proxy.ingest.events.reader import EndReason
-from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
 from ari_proxy.settings.load import Settings
@@ -16,23 +16,25 @@ from .activity import Activity
 OBJECT_KINDS: Final[tuple[ObjectKind, ...]] = get_args(ObjectKind)
 
 
-def declare(metrics: Metrics, settings: Settings, tally: Tally, activity: Activity) -> None:
+def declare(
+    metrics: Metrics, settings: Settings, counters: EventCounters, activity: Activity
+) -> None:
     """Declare the metrics of one ingest."""
     read, server = metrics.read, ServerId(settings.server_id)
     for application in settings.applications:
         serves = partial(activity.serves, application)
         read(table.WEBSOCKET_CONNECTED, serves, server, application)
-    for name in tally.received:
-        read(table.EVENTS_RECEIVED, partial(tally.received.__getitem__, name), server, name)
+    for name in counters.received:
+        read(table.EVENTS_RECEIVED, partial(counters.received.__getitem__, name), server, name)
     for kind in OBJECT_KINDS:
         read(table.BOUND_OBJECTS, partial(_bound_objects, activity, kind), server, kind)
     read(table.ACTIVE, lambda: activity.is_active, server)
     read(table.APPLICATIONS_REPLACED, lambda: len(activity.replaced), server)
     read(table.DIALOGS, lambda: len(activity.dialogs), server)
     read(table.LEFT_BEHIND, partial(_left_behind, activity), server)
-    read(table.LAST_EVENT, lambda: tally.last_event_ns / 1e9, server)
-    read(table.RECEIVED_BYTES, lambda: tally.received_bytes, server)
-    read(table.EVENTS_PUBLISHED, lambda: tally.published, server)
+    read(table.LAST_EVENT, lambda: counters.last_event_ns / 1e9, server)
+    read(table.RECEIVED_BYTES, lambda: counters.received_bytes, server)
+    read(table.EVENTS_PUBLISHED, lambda: counters.published, server)
     _begin_at_zero(metrics, settings)
 
 
@@ -43,7 +45,7 @@ def _bound_objects(activity: Activity, kind: ObjectKind) -> int:
 
 def _left_behind(activity: Activity) -> int:
     term = activity.term
-    return len(term.parts.queues.left_behind) if term is not None else 0
+    return len(term.parts.retention.orphans) if term is not None else 0
 
 
 def _begin_at_zero(metrics: Metrics, settings: Settings) -> None:

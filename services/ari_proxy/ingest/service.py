@@ -13,7 +13,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.first_of import first_of
 from ari_proxy.ingest.handover.messages import PAGE_BYTES
 from ari_proxy.ingest.lease.base import Lease, Unshared
-from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
@@ -56,7 +56,7 @@ class Ingest:
         self._bus = bus
         self._lease = lease or Unshared()
         self._transitions = metrics.counter(table.LEASE_TRANSITIONS, self._server)
-        tally = Tally()
+        counters = EventCounters()
         self._new_term = partial(
             Term,
             settings,
@@ -64,7 +64,7 @@ class Ingest:
             rest,
             socket,
             metrics=metrics,
-            tally=tally,
+            counters=counters,
             tap=tap,
             traces=traces,
             times=times,
@@ -74,7 +74,7 @@ class Ingest:
         self.view = AdminView(self._activity)
         self.checks = Readiness(self._activity, settings.applications, rest, socket).checks
         tap.dialogs = self.view.watched
-        declare(metrics, settings, tally, self._activity)
+        declare(metrics, settings, counters, self._activity)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish what has begun."""

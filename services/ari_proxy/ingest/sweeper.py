@@ -10,9 +10,9 @@ import structlog
 
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.queues.retention import DialogQueues
+from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Life
+from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.setup import DialogSetup
@@ -38,7 +38,7 @@ class Sweeper:
         setup: DialogSetup,
         *,
         labels: ChannelLabels,
-        queues: DialogQueues,
+        retention: QueueRetention,
         background: BackgroundWork,
         metrics: Metrics,
         tap: Tap,
@@ -50,7 +50,7 @@ class Sweeper:
         self._stream = stream
         self._setup = setup
         self._labels = labels
-        self._queues = queues
+        self._retention = retention
         self._background = background
         self._metrics = metrics
         self._tap = tap
@@ -81,7 +81,7 @@ class Sweeper:
 
     def _end(self, dialog: Dialog) -> None:
         reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
-        if self._is_permitted() and dialog.life is Life.ENDED:
+        if self._is_permitted() and dialog.life is LifePhase.ENDED:
             self._stream.tell_ended(dialog, reason)
             self._setup.begin(dialog)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
@@ -90,4 +90,4 @@ class Sweeper:
         life = self._clock() - dialog.started_at
         self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
         self._tap.copy("end", dialog.dialog_id)
-        self._queues.on_ended(dialog)
+        self._retention.on_ended(dialog)

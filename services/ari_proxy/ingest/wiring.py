@@ -13,21 +13,21 @@ from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.publishing.event_counters import Tally
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
-from ari_proxy.ingest.publishing.loss_reports import LossReports
+from ari_proxy.ingest.publishing.loss_reporter import LossReporter
 from ari_proxy.ingest.queues.retention import LOOK_SECONDS as LEFT_BEHIND_SECONDS
-from ari_proxy.ingest.queues.retention import TIDY_SECONDS, DialogQueues
+from ari_proxy.ingest.queues.retention import TIDY_SECONDS, QueueRetention
 from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
 from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS, Recovery
-from ari_proxy.ingest.routing.registrations import Bindings
+from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.no_listener import NoListener
 from ari_proxy.ingest.setup.offering import TAKER_SECONDS
 from ari_proxy.ingest.setup.setup import RESUME_SECONDS, DialogSetup
-from ari_proxy.ingest.setup.watchdog import Listeners
+from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
@@ -45,7 +45,7 @@ class Surroundings:
     bus: Bus
     rest: RestClient
     metrics: Metrics
-    tally: Tally
+    counters: EventCounters
     tap: Tap
     traces: Traces
 
@@ -80,18 +80,18 @@ class Parts:
 
     background: BackgroundWork
     router: Router
-    bindings: Bindings
+    registrations: ObjectRegistrations
     ledger: LossLedger
     stream: DialogStream
-    queues: DialogQueues
+    retention: QueueRetention
     labels: ChannelLabels
     setup: DialogSetup
     proof: Proof
     pipeline: Pipeline
     passage: Passage
     sweeper: Sweeper
-    losses: LossReports
-    listeners: Listeners
+    loss_reporter: LossReporter
+    watchdog: ApplicationWatchdog
     empty_dialogs: EmptyDialogs
     recovery: Recovery
 
@@ -118,7 +118,7 @@ def wire(
         times: of the parts.
     """
     settings, bus, rest, metrics = around.settings, around.bus, around.rest, around.metrics
-    tally, tap, ingest = around.tally, around.tap, settings.ingest
+    counters, tap, ingest = around.counters, around.tap, settings.ingest
     server = ServerId(settings.server_id)
     is_kept = ingest.no_listener == "keep"
     deadline_seconds = None if is_kept else ingest.listener_seconds
@@ -133,12 +133,12 @@ def wire(
         losses=ledger,
         background=background,
         metrics=metrics,
-        tally=tally,
+        counters=counters,
         tap=tap,
         held_bytes=ingest.held_bytes,
         keep_seconds=deadline_seconds,
     )
-    queues = DialogQueues(
+    retention = QueueRetention(
         bus,
         router,
         deadline_seconds=deadline_seconds,
@@ -154,7 +154,7 @@ def wire(
         stream=stream,
         labels=labels,
         no_listener=NoListener(rest, ingest.no_listener),
-        queues=queues,
+        retention=retention,
         background=background,
         metrics=metrics,
         tap=tap,
@@ -169,7 +169,7 @@ def wire(
         rest,
         settings.applications,
         every_seconds=ingest.proof_seconds,
-        received_bytes=lambda: tally.received_bytes,
+        received_bytes=lambda: counters.received_bytes,
         is_permitted=is_permitted,
         silent_seconds=times.silent_seconds,
     )
@@ -179,7 +179,7 @@ def wire(
         stream=stream,
         setup=setup,
         metrics=metrics,
-        tally=tally,
+        counters=counters,
         is_permitted=is_permitted,
         on_replaced=on_replaced,
         on_own=proof.on_event,
@@ -187,10 +187,10 @@ def wire(
     return Parts(
         background=background,
         router=router,
-        bindings=Bindings(bus, router),
+        registrations=ObjectRegistrations(bus, router),
         ledger=ledger,
         stream=stream,
-        queues=queues,
+        retention=retention,
         labels=labels,
         setup=setup,
         proof=proof,
@@ -204,13 +204,13 @@ def wire(
             stream,
             setup,
             labels=labels,
-            queues=queues,
+            retention=retention,
             background=background,
             metrics=metrics,
             tap=tap,
             is_permitted=is_permitted,
         ),
-        losses=LossReports(
+        loss_reporter=LossReporter(
             ledger,
             bus,
             router,
@@ -218,7 +218,7 @@ def wire(
             buffer_bytes=settings.bus.buffer_bytes,
             is_permitted=is_permitted,
         ),
-        listeners=Listeners(
+        watchdog=ApplicationWatchdog(
             bus,
             router,
             stream,

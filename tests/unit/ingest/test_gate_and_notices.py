@@ -4,7 +4,7 @@ import pytest
 
 from ari_proxy.ari.snapshot import ChannelState
 from ari_proxy.ingest.events.frame_buffer import Gate
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 
 
@@ -119,7 +119,7 @@ def test_proof_that_events_come_does_not_wait_for_them() -> None:
 def test_gap_tells_from_when_to_when_and_that_the_count_is_unknown(
     since: float | None, expected: str | None
 ) -> None:
-    event = json.loads(notices.Gap("websocket_lost", since).event("demo", 1.0))
+    event = json.loads(proxy_events.Gap("websocket_lost", since).event("demo", 1.0))
 
     assert (event["type"], event["from"], event["count"]) == ("ProxyGap", expected, None)
     assert event["to"] == event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
@@ -150,7 +150,7 @@ def test_lost_stasis_start_is_told_again_with_the_channel_as_it_is() -> None:
         description=description,
     )
 
-    event = json.loads(notices.stasis_start(state, 1.0))
+    event = json.loads(proxy_events.stasis_start(state, 1.0))
 
     assert event["type"] == "StasisStart"
     assert (event["args"], event["reconstructed"]) == (["a", "b"], True)
@@ -158,7 +158,7 @@ def test_lost_stasis_start_is_told_again_with_the_channel_as_it_is() -> None:
 
 
 def test_server_tells_which_dialogs_are_open() -> None:
-    event = json.loads(notices.recovered(["s.1", "s.2"], 1.0, "websocket_lost"))
+    event = json.loads(proxy_events.recovered(["s.1", "s.2"], 1.0, "websocket_lost"))
 
     assert (event["type"], event["reason"]) == ("ProxyRecovered", "websocket_lost")
     assert event["dialogs"] == ["s.1", "s.2"]
@@ -166,7 +166,7 @@ def test_server_tells_which_dialogs_are_open() -> None:
 
 
 def test_probe_says_whose_listeners_it_looks_for_and_nothing_else() -> None:
-    event = json.loads(notices.probe("demo", 1.0))
+    event = json.loads(proxy_events.probe("demo", 1.0))
 
     assert event == {
         "type": "ProxyProbe",

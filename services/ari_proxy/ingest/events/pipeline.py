@@ -11,8 +11,8 @@ from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.publishing.event_counters import OTHER, Tally
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.publishing.event_counters import OTHER, EventCounters
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
@@ -30,7 +30,7 @@ _OWN: Final = {
     "ChannelVarset": f'"variable":"{DIALOG_VARIABLE}"',
     "ChannelUserevent": f'"eventname":"{proof.EVENT_NAME}.',
 }
-_OPEN: Final = Delivery.OPEN
+_OPEN: Final = DeliveryPhase.OPEN
 
 
 class Pipeline:
@@ -44,7 +44,7 @@ class Pipeline:
         stream: DialogStream,
         setup: DialogSetup,
         metrics: Metrics,
-        tally: Tally,
+        counters: EventCounters,
         is_permitted: Callable[[], bool] = lambda: True,
         on_replaced: Callable[[str], None] = lambda _: None,
         on_own: Callable[[str, str], None] = lambda *_: None,
@@ -55,7 +55,7 @@ class Pipeline:
         self._stream = stream
         self._setup = setup
         self._metrics = metrics
-        self._tally = tally
+        self._counters = counters
         self._is_permitted = is_permitted
         self._on_replaced = on_replaced
         self._on_own = on_own
@@ -71,7 +71,7 @@ class Pipeline:
 
     def on_frame(self, frame: bytes) -> None:
         """Route one frame and publish its event; never waits."""
-        self._tally.received_bytes += len(frame)
+        self._counters.received_bytes += len(frame)
         text = frame.decode(errors="replace")
         try:
             event = events.decode(text)
@@ -79,7 +79,7 @@ class Pipeline:
             self._metrics.counter(table.FRAMES_MALFORMED, self._server).inc()
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
-        received = self._tally.received
+        received = self._counters.received
         received[event.type if event.type in received else OTHER] += 1
         if not self._is_permitted():
             self._stream.count_dropped("fenced")
@@ -102,7 +102,7 @@ class Pipeline:
             for dialog in dialogs:
                 self._setup.label(dialog, event.channel.id)
         now = time.time_ns()
-        self._last_event_ns = self._tally.last_event_ns = now
+        self._last_event_ns = self._counters.last_event_ns = now
         timestamp = self._timestamps.format(now)
         for dialog in dialogs:
             self._stream.publish(dialog, event.type, text, timestamp)

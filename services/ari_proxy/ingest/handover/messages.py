@@ -11,7 +11,7 @@ import msgspec
 
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.ingest.routing.phase import BEFORE_OPEN, Delivery, Life
+from ari_proxy.ingest.routing.phase import BEFORE_OPEN, DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import ObjectKind
@@ -99,23 +99,23 @@ def _record(dialog: Dialog) -> DialogRecord:
         is_announced=dialog.announce and dialog.is_known_to_application,
         is_abandoned=dialog.is_abandoned,
         is_ended=dialog.is_ended,
-        is_open=dialog.delivery is Delivery.OPEN,
-        lost_start=dialog.lost_start.decode() if dialog.delivery is Delivery.ADOPTED else None,
+        is_open=dialog.delivery is DeliveryPhase.OPEN,
+        lost_start=dialog.lost_start.decode() if dialog.delivery is DeliveryPhase.ADOPTED else None,
         end_reason=dialog.end_reason,
-        is_end_told=dialog.life is Life.TOLD,
+        is_end_told=dialog.life is LifePhase.TOLD,
     )
 
 
-def _delivery_of(record: DialogRecord) -> Delivery:
+def _delivery_of(record: DialogRecord) -> DeliveryPhase:
     """Return the phase that a record tells; one with events that wait is `OFFERED` then."""
     if record.is_abandoned:
         is_known = record.is_announced or not record.announce
-        return Delivery.DESERTED if is_known else Delivery.UNWANTED
+        return DeliveryPhase.DESERTED if is_known else DeliveryPhase.UNWANTED
     if record.is_open:
-        return Delivery.OPEN
+        return DeliveryPhase.OPEN
     if record.lost_start is not None:
-        return Delivery.ADOPTED
-    return Delivery.ACCEPTED if record.is_announced else Delivery.PENDING
+        return DeliveryPhase.ADOPTED
+    return DeliveryPhase.ACCEPTED if record.is_announced else DeliveryPhase.PENDING
 
 
 def pages(
@@ -174,6 +174,6 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
         table.count(dialog, name, entered=entered)
     if record.is_ended:
         table.end(dialog, now, record.end_reason)
-        if record.is_end_told and dialog.life is Life.ENDED:
+        if record.is_end_told and dialog.life is LifePhase.ENDED:
             dialog.note_end_told()
     return dialog

@@ -10,9 +10,9 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
@@ -23,14 +23,14 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .background import BackgroundWork
-from .event_counters import Tally
+from .event_counters import EventCounters
 from .loss_ledger import LossLedger
 
 _log = structlog.get_logger()
 
 #: Seconds for a message that may be lost.
 _OFFER_SECONDS: Final = 1.0
-_OPEN: Final = Delivery.OPEN
+_OPEN: Final = DeliveryPhase.OPEN
 
 
 class DialogStream:
@@ -44,7 +44,7 @@ class DialogStream:
         losses: LossLedger,
         background: BackgroundWork,
         metrics: Metrics,
-        tally: Tally,
+        counters: EventCounters,
         tap: Tap,
         held_bytes: int,
         keep_seconds: float | None,
@@ -58,7 +58,7 @@ class DialogStream:
             losses: notes what has to be dropped.
             background: offers what may be lost.
             metrics: counts what is dropped.
-            tally: counts what is published.
+            counters: counts what is published.
             tap: copies what passes.
             held_bytes: of a dialog that waits for its application.
             keep_seconds: how long the bus keeps a message for a client that may come; None for
@@ -70,7 +70,7 @@ class DialogStream:
         self._losses = losses
         self._background = background
         self._metrics = metrics
-        self._tally = tally
+        self._counters = counters
         self._tap = tap
         self._held_bytes = held_bytes
         self._keep_seconds = keep_seconds
@@ -88,7 +88,7 @@ class DialogStream:
             text: the event, JSON.
             timestamp: RFC 3339, when it has come.
         """
-        self._tally.published += 1
+        self._counters.published += 1
         sequence = dialog.next_sequence()
         payload = self._encoder.encode(text, event_type, timestamp, dialog.dialog_id, sequence)
         if dialog.delivery is _OPEN:
@@ -163,17 +163,17 @@ class DialogStream:
             channels: whose own end nobody has seen.
         """
         dialog.note_end_told()
-        text = notices.dialog_ended(dialog.application, channels, time.time(), reason)
+        text = proxy_events.dialog_ended(dialog.application, channels, time.time(), reason)
         if dialog.delivery is _OPEN or dialog.held:
-            self.notify(dialog, notices.DIALOG_ENDED, text)
+            self.notify(dialog, proxy_events.DIALOG_ENDED, text)
         elif dialog.is_known_to_application:
             self._tell_apart(dialog, text)
 
     def _tell_apart(self, dialog: Dialog, text: str) -> None:
         """Tell the end to a client that may not be there, or not yet: nothing waits for it."""
         sequence = dialog.next_sequence()
-        payload = self.envelope(notices.DIALOG_ENDED, text, dialog.dialog_id, sequence)
-        has_queue = dialog.is_abandoned or dialog.delivery is Delivery.ACCEPTED
+        payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog.dialog_id, sequence)
+        has_queue = dialog.is_abandoned or dialog.delivery is DeliveryPhase.ACCEPTED
         if has_queue and self._bus.keeps_messages:
             self._bus.publish(dialog.topic, payload)
         else:
@@ -192,6 +192,6 @@ class DialogStream:
     def tell_gone(self, dialog_id: DialogId, application: str) -> None:
         """Tell the application of a dialog that is known to nobody else that it is over."""
         now = time.time()
-        text = notices.dialog_ended(application, [], now, "channels_gone")
-        payload = self.envelope(notices.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
+        text = proxy_events.dialog_ended(application, [], now, "channels_gone")
+        payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
         self._bus.publish(topics.events(dialog_id), payload)

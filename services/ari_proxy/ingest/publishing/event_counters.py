@@ -10,7 +10,7 @@ TYPES: Final = (*EVENT_TYPES, OTHER)
 
 
 @dataclass(slots=True)
-class Tally:
+class EventCounters:
     """Plain numbers that outlive a term."""
 
     #: ARI events by type, those that Asterisk 22 does not describe as `other`.

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from ari_proxy.bus.base import Bus, DropReason
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.proxy_events import GapReason
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
@@ -43,11 +43,11 @@ class Loss:
         self._cover(at, 1)
         if _OWN in payload:
             event = msgspec.json.decode(payload, type=Event)
-            if event.type == notices.GAP:
+            if event.type == proxy_events.GAP:
                 gap = msgspec.json.decode(event.ari_body)
                 since = gap["from"]
                 self._cover(since if since is None else seconds_of(since), gap["count"])
-            elif event.type == notices.DIALOG_ENDED:
+            elif event.type == proxy_events.DIALOG_ENDED:
                 self.end = event.ari_body
 
     def _cover(self, since: float | None, count: int | None) -> None:

@@ -28,7 +28,7 @@ def note(application: str, channel_id: str) -> str:
 
 
 @dataclass(slots=True)
-class _Dialog:
+class _Orphan:
     declared: Declared
     token: str
     channel_id: str
@@ -36,12 +36,12 @@ class _Dialog:
     gone_at: float | None = None
 
 
-class LeftBehind:
+class OrphanedDialogs:
     """The dialogs that nobody else looks after."""
 
     def __init__(self, *, grace_seconds: float) -> None:
         self._grace = grace_seconds
-        self._dialogs: dict[tuple[str, ...], _Dialog] = {}
+        self._dialogs: dict[tuple[str, ...], _Orphan] = {}
 
     def __len__(self) -> int:
         return len(self._dialogs)
@@ -54,7 +54,7 @@ class LeftBehind:
         except msgspec.DecodeError:
             channel_id = ""  # Another version's note: the token has to do.
         token = ids.token_of_dialog(DialogId(owner))
-        self._dialogs[declared.topics] = _Dialog(declared, token, channel_id)
+        self._dialogs[declared.topics] = _Orphan(declared, token, channel_id)
 
     @staticmethod
     def application_of(declared: Declared) -> str:

@@ -14,12 +14,12 @@ import structlog
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
-from .orphans import LeftBehind
+from .orphans import OrphanedDialogs
 
 _log = structlog.get_logger()
 
@@ -51,7 +51,7 @@ class _Over(NamedTuple):
     reconnects: int
 
 
-class DialogQueues:
+class QueueRetention:
     """Looks after the queues of one server's dialogs."""
 
     def __init__(  # noqa: PLR0913  its times by name
@@ -76,7 +76,7 @@ class DialogQueues:
         #: When to look whether an application has come, and when queues go; each in time's order.
         self._announced: deque[_Announced] = deque()
         self._over: deque[_Over] = deque()
-        self.left_behind = LeftBehind(grace_seconds=grace_seconds)
+        self.orphans = OrphanedDialogs(grace_seconds=grace_seconds)
 
     async def declare(self, applications: Collection[str]) -> None:
         """Bring the applications' queues into being: whether they have consumers is looked at."""
@@ -100,7 +100,7 @@ class DialogQueues:
             names = topics.of_dialog(dialog.dialog_id)
             self._delete_later(names)
             # Adopted and over between two looks: its end has been told.
-            self.left_behind.drop(names)
+            self.orphans.drop(names)
 
     async def tidy(self, on_unheard: Callable[[Dialog], None]) -> None:
         """Do what is due, for ever.
@@ -131,7 +131,7 @@ class DialogQueues:
         except (BusUnavailableError, BusRefusedError):
             return False  # Not known; the call goes on.
         # The bus has taken its time: somebody else may have given it up, or begun it anew.
-        is_open = dialog.delivery is Delivery.OPEN and not dialog.is_ended
+        is_open = dialog.delivery is DeliveryPhase.OPEN and not dialog.is_ended
         return is_open and is_unheard and self._bus.reconnects == announced.reconnects
 
     def _due_announcements(self) -> list[tuple[_Announced, int]]:
@@ -175,7 +175,7 @@ class DialogQueues:
         """Take what a dead ingest has left behind, for ever."""
         async for declared in self._bus.left_behind():
             _log.debug("dialog.left_behind", topics=declared.topics)
-            self.left_behind.add(declared)
+            self.orphans.add(declared)
 
     async def look_after(
         self, channel_ids: ChannelIds, on_gone: Callable[[DialogId, str], None]
@@ -190,21 +190,21 @@ class DialogQueues:
         while self._bus.keeps_messages:
             await asyncio.sleep(self._look_seconds)
             # Adopted ones are over when their dialog has ended, like all others.
-            self.left_behind.forget(self._router.knows)
-            if len(self.left_behind) != told:
-                told = len(self.left_behind)
+            self.orphans.forget(self._router.knows)
+            if len(self.orphans) != told:
+                told = len(self.orphans)
                 _log.info("dialogs.left_behind", dialogs=told)
-            channels = await channel_ids() if len(self.left_behind) else None
+            channels = await channel_ids() if len(self.orphans) else None
             if channels is not None:
                 await self._observe(channels, on_gone)
 
     async def _observe(
         self, channels: Collection[str], on_gone: Callable[[DialogId, str], None]
     ) -> None:
-        gone, over = self.left_behind.observe(channels, self._clock())
+        gone, over = self.orphans.observe(channels, self._clock())
         for declared in gone:
             dialog_id = DialogId(topics.owner_of(declared.topics[0]))
-            on_gone(dialog_id, self.left_behind.application_of(declared))
+            on_gone(dialog_id, self.orphans.application_of(declared))
         for declared in over:
             if not await self._is_deleted(declared.topics):
-                self.left_behind.add(declared)
+                self.orphans.add(declared)

@@ -39,7 +39,7 @@ class Adoption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class RecoveryPlan:
     """What has to be done."""
 
     #: Open before and after.
@@ -77,7 +77,9 @@ class Reconciliation:
         self._snapshot = snapshot
         self._applications = applications
 
-    def plan(self, known: Mapping[Dialog, Collection[str]], *, was_restarted: bool = False) -> Plan:
+    def plan(
+        self, known: Mapping[Dialog, Collection[str]], *, was_restarted: bool = False
+    ) -> RecoveryPlan:
         """Return what follows.
 
         Args:
@@ -98,7 +100,7 @@ class Reconciliation:
             if names and len(gone[dialog]) == len(names) and dialog.dialog_id not in found
         ]
         over = set(ended)
-        return Plan(
+        return RecoveryPlan(
             kept=[dialog for dialog in known if dialog not in over],
             ended=ended,
             gone={dialog: names for dialog, names in gone.items() if names},

@@ -22,9 +22,9 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE, ChannelState, Information, S
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Life
+from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
@@ -33,7 +33,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .reconcile import Adoption, Plan, Reconciliation
+from .reconcile import Adoption, Reconciliation, RecoveryPlan
 
 _log = structlog.get_logger()
 
@@ -147,8 +147,8 @@ class Recovery:
         # Listed and dated in one go: the AppStart of a dialog that is not among them is later.
         # Which of them reaches a client first is not known: they travel on two topics.
         open_ = [dialog.dialog_id for dialog in self.known()]
-        text = notices.recovered(open_, time.time(), reason)
-        payload = self._stream.envelope(notices.RECOVERED, text)
+        text = proxy_events.recovered(open_, time.time(), reason)
+        payload = self._stream.envelope(proxy_events.RECOVERED, text)
         try:
             await bus.offer(topics.events(self._server), payload)
         except (BusUnavailableError, BusRefusedError) as error:
@@ -226,7 +226,7 @@ class Recovery:
 
     # What follows
 
-    def _apply(self, plan: Plan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
+    def _apply(self, plan: RecoveryPlan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
         now = time.time()
         for adoption in plan.adopted:  # First: a dialog that only gets other channels lives on.
             self._adopt(adoption, snapshot, gap, now)
@@ -234,12 +234,12 @@ class Recovery:
             for name in names:
                 self._router.table.release(dialog, name, time.monotonic())
         for dialog in plan.ended:
-            if dialog.life is Life.ENDED:
+            if dialog.life is LifePhase.ENDED:
                 self._stream.tell_ended(dialog, ended, plan.gone[dialog])
                 self._setup.begin(dialog)
         for dialog in plan.kept:
             if dialog.sequence:  # One without an event has missed none that anybody knows of.
-                self._notify(dialog, notices.GAP, gap.event(dialog.application, now))
+                self._notify(dialog, proxy_events.GAP, gap.event(dialog.application, now))
 
     def _notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         self._stream.notify(dialog, event_type, text)
@@ -264,10 +264,10 @@ class Recovery:
         lost_start = b""
         if adoption.channel_id:
             number += 1
-            text = notices.stasis_start(snapshot.channels[adoption.channel_id], now)
+            text = proxy_events.stasis_start(snapshot.channels[adoption.channel_id], now)
             lost_start = self._stream.envelope("StasisStart", text, dialog.dialog_id, number)
         dialog.adopt(number, lost_start)
-        self._notify(dialog, notices.GAP, gap.event(adoption.application, now))
+        self._notify(dialog, proxy_events.GAP, gap.event(adoption.application, now))
         _log.info("dialog.adopted", dialog_id=dialog.dialog_id, channels=list(adoption.channels))
 
     def _count(self, action: str, number: int = 1) -> None:
@@ -300,8 +300,8 @@ class Recovery:
         self._count("begun_late")
         _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
         now = time.time()
-        self._stream.notify(dialog, "StasisStart", notices.stasis_start(state, now))
-        self._notify(dialog, notices.GAP, gap.event(state.application, now))
+        self._stream.notify(dialog, "StasisStart", proxy_events.stasis_start(state, now))
+        self._notify(dialog, proxy_events.GAP, gap.event(state.application, now))
 
     def _is_unserved(self, name: str, former: Dialog | None) -> bool:
         """Return whether no dialog has had the channel since: one may have begun and ended."""

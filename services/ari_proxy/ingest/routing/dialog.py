@@ -8,7 +8,7 @@ from ari_proxy.protocol.messages import Binding, ObjectKind
 
 from . import phase
 from .held_events import HeldEvents
-from .phase import Delivery, DeliveryTrigger, Life, LifeTrigger
+from .phase import DeliveryPhase, DeliveryTrigger, LifePhase, LifeTrigger
 from .proxy_events import EndReason
 
 #: What a dialog is found by; `former` is a channel in the application that it has left.
@@ -49,12 +49,12 @@ class Dialog:
         self.topic = topics.events(dialog_id)
         #: Of the last event; the next one gets one more.
         self.sequence = 0
-        self.delivery = Delivery.PENDING
+        self.delivery = DeliveryPhase.PENDING
         #: Events that wait for its application.
         self.held = HeldEvents()
         #: Of an adopted one: the StasisStart for an application that has not heard of it, or b''.
         self.lost_start = b""
-        self.life = Life.LIVE
+        self.life = LifePhase.LIVE
         #: Why it is over, once it is.
         self.end_reason: EndReason = "channels_left"
         #: Channels that keep it alive, and whether each has entered Stasis.
@@ -83,7 +83,7 @@ class Dialog:
     def hold(self, event: bytes) -> None:
         """Let an event wait for the application."""
         self.held.append(event)
-        if self.delivery is Delivery.PENDING:
+        if self.delivery is DeliveryPhase.PENDING:
             self.advance(DeliveryTrigger.HELD)
 
     def advance(self, trigger: DeliveryTrigger) -> None:
@@ -135,7 +135,7 @@ class Dialog:
     @property
     def is_known_to_application(self) -> bool:
         """True if an application has had its AppStart or its events, or has chosen the dialog."""
-        had = self.delivery in {Delivery.ACCEPTED, Delivery.OPEN, Delivery.DESERTED}
+        had = self.delivery in {DeliveryPhase.ACCEPTED, DeliveryPhase.OPEN, DeliveryPhase.DESERTED}
         return had or not self.announce
 
     # Life
@@ -162,7 +162,7 @@ class Dialog:
     @property
     def is_ended(self) -> bool:
         """True once it is over; late events still belong to it."""
-        return self.life is not Life.LIVE
+        return self.life is not LifePhase.LIVE
 
     @property
     def is_call(self) -> bool:
@@ -172,7 +172,11 @@ class Dialog:
     @property
     def is_served(self) -> bool:
         """True if a call is under way with an application."""
-        return self.delivery is Delivery.OPEN and self.life is Life.LIVE and bool(self.channels)
+        return (
+            self.delivery is DeliveryPhase.OPEN
+            and self.life is LifePhase.LIVE
+            and bool(self.channels)
+        )
 
     # Channels
 
@@ -216,7 +220,7 @@ class Dialog:
         announce: bool,
         sequence: int,
         released: tuple[str, ...],
-        delivery: Delivery,
+        delivery: DeliveryPhase,
         lost_start: bytes,
     ) -> None:
         """Take the state that it had in another ingest."""

@@ -1,8 +1,8 @@
 """The phases of a dialog, and what leads from one to the next. Sans-I/O.
 
-A dialog is in two of them at a time, since they do not depend on each other: a caller may hang up
-while the AppStart is still being offered. `Delivery` is where its events go; `Life` is whether it
-has channels.
+A dialog is in two phases at a time, since they do not depend on each other: a caller may hang up
+while the AppStart is still being offered. `DeliveryPhase` says where the dialog's events go,
+`LifePhase` whether it has channels.
 
     PENDING ──HELD──▶ OFFERED ──ACCEPTED──▶ ACCEPTED ──DELIVERED──▶ OPEN
        │                │  ▲                 │    ▲                  │
@@ -23,7 +23,7 @@ Phase = TypeVar("Phase", bound=Enum)
 Trigger = TypeVar("Trigger", bound=Enum)
 
 
-class Delivery(Enum):
+class DeliveryPhase(Enum):
     """Where the events of a dialog go."""
 
     #: It has had no event yet.
@@ -42,7 +42,7 @@ class Delivery(Enum):
     DESERTED = auto()
 
 
-class Life(Enum):
+class LifePhase(Enum):
     """Whether a dialog has channels, or may get some."""
 
     LIVE = auto()
@@ -90,7 +90,7 @@ class IllegalTransitionError(Exception):
     """A trigger that has no place in a phase: a fault of our own."""
 
 
-_D, _T = Delivery, DeliveryTrigger
+_D, _T = DeliveryPhase, DeliveryTrigger
 DELIVERY: Final = {
     (_D.PENDING, _T.HELD): _D.OFFERED,
     (_D.PENDING, _T.ADOPTED): _D.ADOPTED,
@@ -107,12 +107,12 @@ DELIVERY: Final = {
     (_D.DESERTED, _T.REVIVED): _D.ACCEPTED,
 }
 LIFE: Final = {
-    (Life.LIVE, LifeTrigger.ENDED): Life.ENDED,
-    (Life.ENDED, LifeTrigger.TOLD): Life.TOLD,
-    (Life.ENDED, LifeTrigger.REVIVED): Life.LIVE,
-    (Life.ENDED, LifeTrigger.FORGOTTEN): Life.FORGOTTEN,
-    (Life.TOLD, LifeTrigger.REVIVED): Life.LIVE,
-    (Life.TOLD, LifeTrigger.FORGOTTEN): Life.FORGOTTEN,
+    (LifePhase.LIVE, LifeTrigger.ENDED): LifePhase.ENDED,
+    (LifePhase.ENDED, LifeTrigger.TOLD): LifePhase.TOLD,
+    (LifePhase.ENDED, LifeTrigger.REVIVED): LifePhase.LIVE,
+    (LifePhase.ENDED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
+    (LifePhase.TOLD, LifeTrigger.REVIVED): LifePhase.LIVE,
+    (LifePhase.TOLD, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
 }
 
 #: Somebody has to set it up before its events pass.

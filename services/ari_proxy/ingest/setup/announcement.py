@@ -9,9 +9,9 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.ingest.queues import orphans as left_behind
+from ari_proxy.ingest.queues import orphans
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Life
+from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
@@ -66,7 +66,7 @@ class Announcement:
 
     def _check(self) -> None:
         self._check_active()
-        if self.dialog.life is Life.FORGOTTEN and self._loop.time() >= self._given_up_at:
+        if self.dialog.life is LifePhase.FORGOTTEN and self._loop.time() >= self._given_up_at:
             raise DialogOverError
 
     @property
@@ -92,7 +92,7 @@ class Announcement:
 
     async def _is_declared(self, *, loudly: bool) -> bool:
         dialog = self.dialog
-        note = left_behind.note(dialog.application, dialog.channel_id)
+        note = orphans.note(dialog.application, dialog.channel_id)
         try:
             await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
         except BusUnavailableError:

@@ -9,7 +9,7 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ingest.routing.dialog import Dialog
 
-from .refusal import NO_APPLICATION, STATUS_VARIABLE
+from .dialplan_status import NO_APPLICATION, STATUS_VARIABLE
 
 _log = structlog.get_logger()
 

@@ -24,10 +24,10 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from ari_proxy.bus.base import Bus, Offered
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.queues.retention import DialogQueues
+from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
+from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
@@ -35,10 +35,10 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, failed, traceparent_of
 
 from .announcement import Announcement, DialogOverError
+from .dialplan_status import dialplan_status
 from .labels import ChannelLabels
 from .no_listener import NoListener
 from .offering import TAKER_SECONDS
-from .refusal import status_of
 
 _log = structlog.get_logger()
 
@@ -62,7 +62,7 @@ class DialogSetup:
         stream: DialogStream,
         labels: ChannelLabels,
         no_listener: NoListener,
-        queues: DialogQueues,
+        retention: QueueRetention,
         background: BackgroundWork,
         metrics: Metrics,
         tap: Tap,
@@ -82,7 +82,7 @@ class DialogSetup:
             stream: lets a dialog's events pass.
             labels: write the dialog's id onto its channels.
             no_listener: applied to calls that no application serves.
-            queues: of the dialogs, looked after from then on.
+            retention: of their queues, looked after from then on.
             background: where set-ups run.
             metrics: counts them.
             tap: copies AppStarts.
@@ -99,7 +99,7 @@ class DialogSetup:
         self._stream = stream
         self._labels = labels
         self._no_listener = no_listener
-        self._queues = queues
+        self._retention = retention
         self._background = background
         self._metrics = metrics
         self._tap = tap
@@ -154,7 +154,7 @@ class DialogSetup:
             patience_seconds=self._patience_seconds,
         )
         try:
-            if dialog.delivery is not Delivery.ADOPTED:
+            if dialog.delivery is not DeliveryPhase.ADOPTED:
                 is_served = await self._set_up(announcement)
             elif await self._is_served(announcement):
                 is_served = True
@@ -173,7 +173,7 @@ class DialogSetup:
 
     async def _set_up(self, announcement: Announcement) -> bool:
         dialog = announcement.dialog
-        if dialog.delivery is Delivery.OFFERED:
+        if dialog.delivery is DeliveryPhase.OFFERED:
             _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
             labels = self._server, dialog.application
             self._metrics.counter(table.DIALOGS_STARTED, *labels).inc()
@@ -193,7 +193,7 @@ class DialogSetup:
                 if dialog.is_call:
                     self._count(dialog, "no_listener")
                 self._stream.abandon(dialog)
-                status = status_of(self._bus.problem, is_refused=announcement.is_refused)
+                status = dialplan_status(self._bus.problem, is_refused=announcement.is_refused)
                 self._background.begin(self._no_listener.apply(dialog, status=status))
                 return False
         self._count(dialog, "accepted")
@@ -205,7 +205,7 @@ class DialogSetup:
             await self._labels.label(dialog, name)
         if self._bus.keeps_messages:
             await announcement.declare(is_new=True)
-        if dialog.announce and dialog.delivery is Delivery.OFFERED:
+        if dialog.announce and dialog.delivery is DeliveryPhase.OFFERED:
             offered = await announcement.offer(until)
             dialog.advance(DeliveryTrigger.ACCEPTED)
         if not self._bus.keeps_messages:
@@ -240,7 +240,7 @@ class DialogSetup:
         self._stream.release(dialog, is_first_delivered=not self._bus.keeps_messages)
         elapsed = self._clock() - began_at
         self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(elapsed)
-        self._queues.on_announced(dialog)
+        self._retention.on_announced(dialog)
 
     # A dialog that another process has begun
 

@@ -14,7 +14,7 @@ import structlog
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.router import Router
 
@@ -27,7 +27,7 @@ LOOKS: Final = 4
 _MAX_INTERVAL_SECONDS: Final = 15.0
 
 
-class Listeners:
+class ApplicationWatchdog:
     """Looks after the applications of one server's dialogs."""
 
     def __init__(
@@ -70,8 +70,8 @@ class Listeners:
 
     def _probe(self, dialog: Dialog) -> bytes:
         """Return an event that stands outside of the dialog's order."""
-        text = notices.probe(dialog.application, time.time())
-        return self._stream.envelope(notices.PROBE, text, dialog.dialog_id)
+        text = proxy_events.probe(dialog.application, time.time())
+        return self._stream.envelope(proxy_events.PROBE, text, dialog.dialog_id)
 
     async def _look(self, dialog: Dialog) -> None:
         try:

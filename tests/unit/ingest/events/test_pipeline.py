@@ -10,8 +10,8 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
 from ari_proxy.ingest.events.canary import EVENT_NAME
 from ari_proxy.ingest.events.pipeline import Pipeline
-from ari_proxy.ingest.routing import proxy_events as notices
-from ari_proxy.ingest.routing.phase import Delivery, Life
+from ari_proxy.ingest.routing import proxy_events
+from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
@@ -37,7 +37,7 @@ async def begun(path: Scene, channel: str = "c") -> str:
     dialog = path.dialog(channel)
     await until(lambda: path.application.messages["demo"])
     await path.application.listen(dialog.topic)
-    await until(lambda: dialog.delivery is Delivery.OPEN)
+    await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
     return dialog.topic
 
 
@@ -93,7 +93,7 @@ async def test_frame_that_is_no_event_is_counted_and_the_next_one_passes() -> No
         await until(lambda: len(path.application.types(topic)) == 2)
 
     assert samples(path.metrics, table.FRAMES_MALFORMED) == {(): 4}
-    assert path.tally.received["ChannelHold"] == 1
+    assert path.counters.received["ChannelHold"] == 1
 
 
 async def test_event_of_no_dialog_goes_out_on_the_topic_of_the_server() -> None:
@@ -126,7 +126,7 @@ async def test_event_that_we_have_caused_ourselves_reaches_no_application(
             stream=path.stream,
             setup=path.setup,
             metrics=path.metrics,
-            tally=path.tally,
+            counters=path.counters,
             on_own=lambda application, _: own.append(application),
         )
         for told in (more, '"variable":"x","eventname":"x",'):
@@ -169,10 +169,10 @@ async def test_oldest_events_behind_the_first_go_where_too_many_wait() -> None:
             path.push("ChannelVarset", "c")
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         await until(lambda: path.application.messages[dialog.topic])
-        path.losses.tell()
-        await until(lambda: notices.GAP in path.application.types(dialog.topic))
+        path.loss_reporter.tell()
+        await until(lambda: proxy_events.GAP in path.application.types(dialog.topic))
 
     sequences = [event["sequence"] for event in path.application.bodies(dialog.topic)]
     lost = int(samples(path.metrics, table.EVENTS_DROPPED)[("held_too_long",)])
@@ -202,11 +202,11 @@ async def test_end_of_a_dialog_is_told_once_as_its_last_event() -> None:
         path.push("StasisEnd", "c")
         path.sweeper.finish()
         path.sweeper.finish()
-        await until(lambda: notices.DIALOG_ENDED in path.application.types(topic))
+        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
         await path.bus.flush(timeout_seconds=5)
 
-    assert path.application.types(topic) == ["StasisStart", "StasisEnd", notices.DIALOG_ENDED]
-    assert dialog.life is Life.FORGOTTEN
+    assert path.application.types(topic) == ["StasisStart", "StasisEnd", proxy_events.DIALOG_ENDED]
+    assert dialog.life is LifePhase.FORGOTTEN
     end = path.application.bodies(topic)[-1]
     assert (end["sequence"], body_of(end)["reason"]) == (3, "channels_left")
     assert samples(path.metrics, table.DIALOGS_ENDED) == {("demo",): 1}
@@ -244,9 +244,9 @@ async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now(
         path.setup.give_up(path.dialog("c"))
         path.push("StasisEnd", "c")
         path.sweeper.finish()
-        await until(lambda: notices.DIALOG_ENDED in path.application.types(topic))
+        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
 
-    assert path.application.types(topic) == ["StasisStart", notices.DIALOG_ENDED]
+    assert path.application.types(topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
     assert body_of(path.application.bodies(topic)[-1])["reason"] == "no_listener"
     assert ("demo", "no_listener") in samples(path.metrics, table.APP_STARTS)
 
@@ -262,7 +262,7 @@ async def test_end_of_a_dialog_without_an_event_waits_for_nobody(*, is_heard: bo
         assert await path.background.finish(5) == 0
         await path.bus.flush(timeout_seconds=5)
 
-    assert path.application.types(dialog.topic) == [notices.DIALOG_ENDED] * is_heard
+    assert path.application.types(dialog.topic) == [proxy_events.DIALOG_ENDED] * is_heard
 
 
 async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
@@ -275,7 +275,7 @@ async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
         await until(lambda: path.application.messages[topic])
 
     (end,) = path.application.bodies(topic)
-    assert (end["type"], body_of(end)["application"]) == (notices.DIALOG_ENDED, "demo")
+    assert (end["type"], body_of(end)["application"]) == (proxy_events.DIALOG_ENDED, "demo")
 
 
 async def test_paused_set_up_holds_its_events_for_the_next_ingest() -> None:
@@ -288,7 +288,7 @@ async def test_paused_set_up_holds_its_events_for_the_next_ingest() -> None:
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
 
-    assert (dialog.delivery, len(dialog.held)) == (Delivery.OFFERED, 2)
+    assert (dialog.delivery, len(dialog.held)) == (DeliveryPhase.OFFERED, 2)
     assert path.application.bodies("demo") == []
 
 
@@ -305,7 +305,7 @@ async def adopted(path: Scene) -> str:
     dialog = path.router.table.open(OTHER_DIALOG, "demo", "c", announce=True, now=0)
     path.router.table.adopt(dialog, {"c": True})
     dialog.adopt(1001, b'{"type":"StasisStart"}')
-    path.stream.notify(dialog, notices.GAP, Gap("ingest_restarted").event("demo", 1.0))
+    path.stream.notify(dialog, proxy_events.GAP, Gap("ingest_restarted").event("demo", 1.0))
     path.setup.begin(dialog)
     return dialog.topic
 
@@ -320,7 +320,7 @@ async def test_application_of_an_adopted_dialog_is_told_of_the_gap_and_nothing_a
         path.push("ChannelHold", "c")
         await until(lambda: len(path.application.types(topic)) == 2)
 
-    assert path.application.types(topic) == [notices.GAP, "ChannelHold"]
+    assert path.application.types(topic) == [proxy_events.GAP, "ChannelHold"]
     assert [event["sequence"] for event in path.application.bodies(topic)] == [1002, 1003]
     assert starts == []
     assert path.asterisk.marks == []
@@ -331,7 +331,7 @@ async def test_first_event_of_a_channel_that_a_client_has_named_finds_the_dialog
         topic = await begun(path)
         dialog = path.dialog("c")
         binding = {"dialog_id": dialog.dialog_id, "kind": "channel", "object_id": "mine"}
-        path.bindings.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
         path.push("ChannelCreated", "mine")
         await until(lambda: len(path.application.types(topic)) == 2)
 

@@ -6,7 +6,7 @@ import pytest
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, Page
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.ingest.routing.phase import TO_SET_UP, Delivery, DeliveryTrigger, Life
+from ari_proxy.ingest.routing.phase import TO_SET_UP, DeliveryPhase, DeliveryTrigger, LifePhase
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Binding
 
@@ -52,18 +52,18 @@ def test_dialogs_arrive_as_they_were() -> None:
 
     got = new.dialogs[open_.dialog_id]
     assert (got.application, got.channel_id, got.sequence) == ("demo", "c1", 7)
-    assert (got.channels, got.delivery) == ({"c1": True, "leg": False}, Delivery.OPEN)
+    assert (got.channels, got.delivery) == ({"c1": True, "leg": False}, DeliveryPhase.OPEN)
     bound = new.channels["leg"], new.bridges["bridge"], new.playbacks["playback"]
     assert {*bound, new.recordings["recording"]} == {got}
     found = new.dialogs[waiting.dialog_id]
-    assert (found.delivery, list(found.held)) == (Delivery.ADOPTED, list(waiting.held))
+    assert (found.delivery, list(found.held)) == (DeliveryPhase.ADOPTED, list(waiting.held))
     assert (found.sequence, found.lost_start) == (2, waiting.lost_start)
     assert new.dialogs[over.dialog_id].is_ended
     assert new.channels["c3"].released == {"c3"}
     ends = {d.dialog_id: (d.end_reason, d.life) for d in new.ended(111)}
     assert ends == {
-        over.dialog_id: ("channels_left", Life.ENDED),
-        told.dialog_id: ("no_channel", Life.TOLD),
+        over.dialog_id: ("channels_left", LifePhase.ENDED),
+        told.dialog_id: ("no_channel", LifePhase.TOLD),
     }
     new.sweep(111)
     assert list(new.dialogs) == [open_.dialog_id, waiting.dialog_id]
@@ -174,7 +174,7 @@ def test_dialog_whose_end_both_ingests_have_told_is_taken() -> None:
 
     handed_over(old, new)
 
-    assert new.dialogs[dialog_id].life is Life.TOLD
+    assert new.dialogs[dialog_id].life is LifePhase.TOLD
 
 
 def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
@@ -188,4 +188,4 @@ def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
     new.ended(1000)
     new.sweep(1000)
 
-    assert new.channels["c"].life is Life.LIVE
+    assert new.channels["c"].life is LifePhase.LIVE

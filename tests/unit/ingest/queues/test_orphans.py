@@ -1,5 +1,5 @@
 from ari_proxy.bus.base import Declared
-from ari_proxy.ingest.queues.orphans import LeftBehind, note
+from ari_proxy.ingest.queues.orphans import OrphanedDialogs, note
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
@@ -8,7 +8,7 @@ DIALOG = Declared(topics.of_dialog(DialogId(f"server.{TOKEN}")), note("demo", "c
 
 
 def test_dialog_whose_channels_are_gone_for_the_grace_period_is_over() -> None:
-    left = LeftBehind(grace_seconds=60)
+    left = OrphanedDialogs(grace_seconds=60)
     left.add(DIALOG)
 
     found = [left.observe({"other"}, now) for now in (0.0, 59.0, 60.0, 61.0)]
@@ -20,7 +20,7 @@ def test_dialog_whose_channels_are_gone_for_the_grace_period_is_over() -> None:
 
 
 def test_dialog_lives_with_its_first_channel_or_any_that_tells_it() -> None:
-    left = LeftBehind(grace_seconds=60)
+    left = OrphanedDialogs(grace_seconds=60)
     left.add(DIALOG)
     named = f"arip-{TOKEN}-0123456789"
 
@@ -36,7 +36,7 @@ def test_dialog_lives_with_its_first_channel_or_any_that_tells_it() -> None:
 
 
 def test_note_of_another_version_is_no_obstacle() -> None:
-    left = LeftBehind(grace_seconds=0)
+    left = OrphanedDialogs(grace_seconds=0)
     strange = DIALOG._replace(note="what is this")
     left.add(strange)
 

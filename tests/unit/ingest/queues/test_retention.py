@@ -9,7 +9,7 @@ import pytest
 from ari_proxy.bus.base import Declared
 from ari_proxy.bus.memory.durable import KeepingMemoryBus
 from ari_proxy.ingest.queues.orphans import note
-from ari_proxy.ingest.queues.retention import DialogQueues
+from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryTrigger
 from ari_proxy.protocol import topics
@@ -30,7 +30,7 @@ class Kept:
     ) -> None:
         self.path = path
         self.now = 0.0
-        self.queues = DialogQueues(
+        self.retention = QueueRetention(
             path.bus,
             path.router,
             deadline_seconds=deadline_seconds,
@@ -52,10 +52,12 @@ class Kept:
     async def run(self) -> None:
         """Look after them, for ever."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.queues.tidy(self.unheard.append))
-            tasks.create_task(self.queues.take_over())
+            tasks.create_task(self.retention.tidy(self.unheard.append))
+            tasks.create_task(self.retention.take_over())
             tasks.create_task(
-                self.queues.look_after(self._channel_ids, lambda *dialog: self.gone.append(dialog))
+                self.retention.look_after(
+                    self._channel_ids, lambda *dialog: self.gone.append(dialog)
+                )
             )
 
     async def looked(self) -> None:
@@ -73,13 +75,13 @@ class Kept:
         for payload in dialog.deliver(0):
             self.path.bus.publish(dialog.topic, payload)
         await self.path.bus.flush(timeout_seconds=5)
-        self.queues.on_announced(dialog)
+        self.retention.on_announced(dialog)
         return dialog
 
     def end(self, dialog: Dialog) -> None:
         """Have a dialog end, and be told."""
         self.path.router.table.end(dialog, self.now, "channels_left")
-        self.queues.on_ended(dialog)
+        self.retention.on_ended(dialog)
 
     def exist(self) -> list[bool]:
         """Return which of the dialog's queues there are."""
@@ -99,7 +101,7 @@ async def kept(*, grace_seconds: float = 60) -> AsyncIterator[Kept]:
 
 async def until_taken(made: Kept) -> None:
     """Wait until what is left behind is known."""
-    await until(lambda: len(made.queues.left_behind))
+    await until(lambda: len(made.retention.orphans))
 
 
 async def leave_behind(made: Kept) -> None:
@@ -155,7 +157,7 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
         for payload in other.deliver(0):
             made.path.bus.publish(other.topic, payload)
         await made.path.bus.flush(timeout_seconds=5)
-        made.queues.on_announced(other)
+        made.retention.on_announced(other)
         made.now = 10
         await until(lambda: made.unheard)
 
@@ -245,7 +247,7 @@ async def test_end_of_a_dialog_that_nobody_knows_is_told_once_and_its_queues_go(
 
     assert made.gone == [(DIALOG, "demo")]
     assert before == [True] * 3
-    assert len(made.queues.left_behind) == 0
+    assert len(made.retention.orphans) == 0
 
 
 async def test_dialog_left_behind_lives_as_long_as_asterisk_has_its_channel() -> None:
@@ -266,8 +268,8 @@ async def test_end_of_an_adopted_dialog_is_not_told_again() -> None:
     async with kept() as made:
         dialog = made.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
         made.path.router.table.end(dialog, 0, "channels_left")
-        made.queues.left_behind.add(DECLARED)
-        await until(lambda: not len(made.queues.left_behind))
+        made.retention.orphans.add(DECLARED)
+        await until(lambda: not len(made.retention.orphans))
 
     assert made.gone == []
 
@@ -275,19 +277,19 @@ async def test_end_of_an_adopted_dialog_is_not_told_again() -> None:
 async def test_end_of_an_adopted_dialog_that_is_forgotten_is_not_told_again() -> None:
     async with kept() as made:
         made.channels = None
-        made.queues.left_behind.add(DECLARED)
+        made.retention.orphans.add(DECLARED)
         over = made.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
         made.path.router.table.end(over, 0, "channels_left")
         for dialog in made.path.router.ended(1000):
-            made.queues.on_ended(dialog)
+            made.retention.on_ended(dialog)
 
-        assert len(made.queues.left_behind) == 0
+        assert len(made.retention.orphans) == 0
         assert made.gone == []
 
 
 async def test_queues_of_the_applications_are_brought_into_being() -> None:
     async with kept() as made:
-        await made.queues.declare(["demo", "other"])
+        await made.retention.declare(["demo", "other"])
         made.path.bus.publish("other", b"1")
         await made.path.bus.flush(timeout_seconds=5)
 
@@ -298,8 +300,8 @@ async def test_bus_that_keeps_nothing_has_nothing_to_be_looked_after() -> None:
     async with scene() as path:
         made = Kept(path, grace_seconds=0)
         dialog = path.router.begin("demo", "c", 0)
-        made.queues.on_announced(dialog)
-        made.queues.on_ended(dialog)
+        made.retention.on_announced(dialog)
+        made.retention.on_ended(dialog)
         async with asyncio.timeout(10):
             await made.run()  # Is over at once.
 

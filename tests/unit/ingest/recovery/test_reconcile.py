@@ -7,7 +7,7 @@ import pytest
 
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.snapshot import Snapshot
-from ari_proxy.ingest.recovery.reconcile import Plan, Reconciliation
+from ari_proxy.ingest.recovery.reconcile import Reconciliation, RecoveryPlan
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.protocol import ids
@@ -50,7 +50,7 @@ class World:
     def reconciliation(self, seen: Snapshot) -> Reconciliation:
         return Reconciliation(SERVER, self.table.dialogs, self.table.channels, seen, ("demo",))
 
-    def plan(self, *channels: dict[str, Any], restarted: bool = False, **more: Any) -> Plan:
+    def plan(self, *channels: dict[str, Any], restarted: bool = False, **more: Any) -> RecoveryPlan:
         known = {d: tuple(d.channels) for d in self.table.dialogs.values() if not d.is_ended}
         seen = self.look(*channels, **more)
         return self.reconciliation(seen).plan(known, was_restarted=restarted)

@@ -8,9 +8,9 @@ from typing import Any
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.recovery.recovery import Unserved
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
@@ -35,7 +35,7 @@ class Recovering:
         self.path.push("StasisStart", channel)
         dialog = self.path.dialog(channel)
         await self.path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         return dialog
 
     def told(self, topic: str) -> dict[str, Any]:
@@ -64,7 +64,7 @@ async def test_open_dialog_is_told_of_the_gap_and_goes_on() -> None:
         await until(lambda: len(it.path.application.types(dialog.topic)) == 3)
 
     types = it.path.application.types(dialog.topic)
-    assert types == ["StasisStart", notices.GAP, "ChannelHold"]
+    assert types == ["StasisStart", proxy_events.GAP, "ChannelHold"]
     assert samples(it.path.metrics, table.RECONCILED_DIALOGS)[("kept",)] == 1
     assert samples(it.path.metrics, table.RECONCILIATIONS) == {("same_asterisk",): 1}
 
@@ -76,7 +76,7 @@ async def test_dialog_whose_channels_are_gone_is_told_its_end() -> None:
         await until(lambda: len(it.path.application.types(dialog.topic)) == 2)
 
     end = it.told(dialog.topic)
-    assert (end["type"], end["reason"]) == (notices.DIALOG_ENDED, "channels_gone")
+    assert (end["type"], end["reason"]) == (proxy_events.DIALOG_ENDED, "channels_gone")
     assert end["channels"] == ["c"]
     assert dialog.is_ended
 
@@ -104,7 +104,7 @@ async def test_dialog_that_a_channel_tells_by_its_variable_is_adopted() -> None:
         await until(lambda: len(it.path.application.types(topics.events(DIALOG))) == 2)
 
     first, second = it.path.application.bodies(topics.events(DIALOG))
-    assert (first["type"], second["type"]) == (notices.GAP, "ChannelHold")
+    assert (first["type"], second["type"]) == (proxy_events.GAP, "ChannelHold")
     assert second["sequence"] == first["sequence"] + 1
     assert it.path.application.bodies("demo") == []
     assert it.path.dialog("c").dialog_id == DIALOG
@@ -168,7 +168,7 @@ async def test_call_whose_start_nobody_has_seen_begins_late() -> None:
         await until(lambda: len(it.path.application.types(dialog.topic)) == 2)
 
     start = json.loads(it.path.application.bodies(dialog.topic)[0]["ari_body"])
-    assert it.path.application.types(dialog.topic) == ["StasisStart", notices.GAP]
+    assert it.path.application.types(dialog.topic) == ["StasisStart", proxy_events.GAP]
     assert (start["args"], start["reconstructed"]) == (["a", "b"], True)
     assert [body["channel_id"] for body in it.path.application.bodies("demo")] == ["c"]
     assert samples(it.path.metrics, table.RECONCILED_DIALOGS)[("begun_late",)] == 1
@@ -220,7 +220,7 @@ async def test_all_open_dialogs_are_told_to_whoever_listens() -> None:
         await until(lambda: it.path.application.types(topics.events(SERVER)))
 
     told = it.told(topics.events(SERVER))
-    assert (told["type"], told["reason"]) == (notices.RECOVERED, "ingest_restarted")
+    assert (told["type"], told["reason"]) == (proxy_events.RECOVERED, "ingest_restarted")
     assert told["dialogs"] == [dialog.dialog_id]
     assert over.is_ended
 

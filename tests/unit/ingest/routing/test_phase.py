@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import (
-    Delivery,
+    DeliveryPhase,
     DeliveryTrigger,
     IllegalTransitionError,
-    Life,
+    LifePhase,
     LifeTrigger,
 )
 from ari_proxy.protocol.ids import DialogId
@@ -33,8 +33,8 @@ def reachable(table: Mapping[tuple[T, Any], T], first: T) -> set[T]:
 
 
 def test_each_phase_can_be_reached() -> None:
-    assert reachable(phase.DELIVERY, Delivery.PENDING) == set(Delivery)
-    assert reachable(phase.LIFE, Life.LIVE) == set(Life)
+    assert reachable(phase.DELIVERY, DeliveryPhase.PENDING) == set(DeliveryPhase)
+    assert reachable(phase.LIFE, LifePhase.LIVE) == set(LifePhase)
 
 
 def test_each_trigger_leads_somewhere() -> None:
@@ -42,9 +42,9 @@ def test_each_trigger_leads_somewhere() -> None:
     assert {trigger for _, trigger in phase.LIFE} == set(LifeTrigger)
 
 
-@given(st.sampled_from(Delivery), st.sampled_from(DeliveryTrigger))
+@given(st.sampled_from(DeliveryPhase), st.sampled_from(DeliveryTrigger))
 def test_delivery_goes_as_the_table_says_or_is_refused(
-    before: Delivery, trigger: DeliveryTrigger
+    before: DeliveryPhase, trigger: DeliveryTrigger
 ) -> None:
     expected = phase.DELIVERY.get((before, trigger))
     if expected is not None:
@@ -54,8 +54,8 @@ def test_delivery_goes_as_the_table_says_or_is_refused(
         phase.after(phase.DELIVERY, before, trigger)
 
 
-@given(st.sampled_from(Life), st.sampled_from(LifeTrigger))
-def test_life_goes_as_the_table_says_or_is_refused(before: Life, trigger: LifeTrigger) -> None:
+@given(st.sampled_from(LifePhase), st.sampled_from(LifeTrigger))
+def test_life_goes_as_the_table_says_or_is_refused(before: LifePhase, trigger: LifeTrigger) -> None:
     expected = phase.LIFE.get((before, trigger))
     if expected is not None:
         assert phase.after(phase.LIFE, before, trigger) is expected
@@ -75,8 +75,8 @@ def test_walk_keeps_what_holds_in_each_phase(
             continue
         walked.advance(trigger)
         places = walked.delivery in phase.BEFORE_OPEN, walked.is_abandoned
-        assert sum(places) + (walked.delivery is Delivery.OPEN) == 1
-        if before is Delivery.ACCEPTED:  # Once an application has it, it stays known.
+        assert sum(places) + (walked.delivery is DeliveryPhase.OPEN) == 1
+        if before is DeliveryPhase.ACCEPTED:  # Once an application has it, it stays known.
             assert walked.is_known_to_application
 
 
@@ -84,9 +84,9 @@ def test_events_wait_in_order_until_somebody_listens() -> None:
     held = dialog()
     held.hold(b"1")
     held.hold(b"2")
-    assert (held.delivery, held.held.first) == (Delivery.OFFERED, b"1")
+    assert (held.delivery, held.held.first) == (DeliveryPhase.OFFERED, b"1")
     held.advance(DeliveryTrigger.ACCEPTED)
-    assert (held.deliver(7), held.delivery, held.heard_at) == ((b"1", b"2"), Delivery.OPEN, 7)
+    assert (held.deliver(7), held.delivery, held.heard_at) == ((b"1", b"2"), DeliveryPhase.OPEN, 7)
     assert len(held.held) == 0
 
 
@@ -95,7 +95,7 @@ def test_adopted_one_that_nobody_has_heard_of_begins_with_its_stasis_start() -> 
     adopted.adopt(5, b"start")
     adopted.hold(b"gap")
     adopted.announce_anew()
-    assert (adopted.delivery, list(adopted.held)) == (Delivery.OFFERED, [b"start", b"gap"])
+    assert (adopted.delivery, list(adopted.held)) == (DeliveryPhase.OFFERED, [b"start", b"gap"])
 
 
 def test_oldest_events_behind_the_probe_go_first() -> None:

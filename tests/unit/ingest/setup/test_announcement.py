@@ -7,9 +7,8 @@ import pytest
 
 from ari_proxy.bus.base import Message
 from ari_proxy.ingest.handover import messages as records
-from ari_proxy.ingest.routing import phase
-from ari_proxy.ingest.routing import proxy_events as notices
-from ari_proxy.ingest.routing.phase import Delivery, Life
+from ari_proxy.ingest.routing import phase, proxy_events
+from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Binding
 from tests.support.event_path import SERVER, Scene, scene
@@ -36,7 +35,7 @@ async def test_slow_taker_is_served_though_nobody_else_takes_the_app_start() -> 
         await until(lambda: path.application.types(dialog.topic))
 
     assert path.application.types(dialog.topic) == ["StasisStart"]
-    assert dialog.delivery is Delivery.OPEN
+    assert dialog.delivery is DeliveryPhase.OPEN
 
 
 async def test_app_start_goes_to_another_instance_when_its_taker_does_not_come() -> None:
@@ -86,9 +85,9 @@ async def test_call_that_is_over_is_announced_while_an_application_may_come(
         await path.application.listen(dialog.topic)
         await until(lambda: len(path.application.types(dialog.topic)) == 3)
 
-    types = ["StasisStart", "ChannelDestroyed", notices.DIALOG_ENDED]
+    types = ["StasisStart", "ChannelDestroyed", proxy_events.DIALOG_ENDED]
     assert path.application.types(dialog.topic) == types
-    assert dialog.life is Life.FORGOTTEN
+    assert dialog.life is LifePhase.FORGOTTEN
 
 
 async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
@@ -109,7 +108,7 @@ async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
         await until(lambda: starts)
 
     assert [body["dialog_id"] for body in path.application.bodies("demo")] == [living.dialog_id]
-    assert {dialog.life for dialog in dialogs} == {Life.FORGOTTEN}
+    assert {dialog.life for dialog in dialogs} == {LifePhase.FORGOTTEN}
 
 
 async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messages: bool) -> None:
@@ -119,7 +118,7 @@ async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messa
         dialog = path.router.table.dialogs[OWN]
         path.setup.give_up(dialog)
         path.push("ChannelDestroyed", "first")
-        assert (dialog.delivery, dialog.life) == (Delivery.UNWANTED, Life.ENDED)
+        assert (dialog.delivery, dialog.life) == (DeliveryPhase.UNWANTED, LifePhase.ENDED)
         await path.application.listen(dialog.topic)
 
         path.router.register(Binding(OWN, "channel", "second"), 1)
@@ -127,7 +126,7 @@ async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messa
         await until(lambda: path.application.types(dialog.topic))
 
     assert path.application.types(dialog.topic) == ["StasisStart"]
-    assert (dialog.delivery, dialog.life) == (Delivery.OPEN, Life.LIVE)
+    assert (dialog.delivery, dialog.life) == (DeliveryPhase.OPEN, LifePhase.LIVE)
 
 
 async def test_reply_of_any_kind_ends_no_other_call() -> None:
@@ -147,7 +146,7 @@ async def test_reply_of_any_kind_ends_no_other_call() -> None:
         await path.application.listen(dialog.topic)
         await until(lambda: path.application.types(dialog.topic))
 
-    assert dialog.delivery is Delivery.OPEN
+    assert dialog.delivery is DeliveryPhase.OPEN
 
 
 async def test_phases_of_a_call_that_is_served() -> None:
@@ -156,13 +155,13 @@ async def test_phases_of_a_call_that_is_served() -> None:
         dialog = path.dialog("c")
         seen = [dialog.delivery]
         starts = await path.application.listen("demo")
-        await until(lambda: dialog.delivery is not Delivery.OFFERED)
+        await until(lambda: dialog.delivery is not DeliveryPhase.OFFERED)
         seen.append(dialog.delivery)
         await path.application.listen(dialog.topic)
         await until(lambda: dialog.delivery not in phase.TO_SET_UP)
         seen.append(dialog.delivery)
 
-    assert seen == [Delivery.OFFERED, Delivery.ACCEPTED, Delivery.OPEN]
+    assert seen == [DeliveryPhase.OFFERED, DeliveryPhase.ACCEPTED, DeliveryPhase.OPEN]
     assert len(starts) == 1
 
 
@@ -179,17 +178,21 @@ async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.setup.give_up(dialog)
         path.push("StasisEnd", "c")
         for due in path.router.ended(math.inf):
             path.stream.tell_ended(due, due.end_reason)
-        await until(lambda: path.application.types(dialog.topic).count(notices.DIALOG_ENDED) == 1)
+        await until(
+            lambda: path.application.types(dialog.topic).count(proxy_events.DIALOG_ENDED) == 1
+        )
         path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
         path.router.register(Binding(dialog.dialog_id, "channel", "mine", release=True), 0)
-        assert dialog.delivery is Delivery.ACCEPTED
+        assert dialog.delivery is DeliveryPhase.ACCEPTED
         ended(path)
-        await until(lambda: path.application.types(dialog.topic).count(notices.DIALOG_ENDED) == 2)
+        await until(
+            lambda: path.application.types(dialog.topic).count(proxy_events.DIALOG_ENDED) == 2
+        )
 
 
 async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
@@ -206,7 +209,7 @@ async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
         ended(path)
         await until(lambda: len(path.application.types(dialog.topic)) == 2)
 
-    assert path.application.types(dialog.topic) == ["StasisStart", notices.DIALOG_ENDED]
+    assert path.application.types(dialog.topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
 
 
 async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage() -> None:
@@ -217,16 +220,20 @@ async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage()
         dialog = path.router.table.open(OWN, "demo", "", announce=True, now=0)
         path.router.table.adopt(dialog, {"c": True})
         dialog.adopt(1000)
-        path.stream.notify(dialog, notices.GAP, "{}")
+        path.stream.notify(dialog, proxy_events.GAP, "{}")
         path.setup.begin(dialog)
         path.push("StasisEnd", "c")
         ended(path)
-        assert dialog.life is Life.FORGOTTEN
+        assert dialog.life is LifePhase.FORGOTTEN
         await asyncio.sleep(0.2)  # Longer than an application may take for a call that is over.
         path.broker.start()
         await until(lambda: len(path.application.types(dialog.topic)) == 3)
 
-    assert path.application.types(dialog.topic) == [notices.GAP, "StasisEnd", notices.DIALOG_ENDED]
+    assert path.application.types(dialog.topic) == [
+        proxy_events.GAP,
+        "StasisEnd",
+        proxy_events.DIALOG_ENDED,
+    ]
 
 
 async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None:
@@ -234,7 +241,7 @@ async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None
         await old.application.listen("demo")
         old.push("StasisStart", "c")
         dialog = old.dialog("c")
-        await until(lambda: dialog.delivery is Delivery.ACCEPTED)
+        await until(lambda: dialog.delivery is DeliveryPhase.ACCEPTED)
         told = list(records.records_of(old.router.table))
     async with scene(taker_seconds=0.01) as new:
         starts = await new.application.listen("demo")
@@ -252,7 +259,7 @@ async def test_dialog_that_lives_again_while_the_policy_is_applied_is_served() -
         dialog = path.dialog("c")
         await until(lambda: path.asterisk.marks)
         held = path.asterisk.hold = asyncio.Event()
-        await until(lambda: dialog.delivery is Delivery.UNWANTED)
+        await until(lambda: dialog.delivery is DeliveryPhase.UNWANTED)
         path.push("StasisEnd", "c")
         path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
         await path.application.listen("demo")
@@ -271,7 +278,7 @@ async def test_dialog_is_given_up_once() -> None:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.setup.give_up(dialog)
         path.setup.give_up(dialog)
         await path.background.finish(5)

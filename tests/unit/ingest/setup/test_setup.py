@@ -10,8 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest.routing import proxy_events as notices
-from ari_proxy.ingest.routing.phase import Delivery
+from ari_proxy.ingest.routing import proxy_events
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
@@ -80,7 +80,7 @@ async def test_events_wait_in_the_queues_where_the_bus_keeps_them() -> None:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.push("ChannelHold", "c")
         await path.bus.flush(timeout_seconds=5)
         unheard = await path.bus.unheard(dialog.topic)
@@ -164,7 +164,7 @@ async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
         await path.bus.flush(timeout_seconds=5)
 
     assert starts == []
-    assert (dialog.delivery, len(dialog.held)) == (Delivery.OFFERED, 1)
+    assert (dialog.delivery, len(dialog.held)) == (DeliveryPhase.OFFERED, 1)
 
 
 async def test_set_up_goes_on_where_it_has_stopped(*, keeps_messages: bool) -> None:
@@ -193,7 +193,7 @@ async def test_set_up_that_is_cancelled_gives_nobody_up() -> None:
         assert await path.background.finish(10) == 0
 
     assert requests(path) == []
-    assert dialog.delivery is Delivery.OFFERED
+    assert dialog.delivery is DeliveryPhase.OFFERED
 
 
 async def adopted(path: Scene) -> None:
@@ -202,7 +202,7 @@ async def adopted(path: Scene) -> None:
     path.router.table.adopt(dialog, {"c": True})
     start = path.stream.envelope("StasisStart", "{}", DIALOG, 1001)
     dialog.adopt(1001, start)
-    path.stream.notify(dialog, notices.GAP, Gap("ingest_restarted").event("demo", 1.0))
+    path.stream.notify(dialog, proxy_events.GAP, Gap("ingest_restarted").event("demo", 1.0))
     path.setup.begin(dialog)
 
 
@@ -216,7 +216,7 @@ async def test_adopted_dialog_whose_application_does_not_show_up_is_announced_wi
         await path.application.listen(EVENTS)
         await until(lambda: len(path.application.types(EVENTS)) == 2)
 
-    assert path.application.types(EVENTS) == ["StasisStart", notices.GAP]
+    assert path.application.types(EVENTS) == ["StasisStart", proxy_events.GAP]
     assert [event["sequence"] for event in path.application.bodies(EVENTS)] == [1001, 1002]
     assert len(starts) == 1
 
@@ -231,7 +231,7 @@ async def test_application_of_an_adopted_dialog_may_come_late_where_the_bus_was_
         path.broker.start()
         await until(lambda: path.application.types(EVENTS))
 
-    assert path.application.types(EVENTS) == [notices.GAP]
+    assert path.application.types(EVENTS) == [proxy_events.GAP]
     assert starts == []
 
 
@@ -240,7 +240,7 @@ async def test_successor_finds_the_application_and_the_channel_with_the_queues()
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         await path.bus.disown()
         heir = path.connection(registry=f"dialogs_{SERVER}")
         running = asyncio.create_task(heir.run())
@@ -267,9 +267,9 @@ async def test_dialog_that_an_application_has_taken_is_counted() -> None:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
-        await until(lambda: dialog.delivery is Delivery.ACCEPTED)
+        await until(lambda: dialog.delivery is DeliveryPhase.ACCEPTED)
         await path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
 
     assert samples(path.metrics, table.APP_STARTS) == {("demo", "accepted"): 1}
 
@@ -277,7 +277,7 @@ async def test_dialog_that_an_application_has_taken_is_counted() -> None:
 async def test_empty_dialog_to_which_nobody_comes_is_no_call_that_was_lost() -> None:
     async with scene(no_listener="continue", listener_seconds=0.02) as path:
         dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
-        path.stream.notify(dialog, notices.GAP, "{}")
+        path.stream.notify(dialog, proxy_events.GAP, "{}")
         path.setup.begin(dialog)
         await until(lambda: dialog.is_abandoned)
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from ari_proxy.bus.base import Subscription
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery, DeliveryTrigger
-from ari_proxy.ingest.setup.watchdog import LOOKS, Listeners
+from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
+from ari_proxy.ingest.setup.watchdog import LOOKS, ApplicationWatchdog
 from ari_proxy.telemetry import metrics as table
 from tests.support.event_path import Scene, scene
 from tests.support.running import until
@@ -51,9 +51,9 @@ async def watched(*, keeps_messages: bool, silence: float = SILENCE) -> AsyncIte
         dialog = path.dialog("c")
         got = path.application.messages.setdefault(dialog.topic, [])
         listening = await path.application.bus.subscribe(dialog.topic, got.append)
-        await until(lambda: dialog.delivery is Delivery.OPEN)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         call = Watched(path, dialog, listening)
-        listeners = Listeners(
+        listeners = ApplicationWatchdog(
             path.bus,
             path.router,
             path.stream,
@@ -88,7 +88,7 @@ async def test_call_whose_application_listens_goes_on(*, keeps_messages: bool) -
     assert not call.dialog.is_abandoned
     assert not call.is_given_up()
     types = set(call.path.application.types(call.dialog.topic))
-    assert types == ({"StasisStart"} if keeps_messages else {"StasisStart", notices.PROBE})
+    assert types == ({"StasisStart"} if keeps_messages else {"StasisStart", proxy_events.PROBE})
     assert call.dialog.sequence == 1  # A probe stands outside of the order.
 
 
@@ -133,7 +133,7 @@ async def test_dialog_that_leaves_nobody_alone_is_not_looked_at(
 async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
     async with watched(keeps_messages=False, silence=0) as call:
         await call.listening.unsubscribe()
-        listeners = Listeners(
+        listeners = ApplicationWatchdog(
             call.path.bus,
             call.path.router,
             call.path.stream,

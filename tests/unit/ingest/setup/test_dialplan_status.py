@@ -3,7 +3,7 @@
 import pytest
 
 from ari_proxy.bus.base import Problem
-from ari_proxy.ingest.setup.refusal import status_of
+from ari_proxy.ingest.setup.dialplan_status import dialplan_status
 
 
 @pytest.mark.parametrize(
@@ -20,4 +20,4 @@ from ari_proxy.ingest.setup.refusal import status_of
     ],
 )
 def test_status_is_the_reason(problem: Problem | None, is_refused: bool, status: str) -> None:
-    assert status_of(problem, is_refused=is_refused) == status
+    assert dialplan_status(problem, is_refused=is_refused) == status

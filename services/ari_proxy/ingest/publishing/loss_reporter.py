@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Final
 
 from ari_proxy.bus.base import Bus
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import Delivery, Life
+from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import Gap, GapReason
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
@@ -25,7 +25,7 @@ from .loss_ledger import LossLedger
 LOOK_SECONDS: Final = 0.1
 
 
-class LossReports:
+class LossReporter:
     """Sends what stands in the ledger to the applications."""
 
     def __init__(
@@ -69,7 +69,7 @@ class LossReports:
             if self._bus.buffered_bytes > self._room or not self._is_permitted():
                 return
             dialog = self._router.table.dialogs.get(topics.owner_of(topic))
-            if dialog is None or dialog.delivery is Delivery.OPEN:
+            if dialog is None or dialog.delivery is DeliveryPhase.OPEN:
                 self._tell(topic, dialog, reason)
             elif dialog.is_abandoned:  # Nobody listens; else its application does not yet.
                 self._ledger.remove(topic, reason)
@@ -80,9 +80,9 @@ class LossReports:
             return  # Too many others have come.
         now = time.time()
         gap = Gap(reason, loss.since, loss.until, loss.count)
-        told = [(notices.GAP, gap.event(loss.application, now))]
-        if loss.end and (dialog is None or dialog.life is Life.TOLD):
-            told.append((notices.DIALOG_ENDED, loss.end))
+        told = [(proxy_events.GAP, gap.event(loss.application, now))]
+        if loss.end and (dialog is None or dialog.life is LifePhase.TOLD):
+            told.append((proxy_events.DIALOG_ENDED, loss.end))
         for number, (event_type, text) in enumerate(told, start=int(now * 1e6)):
             if dialog is not None:
                 self._stream.notify(dialog, event_type, text)

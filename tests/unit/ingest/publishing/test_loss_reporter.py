@@ -11,7 +11,7 @@ import pytest
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
-from ari_proxy.ingest.routing import proxy_events as notices
+from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
@@ -55,7 +55,7 @@ class Losing(EventPath):
         self.broker.start()
         async with opened(self.bus):
             await self.bus.flush(timeout_seconds=5)
-            self.losses.tell()
+            self.loss_reporter.tell()
             await self.bus.flush(timeout_seconds=5)
         self.broker.stop()
         return got
@@ -76,7 +76,7 @@ def body(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def gap_of(events: list[dict[str, Any]]) -> dict[str, Any]:
-    (gap,) = [body(event) for event in events if event["type"] == notices.GAP]
+    (gap,) = [body(event) for event in events if event["type"] == proxy_events.GAP]
     return gap
 
 
@@ -101,10 +101,12 @@ async def test_nothing_is_published_while_the_buffer_is_full_or_another_ingest_s
         dialog = path.begin("c")
         path.flood("c")
         dropped = path.bus.dropped
-        path.losses.tell()
+        path.loss_reporter.tell()
         assert path.bus.dropped == dropped
         path.is_permitted = False
-        assert notices.GAP not in {e["type"] for e in (await path.drained(dialog))[dialog.topic]}
+        assert proxy_events.GAP not in {
+            e["type"] for e in (await path.drained(dialog))[dialog.topic]
+        }
         path.is_permitted = True
 
         assert gap_of((await path.drained(dialog))[dialog.topic])["count"] == dropped
@@ -135,7 +137,7 @@ async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: b
             path.router.table.forget(over)
         events = (await path.drained(over, other))[over.topic]
 
-    assert [event["type"] for event in events] == [notices.GAP, notices.DIALOG_ENDED]
+    assert [event["type"] for event in events] == [proxy_events.GAP, proxy_events.DIALOG_ENDED]
     assert (gap_of(events)["count"], body(events[1])["reason"]) == (4, "channels_left")
     first, second = (event["sequence"] for event in events)
     assert over.sequence - 2 * (not is_forgotten) < first < second
@@ -150,7 +152,7 @@ async def test_lost_gap_is_covered_by_the_next_one(
     async with losing() as path:
         dialog = path.begin("c")
         text = Gap("buffer_full", since, 2.0, 7).event("demo", 3.0)
-        path.stream.notify(dialog, notices.GAP, text)
+        path.stream.notify(dialog, proxy_events.GAP, text)
         path.flood("c")
         events = (await path.drained(dialog))[dialog.topic]
 

@@ -10,14 +10,14 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.messages import Binding, Bound, Owned, Question
 
-from .router import Router
+from .routing.router import Router
 
 _log = structlog.get_logger()
 _binding_decoder = msgspec.json.Decoder(Binding)
 _question_decoder = msgspec.json.Decoder(Question)
 
 
-class Bindings:
+class ObjectRegistrations:
     """Answers the executors of one server."""
 
     def __init__(

@@ -13,7 +13,7 @@ BUS_BLOCKED: Final = "BUS_BLOCKED"
 _BY_PROBLEM: Final = {"away": BUS_UNAVAILABLE, "refused": BUS_REFUSED, "blocked": BUS_BLOCKED}
 
 
-def status_of(problem: Problem | None, *, is_refused: bool) -> str:
+def dialplan_status(problem: Problem | None, *, is_refused: bool) -> str:
     """Return why no application has taken a dialog by now.
 
     Args:
