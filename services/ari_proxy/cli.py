@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import exception_groups
 from .__about__ import __version__
+from .aio import first_leaf
 from .settings.errors import SettingsError
 from .watch.formats import Format
 
@@ -258,7 +258,7 @@ def _reported(*expected: type[Exception]) -> Iterator[None]:
     except* kinds as group:
         failure = group
     if failure is not None:
-        typer.echo(f"error: {exception_groups.first(failure)}", err=True)
+        typer.echo(f"error: {first_leaf(failure)}", err=True)
         raise typer.Exit(1)
 
 

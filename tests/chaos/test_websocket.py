@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories as connections
 from tests.chaos.conftest import Stage
 from tests.support import process
@@ -73,9 +73,9 @@ async def test_websocket_that_asterisk_leaves_silent_is_replaced(
     stage: Stage, websocket_link: Link
 ) -> None:
     """In a third of cases the old connection's end takes the application from the new one."""
-    soon = BackOff(first_seconds=0.1, last_seconds=0.1)
+    soon = Backoff(first_seconds=0.1, last_seconds=0.1)
     calls = stage.calls
-    async with serving(stage, event_socket=partial(connections.event_socket, back_off=soon)):
+    async with serving(stage, event_socket=partial(connections.event_socket, backoff=soon)):
         channels = await calls.place(3)
         async with calls.marking(channels, pause_seconds=0.01):
             for number in range(1, 21):

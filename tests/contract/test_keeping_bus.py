@@ -16,7 +16,7 @@ from typing import Any, Protocol, get_args
 import aio_pika
 import pytest
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus, Declared, Message, opened
 from ari_proxy.bus.errors import BusRefusedError, RequestTimeoutError
 from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
@@ -639,7 +639,7 @@ async def refused_often(subscription: Any, queue: str) -> None:
 
 
 #: What is refused is tried again and again.
-OFTEN = BackOff(first_seconds=0.01, last_seconds=0.05)
+OFTEN = Backoff(first_seconds=0.01, last_seconds=0.05)
 
 
 async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
@@ -654,7 +654,7 @@ async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
     before = await channels_of(rabbitmq_server)
     async with (
         connected(rabbitmq_link, registry=registry) as bus,
-        connected(rabbitmq_link, retry_back_off=OFTEN) as executor,
+        connected(rabbitmq_link, retry_backoff=OFTEN) as executor,
     ):
         await declare_all(bus, server, 20)
         async with had_by_somebody(rabbitmq_server, queues[0]):
@@ -698,7 +698,7 @@ async def test_many_refused_queues_are_consumed_on_few_channels_once_that_is_gra
     with rabbitmq_server.account(**every_second) as user:
         async with (
             connected(rabbitmq_link, registry=registry) as bus,
-            connected(rabbitmq_link, user=user, retry_back_off=OFTEN) as executor,
+            connected(rabbitmq_link, user=user, retry_backoff=OFTEN) as executor,
         ):
             await declare_all(bus, server, count)
             for topic in [f"commands_{server}.*"] if is_pattern else queues:

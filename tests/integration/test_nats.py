@@ -11,7 +11,7 @@ import pytest
 import trustme
 from nats.aio.client import Client
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.nats.bus import NatsBus
@@ -126,7 +126,7 @@ async def test_connection_that_ends_at_once_is_backed_off() -> None:
     accepted = 0
     waits: list[int] = []
 
-    class Counted(BackOff):
+    class Counted(Backoff):
         def seconds(self, failures: int) -> float:
             waits.append(failures)
             return 0.001
@@ -141,7 +141,7 @@ async def test_connection_that_ends_at_once_is_backed_off() -> None:
         accepted += 1
         writer.close()
 
-    tuning = NatsTuning(back_off=Counted(1, 1))
+    tuning = NatsTuning(backoff=Counted(1, 1))
     server = await asyncio.start_server(end_at_once, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     options = NatsOptions(urls=(f"nats://127.0.0.1:{port}",), name="test")

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories as connections
@@ -36,8 +36,8 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
     server = await asyncio.start_server(reset, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     url = f"ws://127.0.0.1:{port}/ari/events"
-    at_once = BackOff(first_seconds=0, last_seconds=0)
-    events = connections.event_socket(load(ari={"websocket_url": url}), back_off=at_once)
+    at_once = Backoff(first_seconds=0, last_seconds=0)
+    events = connections.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
     async with server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):

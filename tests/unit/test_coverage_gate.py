@@ -27,9 +27,9 @@ def test_module_with_enough_passes() -> None:
 
 
 def test_module_without_a_branch_passes() -> None:
-    files = {"services/ari_proxy/back_off.py": measured((0, 0))}
+    files = {"services/ari_proxy/backoff.py": measured((0, 0))}
 
-    assert list(shortfalls(files, ["ari_proxy.back_off"])) == []
+    assert list(shortfalls(files, ["ari_proxy.backoff"])) == []
 
 
 def test_module_that_lacks_branches_is_told_with_its_lines() -> None:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.certificate_names import CertificateNames
 
 from .rest import Credentials
@@ -31,7 +31,7 @@ PING_SECONDS: Final = 5.0
 PONG_SECONDS: Final = 4.0
 DEAD_SECONDS: Final = PING_SECONDS + PONG_SECONDS
 OPEN_SECONDS: Final = 10.0
-BACK_OFF: Final = BackOff(first_seconds=0.25, last_seconds=10.0)
+BACKOFF: Final = Backoff(first_seconds=0.25, last_seconds=10.0)
 #: A connection that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 10.0
 #: The largest frame seen of a real server is 16 KB (ChannelVarset follows the variable).
@@ -60,7 +60,7 @@ class EventSocket:
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
         server_name: str = "",
         refused: Callable[[Credentials], bool] = lambda _: False,
-        back_off: BackOff = BACK_OFF,
+        backoff: Backoff = BACKOFF,
         connection: type[websockets_client.ClientConnection] = websockets_client.ClientConnection,
     ) -> None:
         """Make one.
@@ -74,7 +74,7 @@ class EventSocket:
             tls: returns what Asterisk's certificate is trusted by.
             server_name: that stands in the certificate; '' for the URL's host.
             refused: told of credentials that Asterisk refuses; returns whether there are others.
-            back_off: between attempts that fail.
+            backoff: between attempts that fail.
             connection: what the library makes.
         """
         query = {"app": ",".join(applications)}
@@ -90,7 +90,7 @@ class EventSocket:
         self._tls = tls
         self._server_name = server_name
         self._names = CertificateNames("ari")
-        self._back_off = back_off
+        self._backoff = backoff
         self._connection = connection
         self._attempt = 0
 
@@ -113,7 +113,7 @@ class EventSocket:
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
-            await asyncio.sleep(self._back_off.seconds(self._attempt))
+            await asyncio.sleep(self._backoff.seconds(self._attempt))
 
     async def connect(self) -> websockets_client.ClientConnection:
         """Open one connection.

@@ -2,7 +2,7 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from .base import Declared, DropReason, Handler, Message, Offered, OnDropped, Problem
@@ -226,16 +226,6 @@ class BufferedBus(ABC):
         self._tried.set()
         self._connected.set()
         self._something_to_send.set()
-
-
-async def until_over(work: Coroutine[None, None, None]) -> None:
-    """Await what ends by itself when its connection is lost, in a task of its own.
-
-    A task group whose child fails while its own task is cancelled forgets the cancellation (Python
-    3.11): whoever loops around it would go on for ever.
-    """
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(work)
 
 
 class FleetingBus(BufferedBus):

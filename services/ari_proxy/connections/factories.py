@@ -13,8 +13,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari.rest import Credentials, RestClient
-from ari_proxy.ari.websocket import BACK_OFF, EventSocket
-from ari_proxy.back_off import BackOff
+from ari_proxy.ari.websocket import BACKOFF, EventSocket
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
@@ -155,14 +155,14 @@ def rest_client(settings: Settings) -> RestClient:
 def event_socket(
     settings: Settings,
     *,
-    back_off: BackOff = BACK_OFF,
+    backoff: Backoff = BACKOFF,
     connection: type[ClientConnection] = ClientConnection,
 ) -> EventSocket:
     """Return a client of Asterisk's events websocket.
 
     Args:
         settings: of all components.
-        back_off: between attempts that fail.
+        backoff: between attempts that fail.
         connection: what the library makes.
 
     Raises:
@@ -178,7 +178,7 @@ def event_socket(
         subscribe_all=settings.ari.subscribe_all,
         tls=RotatingTls("ari", settings.ari),
         server_name=settings.ari.server_name,
-        back_off=back_off,
+        backoff=backoff,
         connection=connection,
     )
 

@@ -10,11 +10,11 @@ from typing import Literal
 
 import structlog
 
+from ari_proxy.aio import run_until_first
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import DEAD_SECONDS, EventSocket
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
-from ari_proxy.first_of import first_of
 from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.handover import messages as records
@@ -110,7 +110,7 @@ class Term:
         """Serve until `stop`, then finish the set-ups that have begun; or until handed over."""
         async with AsyncExitStack() as ending:
             await self._begin(ending)
-            await first_of(stop.wait(), self._hand_over.done.wait())
+            await run_until_first(stop.wait(), self._hand_over.done.wait())
             self._stop_reading()
             if self._hand_over.done.is_set():
                 return "handed_over"

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import structlog
 
+from ari_proxy.aio import run_until_first
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.base import Bus
-from ari_proxy.first_of import first_of
 from ari_proxy.ingest.handover.messages import PAGE_BYTES
 from ari_proxy.ingest.lease.base import Lease, Unshared
 from ari_proxy.ingest.publishing.event_counters import EventCounters
@@ -118,4 +118,4 @@ class Ingest:
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
     """Await `work` until it is done, or until `stop`; return whether it was done."""
-    return await first_of(work, stop.wait()) == 0 and not stop.is_set()
+    return await run_until_first(work, stop.wait()) == 0 and not stop.is_set()

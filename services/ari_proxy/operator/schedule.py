@@ -8,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 
 Key = tuple[str, str]
 #: Changes come in bursts, and one look sees them all.
 GATHER_SECONDS: Final = 0.2
-BACK_OFF: Final = BackOff(1.0, 120.0)
+BACKOFF: Final = Backoff(1.0, 120.0)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class Schedule:
         """Note that a look did not go well; return after how many seconds it is repeated."""
         self._running.discard(key)
         self._failures[key] = self._failures.get(key, 0) + 1
-        delay = BACK_OFF.seconds(self._failures[key])
+        delay = BACKOFF.seconds(self._failures[key])
         self.put(key, delay)
         return delay
 

@@ -9,10 +9,10 @@ from typing import Final
 import kopf
 import structlog
 
-from ari_proxy import exception_groups
 from ari_proxy.__about__ import __version__
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi
+from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.children.wanted import Images
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag
@@ -156,7 +156,7 @@ class Operator:
             "resource.not_reconciled",
             namespace=key[0],
             name=key[1],
-            error=str(exception_groups.first(errors)),
+            error=str(first_leaf(errors)),
             again_seconds=round(again, 1),
         )
 

@@ -6,9 +6,9 @@ from typing import Final
 
 import msgspec
 
+from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import opened
 from ari_proxy.connections import factories as connections
-from ari_proxy.first_of import first_of
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
@@ -94,7 +94,7 @@ async def follow(
                     if copy.kind == "end" or len(found) >= MAX_COPIES:
                         return
 
-        await first_of(watch(), stop.wait())
+        await run_until_first(watch(), stop.wait())
 
 
 def _server_of(dialog_id: str, configured: str) -> ServerId:

@@ -9,10 +9,9 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from ari_proxy import exception_groups
+from ari_proxy.aio import first_leaf, run_until_first
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
-from ari_proxy.first_of import first_of
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.copies import Copy
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
@@ -84,9 +83,9 @@ class EventStream(Response):
             watcher = Watcher(self._bus, self._server, self._dialog_id)
             async with watcher.watching() as copies:
                 sending = self._send_all(copies, send)
-                await first_of(sending, _until_gone(receive), self._closing.wait())
+                await run_until_first(sending, _until_gone(receive), self._closing.wait())
         except* (BusError, NobodyServesError) as errors:
-            _log.warning("console.not_watching", error=str(exception_groups.first(errors)))
+            _log.warning("console.not_watching", error=str(first_leaf(errors)))
 
     async def _send_all(self, copies: AsyncIterator[Copy], send: Send) -> None:
         await self._begin(send)

@@ -20,9 +20,9 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
-from ari_proxy import exception_groups
+from ari_proxy.aio import first_leaf, in_own_task
 from ari_proxy.bus.base import Handler, Offered, Right, Verdict
-from ari_proxy.bus.buffered import FleetingBus, until_over
+from ari_proxy.bus.buffered import FleetingBus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from ari_proxy.certificate_names import CertificateNames
 
@@ -221,13 +221,13 @@ class NatsBus(FleetingBus):
                 )
             else:
                 begun_at = loop.time()
-                await until_over(self._serve(attempted))
+                await in_own_task(self._serve(attempted))
                 self._discovered = attempted.discovered
                 if loop.time() - begun_at > STABLE_SECONDS:
                     failures = 0
                     continue
             failures += 1
-            await asyncio.sleep(self._tuning.back_off.seconds(failures))
+            await asyncio.sleep(self._tuning.backoff.seconds(failures))
 
     async def _serve(self, client: ClusterClient) -> None:
         """Serve on one connection until it is lost."""
@@ -241,7 +241,7 @@ class NatsBus(FleetingBus):
                 tasks.create_task(self._keep_confirming())
                 tasks.create_task(self._try_denied_again(client))
         except* _DisconnectedError as errors:
-            cause = exception_groups.first(errors).__cause__
+            cause = first_leaf(errors).__cause__
             reason = str(cause or client.last_error or "the connection was lost")
             _log.warning(
                 "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason

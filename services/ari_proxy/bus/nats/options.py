@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.options import BusOptions
 
-_BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class NatsTuning:
 
     #: For a server to take a connection.
     connect_seconds: float = 5.0
-    back_off: BackOff = _BACK_OFF
+    backoff: Backoff = _BACKOFF
     #: Between round trips when there is nothing to confirm.
     idle_seconds: float = 5.0
     #: After which it is tried again to listen to what was refused: rights may be given.

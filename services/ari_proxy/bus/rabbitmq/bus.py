@@ -16,12 +16,12 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from ari_proxy import exception_groups
-from ari_proxy.back_off import BackOff
+from ari_proxy.aio import first_leaf, in_own_task
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.connection import Login
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
 from ari_proxy.bus.base import Declared, Handler, Message, Offered, Right, Verdict
-from ari_proxy.bus.buffered import BufferedBus, until_over
+from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
 from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
@@ -32,7 +32,7 @@ from .options import RabbitMqOptions
 from .patterns import PatternInterest
 from .publishing import Publishing, Rights
 from .session import Session
-from .subscriptions import RETRY_BACK_OFF, Interest, QueueInterest, TopicInterest
+from .subscriptions import RETRY_BACKOFF, Interest, QueueInterest, TopicInterest
 
 _log = structlog.get_logger()
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 CONNECT_SECONDS: Final = 5.0
 #: For RabbitMQ to answer an operation.
 OPERATION_SECONDS: Final = 10.0
-BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 #: A session that held this long starts the back-off anew.
 STABLE_SECONDS: Final = 5.0
 #: Subscriptions established at once.
@@ -55,11 +55,11 @@ class RabbitMqBus(BufferedBus):
         options: RabbitMqOptions,
         *,
         refresh_seconds: float = REFRESH_SECONDS,
-        retry_back_off: BackOff = RETRY_BACK_OFF,
+        retry_backoff: Backoff = RETRY_BACKOFF,
     ) -> None:
         super().__init__(options.buffer_bytes)
         #: Between attempts to consume what was refused.
-        self.retry_back_off = retry_back_off
+        self.retry_backoff = retry_backoff
         self._options = options
         self._listener = secrets.token_hex(8)
         self._interests: set[Interest] = set()
@@ -232,11 +232,11 @@ class RabbitMqBus(BufferedBus):
             session = await self._open(logins[turn % len(logins)], attempts=len(logins))
             if session is not None:
                 opened_at = loop.time()
-                await until_over(self._serve(session))
+                await in_own_task(self._serve(session))
                 if loop.time() - opened_at > STABLE_SECONDS:
                     failures = 0
             failures += 1
-            await asyncio.sleep(BACK_OFF.seconds(failures))
+            await asyncio.sleep(BACKOFF.seconds(failures))
 
     async def _serve(self, session: Session) -> None:
         """Serve in one session until it ends."""
@@ -249,7 +249,7 @@ class RabbitMqBus(BufferedBus):
                 tasks.create_task(self._declarations.keep_registry(session))
                 tasks.create_task(self._rights.regain(session))
         except* (AmqpError, TimeoutError) as errors:
-            reason = str(exception_groups.first(errors)) or "RabbitMQ did not answer"
+            reason = str(first_leaf(errors)) or "RabbitMQ did not answer"
             # It closes the channel on a message that is too large; do not send that one again.
             self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
             self._rights.take_refusal(reason)

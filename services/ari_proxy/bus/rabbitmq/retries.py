@@ -2,14 +2,14 @@
 
 from itertools import islice
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 
 
 class Retries:
     """Names that did not work out, in the order in which they are tried again."""
 
-    def __init__(self, back_off: BackOff) -> None:
-        self._back_off = back_off
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
         #: Name → how often it has failed.
         self._failures: dict[str, int] = {}
 
@@ -40,4 +40,4 @@ class Retries:
     @property
     def pause_seconds(self) -> float:
         """How long to wait before the next attempt: what has failed least often decides."""
-        return self._back_off.seconds(min(self._failures.values(), default=0) + 1)
+        return self._backoff.seconds(min(self._failures.values(), default=0) + 1)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from pamqp import base
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, taken
@@ -32,7 +32,7 @@ _log = structlog.get_logger()
 
 #: Seconds for RabbitMQ to end a consumer.
 CANCEL_SECONDS: Final = 5.0
-RETRY_BACK_OFF: Final = BackOff(first_seconds=0.1, last_seconds=5.0)
+RETRY_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 #: Queues that are tried again at once.
 _RETRIED_AT_ONCE: Final = 16
 
@@ -51,7 +51,7 @@ class Interest:
         self._refused: set[str] = set()
         #: What is being tried just now.
         self._attempting: set[str] = set()
-        self._retries = Retries(bus.retry_back_off)
+        self._retries = Retries(bus.retry_backoff)
         self._retrying: asyncio.TimerHandle | None = None
         self._is_ended = False
 
@@ -68,7 +68,7 @@ class Interest:
         self._session = session
         self._attempting = set()  # What is left of another session ends by itself.
         self._consumers.clear()
-        self._retries = Retries(self._bus.retry_back_off)
+        self._retries = Retries(self._bus.retry_backoff)
         self._retry_no_more()
         try:
             await self._begin(session)

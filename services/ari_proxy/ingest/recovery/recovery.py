@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import structlog
 
-from ari_proxy import exception_groups
+from ari_proxy.aio import first_leaf
 from ari_proxy.ari import advisories
 from ari_proxy.ari import snapshot as asterisk
 from ari_proxy.ari.errors import TransportError
@@ -171,7 +171,7 @@ class Recovery:
         try:
             snapshot = await self._ask_all()
         except* (_NoAnswerError, TransportError, msgspec.DecodeError) as errors:
-            _log.debug("snapshot.failed", error=str(exception_groups.first(errors)))
+            _log.debug("snapshot.failed", error=str(first_leaf(errors)))
         return snapshot
 
     async def _ask_all(self) -> Snapshot:

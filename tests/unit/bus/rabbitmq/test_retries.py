@@ -1,11 +1,11 @@
 """What is tried again, and when."""
 
-from ari_proxy.back_off import BackOff
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.rabbitmq.retries import Retries
 
 
 def retries() -> Retries:
-    return Retries(BackOff(first_seconds=1, last_seconds=8, jitter=lambda: 1.0))
+    return Retries(Backoff(first_seconds=1, last_seconds=8, jitter=lambda: 1.0))
 
 
 def test_names_take_turns() -> None:
