@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_proxy.ari.errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
+from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import Answer, Credentials, RestClient
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
@@ -115,8 +115,8 @@ async def test_no_answer_in_time_tells_whether_it_was_sent(asterisk: ScriptedAst
         asterisk.hold.set()
 
     assert [(type(error), getattr(error, "sent", None)) for error in both] == [
-        (RequestTimeoutError, True),
-        (RequestTimeoutError, False),
+        (AriTimeoutError, True),
+        (AriTimeoutError, False),
     ]
     assert len(asterisk.requests) == 1
 

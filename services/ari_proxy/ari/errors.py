@@ -6,7 +6,7 @@ AriError
 └── TransportError          a request that got no HTTP answer, or none that we take
     ├── UnreachableError    it was provably not sent, or the connection broke: 502
     ├── AnswerTooLargeError its answer is larger than we read: 502
-    └── RequestTimeoutError no answer within the deadline: 504
+    └── AriTimeoutError     no answer within the deadline: 504
 """
 
 
@@ -48,7 +48,7 @@ class UnreachableError(TransportError):
     reason = "unreachable"
 
 
-class RequestTimeoutError(TransportError):
+class AriTimeoutError(TransportError):
     """Asterisk did not answer in time."""
 
     status_code = 504

@@ -20,7 +20,7 @@ from ari_proxy import bounded_body
 from ari_proxy.__about__ import __version__
 from ari_proxy.certificate_names import CertificateNames
 
-from .errors import AnswerTooLargeError, RequestTimeoutError, UnreachableError
+from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 
 #: Seconds; below the 15 of http.conf's session_keep_alive, so that we close first.
 KEEP_ALIVE_SECONDS: Final = 10.0
@@ -141,7 +141,7 @@ class RestClient:
 
         Raises:
             UnreachableError: no connection, or it broke.
-            RequestTimeoutError: no answer within the deadline.
+            AriTimeoutError: no answer within the deadline.
             AnswerTooLargeError: its body is larger than `max_bytes`; the rest is not read.
         """
         path = url.partition("?")[0]
@@ -160,7 +160,7 @@ class RestClient:
                     self.in_flight -= 1
         except TimeoutError as error:
             what = "no answer in time" if sent else "no free connection in time, not sent"
-            raise RequestTimeoutError(method, path, what, sent=sent) from error
+            raise AriTimeoutError(method, path, what, sent=sent) from error
         except aiohttp.ClientConnectorError as error:
             what = await self._untrusted(error) or f"{error.strerror}"
             raise UnreachableError(method, path, what, sent=False) from error
