@@ -12,7 +12,7 @@ from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.protocol.messages import Binding, ObjectKind
+from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 
 SERVER: Final = ServerId("s")
 GRACE: Final = 10.0
@@ -51,7 +51,7 @@ class Call:
 
     def _register(self, router: Router, kind: ObjectKind, name: str, now: float) -> None:
         assert self.dialog is not None
-        router.register(Binding(self.dialog.dialog_id, kind, name), now)
+        router.register(ObjectRegistration(self.dialog.dialog_id, kind, name), now)
 
     def _event(self, step: str) -> events.AriEvent:
         both = {"id": self.bridge, "channels": [self.channel, self.leg]}
@@ -137,7 +137,7 @@ moves = st.fixed_dictionaries(
     }
 )
 bindings = st.builds(
-    Binding,
+    ObjectRegistration,
     dialog_id=st.sampled_from(["s.0123456789abcdef", "s.fedcba9876543210"]),
     kind=st.sampled_from(["channel", "bridge", "playback"]),
     object_id=names.filter(bool),
@@ -154,7 +154,7 @@ def test_whatever_comes_nothing_is_kept_and_no_dialog_gets_an_event_twice(steps:
         if isinstance(step, float):
             now += step
             router.sweep(now)
-        elif isinstance(step, Binding):
+        elif isinstance(step, ObjectRegistration):
             router.register(step, now)
         else:
             dialogs = router.route(events.decode(json.dumps(step)), now)

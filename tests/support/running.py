@@ -12,7 +12,7 @@ from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.client.dialog import Topics
 from ari_proxy.connections import factories as connections
 from ari_proxy.protocol import messages
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.load import Settings, load
 from tests.support.servers import PASSWORD, BusServer
 
@@ -192,7 +192,7 @@ async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) 
     if command:
         await until_heard(bus, "commands_server-1", b"DUMMY")
     if ingest:
-        nothing = Binding("", "channel", "none", release=True)
+        nothing = ObjectRegistration("", "channel", "none", release=True)
         await until_heard(bus, "bindings_server-1", messages.encode(nothing))
 
 

@@ -18,10 +18,10 @@ from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 from ari_proxy.protocol.messages import (
-    Binding,
-    Bound,
     Command,
     CommandResponse,
+    ObjectRegistration,
+    RegistrationReply,
     ServerCommandResponse,
 )
 from ari_proxy.tap.tap import Tap
@@ -42,7 +42,7 @@ REGISTRATION_SECONDS: Final = 2.0
 MAX_ANSWER_BYTES: Final = 1 << 20
 #: Characters; a command's id comes back in its response, which has to fit into a message.
 MAX_UNIQUE_ID: Final = 1024
-_bound_decoder: Final = msgspec.json.Decoder(Bound)
+_bound_decoder: Final = msgspec.json.Decoder(RegistrationReply)
 #: From this status on Asterisk has not done what was asked.
 _FAILED: Final = 400
 
@@ -54,7 +54,7 @@ class _Request(NamedTuple):
     template: str
     named: Named
     #: What ingest has to know once it is done.
-    deletes: Binding | None = None
+    deletes: ObjectRegistration | None = None
 
 
 class Executor:
@@ -179,13 +179,13 @@ class Executor:
 
     def _deletes(
         self, method: str, template: str, url: urls.AriUrl, dialog_id: DialogId
-    ) -> Binding | None:
+    ) -> ObjectRegistration | None:
         name = deleted_recording(method, template, url)
         if not name or not self._guard.registers_recordings:
             return None
-        return Binding(dialog_id, "recording", name, release=True)
+        return ObjectRegistration(dialog_id, "recording", name, release=True)
 
-    async def _create(self, request: _Request, binding: Binding) -> Answer:
+    async def _create(self, request: _Request, binding: ObjectRegistration) -> Answer:
         """Send a request for an object of whose name ingest has to know."""
         dialog_id = DialogId(binding.dialog_id)
         is_new, is_refused = await self._register(binding), False
@@ -201,7 +201,7 @@ class Executor:
                 await self._release(msgspec.structs.replace(binding, release=True))
         return answer
 
-    async def _register(self, binding: Binding) -> bool:
+    async def _register(self, binding: ObjectRegistration) -> bool:
         """Tell ingest of an object, or a dialog, that it can't know, before any event can come.
 
         Returns whether the object is the dialog's by this alone.
@@ -220,7 +220,7 @@ class Executor:
             raise RejectedError(400, "registration", bound.error)
         return bound.is_new
 
-    async def _release(self, binding: Binding) -> None:
+    async def _release(self, binding: ObjectRegistration) -> None:
         """Have ingest forget a name, before the client knows that it is free."""
         try:
             await self._register(binding)
@@ -263,13 +263,13 @@ class Executor:
 
 def _binding(
     named: Named, dialog_id: DialogId, announce_to: str, *, begins_dialog: bool
-) -> Binding | None:
+) -> ObjectRegistration | None:
     """Return what ingest has to know before the request is sent, or None if it needs nothing."""
     new = named.creates
     if new is None:
         return None
     if new.needs_registration or (begins_dialog and new.kind == "channel"):
-        return Binding(dialog_id, new.kind, new.object_id, announce_to)
+        return ObjectRegistration(dialog_id, new.kind, new.object_id, announce_to)
     return None
 
 

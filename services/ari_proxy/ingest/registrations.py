@@ -8,13 +8,18 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
-from ari_proxy.protocol.messages import Binding, Bound, Owned, Question
+from ari_proxy.protocol.messages import (
+    ObjectRegistration,
+    OwnershipQuery,
+    OwnershipReply,
+    RegistrationReply,
+)
 
 from .routing.router import Router
 
 _log = structlog.get_logger()
-_binding_decoder = msgspec.json.Decoder(Binding)
-_question_decoder = msgspec.json.Decoder(Question)
+_binding_decoder = msgspec.json.Decoder(ObjectRegistration)
+_question_decoder = msgspec.json.Decoder(OwnershipQuery)
 
 
 class ObjectRegistrations:
@@ -31,10 +36,10 @@ class ObjectRegistrations:
         """Take an executor's notice of an object that a client has named, and acknowledge it."""
         try:
             binding = _binding_decoder.decode(message.payload)
-            answer = Bound(is_new=self._router.register(binding, self._clock()))
+            answer = RegistrationReply(is_new=self._router.register(binding, self._clock()))
         except (msgspec.DecodeError, IllegalSubjectTokenError, UnicodeDecodeError) as error:
             _log.warning("binding.refused", error=str(error))
-            answer = Bound(str(error))
+            answer = RegistrationReply(str(error))
         if message.reply:
             self._bus.publish(message.reply, msgspec.json.encode(answer))
 
@@ -48,6 +53,6 @@ class ObjectRegistrations:
         table, dialog_id = self._router.table, question.dialog_id
         dialog = table.dialogs.get(dialog_id)
         owned = tuple(named for named in question.objects if table.owns(dialog_id, *named))
-        answer = Owned(dialog.application if dialog is not None else "", owned)
+        answer = OwnershipReply(dialog.application if dialog is not None else "", owned)
         if message.reply:
             self._bus.publish(message.reply, msgspec.json.encode(answer))

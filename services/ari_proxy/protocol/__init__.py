@@ -1,1 +1,1 @@
-"""The wire protocol: messages, topics, ids. Pure: no IO, no clock, no logging."""
+"""The wire protocol: messages, topics, ids. Sans-I/O: no clock, no logging."""

@@ -1,8 +1,8 @@
-"""The four messages of go-ari-proxy, and some of ours.
+"""The four messages of go-ari-proxy, and those that ari-proxy adds.
 
-Bytes are the original's: every field present, in its order, JSON as Go's `encoding/json` writes it
-(`<`, `>`, `&`, U+2028 and U+2029 escaped, other non-ASCII as UTF-8). What ari-proxy adds comes
-behind the original's fields; clients ignore unknown fields.
+The encoding is the original's, byte for byte: every field present, in its order, JSON as Go's
+`encoding/json` writes it (`<`, `>`, `&`, U+2028 and U+2029 escaped, other non-ASCII as UTF-8).
+Fields that ari-proxy adds come last; clients ignore unknown fields.
 """
 
 from typing import Annotated, Final, Literal
@@ -12,13 +12,13 @@ import msgspec
 from .errors import MalformedMessageError
 from .ids import DialogId, ServerId
 
-#: Objects whose names clients may choose.
+#: Kinds of objects that clients may name.
 ObjectKind = Literal["channel", "bridge", "playback", "recording"]
-#: The header that tells a message's trace (W3C Trace Context §3.2.1).
+#: The header with a message's trace (W3C Trace Context §3.2.1).
 TRACEPARENT: Final = "traceparent"
-#: What go-ari-proxy's client library publishes first on a commands topic to bring it into being.
+#: go-ari-proxy's client library publishes this first on a commands topic, to create the topic.
 DUMMY: Final = b"DUMMY"
-#: Commands of an array, which are one message.
+#: Most commands in one message, a JSON array.
 MAX_COMMANDS: Final = 1_000
 
 
@@ -28,10 +28,11 @@ class AppStart(msgspec.Struct, frozen=True):
     application: str
     dialog_id: str
     server_id: str
-    channel_id: str = ""  #: ours: the channel whose StasisStart began the dialog
-    #: ours: the dialog's trace (W3C Trace Context), where traces are on
+    #: Ours: the channel whose StasisStart began the dialog.
+    channel_id: str = ""
+    #: Ours: the dialog's trace (W3C Trace Context), if traces are on.
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
-    #: ours: when the proxy began to offer it, in the form of an Event's
+    #: Ours: when the proxy first offered it, in the form of an Event's.
     timestamp: str | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -41,27 +42,31 @@ class Event(msgspec.Struct, frozen=True):
     server_id: str
     timestamp: str
     type: str
-    ari_body: str  #: the frame as Asterisk sent it
-    dialog_id: str = ""  #: ours; empty for events of a server
-    sequence: int = 0  #: ours: per dialog, from 1, without gaps; 0 from the original
+    #: The frame as Asterisk sent it.
+    ari_body: str
+    #: Ours; empty for events of a server.
+    dialog_id: str = ""
+    #: Ours: per dialog, from 1, without gaps; 0 from the original.
+    sequence: int = 0
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One ARI request that a client wants done."""
+    """A client's request to ARI."""
 
-    unique_id: str = ""  #: the client's, comes back in the response; legacy clients leave it empty
-    url: str = ""  #: relative, like `/channels/1.2/play?media=sound:x`
+    #: The client's own, repeated in the response; clients of the original leave it empty.
+    unique_id: str = ""
+    #: Relative to ARI's root, like `/channels/1.2/play?media=sound:x`.
+    url: str = ""
     method: str = ""
     body: str = ""
-    dialog_id: str = (
-        ""  #: ours: on `commands_<server_id>`, the dialog a new channel shall belong to
-    )
-    #: ours: the trace it belongs to, for clients that send no headers
+    #: Ours: on `commands_<server_id>`, the dialog of the new channel.
+    dialog_id: str = ""
+    #: Ours: the command's trace, for clients that send no headers.
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class CommandResponse(msgspec.Struct, frozen=True):
-    """What became of one command."""
+    """The result of one command."""
 
     unique_id: str
     status_code: int
@@ -69,56 +74,62 @@ class CommandResponse(msgspec.Struct, frozen=True):
 
 
 class ServerCommandResponse(CommandResponse, frozen=True):
-    """What became of a command of `commands_<server_id>`."""
+    """The result of a command on `commands_<server_id>`."""
 
-    dialog_id: str = ""  #: of the channel that the command creates
+    #: The dialog of the channel that the command creates, or ''.
+    dialog_id: str = ""
 
 
-class _Taken(msgspec.Struct, frozen=True):
-    """Replies to an AppStart, if its taker has anything to say."""
+class _AppStartReply(msgspec.Struct, frozen=True):
+    """An application's reply to an AppStart; most applications send none."""
 
     decline: bool = False
     reason: str = ""
 
 
-class Binding(msgspec.Struct, frozen=True):
-    """Tells ingest to which dialog an object belongs, before the object comes into being."""
+class ObjectRegistration(msgspec.Struct, frozen=True):
+    """Registers an object with its dialog before the object is created."""
 
     dialog_id: str
     kind: ObjectKind
     object_id: Annotated[str, msgspec.Meta(min_length=1)]
-    application: str = ""  #: set for a new dialog: announce it there when its channel enters Stasis
-    release: bool = False  #: the object did not come into being after all
+    #: For a new dialog only: where it is announced when its channel enters Stasis.
+    application: str = ""
+    #: True to withdraw the registration: the object was not created, or is deleted.
+    release: bool = False
 
 
-class Bound(msgspec.Struct, frozen=True):
-    """Answers a Binding, once it is in force."""
+class RegistrationReply(msgspec.Struct, frozen=True):
+    """Acknowledges an ObjectRegistration, once it is in force."""
 
-    error: str = ""  #: why it is refused
-    #: Whether the object is the dialog's by this binding alone, so that a release may undo it. An
-    #: older ingest does not say: then nothing is released, since an object of that name may live.
+    #: Why it is refused, or ''.
+    error: str = ""
+    #: Whether the dialog has the object by this registration alone, so that a release may undo it.
+    #: An older ingest leaves it out; then nothing is released, since the object may exist.
     is_new: bool = False
 
 
-class Question(msgspec.Struct, frozen=True):
+class OwnershipQuery(msgspec.Struct, frozen=True):
     """Asks ingest which objects belong to a dialog."""
 
     dialog_id: str
     objects: list[tuple[ObjectKind, str]]
 
 
-class Owned(msgspec.Struct, frozen=True):
-    """Answers a Question: those that do, and the application that serves the dialog."""
+class OwnershipReply(msgspec.Struct, frozen=True):
+    """Answers an OwnershipQuery."""
 
+    #: The application that serves the dialog; '' if ingest does not know the dialog.
     application: str = ""
+    #: Those of the objects that belong to the dialog.
     owned: tuple[tuple[ObjectKind, str], ...] = ()
 
 
 _encoder = msgspec.json.Encoder()
 _command_decoder = msgspec.json.Decoder(Command)
-_taken_decoder = msgspec.json.Decoder(_Taken)
+_app_start_reply_decoder = msgspec.json.Decoder(_AppStartReply)
 _commands_decoder = msgspec.json.Decoder(list[Command])
-#: What stands between an Event's server and its time.
+#: The bytes between an Event's server and its time.
 _TIMESTAMP: Final = b',"timestamp":"'
 _MARKUP: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
@@ -130,7 +141,7 @@ def _as_go(encoded: bytes) -> bytes:
     return encoded
 
 
-def encode(message: AppStart | Event | Command | CommandResponse | Binding) -> bytes:
+def encode(message: AppStart | Event | Command | CommandResponse | ObjectRegistration) -> bytes:
     """Return the message's JSON in Go's form."""
     return _as_go(_encoder.encode(message))
 
@@ -144,7 +155,7 @@ def decode_commands(payload: bytes) -> list[Command]:
     """Return the command, or the commands of a JSON array, in `payload`.
 
     Raises:
-        MalformedMessageError: it is neither; the reason names the place, like `$.body`.
+        MalformedMessageError: the payload is neither; the reason names the place, like `$.body`.
     """
     try:
         if payload.lstrip()[:1] == b"[":
@@ -155,15 +166,15 @@ def decode_commands(payload: bytes) -> list[Command]:
 
 
 def declines(reply: bytes | None) -> bool:
-    """Return whether a reply to an AppStart declines it; any other one, or none, does not."""
+    """Return whether a reply to an AppStart declines it; other replies, and None, do not."""
     try:
-        return bool(reply) and _taken_decoder.decode(reply or b"").decline
+        return bool(reply) and _app_start_reply_decoder.decode(reply or b"").decline
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
 
 
 class EventEncoder:
-    """Writes Events of one server around raw frames, without decoding them again."""
+    """Encodes Events of one server around raw frames, without decoding the frames again."""
 
     __slots__ = ("_prefix",)
 
@@ -185,7 +196,7 @@ class EventEncoder:
 
 
 def timestamp_of(event: bytes) -> str:
-    """Return the timestamp of an Event that `EventEncoder` has written, as it stands there."""
+    """Return the timestamp of an Event that `EventEncoder` has written, unparsed."""
     start = event.index(_TIMESTAMP) + len(_TIMESTAMP)
     return event[start : event.index(b'"', start)].decode()
 
@@ -193,7 +204,7 @@ def timestamp_of(event: bytes) -> str:
 def encode_text(text: str) -> bytes:
     """Return `text` as a JSON string in Go's form."""
     encoded = _encoder.encode(text)
-    # Looking into a str costs a fifth of looking into bytes, and nearly no frame has any of these.
+    # Searching a str costs a fifth of searching bytes, and hardly any frame has any of these.
     if "<" in text or ">" in text or "&" in text or not text.isascii():
         return _as_go(encoded)
     return encoded

@@ -1,22 +1,22 @@
 """Topics: go-ari-proxy's names of NATS subjects and RabbitMQ queues, and ours beside them.
 
-On RabbitMQ those of applications and dialogs, and `commands_<server_id>`, are queues; the others
-are routing keys of an exchange.
+On RabbitMQ the topics of applications and dialogs, and `commands_<server_id>`, are queues; the
+others are routing keys of an exchange. Topics without a mark are the original's.
 
-| topic                    | carries                                                        |
-| ------------------------ | -------------------------------------------------------------- |
-| `<application>`          | AppStart                                                       |
-| `events_<dialog>`        | Event, ingest → application                                    |
-| `commands_<dialog>`      | Command, application → command                                 |
-| `responses_<dialog>`     | CommandResponse, command → application                         |
-| `events_<server_id>`     | Event that belongs to no dialog (ours)                         |
-| `commands_<server_id>`   | Command that belongs to no dialog (ours)                       |
-| `responses_<server_id>`  | its CommandResponse (ours)                                     |
-| `bindings_<server_id>`   | Binding, command → ingest, answered when it is in force (ours) |
-| `owners_<server_id>`     | Question, command → ingest, answered with Owned (ours)         |
-| `handover_<server_id>`   | dialogs, from an ingest to the next one (ours)                 |
-| `watching_<server_id>`   | Watch: somebody wants copies; ingest answers (ours)            |
-| `copies_<server_id>`     | Copy, ingest and command → whoever watches (ours)              |
+| topic                    | carries                                                             |
+| ------------------------ | ------------------------------------------------------------------- |
+| `<application>`          | AppStart                                                            |
+| `events_<dialog>`        | Event, ingest → application                                         |
+| `commands_<dialog>`      | Command, application → command                                      |
+| `responses_<dialog>`     | CommandResponse, command → application                              |
+| `events_<server_id>`     | Event that belongs to no dialog (ours)                              |
+| `commands_<server_id>`   | Command that belongs to no dialog (ours)                            |
+| `responses_<server_id>`  | its CommandResponse (ours)                                          |
+| `bindings_<server_id>`   | ObjectRegistration, command → ingest; RegistrationReply back (ours) |
+| `owners_<server_id>`     | OwnershipQuery, command → ingest; OwnershipReply back (ours)        |
+| `handover_<server_id>`   | dialogs, from an ingest to its successor (ours)                     |
+| `watching_<server_id>`   | Watch, a request for copies; ingest answers (ours)                  |
+| `copies_<server_id>`     | Copy, ingest and command → watchers (ours)                          |
 """
 
 from typing import Final
@@ -33,9 +33,9 @@ _HAND_OVER: Final = "handover_"
 _DIALOGS: Final = "dialogs_"
 _WATCHING: Final = "watching_"
 _COPIES: Final = "copies_"
-#: What is no queue on RabbitMQ, as long as no dialog owns it.
+#: Prefixes of topics that are no queues on RabbitMQ unless a dialog owns them.
 _NO_QUEUES: Final = (_EVENTS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER, _WATCHING, _COPIES)
-#: What no application's name begins with where its topic is a queue.
+#: Prefixes that no application's name may have where its topic is a queue.
 RESERVED: Final = (_EVENTS, _COMMANDS, *_NO_QUEUES[1:], _DIALOGS)
 
 
@@ -63,27 +63,27 @@ def commands_of_all_dialogs(server: ServerId) -> str:
 
 
 def bindings(server: ServerId) -> str:
-    """Return the topic on which ingest learns of objects that clients have named."""
+    """Return the topic for registrations of objects that clients have named."""
     return _BINDINGS + server
 
 
 def owners(server: ServerId) -> str:
-    """Return the topic on which ingest tells whose an object is."""
+    """Return the topic for ownership queries, which ingest answers."""
     return _OWNERS + server
 
 
 def hand_over(server: ServerId) -> str:
-    """Return the topic on which the active ingest is asked for its dialogs."""
+    """Return the topic on which a successor requests the dialogs of the active ingest."""
     return _HAND_OVER + server
 
 
 def watching(server: ServerId) -> str:
-    """Return the topic on which copies are asked for."""
+    """Return the topic on which watchers request copies."""
     return _WATCHING + server
 
 
 def copies(server: ServerId) -> str:
-    """Return the topic with copies of what passes, while somebody wants them."""
+    """Return the topic with copies of all messages, sent only while somebody watches."""
     return _COPIES + server
 
 
@@ -93,7 +93,7 @@ def of_dialog(dialog: DialogId) -> tuple[str, str, str]:
 
 
 def is_events(topic: str) -> bool:
-    """Return whether events travel on the topic."""
+    """Return whether the topic carries events."""
     return topic.startswith(_EVENTS)
 
 
@@ -110,7 +110,7 @@ def is_queue(topic: str) -> bool:
 
 
 def registry(server: ServerId) -> str:
-    """Return the queue on RabbitMQ that remembers which dialogs of `server` have queues."""
+    """Return the RabbitMQ queue that records which dialogs of `server` have queues."""
     return _DIALOGS + server
 
 
@@ -120,7 +120,7 @@ def owner_of(topic: str) -> str:
 
 
 def pattern_of(topic: str) -> str:
-    """Return what stands for a topic where there may be any number of them: dialogs', inboxes."""
+    """Return a pattern for one of unboundedly many topics (dialogs, inboxes), else the topic."""
     first, dot, _ = topic.partition(".")
     if is_of_dialog(topic):
         return f"{first}.*" if dot else f"{topic.partition('_')[0]}_*"
@@ -128,9 +128,9 @@ def pattern_of(topic: str) -> str:
 
 
 def matches(pattern: str, topic: str) -> bool:
-    """Return whether a topic is one of a pattern's, in which `*` stands for one token.
+    """Return whether a topic matches a pattern, in which `*` stands for one token.
 
-    `commands_<server_id>.*` has those of all the server's dialogs, whichever form their ids have.
+    `commands_<server_id>.*` matches those of all the server's dialogs, in either form of their ids.
     """
     if "*" not in pattern:
         return pattern == topic

@@ -12,7 +12,7 @@ import msgspec
 from ari_proxy.bus.base import Bus
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import Owned, Question
+from ari_proxy.protocol.messages import OwnershipQuery, OwnershipReply
 
 from .object_refs import Touched
 
@@ -20,7 +20,7 @@ from .object_refs import Touched
 ANSWER_SECONDS: Final = 2.0
 #: Applications that are kept.
 MAX_KEPT: Final = 10_000
-_decoder = msgspec.json.Decoder(Owned)
+_decoder = msgspec.json.Decoder(OwnershipReply)
 
 
 class Ownership:
@@ -63,8 +63,8 @@ class Ownership:
         owned = {Touched(*named) for named in answer.owned}
         return [named for named in unknown if named not in owned]
 
-    async def _ask(self, dialog_id: DialogId, objects: list[Touched]) -> Owned:
-        question = Question(dialog_id, [(named.kind, named.name) for named in objects])
+    async def _ask(self, dialog_id: DialogId, objects: list[Touched]) -> OwnershipReply:
+        question = OwnershipQuery(dialog_id, [(named.kind, named.name) for named in objects])
         answer = await self._bus.request(
             self._topic, msgspec.json.encode(question), timeout_seconds=ANSWER_SECONDS
         )

@@ -4,7 +4,7 @@ from typing import Literal
 
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, Token
-from ari_proxy.protocol.messages import Binding, ObjectKind
+from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 
 from . import phase
 from .held_events import HeldEvents
@@ -184,7 +184,7 @@ class Dialog:
         """Return whether a channel may be its own: it is open, and the channel has not left it."""
         return not self.is_ended and channel not in (self.released or ())
 
-    def keeps(self, binding: Binding) -> bool:
+    def keeps(self, binding: ObjectRegistration) -> bool:
         """Return whether the name of an object that it has stays its own, whoever binds it anew."""
         if binding.kind == "channel":
             return self.may_have(binding.object_id)

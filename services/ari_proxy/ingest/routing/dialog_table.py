@@ -8,7 +8,7 @@ from typing import Final
 
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogId, ServerId, Token
-from ari_proxy.protocol.messages import Binding, ObjectKind
+from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 
 from .deadlines import Deadlines
 from .dialog import BoundKind, Dialog
@@ -203,7 +203,7 @@ class DialogTable:
 
     # Objects that clients have named
 
-    def register(self, binding: Binding, now: float) -> bool:
+    def register(self, binding: ObjectRegistration, now: float) -> bool:
         """Bind an object before it exists; the dialog may be one that no channel has begun yet.
 
         A name that another dialog's object has stays there: Asterisk will refuse the new one.
@@ -228,7 +228,7 @@ class DialogTable:
             self.bind(kind, name, dialog)
         return not is_kept or (owner is dialog and not is_bound)
 
-    def _open_for(self, binding: Binding, now: float) -> Dialog:
+    def _open_for(self, binding: ObjectRegistration, now: float) -> Dialog:
         dialog_id = ids.dialog_id(self._server, binding.dialog_id)
         announce = bool(binding.application)
         return self.open_empty(dialog_id, binding.application, announce=announce, now=now)
@@ -248,7 +248,7 @@ class DialogTable:
             self._forgotten.drop(dialog)
             self.await_channel(dialog, now)
 
-    def _unregister(self, binding: Binding, now: float) -> None:
+    def _unregister(self, binding: ObjectRegistration, now: float) -> None:
         dialog = self.dialogs.get(binding.dialog_id)
         kind, name = binding.kind, binding.object_id
         if dialog is None or self.tables[kind].get(name) is not dialog:

@@ -23,7 +23,7 @@ from ari_proxy.ari import events
 from ari_proxy.ari.events import SINGLE_CHANNEL_TYPES, AriEvent
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 
 from .dialog import Dialog
 from .dialog_table import DialogTable
@@ -80,7 +80,7 @@ class Router:
         """Forget what is over; the ends that are due have been told."""
         self._table.sweep(now)
 
-    def register(self, binding: Binding, now: float) -> bool:
+    def register(self, binding: ObjectRegistration, now: float) -> bool:
         """Bind an object before it exists; return whether a release may undo it.
 
         Raises:

@@ -7,7 +7,7 @@ import pytest
 from ari_proxy.command.authorization.object_refs import Touched
 from ari_proxy.command.authorization.ownership import Ownership
 from ari_proxy.protocol import ids, messages, topics
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.groups import CommandSettings, PolicySettings
 from tests.support.event_path import SERVER
 from tests.support.execution import DIALOG, OTHER, Execution, error_of, execution
@@ -103,7 +103,7 @@ async def test_dialog_touches_what_is_its_own() -> None:
 async def test_name_of_another_dialogs_object_is_not_taken() -> None:
     async with execution(NARROW) as it:
         opened(it)
-        it.path.router.register(Binding(OTHER, "bridge", "taken"), 0)
+        it.path.router.register(ObjectRegistration(OTHER, "bridge", "taken"), 0)
         response = await it.do("POST", "/bridges?bridgeId=taken")
 
     assert error_of(response) == (409, "scope", False)
@@ -125,7 +125,7 @@ async def test_stored_recordings_are_limited_apart(
 ) -> None:
     async with execution(settings) as it:
         opened(it)
-        it.path.router.register(Binding(DIALOG, "recording", "mine"), 0)
+        it.path.router.register(ObjectRegistration(DIALOG, "recording", "mine"), 0)
         urls = [
             ("GET", "/recordings/stored/mine"),
             ("GET", "/recordings/stored/theirs"),

@@ -8,7 +8,7 @@ from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, Page
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import TO_SET_UP, DeliveryPhase, DeliveryTrigger, LifePhase
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 
 SERVER = ServerId("s")
 
@@ -74,7 +74,7 @@ def test_object_that_was_registered_with_the_new_one_meanwhile_stays() -> None:
     dialog_id = DialogId("s.0123456789abcdef")
     dialog = old.open(dialog_id, "demo", "c1", announce=True, now=0)
     old.adopt(dialog, {"c1": True})
-    new.register(Binding(dialog_id, "bridge", "named"), 99)
+    new.register(ObjectRegistration(dialog_id, "bridge", "named"), 99)
 
     handed_over(old, new)
 
@@ -160,8 +160,8 @@ def test_message_that_no_dialog_waits_for_is_left_out(*, is_first: bool) -> None
 
 def ended_twice(of: DialogTable, dialog_id: DialogId) -> None:
     """A command begins a dialog, Asterisk refuses it, and the client is told."""
-    of.register(Binding(dialog_id, "channel", "mine"), 0)
-    of.register(Binding(dialog_id, "channel", "mine", release=True), 0)
+    of.register(ObjectRegistration(dialog_id, "channel", "mine"), 0)
+    of.register(ObjectRegistration(dialog_id, "channel", "mine", release=True), 0)
     for dialog in of.ended(100):
         dialog.note_end_told()
 

@@ -11,7 +11,7 @@ from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 
@@ -46,7 +46,7 @@ class Empty:
 @asynccontextmanager
 async def empty(kind: Literal["channel", "bridge"] = "channel") -> AsyncIterator[Empty]:
     async with scene() as path:
-        path.router.register(Binding(DIALOG, kind, "mine"), 0)
+        path.router.register(ObjectRegistration(DIALOG, kind, "mine"), 0)
         made = Empty(path, path.router.table.dialogs[DIALOG])
         empties = EmptyDialogs(path.rest, path.router.table, clock=made.clock, look_seconds=0.001)
         watching = asyncio.create_task(empties.watch())
@@ -95,7 +95,7 @@ async def test_dialog_waits_while_asterisk_does_not_tell() -> None:
 
 async def test_dialog_waits_for_what_is_asked_for_while_asterisk_answers() -> None:
     async with empty() as made:
-        second = Binding(DIALOG, "channel", "second")
+        second = ObjectRegistration(DIALOG, "channel", "second")
 
         class AskedFor(list[dict[str, object]]):
             """The list of bridges, the last that Asterisk tells."""

@@ -10,7 +10,7 @@ from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import Binding, ObjectKind
+from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 from tests.support.golden import recorded
 
 GRACE = 10.0
@@ -36,7 +36,9 @@ class Routing:
     def register(
         self, dialog_id: DialogId, name: str, kind: ObjectKind = "channel", *, release: bool = False
     ) -> bool:
-        return self.router.register(Binding(dialog_id, kind, name, release=release), self.now)
+        return self.router.register(
+            ObjectRegistration(dialog_id, kind, name, release=release), self.now
+        )
 
     def later(self, seconds: float) -> None:
         self.now += seconds
@@ -196,8 +198,8 @@ def test_peer_half_shares_the_dialog_but_enters_stasis_as_a_call_of_its_own(rout
 
 def test_registered_object_routes_before_any_answer(route: Routing) -> None:
     dialog = route.start("c1")
-    route.router.register(Binding(dialog.dialog_id, "channel", "mine"), route.now)
-    route.router.register(Binding(dialog.dialog_id, "bridge", "room"), route.now)
+    route.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), route.now)
+    route.router.register(ObjectRegistration(dialog.dialog_id, "bridge", "room"), route.now)
 
     assert route("StasisStart", channel="mine") == [dialog]
     assert route("BridgeDestroyed", bridge={"id": "room"}) == [dialog]
@@ -205,7 +207,7 @@ def test_registered_object_routes_before_any_answer(route: Routing) -> None:
 
 def test_registered_dialog_begins_with_its_channel(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
-    route.router.register(Binding(name, "channel", "mine", "demo"), route.now)
+    route.router.register(ObjectRegistration(name, "channel", "mine", "demo"), route.now)
 
     (dialog,) = route("Dial", peer="mine")
 
@@ -215,7 +217,7 @@ def test_registered_dialog_begins_with_its_channel(route: Routing) -> None:
 
 def test_dialog_of_the_clients_choice_is_not_announced(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
-    route.router.register(Binding(name, "channel", "mine"), route.now)
+    route.router.register(ObjectRegistration(name, "channel", "mine"), route.now)
 
     (dialog,) = route("StasisStart", channel="mine")
 
@@ -345,9 +347,9 @@ def test_living_object_is_not_taken_from_its_dialog(route: Routing, kind: Object
     }
     event_type, fields = object_event[kind]
     for dialog in (first, second):
-        route.router.register(Binding(dialog.dialog_id, kind, "x"), route.now)
+        route.router.register(ObjectRegistration(dialog.dialog_id, kind, "x"), route.now)
     # Asterisk answers the second one with 409.
-    route.router.register(Binding(second.dialog_id, kind, "x", release=True), route.now)
+    route.router.register(ObjectRegistration(second.dialog_id, kind, "x", release=True), route.now)
 
     assert route(event_type, **fields) == [first]
 
@@ -355,7 +357,7 @@ def test_living_object_is_not_taken_from_its_dialog(route: Routing, kind: Object
 def test_name_that_ari_proxy_made_for_one_dialog_is_not_taken_by_another(route: Routing) -> None:
     first, second = route.start("c1"), route.start("c2")
     bridge = ids.new_object_id(first.token)
-    route.router.register(Binding(second.dialog_id, "bridge", bridge), route.now)
+    route.router.register(ObjectRegistration(second.dialog_id, "bridge", bridge), route.now)
 
     assert route("BridgeCreated", bridge=bridge) == [first]
 
@@ -456,13 +458,13 @@ def test_name_in_a_dialog_that_is_over_may_be_used_again(route: Routing, kind: O
 )
 def test_name_of_a_gone_object_is_free(route: Routing, kind: ObjectKind, gone: Any) -> None:
     first, second = route.start("c1"), route.start("c2")
-    route.router.register(Binding(first.dialog_id, kind, "x"), route.now)
+    route.router.register(ObjectRegistration(first.dialog_id, kind, "x"), route.now)
     if kind == "channel":
         route("StasisStart", channel="x")
     event_type, fields = gone
     assert route(event_type, **fields) == [first]
 
-    route.router.register(Binding(second.dialog_id, kind, "x"), route.now)
+    route.router.register(ObjectRegistration(second.dialog_id, kind, "x"), route.now)
 
     assert route(event_type, **fields) == [second]
 
@@ -471,7 +473,7 @@ def test_dialog_whose_id_is_used_again_lives_again(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
     lives = []
     for channel in ("first", "second"):
-        route.router.register(Binding(name, "channel", channel), route.now)
+        route.router.register(ObjectRegistration(name, "channel", channel), route.now)
         route("StasisStart", channel=channel)
         lives.append(route.router.lives(name))
         if channel == "first":
@@ -484,7 +486,9 @@ def test_dialog_whose_id_is_used_again_lives_again(route: Routing) -> None:
 
 def test_binding_for_another_server_is_refused(route: Routing) -> None:
     with pytest.raises(IllegalSubjectTokenError):
-        route.router.register(Binding("other.0123456789abcdef", "channel", "c"), route.now)
+        route.router.register(
+            ObjectRegistration("other.0123456789abcdef", "channel", "c"), route.now
+        )
 
 
 def test_ten_thousand_dialogs_leave_nothing_behind(route: Routing) -> None:

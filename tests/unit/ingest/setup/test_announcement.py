@@ -10,7 +10,7 @@ from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing import phase, proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.protocol.messages import Binding
+from ari_proxy.protocol.messages import ObjectRegistration
 from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 
@@ -113,7 +113,7 @@ async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
 
 async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messages: bool) -> None:
     async with scene(keeps_messages=keeps_messages) as path:
-        path.router.register(Binding(OWN, "channel", "first"), 0)
+        path.router.register(ObjectRegistration(OWN, "channel", "first"), 0)
         path.push("StasisStart", "first")
         dialog = path.router.table.dialogs[OWN]
         path.setup.give_up(dialog)
@@ -121,7 +121,7 @@ async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messa
         assert (dialog.delivery, dialog.life) == (DeliveryPhase.UNWANTED, LifePhase.ENDED)
         await path.application.listen(dialog.topic)
 
-        path.router.register(Binding(OWN, "channel", "second"), 1)
+        path.router.register(ObjectRegistration(OWN, "channel", "second"), 1)
         path.push("StasisStart", "second")
         await until(lambda: path.application.types(dialog.topic))
 
@@ -186,8 +186,10 @@ async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(
         await until(
             lambda: path.application.types(dialog.topic).count(proxy_events.DIALOG_ENDED) == 1
         )
-        path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
-        path.router.register(Binding(dialog.dialog_id, "channel", "mine", release=True), 0)
+        path.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
+        path.router.register(
+            ObjectRegistration(dialog.dialog_id, "channel", "mine", release=True), 0
+        )
         assert dialog.delivery is DeliveryPhase.ACCEPTED
         ended(path)
         await until(
@@ -261,7 +263,7 @@ async def test_dialog_that_lives_again_while_the_policy_is_applied_is_served() -
         held = path.asterisk.hold = asyncio.Event()
         await until(lambda: dialog.delivery is DeliveryPhase.UNWANTED)
         path.push("StasisEnd", "c")
-        path.router.register(Binding(dialog.dialog_id, "channel", "mine"), 0)
+        path.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
         path.push("StasisStart", "mine")
