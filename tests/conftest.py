@@ -12,7 +12,7 @@ from blockbuster import blockbuster_ctx
 
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
-from tests.support import programs
+from tests.support import leftovers, programs
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
@@ -24,6 +24,7 @@ hypothesis.settings.register_profile("ari-proxy", deadline=None)
 hypothesis.settings.load_profile("ari-proxy")
 
 sys.addaudithook(programs.refuse_unchecked)
+leftovers.end_with_this_process()
 
 #: Where the event loop may be blocked: the end of a file's path, and functions in it.
 MAY_BLOCK = [

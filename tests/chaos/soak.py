@@ -30,7 +30,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories as connections
 from ari_proxy.settings.load import load
-from tests.support import process
+from tests.support import leftovers, process
 from tests.support.calls import Account, Calls, asterisk_client
 from tests.support.link import Link
 from tests.support.process import Process
@@ -507,6 +507,7 @@ def main() -> None:
     parser.add_argument("--bus", choices=["nats", "rabbitmq"], default="nats")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
+    leftovers.end_with_this_process()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     print(f"soak: {arguments.minutes:g} min on {arguments.bus}, seed {arguments.seed}", flush=True)
     report = asyncio.run(run(arguments.minutes, arguments.bus, arguments.seed))
