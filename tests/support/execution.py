@@ -3,9 +3,10 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from ari_proxy.bus.base import Subscription
+from ari_proxy.bus.base import Message, Subscription
 from ari_proxy.command.authorization.authorizer import Guard
 from ari_proxy.command.executor import Executor
 from ari_proxy.protocol import topics
@@ -48,6 +49,16 @@ class Execution:
         """Have no ingest answer any more."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
+
+    async def ingest_answers(self, answer: bytes) -> None:
+        """Have something else than an ingest answer."""
+        await self.ingest_ends()
+        for topic in (topics.bindings(SERVER), topics.owners(SERVER)):
+            handler = partial(self._answer, answer)
+            self._subscriptions.append(await self.path.bus.subscribe(topic, handler))
+
+    def _answer(self, answer: bytes, message: Message) -> None:
+        self.path.bus.publish(message.reply, answer)
 
     def open(self, dialog_id: DialogId, channel: str, application: str = "demo") -> None:
         """Have a dialog with a channel."""

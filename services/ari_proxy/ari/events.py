@@ -8,6 +8,8 @@ undecoded.
 
 import msgspec
 
+from ari_proxy.protocol.malformed import UNDECODABLE
+
 from .errors import MalformedEventError
 from .lenient import LenientDecoder
 
@@ -172,7 +174,7 @@ def decode(frame: str) -> AriEvent:
     """
     try:
         return _decoder.decode(frame)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise MalformedEventError(str(error)) from error
 
 

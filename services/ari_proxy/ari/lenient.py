@@ -27,7 +27,7 @@ class LenientDecoder(Generic[T]):
         """Return what fits.
 
         Raises:
-            msgspec.DecodeError: it is no JSON object, or a field that has to be there does not fit.
+            UNDECODABLE: it is no JSON object, or a field that has to be there does not fit.
         """
         try:
             return self._decoder.decode(text)

@@ -105,7 +105,7 @@ def channels(text: str) -> dict[str, ChannelState]:
     """Return the channels in an answer to GET /channels; what has no id is none.
 
     Raises:
-        msgspec.DecodeError: it is no list.
+        UNDECODABLE: it is no list.
     """
     found = _listed(text, _channel_decoder)
     return {channel.id: _state(channel, bytes(raw).decode()) for channel, raw in found}
@@ -137,7 +137,7 @@ def bridges(text: str) -> dict[str, tuple[str, ...]]:
     """Return the bridges in an answer to GET /bridges; what has no id is none.
 
     Raises:
-        msgspec.DecodeError: it is no list.
+        UNDECODABLE: it is no list.
     """
     return {bridge.id: bridge.channels for bridge, _ in _listed(text, _bridge_decoder)}
 
@@ -146,7 +146,7 @@ def information(text: str) -> Information:
     """Return what an answer to GET /asterisk/info tells.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        UNDECODABLE: it is none.
     """
     return _information_decoder.decode(text)
 
@@ -155,6 +155,6 @@ def variable(text: str) -> str:
     """Return the value in an answer to GET /channels/{channelId}/variable.
 
     Raises:
-        msgspec.DecodeError: it is none.
+        UNDECODABLE: it is none.
     """
     return _variable_decoder.decode(text).value

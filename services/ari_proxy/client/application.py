@@ -12,7 +12,9 @@ import structlog
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import messages, timestamps, topics
+from ari_proxy.protocol.errors import MalformedMessageError
 from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
 
 from .dialog import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Dialog, Topics
@@ -89,7 +91,7 @@ class Application:
                 def start(message: Message) -> None:
                     try:
                         app_start = _app_start.decode(message.payload)
-                    except msgspec.DecodeError as error:
+                    except UNDECODABLE as error:
                         _log.error("app_start.malformed", application=self._name, error=str(error))
                         return
                     if self._is_new(app_start):
@@ -190,7 +192,7 @@ def _recovered_in(message: Message) -> tuple[set[str], float] | None:
         if event.type != RECOVERED:
             return None
         open_ = set(_recovered.decode(event.ari_body).dialogs)
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         _log.error("event.malformed", topic=message.topic, error=str(error))
         return None
     return open_, timestamps.seconds_of(event.timestamp) or 0.0
@@ -201,7 +203,11 @@ async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandRes
 
     Raises:
         BusError: no executor answered.
+        MalformedMessageError: the answer is no response.
     """
     payload = messages.encode(command)
     answer = await bus.request(topics.commands(server), payload, timeout_seconds=RESPONSE_SECONDS)
-    return _server_response.decode(answer)
+    try:
+        return _server_response.decode(answer)
+    except UNDECODABLE as error:
+        raise MalformedMessageError("ServerCommandResponse", str(error)) from error

@@ -12,6 +12,7 @@ import structlog
 from ari_proxy.bus.base import Handler, Message, Subscription
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, token_of_object
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, Command, CommandResponse, Event
 
 _log = structlog.get_logger()
@@ -125,7 +126,7 @@ class Dialog:
             event = AriEvent(_event.decode(message.payload))
             self._follow(event)
             self._events.put(event)
-        except (msgspec.DecodeError, asyncio.QueueFull) as error:
+        except (*UNDECODABLE, asyncio.QueueFull) as error:
             reason = str(error) or f"{MAX_WAITING_EVENTS} events wait to be read"
             _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
 
@@ -141,7 +142,7 @@ class Dialog:
         """Handle a message of the responses topic."""
         try:
             response = _response.decode(message.payload)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             _log.error("response.lost", dialog_id=self.dialog_id, error=str(error))
             return
         waiting = self._responses.pop(response.unique_id, None)

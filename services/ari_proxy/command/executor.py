@@ -17,6 +17,7 @@ from ari_proxy.command.authorization.object_refs import Touched, deleted_recordi
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import (
     Command,
     CommandResponse,
@@ -212,10 +213,10 @@ class Executor:
                 messages.encode(binding),
                 timeout_seconds=REGISTRATION_SECONDS,
             )
-        except BusError as error:
+            bound = _bound_decoder.decode(answer)
+        except (BusError, *UNDECODABLE) as error:
             message = f"ingest could not be told of {binding.kind} {binding.object_id}: {error}"
             raise RejectedError(503, "registration", message) from error
-        bound = _bound_decoder.decode(answer)
         if bound.error:
             raise RejectedError(400, "registration", bound.error)
         return bound.is_new

@@ -19,7 +19,7 @@ def decoded(body: str) -> object:
     """
     try:
         return msgspec.json.decode(body) if body else None
-    except msgspec.DecodeError:
+    except msgspec.DecodeError:  # noqa: TID251  nesting is another matter here
         return None
     except RecursionError as error:
         raise RejectedError(400, "body", "its body is nested too deeply") from error

@@ -56,7 +56,7 @@ _LOGIN: Final = "compare ari.user and ari.password (or their files) with the use
 def _version(body: str) -> str:
     try:
         return str(json.loads(body)["system"]["version"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return ""
 
 

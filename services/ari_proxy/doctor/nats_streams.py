@@ -30,6 +30,10 @@ async def _streams_over(bus: Bus, topic: str) -> list[str]:
     question = json.dumps({"subject": topic}).encode()
     try:
         answer = json.loads(await bus.request(_API, question, timeout_seconds=_API_SECONDS))
-    except (BusError, ValueError):  # There is no JetStream, or the account may not ask.
+    except (
+        BusError,
+        ValueError,
+        RecursionError,
+    ):  # There is no JetStream, or the account may not ask.
         return []
     return list(answer.get("streams") or ())

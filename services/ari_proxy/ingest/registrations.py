@@ -8,6 +8,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import (
     ObjectRegistration,
     OwnershipQuery,
@@ -37,7 +38,7 @@ class ObjectRegistrations:
         try:
             binding = _binding_decoder.decode(message.payload)
             answer = RegistrationReply(is_new=self._router.register(binding, self._clock()))
-        except (msgspec.DecodeError, IllegalSubjectTokenError, UnicodeDecodeError) as error:
+        except (*UNDECODABLE, IllegalSubjectTokenError) as error:
             _log.warning("binding.refused", error=str(error))
             answer = RegistrationReply(str(error))
         if message.reply:
@@ -47,7 +48,7 @@ class ObjectRegistrations:
         """Tell an executor which objects are a dialog's."""
         try:
             question = _question_decoder.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             _log.warning("question.malformed", error=str(error))
             return
         table, dialog_id = self._router.table, question.dialog_id

@@ -11,6 +11,7 @@ import msgspec
 
 from .errors import MalformedMessageError
 from .ids import DialogId, ServerId
+from .malformed import UNDECODABLE
 
 #: Kinds of objects that clients may name.
 ObjectKind = Literal["channel", "bridge", "playback", "recording"]
@@ -161,7 +162,7 @@ def decode_commands(payload: bytes) -> list[Command]:
         if payload.lstrip()[:1] == b"[":
             return _commands_decoder.decode(payload)
         return [_command_decoder.decode(payload)]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise MalformedMessageError("Command", str(error)) from error
 
 
@@ -169,7 +170,7 @@ def declines(reply: bytes | None) -> bool:
     """Return whether a reply to an AppStart declines it; other replies, and None, do not."""
     try:
         return bool(reply) and _app_start_reply_decoder.decode(reply or b"").decline
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return False
 
 

@@ -41,7 +41,7 @@ class Environment(EnvSettingsSource):
         if value.lstrip().startswith(("[", "{")):
             try:
                 return json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return value
         if field is not None and get_origin(field.annotation) is tuple:
             return [item.strip() for item in value.split(",") if item.strip()]

@@ -49,7 +49,7 @@ async def parameters(request: web.Request) -> dict[str, str]:
     found = dict(decoding.parameters(request.rel_url.raw_query_string))
     body = await request.text()
     if body:
-        with suppress(ValueError, AttributeError):
+        with suppress(ValueError, RecursionError, AttributeError):
             found |= {name: _text(name, value) for name, value in json.loads(body).items()}
     return found
 

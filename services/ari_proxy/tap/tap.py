@@ -10,6 +10,7 @@ import structlog
 from ari_proxy.bus.base import Bus, Message, Subscription
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import copies
 from .copies import Kind, Watch, Watched, Watchers
@@ -40,7 +41,7 @@ class Tap:
     def _on_watch(self, message: Message) -> None:
         try:
             watch = _decoder.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             _log.warning("watch.malformed", error=str(error))
             return
         self._watchers.add(watch, self._clock())

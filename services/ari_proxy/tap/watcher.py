@@ -12,6 +12,7 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.bus.errors import NoRespondersError, RequestTimeoutError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .copies import MAX_DIALOGS, Copy, Watch, Watched
 
@@ -101,7 +102,7 @@ class Watcher:
     def _take(self, message: Message) -> None:
         try:
             copy = _copy_decoder.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             _log.warning("copy.malformed", error=str(error))
             return
         if self._dialog_id and copy.dialog_id not in {self._dialog_id, ""}:

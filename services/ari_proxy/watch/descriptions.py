@@ -4,6 +4,7 @@ from typing import Any, Final, assert_never
 
 import msgspec
 
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.tap.copies import Copy
 
 #: Characters of a response's body that are shown.
@@ -20,7 +21,7 @@ def message_of(copy: Copy) -> dict[str, Any]:
 def _object(text: msgspec.Raw | str) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return {}
     return decoded if isinstance(decoded, dict) else {}
 

@@ -11,6 +11,7 @@ from ari_proxy.bus.base import opened
 from ari_proxy.connections import factories as connections
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.copies import Copy
 from ari_proxy.tap.watcher import Watcher
@@ -45,7 +46,7 @@ def read_record(lines: Iterable[str], dialog_id: str) -> Iterator[Copy]:
     for number, text in enumerate(lines, 1):
         try:
             copy = _decoder.decode(text)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             raise RecordError(f"line {number} is no copy of `tail --json`: {error}") from error
         if copy.dialog_id == dialog_id:
             yield copy

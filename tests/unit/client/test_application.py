@@ -22,6 +22,7 @@ from ari_proxy.client.dialog import (
     Topics,
 )
 from ari_proxy.protocol.messages import MAX_COMMANDS
+from tests.support.malformed import DEEPLY_NESTED
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 #: As ari-proxy names a channel that a command has created.
@@ -363,6 +364,7 @@ async def test_command_without_response_says_which() -> None:
         ("StasisEnd", '{"channel":"c"}'),
         ("StasisStart", '{"channel":{"id":7}}'),
         ("ChannelVarset", "\\"),
+        ("ChannelVarset", DEEPLY_NESTED.decode()),
     ],
 )
 async def test_malformed_event_ends_nothing(event_type: str, body: str) -> None:

@@ -18,6 +18,7 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.event_path import SERVER
 from tests.support.execution import DIALOG, error_of, execution
+from tests.support.malformed import DEEPLY_NESTED
 from tests.support.running import until
 from tests.support.samples import samples
 
@@ -99,6 +100,16 @@ async def test_name_is_released_when_asterisk_does_not_make_the_object() -> None
 async def test_name_that_ingest_could_not_be_told_of_is_not_sent(*, keeps_messages: bool) -> None:
     async with execution(keeps_messages=keeps_messages) as it:
         await it.ingest_ends()
+        response = await it.do("POST", "/channels?endpoint=x&channelId=mine")
+
+    assert error_of(response) == (503, "registration", False)
+    assert it.requests == []
+
+
+@pytest.mark.parametrize("answer", [b"no JSON", b"\xff", DEEPLY_NESTED])
+async def test_name_is_not_sent_when_the_answer_to_its_registration_is_none(answer: bytes) -> None:
+    async with execution() as it:
+        await it.ingest_answers(answer)
         response = await it.do("POST", "/channels?endpoint=x&channelId=mine")
 
     assert error_of(response) == (503, "registration", False)

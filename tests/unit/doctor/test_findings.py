@@ -6,6 +6,7 @@ import pytest
 
 from ari_proxy.doctor import findings
 from ari_proxy.doctor.findings import Finding, exit_code
+from tests.support.malformed import DEEPLY_NESTED
 
 
 def info(version: str) -> str:
@@ -18,6 +19,7 @@ def info(version: str) -> str:
         (200, info("22.10.1"), "ok", "Asterisk 22.10.1"),
         (200, "{}", "ok", "unknown version"),
         (200, "no JSON", "ok", "unknown version"),
+        (200, DEEPLY_NESTED.decode(), "ok", "unknown version"),
         (401, "", "fault", "ari.conf"),
         (404, "", "fault", "enabled=yes"),
         (503, "", "fault", "503"),

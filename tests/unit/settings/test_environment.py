@@ -42,6 +42,7 @@ def test_list_of_the_operator(monkeypatch: pytest.MonkeyPatch, text: str) -> Non
         ("ARI_PROXY_BUS__URLS", "nats://u:hush@h", "settings of their own"),
         ("ARI_PROXY_BUS__URLS", "nats://u:hu#sh@h", "settings of their own"),
         ("ARI_PROXY_BUS__URLS", '["nats://u:hu,sh@h"]', "environment variable ARI_PROXY_BUS__URLS"),
+        ("ARI_PROXY_APPLICATIONS", "[" * 10_000, "must be a list"),
         ("ARI_PROXY_BUS", "hush", "must be a JSON object"),
         ("ARI_PROXY_BUS", '{"password": "hush', "must be a JSON object"),
         ("ARI_PROXY_COMMAND__APPLICATIONS", "hush", "must be a JSON object"),

@@ -15,6 +15,7 @@ from ari_proxy.watch import ladder, lines, steps
 from ari_proxy.watch.descriptions import describe, is_failure
 from ari_proxy.watch.filters import Filter
 from ari_proxy.watch.formats import Format
+from tests.support.malformed import DEEPLY_NESTED
 
 DIALOG = "s.0123456789abcdef"
 
@@ -156,9 +157,10 @@ def test_record_is_read_back_and_other_dialogs_left_out() -> None:
     assert ladder.draw(Format.TEXT, DIALOG, found) == ladder.draw(Format.TEXT, DIALOG, CALL)
 
 
-def test_line_that_is_no_copy_is_named() -> None:
+@pytest.mark.parametrize("line", ['{"kind":"x"}', DEEPLY_NESTED.decode()])
+def test_line_that_is_no_copy_is_named(line: str) -> None:
     with pytest.raises(ladder.RecordError, match=r"line 2 is no copy.*"):
-        list(ladder.read_record([lines.as_json(CALL[0]), '{"kind":"x"}'], DIALOG))
+        list(ladder.read_record([lines.as_json(CALL[0]), line], DIALOG))
 
 
 def test_line_tells_time_dialog_and_message() -> None:

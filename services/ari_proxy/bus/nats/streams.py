@@ -15,6 +15,7 @@ import msgspec
 from nats.aio.client import Client
 
 from ari_proxy.bus.errors import BusUnavailableError
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .errors import LOST
 
@@ -56,7 +57,7 @@ def stream_of(payload: bytes) -> str:
         return ""
     try:
         return _pub_ack.decode(payload).stream
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return ""
 
 
@@ -86,7 +87,7 @@ class Trace:
         """Handle what one server tells."""
         try:
             steps = _trace_event.decode(payload).events
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return
         self.streams.update(step.stream for step in steps if step.type == _STREAM)
         copies = [step for step in steps if step.type == _EGRESS and not step.error]

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
-import msgspec
 import structlog
 from pamqp.commands import Basic
 
@@ -22,6 +21,7 @@ from ari_proxy.bus.base import Declared, Message
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.protocol import topics
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import topology
 from .session import Session
@@ -284,7 +284,7 @@ class Declarations:
         tag = incoming.delivery.tag
         try:
             declared = topology.decode_record(incoming.body)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             _log.error("registry.malformed", queue=self._registry, error=str(error))
             if self._channel is not None:
                 self._channel.acknowledge(tag)

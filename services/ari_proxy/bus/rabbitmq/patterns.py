@@ -15,11 +15,11 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-import msgspec
 import structlog
 
 from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.base import Handler
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import topology
 from .consuming import Consumer, Wanted
@@ -137,7 +137,7 @@ class PatternInterest(Interest):
             try:
                 for listed in topology.decode_topics(incoming.body):
                     self._learn(listed, first_comer=False)
-            except msgspec.DecodeError as error:
+            except UNDECODABLE as error:
                 _log.warning("queue_list.malformed", error=str(error))
 
     def _learn(self, queue: str, *, first_comer: bool) -> None:

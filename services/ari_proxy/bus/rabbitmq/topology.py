@@ -230,7 +230,7 @@ def decode_record(payload: bytes) -> Declared:
     """Return what the registry has kept.
 
     Raises:
-        msgspec.DecodeError: it is something else.
+        UNDECODABLE: it is something else.
     """
     record = _record_decoder.decode(payload)
     return Declared(record.topics, record.note)
@@ -245,6 +245,6 @@ def decode_topics(payload: bytes) -> list[str]:
     """Return the queues of an answer to `list_topic`.
 
     Raises:
-        msgspec.DecodeError: it is something else.
+        UNDECODABLE: it is something else.
     """
     return _topics_decoder.decode(payload)

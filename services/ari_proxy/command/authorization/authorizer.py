@@ -8,6 +8,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.protocol.ids import DialogId, ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.groups import CommandSettings
 
 from .object_refs import (
@@ -62,7 +63,7 @@ class Guard:
                 message = f"the proxy's policy forbids {method} {url.path}"
                 raise RejectedError(403, "policy", message)
             await self._check_objects(method, template, url, body, dialog_id)
-        except BusError as error:
+        except (BusError, *UNDECODABLE) as error:
             message = f"ingest could not be asked what the dialog may do: {error}"
             raise RejectedError(503, "policy", message) from error
 
@@ -78,7 +79,7 @@ class Guard:
             return
         try:
             others = await self._ownership.strangers(dialog_id, [new])
-        except BusError as error:
+        except (BusError, *UNDECODABLE) as error:
             message = f"ingest could not be asked whose {new.kind} {new.name!r} is: {error}"
             raise RejectedError(503, "policy", message) from error
         if others:

@@ -20,6 +20,7 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.protocol import ids
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 _log = structlog.get_logger()
 
@@ -55,7 +56,7 @@ def is_conclusive(status: int, body: str) -> bool:
         return "Application not found" in body  # Whatever has no such path answers 404, too.
     try:
         application = msgspec.json.decode(body, type=_Application)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return False
     is_filtered = application.events_allowed or application.events_disallowed
     return status == _OK and not is_filtered

@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .messages import GOES_ON, Page, Request
 
@@ -99,7 +100,7 @@ class HandOver:
         """Take the request of a new ingest."""
         try:
             request = _request_decoder.decode(message.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNDECODABLE as error:
             self._answer(message, Page(error=f"this is no request: {error}"))
             return
         if request.page == GOES_ON:

@@ -15,6 +15,7 @@ from ari_proxy.bus.base import Bus, Handler, Subscription
 from ari_proxy.bus.errors import BusError, NoRespondersError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .giver import ANSWER_SECONDS, SILENCE_SECONDS
 from .messages import GOES_ON, Page, Record, Request
@@ -103,7 +104,7 @@ class TakeOver:
             return await self._ask_for_all()
         except NoRespondersError:
             return None
-        except (BusError, msgspec.DecodeError) as error:
+        except (BusError, *UNDECODABLE) as error:
             _log.warning("hand_over.failed", error=str(error))
         except _RefusedError as error:
             _log.warning("hand_over.refused", error=str(error))

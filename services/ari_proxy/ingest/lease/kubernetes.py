@@ -21,6 +21,8 @@ import aiohttp
 import msgspec
 import structlog
 
+from ari_proxy.protocol.malformed import UNDECODABLE
+
 from .record import Claim, LeaseRecord, parse
 
 _log = structlog.get_logger()
@@ -182,5 +184,5 @@ class KubernetesLease:
             raise _RefusedError(f"the API server answers {answer.status} to {method} of the lease")
         try:
             return _decoder.decode(content)
-        except msgspec.DecodeError as error:
+        except UNDECODABLE as error:
             raise _RefusedError(f"the API server's answer is no object: {error}") from error

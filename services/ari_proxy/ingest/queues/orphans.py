@@ -12,6 +12,7 @@ import msgspec
 from ari_proxy.bus.base import Declared
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 
 class _Note(msgspec.Struct, frozen=True):
@@ -51,7 +52,7 @@ class OrphanedDialogs:
         owner = topics.owner_of(declared.topics[0]) if declared.topics else ""
         try:
             channel_id = _decoder.decode(declared.note).channel_id
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             channel_id = ""  # Another version's note: the token has to do.
         token = ids.token_of_dialog(DialogId(owner))
         self._dialogs[declared.topics] = _Orphan(declared, token, channel_id)
@@ -61,7 +62,7 @@ class OrphanedDialogs:
         """Return the application that served a dialog, as far as that is known."""
         try:
             return _decoder.decode(declared.note).application
-        except msgspec.DecodeError:
+        except UNDECODABLE:
             return ""
 
     def forget(self, is_known: Callable[[DialogId], bool]) -> None:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-import msgspec
 import structlog
 
 from ari_proxy.ari import snapshot
@@ -18,6 +17,7 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 _log = structlog.get_logger()
 
@@ -72,7 +72,7 @@ class EmptyDialogs:
             if {channels.status, bridges.status} == {_OK}:
                 return {*snapshot.channels(channels.body), *snapshot.bridges(bridges.body)}
             reason = f"Asterisk answers {channels.status} and {bridges.status}"
-        except (TransportError, msgspec.DecodeError) as error:
+        except (TransportError, *UNDECODABLE) as error:
             reason = str(error)
         _log.debug("dialogs.empty_unknown", error=reason)
         return None

@@ -10,7 +10,6 @@ from itertools import starmap
 from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
-import msgspec
 import structlog
 
 from ari_proxy.aio import first_leaf
@@ -30,6 +29,7 @@ from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
@@ -170,7 +170,7 @@ class Recovery:
         snapshot = None
         try:
             snapshot = await self._ask_all()
-        except* (_NoAnswerError, TransportError, msgspec.DecodeError) as errors:
+        except* (_NoAnswerError, TransportError, *UNDECODABLE) as errors:
             _log.debug("snapshot.failed", error=str(first_leaf(errors)))
         return snapshot
 
@@ -200,7 +200,7 @@ class Recovery:
         """Return what Asterisk tells, or a default: without it less is known, and no call waits."""
         try:
             return read(await self._get(path))
-        except (_NoAnswerError, msgspec.DecodeError) as error:
+        except (_NoAnswerError, *UNDECODABLE) as error:
             _log.debug("snapshot.incomplete", path=path, error=str(error))
             return default
 
@@ -208,7 +208,7 @@ class Recovery:
         """Return the ids of all channels, or None if Asterisk does not tell."""
         try:
             return asterisk.channels(await self._get("/channels"))
-        except (_NoAnswerError, TransportError, msgspec.DecodeError) as error:
+        except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
             _log.debug("channels.unknown", error=str(error))
             return None
 

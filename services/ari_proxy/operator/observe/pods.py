@@ -16,6 +16,7 @@ import msgspec
 from ari_proxy import bounded_body
 from ari_proxy.operator.decide.children.config_map import ADMIN_PORT
 from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 T = TypeVar("T")
 #: Seconds that a pod may take; it looks at Asterisk and at its bus meanwhile.
@@ -98,7 +99,7 @@ class _Admin:
             raise _SilenceError(f"its answer to {path} has more than {MAX_ANSWER_BYTES} bytes")
         try:
             return msgspec.json.decode(content, type=form)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             problem = f"its answer to {path} is not of the form that was asked for: {error}"
             raise _SilenceError(problem) from error
 

@@ -11,6 +11,7 @@ from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.groups import CommandSettings, PolicySettings
 from tests.support.event_path import SERVER
 from tests.support.execution import DIALOG, OTHER, Execution, error_of, execution
+from tests.support.malformed import DEEPLY_NESTED
 
 NARROW = CommandSettings(scope="dialog")
 BY_APPLICATION = CommandSettings(applications={"ivr": PolicySettings(allow=("GET /**",))})
@@ -48,6 +49,19 @@ async def test_policy_of_all_holds_for_a_dialog_that_ingest_does_not_know() -> N
         response = await it.do("POST", "/channels/theirs/answer", dialog=OTHER)
 
     assert response.status_code == 204
+
+
+@pytest.mark.parametrize("settings", [BY_APPLICATION, NARROW], ids=["policy", "scope"])
+async def test_command_is_refused_where_the_answer_of_ingest_is_none(
+    settings: CommandSettings,
+) -> None:
+    async with execution(settings) as it:
+        opened(it)
+        await it.ingest_answers(DEEPLY_NESTED)
+        response = await it.do("POST", "/channels/theirs/answer")
+
+    assert error_of(response) == (503, "policy", False)
+    assert it.requests == []
 
 
 @pytest.mark.parametrize("settings", [BY_APPLICATION, NARROW], ids=["policy", "scope"])

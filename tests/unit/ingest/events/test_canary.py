@@ -3,6 +3,7 @@
 import pytest
 
 from ari_proxy.ingest.events import canary as proof
+from tests.support.malformed import DEEPLY_NESTED
 
 REGISTERED = '{"name":"demo","channel_ids":[],"events_allowed":[],"events_disallowed":[]}'
 FILTERED = '{"name":"demo","events_allowed":[{"type":"StasisStart"}],"events_disallowed":[]}'
@@ -20,6 +21,7 @@ REFUSING = '{"name":"demo","events_allowed":[],"events_disallowed":[{"type":"Cha
         (200, FILTERED, False),
         (200, REFUSING, False),
         (200, "<html>", False),
+        (200, DEEPLY_NESTED.decode(), False),
         (204, "", False),
         (403, '{"message":"Forbidden"}', False),
         (503, REGISTERED, False),

@@ -1,7 +1,10 @@
+import pytest
+
 from ari_proxy.bus.base import Declared
 from ari_proxy.ingest.queues.orphans import OrphanedDialogs, note
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
+from tests.support.malformed import DEEPLY_NESTED
 
 TOKEN = "0123456789abcdef"
 DIALOG = Declared(topics.of_dialog(DialogId(f"server.{TOKEN}")), note("demo", "c"))
@@ -35,9 +38,10 @@ def test_dialog_lives_with_its_first_channel_or_any_that_tells_it() -> None:
     assert [bool(gone) for gone, _ in found] == [False, False, False, True, False, True, False]
 
 
-def test_note_of_another_version_is_no_obstacle() -> None:
+@pytest.mark.parametrize("text", ["what is this", DEEPLY_NESTED.decode()])
+def test_note_of_another_version_is_no_obstacle(text: str) -> None:
     left = OrphanedDialogs(grace_seconds=0)
-    strange = DIALOG._replace(note="what is this")
+    strange = DIALOG._replace(note=text)
     left.add(strange)
 
     assert left.observe({f"arip-{TOKEN}-0123456789"}, 0) == ([], [])
