@@ -22,7 +22,6 @@ from ari_proxy.ingest.handover.giver import Collected, HandOver, RefusedError
 from ari_proxy.ingest.handover.taker import Taken, TakeOver
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.recovery.recovery import Unserved
-from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -238,11 +237,8 @@ class Term:
 
     def _go_on(self, taken: Collection[records.Record]) -> None:
         router = self.parts.router
-        for dialog in records.load(router.table, taken, time.monotonic()):
-            if dialog.delivery is DeliveryPhase.OPEN:
-                self.parts.retention.on_announced(dialog)
-            else:
-                self.parts.setup.begin(dialog)
+        for dialog, held in records.load(router.table, taken, time.monotonic()).items():
+            self.parts.setup.resume(dialog, held)
         _log.info("hand_over.taken", dialogs=len(router))
 
     # Somebody else takes the application

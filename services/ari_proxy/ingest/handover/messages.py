@@ -138,26 +138,37 @@ def pages(
     ]
 
 
-def load(table: DialogTable, records: Iterable[Record], now: float) -> list[Dialog]:
-    """Take the dialogs of another ingest; return them.
+def load(
+    table: DialogTable, records: Iterable[Record], now: float
+) -> dict[Dialog, tuple[bytes, ...]]:
+    """Add the dialogs of another ingest to the table, in the state that they had there.
 
     An executor may have registered objects of a dialog here already: those stay.
+
+    Returns:
+        The dialogs, each with the events that were held here: they come behind the others.
     """
-    dialogs: list[Dialog] = []
+    held: dict[Dialog, tuple[bytes, ...]] = {}
+    dialog: Dialog | None = None
     for record in records:
-        if isinstance(record, HeldRecord):
-            if dialogs and dialogs[-1].delivery in BEFORE_OPEN:
-                dialogs[-1].hold(record.payload.encode())
-        else:
-            dialogs.append(_load(table, record, now))
-    return dialogs
+        if isinstance(record, DialogRecord):
+            dialog = _opened(table, record, now)
+            held[dialog] = dialog.held.clear()
+            _restore(table, dialog, record, now)
+        elif dialog is not None and dialog.delivery in BEFORE_OPEN:
+            dialog.hold(record.payload.encode())
+    return held
 
 
-def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
+def _opened(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     dialog_id = DialogId(record.dialog_id)
     dialog = table.dialogs.get(dialog_id)
-    if dialog is None:
-        dialog = table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
+    if dialog is not None:
+        return dialog
+    return table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
+
+
+def _restore(table: DialogTable, dialog: Dialog, record: DialogRecord, now: float) -> None:
     if not record.is_ended:
         table.revive(dialog, now)  # What ended it here was not all there is of it.
     dialog.restore(
@@ -176,4 +187,3 @@ def _load(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
         table.end(dialog, now, record.end_reason)
         if record.is_end_told and dialog.life is LifePhase.ENDED:
             dialog.note_end_told()
-    return dialog

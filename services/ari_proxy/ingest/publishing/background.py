@@ -11,11 +11,12 @@ class BackgroundWork:
         self._group = tasks
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def begin(self, work: Coroutine[None, None, None]) -> None:
-        """Begin a task."""
+    def begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Start a task and return it."""
         task = self._group.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def finish(self, timeout_seconds: float) -> int:
         """Wait for all tasks under way; cancel those that take longer, and return how many."""

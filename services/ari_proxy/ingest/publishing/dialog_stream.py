@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus
@@ -16,7 +17,7 @@ from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import EventEncoder
+from ari_proxy.protocol.messages import Event, EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics as table
@@ -76,6 +77,7 @@ class DialogStream:
         self._keep_seconds = keep_seconds
         self._clock = clock
         self._encoder = EventEncoder(server)
+        self._decoder = msgspec.json.Decoder(Event)
         self._timestamps = Rfc3339Nano()
         self._server_topic = topics.events(server)
 
@@ -91,6 +93,9 @@ class DialogStream:
         self._counters.published += 1
         sequence = dialog.next_sequence()
         payload = self._encoder.encode(text, event_type, timestamp, dialog.dialog_id, sequence)
+        self._pass(dialog, payload)
+
+    def _pass(self, dialog: Dialog, payload: bytes) -> None:
         if dialog.delivery is _OPEN:
             self._bus.publish(dialog.topic, payload)
             if self._tap.is_on:
@@ -115,6 +120,18 @@ class DialogStream:
         """Return an event of our own: of a dialog or the server (''), in its order or not (0)."""
         timestamp = self._timestamps.format(time.time_ns())
         return self._encoder.encode(text, event_type, timestamp, owner, sequence)
+
+    def renumber(self, dialog: Dialog, payloads: Iterable[bytes]) -> None:
+        """Publish or hold events again, behind those that another ingest has numbered.
+
+        Args:
+            dialog: one that was handed over.
+            payloads: its events that were held meanwhile, as this ingest numbered them.
+        """
+        for payload in payloads:
+            event = self._decoder.decode(payload)
+            own = event.ari_body, event.type, event.timestamp, dialog.dialog_id
+            self._pass(dialog, self._encoder.encode(*own, dialog.next_sequence()))
 
     # Held, released, dropped
 

@@ -14,7 +14,7 @@ this process finds the dialog there, and does not announce it again.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -110,7 +110,7 @@ class DialogSetup:
         self._taker_seconds = taker_seconds
         self._is_permitted = is_permitted
         self._clock = clock
-        self._running: set[Dialog] = set()
+        self._running: dict[Dialog, asyncio.Task[None]] = {}
         self._is_paused = False
 
     def pause(self) -> None:
@@ -120,8 +120,26 @@ class DialogSetup:
     def begin(self, dialog: Dialog) -> None:
         """Begin the set-up of a dialog whose events are held, unless it is under way."""
         if dialog.held and dialog.delivery in phase.TO_SET_UP and dialog not in self._running:
-            self._running.add(dialog)
-            self._background.begin(self._run(dialog))
+            self._running[dialog] = self._background.begin(self._run(dialog))
+
+    def resume(self, dialog: Dialog, held: Iterable[bytes]) -> None:
+        """Continue with a dialog that another ingest has handed over, in the phase it had there.
+
+        A set-up that began here meanwhile is cancelled: its phase and its events were those of a
+        dialog that nobody knew.
+
+        Args:
+            dialog: in the state that was handed over.
+            held: the events that were held here before that.
+        """
+        running = self._running.pop(dialog, None)
+        if running is not None:
+            running.cancel()
+        self._stream.renumber(dialog, held)
+        if dialog.delivery is DeliveryPhase.OPEN:
+            self._retention.on_announced(dialog)
+        else:
+            self.begin(dialog)
 
     def label(self, dialog: Dialog, channel: str) -> None:
         """Label a channel that has entered Stasis, unless the set-up that begins now does it."""
@@ -169,7 +187,8 @@ class DialogSetup:
             _log.exception("dialog.set_up_failed", dialog_id=dialog.dialog_id)
             self.give_up(dialog)
         finally:
-            self._running.discard(dialog)
+            if self._running.get(dialog) is asyncio.current_task():
+                del self._running[dialog]
 
     async def _set_up(self, announcement: Announcement) -> bool:
         dialog = announcement.dialog

@@ -152,9 +152,8 @@ def test_message_that_no_dialog_waits_for_is_left_out(*, is_first: bool) -> None
     stray = HeldRecord('{"a":1}')
     found = list(records.records_of(old))
 
-    dialogs = records.load(new, [stray, *found] if is_first else [*found, stray], 100)
+    (loaded,) = records.load(new, [stray, *found] if is_first else [*found, stray], 100)
 
-    (loaded,) = dialogs
     assert (loaded.dialog_id, len(loaded.held)) == (dialog.dialog_id, 0)
 
 
@@ -189,3 +188,18 @@ def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
     new.sweep(1000)
 
     assert new.channels["c"].life is LifePhase.LIVE
+
+
+def test_events_held_here_meanwhile_are_told_apart_from_those_that_are_handed_over() -> None:
+    old, new = table(), table()
+    dialog_id = DialogId("s.0123456789abcdef")
+    former = old.open(dialog_id, "demo", "c", announce=False, now=0)
+    old.adopt(former, {"c": True})
+    former.hold(b"1")
+    new.register(ObjectRegistration(dialog_id, "channel", "c"), 0)
+    new.dialogs[dialog_id].hold(b"2")
+
+    loaded = records.load(new, records.records_of(old), 0)
+
+    ((dialog, held),) = loaded.items()
+    assert (list(dialog.held), held) == ([b"1"], (b"2",))

@@ -247,8 +247,8 @@ async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None
         told = list(records.records_of(old.router.table))
     async with scene(taker_seconds=0.01) as new:
         starts = await new.application.listen("demo")
-        for taken in records.load(new.router.table, told, 0):
-            new.setup.begin(taken)
+        for taken, held in records.load(new.router.table, told, 0).items():
+            new.setup.resume(taken, held)
         await until(lambda: starts)
 
     (start, *_) = new.application.bodies("demo")

@@ -10,6 +10,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from ari_proxy.bus.base import Message
+from ari_proxy.ingest.handover import messages
+from ari_proxy.ingest.handover.messages import DialogRecord, HeldRecord, Record
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
@@ -334,3 +336,69 @@ async def test_trace_of_a_call_that_nobody_took_has_failed() -> None:
     assert span.attributes is not None
     assert span.attributes["error.type"] == "no_listener"
     assert span.status.status_code == StatusCode.ERROR
+
+
+def handed_over(*, is_open: bool) -> DialogRecord:
+    """A dialog that the client has chosen, as another ingest has it after 57 events."""
+    return DialogRecord(
+        dialog_id=DIALOG,
+        application="demo",
+        channel_id="c",
+        sequence=57,
+        channels={"c": True},
+        released=(),
+        objects={"channel": ["c"]},
+        announce=False,
+        is_announced=False,
+        is_abandoned=False,
+        is_ended=False,
+        is_open=is_open,
+    )
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "held"])
+async def test_dialog_that_is_handed_over_during_its_set_up_is_resumed(
+    *, is_open: bool, keeps_messages: bool
+) -> None:
+    """An executor has registered its channel here, and the hand-over took longer than events wait.
+
+    The set-up that began here ended an open dialog by the no-listener policy.
+    """
+    async with scene(no_listener="hangup", keeps_messages=keeps_messages) as path:
+        await path.application.listen(EVENTS)
+        binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.push("ChannelHold", "c")
+        dialog = path.dialog("c")
+        held_by_the_other = path.stream.envelope("ChannelDtmfReceived", "{}", DIALOG, 57)
+        records: list[Record] = [
+            handed_over(is_open=is_open),
+            HeldRecord(held_by_the_other.decode()),
+        ]
+        for found, held in messages.load(path.router.table, records, 0).items():
+            path.setup.resume(found, held)
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
+        path.push("ChannelUnhold", "c")
+        await until(lambda: "ChannelUnhold" in path.application.types(EVENTS))
+        await path.background.finish(5)
+
+    events = [(event["type"], event["sequence"]) for event in path.application.bodies(EVENTS)]
+    former = [] if is_open else [("ChannelDtmfReceived", 57)]
+    assert events == [*former, ("ChannelHold", 58), ("ChannelUnhold", 59)]
+    assert dialog.delivery is DeliveryPhase.OPEN
+    assert requests(path) == []
+
+
+async def test_set_up_that_waits_for_a_listener_ends_when_its_dialog_is_handed_over() -> None:
+    async with scene() as path:
+        binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.push("ChannelHold", "c")
+        for _ in range(10):  # It has found nobody and tries again.
+            await asyncio.sleep(0)
+        for found, held in messages.load(path.router.table, [handed_over(is_open=True)], 0).items():
+            path.setup.resume(found, held)
+        unfinished = await path.background.finish(5)
+
+    assert unfinished == 0
+    assert path.router.dialogs[0].delivery is DeliveryPhase.OPEN
