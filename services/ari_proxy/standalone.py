@@ -18,7 +18,7 @@ from .__about__ import __version__
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
-from .ingest.service import Ingest
+from .ingest.service import IngestService
 from .ingest.wiring import TIMES, Times
 from .protocol.ids import ServerId
 from .settings.load import Settings
@@ -68,13 +68,13 @@ async def serve(
         )
         tap = Tap(server, bus)
         stack.push_async_callback((await tap.listen()).unsubscribe)
-        services: list[Ingest | CommandService] = []
+        services: list[IngestService | CommandService] = []
         checks = {"bus": _bus_check(bus)}
         api = AdminApi(checks, metrics)
         if "ingest" in components:
             socket = event_socket(settings)
             lease = leases.lease(settings)
-            ingest = Ingest(
+            ingest = IngestService(
                 settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces, times=times
             )
             services.append(ingest)
@@ -92,7 +92,7 @@ async def serve(
 
 async def _run(
     settings: Settings,
-    services: Sequence[Ingest | CommandService],
+    services: Sequence[IngestService | CommandService],
     api: AdminApi,
     stop: asyncio.Event,
 ) -> None:

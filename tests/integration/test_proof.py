@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from ari_proxy.connections import factories as connections
-from ari_proxy.ingest.events.canary import Proof
+from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.settings.load import load
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
@@ -71,7 +71,7 @@ async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
         settings = load(ari={"rest_url": asterisk.url, "user": "ari", "password": PASSWORD})
         permitted = False
         async with connections.rest_client(settings) as rest:
-            asked = Proof(
+            asked = EventCanary(
                 rest,
                 ["demo"],
                 every_seconds=0.05,

@@ -13,7 +13,7 @@ from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories as connections
-from ari_proxy.ingest.service import Ingest
+from ari_proxy.ingest.service import IngestService
 from ari_proxy.ingest.wiring import Times
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import seconds_of
@@ -69,7 +69,7 @@ class Running:
         self.bus = bus
         self.times = times
         self.stop = asyncio.Event()
-        self._ingest: Ingest | None = None
+        self._ingest: IngestService | None = None
         self._task: asyncio.Task[None] | None = None
 
     def kill(self) -> None:
@@ -84,7 +84,7 @@ class Running:
         socket = connections.event_socket(self.settings)
         tap = Tap(ServerId(SERVER), self.bus)
         async with opened(self.bus), connections.rest_client(self.settings) as rest:
-            self._ingest = ingest = Ingest(
+            self._ingest = ingest = IngestService(
                 self.settings,
                 self.bus,
                 rest,

@@ -14,7 +14,7 @@ from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories as connections
-from ari_proxy.ingest.events.canary import Proof
+from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
@@ -94,7 +94,7 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
     async with scripted_asterisk() as asterisk, opened_bus(MemoryBus(MemoryBroker())) as bus:
         settings = load(ari={"rest_url": asterisk.url, "websocket_url": asterisk.websocket_url})
         async with connections.rest_client(settings) as rest:
-            proof = Proof(rest, (), every_seconds=0, received_bytes=lambda: 0)
+            proof = EventCanary(rest, (), every_seconds=0, received_bytes=lambda: 0)
             reader = Reader(
                 ServerId("server-1"),
                 connections.event_socket(settings),

@@ -21,7 +21,7 @@ from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq.topology import decode_record
 from ari_proxy.command.authorization.object_refs import new_recording, touched
 from ari_proxy.command.naming import name_object
-from ari_proxy.ingest.handover.giver import Collected, HandOver
+from ari_proxy.ingest.handover.giver import Collected, HandoverGiver
 from ari_proxy.ingest.lease.record import parse
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import Token
@@ -165,7 +165,7 @@ def test_request_for_the_dialogs_that_is_none_hands_nothing_over(payload: bytes)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            hand_over = HandOver(MemoryBus(MemoryBroker()), collect, tasks)
+            hand_over = HandoverGiver(MemoryBus(MemoryBroker()), collect, tasks)
             hand_over.on_request(Message("t", payload, "reply"))
             assert not hand_over.done.is_set()
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from blockbuster import BlockingError
 
-from ari_proxy.ingest.events.frame_buffer import Gate
+from ari_proxy.ingest.events.frame_buffer import FrameBuffer
 from ari_proxy.settings.load import named
 
 
@@ -14,9 +14,9 @@ def block(frame: bytes) -> None:
     time.sleep(len(frame))
 
 
-def gate() -> Gate:
+def gate() -> FrameBuffer:
     """Something of ours that calls what it is given."""
-    return Gate(block, capacity_bytes=1)
+    return FrameBuffer(block, capacity_bytes=1)
 
 
 async def test_call_that_blocks_the_loop_fails() -> None:

@@ -18,8 +18,8 @@ from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.handover import messages as records
-from ari_proxy.ingest.handover.giver import Collected, HandOver, RefusedError
-from ari_proxy.ingest.handover.taker import Taken, TakeOver
+from ari_proxy.ingest.handover.giver import Collected, HandoverGiver, HandoverRefusedError
+from ari_proxy.ingest.handover.taker import HandoverSnapshot, HandoverTaker
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.recovery.recovery import Unserved
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 Outcome = Literal["stopped", "handed_over"]
 
 
-class Term:
+class ActiveIngest:
     """Publishes the events of one Asterisk."""
 
     def __init__(  # noqa: PLR0913  everything it needs, once per term
@@ -92,8 +92,10 @@ class Term:
             on_lost=self._on_lost,
             metrics=metrics,
         )
-        self._hand_over = HandOver(bus, self._collect, tasks, silence_seconds=times.taken_seconds)
-        self._take_over = TakeOver(
+        self._hand_over = HandoverGiver(
+            bus, self._collect, tasks, silence_seconds=times.taken_seconds
+        )
+        self._take_over = HandoverTaker(
             bus,
             self._server,
             tasks,
@@ -225,7 +227,7 @@ class Term:
         await self._passage.passed()
         await self._recovery.serve_unserved(unserved, gap)
 
-    def _load(self, taken: Taken | None) -> None:
+    def _load(self, taken: HandoverSnapshot | None) -> None:
         """Go on with another one's dialogs, if there is one; what has waited for them may pass."""
         self._missing.note(UNKNOWN if taken is None else taken.gap_since)
         if taken is not None:
@@ -260,7 +262,7 @@ class Term:
                     await self.reader.is_replaced.wait()
         if self.reader.is_connected and not self.reader.is_replaced.is_set():
             self.reader.is_last = self._is_ending
-            raise RefusedError(
+            raise HandoverRefusedError(
                 "Asterisk has not given the applications to anybody else: are there two ingests "
                 f"of different Asterisks that both call theirs {self._server}?"
             )
@@ -276,7 +278,7 @@ class Term:
             # Asterisk has given the applications away all the same; what waits would come too late.
             self._bus.discard(topics.is_events)
             self._hand_over.done.set()
-            raise RefusedError(str(error)) from error
+            raise HandoverRefusedError(str(error)) from error
         found = records.records_of(self.parts.router.table)
         pages = records.pages(found, gap_since=self._missing.since, page_bytes=self._page_bytes)
         return Collected(pages, until=min(asked_at, self._seen_until))

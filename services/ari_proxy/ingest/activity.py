@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 from ari_proxy.ingest.routing.dialog import Dialog
 
-from .active import Term
+from .active import ActiveIngest
 
 State = Literal["standby", "active", "handed_over"]
 _NOBODY: Final[frozenset[str]] = frozenset()
@@ -21,9 +21,9 @@ class Activity:
         """
         self.is_shared = is_shared
         self.state: State = "standby" if is_shared else "active"
-        self.term: Term | None = None
+        self.term: ActiveIngest | None = None
 
-    def begin(self, term: Term) -> None:
+    def begin(self, term: ActiveIngest) -> None:
         """Become active."""
         self.state, self.term = "active", term
 

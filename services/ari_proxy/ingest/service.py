@@ -22,7 +22,7 @@ from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
-from .active import Term
+from .active import ActiveIngest
 from .activity import Activity
 from .admin_view import AdminView
 from .metrics import declare
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 SUCCESSOR_SECONDS: Final = 3.0
 
 
-class Ingest:
+class IngestService:
     """Publishes the events of one Asterisk, when it is its turn."""
 
     def __init__(  # noqa: PLR0913  all that events meet
@@ -58,7 +58,7 @@ class Ingest:
         self._transitions = metrics.counter(table.LEASE_TRANSITIONS, self._server)
         counters = EventCounters()
         self._new_term = partial(
-            Term,
+            ActiveIngest,
             settings,
             bus,
             rest,
@@ -103,7 +103,7 @@ class Ingest:
         self._activity.end()
         await self._bus.disown()
 
-    async def _keep(self, stop: asyncio.Event, over: asyncio.Event, term: Term) -> None:
+    async def _keep(self, stop: asyncio.Event, over: asyncio.Event, term: ActiveIngest) -> None:
         """Have the term end: at `stop`, with a chance for whoever stands by, or without a lease."""
         if await _unless(stop, self._lease.keep()):
             _log.error("lease.lost")

@@ -7,8 +7,8 @@ from typing import Final
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus
-from ari_proxy.ingest.events.canary import SILENT_SECONDS, Proof, is_own
-from ari_proxy.ingest.events.frame_drain import Passage
+from ari_proxy.ingest.events.canary import SILENT_SECONDS, EventCanary, is_own
+from ari_proxy.ingest.events.frame_drain import FrameDrain
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.handover import giver as hand_over
 from ari_proxy.ingest.publishing.background import BackgroundWork
@@ -86,9 +86,9 @@ class Parts:
     retention: QueueRetention
     labels: ChannelLabels
     setup: DialogSetup
-    proof: Proof
+    proof: EventCanary
     pipeline: Pipeline
-    passage: Passage
+    passage: FrameDrain
     sweeper: Sweeper
     loss_reporter: LossReporter
     watchdog: ApplicationWatchdog
@@ -165,7 +165,7 @@ def wire(
         taker_seconds=times.taker_seconds,
         is_permitted=is_permitted,
     )
-    proof = Proof(
+    proof = EventCanary(
         rest,
         settings.applications,
         every_seconds=ingest.proof_seconds,
@@ -195,7 +195,7 @@ def wire(
         setup=setup,
         proof=proof,
         pipeline=pipeline,
-        passage=Passage(
+        passage=FrameDrain(
             pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes, overtakes=is_own
         ),
         sweeper=Sweeper(

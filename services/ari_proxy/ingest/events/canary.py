@@ -67,7 +67,7 @@ def is_own(frame: bytes) -> bool:
     return _EVENT_MARK in frame
 
 
-class Proof:
+class EventCanary:
     """Asks for proofs on behalf of one connection after another."""
 
     def __init__(

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 
 
-class Gate:
+class FrameBuffer:
     """Lets frames pass in order, or keeps them; never waits, and is bounded in bytes."""
 
     def __init__(

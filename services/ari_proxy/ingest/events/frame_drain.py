@@ -7,7 +7,7 @@ from typing import Final
 
 from ari_proxy.bus.base import Bus
 
-from .frame_buffer import Gate
+from .frame_buffer import FrameBuffer
 
 #: Bytes of frames that may wait; more is a flood, and the dialogs of new calls come first.
 GATE_BYTES: Final = 64 * 1024 * 1024
@@ -17,7 +17,7 @@ BATCH: Final = 256
 ROOM_SECONDS: Final = 0.005
 
 
-class Passage:
+class FrameDrain:
     """The gate of one term, and who lets the frames through it."""
 
     def __init__(
@@ -41,7 +41,7 @@ class Passage:
         self._may_pass = asyncio.Event()
         self._has_passed = asyncio.Event()
         self._opening: asyncio.TimerHandle | None = None
-        self.gate = Gate(
+        self.gate = FrameBuffer(
             passed,
             capacity_bytes=GATE_BYTES,
             overtakes=overtakes,

@@ -15,7 +15,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .canary import Proof
+from .canary import EventCanary
 
 _log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ class Reader:
         self,
         server: ServerId,
         socket: EventSocket,
-        proof: Proof,
+        proof: EventCanary,
         *,
         take: Callable[[bytes], None],
         on_connected: Callable[[], None],

@@ -22,7 +22,7 @@ import structlog
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol.malformed import UNDECODABLE
 
-from .messages import GOES_ON, Page, Request
+from .messages import GOES_ON, HandoverRequest, SnapshotPage
 
 _log = structlog.get_logger()
 
@@ -39,35 +39,35 @@ PASS_SECONDS: Final = 0.4
 #: For the old one's attempts under way, then for the bus to confirm its last event.
 PAUSE_SECONDS: Final = 1.0
 FLUSH_SECONDS: Final = 1.5
-_request_decoder = msgspec.json.Decoder(Request)
+_request_decoder = msgspec.json.Decoder(HandoverRequest)
 
 
-class RefusedError(Exception):
+class HandoverRefusedError(Exception):
     """The old ingest does not hand over; says why."""
 
 
 class Collected(NamedTuple):
     """What there is to hand over."""
 
-    pages: list[Page]
+    pages: list[SnapshotPage]
     #: Unix time until which all events are among it; later ones are the business of who asked.
     until: float
 
-    def page(self, number: int, *, is_late: bool) -> Page:
+    def page(self, number: int, *, is_late: bool) -> SnapshotPage:
         """Return a page, for one that came late: after another one that had asked for it."""
         if not 0 <= number < len(self.pages):
-            return Page(error="there is no such page")
+            return SnapshotPage(error="there is no such page")
         page = self.pages[number]
         if is_late and page.gap_since is None:
             return msgspec.structs.replace(page, gap_since=self.until)
         return page
 
 
-#: Ends everything and returns what there is to hand over; raises RefusedError.
+#: Ends everything and returns what there is to hand over; raises HandoverRefusedError.
 Collect = Callable[[], Awaitable[Collected]]
 
 
-class HandOver:
+class HandoverGiver:
     """Answers one new ingest at a time; if it dies meanwhile, the next one."""
 
     def __init__(
@@ -101,7 +101,7 @@ class HandOver:
         try:
             request = _request_decoder.decode(message.payload)
         except UNDECODABLE as error:
-            self._answer(message, Page(error=f"this is no request: {error}"))
+            self._answer(message, SnapshotPage(error=f"this is no request: {error}"))
             return
         if request.page == GOES_ON:
             self._tasks.create_task(self._leave())
@@ -109,7 +109,9 @@ class HandOver:
             self._asked_at = self._clock()
             self._tasks.create_task(self._send(message, request.page))
         else:
-            self._answer(message, Page(error="another one takes over already", is_busy=True))
+            self._answer(
+                message, SnapshotPage(error="another one takes over already", is_busy=True)
+            )
 
     def _is_taker(self, by: str) -> bool:
         """Return whether it is this one that takes over: the first, or after its death another."""
@@ -141,7 +143,7 @@ class HandOver:
     async def _send(self, message: Message, number: int) -> None:
         collected = await self._collected()
         if isinstance(collected, str):
-            self._answer(message, Page(error=collected))
+            self._answer(message, SnapshotPage(error=collected))
             return
         page = collected.page(number, is_late=self._is_late)
         self._answer(message, page)
@@ -163,11 +165,11 @@ class HandOver:
     async def _try_to_collect(self) -> Collected | str:
         try:
             return await self._collect()
-        except RefusedError as error:
+        except HandoverRefusedError as error:
             _log.error("hand_over.refused", error=str(error))
             self._taker, self._is_late, self._collecting = "", False, None
             return str(error)
 
-    def _answer(self, message: Message, page: Page) -> None:
+    def _answer(self, message: Message, page: SnapshotPage) -> None:
         if message.reply:
             self._bus.publish(message.reply, msgspec.json.encode(page))

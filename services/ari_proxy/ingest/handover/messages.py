@@ -54,7 +54,7 @@ class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
 Record = DialogRecord | HeldRecord
 
 
-class Page(msgspec.Struct, frozen=True):
+class SnapshotPage(msgspec.Struct, frozen=True):
     """A part of what is handed over."""
 
     #: Why there is nothing, or ''.
@@ -67,7 +67,7 @@ class Page(msgspec.Struct, frozen=True):
     is_busy: bool = False
 
 
-class Request(msgspec.Struct, frozen=True):
+class HandoverRequest(msgspec.Struct, frozen=True):
     """Asks for a page, the first one for everything; or tells that there is nothing to ask for."""
 
     by: str
@@ -120,7 +120,7 @@ def _delivery_of(record: DialogRecord) -> DeliveryPhase:
 
 def pages(
     records: Iterable[Record], *, gap_since: float | None, page_bytes: int = PAGE_BYTES
-) -> list[Page]:
+) -> list[SnapshotPage]:
     """Return the records in pages, at least one."""
     result: list[list[Record]] = [[]]
     size = 0
@@ -133,7 +133,7 @@ def pages(
         result[-1].append(record)
     last = len(result) - 1
     return [
-        Page(records=tuple(page), is_last=number == last, gap_since=gap_since)
+        SnapshotPage(records=tuple(page), is_last=number == last, gap_since=gap_since)
         for number, page in enumerate(result)
     ]
 

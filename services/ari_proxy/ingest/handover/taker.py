@@ -18,7 +18,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .giver import ANSWER_SECONDS, SILENCE_SECONDS
-from .messages import GOES_ON, Page, Record, Request
+from .messages import GOES_ON, HandoverRequest, Record, SnapshotPage
 
 _log = structlog.get_logger()
 
@@ -26,10 +26,10 @@ _log = structlog.get_logger()
 BUSY_SECONDS: Final = SILENCE_SECONDS + 0.5
 #: Seconds between two questions meanwhile.
 BUSY_PAUSE_SECONDS: Final = 0.2
-_page_decoder = msgspec.json.Decoder(Page)
+_page_decoder = msgspec.json.Decoder(SnapshotPage)
 
 
-class Taken:
+class HandoverSnapshot:
     """What a new ingest was given."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Taken:
         self.gap_since: float | None = None
 
 
-class TakeOver:
+class HandoverTaker:
     """Takes the dialogs, and is from then on who hands them over."""
 
     def __init__(
@@ -47,7 +47,7 @@ class TakeOver:
         server: ServerId,
         tasks: asyncio.TaskGroup,
         *,
-        load: Callable[[Taken | None], None],
+        load: Callable[[HandoverSnapshot | None], None],
         on_request: Handler,
     ) -> None:
         """Make one for a term.
@@ -95,7 +95,7 @@ class TakeOver:
         self.is_loaded = True
         self._subscription = await self._bus.subscribe(self._topic, self._on_request)
 
-    async def _take(self) -> Taken | None:
+    async def _take(self) -> HandoverSnapshot | None:
         """Return the dialogs of the ingest that was active until now; None if there is none.
 
         One that does not answer, or not in time, counts as none, and is told so.
@@ -106,25 +106,25 @@ class TakeOver:
             return None
         except (BusError, *UNDECODABLE) as error:
             _log.warning("hand_over.failed", error=str(error))
-        except _RefusedError as error:
+        except HandoverRefusedError as error:
             _log.warning("hand_over.refused", error=str(error))
         self._bus.publish(self._topic, self._request(GOES_ON))
         return None
 
-    async def _ask_for_all(self) -> Taken:
-        taken = Taken()
+    async def _ask_for_all(self) -> HandoverSnapshot:
+        taken = HandoverSnapshot()
         page = await self._ask_for_first()
         number = 0
         while True:
             if page.error:
-                raise _RefusedError(page.error)
+                raise HandoverRefusedError(page.error)
             taken.records += page.records
             taken.gap_since, number = page.gap_since, number + 1
             if page.is_last:
                 return taken
             page = await self._ask(number)
 
-    async def _ask_for_first(self) -> Page:
+    async def _ask_for_first(self) -> SnapshotPage:
         """Return the first page, of one that is not busy with handing over, or with taking over."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + BUSY_SECONDS
@@ -137,15 +137,15 @@ class TakeOver:
                 continue  # One is through, and the other one does not listen yet.
         return page
 
-    async def _ask(self, number: int) -> Page:
+    async def _ask(self, number: int) -> SnapshotPage:
         answer = await self._bus.request(
             self._topic, self._request(number), timeout_seconds=ANSWER_SECONDS
         )
         return _page_decoder.decode(answer)
 
     def _request(self, page: int) -> bytes:
-        return msgspec.json.encode(Request(by=self._name, page=page))
+        return msgspec.json.encode(HandoverRequest(by=self._name, page=page))
 
 
-class _RefusedError(Exception):
+class HandoverRefusedError(Exception):
     """The old ingest does not hand over."""

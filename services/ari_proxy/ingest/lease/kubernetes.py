@@ -38,15 +38,15 @@ _NOT_FOUND: Final = 404
 _SERVER_ERROR: Final = 500
 
 
-class _RefusedError(Exception):
+class _LeaseRefusedError(Exception):
     """Kubernetes does not do what it was asked."""
 
 
-class _MissingError(_RefusedError):
+class _LeaseMissingError(_LeaseRefusedError):
     """There is no such object."""
 
 
-class _UnreachableError(_RefusedError):
+class _ApiUnreachableError(_LeaseRefusedError):
     """Kubernetes can't be asked."""
 
 
@@ -124,7 +124,7 @@ class KubernetesLease:
         if self._record is None or not self._claim.is_valid:
             return
         self._is_resigned = True
-        with contextlib.suppress(_RefusedError):
+        with contextlib.suppress(_LeaseRefusedError):
             async with self._session() as session:
                 await self._send(session, "PUT", self._claim.resignation(self._record))
 
@@ -138,9 +138,9 @@ class KubernetesLease:
                     return False
                 method = "POST" if record is None else "PUT"
                 written = await self._send(session, method, self._claim.claim(record))
-        except _RefusedError as error:
+        except _LeaseRefusedError as error:
             _log.warning("lease.not_renewed", lease=self._name, error=str(error))
-            if isinstance(error, _UnreachableError):
+            if isinstance(error, _ApiUnreachableError):
                 self._claim.presumed()
             return False
         self._record = parse(written)
@@ -150,7 +150,7 @@ class KubernetesLease:
     async def _read(self, session: aiohttp.ClientSession) -> LeaseRecord | None:
         try:
             return parse(await self._send(session, "GET"))
-        except _MissingError:
+        except _LeaseMissingError:
             return None
 
     @asynccontextmanager
@@ -163,7 +163,7 @@ class KubernetesLease:
                     yield session
         except (aiohttp.ClientError, OSError) as error:  # Among them TimeoutError.
             reason = str(error) or "no answer in time"
-            raise _UnreachableError(f"the API server can't be reached: {reason}") from error
+            raise _ApiUnreachableError(f"the API server can't be reached: {reason}") from error
 
     async def _send(
         self, session: aiohttp.ClientSession, method: str, lease: dict[str, Any] | None = None
@@ -175,14 +175,16 @@ class KubernetesLease:
         async with session.request(method, url, headers=api.headers(), json=lease) as answer:
             content = await answer.read()
         if answer.status == _NOT_FOUND:
-            raise _MissingError("there is no such lease, or no such namespace")
+            raise _LeaseMissingError("there is no such lease, or no such namespace")
         if answer.status == _CONFLICT:
-            raise _RefusedError("somebody else has written it meanwhile")
+            raise _LeaseRefusedError("somebody else has written it meanwhile")
         if answer.status >= _SERVER_ERROR:
-            raise _UnreachableError(f"the API server answers {answer.status}")
+            raise _ApiUnreachableError(f"the API server answers {answer.status}")
         if answer.status not in _CREATED:
-            raise _RefusedError(f"the API server answers {answer.status} to {method} of the lease")
+            raise _LeaseRefusedError(
+                f"the API server answers {answer.status} to {method} of the lease"
+            )
         try:
             return _decoder.decode(content)
         except UNDECODABLE as error:
-            raise _RefusedError(f"the API server's answer is no object: {error}") from error
+            raise _LeaseRefusedError(f"the API server's answer is no object: {error}") from error

@@ -8,8 +8,13 @@ import pytest
 
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.ingest.handover.giver import SILENCE_SECONDS, Collected, HandOver, RefusedError
-from ari_proxy.ingest.handover.messages import GOES_ON, HeldRecord, Page, Request
+from ari_proxy.ingest.handover.giver import (
+    SILENCE_SECONDS,
+    Collected,
+    HandoverGiver,
+    HandoverRefusedError,
+)
+from ari_proxy.ingest.handover.messages import GOES_ON, HandoverRequest, HeldRecord, SnapshotPage
 
 TOPIC = "handover_server-1"
 UNTIL = 1_780_000_000.0
@@ -25,24 +30,24 @@ class Former:
         self.gap_since: float | None = None
         self.refusals = 0
         self.collected = 0
-        self.hand_over = HandOver(bus, self.collect, tasks, lambda: self.now)
+        self.hand_over = HandoverGiver(bus, self.collect, tasks, lambda: self.now)
 
     async def collect(self) -> Collected:
         self.collected += 1
         if self.refusals:
             self.refusals -= 1
-            raise RefusedError("not yet")
-        first = Page("", (HeldRecord("first"),), is_last=False, gap_since=self.gap_since)
-        last = Page("", (HeldRecord("last"),), is_last=True, gap_since=self.gap_since)
+            raise HandoverRefusedError("not yet")
+        first = SnapshotPage("", (HeldRecord("first"),), is_last=False, gap_since=self.gap_since)
+        last = SnapshotPage("", (HeldRecord("last"),), is_last=True, gap_since=self.gap_since)
         return Collected([first, last], UNTIL)
 
-    async def ask(self, by: str, page: int) -> Page:
-        request = msgspec.json.encode(Request(by, page))
+    async def ask(self, by: str, page: int) -> SnapshotPage:
+        request = msgspec.json.encode(HandoverRequest(by, page))
         answer = await self.bus.request(TOPIC, request, timeout_seconds=5)
-        return msgspec.json.decode(answer, type=Page)
+        return msgspec.json.decode(answer, type=SnapshotPage)
 
     async def tell_that_it_goes_on(self, by: str) -> None:
-        self.bus.publish(TOPIC, msgspec.json.encode(Request(by, GOES_ON)))
+        self.bus.publish(TOPIC, msgspec.json.encode(HandoverRequest(by, GOES_ON)))
         await self.bus.flush(timeout_seconds=5)
         # What comes behind it is answered behind it.
         await self.bus.request(TOPIC, b"{}", timeout_seconds=5)
@@ -69,7 +74,7 @@ async def former() -> AsyncIterator[Former]:
         await subscription.unsubscribe()
 
 
-def texts(page: Page) -> list[object]:
+def texts(page: SnapshotPage) -> list[object]:
     return [getattr(record, "payload", record) for record in page.records]
 
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from ari_proxy.ingest.handover import messages as records
-from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, Page
+from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, SnapshotPage
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import TO_SET_UP, DeliveryPhase, DeliveryTrigger, LifePhase
 from ari_proxy.protocol.ids import DialogId, ServerId
@@ -21,7 +21,7 @@ def handed_over(old: DialogTable, new: DialogTable) -> None:
     """Give the dialogs of one table to another one, over the wire."""
     pages = records.pages(records.records_of(old), gap_since=None)
     sent = [msgspec.json.encode(page) for page in pages]
-    received = [msgspec.json.decode(page, type=Page) for page in sent]
+    received = [msgspec.json.decode(page, type=SnapshotPage) for page in sent]
     assert [page.is_last for page in received] == [False] * (len(sent) - 1) + [True]
     records.load(new, [record for page in received for record in page.records], 100)
 
@@ -96,7 +96,7 @@ def test_much_travels_in_pages_and_nothing_in_an_empty_one() -> None:
     assert {page.gap_since for page in pages} == {3.5}
     assert max(len(msgspec.json.encode(page)) for page in pages) < PAGE_BYTES * 1.1
     assert list(new.dialogs[dialog.dialog_id].held) == list(dialog.held)
-    assert records.pages([], gap_since=None) == [Page()]
+    assert records.pages([], gap_since=None) == [SnapshotPage()]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.ingest.handover.messages import GOES_ON, HeldRecord, Page, Request
-from ari_proxy.ingest.handover.taker import Taken, TakeOver
+from ari_proxy.ingest.handover.messages import GOES_ON, HandoverRequest, HeldRecord, SnapshotPage
+from ari_proxy.ingest.handover.taker import HandoverSnapshot, HandoverTaker
 from ari_proxy.protocol.ids import ServerId
 from tests.support.malformed import DEEPLY_NESTED
 
@@ -21,10 +21,10 @@ class Newcomer:
 
     def __init__(self, bus: MemoryBus, tasks: asyncio.TaskGroup) -> None:
         self.bus = bus
-        self.loaded: list[Taken | None] = []
+        self.loaded: list[HandoverSnapshot | None] = []
         self.requests: list[int] = []
         self.forwarded: list[Message] = []
-        self.take_over = TakeOver(
+        self.take_over = HandoverTaker(
             bus,
             ServerId("server-1"),
             tasks,
@@ -36,14 +36,14 @@ class Newcomer:
         """Be the giver, with the bytes of each page."""
 
         def on_request(message: Message) -> None:
-            number = msgspec.json.decode(message.payload, type=Request).page
+            number = msgspec.json.decode(message.payload, type=HandoverRequest).page
             self.requests.append(number)
             if message.reply:
                 self.bus.publish(message.reply, page_of(number))
 
         await self.bus.subscribe(TOPIC, on_request)
 
-    async def take(self) -> Taken | None:
+    async def take(self) -> HandoverSnapshot | None:
         self.take_over.begin()
         await asyncio.wait_for(self.take_over.wait(), 10)
         await self.bus.flush(timeout_seconds=5)
@@ -62,8 +62,8 @@ async def newcomer() -> AsyncIterator[Newcomer]:
 
 async def test_pages_are_joined_in_their_order(newcomer: Newcomer) -> None:
     pages = [
-        Page("", (HeldRecord("first"),), is_last=False, gap_since=7.0),
-        Page("", (HeldRecord("last"),), is_last=True, gap_since=7.0),
+        SnapshotPage("", (HeldRecord("first"),), is_last=False, gap_since=7.0),
+        SnapshotPage("", (HeldRecord("last"),), is_last=True, gap_since=7.0),
     ]
     await newcomer.answer(lambda number: msgspec.json.encode(pages[number]))
 
@@ -85,7 +85,7 @@ async def test_without_an_active_ingest_there_is_nothing_to_take(newcomer: Newco
         pytest.param(DEEPLY_NESTED, id="nested too deeply"),
         pytest.param(b"no JSON", id="no JSON"),
         pytest.param(b'{"error": "\xff"}', id="no UTF-8"),
-        pytest.param(msgspec.json.encode(Page(error="not now")), id="a refusal"),
+        pytest.param(msgspec.json.encode(SnapshotPage(error="not now")), id="a refusal"),
     ],
 )
 async def test_ingest_that_gets_no_pages_goes_on_and_says_so(

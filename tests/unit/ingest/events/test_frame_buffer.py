@@ -3,7 +3,7 @@ import json
 import pytest
 
 from ari_proxy.ari.snapshot import ChannelState
-from ari_proxy.ingest.events.frame_buffer import Gate
+from ari_proxy.ingest.events.frame_buffer import FrameBuffer
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 
@@ -12,8 +12,8 @@ def is_free() -> bool:
     return True
 
 
-def gate_of(passed: list[bytes], capacity_bytes: int = 100) -> Gate:
-    return Gate(
+def gate_of(passed: list[bytes], capacity_bytes: int = 100) -> FrameBuffer:
+    return FrameBuffer(
         passed.append, capacity_bytes=capacity_bytes, overtakes=lambda frame: frame == b"proof"
     )
 
@@ -69,7 +69,7 @@ def test_gate_that_closes_again_lets_pass_what_came_before() -> None:
 
 def test_gate_lets_pass_what_came_before_it_closed_again_and_tells_it_from_the_rest() -> None:
     passed: list[tuple[bytes, bool]] = []
-    gate = Gate(lambda frame: passed.append((frame, gate.former > 0)), capacity_bytes=100)
+    gate = FrameBuffer(lambda frame: passed.append((frame, gate.former > 0)), capacity_bytes=100)
     gate.close()
     gate.take(b"first")
     gate.close()
