@@ -31,14 +31,14 @@ MAY_BLOCK = [
     # The settings are read before the loop runs; tests do it within.
     ("ari_proxy/settings/load.py", {"load"}),
     # Secrets and certificates are small files of this machine, read again since they may change.
-    ("ari_proxy/settings/load.py", {"bytes_of"}),
-    ("ari_proxy/connections/factories.py", {"_read_stamps", "tls_context"}),
+    ("ari_proxy/settings/files.py", {"read_bytes"}),
+    ("ari_proxy/connections/tls.py", {"_read_stamps", "tls_context"}),
     ("ari_proxy/bus/nats/account_files.py", {"_content"}),
     ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
     # nats-py reads them too, when it logs in.
     ("nats/aio/client.py", {"_get_nkeys_seed", "_read_creds_user_jwt", "_read_creds_user_nkey"}),
     # The console's pages, once, before anything is served.
-    ("ari_proxy/console/console.py", {"_serving"}),
+    ("ari_proxy/admin/console/console.py", {"_serving"}),
     # Lines of code in the traceback of an error that is logged on a terminal.
     ("rich/traceback.py", {"_render_stack"}),
 ]

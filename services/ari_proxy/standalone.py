@@ -11,7 +11,7 @@ import structlog
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi, Check
 from ari_proxy.admin.console.console import Console
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__
@@ -38,7 +38,7 @@ async def serve(
     components: Sequence[Component],
     stop: asyncio.Event,
     *,
-    event_socket: Callable[[Settings], EventSocket] = connections.event_socket,
+    event_socket: Callable[[Settings], EventSocket] = factories.event_socket,
     traces_of: Callable[..., AbstractAsyncContextManager[Traces]] = exported,
     times: Times = TIMES,
 ) -> None:
@@ -59,9 +59,9 @@ async def serve(
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(opened(connections.bus(settings, name)))
+        bus = await stack.enter_async_context(opened(factories.bus(settings, name)))
         _read_bus(metrics, bus, settings)
-        rest = await stack.enter_async_context(connections.rest_client(settings))
+        rest = await stack.enter_async_context(factories.rest_client(settings))
         server = ServerId(settings.server_id)
         traces = await stack.enter_async_context(
             traces_of(settings.traces, name, bus=settings.bus.kind, server_id=server)

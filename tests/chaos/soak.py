@@ -28,7 +28,7 @@ import structlog
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support import leftovers, process
 from tests.support.calls import Account, Calls, asterisk_client
@@ -403,7 +403,7 @@ async def run(minutes: float, kind: str, seed: int) -> Report:
         try:
             async with _bus(kind) as (server, restart), asterisk_client(asterisk) as rest:
                 settings = load(bus={"kind": server.kind, "urls": [server.url]})
-                async with opened(connections.bus(settings, "soak")) as bus:
+                async with opened(factories.bus(settings, "soak")) as bus:
                     path = Path(directory)
                     ground = Ground(path, asterisk, link, server, restart, rest, bus)
                     return await _soak(minutes, seed, ground)

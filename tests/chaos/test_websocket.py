@@ -12,7 +12,7 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.backoff import Backoff
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of
@@ -75,7 +75,7 @@ async def test_websocket_that_asterisk_leaves_silent_is_replaced(
     """In a third of cases the old connection's end takes the application from the new one."""
     soon = Backoff(first_seconds=0.1, last_seconds=0.1)
     calls = stage.calls
-    async with serving(stage, event_socket=partial(connections.event_socket, backoff=soon)):
+    async with serving(stage, event_socket=partial(factories.event_socket, backoff=soon)):
         channels = await calls.place(3)
         async with calls.marking(channels, pause_seconds=0.01):
             for number in range(1, 21):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.command.service import CommandService
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.tap.tap import Tap
@@ -127,7 +127,7 @@ def test_whatever_is_sent_as_a_command_is_answered_and_the_next_one_works(
             asyncio.TaskGroup() as tasks,
         ):
             configured = load(server_id="server-1", ari={"rest_url": asterisk.url})
-            async with connections.rest_client(configured) as rest:
+            async with factories.rest_client(configured) as rest:
                 stop = asyncio.Event()
                 service = CommandService(
                     configured,

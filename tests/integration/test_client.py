@@ -6,7 +6,7 @@ import json
 
 from ari_proxy.client.application import Application
 from ari_proxy.client.dialog import Dialog
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from tests.support.running import bus_client, running_proxy, settings_for, until
 from tests.support.servers import Asterisk, BusServer
 
@@ -38,7 +38,7 @@ async def test_caller_is_back_in_the_dialplan_at_once_and_the_other_leg_is_hung_
                 raise RuntimeError("no database")
 
     async with (
-        connections.rest_client(settings) as rest,
+        factories.rest_client(settings) as rest,
         bus_client(settings) as bus,
         running_proxy(settings),
         asyncio.TaskGroup() as tasks,

@@ -12,7 +12,7 @@ import pytest
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.client.application import Application, call
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.demo.application import DigitCollector
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
@@ -69,11 +69,11 @@ async def until_registered(bus: Bus) -> None:
 
 
 def client(bus: BusServer) -> Bus:
-    return connections.bus(load(bus={"kind": bus.kind, "urls": [bus.url]}), "test")
+    return factories.bus(load(bus={"kind": bus.kind, "urls": [bus.url]}), "test")
 
 
 def nats_client(url: str) -> Bus:
-    return connections.bus(load(bus={"urls": [url]}), "test")
+    return factories.bus(load(bus={"urls": [url]}), "test")
 
 
 async def test_standalone_replaces_the_original_on_a_real_asterisk(

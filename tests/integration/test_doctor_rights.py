@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from ari_proxy.bus.base import Message, opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.doctor import rights
 from ari_proxy.settings.load import Settings, load
 from tests.support import permissions
@@ -27,7 +27,7 @@ SERVICES = ("ingest", "command")
 
 async def found(settings: Settings) -> dict[str, str]:
     """Return what is found of each service."""
-    async with opened(connections.bus(settings, "doctor")) as bus:
+    async with opened(factories.bus(settings, "doctor")) as bus:
         assert await bus.wait_tried() == ""
         findings = [finding async for finding in rights.rights(settings, bus)]
     return {finding.what.rpartition(" ")[2]: str(finding) for finding in findings}
@@ -123,7 +123,7 @@ async def test_account_that_may_answer_what_it_gets_needs_no_right_to_inboxes(
 
 async def test_what_is_tried_on_nats_reaches_nobody(nats_accounts: NatsAccounts) -> None:
     got: list[Message] = []
-    async with opened(connections.bus(nats_accounts.settings("all"), "test")) as bus:
+    async with opened(factories.bus(nats_accounts.settings("all"), "test")) as bus:
         await bus.wait_connected()
         await bus.subscribe(">", got.append)
         findings = await found(nats_accounts.settings("all"))

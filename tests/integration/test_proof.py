@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.settings.load import load
 from tests.support.running import until
@@ -70,7 +70,7 @@ async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
         asterisk.standing["GET", "/applications/demo"] = 200, REGISTERED
         settings = load(ari={"rest_url": asterisk.url, "user": "ari", "password": PASSWORD})
         permitted = False
-        async with connections.rest_client(settings) as rest:
+        async with factories.rest_client(settings) as rest:
             asked = EventCanary(
                 rest,
                 ["demo"],

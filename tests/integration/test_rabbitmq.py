@@ -12,7 +12,7 @@ import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
 from ari_proxy.bus.base import opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError
@@ -492,7 +492,7 @@ async def test_rabbitmq_is_reached_by_tls_with_a_client_certificate(
     rabbitmq_server: RabbitMqServer,
 ) -> None:
     settings = load(bus=secure(rabbitmq_server))
-    async with opened(connections.bus(settings, "test")) as bus:
+    async with opened(factories.bus(settings, "test")) as bus:
         async with asyncio.timeout(20):
             await bus.wait_connected()
         bus.publish("events_tls", b"x" * 100_000)
@@ -506,7 +506,7 @@ async def test_without_a_certificate_of_either_side_there_is_no_connection(
     rabbitmq_server: RabbitMqServer, changes: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = load(bus=secure(rabbitmq_server, **changes))
-    async with opened(connections.bus(settings, "test")) as bus:
+    async with opened(factories.bus(settings, "test")) as bus:
         await until(lambda: "bus.refused" in capsys.readouterr().out)
 
         assert not bus.is_connected
@@ -518,7 +518,7 @@ def test_certificate_that_is_none_is_an_error_with_its_place(tmp_path: Path) -> 
     settings = load(bus={"kind": "RABBITMQ", "ca_file": str(file)})
 
     with pytest.raises(SettingsError, match=r"ca\.pem"):
-        connections.bus(settings, "test")
+        factories.bus(settings, "test")
 
 
 async def test_wrong_password_is_reported_without_it(
@@ -526,7 +526,7 @@ async def test_wrong_password_is_reported_without_it(
 ) -> None:
     bus = {"kind": "RABBITMQ", "urls": [rabbitmq_server.url], "user": "u", "password": "hush"}
     log = ""
-    async with opened(connections.bus(load(bus=bus), "test")):
+    async with opened(factories.bus(load(bus=bus), "test")):
         async with asyncio.timeout(20):
             while "bus.refused" not in log:
                 log += capsys.readouterr().out
@@ -540,7 +540,7 @@ async def test_connection_has_the_name_of_its_component(
     rabbitmq_server: RabbitMqServer,
 ) -> None:
     settings = load(server_id="server-1", bus={"kind": "RABBITMQ", "urls": [rabbitmq_server.url]})
-    async with opened(connections.bus(settings, "ingest")) as bus:
+    async with opened(factories.bus(settings, "ingest")) as bus:
         await bus.wait_connected()
         shown = await asyncio.to_thread(
             rabbitmq_server.control, "list_connections", "client_properties"

@@ -21,7 +21,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EVENT_NAME
 from ari_proxy.protocol.ids import (
     DialogId,
@@ -122,11 +122,11 @@ async def scene(asterisk: Asterisk, bus_server: BusServer) -> AsyncIterator[Scen
                 frames.append(text)
             return frame
 
-    recording = partial(connections.event_socket, connection=Recording)
+    recording = partial(factories.event_socket, connection=Recording)
     async with (
         bus_client(settings) as bus,
         running_proxy(settings, event_socket=recording),
-        connections.rest_client(settings) as rest,
+        factories.rest_client(settings) as rest,
     ):
         client = LegacyClient(bus, application)
         await client.start()
@@ -473,7 +473,7 @@ async def test_nobody_listens_and_the_call_goes_on_in_the_dialplan(
     async with (
         bus_client(settings) as bus,
         running_proxy(settings),
-        connections.rest_client(settings) as rest,
+        factories.rest_client(settings) as rest,
     ):
         scene = Scene(application, bus, rest, LegacyClient(bus, application))
         await until_registered(scene)

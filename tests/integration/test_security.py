@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,7 +16,7 @@ from structlog.testing import capture_logs
 from ari_proxy.ari.errors import UnreachableError
 from ari_proxy.ari.websocket import frames
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, load
 from tests.support import nats_accounts, process
@@ -57,7 +56,7 @@ async def works(bus: Bus) -> bool:
 
 async def is_refused(settings: Settings) -> bool:
     """Return whether no connection comes about, in some attempts."""
-    async with opened(connections.bus(settings, "test")) as bus:
+    async with opened(factories.bus(settings, "test")) as bus:
         try:
             async with asyncio.timeout(1):
                 await bus.wait_connected()
@@ -78,7 +77,7 @@ async def test_nats_over_tls(certificates: Certificates, with_client: bool) -> N
     with nats_server(*options) as server:
         urls = [f"tls://localhost:{server.port}"]
         right = load(bus={"urls": urls, **certificates.settings(with_client=with_client)})
-        async with opened(connections.bus(right, "test")) as bus:
+        async with opened(factories.bus(right, "test")) as bus:
             assert await works(bus)
         wrong = certificates.settings(with_client=False) if with_client else {}
         assert await is_refused(load(bus={"urls": urls, **wrong}))
@@ -112,7 +111,7 @@ async def test_nats_with_a_login(tmp_path: Path, kind: str) -> None:
         if kind == "url":
             file.write_text(server.url.replace("//", "//ari:hush@"))
         right = load(bus={"urls": [server.url], **fields})
-        async with opened(connections.bus(right, "test")) as bus:
+        async with opened(factories.bus(right, "test")) as bus:
             assert await works(bus)
         assert "hush" not in repr(right) + repr(bus)
         assert await is_refused(load(bus={"urls": [server.url]}))
@@ -132,7 +131,7 @@ async def test_account_of_nats_that_is_none_yet_is_told_and_read_again(
     with nats_server("-c", nats_config(tmp_path, text)) as server:
         settings = load(bus={"urls": [server.url], setting: str(file)})
         file.write_bytes(right[:20])
-        async with opened(connections.bus(settings, "test")) as bus:
+        async with opened(factories.bus(settings, "test")) as bus:
             told = ""
 
             def is_told() -> bool:
@@ -151,7 +150,7 @@ async def test_password_of_nats_that_changes_is_read_again(tmp_path: Path) -> No
     config = 'authorization {{ user: "ari", password: "{}" }}'
     with nats_server("-c", nats_config(tmp_path, config.format("old"))) as server:
         settings = load(bus={"urls": [server.url], "user": "ari", "password_file": str(file)})
-        async with opened(connections.bus(settings, "test")) as bus:
+        async with opened(factories.bus(settings, "test")) as bus:
             assert await works(bus)
             nats_config(tmp_path, config.format("new"))
             file.write_text("new")
@@ -176,7 +175,7 @@ def test_file_with_another_url_is_refused_without_its_password(
     file.write_text(content)
 
     with pytest.raises(SettingsError, match=problem) as refused:
-        connections.bus(load(bus={"url_file": str(file)}), "test")
+        factories.bus(load(bus={"url_file": str(file)}), "test")
 
     assert "hush" not in str(refused.value)
     assert "bus.url_file" in str(refused.value)
@@ -205,7 +204,7 @@ async def test_password_of_rabbitmq_that_changes_is_read_again(
         bus={"kind": "RABBITMQ", **({"url_file": str(file)} if form == "url" else files)}
     )
     try:
-        async with opened(connections.bus(settings, "test")) as bus:
+        async with opened(factories.bus(settings, "test")) as bus:
             assert await works(bus)
             await asyncio.to_thread(control, "change_password", "rotating", "new")
             write("new")
@@ -255,11 +254,11 @@ async def test_last_good_url_stays_in_force(
         file.write_text(url.replace("//", f"//odd:{quote(ODD_PASSWORD, safe='')}@"))
         settings = load(bus={"kind": kind, "url_file": str(file)})
         with capture_logs() as logs:
-            async with opened(connections.bus(settings, "test")) as bus:
+            async with opened(factories.bus(settings, "test")) as bus:
                 assert await works(bus)
                 file.write_text(url.replace("//", f"//odd:{ODD_PASSWORD}@"))
                 with pytest.raises(SettingsError, match="# as %23") as refused:
-                    connections.bus(settings, "test")
+                    factories.bus(settings, "test")
                 await asyncio.to_thread(end_connections)
                 await until(lambda: bus.reconnects)
                 assert await works(bus)
@@ -309,12 +308,12 @@ async def test_asterisk_over_tls(certificates: Certificates, version: str, tmp_p
     server.start()
     try:
         right = load(ari=_ari(port, **certificates.settings(with_client=False)))
-        async with connections.rest_client(right) as rest:
+        async with factories.rest_client(right) as rest:
             assert (await rest.request("GET", "/asterisk/ping")).status == 200
-        async for connection in connections.event_socket(right).connections():
+        async for connection in factories.event_socket(right).connections():
             assert connection.subprotocol == "ari"
             break
-        async with connections.rest_client(load(ari=_ari(port))) as rest:
+        async with factories.rest_client(load(ari=_ari(port))) as rest:
             with pytest.raises(UnreachableError):
                 await rest.request("GET", "/asterisk/ping")
     finally:
@@ -335,7 +334,7 @@ def _ari(port: int, **fields: str) -> dict[str, str]:
 
 async def until_untrusted(settings: Settings, cause: str) -> None:
     """Wait until the events websocket is refused for a fault of the certificate."""
-    socket = connections.event_socket(settings)
+    socket = factories.event_socket(settings)
     refused = asyncio.create_task(anext(socket.connections()))
     await until(lambda: cause in socket.untrusted)
     refused.cancel()
@@ -363,7 +362,7 @@ async def test_fault_of_asterisks_certificate_is_named(
     async with scripted_asterisk(tls=context) as asterisk:
         port = int(asterisk.url.split(":")[2].partition("/")[0])
         settings = load(ari=_ari(port, **trust))
-        async with connections.rest_client(settings) as rest:
+        async with factories.rest_client(settings) as rest:
             with pytest.raises(UnreachableError, match=cause.format("ari")):
                 await rest.request("POST", "/channels/c/answer")
         environment = process.environment_of(settings) | {
@@ -376,9 +375,9 @@ async def test_fault_of_asterisks_certificate_is_named(
         await until_untrusted(settings, cause.format("ari"))
         if fault == "name":
             right = load(ari=_ari(port, server_name="pbx.example", **trust))
-            async with connections.rest_client(right) as rest:
+            async with factories.rest_client(right) as rest:
                 assert (await rest.request("POST", "/channels/c/answer")).status == 204
-            async for _ in connections.event_socket(right).connections():
+            async for _ in factories.event_socket(right).connections():
                 break
 
 
@@ -392,7 +391,7 @@ async def test_fault_of_the_certificate_of_nats_is_named(
     with nats_server("--tls", "--tlscert", str(certificate), "--tlskey", str(key)) as server:
         bus_settings = {"urls": [f"tls://localhost:{server.port}"], **trust}
         with capture_logs() as logs:
-            async with opened(connections.bus(load(bus=bus_settings), "test")) as bus:
+            async with opened(factories.bus(load(bus=bus_settings), "test")) as bus:
                 await until(lambda: bus.problem and bus.problem.kind == "refused")
                 assert bus.problem is not None
                 assert cause.format("bus") in bus.problem.reason
@@ -400,7 +399,7 @@ async def test_fault_of_the_certificate_of_nats_is_named(
         assert cause.format("bus") in next(x for x in logs if x["event"] == "bus.refused")["error"]
         if fault == "name":
             right = load(bus={**bus_settings, "server_name": "pbx.example"})
-            async with opened(connections.bus(right, "test")) as bus:
+            async with opened(factories.bus(right, "test")) as bus:
                 assert await works(bus)
 
 
@@ -416,7 +415,7 @@ async def test_fault_of_a_certificate_is_the_reason_while_attempts_fail_for_it(
                 **certificates.settings(with_client=False),
             }
         )
-        async with opened(connections.bus(settings, "test")) as bus:
+        async with opened(factories.bus(settings, "test")) as bus:
             await until(lambda: bus.problem and bus.problem.kind == "refused")
             named = bus.problem
             server.stop()
@@ -442,7 +441,7 @@ async def test_wrong_password_is_told_as_a_refusal(
 ) -> None:
     async with bus_with_an_account(request, tmp_path, kind) as (url, _):
         settings = load(bus={"kind": kind, "urls": [url], "user": "odd", "password": "hush-not"})
-        async with opened(connections.bus(settings, "test")) as bus:
+        async with opened(factories.bus(settings, "test")) as bus:
             reason = await bus.wait_tried()
             problem = bus.problem
 
@@ -464,7 +463,7 @@ async def test_fault_of_the_certificate_of_rabbitmq_is_named(
             **certificates.settings(with_client=False),
         }
     )
-    async with opened(connections.bus(settings, "test")) as bus:
+    async with opened(factories.bus(settings, "test")) as bus:
         await until(lambda: bus.problem and bus.problem.kind == "refused")
         assert bus.problem is not None
         assert "an authority that is not known here" in bus.problem.reason
@@ -480,11 +479,11 @@ async def test_name_of_the_certificate_of_rabbitmq_may_be_told(
         "urls": [rabbitmq_server.tls_url.replace("localhost", "127.1")],
         **rabbitmq_server.certificates.settings(with_client=True),
     }
-    async with opened(connections.bus(load(bus=bus_settings), "test")) as bus:
+    async with opened(factories.bus(load(bus=bus_settings), "test")) as bus:
         reason = await bus.wait_tried()
         problem = bus.problem
     right = load(bus={**bus_settings, "server_name": "localhost"})
-    async with opened(connections.bus(right, "test")) as bus:
+    async with opened(factories.bus(right, "test")) as bus:
         assert await works(bus)
 
     assert "does not name the host but localhost, 127.0.0.1; set bus.server_name" in reason
@@ -509,13 +508,13 @@ async def test_fault_of_the_certificate_of_a_real_asterisk_is_named(
     server = Asterisk("22", extra=extra)
     server.start()
     try:
-        async with connections.rest_client(settings) as rest:
+        async with factories.rest_client(settings) as rest:
             with pytest.raises(UnreachableError, match=cause.format("ari")):
                 await rest.request("GET", "/asterisk/ping")
         await until_untrusted(settings, cause.format("ari"))
         if fault == "name":
             right = load(ari=_ari(port, server_name="pbx.example", **trust))
-            async with connections.rest_client(right) as rest:
+            async with factories.rest_client(right) as rest:
                 assert (await rest.request("GET", "/asterisk/ping")).status == 200
     finally:
         server.remove()
@@ -530,45 +529,18 @@ async def test_asterisk_behind_a_proxy_that_wants_a_certificate(
     async with scripted_asterisk(tls=context) as asterisk:
         port = int(asterisk.url.split(":")[2].partition("/")[0])
         settings = load(ari=_ari(port, **certificates.settings(with_client=True)))
-        async with connections.rest_client(settings) as rest:
+        async with factories.rest_client(settings) as rest:
             assert (await rest.request("POST", "/channels/c/answer")).status == 204
-        async for connection in connections.event_socket(settings).connections():
+        async for connection in factories.event_socket(settings).connections():
             await asterisk.push(channel_event("StasisStart", "c"))
             async for frame in frames(connection):
                 assert b"StasisStart" in frame
                 break
             break
         without = load(ari=_ari(port, **certificates.settings(with_client=False)))
-        async with connections.rest_client(without) as rest:
+        async with factories.rest_client(without) as rest:
             with pytest.raises(UnreachableError):
                 await rest.request("POST", "/channels/c/answer")
-
-
-def test_certificates_are_read_again_when_they_change(certificates: Certificates) -> None:
-    settings = load(ari=certificates.settings(with_client=True)).ari
-    tls = connections.RotatingTls("ari", settings)
-    first = tls()
-    assert tls() is first
-
-    later = certificates.client.stat().st_mtime_ns + 1_000_000_000
-    os.utime(certificates.client, ns=(later, later))
-    second = tls()
-    assert second is not first
-    # One that is being replaced: the last that worked serves on.
-    certificates.client.write_text("half a certificate")
-    assert tls() is second
-
-
-def test_certificate_that_is_none_is_refused_at_the_start(certificates: Certificates) -> None:
-    certificates.authority.write_text("nonsense")
-    settings = load(bus=certificates.settings(with_client=False))
-
-    with pytest.raises(SettingsError, match="authority"):
-        connections.bus(settings, "test")
-
-
-def test_without_files_the_systems_authorities_vouch() -> None:
-    assert connections.tls_context("bus", load().bus) is None
 
 
 async def test_secret_shows_nowhere() -> None:
@@ -578,9 +550,9 @@ async def test_secret_shows_nowhere() -> None:
         "bus": {"user": "u", "password": secret, "token": secret},
     }
     settings = load(**groups)
-    async with connections.rest_client(settings) as rest:
+    async with factories.rest_client(settings) as rest:
         shown = [repr(settings), str(settings), settings.model_dump_json(), repr(rest)]
-        shown += [repr(connections.bus(settings, "test")), repr(connections.event_socket(settings))]
+        shown += [repr(factories.bus(settings, "test")), repr(factories.event_socket(settings))]
         with pytest.raises(UnreachableError) as error:
             await rest.request("GET", "/asterisk/ping")
         shown.append(repr(error.value))

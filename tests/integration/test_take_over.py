@@ -12,7 +12,7 @@ import pytest
 from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
 from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.ingest.service import IngestService
 from ari_proxy.ingest.wiring import Times
 from ari_proxy.protocol.ids import ServerId
@@ -81,9 +81,9 @@ class Running:
         self._task = tasks.create_task(self._run())
 
     async def _run(self) -> None:
-        socket = connections.event_socket(self.settings)
+        socket = factories.event_socket(self.settings)
         tap = Tap(ServerId(SERVER), self.bus)
-        async with opened(self.bus), connections.rest_client(self.settings) as rest:
+        async with opened(self.bus), factories.rest_client(self.settings) as rest:
             self._ingest = ingest = IngestService(
                 self.settings,
                 self.bus,
@@ -144,7 +144,7 @@ class Stage:
     def connect(self) -> Bus:
         if self._bus_server is None:
             return FullBus(self.broker)
-        return connections.bus(settings_of(self.asterisk, self._bus_server), "ingest")
+        return factories.bus(settings_of(self.asterisk, self._bus_server), "ingest")
 
     def running(self, asterisk: ScriptedAsterisk | None = None) -> Running:
         settings = settings_of(asterisk or self.asterisk, self._bus_server)

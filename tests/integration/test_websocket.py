@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import opened as opened_bus
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.reader import Reader, Work
 from ari_proxy.protocol.ids import ServerId
@@ -37,7 +37,7 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
     port = server.sockets[0].getsockname()[1]
     url = f"ws://127.0.0.1:{port}/ari/events"
     at_once = Backoff(first_seconds=0, last_seconds=0)
-    events = connections.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
+    events = factories.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
     async with server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
@@ -60,7 +60,7 @@ async def connected() -> AsyncIterator[tuple[Link, AsyncGenerator[ClientConnecti
         link.start()
         try:
             url = f"ws://127.0.0.1:{link.port}/ari/events"
-            yield link, connections.event_socket(load(ari={"websocket_url": url})).connections()
+            yield link, factories.event_socket(load(ari={"websocket_url": url})).connections()
         finally:
             link.remove()
 
@@ -93,11 +93,11 @@ async def _close(opened: AsyncGenerator[object, None]) -> None:
 async def test_reader_that_is_cancelled_closes_its_connection() -> None:
     async with scripted_asterisk() as asterisk, opened_bus(MemoryBus(MemoryBroker())) as bus:
         settings = load(ari={"rest_url": asterisk.url, "websocket_url": asterisk.websocket_url})
-        async with connections.rest_client(settings) as rest:
+        async with factories.rest_client(settings) as rest:
             proof = EventCanary(rest, (), every_seconds=0, received_bytes=lambda: 0)
             reader = Reader(
                 ServerId("server-1"),
-                connections.event_socket(settings),
+                factories.event_socket(settings),
                 proof,
                 take=lambda _: None,
                 on_connected=lambda: None,

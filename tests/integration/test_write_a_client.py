@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import nats
 
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.simulator import server as simulator
 from tests.support.link import Link
 from tests.support.running import running_proxy, settings_for, until
@@ -47,7 +47,7 @@ async def serves_a_call(bus: BusServer, library: str, directory: Path) -> None:
         with output.open("wb") as written:
             client = subprocess.Popen([sys.executable, file], stdout=written, stderr=written)
         try:
-            async with running_proxy(settings), connections.rest_client(settings) as rest:
+            async with running_proxy(settings), factories.rest_client(settings) as rest:
 
                 async def is_registered() -> bool:
                     return (await rest.request("GET", "/applications/demo")).status == 200

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.settings.load import Settings
 from tests.support import ari4java, asternet, go_ari_library, golden
 from tests.support.asternet import AriBrokerClient, BrokerSession
@@ -35,12 +35,12 @@ class Callers:
 
     async def place(self, count: int = 1, extension: str = "answer") -> list[str]:
         query = urlencode({"endpoint": f"Local/{extension}@default/n", "app": self.application})
-        async with connections.rest_client(self._settings) as rest:
+        async with factories.rest_client(self._settings) as rest:
             answers = [await rest.request("POST", f"/channels?{query}") for _ in range(count)]
         return [json.loads(answer.body)["id"] for answer in answers]
 
     async def until_registered(self) -> None:
-        async with connections.rest_client(self._settings) as rest:
+        async with factories.rest_client(self._settings) as rest:
 
             async def known() -> bool:
                 answer = await rest.request("GET", f"/applications/{self.application}")
@@ -49,7 +49,7 @@ class Callers:
             await until(known)
 
     async def until_gone(self, channels: list[str]) -> None:
-        async with connections.rest_client(self._settings) as rest:
+        async with factories.rest_client(self._settings) as rest:
 
             async def gone() -> bool:
                 answers = [await rest.request("GET", f"/channels/{name}") for name in channels]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import as_text, load
 from ari_proxy.settings.urls import UrlError, bus_address
@@ -78,7 +78,7 @@ def texts(url: str, kind: str) -> Iterator[str]:
             file.write_text(url)
             with shown_errors() as found:
                 loaded = load(bus={"kind": kind, "url_file": str(file)})
-                found.append(repr(connections.bus(loaded, "test")))
+                found.append(repr(factories.bus(loaded, "test")))
             yield from found
         with shown_errors() as found:
             file.write_text(json.dumps({"message_bus": kind, "bus_config": {"url": url}}))

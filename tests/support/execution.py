@@ -12,7 +12,7 @@ from ari_proxy.command.executor import Executor
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import Command, CommandResponse
-from ari_proxy.settings.groups import CommandSettings
+from ari_proxy.settings.command import CommandSettings
 from tests.support.event_path import SERVER, Scene, scene
 
 DIALOG = DialogId(f"{SERVER}.0123456789abcdef")

@@ -10,7 +10,7 @@ from typing import Any
 from ari_proxy import standalone
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.client.dialog import Topics
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.load import Settings, load
@@ -67,7 +67,7 @@ async def running_proxy(
 
 @asynccontextmanager
 async def bus_client(settings: Settings) -> AsyncIterator[Bus]:
-    async with opened(connections.bus(settings, "test")) as bus:
+    async with opened(factories.bus(settings, "test")) as bus:
         await bus.wait_connected()
         yield bus
 

@@ -7,7 +7,7 @@ import pytest
 from blockbuster import BlockingError
 
 from ari_proxy.ingest.events.frame_buffer import FrameBuffer
-from ari_proxy.settings.load import named
+from ari_proxy.settings.files import read_value
 
 
 def block(frame: bytes) -> None:
@@ -32,4 +32,4 @@ async def test_secret_may_be_read_again_in_the_loop(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("hush\n")
 
-    assert named("password_file", "", str(file)) == "hush"
+    assert read_value("password_file", "", str(file)) == "hush"

@@ -12,7 +12,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import BusError
 from ari_proxy.client.application import Application
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.settings.load import Settings, load
@@ -96,7 +96,7 @@ async def run_demo(
                 settings = _settings(url, simulated, bus or server.url)
                 serving = standalone.serve(settings, ["ingest", "command"], stopping)
                 services = tasks.create_task(serving)
-                async with opened(connections.bus(settings, "demo")) as own_bus:
+                async with opened(factories.bus(settings, "demo")) as own_bus:
                     record = Record()
                     try:
                         await _serve_calls(settings, own_bus, record, endpoint, calls)
@@ -161,7 +161,7 @@ async def _serve_calls(
 ) -> None:
     collector = DigitCollector()
     await _within(READY_SECONDS, "the bus is not connected", bus.wait_connected())
-    async with asyncio.TaskGroup() as tasks, connections.rest_client(settings) as rest:
+    async with asyncio.TaskGroup() as tasks, factories.rest_client(settings) as rest:
         application = Application(bus, APPLICATION, collector.serve)
         serving = tasks.create_task(application.run())
         await _within(READY_SECONDS, "Asterisk is not ready", _registered(rest))

@@ -16,7 +16,7 @@ from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Right, opened
 from ari_proxy.bus.errors import BusError
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
@@ -38,7 +38,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
-    async with connections.rest_client(settings) as rest:
+    async with factories.rest_client(settings) as rest:
         async for finding in _rest(settings, rest):
             yield finding
     yield await _websocket(settings)
@@ -94,7 +94,7 @@ async def _description(rest: RestClient) -> str:
 
 async def _websocket(settings: Settings) -> Finding:
     what = "Asterisk, events websocket"
-    socket = connections.event_socket(settings.model_copy(update={"applications": (APPLICATION,)}))
+    socket = factories.event_socket(settings.model_copy(update={"applications": (APPLICATION,)}))
     try:
         async with asyncio.timeout(STEP_SECONDS):
             connection = await socket.connect()
@@ -129,7 +129,7 @@ async def _clock(settings: Settings) -> Finding:
 
 async def _bus(settings: Settings) -> AsyncIterator[Finding]:
     what = f"bus, {settings.bus.kind}"
-    async with opened(connections.bus(settings, "doctor")) as bus:
+    async with opened(factories.bus(settings, "doctor")) as bus:
         if failure := await _failure(bus):
             remedy = "see bus.urls, the account, and who may reach the bus's port"
             is_untrusted = certificate_errors.is_explained(failure)  # It says what to do.

@@ -5,10 +5,11 @@ from functools import partial
 
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.account_files import check_account_files
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories, tls
 from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.groups import LeaseSettings
-from ari_proxy.settings.load import Settings, named
+from ari_proxy.settings.files import read_value
+from ari_proxy.settings.ingest import LeaseSettings
+from ari_proxy.settings.load import Settings
 
 
 def check(settings: Settings) -> None:
@@ -31,7 +32,7 @@ def check(settings: Settings) -> None:
 
 def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
     ari, bus = settings.ari, settings.bus
-    yield partial(connections.address_of, bus)
+    yield partial(factories.address_of, bus)
     for setting, file in (
         ("ari.user_file", ari.user_file),
         ("ari.password_file", ari.password_file),
@@ -39,16 +40,16 @@ def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
         ("bus.password_file", bus.password_file),
         ("bus.token_file", bus.token_file),
     ):
-        yield partial(named, setting, "", file)
+        yield partial(read_value, setting, "", file)
     yield partial(check_account_files, bus.credentials_file, "")
     yield partial(check_account_files, "", bus.nkey_seed_file)
-    yield partial(connections.tls_context, "ari", ari)
-    yield partial(connections.tls_context, "bus", bus)
+    yield partial(tls.tls_context, "ari", ari)
+    yield partial(tls.tls_context, "bus", bus)
 
 
 def _of_lease(lease: LeaseSettings) -> Iterator[Callable[[], object]]:
     """Of a Lease only what was written: the defaults are a pod's, and this may be no pod."""
     if "token_file" in lease.model_fields_set:
-        yield partial(named, "lease.token_file", "", lease.token_file)
+        yield partial(read_value, "lease.token_file", "", lease.token_file)
     if "ca_file" in lease.model_fields_set:
-        yield partial(connections.trusting, "lease", lease.ca_file)
+        yield partial(tls.client_context, "lease", lease.ca_file)

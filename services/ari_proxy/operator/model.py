@@ -8,6 +8,8 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from ari_proxy.settings.command import ALLOW, DENY
+
 GROUP: Final = "ari-proxy.io"
 VERSION: Final = "v1alpha1"
 PLURAL: Final = "ariproxies"
@@ -192,8 +194,8 @@ class Autoscaling(_Part, frozen=True):
 class Policy(_Part, frozen=True):
     """What commands may do."""
 
-    allow: tuple[str, ...] = ("* /**",)
-    deny: tuple[str, ...] = ("* /asterisk/modules/**", "* /asterisk/config/**")
+    allow: tuple[str, ...] = ALLOW
+    deny: tuple[str, ...] = DENY
     scope: Literal["Server", "Dialog"] = "Server"
     stored_recordings: Literal["All", "Own", "None"] = "All"
 

@@ -53,8 +53,8 @@ def variable(path: names.Path) -> str:
     return PREFIX + "__".join(path).upper()
 
 
-def problems(fields: Mapping[str, FieldInfo]) -> list[str]:
-    """Return a line per variable that is meant as a setting and names none."""
+def unknown_variables(fields: Mapping[str, FieldInfo]) -> list[str]:
+    """Return a message for each variable with our prefix that names no setting."""
     known = [variable(path).removeprefix(PREFIX) for path, _ in names.paths(fields)]
     lines = []
     for name in _split(os.environ, fields)[1]:

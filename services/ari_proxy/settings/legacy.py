@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from . import names
-from .groups import BusSettings
+from .bus import BusSettings
 from .urls import UrlError, bus_address
 
 _Json = Mapping[str, object]

@@ -8,8 +8,8 @@ from ari_proxy.__about__ import __version__
 from . import environment
 from .environment import Environment
 from .errors import SettingsError
-from .groups import AdminSettings, LogSettings
-from .load import problems
+from .problems import problems_of
+from .process import AdminSettings, LogSettings
 
 
 class OperatorSettings(BaseSettings):
@@ -58,11 +58,11 @@ def load_operator() -> OperatorSettings:
         SettingsError: with the place of every bad value.
     """
     fields = OperatorSettings.model_fields
-    found = environment.problems(fields)
+    found = environment.unknown_variables(fields)
     try:
         settings = OperatorSettings()
     except ValidationError as error:
-        found += problems(error, "the environment", fields)
+        found += problems_of(error, "the environment", fields)
         raise SettingsError(found) from error
     if found:
         raise SettingsError(found)

@@ -21,7 +21,7 @@ from ari_proxy.settings.errors import SettingsError
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from ari_proxy.settings.groups import TracesSettings
+    from ari_proxy.settings.process import TracesSettings
 
 #: Seconds for what is left to go out when the process ends.
 FLUSH_SECONDS: Final = 5.0

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from ari_proxy.__about__ import __version__
 
 if TYPE_CHECKING:
-    from ari_proxy.settings.groups import TracesSettings
+    from ari_proxy.settings.process import TracesSettings
 
 #: Seconds that one export may take.
 _EXPORT_SECONDS: Final = 2.0

@@ -8,7 +8,7 @@ import msgspec
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -82,7 +82,7 @@ async def follow(
         BusError: the bus does not answer.
     """
     server = _server_of(dialog_id, settings.server_id)
-    async with opened(connections.bus(settings, "ladder")) as bus:
+    async with opened(factories.bus(settings, "ladder")) as bus:
 
         async def watch() -> None:
             watcher = Watcher(bus, server, dialog_id)

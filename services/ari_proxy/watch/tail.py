@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from ari_proxy.bus.base import Bus, opened
-from ari_proxy.connections import factories as connections
+from ari_proxy.connections import factories
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.copies import Copy
@@ -26,7 +26,7 @@ async def tail(
         NobodyServesError: no process of a server is on the bus.
         BusError: the bus does not answer.
     """
-    async with opened(connections.bus(settings, "tail")) as bus, asyncio.TaskGroup() as tasks:
+    async with opened(factories.bus(settings, "tail")) as bus, asyncio.TaskGroup() as tasks:
         watching = [tasks.create_task(_watch(bus, name, wanted, show)) for name in servers]
         await stop.wait()
         for task in watching:

@@ -13,7 +13,7 @@ from ari_proxy.command.errors import RejectedError
 from ari_proxy.command.executor import MAX_ANSWER_BYTES, MAX_UNIQUE_ID
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import Command
-from ari_proxy.settings.groups import CommandSettings
+from ari_proxy.settings.command import CommandSettings
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.event_path import SERVER

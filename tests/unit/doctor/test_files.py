@@ -79,7 +79,7 @@ def test_text_that_is_none_is_named(setting: str, tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"hush\xff")
 
-    assert problem_of(setting, file) == f"{setting} {file}: this is no UTF-8 text"
+    assert problem_of(setting, file) == f"{setting} {file}: the file is not UTF-8 text"
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.load import as_text, load, secret
+from ari_proxy.settings.load import as_text, load
 
 ORIGINAL = {
     "origin": "http://localhost/",
@@ -70,15 +69,6 @@ def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.Monkey
 
     assert (settings.server_id, settings.ari.user) == ("server-2", "other")
     assert settings.ari.password.get_secret_value() == "hush"
-
-
-def test_secret_file_wins(tmp_path: Path) -> None:
-    file = tmp_path / "password"
-    file.write_text("from-file\n")
-
-    assert secret("ari.password_file", SecretStr("inline"), str(file)) == "from-file"
-    with pytest.raises(SettingsError, match="No such file"):
-        secret("ari.password_file", SecretStr(""), str(tmp_path / "none"))
 
 
 def test_effective_settings_show_no_secret(config: Path) -> None:

@@ -9,7 +9,7 @@ from ari_proxy.bus.errors import BusError
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.settings.groups import CommandSettings
+from ari_proxy.settings.command import CommandSettings
 
 from .object_refs import (
     LIST_OF_STORED,

@@ -8,7 +8,7 @@ from ari_proxy.command.authorization.object_refs import Touched
 from ari_proxy.command.authorization.ownership import Ownership
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.messages import ObjectRegistration
-from ari_proxy.settings.groups import CommandSettings, PolicySettings
+from ari_proxy.settings.command import CommandSettings, PolicySettings
 from tests.support.event_path import SERVER
 from tests.support.execution import DIALOG, OTHER, Execution, error_of, execution
 from tests.support.malformed import DEEPLY_NESTED

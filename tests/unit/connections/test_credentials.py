@@ -6,8 +6,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ari_proxy.ari.rest import Credentials
-from ari_proxy.connections.factories import REREAD_SECONDS, RotatingCredentials
-from ari_proxy.settings.groups import AriSettings
+from ari_proxy.connections.credentials import REREAD_SECONDS, RotatingCredentials
+from ari_proxy.settings.ari import AriSettings
 
 
 class Rotation:

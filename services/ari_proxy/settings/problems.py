@@ -1,0 +1,64 @@
+"""Messages about settings that can't be used: which one, where it stands, and what is wrong."""
+
+import os
+from collections.abc import Mapping
+from typing import Final
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from . import environment, legacy, names
+
+#: Type of pydantic's error → message.
+_MEANINGS: Final = {
+    "extra_forbidden": "there is no such setting",
+    "tuple_type": 'must be a list: ["a", "b"], in the environment also a,b',
+    "dict_type": "must be a JSON object",
+    "model_type": "must be a JSON object",
+}
+
+
+def problems_of(
+    error: ValidationError,
+    source: str,
+    fields: Mapping[str, FieldInfo],
+    *,
+    is_legacy: bool = False,
+) -> list[str]:
+    """Return a line for each bad value.
+
+    Args:
+        error: what pydantic objects to.
+        source: the configuration file, or `the environment`.
+        fields: of the settings class.
+        is_legacy: whether the file has go-ari-proxy's keys, which are then shown.
+    """
+    lines = []
+    for item in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in item["loc"])
+        message = _MEANINGS.get(item["type"], item["msg"].removeprefix("Value error, "))
+        if item["type"] == "extra_forbidden":
+            message += names.hint(_meant(name, fields))
+        lines.append(describe(name, message, source, is_legacy=is_legacy))
+    return lines
+
+
+def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return the setting most like `name`: by its path, else by the last part of it; or ''."""
+    known = {".".join(path): path[-1] for path, _ in names.paths(fields)}
+    by_path = names.nearest(name, known)
+    if by_path:
+        return by_path
+    own = names.nearest(name.rpartition(".")[2], known.values())
+    return next((path for path, last in known.items() if last == own), "")
+
+
+def describe(name: str, message: str, source: str, *, is_legacy: bool) -> str:
+    """Return one problem as a line: the setting, where its value stands, and what is wrong."""
+    variable = environment.variable(tuple(name.split(".")))
+    if variable in os.environ:
+        where = f"environment variable {variable}"
+    else:
+        key = legacy.place_of(name) if is_legacy else ""
+        where = f"{key} of {source}" if key else source
+    return f"{name} ({where}): {message}".lstrip()
