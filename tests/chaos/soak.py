@@ -310,8 +310,8 @@ class Soak:
         twice = [f"announced {count} times: {d}" for d, count in announced.items() if count > 1]
         self.report.announced_twice = len(twice)
         # An AppStart whose confirmation or acknowledgement was lost with a connection comes again.
-        is_kept = getattr(self._calls.client._bus, "keeps_messages", False)
-        excused = self.report.faults["restart_bus"] * GATHERED if is_kept else 0
+        is_durable = getattr(self._calls.client._bus, "queues", None) is not None
+        excused = self.report.faults["restart_bus"] * GATHERED if is_durable else 0
         return twice if len(twice) > excused else []
 
     def _executed_twice(self) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from tests.support import process
+from tests.support.durable import queues_of
 from tests.support.foreign import foreign_client
 from tests.support.process import environment_of
 from tests.support.rabbitmq import RabbitMqServer
@@ -127,7 +128,7 @@ async def test_what_is_published_during_an_alarm_comes_after_it_in_order(
                 held = bus.buffered_bytes
             await until(lambda: len(got) == 2000)
             await bus.flush(timeout_seconds=10)
-            await bus.delete(["alarm-order"])
+            await queues_of(bus).delete(["alarm-order"])
 
     assert held > 10_000_000
     assert [payload.rstrip(b"\0") for payload in got] == [b"%d" % n for n in range(2000)]

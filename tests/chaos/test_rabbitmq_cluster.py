@@ -12,6 +12,7 @@ from ari_proxy.bus.base import opened
 from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from tests.support import process
+from tests.support.durable import queues_of
 from tests.support.foreign import foreign_client
 from tests.support.process import environment_of
 from tests.support.rabbitmq import RabbitMqServer
@@ -49,7 +50,7 @@ async def test_queue_whose_node_was_away_is_consumed_again_and_others_notice_not
         await bus.wait_connected()
         async with opened(bus_on(goes)) as other:
             await other.wait_connected()
-            await other.declare([there])
+            await queues_of(other).declare([there])
         for queue in (here, there):
             await bus.subscribe(queue, lambda message: got.append(message.payload))
         bus.publish(there, b"before")
@@ -63,7 +64,7 @@ async def test_queue_whose_node_was_away_is_consumed_again_and_others_notice_not
         await until(lambda: not bus.problem)
         bus.publish(there, b"after")
         await until(lambda: got == [b"before", b"meanwhile", b"after"])
-        await bus.delete([here, there])
+        await queues_of(bus).delete([here, there])
 
     assert problem is not None
     assert problem.kind == "deaf"

@@ -144,7 +144,7 @@ def test_whatever_is_sent_as_a_command_is_answered_and_the_next_one_works(
                     responses.append(json.loads(message.payload))
 
                 await bus.subscribe(f"responses_{DIALOG}", take)
-                await until(lambda: bus.offer(f"commands_{DIALOG}", b"DUMMY"))
+                await until(lambda: bus.publish_to_listener(f"commands_{DIALOG}", b"DUMMY"))
                 last = {"unique_id": "last", "method": "POST", "url": "/channels/c/answer"}
                 for payload in (*sent, json.dumps(last).encode()):
                     bus.publish(f"commands_{DIALOG}", payload)

@@ -14,6 +14,7 @@ from ari_proxy.client.application import call
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogForm, DialogId, ServerId
 from ari_proxy.protocol.messages import Command
+from tests.support.durable import queues_of
 from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
@@ -152,14 +153,14 @@ async def test_client_may_choose_a_dialog_in_either_form(
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
             client = LegacyClient(bus, "demo")
-            await bus.declare(list(topics.of_dialog(dialog)))
+            await queues_of(bus).declare(list(topics.of_dialog(dialog)))
             await client.listen(dialog)
             command = Command("1", "/channels?endpoint=Local/x&app=demo", "POST", dialog_id=dialog)
             response = await call(bus, SERVER, command)
             leg = asterisk.requests[-1].target.partition("channelId=")[2]
             await asterisk.push(channel_event("StasisStart", leg))
             await client.until_events(dialog, 1)
-            await bus.delete(list(topics.of_dialog(dialog)))
+            await queues_of(bus).delete(list(topics.of_dialog(dialog)))
 
     assert (response.status_code, response.dialog_id) == (204, dialog)
     assert ids.token_of_object(leg) == ids.token_of_dialog(dialog)

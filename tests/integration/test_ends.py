@@ -10,6 +10,7 @@ from ari_proxy.ingest.routing import dialog_table
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command, ServerCommandResponse
+from tests.support.durable import queues_of
 from tests.support.link import Link
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
@@ -142,6 +143,6 @@ async def test_application_that_comes_too_late_is_told_why_its_call_is_over(
         await setting.asterisk.push(channel_event("StasisEnd", "c"))
         await setting.client.listen(taken[0])
         end = await end_of(setting, taken[0])
-        await setting.bus.delete(topics.of_dialog(DialogId(taken[0])))
+        await queues_of(setting.bus).delete(topics.of_dialog(DialogId(taken[0])))
 
     assert end[0] == "no_listener"

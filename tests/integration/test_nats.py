@@ -117,7 +117,7 @@ async def test_server_that_takes_less_after_its_restart_is_asked_for_no_more(
 
             assert (got, bus.dropped, bus.reconnects) == ([1, 2], 1, 1)
             with pytest.raises(MessageTooLargeError, match="8192"):
-                await bus.offer("events_server.dialog", bytes(9000))
+                await bus.publish_to_listener("events_server.dialog", bytes(9000))
     finally:
         server.stop()
 
@@ -223,7 +223,7 @@ async def test_servers_of_the_cluster_that_we_were_not_told_of_are_used_when_our
             cluster.servers[1].stop()
             await until(lambda: ports_of(bus) == {cluster.servers[2].port} and bus.is_connected)
             await bus.subscribe("demo", lambda _: None)
-            assert await bus.offer("demo", b"")
+            assert await bus.publish_to_listener("demo", b"")
     finally:
         cluster.stop()
 

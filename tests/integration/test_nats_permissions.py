@@ -71,14 +71,14 @@ async def test_what_may_not_be_subscribed_is_told_until_it_may(
             "deaf", "the account may not subscribe to commands_Server-1.*"
         )
         assert (bus.refused, bus.refusals) == (1, 1)
-        assert not await other.offer("commands_Server-1.x", b"")
+        assert not await other.publish_to_listener("commands_Server-1.x", b"")
 
         allowed = [INBOX, "commands_Server-1.*"]
         guarded.allow(limited={"publish": [INBOX], "subscribe": allowed})
         guarded.server.reload()
         await until(lambda: not bus.problem)
         assert (bus.refused, bus.refusals) == (0, 1)
-        assert await other.offer("commands_Server-1.x", b"")
+        assert await other.publish_to_listener("commands_Server-1.x", b"")
         await until(lambda: got)
         assert bus.reconnects == 0
 
@@ -106,7 +106,7 @@ async def test_denied_offer_and_request_are_refused_and_not_taken_for_sent(
         await other.subscribe("Demo", lambda _: None)
 
         with pytest.raises(BusRefusedError, match="may not publish to Demo"):
-            await bus.offer("Demo", b"")
+            await bus.publish_to_listener("Demo", b"")
         with pytest.raises(BusRefusedError, match="may not publish to Demo"):
             await bus.request("Demo", b"", timeout_seconds=60)
         assert bus.problem == Problem("deaf", "the account may not publish to Demo")
@@ -127,7 +127,7 @@ async def test_what_may_be_asked_later_is_no_problem_any_more(
         async def is_taken() -> bool:
             try:
                 if asked_by == "offer":
-                    return bool(await bus.offer("Demo", b""))
+                    return bool(await bus.publish_to_listener("Demo", b""))
                 return await bus.request("Demo", b"", timeout_seconds=5) == b"answer"
             except BusRefusedError:
                 return False
@@ -192,7 +192,7 @@ async def test_account_without_inbox_is_told_so_and_may_have_another(
     async with guarded.bus("limited", inbox_prefix="own.inbox") as bus:
         await bus.wait_connected()
         await bus.subscribe("demo", lambda _: None)
-        assert await bus.offer("demo", b"")
+        assert await bus.publish_to_listener("demo", b"")
         assert not bus.problem
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.errors import NoRespondersError
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.nats.streams import Trace, stream_of
@@ -43,11 +44,11 @@ async def test_recorded_offer_waits_for_a_listener(recording_server: NatsServer)
     async with bus_at(recording_server) as bus, bus_at(recording_server) as other:
         await record(other, "demo", "events_server.*")
         for topic in ("demo", "events_server.dialog"):
-            assert not await bus.offer(topic, b"nobody")
-            assert not await bus.offer(topic, b"nobody")
-            assert not await bus.is_heard(topic, b"nobody")
+            assert not await bus.publish_to_listener(topic, b"nobody")
+            assert not await bus.publish_to_listener(topic, b"nobody")
+            assert not await has_listener(bus, topic, b"nobody")
             await other.subscribe(topic, lambda message: got.append(message.payload), group="g")
-            assert await bus.offer(topic, b"somebody")
+            assert await bus.publish_to_listener(topic, b"somebody")
         await until(lambda: len(got) == 2)
 
         assert got == [b"somebody"] * 2
@@ -57,7 +58,7 @@ async def test_recorded_offer_waits_for_a_listener(recording_server: NatsServer)
 async def test_recorded_request_finds_its_listener_or_nobody(recording_server: NatsServer) -> None:
     async with bus_at(recording_server) as bus, bus_at(recording_server) as other:
         await record(other, "demo")
-        assert not await bus.offer("demo", b"")
+        assert not await bus.publish_to_listener("demo", b"")
         with pytest.raises(NoRespondersError):
             await bus.request("demo", b"", timeout_seconds=60)
         await other.subscribe("demo", lambda message: other.publish(message.reply, b"answer"))
@@ -79,7 +80,7 @@ async def test_recorded_topic_of_a_listener_that_comes_back_after_an_outage(
         await bus.wait_connected()
         async with bus_at(recording_server) as other:
             await record(other, topic)
-            assert not await bus.offer(topic, b"nobody")
+            assert not await bus.publish_to_listener(topic, b"nobody")
             for number in range(3):
                 bus.publish(topic, b"%d" % number)
             await until(lambda: bus.faults["recorded"])

@@ -13,8 +13,10 @@ from pydantic import SecretStr
 
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
+from tests.support.durable import queues_of
 from tests.support.foreign import foreign_client
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
@@ -75,7 +77,7 @@ async def test_queue_that_may_not_be_read_costs_no_other_subscription(
             await asyncio.to_thread(rabbitmq_server.permit, user, **everything)
             await until(lambda: got == [names["may"], names["secret"]])
             problem_later = bus.problem
-            await bus.delete(list(names.values()))
+            await queues_of(bus).delete(list(names.values()))
 
     assert problem is not None
     assert problem.kind == "deaf"
@@ -101,7 +103,7 @@ async def test_refused_queue_of_a_kind_that_works_costs_no_other_subscription_fo
                 bus.publish(name, b"x")
             await until(lambda: len(got) == 2)
             problem = bus.problem
-            await bus.delete(names)
+            await queues_of(bus).delete(names)
 
     assert sorted(got) == names[:1] + names[1:2]
     assert problem is not None
@@ -122,7 +124,7 @@ async def test_queue_that_somebody_has_for_himself_is_consumed_when_he_is_gone(
         await until(lambda: not bus.problem)
         bus.publish(queue, b"1")
         await until(lambda: got)
-        await bus.delete([queue])
+        await queues_of(bus).delete([queue])
 
     assert problem is not None
     assert "405" in problem.reason
@@ -137,10 +139,10 @@ async def test_deleted_queue_is_declared_and_consumed_again(
         await bus.subscribe(queue, lambda message: got.append(message.payload))
         for number in range(2):
             await asyncio.to_thread(rabbitmq_server.delete_queues, queue)
-            await until(lambda: bus.is_heard(queue, b""))
+            await until(lambda: has_listener(bus, queue, b""))
             bus.publish(queue, b"%d" % number)
             await until(lambda number=number: len(got) > number)  # type: ignore[misc]
-        await bus.delete([queue])
+        await queues_of(bus).delete([queue])
 
     assert got == [b"0", b"1"]
     assert bus.reconnects == 0
@@ -164,9 +166,9 @@ async def test_deleted_queue_of_a_dialog_comes_back_without_any_client(
     async with proxy_on(rabbitmq_link) as setting:
         dialog = await setting.begin()
         commands = f"commands_{dialog}"
-        await until(lambda: setting.bus.is_heard(commands, b""))
+        await until(lambda: has_listener(setting.bus, commands, b""))
         await asyncio.to_thread(rabbitmq_server.delete_queues, commands)
-        await until(lambda: setting.bus.is_heard(commands, b""))
+        await until(lambda: has_listener(setting.bus, commands, b""))
 
 
 async def test_new_dialogs_have_commands_after_the_directory_was_deleted(
@@ -203,16 +205,16 @@ async def test_registry_that_was_declared_otherwise_is_told(
         channel = await connection.channel()
         await channel.declare_queue(registry, durable=True, arguments={"x-queue-type": "quorum"})
         async with connected(rabbitmq_link, registry=registry) as bus:
-            await bus.declare(names, note="note")
+            await queues_of(bus).declare(names, note="note")
             await until(lambda: bus.problem)
             problem = bus.problem
             await channel.queue_delete(registry)
             await until(lambda: not bus.problem)
             reconnects = bus.reconnects
         async with connected(rabbitmq_link, registry=registry) as successor:
-            found = await anext(successor.left_behind())
-            await successor.delete(names)
-            await successor.delete([registry])
+            found = await anext(queues_of(successor).orphans())
+            await queues_of(successor).delete(names)
+            await queues_of(successor).delete([registry])
 
     assert problem is not None
     assert problem.kind == "deaf"
@@ -244,7 +246,7 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
                 bus.publish("events_refusals", b"refused")
             await bus.flush(timeout_seconds=10)
             with pytest.raises(BusRefusedError, match="403"):
-                await bus.offer("events_refusals", b"refused")
+                await bus.publish_to_listener("events_refusals", b"refused")
             reconnects, dropped, refused = bus.reconnects, bus.dropped, bus.refused
             everything = {"configure": ".*", "write": ".*", "read": ".*"}
             await asyncio.to_thread(rabbitmq_server.permit, user, **everything)
@@ -252,7 +254,7 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
             refused_later = bus.refused
             bus.publish("events_refusals", b"2")
             await until(lambda: len(got) == 2)
-            await listener.delete([queue])
+            await queues_of(listener).delete([queue])
 
     assert got == [b"1", b"2"]
     assert problem is not None
@@ -337,7 +339,7 @@ async def test_topics_are_those_of_their_queues(
     names = [queue, f"events_{dialog}", f"commands_{dialog}", f"commands_{server}"]
     registry = f"dialogs_{server}"
     async with connected(rabbitmq_link, registry=registry) as bus:
-        await bus.declare(names[1:3], note="note")
+        await queues_of(bus).declare(names[1:3], note="note")
         for topic in (queue, names[1], f"commands_{server}.*", names[3]):
             await bus.subscribe(topic, lambda message: got.append(message.topic))
         await bus.subscribe(
@@ -353,8 +355,8 @@ async def test_topics_are_those_of_their_queues(
                 await (await channel.get_queue(name)).bind(exchange)
             await exchange.publish(aio_pika.Message(b"{}"), "")
             await until(lambda: len(got) == 5)
-        await bus.delete(names[1:3])
-        await bus.delete([queue, names[3], registry])
+        await queues_of(bus).delete(names[1:3])
+        await queues_of(bus).delete([queue, names[3], registry])
 
     assert sorted(got) == sorted([*names, f"owners_{server}"])
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ari_proxy.bus.base import opened
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
 from tests.support.link import Link
@@ -133,7 +134,7 @@ async def test_application_of_your_own_ends_on_a_signal(
     running = subprocess.Popen([sys.executable, hello])
     try:
         async with opened(NatsBus(NatsOptions(urls=(nats_server.url,), name="test"))) as bus:
-            await until(lambda: bus.is_heard("demo", b"no AppStart"))
+            await until(lambda: has_listener(bus, "demo", b"no AppStart"))
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0
     finally:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.client.application import Application
 from ari_proxy.client.dialog import Dialog
 from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS
@@ -177,8 +178,8 @@ async def test_application_in_python_ends_no_dialog_that_is_newer_than_the_list(
         for second, dialog in enumerate(got, start=10):
             timestamp = f"2026-01-01T00:00:{second}.5Z"
             start = message(application="demo", dialog_id=dialog, timestamp=timestamp)
-            await until(partial(bus.offer, "demo", start))
-            await until(partial(bus.is_heard, f"events_{dialog}", PROBE))
+            await until(partial(bus.publish_to_listener, "demo", start))
+            await until(partial(has_listener, bus, f"events_{dialog}", PROBE))
         body = json.dumps({"type": "ProxyRecovered", "dialogs": []})
         recovered = {"type": "ProxyRecovered", "ari_body": body}
         for timestamp in ("2026-01-01T00:00:11.123456789Z", "2026-01-01T00:00:12Z"):

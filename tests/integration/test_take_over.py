@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.bus.base import Bus, Handler, Message, Subscription, opened
-from ari_proxy.bus.errors import BusUnavailableError, RequestTimeoutError
+from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle, opened
+from ari_proxy.bus.errors import BusTimeoutError, BusUnavailableError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories
 from ari_proxy.ingest.service import IngestService
@@ -403,7 +403,7 @@ async def test_dialogs_that_a_dead_ingest_was_taking_are_kept_for_the_next_one(
 async def test_what_an_ingest_was_taking_that_went_on_without_it_is_offered_to_nobody(
     stage: Stage,
 ) -> None:
-    hold = Hold("request", HAND_OVER, after=1, error=RequestTimeoutError(HAND_OVER, 4))
+    hold = Hold("request", HAND_OVER, after=1, error=BusTimeoutError(HAND_OVER, 4))
     async with stage.ingest() as first:
         dialog, *_ = await stage.begin("a", "b", "c")
         stage.asterisk.channels[0] |= {"channelvars": {"ARI_PROXY_DIALOG": dialog}}
@@ -447,7 +447,7 @@ async def test_ingest_that_was_asked_before_it_knew_its_dialogs_tells_that_event
 
 async def until_listening(stage: Stage) -> None:
     """Wait until an ingest would hand over; what is sent for that is no request."""
-    await until(lambda: stage.bus.offer(HAND_OVER, b"{}"))
+    await until(lambda: stage.bus.publish_to_listener(HAND_OVER, b"{}"))
 
 
 async def test_who_was_replaced_on_a_former_connection_hands_over_to_nobody_else(
@@ -542,7 +542,7 @@ class FailingBus(MemoryBus):
         super().__init__(broker)
         self._failing = topic
 
-    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> Subscription:
+    async def subscribe(self, topic: str, handler: Handler, **options: Any) -> SubscriptionHandle:
         subscription = await super().subscribe(topic, handler, **options)
         return NeverEnding(subscription) if topic == self._failing else subscription
 
@@ -550,7 +550,7 @@ class FailingBus(MemoryBus):
 class NeverEnding:
     """A subscription that fails when it is to end."""
 
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: SubscriptionHandle) -> None:
         self._subscription = subscription
 
     async def unsubscribe(self) -> None:

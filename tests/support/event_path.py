@@ -11,7 +11,7 @@ import msgspec
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy
@@ -44,7 +44,7 @@ class EventPath:
         rest: RestClient,
         *,
         buffer_bytes: int = 64 * 1024 * 1024,
-        keeps_messages: bool = False,
+        is_durable: bool = False,
         listener_seconds: float = 60,
         no_listener: NoListenerPolicy = "keep",
         traces: Traces | None = None,
@@ -56,13 +56,13 @@ class EventPath:
             tasks: of the set-ups.
             rest: asks Asterisk.
             buffer_bytes: of the bus.
-            keeps_messages: whether the bus does.
+            is_durable: whether the bus does.
             listener_seconds: for an application to come.
             no_listener: what becomes of a call to which none comes.
             traces: none unless given.
             times: instead of those that calls have; see `Times`.
         """
-        self.broker = KeepingMemoryBroker() if keeps_messages else MemoryBroker()
+        self.broker = DurableMemoryBroker() if is_durable else MemoryBroker()
         self.bus = self.connection(buffer_bytes=buffer_bytes, registry=f"dialogs_{SERVER}")
         self.metrics = Metrics()
         self.counters = EventCounters()
@@ -106,10 +106,10 @@ class EventPath:
 
     def connection(
         self, *, buffer_bytes: int = 64 * 1024 * 1024, registry: str = ""
-    ) -> MemoryBus | KeepingMemoryBus:
+    ) -> MemoryBus | DurableMemoryBus:
         """One more connection to the broker."""
-        if isinstance(self.broker, KeepingMemoryBroker):
-            return KeepingMemoryBus(self.broker, buffer_bytes=buffer_bytes, registry=registry)
+        if isinstance(self.broker, DurableMemoryBroker):
+            return DurableMemoryBus(self.broker, buffer_bytes=buffer_bytes, registry=registry)
         return MemoryBus(self.broker, buffer_bytes=buffer_bytes)
 
     def push(self, event_type: str, channel: str, *, more: str = "") -> None:
@@ -169,7 +169,7 @@ class Scene(EventPath):
         """Have somebody watch all dialogs."""
         await self.tap.listen()
         watch = msgspec.json.encode(Watch("test", 60))
-        await self.application.bus.offer(topics.watching(SERVER), watch)
+        await self.application.bus.publish_to_listener(topics.watching(SERVER), watch)
         await until(lambda: self.tap.is_on)
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from ari_proxy.bus.base import Message, Subscription
+from ari_proxy.bus.base import Message, SubscriptionHandle
 from ari_proxy.command.authorization.authorizer import Guard
 from ari_proxy.command.executor import Executor
 from ari_proxy.protocol import topics
@@ -35,7 +35,7 @@ class Execution:
             traces=path.traces,
             dialog_form="token",
         )
-        self._subscriptions: list[Subscription] = []
+        self._subscriptions: list[SubscriptionHandle] = []
 
     async def ingest_begins(self) -> None:
         """Have an ingest answer from now on."""

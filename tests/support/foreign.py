@@ -16,7 +16,7 @@ from aio_pika.exceptions import ChannelNotFoundEntity
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from ari_proxy.bus.base import Handler, Message, Subscription
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 
 
 class _Outgoing:
@@ -139,7 +139,9 @@ class ForeignNatsClient(_Outgoing):
     async def _send(self, topic: str, payload: bytes) -> None:
         await self._client.publish(topic, payload)
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> SubscriptionHandle:
         async def take(message: Msg) -> None:
             handler(Message(message.subject, message.data, message.reply))
 

@@ -184,7 +184,7 @@ def is_normal_end(event: dict[str, Any]) -> bool:
 
 async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:
     """Offer a message until somebody listens; nobody got it before."""
-    await until(lambda: bus.offer(topic, payload))
+    await until(lambda: bus.publish_to_listener(topic, payload))
 
 
 async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) -> None:

@@ -1,31 +1,32 @@
-"""The port: what ari-proxy needs of a message bus.
+"""The port: the message bus as ari-proxy needs it.
 
 Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
 - **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
-- **Loss.** `publish` never waits. While the bus is away messages wait in a bounded buffer; when it
-  is full the oldest go, counted in `dropped`, logged, and told to `on_dropped`. What the bus has
-  not confirmed before the connection was lost is published again.
-- **Duplication.** So a message can come twice, only around a lost connection, unless it was
-  published with `once`. Events carry a `sequence`.
+- **Loss.** `publish` never waits. During an outage messages are kept in a bounded buffer; when it
+  is full the oldest are dropped: counted in `dropped`, logged, and passed to `on_dropped`.
+  Messages that the bus had not confirmed when the connection was lost are published again.
+- **Duplication.** Hence a message may arrive twice, but only around a lost connection, and never
+  one that was published with `once`. Events carry a `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
-  also while one of them unsubscribes. A topic that `protocol/topics.py` calls a queue has one group
-  only on a bus that keeps messages, whatever its listeners say.
-- **Keeping.** A bus that keeps messages (`keeps_messages`) holds those of a declared queue until a
-  listener takes them; another one loses what nobody listens to. Declared topics outlive the process
-  that declared them, until somebody deletes them; `left_behind` tells of those of a dead one.
-- **Reconnect.** Subscriptions outlive the connection. `run` connects, for ever, with back-off.
-- **Cancellation.** Any method may be cancelled; a cancelled `offer` or `request` may have been
-  sent.
+  even while one of them unsubscribes. On a bus with durable queues, a topic that is a queue
+  (`protocol/topics.py`) has a single group, whatever its subscribers ask for.
+- **Durability.** A bus with durable queues (`queues`; see `durable.py`) keeps the messages of a
+  declared queue until a consumer acknowledges them. Other buses lose messages without a listener.
+- **Reconnects.** Subscriptions outlive the connection. `run` reconnects with back-off until it is
+  cancelled.
+- **Cancellation.** Any method may be cancelled. The message of a cancelled `publish_to_listener`
+  or `request` may have been sent.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple, Protocol
 
 import structlog
 
+from .durable import DurableQueues
 from .errors import BusUnavailableError
 
 _log = structlog.get_logger()
@@ -35,111 +36,104 @@ async def _true() -> bool:
     return True
 
 
-class _AtOnce:
-    """What is so at once, however often it is awaited, or never."""
+class _AlreadyTrue:
+    """An awaitable that is True at once, and may be awaited any number of times or never."""
 
     def __await__(self) -> Generator[object, None, bool]:
         return _true().__await__()
 
 
-def taken() -> Awaitable[bool]:
-    """Take a message that needs no taking."""
-    return _AT_ONCE
+def already_acked() -> Awaitable[bool]:
+    """Acknowledge a message that needs no acknowledgement."""
+    return _ALREADY_TRUE
 
 
-_AT_ONCE: Final = _AtOnce()
+_ALREADY_TRUE: Final = _AlreadyTrue()
 
 
 class Message(NamedTuple):
-    """What a subscription gets."""
+    """A message that a subscription receives."""
 
     topic: str
     payload: bytes
-    #: Where an answer is awaited, or ''.
+    #: The topic on which a reply is expected, or ''.
     reply: str = ""
-    #: Called by whoever subscribed with `hold`. What it returns tells when it is true that this
-    #: listener has the message, come what may, and nobody else will; False says that it comes
-    #: again, here or elsewhere. Who does not await it does without that certainty.
-    take: Callable[[], Awaitable[bool]] = taken
-    #: The trace that it belongs to (W3C Trace Context), from the header `traceparent`, or ''.
+    #: Acknowledges the message (manual-ack subscriptions only). The result is True once the bus
+    #: has processed the acknowledgement: no other consumer will get the message. It is False if
+    #: the bus has already requeued it. Callers that need no certainty may skip the await.
+    ack: Callable[[], Awaitable[bool]] = already_acked
+    #: Trace context of the message (W3C), from its `traceparent` header, or ''.
     traceparent: str = ""
 
 
-class Declared(NamedTuple):
-    """Topics that were declared together, and what their declarer noted of them."""
-
-    topics: tuple[str, ...]
-    note: str
-
-
-#: Why a published message is lost: the buffer was full, the bus does not take it from us, its queue
-#: is gone (`returned`) or did not keep it (`rejected`), the connection was lost before the bus had
-#: confirmed one that was published with `once`, or it was discarded.
+#: Why a published message was lost: the buffer was full, the bus does not accept it from this
+#: account, its queue is gone (`returned`) or did not store it (`rejected`), the connection was lost
+#: before a message published with `once` was confirmed, or `discard` removed it.
 DropReason = Literal["full", "refused", "returned", "rejected", "connection_lost", "discarded"]
-#: Called with the topic and the payload of a lost message; must not publish.
+#: Called with topic and payload of a lost message; must not publish.
 OnDropped = Callable[[str, bytes, DropReason], None]
 
 
 class Problem(NamedTuple):
-    """What keeps a bus from serving."""
+    """The reason why a bus does not work fully."""
 
-    #: `away`: no connection. `refused`: the server does not take us. `blocked`: it takes no
-    #: messages for now. `deaf`: something of what was subscribed does not come.
+    #: `away`: no connection. `refused`: the server rejects our account, or we its certificate.
+    #: `blocked`: it accepts no messages for now. `deaf`: it rejects a subscription or a right.
     kind: Literal["away", "refused", "blocked", "deaf"]
-    #: For people.
+    #: In plain words.
     reason: str
 
 
 class Right(NamedTuple):
-    """Something that the server may let our account do."""
+    """A permission that an account may have on the server."""
 
-    #: `declare` and `consume` are about queues, which only a bus that keeps messages has; `answer`
-    #: about the topic of a reply.
+    #: `declare` and `consume` concern durable queues; `answer` the topic of a reply.
     action: Literal["publish", "subscribe", "declare", "consume", "answer"]
     topic: str
 
 
-#: What is known of a right. Nobody can tell it without a message where it is `unknown`.
+#: The result of `try_right`; `unknown` where only a real message would show it.
 Verdict = Literal["granted", "refused", "unknown"]
 
 
-#: Called in order and at once for each message; must not block. What it raises is logged, counted.
+#: Called synchronously for each message, in order; must not block. Exceptions are logged and
+#: counted.
 Handler = Callable[[Message], None]
 
 
-class Subscription(Protocol):
-    """A live interest in a topic."""
+class SubscriptionHandle(Protocol):
+    """An active subscription."""
 
     async def unsubscribe(self) -> None:
-        """End it; what the bus had sent for it was handled on return."""
+        """End the subscription; messages that the bus had already sent are handled on return."""
 
 
-class Offered:
-    """What became of a message that was offered; false if nobody listened, so that nobody got it.
+class Receipt:
+    """The outcome of `publish_to_listener`; false if there was no listener.
 
-    A listener's reply to it is taken as long as somebody holds this object and the connection.
+    A listener's reply is accepted as long as this object and the connection exist.
     """
 
-    __slots__ = ("__weakref__", "_is_answered", "is_heard", "reply")
+    __slots__ = ("__weakref__", "_is_answered", "has_listener", "reply")
 
-    def __init__(self, *, is_heard: bool = True) -> None:
-        self.is_heard = is_heard
-        #: The first reply of a listener until now. A bus that keeps messages has none: there a
-        #: listener takes a message, or rejects it.
+    def __init__(self, *, has_listener: bool = True) -> None:
+        self.has_listener = has_listener
+        #: The first reply of a listener so far. Always None with durable queues: there, a consumer
+        #: acknowledges a message or rejects it.
         self.reply: bytes | None = None
         self._is_answered = asyncio.Event()
 
     def __bool__(self) -> bool:
-        return self.is_heard
+        return self.has_listener
 
-    def take_reply(self, payload: bytes) -> None:
-        """Keep a reply, if it is the first one."""
+    def add_reply(self, payload: bytes) -> None:
+        """Keep a reply if it is the first one."""
         if self.reply is None:
             self.reply = payload
             self._is_answered.set()
 
     async def wait_reply(self) -> bytes:
-        """Return the first reply; there may never be one."""
+        """Return the first reply; may wait without end."""
         await self._is_answered.wait()
         return self.reply or b""
 
@@ -147,72 +141,76 @@ class Offered:
 class Bus(Protocol):
     """One connection to a message bus."""
 
-    #: Told of each message that the buffer loses; the log is told anyway.
+    #: Called for each message that the buffer loses; it is logged in any case.
     on_dropped: OnDropped
 
     @property
+    def queues(self) -> DurableQueues | None:
+        """The bus's durable queues; None on a bus that keeps no messages."""
+
+    @property
     def is_connected(self) -> bool:
-        """True while messages go out and come in."""
+        """True while messages are sent and received."""
 
     @property
     def problem(self) -> Problem | None:
-        """What keeps it from serving now; None if nothing does."""
+        """The reason why the bus does not work fully, or None."""
 
     @property
     def is_blocked(self) -> bool:
-        """True while the server takes no messages although there is a connection."""
+        """True while the server accepts no messages in spite of a connection."""
 
     @property
     def refused(self) -> int:
-        """How much the server refuses now: subscriptions, and rights to publish."""
+        """How many subscriptions and rights to publish the server refuses now."""
 
     @property
     def refusals(self) -> int:
-        """What the server has refused since the start: subscriptions, and the right to publish."""
+        """How many subscriptions and rights to publish the server has refused since the start."""
 
     @property
     def faults(self) -> Mapping[str, int]:
-        """What has gone wrong on our side since the start, by kind (`faults.KINDS`)."""
+        """Faults on our side since the start, by kind (`faults.KINDS`)."""
 
     @property
     def buffered_bytes(self) -> int:
-        """What waits in the buffer, or was sent and is not confirmed."""
+        """Size of the messages that wait in the buffer, or were sent and are not confirmed."""
 
     @property
     def dropped(self) -> int:
-        """Messages lost since the start: the buffer was full, or the bus refused them."""
+        """Messages lost since the start, for any `DropReason`."""
 
     @property
     def published(self) -> int:
-        """Messages since the start that the bus has confirmed."""
+        """Messages that the bus has confirmed since the start."""
 
     @property
     def reconnects(self) -> int:
-        """Connections since the start but the first."""
+        """Connections since the start, not counting the first."""
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest payload that the bus takes with all headers; it may change with a connection.
+        """The largest payload that the bus accepts with all headers; may change on a reconnect.
 
-        One that is published and too large for the bus is dropped and counted.
+        Published messages that are larger are dropped and counted.
         """
 
     async def run(self) -> None:
-        """Connect and serve until cancelled; use `opened` instead of calling it."""
+        """Connect and serve until cancelled; use `opened` instead of calling this."""
 
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
 
     async def wait_tried(self) -> str:
-        """Return once each server was tried: why there is no connection, or '' if there is one."""
+        """Wait until each server was tried; return why there is no connection, or ''."""
 
     async def try_right(self, right: Right) -> Verdict:
-        """Find out whether the server lets us do something, without doing it: nobody notices.
+        """Check whether the server grants a right, without a visible effect on anyone.
 
-        Waits for a connection. A refusal is logged and counted as always.
+        Waits for a connection. A refusal is logged and counted as usual.
 
         Raises:
-            BusUnavailableError: the connection was lost before it was known.
+            BusUnavailableError: the connection was lost before the answer came.
         """
 
     def publish(
@@ -224,123 +222,74 @@ class Bus(Protocol):
         once: bool = False,
         traceparent: str = "",
     ) -> None:
-        """Send a message as soon as the bus takes it; returns at once.
+        """Buffer a message, to be sent as soon as the bus accepts it; returns at once.
 
         Args:
-            topic: where to.
-            payload: what.
-            reply: where an answer is awaited, or ''.
-            once: whether it is better lost than sent twice: not to be sent again when the
-                connection was lost before the bus had confirmed it.
-            traceparent: the header of that name, or ''; lost with the connection.
+            topic: of at most 255 bytes, for RabbitMQ's sake.
+            payload: of at most `max_message_bytes`.
+            reply: the topic on which a reply is expected, or ''.
+            once: rather lose the message than send it twice: it is not sent again if the
+                connection is lost before the bus has confirmed it.
+            traceparent: trace context (W3C) for the header of that name, or ''.
         """
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
-        """Forget what waits to be sent on some topics; return how many messages, also `dropped`."""
+        """Drop the buffered messages on unwanted topics; return how many."""
 
-    async def offer(
+    async def publish_to_listener(
         self,
         topic: str,
         payload: bytes,
         *,
         keep_seconds: float | None = None,
         traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened, so that nobody got it.
+    ) -> Receipt:
+        """Send a message now, if there is a listener; the outcome is false if there is none.
 
-        Waits for a connection. It overtakes what `publish` has buffered.
+        Waits for a connection. It overtakes the messages that `publish` has buffered.
 
         Args:
-            topic: where to.
-            payload: what.
-            keep_seconds: how long a bus that keeps messages may keep it; None for ever.
-            traceparent: the header of that name, or ''.
+            topic: as for `publish`.
+            payload: as for `publish`.
+            keep_seconds: how long a durable queue may keep the message; None for no limit.
+            traceparent: trace context (W3C) for the header of that name, or ''.
 
         Raises:
             BusUnavailableError: the connection was lost before the outcome was known.
-            BusRefusedError: the bus does not take it; as `MessageTooLargeError` if it is too large.
-        """
-
-    async def is_heard(self, topic: str, probe: bytes) -> bool:
-        """Return whether anybody listens to a topic.
-
-        A bus that keeps messages knows; another one finds out by `probe`, which a listener gets.
-
-        Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
-            BusRefusedError: the bus does not take the probe.
+            BusRefusedError: the bus does not accept the message; as `MessageTooLargeError` if it
+                is too large.
         """
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it.
 
         Raises:
-            NoRespondersError: nobody listens.
-            RequestTimeoutError: no reply in time.
+            NoRespondersError: the topic has no listener.
+            BusTimeoutError: no reply in time.
             BusUnavailableError: no connection in time, or it was lost.
-            BusRefusedError: the bus does not take it; as `MessageTooLargeError` if it is too large.
+            BusRefusedError: the bus does not accept the message; as `MessageTooLargeError` if it
+                is too large.
         """
 
     async def subscribe(
-        self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
-    ) -> Subscription:
-        """Hand every message on `topic` to `handler`; `*` stands for one token.
+        self, topic: str, handler: Handler, *, group: str = "", manual_ack: bool = False
+    ) -> SubscriptionHandle:
+        """Call `handler` with every message on `topic`, in which `*` matches one token.
 
-        The subscription is in force on return if there is a connection, else once there is one.
-        With a `*` in a queue's name it concerns those that are declared.
-
-        Args:
-            topic: what to listen to.
-            handler: what to call.
-            group: whom to share the messages with.
-            hold: the handler calls `take` on each message, and begins its work when that is true;
-                until then the bus may give it to another listener.
-        """
-
-    @property
-    def keeps_messages(self) -> bool:
-        """True if a message on a declared queue waits until somebody takes it."""
-
-    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
-        """Bring queues into being, so that a listener that is late loses nothing.
-
-        Nothing to do on a bus that keeps no messages.
+        The subscription is active on return if there is a connection, else with the next one. In
+        the name of a queue, `*` matches the declared queues. A subscription that the server refuses
+        raises nothing: it shows in `problem` and `refused`, and is tried again.
 
         Args:
-            topics: queues that belong together.
-            note: what `left_behind` gives back after this process's death; without one they are
-                not remembered.
-
-        Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
-            BusRefusedError: the server does not want them.
+            topic: may contain `*`.
+            handler: see `Handler`.
+            group: name of the group that shares the messages; '' for a subscription of its own.
+            manual_ack: `handler` calls `ack` on each message, and starts its work once the result
+                is True; until then the bus may give the message to another listener.
         """
-
-    async def delete(self, topics: Sequence[str]) -> None:
-        """End queues, whatever they hold; those that don't exist are no error.
-
-        Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
-        """
-
-    async def unheard(self, topic: str) -> int:
-        """Return how many messages wait on a queue to which nobody listens.
-
-        Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
-        """
-
-    def left_behind(self) -> AsyncIterator[Declared]:
-        """Yield what was declared by a process that did not delete it; ends where none can be.
-
-        From now on it is this process that looks after what is declared.
-        """
-
-    async def disown(self) -> None:
-        """Leave what was declared to whoever calls `left_behind` next; undone by calling it."""
 
     async def flush(self, *, timeout_seconds: float) -> None:
-        """Return once the bus has confirmed all that was published before.
+        """Return once the bus has confirmed all messages published so far.
 
         Raises:
             BusUnavailableError: not within the time.
@@ -349,10 +298,10 @@ class Bus(Protocol):
 
 @asynccontextmanager
 async def opened(bus: Bus, *, flush_seconds: float = 5.0) -> AsyncIterator[Bus]:
-    """Run a bus around a block; on leaving it, wait a bounded time for what is still buffered.
+    """Run a bus around a block; on exit, wait a bounded time for buffered messages.
 
-    What nobody has taken by then, like the messages for a listener that has not come back, is lost:
-    a process that ends has done what it could.
+    Messages still unconfirmed after that are lost, such as those for a listener that has not come
+    back.
     """
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bus.run())

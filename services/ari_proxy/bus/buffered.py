@@ -2,12 +2,12 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Mapping
 from contextlib import asynccontextmanager
 
-from .base import Declared, DropReason, Handler, Message, Offered, OnDropped, Problem
+from .base import DropReason, Handler, Message, OnDropped, Problem
 from .drop_log import DropLog
-from .errors import BusUnavailableError, MessageTooLargeError, RequestTimeoutError
+from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
 from .faults import Faults
 from .outbox import Outbox
 
@@ -92,12 +92,9 @@ class BufferedBus(ABC):
         """What has gone wrong on our side since the start, by kind."""
         return self._faults.counts
 
-    def hand_over(self, message: Message, handler: Handler) -> None:
-        """Have a message handled; a handler that fails ends nothing else."""
-        try:
-            handler(message)
-        except Exception as error:  # noqa: BLE001  whatever it is, the next message has to come
-            self._faults.failed(message.topic, error)
+    def handle(self, message: Message, handler: Handler) -> None:
+        """Call a handler with a message; its exceptions are counted and logged."""
+        self._faults.run(handler, message)
 
     @property
     def buffered_bytes(self) -> int:
@@ -217,7 +214,7 @@ class BufferedBus(ABC):
             problem = self.problem
             if problem is not None and problem.kind != "deaf":
                 raise BusUnavailableError(problem.reason) from error
-            raise RequestTimeoutError(topic, timeout_seconds) from error
+            raise BusTimeoutError(topic, timeout_seconds) from error
 
     def _set_connected(self) -> None:
         self._connections += 1
@@ -226,49 +223,3 @@ class BufferedBus(ABC):
         self._tried.set()
         self._connected.set()
         self._something_to_send.set()
-
-
-class FleetingBus(BufferedBus):
-    """The part of a bus that keeps no messages: topics need no declaration."""
-
-    @abstractmethod
-    async def offer(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        keep_seconds: float | None = None,
-        traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened."""
-
-    async def is_heard(self, topic: str, probe: bytes) -> bool:
-        """Return whether anybody listens, who then gets the probe."""
-        return bool(await self.offer(topic, probe))
-
-    @property
-    def keeps_messages(self) -> bool:
-        """False: who does not listen yet gets nothing."""
-        return False
-
-    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
-        """Do nothing."""
-
-    async def delete(self, topics: Sequence[str]) -> None:
-        """Do nothing."""
-
-    async def disown(self) -> None:
-        """Do nothing."""
-
-    async def unheard(self, topic: str) -> int:  # noqa: ARG002
-        """Return 0: nothing waits here."""
-        return 0
-
-    def left_behind(self) -> AsyncIterator[Declared]:
-        """Return nothing."""
-        return _Nothing()
-
-
-class _Nothing(AsyncIterator[Declared]):
-    async def __anext__(self) -> Declared:
-        raise StopAsyncIteration

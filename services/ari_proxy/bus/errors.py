@@ -3,7 +3,7 @@
 BusError
 ├── BusUnavailableError   there is no connection, or it was lost while an answer was awaited
 ├── NoRespondersError     nobody listens on the topic of a request
-├── RequestTimeoutError   somebody listens, but no reply came in time
+├── BusTimeoutError   somebody listens, but no reply came in time
 ├── BusRefusedError       the server does not do what it was asked
 │   └── MessageTooLargeError  a message is larger than the server takes
 └── BusSettingsError      the URL or the credentials can't work
@@ -26,7 +26,7 @@ class NoRespondersError(BusError):
         self.topic = topic
 
 
-class RequestTimeoutError(BusError):
+class BusTimeoutError(BusError):
     """No reply came in time."""
 
     def __init__(self, topic: str, timeout_seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""What goes wrong on our side of a bus: counted, and told without flooding the log."""
+"""Faults on our side of a bus: counted, and logged without flooding the log."""
 
 import time
 from collections.abc import Callable
@@ -8,42 +8,47 @@ import structlog
 
 from ari_proxy.protocol import topics
 
+from .base import Handler, Message
+
 _log = structlog.get_logger()
 
 Kind = Literal["slow_consumer", "handler_failed", "recorded"]
 KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed", "recorded")
-#: Seconds in which the same fault on the same topic is told once.
-TELL_SECONDS: Final = 60.0
-#: Topics of which it is known when they were told of.
-_MAX_TOLD: Final = 1000
+#: Seconds in which the same fault on the same topic is logged once.
+LOG_SECONDS: Final = 60.0
+#: Bound of the remembered topics.
+_MAX_LOGGED: Final = 1000
 
 
 class Faults:
-    """Counts faults by kind; logs the first one of a topic, and then one in a while."""
+    """Counts faults by kind; logs one per topic and `LOG_SECONDS`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self.counts: dict[str, int] = dict.fromkeys(KINDS, 0)
-        self._told: dict[tuple[Kind, str], float] = {}
+        self._logged_at: dict[tuple[Kind, str], float] = {}
 
     def lost(self, topic: str) -> None:
-        """Count a message that came faster than its handler took those before."""
+        """Count a message that was lost because the handler is too slow."""
         if self._is_new("slow_consumer", topic):
             count = self.counts["slow_consumer"]
             _log.error("bus.message_lost", topic=topic, reason="slow_consumer", count=count)
 
-    def failed(self, topic: str, error: Exception) -> None:
-        """Count a handler's failure, and log it with its traceback."""
-        if self._is_new("handler_failed", topic):
-            _log.error("bus.handler_failed", topic=topic, exc_info=error)
+    def run(self, handler: Handler, message: Message) -> None:
+        """Call a handler; count and log an exception, so that the next message is handled."""
+        try:
+            handler(message)
+        except Exception as error:  # noqa: BLE001  of whatever kind
+            if self._is_new("handler_failed", message.topic):
+                _log.error("bus.handler_failed", topic=message.topic, exc_info=error)
 
     def _is_new(self, kind: Kind, topic: str) -> bool:
-        """Count a fault; return whether it has to be told."""
+        """Count a fault; return whether to log it."""
         self.counts[kind] += 1
         now, pattern = self._clock(), topics.pattern_of(topic)
-        if now - self._told.get((kind, pattern), -TELL_SECONDS) < TELL_SECONDS:
+        if now - self._logged_at.get((kind, pattern), -LOG_SECONDS) < LOG_SECONDS:
             return False
-        if len(self._told) >= _MAX_TOLD:
-            self._told.clear()
-        self._told[kind, pattern] = now
+        if len(self._logged_at) >= _MAX_LOGGED:
+            self._logged_at.clear()
+        self._logged_at[kind, pattern] = now
         return True

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Handler, Message, Subscription
+from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.errors import MalformedMessageError
@@ -81,7 +81,7 @@ class Application:
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
         #: By server; a server that is here is listened to.
         self._dialogs: dict[str, dict[str, Dialog]] = {}
-        self._servers: dict[str, Subscription] = {}
+        self._servers: dict[str, SubscriptionHandle] = {}
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
         """Serve until cancelled, or until `stop` is set and all calls that it has are over."""
@@ -178,7 +178,7 @@ class Application:
             await _unsubscribe(topic, subscription)
 
 
-async def _unsubscribe(topic: str, subscription: Subscription) -> None:
+async def _unsubscribe(topic: str, subscription: SubscriptionHandle) -> None:
     try:
         await subscription.unsubscribe()
     except BusError as error:  # It is gone with its connection.

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Handler, Message, Subscription
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.ids import DialogId, token_of_object
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -46,7 +46,9 @@ class Topics(Protocol):
     def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         """Send a message; with `once` it is better lost than sent twice."""
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> SubscriptionHandle:
         """Hand every message on `topic` to `handler`."""
 
 

@@ -119,7 +119,7 @@ class Executor:
         if not command.dialog_id:
             return ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
         dialog_id = ids.dialog_id(self._server, command.dialog_id)
-        if not self._bus.keeps_messages and ids.form_of(dialog_id) == "uuid":
+        if self._bus.queues is None and ids.form_of(dialog_id) == "uuid":
             reason = "on NATS it must be <server_id>.<token>: nobody would get its commands"
             raise IllegalSubjectTokenError("dialog_id", dialog_id, reason)
         return dialog_id

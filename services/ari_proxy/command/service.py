@@ -94,10 +94,13 @@ class CommandService:
             self._refusals = Lanes(tasks, self._take_refused, capacity=MAX_REFUSALS)
             group = settings.bus.queue
             of_dialogs = await self._bus.subscribe(
-                topics.commands_of_all_dialogs(self._server), self._take, group=group, hold=True
+                topics.commands_of_all_dialogs(self._server),
+                self._take,
+                group=group,
+                manual_ack=True,
             )
             of_server = await self._bus.subscribe(
-                topics.commands(self._server), self._take, group=group, hold=True
+                topics.commands(self._server), self._take, group=group, manual_ack=True
             )
             await stop.wait()
             await of_dialogs.unsubscribe()
@@ -121,7 +124,7 @@ class CommandService:
         if message.payload == DUMMY or self._lanes is None or self._refusals is None:
             # go-ari-proxy's library brings the topic into being with it.
             # seed: on RabbitMQ it executes it as GET /ari, and its answer shifts all later ones.
-            message.take()
+            message.ack()
             return
         owner = topics.owner_of(message.topic)
         lane = owner if owner != self._server else message.reply or owner
@@ -136,11 +139,11 @@ class CommandService:
         try:
             refusals.put(lane, message)
         except LanesFullError:
-            message.take()  # Too many to be certain of each one.
+            message.ack()  # Too many to be certain of each one.
             self._answer_refusal(message)
 
     async def _take_refused(self, _lane: str, message: Message, _turn: Turn) -> None:
-        if await message.take():  # Else it comes again, here or elsewhere, and is answered there.
+        if await message.ack():  # Else it comes again, here or elsewhere, and is answered there.
             self._answer_refusal(message)
 
     def _answer_refusal(self, message: Message) -> None:
@@ -155,7 +158,7 @@ class CommandService:
         self._answer(topics.owner_of(message.topic), message, refusals)
 
     async def _work(self, _lane: str, message: Message, turn: Turn) -> None:
-        if not await message.take():
+        if not await message.ack():
             return  # The bus has taken it back: it comes again, here or elsewhere.
         owner = topics.owner_of(message.topic)
         try:

@@ -141,7 +141,7 @@ async def _verdict(bus: Bus, right: Right) -> Verdict:
     verdict = await bus.try_right(right)
     if verdict == "unknown" and topics.is_of_dialog(right.topic):  # Nobody listens to it.
         try:
-            await bus.offer(right.topic, b"{}")
+            await bus.publish_to_listener(right.topic, b"{}")
         except BusRefusedError:
             return "refused"
         return "granted"

@@ -101,7 +101,8 @@ class IngestService:
             self._activity.pause(is_handed_over=outcome == "handed_over")
             _log.info("ingest.passive", outcome=outcome)
         self._activity.end()
-        await self._bus.disown()
+        if self._bus.queues is not None:
+            await self._bus.queues.release()
 
     async def _keep(self, stop: asyncio.Event, over: asyncio.Event, term: ActiveIngest) -> None:
         """Have the term end: at `stop`, with a chance for whoever stands by, or without a lease."""

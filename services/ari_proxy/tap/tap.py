@@ -7,7 +7,7 @@ from itertools import islice
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Message, Subscription
+from ari_proxy.bus.base import Bus, Message, SubscriptionHandle
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -34,7 +34,7 @@ class Tap:
         #: Tells an active ingest's dialogs, each with its application; None where there is none.
         self.dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
 
-    async def listen(self) -> Subscription:
+    async def listen(self) -> SubscriptionHandle:
         """Hear from now on whoever wants to watch."""
         return await self._bus.subscribe(topics.watching(self._server), self._on_watch)
 

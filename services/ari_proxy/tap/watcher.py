@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message
-from ari_proxy.bus.errors import NoRespondersError, RequestTimeoutError
+from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -91,7 +91,7 @@ class Watcher:
             raise NobodyServesError(
                 f"neither an ingest nor a command of {self._server} is on this bus"
             ) from error
-        except RequestTimeoutError:
+        except BusTimeoutError:
             _log.warning("watch.unanswered", server_id=self._server)
 
     async def _renew(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from ari_proxy.bus.base import Handler, Message, Subscription, opened
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle, opened
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.client.application import Application, Serve
@@ -412,7 +412,9 @@ class Refusing:
     def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         self._bus.publish(topic, payload, reply=reply, once=once)
 
-    async def subscribe(self, topic: str, handler: Handler, *, group: str = "") -> Subscription:
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> SubscriptionHandle:
         refuses = topic.startswith(self._topic)
         if refuses and not self._at_end:
             self._topic = "-"
@@ -422,7 +424,7 @@ class Refusing:
 
 
 class _Unending:
-    def __init__(self, subscription: Subscription) -> None:
+    def __init__(self, subscription: SubscriptionHandle) -> None:
         self._subscription = subscription
 
     async def unsubscribe(self) -> None:

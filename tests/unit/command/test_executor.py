@@ -23,8 +23,8 @@ from tests.support.running import until
 from tests.support.samples import samples
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -97,8 +97,8 @@ async def test_name_is_released_when_asterisk_does_not_make_the_object() -> None
     assert response.status_code == 500
 
 
-async def test_name_that_ingest_could_not_be_told_of_is_not_sent(*, keeps_messages: bool) -> None:
-    async with execution(keeps_messages=keeps_messages) as it:
+async def test_name_that_ingest_could_not_be_told_of_is_not_sent(*, is_durable: bool) -> None:
+    async with execution(is_durable=is_durable) as it:
         await it.ingest_ends()
         response = await it.do("POST", "/channels?endpoint=x&channelId=mine")
 
@@ -185,14 +185,14 @@ async def test_dialog_that_is_none_of_the_server_is_refused(dialog_id: str) -> N
 
 
 async def test_dialog_with_a_uuid_is_refused_only_where_nobody_would_get_its_commands(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
     uuid = ids.new_dialog_id(SERVER, form="uuid")
-    async with execution(keeps_messages=keeps_messages) as it:
+    async with execution(is_durable=is_durable) as it:
         command = Command("1", "/channels?endpoint=x&app=demo", "POST", dialog_id=uuid)
         response = await it.executor.execute_for_server(command)
 
-    assert response.status_code == (204 if keeps_messages else 400)
+    assert response.status_code == (204 if is_durable else 400)
 
 
 async def test_recording_is_released_when_it_is_deleted_where_that_matters() -> None:

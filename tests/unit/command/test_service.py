@@ -26,8 +26,8 @@ COMMANDS = topics.commands(DIALOG)
 RESPONSES = topics.responses(DIALOG)
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -86,9 +86,10 @@ async def served(
         stop = asyncio.Event()
         made = Served(it, stop)
         await made.client.listen(RESPONSES)
-        await it.path.bus.declare(topics.of_dialog(DIALOG))
+        if it.path.bus.queues is not None:
+            await it.path.bus.queues.declare(topics.of_dialog(DIALOG))
         running = asyncio.create_task(service.run(stop))
-        await until(lambda: it.path.bus.offer(COMMANDS, DUMMY))
+        await until(lambda: it.path.bus.publish_to_listener(COMMANDS, DUMMY))
         yield made
         stop.set()
         await running
@@ -99,9 +100,9 @@ def command(number: int | str, url: str = "/channels/c", method: str = "GET") ->
 
 
 async def test_command_gets_one_response_and_the_dummy_none(
-    traces: Traces, *, keeps_messages: bool
+    traces: Traces, *, is_durable: bool
 ) -> None:
-    async with served(traces=traces, keeps_messages=keeps_messages) as it:
+    async with served(traces=traces, is_durable=is_durable) as it:
         it.client.bus.publish(COMMANDS, DUMMY)
         it.send(command(1))
         it.send(command(2, method="DELETE"))

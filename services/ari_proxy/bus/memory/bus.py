@@ -1,6 +1,6 @@
 """The bus in memory, exact in order, groups, no-responders and outages: for tests.
 
-This one keeps no messages, like NATS; `memory_keeping.py` has the one that does, like RabbitMQ.
+This one keeps no messages, like NATS; `durable.py` has the one with durable queues, like RabbitMQ.
 """
 
 import asyncio
@@ -10,9 +10,10 @@ from abc import abstractmethod
 from collections import deque
 from typing import Final
 
-from ari_proxy.bus.base import Handler, Message, Offered, Right, Subscription, Verdict
-from ari_proxy.bus.buffered import BufferedBus, FleetingBus
+from ari_proxy.bus.base import Handler, Message, Receipt, Right, SubscriptionHandle, Verdict
+from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
+from ari_proxy.bus.faults import Faults
 from ari_proxy.protocol import topics
 
 _BATCH: Final = 256
@@ -21,7 +22,7 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 
 
 class MemoryBroker:
-    """What a server is to the other adapters: joins any number of `MemoryBus`."""
+    """The server in memory: joins any number of `MemoryBus`."""
 
     def __init__(self) -> None:
         self._subscriptions: dict[int, TopicSubscription] = {}
@@ -37,21 +38,21 @@ class MemoryBroker:
         return self._running.is_set()
 
     def start(self) -> None:
-        """Take messages again."""
+        """Accept messages again."""
         self._running.set()
         self._stopped.clear()
 
     def stop(self) -> None:
-        """Take no messages, as a server that is down."""
+        """Accept no messages, like a server that is down."""
         self._running.clear()
         self._stopped.set()
 
     async def wait_running(self) -> None:
-        """Return once it takes messages."""
+        """Return once it accepts messages."""
         await self._running.wait()
 
     async def wait_stopped(self) -> None:
-        """Return once it takes none."""
+        """Return once it accepts none."""
         await self._stopped.wait()
 
     def add(self, subscription: "TopicSubscription") -> int:
@@ -61,67 +62,62 @@ class MemoryBroker:
         return number
 
     def remove(self, number: int) -> None:
-        """Forget a subscription."""
+        """Remove a subscription."""
         self._subscriptions.pop(number, None)
 
     def deliver(self, message: Message) -> bool:
-        """Hand a message to whom it concerns; return False if that is nobody."""
+        """Deliver a message to its subscriptions; return False if there are none."""
         groups: dict[tuple[str, str], list[TopicSubscription]] = {}
-        heard = False
+        has_listener = False
         for subscription in self._subscriptions.values():
             if not topics.matches(subscription.topic, message.topic):
                 continue
-            heard = True
+            has_listener = True
             if subscription.group:
                 groups.setdefault((subscription.topic, subscription.group), []).append(subscription)
             else:
-                subscription.take(message)
+                subscription.add(message)
         for key, members in groups.items():
             turn = self._turns.get(key, 0)
             self._turns[key] = turn + 1
-            members[turn % len(members)].take(message)
-        return heard
+            members[turn % len(members)].add(message)
+        return has_listener
 
 
 class TopicSubscription:
-    """Listens to a topic, alone or in a group; has its own turn of the event loop."""
+    """A subscription to a topic, alone or in a group; handles each message in a later callback."""
 
     def __init__(
-        self,
-        bus: "MemoryConnection",
-        broker: MemoryBroker,
-        topic: str,
-        handler: Handler,
-        group: str,
+        self, broker: MemoryBroker, topic: str, handler: Handler, group: str, faults: Faults
     ) -> None:
         self.topic = topic
         self.group = group
-        self._bus = bus
+        self._faults = faults
         self._broker = broker
         self._handler = handler
         self._number = broker.add(self)
         self._inbox: deque[Message] = deque()
 
-    def take(self, message: Message) -> None:
-        """Have a message handled."""
+    def add(self, message: Message) -> None:
+        """Schedule a message for the handler."""
         self._inbox.append(message)
-        asyncio.get_running_loop().call_soon(self._hand_over)
+        asyncio.get_running_loop().call_soon(self._handle_next)
 
-    def _hand_over(self) -> None:
-        self._bus.hand_over(self._inbox.popleft(), self._handler)
+    def _handle_next(self) -> None:
+        self._faults.run(self._handler, self._inbox.popleft())
 
     def end(self) -> None:
-        """Take no more."""
+        """Receive no more."""
         self._broker.remove(self._number)
 
     async def unsubscribe(self) -> None:
-        """End the subscription; what it has taken is handled first."""
+        """End the subscription; messages delivered so far are handled on return."""
         self.end()
         await asyncio.sleep(0)
 
 
 class MemoryConnection(BufferedBus):
-    """What both kinds of bus in memory share: one connection to a broker."""
+    """One connection to a broker: the common part of both buses in memory."""
 
     def __init__(self, broker: MemoryBroker, *, buffer_bytes: int = 64 * 1024 * 1024) -> None:
         super().__init__(buffer_bytes)
@@ -134,7 +130,7 @@ class MemoryConnection(BufferedBus):
         return MAX_MESSAGE_BYTES
 
     async def try_right(self, right: Right) -> Verdict:  # noqa: ARG002
-        """Grant everything."""
+        """Grant every right."""
         await self._connected.wait()
         return "granted"
 
@@ -156,10 +152,10 @@ class MemoryConnection(BufferedBus):
                     sending.cancel()
 
     def _begin(self) -> None:
-        """Bring to the broker what a connection brings."""
+        """Register with the broker on a new connection."""
 
     def _end(self) -> None:
-        """Take from the broker what goes with a connection."""
+        """Undo `_begin` when the connection ends."""
 
     async def _send(self) -> None:
         while True:
@@ -189,17 +185,17 @@ class MemoryConnection(BufferedBus):
 
     @abstractmethod
     def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:
-        """Hand a message to the broker; return False if nobody and nothing takes it."""
+        """Hand a message to the broker; return False if it has neither a listener nor a queue."""
 
-    def _may_be_heard(self, topic: str) -> bool:  # noqa: ARG002  of a queue it is known
-        """Return False if it is known that nobody will answer on a topic."""
+    def _may_be_answered(self, topic: str) -> bool:  # noqa: ARG002  needed for queues only
+        """Return False if a request on a topic certainly gets no reply."""
         return True
 
     async def _wait_running(self) -> None:
         """Wait for a connection.
 
         Raises:
-            BusUnavailableError: it is lost already.
+            BusUnavailableError: the broker was stopped again.
         """
         await self._connected.wait()
         if not self._broker.is_running:
@@ -209,62 +205,76 @@ class MemoryConnection(BufferedBus):
         return f"_INBOX.{id(self):x}.{next(self._inboxes)}"
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
-        """Send a message and return the first reply to it."""
+        """Send a message and return the first reply to it.
+
+        Raises:
+            NoRespondersError: the topic has no listener.
+            BusTimeoutError: no reply in time.
+            BusUnavailableError: the broker is stopped.
+            MessageTooLargeError: the message is too large.
+        """
         inbox = self._new_inbox()
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-        def take(message: Message) -> None:
+        def add(message: Message) -> None:
             if not reply.done():
                 reply.set_result(message.payload)
 
-        subscription = TopicSubscription(self, self._broker, inbox, take, "")
+        subscription = TopicSubscription(self._broker, inbox, add, "", self._faults)
         try:
             async with self._deadline(topic, timeout_seconds):
                 await self._connected.wait()
                 self._check_size(topic, payload)
                 message = Message(topic, payload, inbox)
-                is_taken = self._may_be_heard(topic) and self._deliver(
+                is_delivered = self._may_be_answered(topic) and self._deliver(
                     message, keep_seconds=timeout_seconds
                 )
-                if not is_taken:
+                if not is_delivered:
                     raise NoRespondersError(topic)
                 return await reply
         finally:
             await subscription.unsubscribe()
 
 
-class MemoryBus(MemoryConnection, FleetingBus):
-    """One connection to a `MemoryBroker`, of a bus that keeps no messages."""
+class MemoryBus(MemoryConnection):
+    """One connection to a `MemoryBroker`, which keeps no messages."""
+
+    queues: None = None
 
     def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:  # noqa: ARG002
         return self._broker.deliver(message)
 
-    async def offer(
+    async def publish_to_listener(
         self,
         topic: str,
         payload: bytes,
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
         traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened."""
+    ) -> Receipt:
+        """Send a message now; the outcome is false if there was no listener.
+
+        Raises:
+            BusUnavailableError: the broker is stopped.
+            MessageTooLargeError: the message is too large.
+        """
         await self._wait_running()
         self._check_size(topic, payload)
-        offered = Offered()
-        inbox = self._inbox_of(offered)
+        receipt = Receipt()
+        inbox = self._inbox_of(receipt)
         message = Message(topic, payload, inbox, traceparent=traceparent)
-        offered.is_heard = self._deliver(message)
-        return offered
+        receipt.has_listener = self._deliver(message)
+        return receipt
 
-    def _inbox_of(self, offered: Offered) -> str:
-        """Return where the replies to an offered message go, as long as somebody wants them."""
-        inbox, wanted = self._new_inbox(), weakref.ref(offered)
+    def _inbox_of(self, receipt: Receipt) -> str:
+        """Return the topic for replies to a message; it exists as long as its receipt."""
+        inbox, wanted = self._new_inbox(), weakref.ref(receipt)
 
-        def take(message: Message) -> None:
-            if (offered := wanted()) is not None:
-                offered.take_reply(message.payload)
+        def add(message: Message) -> None:
+            if (receipt := wanted()) is not None:
+                receipt.add_reply(message.payload)
 
-        weakref.finalize(offered, TopicSubscription(self, self._broker, inbox, take, "").end)
+        weakref.finalize(receipt, TopicSubscription(self._broker, inbox, add, "", self._faults).end)
         return inbox
 
     async def subscribe(
@@ -273,7 +283,7 @@ class MemoryBus(MemoryConnection, FleetingBus):
         handler: Handler,
         *,
         group: str = "",
-        hold: bool = False,  # noqa: ARG002
-    ) -> Subscription:
-        """Hand every message on `topic` to `handler`."""
-        return TopicSubscription(self, self._broker, topic, handler, group)
+        manual_ack: bool = False,  # noqa: ARG002
+    ) -> SubscriptionHandle:
+        """Call `handler` with every message on `topic`."""
+        return TopicSubscription(self._broker, topic, handler, group, self._faults)

@@ -1,4 +1,4 @@
-"""Queues in memory as RabbitMQ has them: what waits, who consumes, what is not acknowledged yet."""
+"""RabbitMQ's queues in memory: waiting messages, consumers, unacknowledged messages."""
 
 import asyncio
 import itertools
@@ -17,84 +17,84 @@ _NEVER: Final = float("inf")
 class _Entry:
     """A message in a queue."""
 
-    #: Its place: what comes back goes to where it was.
+    #: Its position, to which it returns when it is requeued.
     number: int
     message: Message
-    #: Loop time.
+    #: In the loop's time.
     expires_at: float
 
 
-class Consumer:
-    """Takes the messages of a queue.
+class MemoryConsumer:
+    """A consumer of a queue.
 
-    A queue hands all of them to the consumer with the highest priority; equals take turns.
+    A queue delivers to the consumer with the highest priority; equals take turns.
     """
 
     def __init__(
         self,
         handle: Callable[[Message], None],
         *,
-        hold: bool,
+        manual_ack: bool,
         priority: int = 0,
         on_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
         self._handle = handle
-        self._hold = hold
+        self._manual_ack = manual_ack
         self.priority = priority
         #: Called when its queue is deleted.
         self.on_cancelled = on_cancelled
-        self._held: dict[int, _Entry] = {}
+        self._unacked: dict[int, _Entry] = {}
         self._is_lost = False
 
     def deliver(self, entry: _Entry) -> None:
-        """Hand over a message."""
+        """Deliver a message to the handler."""
         message = entry.message
-        if self._hold:
-            self._held[entry.number] = entry
-            message = message._replace(take=lambda: self._take(entry))
+        if self._manual_ack:
+            self._unacked[entry.number] = entry
+            message = message._replace(ack=lambda: self._ack(entry))
         self._handle(message)
 
     @property
-    def holds_any(self) -> bool:
-        """True if it has messages that were not acknowledged."""
-        return bool(self._held)
+    def has_unacked(self) -> bool:
+        """True if there are unacknowledged messages."""
+        return bool(self._unacked)
 
-    def _take(self, entry: _Entry) -> Awaitable[bool]:
-        """Acknowledge a message; the result is False if the queue has it back."""
-        self._held.pop(entry.number, None)
-        taking = asyncio.get_running_loop().create_future()
-        taking.set_result(not self._is_lost)
-        return taking
+    def _ack(self, entry: _Entry) -> Awaitable[bool]:
+        """Acknowledge a message; the result is False if it was requeued."""
+        self._unacked.pop(entry.number, None)
+        acked = asyncio.get_running_loop().create_future()
+        acked.set_result(not self._is_lost)
+        return acked
 
     def lose(self) -> list[_Entry]:
-        """End with the connection; return what was not acknowledged."""
+        """End with the connection; return the unacknowledged messages."""
         self._is_lost = True
-        held = list(self._held.values())
-        self._held.clear()
-        return held
+        unacked = list(self._unacked.values())
+        self._unacked.clear()
+        return unacked
 
 
 @dataclass(slots=True)
 class _Queue:
     waiting: deque[_Entry] = field(default_factory=deque)
-    consumers: list[Consumer] = field(default_factory=list)
+    consumers: list[MemoryConsumer] = field(default_factory=list)
     numbers: "itertools.count[int]" = field(default_factory=itertools.count)
     turns: "itertools.count[int]" = field(default_factory=itertools.count)
 
-    def hand_out(self) -> None:
-        """Give what waits to whoever is to have it."""
+    def deliver_waiting(self) -> None:
+        """Deliver the waiting messages, if there is a consumer."""
         while self.consumers and self.is_waiting():
             highest = max(consumer.priority for consumer in self.consumers)
             equals = [one for one in self.consumers if one.priority == highest]
             equals[next(self.turns) % len(equals)].deliver(self.waiting.popleft())
 
     def is_waiting(self) -> bool:
-        """Return whether there is something to give."""
+        """Return whether a message waits that has not expired."""
         self.expire()
         return bool(self.waiting)
 
     def expire(self) -> None:
-        """Drop what is too old, at the head: behind a younger message RabbitMQ keeps it, too."""
+        """Drop expired messages at the head, the only place where RabbitMQ drops them, too."""
         now = asyncio.get_running_loop().time()
         while self.waiting and self.waiting[0].expires_at <= now:
             self.waiting.popleft()
@@ -105,25 +105,25 @@ class MemoryQueues:
 
     def __init__(self) -> None:
         self._queues: dict[str, _Queue] = {}
-        #: Called with each queue that is declared, until it is deleted: the patterns' listeners.
+        #: Called with the name of each newly declared queue: listeners to patterns.
         self.on_declared: list[Callable[[str], None]] = []
-        #: Those among the queues that were declared, not brought into being by a listener.
+        #: Queues that were declared, as opposed to created by a listener.
         self._declared: set[str] = set()
 
     def declare(self, name: str) -> None:
-        """Bring a queue into being, and tell whoever listens to a pattern."""
+        """Create a queue and notify the listeners to patterns."""
         self.ensure(name)
         if name not in self._declared:
             self._declared.add(name)
-            for tell in tuple(self.on_declared):
-                tell(name)
+            for notify in tuple(self.on_declared):
+                notify(name)
 
     def ensure(self, name: str) -> None:
-        """Bring a queue into being for one who listens to it."""
+        """Create a queue for its listener, unless it exists."""
         self._queues.setdefault(name, _Queue())
 
     def delete(self, name: str) -> None:
-        """End a queue, whatever it holds; its consumers are told."""
+        """Delete a queue with all its messages, and notify its consumers."""
         self._declared.discard(name)
         queue = self._queues.pop(name, None)
         for consumer in queue.consumers if queue is not None else ():
@@ -134,13 +134,17 @@ class MemoryQueues:
         return [name for name in self._declared if topics.matches(pattern, name)]
 
     def exists(self, name: str) -> bool:
-        """Return whether there is such a queue."""
+        """Return whether a queue exists."""
         return name in self._queues
 
     def consumers(self, name: str) -> int:
-        """Return how many consume a queue."""
+        """Return how many consumers a queue has."""
         queue = self._queues.get(name)
         return 0 if queue is None else len(queue.consumers)
+
+    def is_served(self, topic: str) -> bool:
+        """Return whether a queue has a consumer; True for a topic that is no queue."""
+        return not topics.is_queue(topic) or bool(self.consumers(topic))
 
     def waiting(self, name: str) -> int:
         """Return how many messages wait on a queue."""
@@ -158,29 +162,29 @@ class MemoryQueues:
         now = asyncio.get_running_loop().time()
         expires_at = _NEVER if keep_seconds is None else now + keep_seconds
         queue.waiting.append(_Entry(next(queue.numbers), message, expires_at))
-        queue.hand_out()
+        queue.deliver_waiting()
         return True
 
-    def consume(self, name: str, consumer: Consumer) -> None:
-        """Have a consumer get a queue's messages; the queue exists."""
+    def consume(self, name: str, consumer: MemoryConsumer) -> None:
+        """Add a consumer to an existing queue."""
         queue = self._queues[name]
         queue.consumers.append(consumer)
-        queue.hand_out()
+        queue.deliver_waiting()
 
-    def cancel(self, name: str, consumer: Consumer) -> None:
-        """Give a consumer no more; what it holds it may still acknowledge."""
+    def cancel(self, name: str, consumer: MemoryConsumer) -> None:
+        """Deliver no more to a consumer; it may still acknowledge."""
         queue = self._queues.get(name)
         if queue is not None and consumer in queue.consumers:
             queue.consumers.remove(consumer)
-            queue.hand_out()
+            queue.deliver_waiting()
 
-    def lose(self, name: str, consumer: Consumer) -> None:
-        """End a consumer with its connection: what it holds goes back, in order."""
-        held = consumer.lose()
+    def lose(self, name: str, consumer: MemoryConsumer) -> None:
+        """End a consumer with its connection; its unacknowledged messages are requeued in order."""
+        unacked = consumer.lose()
         queue = self._queues.get(name)
         if queue is None:
             return
-        queue.waiting = deque(sorted([*held, *queue.waiting], key=lambda entry: entry.number))
+        queue.waiting = deque(sorted([*unacked, *queue.waiting], key=lambda entry: entry.number))
         if consumer in queue.consumers:
             queue.consumers.remove(consumer)
-        queue.hand_out()
+        queue.deliver_waiting()

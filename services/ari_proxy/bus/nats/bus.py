@@ -21,8 +21,8 @@ from nats.aio.client import Client
 from nats.aio.subscription import Subscription as NatsSubscription
 
 from ari_proxy.aio import first_leaf, in_own_task
-from ari_proxy.bus.base import Handler, Offered, Right, Verdict
-from ari_proxy.bus.buffered import FleetingBus
+from ari_proxy.bus.base import Handler, Receipt, Right, Verdict
+from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
 from ari_proxy.certificate_names import CertificateNames
 
@@ -54,8 +54,11 @@ class _DisconnectedError(Exception):
     """The connection is gone; ends the tasks that served it."""
 
 
-class NatsBus(FleetingBus):
+class NatsBus(BufferedBus):
     """One connection to NATS."""
+
+    #: Core NATS keeps no messages.
+    queues: None = None
 
     def __init__(self, options: NatsOptions, *, tuning: NatsTuning = _TUNING) -> None:
         super().__init__(options.buffer_bytes)
@@ -95,21 +98,35 @@ class NatsBus(FleetingBus):
         """The servers of the cluster that one of them has told of last."""
         return self._client.discovered if self.is_connected else self._discovered
 
-    async def offer(
+    async def publish_to_listener(
         self,
         topic: str,
         payload: bytes,
         *,
         keep_seconds: float | None = None,  # noqa: ARG002
         traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened."""
+    ) -> Receipt:
+        """Send a message now; the outcome is false if there was no listener.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the account may not publish on the topic; as `MessageTooLargeError` if
+                the message is too large.
+        """
         await self._connected.wait()
         self._check_size(topic, payload, traceparent)
         return await self._asking.offer(topic, payload, traceparent)
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
-        """Send a message and return the first reply to it."""
+        """Send a message and return the first reply to it.
+
+        Raises:
+            NoRespondersError: the topic has no listener.
+            BusTimeoutError: no reply in time.
+            BusUnavailableError: no connection in time, or it was lost.
+            BusRefusedError: the account may not publish on the topic; as `MessageTooLargeError` if
+                the message is too large.
+        """
         async with self._deadline(topic, timeout_seconds):
             await self._connected.wait()
             self._check_size(topic, payload)
@@ -121,9 +138,9 @@ class NatsBus(FleetingBus):
         handler: Handler,
         *,
         group: str = "",
-        hold: bool = False,  # noqa: ARG002
+        manual_ack: bool = False,  # noqa: ARG002
     ) -> Interest:
-        """Hand every message on `topic` to `handler`."""
+        """Call `handler` with every message on `topic`."""
         interest = self._interest(topic, handler, group)
         self._interests.add(interest)
         try:

@@ -10,7 +10,7 @@ from typing import Self
 
 from nats.aio.msg import Msg
 
-from ari_proxy.bus.base import Offered
+from ari_proxy.bus.base import Receipt
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 
 from .denials import Violation
@@ -53,8 +53,8 @@ class Replies:
     def __init__(self, prefix: str) -> None:
         self.prefix = f"{prefix}.ari-proxy.{secrets.token_hex(8)}"
         self.awaited: dict[str, Reply] = {}
-        #: Offered messages by their reply subject, as long as somebody holds them.
-        self._offered: weakref.WeakValueDictionary[str, Offered] = weakref.WeakValueDictionary()
+        #: Receipt messages by their reply subject, as long as somebody holds them.
+        self._offered: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
         #: Called with the name of a JetStream stream that has taken a message of ours.
@@ -74,9 +74,9 @@ class Replies:
         """Return a reply to await, to a message on a topic."""
         return Reply(self, self._new_inbox(), topic)
 
-    def offer(self) -> tuple[str, Offered]:
+    def offer(self) -> tuple[str, Receipt]:
         """Return a reply subject, and what becomes of the message that has it."""
-        inbox, offered = self._new_inbox(), Offered()
+        inbox, offered = self._new_inbox(), Receipt()
         self._offered[inbox] = offered
         return inbox, offered
 
@@ -107,9 +107,9 @@ class Replies:
         offered = self._offered.get(message.subject)
         if offered is not None:
             if is_no_responders(message):
-                offered.is_heard = False
+                offered.has_listener = False
             else:
-                offered.take_reply(message.data)
+                offered.add_reply(message.data)
 
     def lose(self) -> None:
         """Tell all who wait that the connection is gone."""

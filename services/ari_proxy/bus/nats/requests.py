@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 from nats.aio.client import Client
 
-from ari_proxy.bus.base import Offered
+from ari_proxy.bus.base import Receipt
 from ari_proxy.bus.errors import BusRefusedError, NoRespondersError
 from ari_proxy.bus.faults import Faults
 
@@ -51,18 +51,18 @@ class Asking:
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
 
-    async def offer(self, topic: str, payload: bytes, traceparent: str) -> Offered:
+    async def offer(self, topic: str, payload: bytes, traceparent: str) -> Receipt:
         """Send a message; the outcome is false if nobody listened."""
         was_recorded = self._may_be_recorded
         if was_recorded and not await self._is_heard(topic):
-            return Offered(is_heard=False)
+            return Receipt(has_listener=False)
         inbox, offered = self._replies.offer()
         with self._replies.awaiting(topic) as reply:
             await self._send(topic, payload, inbox, headers_of(traceparent))
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
         if self._streams and not was_recorded and offered:
-            offered.is_heard = await self._is_heard(topic)
+            offered.has_listener = await self._is_heard(topic)
         return offered
 
     async def request(self, topic: str, payload: bytes) -> bytes:
@@ -96,11 +96,11 @@ class Asking:
     ) -> list[bool]:
         offers = [self._replies.offer() for _ in messages]
         for message, (inbox, offered), is_wanted in zip(messages, offers, wanted, strict=True):
-            offered.is_heard = is_wanted
+            offered.has_listener = is_wanted
             if is_wanted:
                 await self._send(*message, inbox)
         await self.round_trip()
-        return [offered.is_heard for _, offered in offers]
+        return [offered.has_listener for _, offered in offers]
 
     # What the account may do; nobody gets anything
 

@@ -54,7 +54,7 @@ class Interest:
     async def _handle(self, message: Msg) -> None:
         headers = message.headers
         traceparent = headers.get(TRACEPARENT, "") if headers else ""
-        self._bus.hand_over(
+        self._bus.handle(
             Message(message.subject, message.data, message.reply, traceparent=traceparent),
             self._handler,
         )

@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -20,7 +20,7 @@ from ari_proxy.aio import first_leaf, in_own_task
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.connection import Login
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from ari_proxy.bus.base import Declared, Handler, Message, Offered, Right, Verdict
+from ari_proxy.bus.base import Handler, Message, Receipt, Right, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
 from ari_proxy.certificate_names import CertificateNames
@@ -31,6 +31,7 @@ from .declarations import REFRESH_SECONDS, Declarations
 from .options import RabbitMqOptions
 from .patterns import PatternInterest
 from .publishing import Publishing, Rights
+from .queues import RabbitMqQueues
 from .session import Session
 from .subscriptions import RETRY_BACKOFF, Interest, QueueInterest, TopicInterest
 
@@ -73,12 +74,13 @@ class RabbitMqBus(BufferedBus):
             check_right=self._rights.check,
             refresh_seconds=refresh_seconds,
         )
+        self.queues = RabbitMqQueues(self._declarations, self._in_session)
         if options.registry:
             for topic, answer in (
                 (topology.ALL_LISTS, self._declarations.answer_list),
                 (topology.ALL_MISSING, self._bring_back),
             ):
-                self._interests.add(TopicInterest(self, topic, answer, group="", hold=False))
+                self._interests.add(TopicInterest(self, topic, answer, group="", manual_ack=False))
 
     # What others use
 
@@ -87,54 +89,53 @@ class RabbitMqBus(BufferedBus):
         """The largest payload that RabbitMQ takes."""
         return self._max_message_bytes
 
-    @property
-    def keeps_messages(self) -> bool:
-        """True: a declared queue holds them."""
-        return True
-
-    async def offer(
+    async def publish_to_listener(
         self,
         topic: str,
         payload: bytes,
         *,
         keep_seconds: float | None = None,
         traceparent: str = "",
-    ) -> Offered:
-        """Send a message now; the outcome is false if nobody listened."""
+    ) -> Receipt:
+        """Send a message now; the outcome is false if there was no listener.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the account may not publish on the topic, or RabbitMQ does not describe
+                the queue; as `MessageTooLargeError` if the message is too large.
+        """
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bool:
             self._rights.check(topic)
-            return await self._is_heard(session, topic) and await session.ask(
+            return await session.operations.is_served(topic) and await session.ask(
                 topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
             )
 
-        return Offered(is_heard=await self._in_session(work))
+        return Receipt(has_listener=await self._in_session(work))
 
     @staticmethod
-    async def _is_heard(session: Session, topic: str) -> bool:
-        if not topics.is_queue(topic):
-            return True  # A message that nobody listens to comes back.
-        state = await session.operations.look(topic)
-        return state is not None and bool(state.consumers)
-
-    async def is_heard(self, topic: str, probe: bytes) -> bool:  # noqa: ARG002
-        """Return whether anybody consumes a queue."""
-        return await self._in_session(lambda session: self._is_heard(session, topic))
-
-    async def _will_be_heard(self, session: Session, topic: str) -> bool:
+    async def _may_be_answered(session: Session, topic: str) -> bool:
         if topics.is_of_dialog(topic):
-            # An executor comes for each of them, a moment after it was declared.
-            return await session.operations.look(topic) is not None
-        return await self._is_heard(session, topic)
+            # An executor consumes each of them, a moment after it was declared.
+            return await session.operations.queue_state(topic) is not None
+        return await session.operations.is_served(topic)
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
-        """Send a message and return the first reply to it."""
+        """Send a message and return the first reply to it.
+
+        Raises:
+            NoRespondersError: the queue has no consumer, or the topic no listener.
+            BusTimeoutError: no reply in time.
+            BusUnavailableError: no connection in time, or it was lost.
+            BusRefusedError: the account may not publish on the topic; as `MessageTooLargeError` if
+                the message is too large.
+        """
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bytes | None:
             self._rights.check(topic)
-            if not await self._will_be_heard(session, topic):
+            if not await self._may_be_answered(session, topic):
                 return None
             # Not longer than somebody waits: it would be executed all the same.
             return await session.request(topic, payload, keep_seconds=timeout_seconds)
@@ -151,16 +152,18 @@ class RabbitMqBus(BufferedBus):
         return "granted" if is_granted else "refused"
 
     async def subscribe(
-        self, topic: str, handler: Handler, *, group: str = "", hold: bool = False
+        self, topic: str, handler: Handler, *, group: str = "", manual_ack: bool = False
     ) -> Interest:
-        """Hand every message on `topic` to `handler`."""
+        """Call `handler` with every message on `topic`."""
         interest: Interest
         if not topics.is_queue(topic):
-            interest = TopicInterest(self, topic, handler, group=group, hold=hold)
+            interest = TopicInterest(self, topic, handler, group=group, manual_ack=manual_ack)
         elif "*" in topic:
-            interest = PatternInterest(self, topic, handler, listener=self._listener, hold=hold)
+            interest = PatternInterest(
+                self, topic, handler, listener=self._listener, manual_ack=manual_ack
+            )
         else:
-            interest = QueueInterest(self, topic, handler, hold=hold)
+            interest = QueueInterest(self, topic, handler, manual_ack=manual_ack)
         self._interests.add(interest)
         session = self._session
         if session is not None:
@@ -177,30 +180,6 @@ class RabbitMqBus(BufferedBus):
         """Do not establish `interest` in later sessions."""
         self._interests.discard(interest)
         interest.forget_refusals()
-
-    async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
-        """Bring queues into being."""
-        names = tuple(topics)
-
-        await self._in_session(lambda session: self._declarations.declare(session, names, note))
-
-    async def delete(self, topics: Sequence[str]) -> None:
-        """End queues, whatever they hold."""
-        names = tuple(topics)
-        await self._in_session(lambda session: self._declarations.delete(session, names))
-
-    async def unheard(self, topic: str) -> int:
-        """Return how many messages wait on a queue to which nobody listens."""
-        state = await self._in_session(lambda session: session.operations.look(topic))
-        return 0 if state is None or state.consumers else state.messages
-
-    def left_behind(self) -> AsyncIterator[Declared]:
-        """Yield what was declared by a process that did not delete it."""
-        return self._declarations.left_behind()
-
-    async def disown(self) -> None:
-        """Leave what was declared to whoever calls `left_behind` next."""
-        self._declarations.disown()
 
     def _bring_back(self, message: Message) -> None:
         """Declare a queue of ours again that a listener has found gone."""

@@ -1,4 +1,4 @@
-"""Declared queues: remembered beyond this process's life, told to listeners, restored, deleted.
+"""Declared queues: recorded beyond the life of this process, announced, restored, deleted.
 
 The registry is a durable queue with one persistent message for each set of queues that was declared
 with a note. Its declarer consumes it and never acknowledges a message before the queues are
@@ -17,8 +17,9 @@ from pamqp.commands import Basic
 
 from ari_proxy.bus.amqp.channel import Channel, Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
-from ari_proxy.bus.base import Declared, Message
+from ari_proxy.bus.base import Message
 from ari_proxy.bus.buffered import BufferedBus
+from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -41,14 +42,14 @@ _BATCH: Final = 300
 _AGAIN: Final = b"again"
 
 
-class _LeftBehind(AsyncIterator[Declared]):
+class _Orphans(AsyncIterator[DeclaredQueues]):
     """No generator: one that is left half-way is ended by a task that nobody knows of."""
 
     def __init__(self, declarations: "Declarations") -> None:
         self._declarations = declarations
 
-    async def __anext__(self) -> Declared:
-        return await self._declarations.next_left_behind()
+    async def __anext__(self) -> DeclaredQueues:
+        return await self._declarations.next_orphan()
 
 
 class Declarations:
@@ -81,8 +82,8 @@ class Declarations:
         #: What is being deleted.
         self._deleting: set[str] = set()
         self._others: set[str] = set()
-        self._left_behind: deque[Declared] = deque()
-        self._something_left_behind = asyncio.Event()
+        self._orphans: deque[DeclaredQueues] = deque()
+        self._has_orphans = asyncio.Event()
         #: Set while this process is the one that holds the registry.
         self._is_owner = asyncio.Event()
         #: Set to let go of it.
@@ -104,7 +105,7 @@ class Declarations:
                 self._remembered[names] = note
                 self._declaring.add(names)
                 # Sent before the queues are declared: nothing is declared that nobody remembers.
-                record = topology.encode_record(Declared(names, note))
+                record = topology.encode_record(DeclaredQueues(names, note))
                 await session.record(self._registry, record)
             else:
                 self._others.update(names)
@@ -190,14 +191,14 @@ class Declarations:
             BusRefusedError: this account may not.
         """
         while not closed.is_set():
-            state = await session.operations.look(self._registry)
+            state = await session.operations.queue_state(self._registry)
             if state is None or not state.messages:
                 break
             await asyncio.sleep(HAND_OVER_SECONDS)
         settled = self._tags.keys() | self._declaring
         for names in [names for names in self._remembered if names not in settled]:
             self._check_right(self._registry)
-            record = topology.encode_record(Declared(names, self._remembered.get(names, "")))
+            record = topology.encode_record(DeclaredQueues(names, self._remembered.get(names, "")))
             await session.record(self._registry, record)
 
     def answer_list(self, message: Message) -> None:
@@ -211,19 +212,19 @@ class Declarations:
 
     # The registry
 
-    def disown(self) -> None:
+    def release(self) -> None:
         """Let the next one have the registry, and forget what is in it."""
         self._is_owner.clear()
         self._released.set()
         self._remembered.clear()
-        self._left_behind.clear()
+        self._orphans.clear()
 
-    def left_behind(self) -> AsyncIterator[Declared]:
+    def orphans(self) -> AsyncIterator[DeclaredQueues]:
         """Return what a predecessor has declared, as it comes to light."""
         self._is_owner.set()
-        return _LeftBehind(self)
+        return _Orphans(self)
 
-    async def next_left_behind(self) -> Declared:
+    async def next_orphan(self) -> DeclaredQueues:
         """Return the next of what a predecessor has declared.
 
         Raises:
@@ -231,10 +232,10 @@ class Declarations:
         """
         if not self._registry:
             raise StopAsyncIteration
-        while not self._left_behind:
-            self._something_left_behind.clear()
-            await self._something_left_behind.wait()
-        return self._left_behind.popleft()
+        while not self._orphans:
+            self._has_orphans.clear()
+            await self._has_orphans.wait()
+        return self._orphans.popleft()
 
     async def keep_registry(self, session: Session) -> None:
         """Hold the registry's messages as long as the session lasts."""
@@ -294,5 +295,5 @@ class Declarations:
             self._remembered[declared.topics] = declared.note
             for name in declared.topics:
                 self._publish(topology.declared_topic(name), _AGAIN)
-            self._left_behind.append(declared)
-            self._something_left_behind.set()
+            self._orphans.append(declared)
+            self._has_orphans.set()

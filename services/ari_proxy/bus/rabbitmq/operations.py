@@ -18,6 +18,7 @@ from pamqp.commands import Exchange, Queue
 from ari_proxy.bus.amqp.channel import Channel
 from ari_proxy.bus.amqp.connection import AmqpConnection
 from ari_proxy.bus.amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
+from ari_proxy.protocol import topics
 
 from . import topology
 
@@ -123,7 +124,7 @@ class Operations:
 
         await self._attempt(work)
 
-    async def look(self, queue: str) -> QueueState | None:
+    async def queue_state(self, queue: str) -> QueueState | None:
         """Return the state of a queue, or None if there is none.
 
         Raises:
@@ -142,6 +143,18 @@ class Operations:
             if error.code == _NOT_FOUND and _NO_QUEUE in str(error):
                 return None
             raise
+
+    async def is_served(self, topic: str) -> bool:
+        """Return whether a queue has a consumer; True for a topic that is no queue.
+
+        Raises:
+            ChannelClosedError: its node is down, or it has an exclusive consumer.
+            ConnectionLostError: the outcome is not known.
+        """
+        if not topics.is_queue(topic):
+            return True  # A message without a listener is returned.
+        state = await self.queue_state(topic)
+        return state is not None and bool(state.consumers)
 
     async def listen_to_topic(
         self, pattern: str, group: str, on_abandoned: Callable[[str], None]

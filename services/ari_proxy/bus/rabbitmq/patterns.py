@@ -43,9 +43,9 @@ class PatternInterest(Interest):
     """Listens to all declared queues of a pattern."""
 
     def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, listener: str, hold: bool
+        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, listener: str, manual_ack: bool
     ) -> None:
-        super().__init__(bus, topic, handler, hold=hold)
+        super().__init__(bus, topic, handler, manual_ack=manual_ack)
         self._listener = listener
         #: Queues that exist, as far as is known → whether it was known from the queue's beginning.
         self._known: dict[str, bool] = {}
@@ -64,7 +64,7 @@ class PatternInterest(Interest):
     async def _consume(self, session: Session, name: str) -> Consumer | None:
         if name == _DIRECTORY:
             return await self._consume_directory(session)
-        if await session.operations.look(name) is None:
+        if await session.operations.queue_state(name) is None:
             self._on_absent(name)
             return None
         if name not in self._known or self._is_ended or name in self._consumers:

@@ -17,7 +17,7 @@ from pamqp import base
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
-from ari_proxy.bus.base import Handler, Message, taken
+from ari_proxy.bus.base import Handler, Message, already_acked
 from ari_proxy.protocol import topics
 
 from . import topology
@@ -40,11 +40,13 @@ _RETRIED_AT_ONCE: Final = 16
 class Interest:
     """A subscription that outlives sessions; each kind says what it consumes."""
 
-    def __init__(self, bus: "RabbitMqBus", topic: str, handler: Handler, *, hold: bool) -> None:
+    def __init__(
+        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, manual_ack: bool
+    ) -> None:
         self.topic = topic
         self._bus = bus
         self._handler = handler
-        self._hold = hold
+        self._manual_ack = manual_ack
         self._session: Session | None = None
         #: What is consumed in this session, by the name under which it was begun.
         self._consumers: dict[str, Consumer] = {}
@@ -187,7 +189,7 @@ class Interest:
         return await self._channels(session).consume(wanted, is_suspect=name in self._refused)
 
     def _channels(self, session: Session) -> Consuming:
-        return session.holding if self._hold else session.listening
+        return session.holding if self._manual_ack else session.listening
 
     @staticmethod
     def _abandon(session: Session, queue: str) -> None:
@@ -227,14 +229,14 @@ class Interest:
     def _take(self, consumer: Consumer, incoming: Incoming) -> None:
         delivery, properties, body = incoming
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
-        take: Callable[[], Awaitable[bool]] = taken
-        if self._hold:
-            take = Taking(consumer.proofs, delivery.tag)
+        ack: Callable[[], Awaitable[bool]] = already_acked
+        if self._manual_ack:
+            ack = Taking(consumer.proofs, delivery.tag)
         else:
             consumer.channel.acknowledge_later(delivery.tag)
         topic = self._topic_of(consumer, delivery.routing_key)
-        message = Message(topic, body, reply, take, properties.traceparent)
-        self._bus.hand_over(message, self._handler)
+        message = Message(topic, body, reply, ack, properties.traceparent)
+        self._bus.handle(message, self._handler)
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
         """Return the topic of a message: that of its queue, however it came there.
@@ -266,9 +268,9 @@ class TopicInterest(Interest):
     """Listens to a topic of the exchange, alone or in a group."""
 
     def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, group: str, hold: bool
+        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, group: str, manual_ack: bool
     ) -> None:
-        super().__init__(bus, topic, handler, hold=hold)
+        super().__init__(bus, topic, handler, manual_ack=manual_ack)
         self._group = group
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:

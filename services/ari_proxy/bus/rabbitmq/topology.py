@@ -15,7 +15,7 @@ from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
 from ari_proxy.bus.amqp import frames
-from ari_proxy.bus.base import Declared
+from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
 
@@ -221,19 +221,19 @@ _record_decoder = msgspec.json.Decoder(_Record)
 _topics_decoder = msgspec.json.Decoder(list[str])
 
 
-def encode_record(declared: Declared) -> bytes:
+def encode_record(declared: DeclaredQueues) -> bytes:
     """Return what the registry keeps of declared queues."""
     return msgspec.json.encode(_Record(declared.topics, declared.note))
 
 
-def decode_record(payload: bytes) -> Declared:
+def decode_record(payload: bytes) -> DeclaredQueues:
     """Return what the registry has kept.
 
     Raises:
         UNDECODABLE: it is something else.
     """
     record = _record_decoder.decode(payload)
-    return Declared(record.topics, record.note)
+    return DeclaredQueues(record.topics, record.note)
 
 
 def encode_topics(names: list[str]) -> bytes:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Handler, Subscription
+from ari_proxy.bus.base import Bus, Handler, SubscriptionHandle
 from ari_proxy.bus.errors import BusError, NoRespondersError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
@@ -67,7 +67,7 @@ class HandoverTaker:
         #: By which it asks, however often.
         self._name = ids.random_id(ids.TOKEN_LENGTH)
         self._task: asyncio.Task[None] | None = None
-        self._subscription: Subscription | None = None
+        self._subscription: SubscriptionHandle | None = None
         #: Whether the dialogs are there.
         self.is_loaded = False
 

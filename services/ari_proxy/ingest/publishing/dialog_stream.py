@@ -191,7 +191,7 @@ class DialogStream:
         sequence = dialog.next_sequence()
         payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog.dialog_id, sequence)
         has_queue = dialog.is_abandoned or dialog.delivery is DeliveryPhase.ACCEPTED
-        if has_queue and self._bus.keeps_messages:
+        if has_queue and self._bus.queues is not None:
             self._bus.publish(dialog.topic, payload)
         else:
             self._background.begin(self._offer(dialog, payload))
@@ -201,7 +201,9 @@ class DialogStream:
         with contextlib.suppress(TimeoutError, BusUnavailableError):
             async with asyncio.timeout(_OFFER_SECONDS):
                 try:
-                    await self._bus.offer(dialog.topic, payload, keep_seconds=self._keep_seconds)
+                    await self._bus.publish_to_listener(
+                        dialog.topic, payload, keep_seconds=self._keep_seconds
+                    )
                 except BusRefusedError as error:
                     own = {"dialog_id": dialog.dialog_id, "application": dialog.application}
                     _log.error("bus.message_refused", **own, error=str(error))

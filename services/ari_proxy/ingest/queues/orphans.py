@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from ari_proxy.bus.base import Declared
+from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -30,7 +30,7 @@ def note(application: str, channel_id: str) -> str:
 
 @dataclass(slots=True)
 class _Orphan:
-    declared: Declared
+    declared: DeclaredQueues
     token: str
     channel_id: str
     #: When it was first seen without a channel, or None while it has one.
@@ -47,7 +47,7 @@ class OrphanedDialogs:
     def __len__(self) -> int:
         return len(self._dialogs)
 
-    def add(self, declared: Declared) -> None:
+    def add(self, declared: DeclaredQueues) -> None:
         """Look after the queues of one more dialog."""
         owner = topics.owner_of(declared.topics[0]) if declared.topics else ""
         try:
@@ -58,7 +58,7 @@ class OrphanedDialogs:
         self._dialogs[declared.topics] = _Orphan(declared, token, channel_id)
 
     @staticmethod
-    def application_of(declared: Declared) -> str:
+    def application_of(declared: DeclaredQueues) -> str:
         """Return the application that served a dialog, as far as that is known."""
         try:
             return _decoder.decode(declared.note).application
@@ -77,7 +77,7 @@ class OrphanedDialogs:
 
     def observe(
         self, channel_ids: Collection[str], now: float
-    ) -> tuple[list[Declared], list[Declared]]:
+    ) -> tuple[list[DeclaredQueues], list[DeclaredQueues]]:
         """Return those that are found without a channel, and those that are over, to forget them.
 
         Args:

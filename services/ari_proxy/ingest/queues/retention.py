@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from ari_proxy.bus.base import Bus
+from ari_proxy.bus.durable import DurableQueues
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
@@ -66,6 +67,7 @@ class QueueRetention:
         tidy_seconds: float = TIDY_SECONDS,
     ) -> None:
         self._bus = bus
+        self._queues = bus.queues
         self._router = router
         #: For an application to come, or None if there is no end to it.
         self._deadline_seconds = deadline_seconds
@@ -80,9 +82,11 @@ class QueueRetention:
 
     async def declare(self, applications: Collection[str]) -> None:
         """Bring the applications' queues into being: whether they have consumers is looked at."""
+        if self._queues is None:
+            return
         for application in applications:
             try:
-                await self._bus.declare([application])
+                await self._queues.declare([application])
             except BusUnavailableError:
                 continue  # Whoever serves it declares it as well.
             except BusRefusedError as error:
@@ -90,13 +94,13 @@ class QueueRetention:
 
     def on_announced(self, dialog: Dialog) -> None:
         """Look in time whether the application that took the AppStart has come for the events."""
-        if self._bus.keeps_messages and self._deadline_seconds is not None:
+        if self._queues is not None and self._deadline_seconds is not None:
             due_at = self._clock() + self._deadline_seconds
             self._announced.append(_Announced(due_at, dialog, self._bus.reconnects))
 
     def on_ended(self, dialog: Dialog) -> None:
         """Let the queues go after the grace period."""
-        if self._bus.keeps_messages:
+        if self._queues is not None:
             names = topics.of_dialog(dialog.dialog_id)
             self._delete_later(names)
             # Adopted and over between two looks: its end has been told.
@@ -109,16 +113,18 @@ class QueueRetention:
             on_unheard: called with dialogs for whose events nobody came.
         """
         suspects: list[tuple[_Announced, int]] = []
-        while self._bus.keeps_messages:
+        while (queues := self._queues) is not None:
             await asyncio.sleep(self._tidy_seconds)
             for announced, sequence in suspects:
-                if await self._is_unheard(announced, sequence):
+                if await self._is_unheard(queues, announced, sequence):
                     on_unheard(announced.dialog)
             # Looked at in the next round: what is published now will be in the queue by then.
             suspects = self._due_announcements()
-            await self._delete_due()
+            await self._delete_due(queues)
 
-    async def _is_unheard(self, announced: _Announced, sequence: int) -> bool:
+    async def _is_unheard(
+        self, queues: DurableQueues, announced: _Announced, sequence: int
+    ) -> bool:
         """Return whether no application has come for any event up to one that is on the bus."""
         dialog = announced.dialog
         if dialog.is_ended or dialog.is_abandoned:
@@ -127,7 +133,7 @@ class QueueRetention:
         # the allowed time of silence decides (listeners.py).
         try:
             # If fewer wait, somebody has had some.
-            is_unheard = await self._bus.unheard(dialog.topic) >= max(sequence, 1)
+            is_unheard = await queues.backlog(dialog.topic) >= max(sequence, 1)
         except (BusUnavailableError, BusRefusedError):
             return False  # Not known; the call goes on.
         # The bus has taken its time: somebody else may have given it up, or begun it anew.
@@ -142,7 +148,7 @@ class QueueRetention:
             due.append((announced, announced.dialog.sequence))
         return due
 
-    async def _delete_due(self) -> None:
+    async def _delete_due(self, queues: DurableQueues) -> None:
         # Each once: without a grace period those that are put off are due again at once.
         for _ in range(len(self._over)):
             if self._over[0].due_at > self._clock():
@@ -153,7 +159,7 @@ class QueueRetention:
             if not self._bus.is_connected or self._bus.reconnects != over.reconnects:
                 # Its last events may have come there just now, and its application not yet.
                 self._delete_later(over.names)
-            elif not await self._is_deleted(over.names):
+            elif not await self._is_deleted(queues, over.names):
                 again_at = self._clock() + self._look_seconds
                 self._over.append(over._replace(due_at=again_at))
 
@@ -161,9 +167,10 @@ class QueueRetention:
         due_at = self._clock() + self._grace
         self._over.append(_Over(due_at, names, self._bus.reconnects))
 
-    async def _is_deleted(self, names: Sequence[str]) -> bool:
+    @staticmethod
+    async def _is_deleted(queues: DurableQueues, names: Sequence[str]) -> bool:
         try:
-            await self._bus.delete(names)
+            await queues.delete(names)
         except (BusUnavailableError, BusRefusedError) as error:
             _log.warning("dialog.queues_not_deleted", topics=names, error=str(error))
             return False
@@ -173,7 +180,9 @@ class QueueRetention:
 
     async def take_over(self) -> None:
         """Take what a dead ingest has left behind, for ever."""
-        async for declared in self._bus.left_behind():
+        if self._queues is None:
+            return
+        async for declared in self._queues.orphans():
             _log.debug("dialog.left_behind", topics=declared.topics)
             self.orphans.add(declared)
 
@@ -187,7 +196,7 @@ class QueueRetention:
             on_gone: called with dialogs, and their applications, whose end nobody has seen.
         """
         told = 0
-        while self._bus.keeps_messages:
+        while (queues := self._queues) is not None:
             await asyncio.sleep(self._look_seconds)
             # Adopted ones are over when their dialog has ended, like all others.
             self.orphans.forget(self._router.knows)
@@ -196,15 +205,18 @@ class QueueRetention:
                 _log.info("dialogs.left_behind", dialogs=told)
             channels = await channel_ids() if len(self.orphans) else None
             if channels is not None:
-                await self._observe(channels, on_gone)
+                await self._observe(queues, channels, on_gone)
 
     async def _observe(
-        self, channels: Collection[str], on_gone: Callable[[DialogId, str], None]
+        self,
+        queues: DurableQueues,
+        channels: Collection[str],
+        on_gone: Callable[[DialogId, str], None],
     ) -> None:
         gone, over = self.orphans.observe(channels, self._clock())
         for declared in gone:
             dialog_id = DialogId(topics.owner_of(declared.topics[0]))
             on_gone(dialog_id, self.orphans.application_of(declared))
         for declared in over:
-            if not await self._is_deleted(declared.topics):
+            if not await self._is_deleted(queues, declared.topics):
                 self.orphans.add(declared)

@@ -150,7 +150,7 @@ class Recovery:
         text = proxy_events.recovered(open_, time.time(), reason)
         payload = self._stream.envelope(proxy_events.RECOVERED, text)
         try:
-            await bus.offer(topics.events(self._server), payload)
+            await bus.publish_to_listener(topics.events(self._server), payload)
         except (BusUnavailableError, BusRefusedError) as error:
             _log.warning("recovery.not_told", dialogs=len(open_), error=str(error))
 

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Offered
+from ari_proxy.bus.base import Bus, Receipt
+from ari_proxy.bus.durable import DurableQueues
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.ingest.queues import orphans
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import LifePhase
@@ -79,22 +81,23 @@ class Announcement:
 
     # The queues of a bus that keeps messages
 
-    async def declare(self, *, is_new: bool) -> None:
+    async def declare(self, queues: DurableQueues, *, is_new: bool) -> None:
         """Declare the dialog's queues.
 
         Args:
+            queues: of the bus.
             is_new: False if another process has begun it: its application may be there even if the
                 dialog is over, and has to get the end.
         """
         async for is_first in Attempts(self._check if is_new else self._check_active):
-            if await self._is_declared(loudly=is_first):
+            if await self._is_declared(queues, loudly=is_first):
                 return
 
-    async def _is_declared(self, *, loudly: bool) -> bool:
+    async def _is_declared(self, queues: DurableQueues, *, loudly: bool) -> bool:
         dialog = self.dialog
         note = orphans.note(dialog.application, dialog.channel_id)
         try:
-            await self._bus.declare(topics.of_dialog(dialog.dialog_id), note=note)
+            await queues.declare(topics.of_dialog(dialog.dialog_id), note=note)
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
@@ -105,7 +108,7 @@ class Announcement:
 
     # AppStart
 
-    async def offer(self, until: float | None) -> Offered:
+    async def offer(self, until: float | None) -> Receipt:
         """Offer the AppStart until an instance has accepted it.
 
         Args:
@@ -118,27 +121,27 @@ class Announcement:
                 return offered
         raise AssertionError("attempts have no end")
 
-    async def _offer_once(self, until: float | None, *, loudly: bool) -> Offered:
+    async def _offer_once(self, until: float | None, *, loudly: bool) -> Receipt:
         await self._bus.wait_connected()
         keep_seconds = None
         if until is not None:
             keep_seconds = max(until - self._loop.time(), 0.0)
         application, traceparent = self.dialog.application, self.traceparent
         try:
-            offered = await self._bus.offer(
+            offered = await self._bus.publish_to_listener(
                 application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
             )
         except BusUnavailableError:
-            return Offered(is_heard=False)
+            return Receipt(has_listener=False)
         except BusRefusedError as error:
             self._note_refusal("bus.message_refused", error, loudly=loudly)
-            return Offered(is_heard=False)
+            return Receipt(has_listener=False)
         self.is_refused = False
         return offered
 
     # The first event
 
-    async def deliver_first(self, offered: Offered, *, taker_seconds: float) -> None:
+    async def deliver_first(self, offered: Receipt, *, taker_seconds: float) -> None:
         """Return once the first event has reached somebody; offer the AppStart anew meanwhile.
 
         Args:
@@ -152,7 +155,7 @@ class Announcement:
             if self.dialog.announce and not self.dialog.is_ended:
                 offered = await self._offer_again(offering, offered)
 
-    async def _offer_again(self, offering: Offering, offered: Offered) -> Offered:
+    async def _offer_again(self, offering: Offering, offered: Receipt) -> Receipt:
         """Offer the AppStart to another instance if it is time to; return the last offer.
 
         Its taker may come all the same, so this does not wait until another one is there.
@@ -179,7 +182,7 @@ class Announcement:
         """Return whether anybody listens to a dialog's events; on NATS he then has the first."""
         await self._bus.wait_connected()
         try:
-            return await self._bus.is_heard(self.dialog.topic, self.dialog.held.first)
+            return await has_listener(self._bus, self.dialog.topic, self.dialog.held.first)
         except BusUnavailableError:
             return False
         except BusRefusedError as error:

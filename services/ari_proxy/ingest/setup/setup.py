@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
-from ari_proxy.bus.base import Bus, Offered
+from ari_proxy.bus.base import Bus, Receipt
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.queues.retention import QueueRetention
@@ -219,15 +219,15 @@ class DialogSetup:
         return True
 
     async def _until_accepted(self, announcement: Announcement, until: float | None) -> None:
-        dialog, offered = announcement.dialog, Offered()
+        dialog, offered = announcement.dialog, Receipt()
         for name in tuple(dialog.channels):
             await self._labels.label(dialog, name)
-        if self._bus.keeps_messages:
-            await announcement.declare(is_new=True)
+        if self._bus.queues is not None:
+            await announcement.declare(self._bus.queues, is_new=True)
         if dialog.announce and dialog.delivery is DeliveryPhase.OFFERED:
             offered = await announcement.offer(until)
             dialog.advance(DeliveryTrigger.ACCEPTED)
-        if not self._bus.keeps_messages:
+        if self._bus.queues is None:
             await announcement.deliver_first(offered, taker_seconds=self._taker_seconds)
 
     @contextmanager
@@ -256,7 +256,7 @@ class DialogSetup:
         dialog = announcement.dialog
         if announcement.announced_at_ns and self._tap.is_on:
             self._tap.copy("app_start", dialog.dialog_id, announcement.app_start)
-        self._stream.release(dialog, is_first_delivered=not self._bus.keeps_messages)
+        self._stream.release(dialog, is_first_delivered=self._bus.queues is None)
         elapsed = self._clock() - began_at
         self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(elapsed)
         self._retention.on_announced(dialog)
@@ -273,8 +273,8 @@ class DialogSetup:
             await self._bus.wait_connected()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._resume_seconds):
-                    if self._bus.keeps_messages:
-                        await announcement.declare(is_new=False)
+                    if self._bus.queues is not None:
+                        await announcement.declare(self._bus.queues, is_new=False)
                     await announcement.wait_heard()
                     return True
             if self._bus.is_connected:

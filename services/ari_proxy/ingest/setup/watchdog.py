@@ -13,6 +13,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.bus.listeners import has_listener
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -75,7 +76,7 @@ class ApplicationWatchdog:
 
     async def _look(self, dialog: Dialog) -> None:
         try:
-            is_heard = await self._bus.is_heard(dialog.topic, self._probe(dialog))
+            is_heard = await has_listener(self._bus, dialog.topic, self._probe(dialog))
         except (BusUnavailableError, BusRefusedError) as error:
             _log.debug("listener.unknown", dialog_id=dialog.dialog_id, error=str(error))
             return

@@ -9,7 +9,7 @@ from pamqp import frame
 from pamqp.commands import Basic
 
 from ari_proxy.bus.amqp.frames import FrameSplitter, Properties, parse_header
-from ari_proxy.bus.base import Declared
+from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.rabbitmq import topology
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.protocol import ids
@@ -131,7 +131,7 @@ def test_late_comer_takes_over_from_nobody_and_fits_into_the_argument() -> None:
 
 
 def test_record_comes_back() -> None:
-    declared = Declared(("events_s.x", "commands_s.x"), '{"channel_id":"c"}')
+    declared = DeclaredQueues(("events_s.x", "commands_s.x"), '{"channel_id":"c"}')
 
     assert topology.decode_record(topology.encode_record(declared)) == declared
     with pytest.raises(msgspec.DecodeError):

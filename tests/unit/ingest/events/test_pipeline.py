@@ -24,8 +24,8 @@ from tests.support.scripted_asterisk import channel_event
 OTHER_DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -47,9 +47,9 @@ def body_of(event: dict[str, Any]) -> dict[str, Any]:
 
 
 async def test_events_wait_for_the_application_and_reach_it_in_order_and_once(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         starts = await path.application.listen("demo")
         path.push("StasisStart", "c")
         for number in range(20):
@@ -266,9 +266,9 @@ async def test_end_of_a_dialog_without_an_event_waits_for_nobody(*, is_heard: bo
 
 
 async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         topic = topics.events(OTHER_DIALOG)
         await path.application.listen(topic)
         path.stream.tell_gone(OTHER_DIALOG, "demo")
@@ -311,9 +311,9 @@ async def adopted(path: Scene) -> str:
 
 
 async def test_application_of_an_adopted_dialog_is_told_of_the_gap_and_nothing_again(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         starts = await path.application.listen("demo")
         await path.application.listen(topics.events(OTHER_DIALOG))
         topic = await adopted(path)

@@ -1,13 +1,13 @@
 import pytest
 
-from ari_proxy.bus.base import Declared
+from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.ingest.queues.orphans import OrphanedDialogs, note
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 from tests.support.malformed import DEEPLY_NESTED
 
 TOKEN = "0123456789abcdef"
-DIALOG = Declared(topics.of_dialog(DialogId(f"server.{TOKEN}")), note("demo", "c"))
+DIALOG = DeclaredQueues(topics.of_dialog(DialogId(f"server.{TOKEN}")), note("demo", "c"))
 
 
 def test_dialog_whose_channels_are_gone_for_the_grace_period_is_over() -> None:

@@ -6,20 +6,21 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_proxy.bus.base import Declared
-from ari_proxy.bus.memory.durable import KeepingMemoryBus
+from ari_proxy.bus.durable import DeclaredQueues
+from ari_proxy.bus.memory.durable import DurableMemoryBroker
 from ari_proxy.ingest.queues.orphans import note
 from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryTrigger
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
+from tests.support.durable import queues_of
 from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 
 DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 NAMES = topics.of_dialog(DIALOG)
-DECLARED = Declared(NAMES, note("demo", "c"))
+DECLARED = DeclaredQueues(NAMES, note("demo", "c"))
 
 
 class Kept:
@@ -69,7 +70,7 @@ class Kept:
         """A dialog whose AppStart was taken, with an event in its queue."""
         dialog = self.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
         self.path.router.table.adopt(dialog, {"c": True})
-        await self.path.bus.declare(NAMES, note=DECLARED.note)
+        await queues_of(self.path.bus).declare(NAMES, note=DECLARED.note)
         dialog.next_sequence()
         dialog.hold(b"1")
         for payload in dialog.deliver(0):
@@ -85,13 +86,13 @@ class Kept:
 
     def exist(self) -> list[bool]:
         """Return which of the dialog's queues there are."""
-        assert isinstance(self.path.bus, KeepingMemoryBus)
-        return [self.path.bus.queues.exists(name) for name in NAMES]
+        assert isinstance(self.path.broker, DurableMemoryBroker)
+        return [self.path.broker.queues.exists(name) for name in NAMES]
 
 
 @asynccontextmanager
 async def kept(*, grace_seconds: float = 60) -> AsyncIterator[Kept]:
-    async with scene(keeps_messages=True) as path:
+    async with scene(is_durable=True) as path:
         made = Kept(path, grace_seconds=grace_seconds)
         running = asyncio.create_task(made.run())
         yield made
@@ -109,7 +110,7 @@ async def leave_behind(made: Kept) -> None:
     former = made.path.connection(registry=f"dialogs_{SERVER}")
     running = asyncio.create_task(former.run())
     await former.wait_connected()
-    await former.declare(NAMES, note=DECLARED.note)
+    await queues_of(former).declare(NAMES, note=DECLARED.note)
     running.cancel()
     await until_taken(made)
 
@@ -150,7 +151,7 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
                 made.path.broker.start()
                 await made.path.bus.wait_connected()
         # One that is due at the same time, and for which nobody came.
-        await made.path.bus.declare(topics.of_dialog(other.dialog_id), note="")
+        await queues_of(made.path.bus).declare(topics.of_dialog(other.dialog_id), note="")
         other.next_sequence()
         other.hold(b"1")
         other.advance(DeliveryTrigger.ACCEPTED)
@@ -165,7 +166,7 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
 
 
 async def test_nobody_is_looked_for_where_calls_wait_for_ever() -> None:
-    async with scene(keeps_messages=True) as path:
+    async with scene(is_durable=True) as path:
         made = Kept(path, grace_seconds=0, deadline_seconds=None)
         await made.open()
         made.now = 10**9
@@ -293,7 +294,7 @@ async def test_queues_of_the_applications_are_brought_into_being() -> None:
         made.path.bus.publish("other", b"1")
         await made.path.bus.flush(timeout_seconds=5)
 
-        assert await made.path.bus.unheard("other") == 1
+        assert await queues_of(made.path.bus).backlog("other") == 1
 
 
 async def test_bus_that_keeps_nothing_has_nothing_to_be_looked_after() -> None:

@@ -17,8 +17,8 @@ from tests.support.running import until
 OWN = DialogId(f"{SERVER}.0123456789abcdef")
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -74,9 +74,9 @@ async def test_app_start_goes_to_another_instance_when_its_taker_declines() -> N
 
 
 async def test_call_that_is_over_is_announced_while_an_application_may_come(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         path.push("ChannelDestroyed", "c")
@@ -91,9 +91,9 @@ async def test_call_that_is_over_is_announced_while_an_application_may_come(
 
 
 async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages, listener_seconds=0.05) as path:
+    async with scene(is_durable=is_durable, listener_seconds=0.05) as path:
         names = [str(number) for number in range(20)]
         for name in names:
             path.push("StasisStart", name)
@@ -111,8 +111,8 @@ async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
     assert {dialog.life for dialog in dialogs} == {LifePhase.FORGOTTEN}
 
 
-async def test_dialog_that_was_given_up_and_lives_again_is_served(*, keeps_messages: bool) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+async def test_dialog_that_was_given_up_and_lives_again_is_served(*, is_durable: bool) -> None:
+    async with scene(is_durable=is_durable) as path:
         path.router.register(ObjectRegistration(OWN, "channel", "first"), 0)
         path.push("StasisStart", "first")
         dialog = path.router.table.dialogs[OWN]
@@ -170,10 +170,8 @@ def ended(path: Scene) -> None:
     path.sweeper.finish()
 
 
-async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(
-    *, keeps_messages: bool
-) -> None:
-    async with scene(keeps_messages=keeps_messages, no_listener="continue") as path:
+async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(*, is_durable: bool) -> None:
+    async with scene(is_durable=is_durable, no_listener="continue") as path:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
@@ -215,7 +213,7 @@ async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
 
 
 async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage() -> None:
-    async with scene(keeps_messages=True, listener_seconds=0.1) as path:
+    async with scene(is_durable=True, listener_seconds=0.1) as path:
         await path.application.listen(f"events_{OWN}")
         path.broker.stop()
         await until(lambda: not path.bus.is_connected)

@@ -19,6 +19,7 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.traces import Traces
+from tests.support.durable import queues_of
 from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 from tests.support.samples import samples
@@ -27,8 +28,8 @@ DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 EVENTS = topics.events(DIALOG)
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
@@ -37,9 +38,9 @@ def requests(path: Scene) -> list[tuple[str, str]]:
 
 
 async def test_app_start_waits_for_an_application_and_tells_the_dialog_of_the_call(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         await until(lambda: path.asterisk.marks)
         starts = await path.application.listen("demo")
@@ -65,8 +66,8 @@ async def test_channel_carries_the_dialog_before_anybody_hears_of_it() -> None:
     assert marked_before == [1]
 
 
-async def test_dialog_that_the_client_has_chosen_is_not_announced(*, keeps_messages: bool) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+async def test_dialog_that_the_client_has_chosen_is_not_announced(*, is_durable: bool) -> None:
+    async with scene(is_durable=is_durable) as path:
         starts = await path.application.listen("demo")
         await path.application.listen(EVENTS)
         dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
@@ -78,14 +79,14 @@ async def test_dialog_that_the_client_has_chosen_is_not_announced(*, keeps_messa
 
 
 async def test_events_wait_in_the_queues_where_the_bus_keeps_them() -> None:
-    async with scene(keeps_messages=True) as path:
+    async with scene(is_durable=True) as path:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.push("ChannelHold", "c")
         await path.bus.flush(timeout_seconds=5)
-        unheard = await path.bus.unheard(dialog.topic)
+        unheard = await queues_of(path.bus).backlog(dialog.topic)
         await path.application.listen(dialog.topic)
         await until(lambda: len(path.application.types(dialog.topic)) == 2)
 
@@ -107,11 +108,9 @@ async def test_events_wait_in_the_queues_where_the_bus_keeps_them() -> None:
     ],
 )
 async def test_call_that_no_application_wants_is_given_up(
-    no_listener: str, expected: list[tuple[str, str]], *, keeps_messages: bool
+    no_listener: str, expected: list[tuple[str, str]], *, is_durable: bool
 ) -> None:
-    async with scene(
-        no_listener=no_listener, listener_seconds=0.05, keeps_messages=keeps_messages
-    ) as path:
+    async with scene(no_listener=no_listener, listener_seconds=0.05, is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await until(lambda: len(requests(path)) == len(expected))
@@ -135,8 +134,8 @@ async def test_dialplan_is_told_that_the_bus_was_away() -> None:
     assert requests(path)[0][1].endswith("value=BUS_UNAVAILABLE")
 
 
-async def test_set_up_goes_on_when_the_bus_is_back(*, keeps_messages: bool) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+async def test_set_up_goes_on_when_the_bus_is_back(*, is_durable: bool) -> None:
+    async with scene(is_durable=is_durable) as path:
         path.broker.stop()
         await until(lambda: not path.bus.is_connected)
         path.push("StasisStart", "c")
@@ -151,9 +150,9 @@ async def test_set_up_goes_on_when_the_bus_is_back(*, keeps_messages: bool) -> N
 
 @pytest.mark.parametrize("paused", ["pause", "is_permitted"])
 async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
-    paused: str, *, keeps_messages: bool
+    paused: str, *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await until(lambda: path.asterisk.marks)
@@ -169,9 +168,9 @@ async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
     assert (dialog.delivery, len(dialog.held)) == (DeliveryPhase.OFFERED, 1)
 
 
-async def test_set_up_goes_on_where_it_has_stopped(*, keeps_messages: bool) -> None:
+async def test_set_up_goes_on_where_it_has_stopped(*, is_durable: bool) -> None:
     """It may be this ingest's turn again before anybody else has begun."""
-    async with scene(keeps_messages=keeps_messages) as path:
+    async with scene(is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         path.is_permitted = False
@@ -209,9 +208,9 @@ async def adopted(path: Scene) -> None:
 
 
 async def test_adopted_dialog_whose_application_does_not_show_up_is_announced_with_its_start(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with scene(keeps_messages=keeps_messages, resume_seconds=0.02) as path:
+    async with scene(is_durable=is_durable, resume_seconds=0.02) as path:
         starts = await path.application.listen("demo")
         await adopted(path)
         await until(lambda: starts)
@@ -238,17 +237,17 @@ async def test_application_of_an_adopted_dialog_may_come_late_where_the_bus_was_
 
 
 async def test_successor_finds_the_application_and_the_channel_with_the_queues() -> None:
-    async with scene(keeps_messages=True) as path:
+    async with scene(is_durable=True) as path:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
-        await path.bus.disown()
+        await queues_of(path.bus).release()
         heir = path.connection(registry=f"dialogs_{SERVER}")
         running = asyncio.create_task(heir.run())
         await heir.wait_connected()
         async with asyncio.timeout(10):
-            found = await anext(heir.left_behind())
+            found = await anext(queues_of(heir).orphans())
         running.cancel()
 
     assert found.topics == topics.of_dialog(dialog.dialog_id)
@@ -358,13 +357,13 @@ def handed_over(*, is_open: bool) -> DialogRecord:
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["open", "held"])
 async def test_dialog_that_is_handed_over_during_its_set_up_is_resumed(
-    *, is_open: bool, keeps_messages: bool
+    *, is_open: bool, is_durable: bool
 ) -> None:
     """An executor has registered its channel here, and the hand-over took longer than events wait.
 
     The set-up that began here ended an open dialog by the no-listener policy.
     """
-    async with scene(no_listener="hangup", keeps_messages=keeps_messages) as path:
+    async with scene(no_listener="hangup", is_durable=is_durable) as path:
         await path.application.listen(EVENTS)
         binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
         path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ari_proxy.bus.base import Subscription
+from ari_proxy.bus.base import SubscriptionHandle
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
@@ -20,15 +20,15 @@ from tests.support.samples import samples
 SILENCE = 0.1
 
 
-@pytest.fixture(params=[False, True], ids=["fleeting", "keeping"])
-def keeps_messages(request: pytest.FixtureRequest) -> bool:
+@pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
+def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
 
 
 class Watched:
     """A call that is served, while its application is looked after."""
 
-    def __init__(self, path: Scene, dialog: Dialog, listening: Subscription) -> None:
+    def __init__(self, path: Scene, dialog: Dialog, listening: SubscriptionHandle) -> None:
         self.path = path
         self.dialog = dialog
         self.listening = listening
@@ -44,8 +44,8 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(*, keeps_messages: bool, silence: float = SILENCE) -> AsyncIterator[Watched]:
-    async with scene(keeps_messages=keeps_messages, no_listener="continue") as path:
+async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterator[Watched]:
+    async with scene(is_durable=is_durable, no_listener="continue") as path:
         await path.application.listen("demo")
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
@@ -67,8 +67,8 @@ async def watched(*, keeps_messages: bool, silence: float = SILENCE) -> AsyncIte
         await asyncio.wait([watching])
 
 
-async def test_call_whose_application_is_gone_is_given_up(*, keeps_messages: bool) -> None:
-    async with watched(keeps_messages=keeps_messages) as call:
+async def test_call_whose_application_is_gone_is_given_up(*, is_durable: bool) -> None:
+    async with watched(is_durable=is_durable) as call:
         await call.listening.unsubscribe()
         await until(call.is_given_up)
 
@@ -80,22 +80,22 @@ async def heard_again(dialog: Dialog) -> None:
     await until(lambda: dialog.heard_at > before)
 
 
-async def test_call_whose_application_listens_goes_on(*, keeps_messages: bool) -> None:
-    async with watched(keeps_messages=keeps_messages) as call:
+async def test_call_whose_application_listens_goes_on(*, is_durable: bool) -> None:
+    async with watched(is_durable=is_durable) as call:
         for _ in range(2 * LOOKS):  # Longer than it may be silent.
             await heard_again(call.dialog)
 
     assert not call.dialog.is_abandoned
     assert not call.is_given_up()
     types = set(call.path.application.types(call.dialog.topic))
-    assert types == ({"StasisStart"} if keeps_messages else {"StasisStart", proxy_events.PROBE})
+    assert types == ({"StasisStart"} if is_durable else {"StasisStart", proxy_events.PROBE})
     assert call.dialog.sequence == 1  # A probe stands outside of the order.
 
 
 async def test_application_has_all_its_time_again_after_an_outage_of_the_bus(
-    *, keeps_messages: bool
+    *, is_durable: bool
 ) -> None:
-    async with watched(keeps_messages=keeps_messages, silence=0.5) as call:
+    async with watched(is_durable=is_durable, silence=0.5) as call:
         await call.listening.unsubscribe()
         call.path.broker.stop()
         await until(lambda: not call.path.bus.is_connected)
@@ -108,9 +108,9 @@ async def test_application_has_all_its_time_again_after_an_outage_of_the_bus(
 
 @pytest.mark.parametrize("why", ["ended", "no_channel", "held", "abandoned"])
 async def test_dialog_that_leaves_nobody_alone_is_not_looked_at(
-    why: str, *, keeps_messages: bool
+    why: str, *, is_durable: bool
 ) -> None:
-    async with watched(keeps_messages=keeps_messages) as call:
+    async with watched(is_durable=is_durable) as call:
         other = call.path.router.begin("demo", "other", 0)
         other.advance(DeliveryTrigger.HELD)
         if why != "held":
@@ -131,7 +131,7 @@ async def test_dialog_that_leaves_nobody_alone_is_not_looked_at(
 
 
 async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
-    async with watched(keeps_messages=False, silence=0) as call:
+    async with watched(is_durable=False, silence=0) as call:
         await call.listening.unsubscribe()
         listeners = ApplicationWatchdog(
             call.path.bus,

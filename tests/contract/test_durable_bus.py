@@ -17,15 +17,18 @@ import aio_pika
 import pytest
 
 from ari_proxy.backoff import Backoff
-from ari_proxy.bus.base import Bus, Declared, Message, opened
-from ari_proxy.bus.errors import BusRefusedError, RequestTimeoutError
-from ari_proxy.bus.memory.durable import KeepingMemoryBroker, KeepingMemoryBus
+from ari_proxy.bus.base import Message, opened
+from ari_proxy.bus.durable import DeclaredQueues
+from ari_proxy.bus.errors import BusRefusedError, BusTimeoutError
+from ari_proxy.bus.listeners import has_listener
+from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus
 from ari_proxy.bus.rabbitmq.bus import RabbitMqBus
 from ari_proxy.bus.rabbitmq.consuming import Consumer
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.bus.rabbitmq.topology import missing_topic
 from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
 from ari_proxy.protocol.topics import of_dialog
+from tests.support.durable import DurableBus
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
@@ -44,10 +47,10 @@ class Adapter(Protocol):
 
     def start(self) -> None: ...
 
-    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[Bus]:
+    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[DurableBus]:
         """Connect a bus for a block; behind it the bus is dead."""
 
-    def killable(self) -> AbstractAsyncContextManager[tuple[Bus, Callable[[], None]]]:
+    def killable(self) -> AbstractAsyncContextManager[tuple[DurableBus, Callable[[], None]]]:
         """Connect a bus, with what ends it without a word."""
 
     async def consumers(self, *queues: str) -> list[int]:
@@ -59,19 +62,19 @@ class Adapter(Protocol):
 
 class MemoryAdapter:
     def __init__(self) -> None:
-        self._broker = KeepingMemoryBroker()
+        self._broker = DurableMemoryBroker()
         self.stop, self.start = self._broker.stop, self._broker.start
 
     @asynccontextmanager
-    async def connected(self, *, registry: str = "") -> AsyncIterator[Bus]:
-        bus = KeepingMemoryBus(self._broker, registry=registry)
+    async def connected(self, *, registry: str = "") -> AsyncIterator[DurableBus]:
+        bus = DurableMemoryBus(self._broker, registry=registry)
         async with opened(bus):
             await bus.wait_connected()
             yield bus
 
     @asynccontextmanager
-    async def killable(self) -> AsyncIterator[tuple[Bus, Callable[[], None]]]:
-        bus = KeepingMemoryBus(self._broker)
+    async def killable(self) -> AsyncIterator[tuple[DurableBus, Callable[[], None]]]:
+        bus = DurableMemoryBus(self._broker)
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(bus.run())
             await bus.wait_connected()
@@ -95,18 +98,18 @@ class RabbitMqAdapter:
         self._link = link
         self.stop, self.start = link.stop, link.start
 
-    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[Bus]:
+    def connected(self, *, registry: str = "") -> AbstractAsyncContextManager[DurableBus]:
         return connected(self._link, registry=registry)
 
     @asynccontextmanager
-    async def killable(self) -> AsyncIterator[tuple[Bus, Callable[[], None]]]:
+    async def killable(self) -> AsyncIterator[tuple[DurableBus, Callable[[], None]]]:
         async with own_link_to(self._server) as own_link, connected(own_link) as bus:
             yield bus, own_link.stop
 
     async def consumers(self, *queues: str) -> list[int]:
         async with connected(self._server) as bus:
             assert bus._session is not None
-            states = [await bus._session.operations.look(queue) for queue in queues]
+            states = [await bus._session.operations.queue_state(queue) for queue in queues]
         return [state.consumers if state is not None else 0 for state in states]
 
     def delete(self, queue: str) -> None:
@@ -182,7 +185,7 @@ class Inbox:
     def __call__(self, message: Message) -> None:
         self.messages.append(message)
         if self._takes:
-            message.take()
+            message.ack()
 
     @property
     def payloads(self) -> list[bytes]:
@@ -193,15 +196,15 @@ async def test_declared_queue_keeps_messages_until_somebody_listens(
     adapter: Adapter, queue: str
 ) -> None:
     async with adapter.connected() as bus:
-        await bus.declare([queue])
+        await bus.queues.declare([queue])
         bus.publish(queue, b"1")
         bus.publish(queue, b"2")
         await bus.flush(timeout_seconds=5)
-        unheard = await bus.unheard(queue)
+        unheard = await bus.queues.backlog(queue)
         late = Inbox()
         await bus.subscribe(queue, late)
         await until(lambda: len(late.payloads) == 2)
-        heard = await bus.unheard(queue)
+        heard = await bus.queues.backlog(queue)
 
     assert late.payloads == [b"1", b"2"]
     assert (unheard, heard, bus.dropped) == (2, 0, 0)
@@ -213,9 +216,9 @@ async def test_messages_for_a_deleted_queue_are_lost_and_told(
     lost: list[tuple[str, bytes, str]] = []
     async with adapter.connected() as bus:
         bus.on_dropped = lambda *what: lost.append(what)
-        await bus.declare([queue])
-        await bus.delete([queue])
-        await bus.delete([queue])
+        await bus.queues.declare([queue])
+        await bus.queues.delete([queue])
+        await bus.queues.delete([queue])
         await bus.flush(timeout_seconds=5)
         published = bus.published
         for payload in (b"1", b"", b"3"):
@@ -223,7 +226,7 @@ async def test_messages_for_a_deleted_queue_are_lost_and_told(
         await bus.flush(timeout_seconds=5)
 
         assert (bus.dropped, bus.published) == (3, published)
-        assert not await bus.unheard(queue)
+        assert not await bus.queues.backlog(queue)
     assert lost == [(queue, payload, "returned") for payload in (b"1", b"", b"3")]
     assert capsys.readouterr().out.count("bus.messages_dropped") == 1
 
@@ -232,11 +235,11 @@ async def test_what_is_offered_is_not_kept_where_nobody_listens(
     adapter: Adapter, queue: str
 ) -> None:
     async with adapter.connected() as bus:
-        await bus.declare([queue])
+        await bus.queues.declare([queue])
 
-        assert not await bus.is_heard(queue, b"")
-        assert not await bus.offer(queue, b"1")
-        assert not await bus.unheard(queue)
+        assert not await has_listener(bus, queue, b"")
+        assert not await bus.publish_to_listener(queue, b"1")
+        assert not await bus.queues.backlog(queue)
 
 
 @pytest.mark.parametrize(("keep_seconds", "kept"), [(0.01, 0), (None, 1)])
@@ -245,16 +248,16 @@ async def test_what_was_offered_and_not_taken_is_kept_no_longer_than_it_may(
 ) -> None:
     inbox = Inbox(takes=False)
     async with adapter.connected() as bus, adapter.killable() as (listener, kill):
-        await listener.subscribe(queue, inbox, hold=True)
-        assert await bus.is_heard(queue, b"")
-        assert await bus.offer(queue, b"1", keep_seconds=keep_seconds)
+        await listener.subscribe(queue, inbox, manual_ack=True)
+        assert await has_listener(bus, queue, b"")
+        assert await bus.publish_to_listener(queue, b"1", keep_seconds=keep_seconds)
         await until(lambda: inbox.messages)
         await asyncio.sleep(0.05)  # Past its time.
         kill()
         await until(lambda: _is_consumed_by(adapter, queue, 0))
 
-        assert await bus.unheard(queue) == kept
-        await bus.delete([queue])
+        assert await bus.queues.backlog(queue) == kept
+        await bus.queues.delete([queue])
 
 
 async def _is_consumed_by(adapter: Adapter, queue: str, count: int) -> bool:
@@ -267,8 +270,8 @@ async def test_request_waits_for_the_executor_of_a_dialog_and_not_longer_than_so
     names = topics_of(server, 1)
     late = Inbox(takes=False)
     async with adapter.connected() as bus, adapter.connected() as executor:
-        await bus.declare(names)
-        with pytest.raises(RequestTimeoutError):
+        await bus.queues.declare(names)
+        with pytest.raises(BusTimeoutError):
             await bus.request(names[1], b"too late", timeout_seconds=0.05)
         asking = asyncio.create_task(bus.request(names[1], b"in time", timeout_seconds=10))
         await until(lambda: _has_unheard(bus, names[1], 1))
@@ -278,11 +281,11 @@ async def test_request_waits_for_the_executor_of_a_dialog_and_not_longer_than_so
 
         assert await asking == b"answer"
         assert late.payloads == [b"in time"]
-        await bus.delete(names)
+        await bus.queues.delete(names)
 
 
-async def _has_unheard(bus: Bus, queue: str, count: int) -> bool:
-    return await bus.unheard(queue) == count
+async def _has_unheard(bus: DurableBus, queue: str, count: int) -> bool:
+    return await bus.queues.backlog(queue) == count
 
 
 async def test_queue_that_is_deleted_under_its_listener_comes_again(
@@ -291,26 +294,26 @@ async def test_queue_that_is_deleted_under_its_listener_comes_again(
     inbox = Inbox()
     async with adapter.connected() as bus, adapter.connected() as listener:
         await listener.subscribe(queue, inbox)
-        await bus.delete([queue])
+        await bus.queues.delete([queue])
         await until(lambda: _is_consumed_by(adapter, queue, 1))
         bus.publish(queue, b"1")
         await until(lambda: inbox.messages)
-        await bus.delete([queue])
+        await bus.queues.delete([queue])
 
 
 async def test_what_is_offered_for_a_time_is_gone_after_it(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
 ) -> None:
     async with connected(rabbitmq_link) as bus:
-        await bus.declare([queue])
+        await bus.queues.declare([queue])
         async with await aio_pika.connect(rabbitmq_server.url) as connection:
             channel = await connection.channel()
             await channel.set_qos(1)
             # A listener that is busy: it gets one message, and keeps the others waiting.
             consumed = await channel.get_queue(queue)
             await consumed.consume(keep)
-            assert await bus.offer(queue, b"busy")
-            assert await bus.offer(queue, b"1", keep_seconds=0.01)
+            assert await bus.publish_to_listener(queue, b"busy")
+            assert await bus.publish_to_listener(queue, b"1", keep_seconds=0.01)
             await until(lambda: _is_empty(channel, queue))
 
 
@@ -332,7 +335,7 @@ async def test_queue_that_cannot_be_declared_harms_no_other(
         async with connected(rabbitmq_link) as bus:
             others = [f"{queue}-{number}" for number in range(100)]
             async with asyncio.TaskGroup() as tasks:
-                declaring = [tasks.create_task(bus.declare([name])) for name in others]
+                declaring = [tasks.create_task(bus.queues.declare([name])) for name in others]
                 refused = [tasks.create_task(_refusal(bus, queue)) for _ in range(20)]
             assert all(not task.exception() for task in declaring)
             assert all("406" in task.result() for task in refused)
@@ -342,12 +345,12 @@ async def test_queue_that_cannot_be_declared_harms_no_other(
             bus.publish(queue, b"1")
             await until(lambda: inbox.payloads)
             assert bus.reconnects == 0
-            await bus.delete([queue, *others])
+            await bus.queues.delete([queue, *others])
 
 
 async def _refusal(bus: RabbitMqBus, queue: str) -> str:
     with pytest.raises(BusRefusedError) as caught:
-        await bus.declare([queue])
+        await bus.queues.declare([queue])
     return str(caught.value)
 
 
@@ -357,8 +360,8 @@ async def test_topology_that_rabbitmq_has_lost_is_restored(
     names = topics_of(server, 1)
     application = f"application-{server}"
     async with connected(rabbitmq_link, registry=registry) as bus:
-        await bus.declare([application])
-        await bus.declare(names, note="note")
+        await bus.queues.declare([application])
+        await bus.queues.declare(names, note="note")
         rabbitmq_link.stop()
         await until(lambda: not bus.is_connected)
         await asyncio.to_thread(rabbitmq_server.delete_queues, registry, application, *names)
@@ -367,17 +370,17 @@ async def test_topology_that_rabbitmq_has_lost_is_restored(
         for name in (application, *names):
             bus.publish(name, b"kept")
         await bus.flush(timeout_seconds=5)
-        unheard = [await bus.unheard(name) for name in (application, *names)]
+        unheard = [await bus.queues.backlog(name) for name in (application, *names)]
         dropped = bus.dropped
         # It holds the record that it has written anew.
         await until(lambda: bus._declarations._tags)
     async with connected(rabbitmq_link, registry=registry) as successor:
-        found = await anext(successor.left_behind())
-        await successor.delete(names)
-        await successor.delete([application])
+        found = await anext(successor.queues.orphans())
+        await successor.queues.delete(names)
+        await successor.queues.delete([application])
 
     assert (unheard, dropped) == ([1] * 4, 0)
-    assert found == Declared(names, "note")
+    assert found == DeclaredQueues(names, "note")
 
 
 async def test_successor_learns_what_a_dead_process_has_declared(
@@ -386,18 +389,18 @@ async def test_successor_learns_what_a_dead_process_has_declared(
     first, second = topics_of(server, 1), topics_of(server, 2)
     async with AsyncExitStack() as life, adapter.connected(registry=own_registry) as heir:
         bus = await life.enter_async_context(adapter.connected(registry=own_registry))
-        left: asyncio.Queue[Declared] = asyncio.Queue()
+        left: asyncio.Queue[DeclaredQueues] = asyncio.Queue()
         following = asyncio.create_task(follow(heir, left))
         # Only one of them has the registry; who is first does not matter here.
-        await bus.declare(first, note="1")
-        await bus.declare(second, note="2")
-        await bus.delete(first)
+        await bus.queues.declare(first, note="1")
+        await bus.queues.declare(second, note="2")
+        await bus.queues.delete(first)
         await life.aclose()
         found = await left.get()
         while found.topics != second:
             found = await left.get()
-        await heir.delete(second)
-        await heir.delete(first)
+        await heir.queues.delete(second)
+        await heir.queues.delete(first)
         following.cancel()
     async with adapter.connected() as last:
         await until(lambda: _has_unheard(last, own_registry, 0))
@@ -405,8 +408,8 @@ async def test_successor_learns_what_a_dead_process_has_declared(
     assert found.note == "2"
 
 
-async def follow(bus: Bus, left: asyncio.Queue[Declared]) -> None:
-    async for declared in bus.left_behind():
+async def follow(bus: DurableBus, left: asyncio.Queue[DeclaredQueues]) -> None:
+    async for declared in bus.queues.orphans():
         left.put_nowait(declared)
 
 
@@ -419,14 +422,14 @@ async def test_what_is_disowned_goes_to_the_next_one_at_once(
         adapter.connected(registry=own_registry) as bus,
         adapter.connected(registry=own_registry) as heir,
     ):
-        await bus.declare(names, note="note")
+        await bus.queues.declare(names, note="note")
         await until(lambda: _has_unheard(bus, own_registry, 0))
-        await bus.disown()
+        await bus.queues.release()
         async with asyncio.timeout(10):
-            found = await anext(heir.left_behind())
-        await heir.delete(names)
+            found = await anext(heir.queues.orphans())
+        await heir.queues.delete(names)
 
-    assert found == Declared(names, "note")
+    assert found == DeclaredQueues(names, "note")
 
 
 @pytest.mark.parametrize("form", get_args(DialogForm))
@@ -438,12 +441,12 @@ async def test_pattern_takes_in_queues_declared_before_and_after(
     one, two = (of_dialog(new_dialog_id(ServerId(server), form=form)) for _ in range(2))
     others = of_dialog(new_dialog_id(ServerId(f"other-{server}"), form=form))
     async with adapter.connected(registry=own_registry) as bus:
-        await bus.declare(one, note="1")
+        await bus.queues.declare(one, note="1")
         bus.publish(one[1], b"before")
         async with adapter.connected() as executor:
-            subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
-            await bus.declare(others, note="3")
-            await bus.declare(two, note="2")
+            subscription = await executor.subscribe(f"commands_{server}.*", inbox, manual_ack=True)
+            await bus.queues.declare(others, note="3")
+            await bus.queues.declare(two, note="2")
             bus.publish(others[1], b"of another server")
             bus.publish(two[1], b"after")
             bus.publish(two[0], b"not its")
@@ -451,9 +454,9 @@ async def test_pattern_takes_in_queues_declared_before_and_after(
             await subscription.unsubscribe()
             bus.publish(one[1], b"later")
             await bus.flush(timeout_seconds=5)
-            left = [await bus.unheard(names[1]) for names in (one, two, others)]
+            left = [await bus.queues.backlog(names[1]) for names in (one, two, others)]
         for names in (one, two, others):
-            await bus.delete(names)
+            await bus.queues.delete(names)
 
     assert sorted(inbox.payloads) == [b"after", b"before"]
     assert {message.topic for message in inbox.messages} == {one[1], two[1]}
@@ -470,8 +473,8 @@ async def test_listeners_of_a_pattern_share_queues_and_keep_each_ones_order(
         adapter.connected() as first,
         adapter.connected() as second,
     ):
-        await first.subscribe(f"commands_{server}.*", one, hold=True)
-        await second.subscribe(f"commands_{server}.*", two, hold=True)
+        await first.subscribe(f"commands_{server}.*", one, manual_ack=True)
+        await second.subscribe(f"commands_{server}.*", two, manual_ack=True)
         await declare_all(bus, server, 100)
         await until(lambda: _are_consumed_by(adapter, queues, 2))
         for step in range(10):
@@ -494,16 +497,16 @@ async def _are_consumed_by(adapter: Adapter, queues: list[str], count: int) -> b
     return set(await adapter.consumers(*queues)) == {count}
 
 
-async def declare_all(bus: Bus, server: str, count: int) -> None:
+async def declare_all(bus: DurableBus, server: str, count: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(count):
-            tasks.create_task(bus.declare(topics_of(server, number), note=f"{number}"))
+            tasks.create_task(bus.queues.declare(topics_of(server, number), note=f"{number}"))
 
 
-async def delete_all(bus: Bus, server: str, count: int) -> None:
+async def delete_all(bus: DurableBus, server: str, count: int) -> None:
     async with asyncio.TaskGroup() as tasks:
         for number in range(count):
-            tasks.create_task(bus.delete(topics_of(server, number)))
+            tasks.create_task(bus.queues.delete(topics_of(server, number)))
 
 
 async def test_newcomer_takes_over_from_nobody_until_the_former_one_leaves(
@@ -513,11 +516,11 @@ async def test_newcomer_takes_over_from_nobody_until_the_former_one_leaves(
     queues = [f"commands_{server}.{number:016}" for number in range(20)]
     async with adapter.connected(registry=own_registry) as bus:
         async with adapter.killable() as (former, kill):
-            await former.subscribe(f"commands_{server}.*", old, hold=True)
+            await former.subscribe(f"commands_{server}.*", old, manual_ack=True)
             await declare_all(bus, server, 20)
             await until(lambda: _are_consumed_by(adapter, queues, 1))
             async with adapter.connected() as newcomer:
-                await newcomer.subscribe(f"commands_{server}.*", new, hold=True)
+                await newcomer.subscribe(f"commands_{server}.*", new, manual_ack=True)
                 await until(lambda: _are_consumed_by(adapter, queues, 2))
                 for queue in queues:
                     bus.publish(queue, b"1")
@@ -537,18 +540,18 @@ async def test_what_was_not_taken_comes_again_and_what_was_taken_never(
 ) -> None:
     hesitating = Inbox(takes=False)
     async with adapter.connected() as bus:
-        await bus.subscribe(queue, hesitating, hold=True)
+        await bus.subscribe(queue, hesitating, manual_ack=True)
         bus.publish(queue, b"taken")
         bus.publish(queue, b"not taken")
         await until(lambda: len(hesitating.messages) == 2)
-        taken = await hesitating.messages[0].take()
+        taken = await hesitating.messages[0].ack()
         adapter.stop()
         await until(lambda: not bus.is_connected)
-        too_late = await hesitating.messages[1].take()
+        too_late = await hesitating.messages[1].ack()
         adapter.start()
         await until(lambda: len(hesitating.messages) == 3)
-        taken_later = await hesitating.messages[2].take()
-        await bus.delete([queue])
+        taken_later = await hesitating.messages[2].ack()
+        await bus.queues.delete([queue])
 
     assert (taken, too_late, taken_later) == (True, False, True)
     assert hesitating.payloads == [b"taken", b"not taken", b"not taken"]
@@ -560,15 +563,15 @@ async def test_what_a_listener_that_has_left_had_not_taken_comes_back_with_its_c
     hesitating = Inbox(takes=False)
     async with adapter.connected() as other:
         async with adapter.connected() as bus:
-            subscription = await bus.subscribe(queue, hesitating, hold=True)
+            subscription = await bus.subscribe(queue, hesitating, manual_ack=True)
             for number in range(2):
                 bus.publish(queue, b"%d" % number)
             await until(lambda: len(hesitating.messages) == 2)
             await subscription.unsubscribe()
-            taken = await hesitating.messages[0].take()
-            before = await other.unheard(queue)
+            taken = await hesitating.messages[0].ack()
+            before = await other.queues.backlog(queue)
         await until(lambda: _has_unheard(other, queue, 1))
-        await other.delete([queue])
+        await other.queues.delete([queue])
 
     assert (taken, before) == (True, 0)
 
@@ -586,7 +589,7 @@ async def test_deleted_queue_that_somebody_misses_is_not_brought_back(
         await other.subscribe("missing.*.*", lambda _: missed.set())
         for number in range(30):
             names = topics_of(server, number)
-            await bus.declare(names, note="note")
+            await bus.queues.declare(names, note="note")
             missed.clear()
             busy, done, session = asyncio.Event(), asyncio.Event(), bus._session
             assert session is not None
@@ -595,14 +598,14 @@ async def test_deleted_queue_that_somebody_misses_is_not_brought_back(
             other.publish(missing_topic(names[1]), b"")
             if moment != "before":
                 await missed.wait()
-            deleting = asyncio.create_task(bus.delete(names))
+            deleting = asyncio.create_task(bus.queues.delete(names))
             if moment == "before":
                 await missed.wait()
             await deleting
             busy.set()
             session.jobs.put_nowait(partial(tell, done))
             await done.wait()
-            assert await session.operations.look(names[1]) is None
+            assert await session.operations.queue_state(names[1]) is None
 
 
 async def wait_for(event: asyncio.Event, _session: object) -> None:
@@ -619,7 +622,7 @@ async def tell(event: asyncio.Event, _session: object) -> None:
 async def _has_consumers(bus: RabbitMqBus, queues: list[str], *listeners: RabbitMqBus) -> bool:
     """Look whether every listener consumes every queue."""
     assert bus._session is not None
-    states = [await bus._session.operations.look(queue) for queue in queues]
+    states = [await bus._session.operations.queue_state(queue) for queue in queues]
     return all(state is not None and state.consumers == len(listeners) for state in states)
 
 
@@ -658,7 +661,7 @@ async def test_queue_that_somebody_has_for_himself_costs_its_siblings_nothing(
     ):
         await declare_all(bus, server, 20)
         async with had_by_somebody(rabbitmq_server, queues[0]):
-            subscription = await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
+            subscription = await executor.subscribe(f"commands_{server}.*", inbox, manual_ack=True)
             await until(lambda: _has_consumers(bus, queues[1:], executor))
             await refused_often(subscription, queues[0])
             closed_at_first = capsys.readouterr().out.count("bus.channel_closed")
@@ -702,7 +705,7 @@ async def test_many_refused_queues_are_consumed_on_few_channels_once_that_is_gra
         ):
             await declare_all(bus, server, count)
             for topic in [f"commands_{server}.*"] if is_pattern else queues:
-                await executor.subscribe(topic, inbox, hold=is_pattern)
+                await executor.subscribe(topic, inbox, manual_ack=is_pattern)
             await until(lambda: _has_consumers(bus, queues[::2], executor))
             await until(lambda: executor.refusals == count // 2)
             everything = {"configure": ".*", "write": ".*", "read": ".*"}
@@ -737,7 +740,7 @@ async def test_ended_subscriptions_leave_no_memory_and_are_not_counted_as_lost(
         async with had_by_somebody(rabbitmq_server, queues[1]):
             await bus.subscribe(queues[1], Inbox())
             await until(lambda: bus.problem)
-        await bus.delete(queues)
+        await bus.queues.delete(queues)
 
     assert [consumer.queue for consumer in living] == [queues[0]]
     log = capsys.readouterr().out.splitlines()
@@ -752,7 +755,7 @@ async def test_queue_that_is_tried_first_keeps_its_messages_and_their_order(
     inbox = Inbox()
     queues = topics_of(server, 1)
     async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as listener:
-        await bus.declare(queues)
+        await bus.queues.declare(queues)
 
         async def publish() -> None:
             for number in range(500):
@@ -765,7 +768,7 @@ async def test_queue_that_is_tried_first_keeps_its_messages_and_their_order(
             for queue in queues:
                 tasks.create_task(listener.subscribe(queue, inbox))
         await until(lambda: len(inbox.messages) >= 1500)
-        await bus.delete(queues)
+        await bus.queues.delete(queues)
 
     for queue in queues:
         steps = [message.payload for message in inbox.messages if message.topic == queue]
@@ -778,20 +781,20 @@ async def test_message_whose_taking_did_not_reach_rabbitmq_was_not_taken(
     """What comes to another listener was never true here: it may do the work."""
     first, second = Inbox(takes=False), Inbox(takes=False)
     async with own_link_to(rabbitmq_server) as own_link, connected(own_link) as bus:
-        await bus.subscribe(queue, first, hold=True)
+        await bus.subscribe(queue, first, manual_ack=True)
         async with connected(rabbitmq_link) as other:
             other.publish(queue, b"1")
             await until(lambda: first.messages)
             own_link.freeze()  # What is written from now on is lost.
-            taking = asyncio.ensure_future(first.messages[0].take())
+            taking = asyncio.ensure_future(first.messages[0].ack())
             await asyncio.sleep(0.1)
             assert not taking.done()
             own_link.stop()
             is_first = await taking
-            await other.subscribe(queue, second, hold=True)
+            await other.subscribe(queue, second, manual_ack=True)
             await until(lambda: second.messages)
-            is_second = await second.messages[0].take()
-            await other.delete([queue])
+            is_second = await second.messages[0].ack()
+            await other.queues.delete([queue])
 
     assert (is_first, is_second) == (False, True)
 
@@ -810,7 +813,7 @@ async def test_next_node_is_used_when_one_is_away(
                 bus.publish(queue, b"%d" % number)
                 await until(lambda number=number: b"%d" % number in inbox.payloads)  # type: ignore[misc]
                 link.start()
-            await bus.delete([queue])
+            await bus.queues.delete([queue])
     finally:
         other.remove()
 
@@ -824,7 +827,7 @@ async def test_many_dialogs_have_few_channels(
         connected(rabbitmq_link, registry=registry) as bus,
         connected(rabbitmq_link) as executor,
     ):
-        await executor.subscribe(f"commands_{server}.*", inbox, hold=True)
+        await executor.subscribe(f"commands_{server}.*", inbox, manual_ack=True)
         await declare_all(bus, server, 2000)
         for number in range(2000):
             bus.publish(f"commands_{server}.{number:016}", b"")
@@ -857,7 +860,7 @@ async def test_lower_limit_of_rabbitmq_costs_the_large_messages_only(
 
             assert {len(payload) for payload in inbox.payloads} == {1, 2, 3}
             assert bus.max_message_bytes == 100_000
-            await bus.delete([queue])
+            await bus.queues.delete([queue])
     finally:
         await asyncio.to_thread(rabbitmq_server.control, "eval", limit.format("134217728") + ".")
 
@@ -877,7 +880,7 @@ async def test_registry_that_is_taken_anew_holds_each_record_once(
 
         await until(taken_anew)
     async with connected(rabbitmq_link) as other:
-        kept = await other.unheard(registry)
+        kept = await other.queues.backlog(registry)
         await delete_all(other, server, 5)
 
     assert kept == 5
@@ -901,12 +904,12 @@ async def test_messages_that_a_queue_rejects_are_told_one_by_one(
             for number in range(2000):
                 bus.publish(queue, b"%d" % number)
             await bus.flush(timeout_seconds=10)
-            kept = await bus.unheard(queue)
+            kept = await bus.queues.backlog(queue)
             dropped, published = bus.dropped, bus.published
             log = capsys.readouterr().out
             await bus.subscribe(queue, inbox)
             await until(lambda: len(inbox.payloads) == kept)
-            await bus.delete([queue])
+            await bus.queues.delete([queue])
 
     assert kept >= 10
     assert (dropped, published, len(lost)) == (2000 - kept, kept, 2000 - kept)
@@ -922,13 +925,13 @@ async def test_taking_a_message_that_another_one_waits_for_can_be_cancelled(
 ) -> None:
     inbox = Inbox(takes=False)
     async with connected(rabbitmq_link) as bus:
-        await bus.subscribe(queue, inbox, hold=True)
+        await bus.subscribe(queue, inbox, manual_ack=True)
         for number in range(2):
             bus.publish(queue, b"%d" % number)
         await until(lambda: len(inbox.messages) == 2)
-        first, second = (asyncio.ensure_future(m.take()) for m in inbox.messages)
+        first, second = (asyncio.ensure_future(m.ack()) for m in inbox.messages)
         first.cancel()
 
         assert await second
-        assert await inbox.messages[0].take()
-        await bus.delete([queue])
+        assert await inbox.messages[0].ack()
+        await bus.queues.delete([queue])
