@@ -100,28 +100,28 @@ async def answering(said: Said, head: bytes = b"") -> AsyncIterator[Answering]:
 
 async def test_pod_tells_what_is_wrong() -> None:
     async with pod(0, bus="", websocket="Asterisk answers 401") as port:
-        said = await pods.complaints([seen("p")], port)
+        said = await pods.failed_checks([seen("p")], port)
 
     assert said == Answers({"p": "websocket: Asterisk answers 401"}, {})
 
 
 async def test_pod_that_is_well_has_no_complaint() -> None:
     async with pod(0, bus="") as port:
-        assert await pods.complaints([seen("p")], port) == Answers({}, {})
+        assert await pods.failed_checks([seen("p")], port) == Answers({}, {})
 
 
 async def test_pod_tells_how_many_dialogs_it_has() -> None:
     async with pod(2) as port:
         answers = await pods.dialogs([seen("p"), seen("gone", "::1")], port)
 
-    assert answers.told == {"p": 2}
-    assert set(answers.silent) == {"gone"}
-    assert answers.silent["gone"].startswith("it can't be reached: ")
+    assert answers.values == {"p": 2}
+    assert set(answers.failures) == {"gone"}
+    assert answers.failures["gone"].startswith("connection failed: ")
 
 
 async def test_number_is_all_that_is_asked_for() -> None:
     async with answering({"/dialogs/count": (200, b'{"open":3}')}) as talker:
-        assert (await pods.dialogs([seen("p")], talker.port)).told == {"p": 3}
+        assert (await pods.dialogs([seen("p")], talker.port)).values == {"p": 3}
 
     assert talker.asked == ["/dialogs/count"]
 
@@ -141,10 +141,10 @@ async def test_ingest_of_an_older_version_is_asked_for_its_dialogs() -> None:
 
 
 def silent(status: int, path: str = "/dialogs/count") -> str:
-    return f"it answers {status} to {path}"
+    return f"GET {path} answered {status}"
 
 
-FORM = "its answer to {} is not of the form that was asked for: "
+FORM = "GET {} answered in an unexpected form: "
 
 
 @pytest.mark.parametrize(
@@ -158,14 +158,17 @@ FORM = "its answer to {} is not of the form that was asked for: "
         ({"/dialogs": (200, b"[1]")}, FORM.format("/dialogs")),
         ({"/dialogs": (200, b'[{"state":"ended"}')}, FORM.format("/dialogs")),
         ({"/dialogs": (200, b"[]" + ENDLESS)}, FORM.format("/dialogs")),
-        ({"/dialogs": (200, ENDLESS)}, "its answer to /dialogs has more than 1048576 bytes"),
-        ({"/dialogs": (200, b"[" + b" " * 1048576 + b"]")}, "its answer to /dialogs has more than"),
+        ({"/dialogs": (200, ENDLESS)}, "GET /dialogs answered more than 1048576 bytes"),
+        ({"/dialogs": (200, b"[" + b" " * 1048576 + b"]")}, "GET /dialogs answered more than"),
         *(
             ({"/dialogs/count": (status, b'{"open":0}'), "/dialogs": (200, b"[]")}, silent(status))
             for status in (201, 302, 401, 500, 502, 503)
         ),
         *(
-            ({"/dialogs/count": (200, body), "/dialogs": (200, b"[]")}, FORM[:13])
+            (
+                {"/dialogs/count": (200, body), "/dialogs": (200, b"[]")},
+                FORM.format("/dialogs/count"),
+            )
             for body in (
                 b"",
                 b"0",
@@ -191,8 +194,8 @@ async def test_answer_that_is_none_is_no_number(said: Said, reason: str) -> None
     async with answering(said) as talker:
         answers = await pods.dialogs([seen("p")], talker.port)
 
-    assert answers.told == {}
-    assert answers.silent["p"].startswith(reason)
+    assert answers.values == {}
+    assert answers.failures["p"].startswith(reason)
 
 
 async def test_number_that_is_compressed_is_none() -> None:
@@ -201,8 +204,8 @@ async def test_number_that_is_compressed_is_none() -> None:
     async with answering(said, b"Content-Encoding: gzip\r\n") as talker:
         answers = await pods.dialogs([seen("p")], talker.port)
 
-    assert answers.told == {}
-    assert answers.silent["p"].startswith(FORM.format("/dialogs/count"))
+    assert answers.values == {}
+    assert answers.failures["p"].startswith(FORM.format("/dialogs/count"))
 
 
 async def test_answer_that_breaks_off_is_none() -> None:
@@ -216,7 +219,7 @@ async def test_answer_that_breaks_off_is_none() -> None:
         port = server.sockets[0].getsockname()[1]
         answers = await pods.dialogs([seen("p")], port)
 
-    assert answers == Answers({}, {"p": "its answer breaks off or is no HTTP"})
+    assert answers == Answers({}, {"p": "the answer breaks off or is not HTTP"})
 
 
 async def test_pod_that_is_silent_is_not_waited_for() -> None:
@@ -227,20 +230,22 @@ async def test_pod_that_is_silent_is_not_waited_for() -> None:
     server = await asyncio.start_server(hang, HERE, 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        many = [seen(f"p{number}") for number in range(pods.ASKED_AT_ONCE)]
-        said = await pods.complaints(many, port, ask_seconds=0.2)
-        dialogs = await pods.dialogs(many, port, ask_seconds=0.2)
+        many = [seen(f"p{number}") for number in range(pods.MAX_CONCURRENT_QUERIES)]
+        said = await pods.failed_checks(many, port, timeout_seconds=0.2)
+        dialogs = await pods.dialogs(many, port, timeout_seconds=0.2)
 
-    assert (said.told, dialogs.told) == ({}, {})
-    assert len(said.silent) == len(dialogs.silent) == len(many)
-    assert set(said.silent.values()) == {"it does not answer within 0.2 s"}
+    assert (said.values, dialogs.values) == ({}, {})
+    assert len(said.failures) == len(dialogs.failures) == len(many)
+    assert set(said.failures.values()) == {"no answer within 0.2 s"}
 
 
 @pytest.mark.parametrize("status", [200, 503])
 async def test_pod_that_is_not_ready_says_why(status: int) -> None:
     body = b'{"ready":false,"checks":{"bus":"no connection","asterisk":"ok"}}'
     async with answering({"/readyz": (status, body)}) as talker:
-        assert (await pods.complaints([seen("p")], talker.port)).told == {"p": "bus: no connection"}
+        assert (await pods.failed_checks([seen("p")], talker.port)).values == {
+            "p": "bus: no connection"
+        }
 
 
 @pytest.mark.parametrize(
@@ -254,13 +259,13 @@ async def test_pod_that_is_not_ready_says_why(status: int) -> None:
         (200, b"[1]", FORM.format("/readyz")),
         (200, b'{"checks":1}', FORM.format("/readyz")),
         (503, b'{"checks":{"bus":1}}', FORM.format("/readyz")),
-        (503, ENDLESS, "its answer to /readyz has more than"),
+        (503, ENDLESS, "GET /readyz answered more than"),
         (503, b'{"checks":' + DEEP, FORM.format("/readyz")),
     ],
 )
 async def test_complaint_that_is_none_is_not_told(status: int, body: bytes, reason: str) -> None:
     async with answering({"/readyz": (status, body)}) as talker:
-        said = await pods.complaints([seen("p")], talker.port)
+        said = await pods.failed_checks([seen("p")], talker.port)
 
-    assert said.told == {}
-    assert said.silent["p"].startswith(reason)
+    assert said.values == {}
+    assert said.failures["p"].startswith(reason)

@@ -1,4 +1,4 @@
-"""AriProxy resources and clusters as the operator may see them, for tests without one."""
+"""AriProxy resources and observed states of a cluster, for tests without a cluster."""
 
 import copy
 from collections.abc import Mapping
@@ -8,10 +8,14 @@ from typing import Any
 
 import yaml
 
-from ari_proxy.operator.decide.children.wanted import Images
-from ari_proxy.operator.decide.plan import Plan, key_of, plan
+from ari_proxy.operator import names
+from ari_proxy.operator.decide.children.component import DesiredComponent, Images
+from ari_proxy.operator.decide.plan import Plan, plan
+from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.model import AriProxy, parse
-from ari_proxy.operator.observe.state import Key, Observed, Silence
+from ari_proxy.operator.names import Component
+from ari_proxy.operator.objects import ObjectKey, key_of
+from ari_proxy.operator.state import Observed, QueryFailure
 
 SAMPLES = Path(__file__).parents[2] / "k8s" / "samples"
 IMAGES = Images(ingest="ingest:1", command="command:1")
@@ -23,7 +27,7 @@ SECRETS: dict[str, Mapping[str, Any] | None] = {
 
 
 def resource(sample: str = "minimal", **spec: Any) -> dict[str, Any]:
-    """Return a sample as the API server gives it, with some of its fields replaced."""
+    """Return a sample as the API server returns it, with some fields of its spec replaced."""
     found: dict[str, Any] = yaml.safe_load((SAMPLES / f"{sample}.yaml").read_text())
     found["metadata"] |= {
         "namespace": "voice",
@@ -40,20 +44,20 @@ def proxy(sample: str = "minimal", **spec: Any) -> AriProxy:
 
 
 class Cluster:
-    """A cluster in which everything that is planned is done, and runs at once."""
+    """A cluster in which every plan succeeds and every pod becomes ready at once."""
 
     def __init__(self, sample: str = "minimal", **spec: Any) -> None:
         self.resource = resource(sample, **spec)
-        self.children: dict[Key, dict[str, Any]] = {}
+        self.children: dict[ObjectKey, dict[str, Any]] = {}
         self.asterisk_pods: list[dict[str, Any]] = []
         self.pods: list[dict[str, Any]] = []
         self.secrets = dict(SECRETS)
-        self.complaints: dict[str, str] = {}
+        self.failed_checks: dict[str, str] = {}
         self.dialogs: dict[str, int] = {}
-        self.silences: set[Silence] = set()
+        self.query_failures: set[QueryFailure] = set()
         self.rivals: dict[str, str] = {}
         self.now = NOW
-        self.deleted: list[Key] = []
+        self.deleted: list[ObjectKey] = []
 
     @property
     def observed(self) -> Observed:
@@ -63,9 +67,9 @@ class Cluster:
             pods=tuple(self.pods),
             asterisk_pods=tuple(self.asterisk_pods),
             secrets=self.secrets,
-            complaints=self.complaints,
+            failed_checks=self.failed_checks,
             dialogs=self.dialogs,
-            silences=frozenset(self.silences),
+            query_failures=frozenset(self.query_failures),
             rivals=self.rivals,
             now=self.now,
         )
@@ -73,8 +77,8 @@ class Cluster:
     def plan(self) -> Plan:
         return plan(self.observed, IMAGES)
 
-    def settle(self) -> list[Key]:
-        """Do what is planned; return what was applied."""
+    def settle(self) -> list[ObjectKey]:
+        """Execute the plan; return the keys of the applied objects."""
         steps = self.plan()
         for item in steps.apply:
             self._store(copy.deepcopy(item))
@@ -94,8 +98,8 @@ class Cluster:
             self.run(item["metadata"]["name"])
 
     def run(self, name: str, ready: int | None = None) -> None:
-        """Have a Deployment's pods run, all or so many of them."""
-        item = self.children["Deployment", name]
+        """Make a Deployment's pods ready: all of them, or only some."""
+        item = self.children[ObjectKey("Deployment", name)]
         replicas = item["spec"]["replicas"]
         item["status"] = {
             "observedGeneration": item["metadata"]["generation"],
@@ -105,10 +109,33 @@ class Cluster:
         }
 
     def named(self, kind: str) -> list[str]:
-        return [name for (found, name) in self.children if found == kind]
+        return [key.name for key in self.children if key.kind == kind]
 
     def of(self, kind: str, name: str) -> dict[str, Any]:
-        return self.children[kind, name]
+        return self.children[ObjectKey(kind, name)]
+
+
+def component(
+    component: Component = "ingest",
+    sample: str = "minimal",
+    *,
+    has_lease: bool = False,
+    **spec: Any,
+) -> DesiredComponent:
+    """Return a component of a sample's first server."""
+    observed = Cluster(sample, **spec).observed
+    return DesiredComponent(
+        proxy=observed.proxy,
+        server=desired_servers(observed)[0],
+        component=component,
+        images=IMAGES,
+        has_lease=has_lease,
+    )
+
+
+def labels_of(server: str, component: Component = "ingest") -> dict[str, str]:
+    """Return the labels by which a pod belongs to a component of a server."""
+    return {names.SERVER: server, names.COMPONENT: component}
 
 
 def pod(

@@ -1,1 +1,1 @@
-"""The operator: turns an AriProxy into Deployments, level by level; calls don't depend on it."""
+"""The operator: turns each AriProxy into Deployments, level-triggered. Calls don't depend on it."""

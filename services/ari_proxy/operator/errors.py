@@ -1,8 +1,8 @@
 """Errors of the operator.
 
 OperatorError
-├── KubernetesError       the API server refuses a request, or can't be asked
-└── NoKubernetesError     there is no cluster to work for
+├── KubernetesError       a request to the API server failed
+└── NoKubernetesError     there is no cluster to connect to
 """
 
 
@@ -11,12 +11,12 @@ class OperatorError(Exception):
 
 
 class KubernetesError(OperatorError):
-    """The API server refuses a request, or can't be asked.
+    """A request to the API server failed.
 
     Args:
-        what: the verb and the object.
+        what: verb and object of the request.
         reason: the API server's message.
-        status: of HTTP; 0 if there was no answer.
+        status: the HTTP status; 0 if there was no response.
     """
 
     def __init__(self, what: str, reason: str, status: int = 0) -> None:
@@ -26,9 +26,9 @@ class KubernetesError(OperatorError):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether the same request would be refused again."""
+        """Whether a retry of the same request would fail in the same way."""
         return self.status in {400, 403, 404, 413, 422}
 
 
 class NoKubernetesError(OperatorError):
-    """There is no cluster to work for."""
+    """There is no cluster to connect to."""

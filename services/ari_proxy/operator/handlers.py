@@ -1,23 +1,23 @@
-"""What kopf tells us: that something about a resource has changed. What, we look at ourselves.
+"""kopf's handlers: enqueue a resource for every watch event that may concern it.
 
 Only `on.event`: kopf's other handlers write their progress into the user's object, and daemons and
-timers put a finalizer there, which nobody would remove once the operator is gone
-(docs.kopf.dev, "Critiques" and "Finalizers").
+timers add a finalizer, which would block its deletion once the operator is gone (docs.kopf.dev,
+"Critiques" and "Finalizers"). The events' content is not used; each reconciliation reads the
+cluster.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import kopf
 
-from ari_proxy.operator.decide.servers import matches
-
 from . import names
 from .model import GROUP, PLURAL, VERSION, ServerSelector
-from .schedule import Key
+from .objects import ResourceKey, matches
+from .work_queue import WorkQueue
 
-#: Kinds whose objects come back when somebody deletes or changes them. Not Leases: those change
-#: all the time.
+#: Kinds of children that are restored when somebody deletes or changes them. Leases are not among
+#: them: they change all the time.
 _WATCHED: Final = (
     ("apps", "v1", "deployments"),
     ("", "v1", "configmaps"),
@@ -27,59 +27,57 @@ _WATCHED: Final = (
     ("rbac.authorization.k8s.io", "v1", "roles"),
     ("rbac.authorization.k8s.io", "v1", "rolebindings"),
 )
-_OURS: Final = {names.MANAGED_BY: names.MANAGER}
+_MANAGED: Final = {names.MANAGED_BY: names.MANAGER}
 
 
 class Handlers:
-    """Have resources looked at, whatever happens to them or theirs."""
+    """Enqueues a reconciliation for every watch event on a resource, its children and pods."""
 
-    def __init__(
-        self, put: Callable[[Key], None], selectors: Callable[[], Mapping[Key, ServerSelector]]
-    ) -> None:
-        """Make them.
+    def __init__(self, queue: WorkQueue, selectors: Mapping[ResourceKey, ServerSelector]) -> None:
+        """Initialise the handlers.
 
         Args:
-            put: has a resource looked at.
-            selectors: by resource, which pods it takes for Asterisk servers.
+            queue: receives the resources.
+            selectors: by resource, its selector of Asterisk pods; a live view.
         """
-        self._put = put
+        self._queue = queue
         self._selectors = selectors
 
     def registry(self) -> kopf.OperatorRegistry:
-        """Return them as kopf takes them."""
+        """Return kopf's registry of these handlers."""
         found = kopf.OperatorRegistry()
         kopf.on.login(registry=found)(_log_in)
         kopf.on.event(GROUP, VERSION, PLURAL, registry=found)(self.on_resource)
         for group, version, plural in _WATCHED:
-            kopf.on.event(group, version, plural, labels=_OURS, registry=found)(self.on_child)
+            kopf.on.event(group, version, plural, labels=_MANAGED, registry=found)(self.on_child)
         kopf.on.event("", "v1", "pods", registry=found)(self.on_pod)
         return found
 
     def on_resource(self, namespace: str | None, name: str, **_: Any) -> None:
-        """Something about a resource has changed."""
-        self._put((namespace or "", name))
+        """Handle an event of an AriProxy."""
+        self._queue.put(ResourceKey(namespace or "", name))
 
     def on_child(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        """Something has happened to an object that we have made."""
-        self._put((namespace or "", labels.get(names.INSTANCE, "")))
+        """Handle an event of an object that the operator manages."""
+        self._queue.put(ResourceKey(namespace or "", labels.get(names.INSTANCE, "")))
 
     def on_pod(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        """Something has happened to a pod: ours, an Asterisk, or of no interest."""
+        """Handle an event of any pod: one of a child, an Asterisk server, or neither."""
         if labels.get(names.MANAGED_BY) == names.MANAGER:
             self.on_child(namespace, labels)
-        for key, selector in self._selectors().items():
-            if key[0] == namespace and matches(labels, selector.match_labels):
-                self._put(key)
+        for key, selector in self._selectors.items():
+            if key.namespace == namespace and matches(labels, selector.match_labels):
+                self._queue.put(key)
 
 
 def settings() -> kopf.OperatorSettings:
-    """Return kopf's settings: it watches, and does nothing else."""
+    """Return settings with which kopf watches and writes nothing."""
     found = kopf.OperatorSettings()
     found.posting.enabled = False
     found.peering.standalone = True
-    # Namespaced rights don't reach to the kinds and namespaces of the cluster; it looks once.
+    # Namespaced rights don't cover cluster-wide lists of kinds and namespaces: scan once.
     found.scanning.disabled = True
-    # A watch that hangs is noticed, and begun anew.
+    # Deadlines, so that a stalled watch is noticed and restarted.
     found.watching.server_timeout = 300
     found.watching.client_timeout = 310
     found.watching.connect_timeout = 30

@@ -1,8 +1,7 @@
-"""The Kubernetes API, as far as the operator uses it: a thin skin over lightkube.
+"""The part of the Kubernetes API that the operator uses: a thin layer over lightkube.
 
-All objects are plain dictionaries: what a user lays over a pod's template may have fields that no
-model here knows. Everything is applied by the API server (kubernetes.io/docs/reference/using-api/
-server-side-apply): we own the fields that we set and no others.
+Writes are server-side applies (kubernetes.io/docs/reference/using-api/server-side-apply): the
+operator owns the fields that it sets and no others.
 """
 
 import asyncio
@@ -16,19 +15,18 @@ from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
 from lightkube.types import PatchType
 
-from ari_proxy.operator.decide.children.wanted import Object
-
 from . import names
 from .errors import KubernetesError, NoKubernetesError
 from .model import GROUP, KIND, PLURAL, VERSION
+from .objects import Object
 
-#: Seconds that one request may take.
+#: Deadline of one request.
 REQUEST_SECONDS: Final = 15.0
 NOT_FOUND: Final = 404
 
 _Resource = type[GenericNamespacedResource]
 _RBAC: Final = "rbac.authorization.k8s.io"
-#: The kinds that are made for a resource, and what they are called in a URL.
+#: Kinds of children: API group, version and plural.
 CHILDREN: Final[Mapping[str, tuple[str, str, str]]] = {
     "ServiceAccount": ("", "v1", "serviceaccounts"),
     "Role": (_RBAC, "v1", "roles"),
@@ -53,15 +51,18 @@ _RESOURCES: Final[Mapping[str, _Resource]] = {
 
 
 class Kubernetes:
-    """Reads and writes objects; every request has a deadline."""
+    """Reads and writes objects.
+
+    Every request has a deadline. Methods raise KubernetesError if a request fails.
+    """
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
     async def get(self, kind: str, namespace: str, name: str) -> Object | None:
-        """Return an object, or None if there is none."""
+        """Return an object, or None if it does not exist."""
         try:
-            async with _asking(f"get {kind} {namespace}/{name}"):
+            async with _request(f"get {kind} {namespace}/{name}"):
                 return _plain(await self._client.get(_RESOURCES[kind], name, namespace=namespace))
         except KubernetesError as error:
             if error.status == NOT_FOUND:
@@ -71,17 +72,17 @@ class Kubernetes:
     async def objects(
         self, kind: str, namespace: str | None, labels: Mapping[str, str] | None = None
     ) -> list[Object]:
-        """Return the objects with these labels; of all namespaces if none is given.
+        """Return the objects with these labels, of all namespaces if `namespace` is None.
 
-        A kind that the cluster does not have has no objects, unless it is ours.
+        A kind that the cluster lacks has no objects; AriProxy itself must exist.
         """
-        where = namespace or "*"  # lightkube's word for all of them.
+        where = namespace or "*"  # lightkube's name for all namespaces.
         try:
-            async with _asking(f"list {kind} in {where}"):
+            async with _request(f"list {kind} in {where}"):
                 found = self._client.list(
                     _RESOURCES[kind], namespace=where, labels=dict(labels or {}), chunk_size=500
                 )
-                # The items of a list don't say what they are.
+                # Items of a list lack apiVersion and kind.
                 return [_plain(item) | _head(kind) async for item in found]
         except KubernetesError as error:
             if error.status == NOT_FOUND and kind != KIND:
@@ -89,9 +90,9 @@ class Kubernetes:
             raise
 
     async def apply(self, item: Object) -> Object:
-        """Have an object be as it is given, whoever has set these fields before."""
+        """Apply an object, taking over the fields that it sets, and return the result."""
         metadata = item["metadata"]
-        async with _asking(f"apply {item['kind']} {metadata['namespace']}/{metadata['name']}"):
+        async with _request(f"apply {item['kind']} {metadata['namespace']}/{metadata['name']}"):
             return _plain(
                 await self._client.patch(
                     _RESOURCES[item["kind"]],
@@ -105,9 +106,9 @@ class Kubernetes:
             )
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
-        """Delete an object, if it is there."""
+        """Delete an object if it exists."""
         try:
-            async with _asking(f"delete {kind} {namespace}/{name}"):
+            async with _request(f"delete {kind} {namespace}/{name}"):
                 await self._client.delete(_RESOURCES[kind], name, namespace=namespace)
         except KubernetesError as error:
             if error.status != NOT_FOUND:
@@ -121,7 +122,7 @@ class Kubernetes:
             "metadata": {"name": name, "namespace": namespace},
             "status": status,
         }
-        async with _asking(f"write the status of {KIND} {namespace}/{name}"):
+        async with _request(f"write the status of {KIND} {namespace}/{name}"):
             await self._client.patch(
                 _RESOURCES[KIND].Status,
                 name,
@@ -135,10 +136,10 @@ class Kubernetes:
 
 @asynccontextmanager
 async def opened() -> AsyncIterator[Kubernetes]:
-    """Yield the API of the cluster that this process is in, or that KUBECONFIG names.
+    """Yield the API of the cluster that this process runs in, or that KUBECONFIG names.
 
     Raises:
-        NoKubernetesError: there is neither.
+        NoKubernetesError: neither is configured.
     """
     try:
         config = KubeConfig.from_env()
@@ -151,8 +152,8 @@ async def opened() -> AsyncIterator[Kubernetes]:
 
 
 @asynccontextmanager
-async def _asking(what: str) -> AsyncIterator[None]:
-    """Bound a request, and say in our words what went wrong."""
+async def _request(what: str) -> AsyncIterator[None]:
+    """Set the deadline of a request, and translate its errors."""
     with _translated(what):
         async with asyncio.timeout(REQUEST_SECONDS):
             yield
@@ -167,7 +168,7 @@ def _translated(what: str) -> Iterator[None]:
         raise KubernetesError(what, status.message or str(error), status.code or 0) from error
     except httpx2.HTTPStatusError as error:
         raise KubernetesError(what, str(error), error.response.status_code) from error
-    except (httpx2.HTTPError, OSError) as error:  # Among them TimeoutError.
+    except (httpx2.HTTPError, OSError) as error:  # OSError includes TimeoutError.
         raise KubernetesError(what, str(error) or "no answer in time") from error
 
 

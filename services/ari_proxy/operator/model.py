@@ -1,7 +1,7 @@
-"""The AriProxy resource as the operator reads it; k8s/crds/ariproxies.yaml is the contract.
+"""The AriProxy resource as Python types; k8s/crds/ariproxies.yaml is the contract. Sans-I/O.
 
-A test compares the two: names, types, defaults, what is required. The API server has checked every
-object against the contract, so that nothing is checked again here.
+A test compares the two: names, types, defaults and required fields. The API server validates every
+object against the contract, so nothing is validated here again.
 """
 
 from typing import Any, Final, Literal
@@ -17,7 +17,7 @@ KIND: Final = "AriProxy"
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A part of the resource; its fields are the contract's in Python's spelling."""
+    """A part of the resource; field names are the contract's in snake case."""
 
 
 class LoginSecretRef(_Part, frozen=True):
@@ -29,7 +29,7 @@ class LoginSecretRef(_Part, frozen=True):
 
 
 class CaSecretRef(_Part, frozen=True):
-    """A Secret with certificates of authorities."""
+    """A Secret with CA certificates."""
 
     name: str
     key: str = "ca.crt"
@@ -41,34 +41,34 @@ class CertificateSecretRef(_Part, frozen=True):
     name: str
 
 
-class Tls(_Part, frozen=True):
-    """Certificates for a connection."""
+class TlsSpec(_Part, frozen=True):
+    """TLS of a connection."""
 
     ca_secret_ref: CaSecretRef | None = None
     client_certificate_secret_ref: CertificateSecretRef | None = None
     server_name: str = ""
 
 
-class Ari(_Part, frozen=True):
-    """Where an Asterisk is."""
+class AriSpec(_Part, frozen=True):
+    """ARI of an Asterisk server."""
 
     url: str
     credentials_secret_ref: LoginSecretRef
-    tls: Tls | None = None
+    tls: TlsSpec | None = None
 
 
-class Server(_Part, frozen=True):
-    """An Asterisk of the list."""
+class ServerSpec(_Part, frozen=True):
+    """A listed Asterisk server."""
 
     name: str
-    ari: Ari
+    ari: AriSpec
     applications: tuple[str, ...]
     server_id: str = ""
     subscribe_all: bool = False
 
 
 class ServerSelector(_Part, frozen=True):
-    """How to find Asterisk's pods."""
+    """How to discover Asterisk pods."""
 
     match_labels: dict[str, str]
     credentials_secret_ref: LoginSecretRef
@@ -76,19 +76,19 @@ class ServerSelector(_Part, frozen=True):
     scheme: Literal["Http", "Https"] = "Http"
     port: int = 8088
     path: str = "/ari"
-    tls: Tls | None = None
+    tls: TlsSpec | None = None
     subscribe_all: bool = False
 
 
 class NatsUrlSecretRef(_Part, frozen=True):
-    """A Secret with URLs of NATS."""
+    """A Secret with NATS URLs."""
 
     name: str
     key: str = "url"
 
 
 class CredsSecretRef(_Part, frozen=True):
-    """A Secret with a credentials file."""
+    """A Secret with a NATS credentials file."""
 
     name: str
     key: str = "user.creds"
@@ -108,8 +108,8 @@ class TokenSecretRef(_Part, frozen=True):
     key: str = "token"
 
 
-class Nats(_Part, frozen=True):
-    """How to reach NATS."""
+class NatsSpec(_Part, frozen=True):
+    """The connection to NATS."""
 
     servers: tuple[str, ...] = ()
     url_secret_ref: NatsUrlSecretRef | None = None
@@ -117,62 +117,62 @@ class Nats(_Part, frozen=True):
     nkey_secret_ref: NkeySecretRef | None = None
     user_secret_ref: LoginSecretRef | None = None
     token_secret_ref: TokenSecretRef | None = None
-    tls: Tls | None = None
+    tls: TlsSpec | None = None
     tls_handshake_first: bool = False
     queue_group: str = "ari-proxy"
     inbox_prefix: str = ""
 
 
 class RabbitMqUrlSecretRef(_Part, frozen=True):
-    """A Secret with the URL of RabbitMQ."""
+    """A Secret with a RabbitMQ URL."""
 
     name: str
     key: str = "connection_string"
 
 
-class RabbitMq(_Part, frozen=True):
-    """How to reach RabbitMQ."""
+class RabbitMqSpec(_Part, frozen=True):
+    """The connection to RabbitMQ."""
 
     url_secret_ref: RabbitMqUrlSecretRef
-    tls: Tls | None = None
+    tls: TlsSpec | None = None
     dialog_ids: Literal["Uuid", "Token"] | None = None
 
 
-class Bus(_Part, frozen=True):
+class BusSpec(_Part, frozen=True):
     """The message bus: `type` names the member that is set."""
 
     type: Literal["NATS", "RabbitMQ"]
-    nats: Nats | None = None
-    rabbitmq: RabbitMq | None = None
+    nats: NatsSpec | None = None
+    rabbitmq: RabbitMqSpec | None = None
 
 
-class PodDisruptionBudget(_Part, frozen=True):
-    """How many pods may be away at once."""
+class PodDisruptionBudgetSpec(_Part, frozen=True):
+    """How many pods may be unavailable at once."""
 
     enabled: bool = True
     max_unavailable: int | str = 1
 
 
-class PodTemplate(_Part, frozen=True):
-    """What is laid over the pods' template."""
+class PodTemplateSpec(_Part, frozen=True):
+    """The user's overlay of the pod template."""
 
     metadata: dict[str, Any] = {}
     spec: dict[str, Any] = {}
 
 
-class Workload(_Part, frozen=True):
-    """What ingest and command have in common."""
+class WorkloadSpec(_Part, frozen=True):
+    """Fields that ingest and command share."""
 
     image: str = ""
     replicas: int = 1
     resources: dict[str, Any] | None = None
     termination_grace_period_seconds: int = 45
-    pod_disruption_budget: PodDisruptionBudget = PodDisruptionBudget()
-    pod_template: PodTemplate = PodTemplate()
+    pod_disruption_budget: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
+    pod_template: PodTemplateSpec = PodTemplateSpec()
 
 
-class Ingest(Workload, frozen=True):
-    """The ingests of each server."""
+class IngestSpec(WorkloadSpec, frozen=True):
+    """The ingest Deployment of each server."""
 
     lease_duration_seconds: int = 3
     listener_timeout_seconds: int = 10
@@ -181,8 +181,8 @@ class Ingest(Workload, frozen=True):
     console: bool = False
 
 
-class Autoscaling(_Part, frozen=True):
-    """How many pods a HorizontalPodAutoscaler may choose."""
+class AutoscalingSpec(_Part, frozen=True):
+    """Limits and target of a HorizontalPodAutoscaler."""
 
     max_replicas: int
     min_replicas: int = 1
@@ -191,8 +191,8 @@ class Autoscaling(_Part, frozen=True):
     )
 
 
-class Policy(_Part, frozen=True):
-    """What commands may do."""
+class CommandPolicySpec(_Part, frozen=True):
+    """Which commands are allowed."""
 
     allow: tuple[str, ...] = ALLOW
     deny: tuple[str, ...] = DENY
@@ -200,68 +200,68 @@ class Policy(_Part, frozen=True):
     stored_recordings: Literal["All", "Own", "None"] = "All"
 
 
-class Command(Workload, frozen=True):
-    """The executors of each server."""
+class CommandSpec(WorkloadSpec, frozen=True):
+    """The command Deployment of each server."""
 
-    autoscaling: Autoscaling | None = None
+    autoscaling: AutoscalingSpec | None = None
     max_in_flight: int = 32
     request_timeout_seconds: int = 10
-    policy: Policy = Policy()
+    policy: CommandPolicySpec = CommandPolicySpec()
 
 
 class ImagePullSecret(_Part, frozen=True):
-    """A Secret that opens a registry."""
+    """A Secret with registry credentials."""
 
     name: str
 
 
-class PodMonitor(_Part, frozen=True):
-    """Whether the Prometheus operator is told of the pods."""
+class PodMonitorSpec(_Part, frozen=True):
+    """The PodMonitor for the Prometheus operator."""
 
     enabled: bool = False
     interval: str = "30s"
     labels: dict[str, str] = {}
 
 
-class Traces(_Part, frozen=True):
-    """Where traces go, and how many."""
+class TracesSpec(_Part, frozen=True):
+    """Export of traces."""
 
     endpoint: str
     sampling_percentage: int = 100
 
 
-class Monitoring(_Part, frozen=True):
-    """What watches the pods."""
+class MonitoringSpec(_Part, frozen=True):
+    """Metrics and traces of the pods."""
 
-    pod_monitor: PodMonitor = PodMonitor()
-    traces: Traces | None = None
+    pod_monitor: PodMonitorSpec = PodMonitorSpec()
+    traces: TracesSpec | None = None
 
 
-class Logging(_Part, frozen=True):
+class LoggingSpec(_Part, frozen=True):
     """Logs of the pods."""
 
     level: Literal["Debug", "Info", "Warning", "Error"] = "Info"
     format: Literal["Json", "Console"] = "Json"
 
 
-class Spec(_Part, frozen=True):
-    """What is wanted."""
+class AriProxySpec(_Part, frozen=True):
+    """The desired state."""
 
-    bus: Bus
+    bus: BusSpec
     suspend: bool = False
-    servers: tuple[Server, ...] = ()
+    servers: tuple[ServerSpec, ...] = ()
     server_selector: ServerSelector | None = None
-    ingest: Ingest = Ingest()
-    command: Command = Command()
+    ingest: IngestSpec = IngestSpec()
+    command: CommandSpec = CommandSpec()
     drain_timeout_seconds: int = 600
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[ImagePullSecret, ...] = ()
-    monitoring: Monitoring = Monitoring()
-    logging: Logging = Logging()
+    monitoring: MonitoringSpec = MonitoringSpec()
+    logging: LoggingSpec = LoggingSpec()
 
 
 class Metadata(_Part, frozen=True):
-    """Who it is."""
+    """The metadata that the operator uses."""
 
     name: str
     namespace: str
@@ -272,17 +272,17 @@ class Metadata(_Part, frozen=True):
 
 
 class AriProxy(_Part, frozen=True):
-    """The resource; its status is read apart from it, since it may be anything."""
+    """The resource. Its status stays untyped: a former version may have written it."""
 
     metadata: Metadata
-    spec: Spec
+    spec: AriProxySpec
     status: dict[str, Any] = {}
 
 
 def parse(resource: dict[str, Any]) -> AriProxy:
-    """Return what a resource of the API says.
+    """Return a resource of the API as a typed value.
 
     Raises:
-        msgspec.ValidationError: it is not of this version's form.
+        msgspec.ValidationError: the resource does not have this version's form.
     """
     return msgspec.convert(resource, AriProxy)

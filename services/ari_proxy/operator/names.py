@@ -1,13 +1,12 @@
-"""Names and labels of what the operator makes. Pure.
+"""Names and labels of the objects that the operator creates. Sans-I/O.
 
-Kubernetes' recommended labels (kubernetes.io/docs/concepts/overview/working-with-objects/
-common-labels); a name that is used in a label or for a pod has 63 characters at most.
+The labels are those that Kubernetes recommends (kubernetes.io/docs/concepts/overview/
+working-with-objects/common-labels). A name that a label or a pod carries has at most 63 characters.
 """
 
 import hashlib
 import re
-from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 Component = Literal["ingest", "command"]
 COMPONENTS: Final[tuple[Component, ...]] = ("ingest", "command")
@@ -19,19 +18,19 @@ COMPONENT: Final = "app.kubernetes.io/component"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 PART_OF: Final = "app.kubernetes.io/part-of"
 SERVER: Final = "ari-proxy.io/server"
-#: Annotation: the settings that a pod was started with.
+#: Annotation: a fingerprint of the settings that a pod was started with.
 SETTINGS: Final = "ari-proxy.io/settings"
-#: Annotation: what the operator has applied, to see whether it would apply something else.
+#: Annotation: a fingerprint of the object as applied, to detect that the desired one differs.
 APPLIED: Final = "ari-proxy.io/applied"
-#: Annotation of an ingest's pods: which of them is active is decided by a Lease.
+#: Annotation of ingest pods: a Lease decides which of them is active.
 LEASE: Final = "ari-proxy.io/lease"
 
 _SERVER_LENGTH: Final = 30
 
 
 def server_name(pod: str) -> str:
-    """Return the name, inside a resource, of the server in this pod."""
-    name = re.sub(r"[^a-z0-9-]", "-", pod)  # A pod's name may have dots.
+    """Return a server's name inside its resource, from the name of its pod."""
+    name = re.sub(r"[^a-z0-9-]", "-", pod)  # A pod's name may contain dots.
     if len(name) <= _SERVER_LENGTH:
         return name
     digest = hashlib.sha256(pod.encode()).hexdigest()[:8]
@@ -39,17 +38,17 @@ def server_name(pod: str) -> str:
 
 
 def workload(proxy: str, component: Component, server: str) -> str:
-    """Return the name of a server's Deployment, and of what belongs to it."""
+    """Return the name of a server's Deployment and of the objects that belong to it."""
     return f"{proxy}-{component}-{server}"
 
 
 def account(proxy: str, component: Component) -> str:
-    """Return the name of a component's ServiceAccount, and of its Role."""
+    """Return the name of a component's ServiceAccount and Role."""
     return f"{proxy}-{component}"
 
 
 def labels(proxy: str, component: Component | None = None, server: str = "") -> dict[str, str]:
-    """Return the labels of an object: of the resource, of a component, of a server's component."""
+    """Return the labels of an object of the resource, a component, or a server's component."""
     found = {NAME: "ari-proxy", INSTANCE: proxy, MANAGED_BY: MANAGER, PART_OF: "ari-proxy"}
     if component:
         found[COMPONENT] = component
@@ -57,13 +56,8 @@ def labels(proxy: str, component: Component | None = None, server: str = "") -> 
 
 
 def selector(proxy: str, component: Component, server: str) -> dict[str, str]:
-    """Return what a Deployment knows its pods by; it can't be changed later."""
+    """Return the selector of a Deployment, which Kubernetes does not allow to change."""
     return {NAME: "ari-proxy", INSTANCE: proxy, COMPONENT: component, SERVER: server}
-
-
-def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the labels of any object."""
-    return item["metadata"].get("labels") or {}
 
 
 def digest(value: str) -> str:

@@ -1,4 +1,4 @@
-"""One look at a resource: observe, plan, act, tell. What is decided stands in `plan`, `status`."""
+"""Reconciles one resource: observe, plan, apply, report. `decide` and `report` do the thinking."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,84 +6,88 @@ from typing import Any, Final
 
 import structlog
 
-from ari_proxy.operator.decide.children.wanted import Images, Object
-from ari_proxy.operator.decide.plan import Plan, key_of, plan
-from ari_proxy.operator.decide.silences import Silences
+from ari_proxy.operator.decide.children.component import Images
+from ari_proxy.operator.decide.plan import Plan, plan
+from ari_proxy.operator.decide.query_failures import QueryFailures
 from ari_proxy.operator.observe.gather import observe
-from ari_proxy.operator.observe.state import Key, Observed
-from ari_proxy.operator.report import events as outcomes
-from ari_proxy.operator.report import status
+from ari_proxy.operator.report import events
+from ari_proxy.operator.report.status import status
 from ari_proxy.telemetry import metrics as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .errors import KubernetesError
 from .kubernetes import Kubernetes
 from .model import KIND, ServerSelector
+from .objects import Object, ObjectKey, ResourceKey, key_of
+from .state import Observed
 
 _log = structlog.get_logger()
 
-#: Seconds after which everything is looked at again, though nothing has happened.
+#: Interval of reconciliations without any event.
 RESYNC_SECONDS: Final = 600.0
-#: While something is missing or not ready: its change may be no event for us (a Secret's, or what a
-#: pod says of itself).
+#: The same while something is missing or not ready: its change may cause no event here (a Secret's,
+#: or a readiness check's).
 UNSETTLED_SECONDS: Final = 10.0
-#: What a cluster may lack without harm.
+#: Kinds that a cluster may lack.
 _OPTIONAL: Final = frozenset({"PodMonitor"})
 _NOT_FOUND: Final = 404
 
 
 class Reconciler:
-    """Has the cluster be as the resources say."""
+    """Brings the cluster to the state that the resources specify."""
 
     def __init__(
-        self, kubernetes: Kubernetes, images: Images, metrics: Metrics, scope: Sequence[str]
+        self, kubernetes: Kubernetes, images: Images, metrics: Metrics, namespaces: Sequence[str]
     ) -> None:
         self._kubernetes = kubernetes
         self._images = images
         self._metrics = metrics
-        self._scope = tuple(scope)
-        #: By resource: which pods it takes for Asterisk servers.
-        self.selectors: dict[Key, ServerSelector] = {}
-        self._told: set[Key] = set()
-        self._silences = Silences()
+        self._namespaces = tuple(namespaces)
+        #: By resource: its selector of Asterisk pods.
+        self.selectors: dict[ResourceKey, ServerSelector] = {}
+        self._measured: set[ResourceKey] = set()
+        self._query_failures = QueryFailures()
 
     async def check(self) -> None:
         """Return if resources can be read.
 
         Raises:
-            KubernetesError: there is no such kind, no right to read it, or no API server.
+            KubernetesError: the CRD, the right to read it, or the API server is missing.
         """
-        for namespace in self._scope or (None,):
+        for namespace in self._namespaces or (None,):
             await self._kubernetes.objects(KIND, namespace)
 
-    async def reconcile(self, namespace: str, name: str) -> float | None:
-        """Look at a resource once; return after how many seconds to look again, None for never.
+    async def reconcile(self, key: ResourceKey) -> float | None:
+        """Reconcile a resource.
+
+        Returns:
+            Seconds until the next reconciliation; None if the resource is gone.
 
         Raises:
-            KubernetesError: something did not work; it is worth another try.
+            KubernetesError: a request failed and is worth a retry; also in an ExceptionGroup.
         """
-        observed = await observe(self._kubernetes, namespace, name, self._scope)
+        observed = await observe(self._kubernetes, key, self._namespaces)
         if observed is None or observed.proxy.metadata.deletion_timestamp:
-            self._forget((namespace, name))
+            self._forget(key)
             return None
-        self._remember((namespace, name), observed)
-        self._log_silences((namespace, name), observed)
+        self._remember(key, observed)
+        self._log_query_failures(key, observed)
         steps = plan(observed, self._images)
-        observed, failures = await self._act(observed, steps)
-        current = status.status(observed, {key: error.reason for key, error in failures.items()})
-        await self._tell(observed, current)
-        self._count((namespace, name), current)
-        if again := next((error for error in failures.values() if not error.is_refusal), None):
-            raise again
-        return self._again(steps, current)
+        observed, failures = await self._execute(observed, steps)
+        current = status(observed, {item: error.reason for item, error in failures.items()})
+        await self._report(observed, current)
+        self._measure(key, current)
+        if retry := next((error for error in failures.values() if not error.is_refusal), None):
+            raise retry
+        return self._again_seconds(steps, current)
 
-    async def _act(
+    async def _execute(
         self, observed: Observed, steps: Plan
-    ) -> tuple[Observed, dict[Key, KubernetesError]]:
-        """Do what is planned; return what is there then, and what did not work."""
+    ) -> tuple[Observed, dict[ObjectKey, KubernetesError]]:
+        """Execute a plan; return the new state, and the errors of refused objects."""
         namespace = observed.proxy.metadata.namespace
         children = dict(observed.children)
-        failures: dict[Key, KubernetesError] = {}
+        failures: dict[ObjectKey, KubernetesError] = {}
         for item in steps.apply:
             try:
                 children[key_of(item)] = await self._apply(item)
@@ -92,10 +96,10 @@ class Reconciler:
                     _log.warning("object.unknown_kind", kind=item["kind"], error=str(error))
                     continue
                 failures[key_of(item)] = error
-        for kind, name in steps.delete:
-            await self._kubernetes.delete(kind, namespace, name)
-            children.pop((kind, name), None)
-            _log.info("object.deleted", kind=kind, namespace=namespace, name=name)
+        for key in steps.delete:
+            await self._kubernetes.delete(key.kind, namespace, key.name)
+            children.pop(key, None)
+            _log.info("object.deleted", kind=key.kind, namespace=namespace, name=key.name)
         return replace(observed, children=children), failures
 
     async def _apply(self, item: Object) -> Object:
@@ -111,63 +115,61 @@ class Reconciler:
         _log.info("object.applied", **where)
         return applied
 
-    async def _tell(self, observed: Observed, current: dict[str, Any]) -> None:
-        """Write the status, if it is another one, and tell of what has changed in it."""
+    async def _report(self, observed: Observed, current: dict[str, Any]) -> None:
+        """Write the status if it differs, and an Event for each changed condition."""
         proxy = observed.proxy
         metadata = proxy.metadata
         if current == proxy.status:
             return
         await self._kubernetes.set_status(metadata.namespace, metadata.name, current)
         former = proxy.status.get("conditions") or ()
-        for condition in outcomes.changed(former, current["conditions"]):
+        for condition in events.changed(former, current["conditions"]):
             _log.info(
                 "resource.condition",
                 namespace=metadata.namespace,
                 name=metadata.name,
-                **{k: condition[k] for k in ("type", "status", "reason", "message")},
+                **{field: condition[field] for field in ("type", "status", "reason", "message")},
             )
-            event = outcomes.event(proxy, condition, observed.now)
-            await self._kubernetes.apply(event)
+            await self._kubernetes.apply(events.event(proxy, condition, observed.now))
 
-    def _log_silences(self, key: Key, observed: Observed) -> None:
-        namespace, name = key
-        for asked, pod, reason in self._silences.news(key, observed):
-            where = {"namespace": namespace, "name": name, "pod": pod}
-            if asked == "dialogs":
-                # Its server stays until it tells, or has had its time.
+    def _log_query_failures(self, key: ResourceKey, observed: Observed) -> None:
+        for query, pod, reason in self._query_failures.new(key, observed):
+            where = {"namespace": key.namespace, "name": key.name, "pod": pod}
+            if query == "dialogs":
+                # Its server keeps its objects until the pod reports, or the drain times out.
                 _log.warning("pod.dialogs_unknown", **where, reason=reason)
             else:
-                # It is starting, as a rule.
+                # Usually the pod is starting.
                 _log.info("pod.complaint_unknown", **where, reason=reason)
 
     @staticmethod
-    def _again(steps: Plan, current: Mapping[str, Any]) -> float:
+    def _again_seconds(steps: Plan, current: Mapping[str, Any]) -> float:
         if steps.recheck_seconds is not None:
             return steps.recheck_seconds
         states = {item["type"]: item["status"] for item in current["conditions"]}
         is_settled = states["Ready"] == "True" and states["Progressing"] == "False"
         return RESYNC_SECONDS if is_settled else UNSETTLED_SECONDS
 
-    # What is known of the resources
+    # State kept between reconciliations: none that a restart could lose
 
-    def _remember(self, key: Key, observed: Observed) -> None:
+    def _remember(self, key: ResourceKey, observed: Observed) -> None:
         self.selectors.pop(key, None)
         if (selector := observed.proxy.spec.server_selector) is not None:
             self.selectors[key] = selector
 
-    def _forget(self, key: Key) -> None:
+    def _forget(self, key: ResourceKey) -> None:
         self.selectors.pop(key, None)
-        self._silences.forget(key)
-        if key in self._told:
-            self._told.discard(key)
+        self._query_failures.forget(key)
+        if key in self._measured:
+            self._measured.discard(key)
             self._metrics.forget(table.OPERATOR_READY, *key)
             for state in ("ready", "not_ready"):
                 self._metrics.forget(table.OPERATOR_SERVERS, *key, state)
 
-    def _count(self, key: Key, current: Mapping[str, Any]) -> None:
-        self._told.add(key)
-        wanted, ready = current["serverCount"], current["readyServerCount"]
+    def _measure(self, key: ResourceKey, current: Mapping[str, Any]) -> None:
+        self._measured.add(key)
+        total, ready = current["serverCount"], current["readyServerCount"]
         states = {item["type"]: item["status"] for item in current["conditions"]}
         self._metrics.gauge(table.OPERATOR_READY, *key).set(states["Ready"] == "True")
         self._metrics.gauge(table.OPERATOR_SERVERS, *key, "ready").set(ready)
-        self._metrics.gauge(table.OPERATOR_SERVERS, *key, "not_ready").set(wanted - ready)
+        self._metrics.gauge(table.OPERATOR_SERVERS, *key, "not_ready").set(total - ready)

@@ -1,7 +1,7 @@
-"""What is due when: one entry per resource, whatever happens to it. Pure.
+"""When to reconcile which resource: one entry per resource, whatever happens to it. Sans-I/O.
 
-A resource is looked at by one worker at a time. What happens meanwhile has it looked at again; a
-look that failed is repeated after a pause that doubles.
+A resource is reconciled by one worker at a time. A change during its reconciliation leads to
+another one; a failed reconciliation is retried after a pause that doubles.
 """
 
 from collections.abc import Callable
@@ -10,28 +10,29 @@ from typing import Final
 
 from ari_proxy.backoff import Backoff
 
-Key = tuple[str, str]
-#: Changes come in bursts, and one look sees them all.
-GATHER_SECONDS: Final = 0.2
+from .objects import ResourceKey
+
+#: Changes come in bursts; one reconciliation covers a burst.
+DEBOUNCE_SECONDS: Final = 0.2
 BACKOFF: Final = Backoff(1.0, 120.0)
 
 
 @dataclass(slots=True)
 class Schedule:
-    """Resources, `(namespace, name)`, and when to look at them."""
+    """Due times by resource, on `clock` (monotonic seconds)."""
 
     clock: Callable[[], float]
-    _due: dict[Key, float] = field(default_factory=dict)
-    _running: set[Key] = field(default_factory=set)
-    _failures: dict[Key, int] = field(default_factory=dict)
+    _due: dict[ResourceKey, float] = field(default_factory=dict)
+    _running: set[ResourceKey] = field(default_factory=set)
+    _failures: dict[ResourceKey, int] = field(default_factory=dict)
 
-    def put(self, key: Key, delay: float = GATHER_SECONDS) -> None:
-        """Have a resource looked at after a delay, or earlier if that is due already."""
+    def put(self, key: ResourceKey, delay: float = DEBOUNCE_SECONDS) -> None:
+        """Schedule a resource after a delay in seconds; an earlier due time stays."""
         at = self.clock() + delay
         self._due[key] = min(at, self._due.get(key, at))
 
-    def take(self) -> Key | None:
-        """Return a resource that is due, whose look begins now; or None."""
+    def start_next(self) -> ResourceKey | None:
+        """Return the resource that has been due longest and mark it as running, or None."""
         now = self.clock()
         due = [(at, key) for key, at in self._due.items() if at <= now and key not in self._running]
         if not due:
@@ -42,19 +43,19 @@ class Schedule:
         return key
 
     def wait_seconds(self) -> float | None:
-        """Return how long nothing will be due; None for ever."""
+        """Return the seconds until a resource is due; None if none is scheduled."""
         waiting = [at for key, at in self._due.items() if key not in self._running]
         return max(0.0, min(waiting) - self.clock()) if waiting else None
 
-    def done(self, key: Key, again_seconds: float | None) -> None:
-        """Note that a look went well; the next one is due then, or never if there is no more."""
+    def done(self, key: ResourceKey, again_seconds: float | None) -> None:
+        """End a successful run; schedule the next one unless `again_seconds` is None."""
         self._running.discard(key)
         self._failures.pop(key, None)
         if again_seconds is not None:
             self.put(key, again_seconds)
 
-    def failed(self, key: Key) -> float:
-        """Note that a look did not go well; return after how many seconds it is repeated."""
+    def failed(self, key: ResourceKey) -> float:
+        """End a failed run; return the seconds until its retry."""
         self._running.discard(key)
         self._failures[key] = self._failures.get(key, 0) + 1
         delay = BACKOFF.seconds(self._failures[key])

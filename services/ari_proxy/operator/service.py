@@ -1,4 +1,4 @@
-"""The operator put together: kopf watches, workers look, the admin API tells."""
+"""Runs the operator: kopf watches, workers reconcile, the admin API reports."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ from ari_proxy.__about__ import __version__
 from ari_proxy.admin import api as health
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.aio import first_leaf
-from ari_proxy.operator.decide.children.wanted import Images
+from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag
 from ari_proxy.telemetry import metrics as table
@@ -21,21 +21,22 @@ from ari_proxy.telemetry.metrics import Metrics
 
 from . import handlers, kubernetes, names
 from .errors import KubernetesError
+from .objects import ResourceKey
 from .reconcile import Reconciler
-from .schedule import Key, Schedule
+from .work_queue import WorkQueue
 
 _log = structlog.get_logger()
 
-#: Seconds between two looks for the kind AriProxy.
+#: Interval of checks for the CRD before it can be read.
 RETRY_SECONDS: Final = 5.0
 
 
 async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
-    """Look after the resources until `stop`.
+    """Run the operator until `stop` is set.
 
     Raises:
         NoKubernetesError: there is no cluster.
-        AdminApiError: the admin API's address can't be listened on.
+        AdminApiError: the admin API can't listen on its address.
     """
     metrics = Metrics(begin=(*table.COMMON, "ariproxy_operator"))
     metrics.gauge(table.BUILD, __version__, "operator").set(1)
@@ -49,23 +50,23 @@ async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
 
 
 class Operator:
-    """Has workers look at whatever is due."""
+    """Runs kopf's watches and the workers that they enqueue resources for."""
 
     def __init__(self, reconciler: Reconciler, metrics: Metrics) -> None:
         self._reconciler = reconciler
         self._metrics = metrics
-        self._schedule = Schedule(time.monotonic)
-        self._changed = asyncio.Event()
+        self._queue = WorkQueue(time.monotonic)
         self._problem = "Kubernetes is not watched yet"
-        for result in ("ok", "failed"):  # Begun at zero: the first failure is a rise, too.
+        for result in ("ok", "failed"):  # Initialised to 0 so that rate() sees the first failure.
             metrics.counter(table.RECONCILES, result)
 
     async def run(self, settings: OperatorSettings, stop: asyncio.Event) -> None:
-        """Work until `stop`; what a worker has begun is finished, or given up after a moment."""
+        """Run until `stop` is set, then cancel the workers; a reconciliation can be repeated."""
         checks = {"kubernetes": self._check}
         api = AdminApi(checks=checks, metrics=self._metrics)
         async with asyncio.TaskGroup() as tasks:
-            # Before kopf: at its end it cancels the tasks that it did not find at its beginning.
+            # Started before kopf, which at its end cancels the tasks that it did not find at its
+            # start.
             lag = self._metrics.histogram(table.LOOP_LAG)
             others = [tasks.create_task(loop_lag.measure(lag))]
             others += [tasks.create_task(self._work()) for _ in range(settings.workers)]
@@ -73,16 +74,16 @@ class Operator:
                 serving = health.serve(api, settings.admin.host, settings.admin.port)
                 others.append(tasks.create_task(serving))
             await asyncio.sleep(0)
-            if await self._is_possible(stop):
+            if await self._until_readable(stop):
                 self._problem = ""
                 await self._watch(settings, stop)
             for task in others:
                 task.cancel()
 
     async def _watch(self, settings: OperatorSettings, stop: asyncio.Event) -> None:
-        # kopf looks for a name to be known by; a container's user has none.
+        # kopf identifies itself by a user name; a container's user has none.
         os.environ.setdefault("USER", names.MANAGER)
-        registry = handlers.Handlers(self.put, lambda: self._reconciler.selectors).registry()
+        registry = handlers.Handlers(self._queue, self._reconciler.selectors).registry()
         await kopf.operator(
             registry=registry,
             settings=handlers.settings(),
@@ -91,10 +92,10 @@ class Operator:
             stop_flag=stop,
         )
 
-    async def _is_possible(self, stop: asyncio.Event) -> bool:
-        """Return once the kind is there and may be read; False at `stop`.
+    async def _until_readable(self, stop: asyncio.Event) -> bool:
+        """Return True once the CRD exists and may be read; False when `stop` is set.
 
-        kopf looks for kinds once, and would wait for ever for one that comes later.
+        kopf looks up kinds once, at its start, and never finds a CRD that is installed later.
         """
         while not stop.is_set():
             try:
@@ -109,55 +110,35 @@ class Operator:
                     await stop.wait()
         return False
 
-    def put(self, key: Key) -> None:
-        """Have a resource looked at soon."""
-        self._schedule.put(key)
-        self._changed.set()
-
     async def _work(self) -> None:
         while True:
-            key = self._schedule.take()
-            if key is None:
-                await self._wait()
-                continue
-            await self._look(key)
-            self._changed.set()  # Another worker may be waiting for this one's end.
+            await self._reconcile(await self._queue.get())
 
-    async def _wait(self) -> None:
-        """Return when something is due, or has been put."""
-        self._changed.clear()
-        try:
-            async with asyncio.timeout(self._schedule.wait_seconds()):
-                await self._changed.wait()
-        except TimeoutError:
-            return
-
-    async def _look(self, key: Key) -> None:
-        namespace, name = key
+    async def _reconcile(self, key: ResourceKey) -> None:
         begun_at = time.monotonic()
         try:
-            again = await self._reconciler.reconcile(namespace, name)
+            again_seconds = await self._reconciler.reconcile(key)
         except* KubernetesError as errors:
             self._failed(key, errors)
-        except* Exception as errors:  # noqa: BLE001  not the other resources' trouble
-            _log.exception("resource.broken", namespace=namespace, name=name)
+        except* Exception as errors:  # noqa: BLE001  one resource must not stop the others
+            _log.exception("resource.broken", namespace=key.namespace, name=key.name)
             self._failed(key, errors)
         else:
-            self._schedule.done(key, again)
+            self._queue.done(key, again_seconds)
             self._metrics.counter(table.RECONCILES, "ok").inc()
             self._metrics.gauge(table.RECONCILED_AT).set(time.time())
         seconds = time.monotonic() - begun_at
         self._metrics.histogram(table.RECONCILE_SECONDS).observe(seconds)
 
-    def _failed(self, key: Key, errors: BaseExceptionGroup[BaseException]) -> None:
-        again = self._schedule.failed(key)
+    def _failed(self, key: ResourceKey, errors: BaseExceptionGroup[BaseException]) -> None:
+        again_seconds = self._queue.failed(key)
         self._metrics.counter(table.RECONCILES, "failed").inc()
         _log.warning(
             "resource.not_reconciled",
-            namespace=key[0],
-            name=key[1],
+            namespace=key.namespace,
+            name=key.name,
             error=str(first_leaf(errors)),
-            again_seconds=round(again, 1),
+            again_seconds=round(again_seconds, 1),
         )
 
     async def _check(self) -> str:

@@ -1,4 +1,4 @@
-"""The model is the contract's: both are walked side by side."""
+"""The model is compared with the contract, field by field."""
 
 from pathlib import Path
 from types import UnionType
@@ -15,7 +15,7 @@ SCHEMA = yaml.safe_load(CRD.read_text())["spec"]["versions"][0]["schema"]["openA
 
 
 def compare(struct: Any, schema: dict[str, Any], place: str) -> list[str]:
-    """Return in what a struct and a schema differ."""
+    """Return the differences of a struct and a schema."""
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     properties = schema["properties"]
     problems = [f"{place}.{name}: on one side only" for name in set(fields) ^ set(properties)]
@@ -42,7 +42,7 @@ def _compare(field: Any, schema: dict[str, Any], place: str) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a default as JSON would have it."""
+    """Return a default in its JSON form."""
     return msgspec.json.decode(msgspec.json.encode(value))
 
 
@@ -61,7 +61,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def test_model_has_the_names_types_and_defaults_of_the_contract() -> None:
-    assert compare(model.Spec, SCHEMA["properties"]["spec"], "spec") == []
+    assert compare(model.AriProxySpec, SCHEMA["properties"]["spec"], "spec") == []
 
 
 def test_the_comparison_notices_a_difference() -> None:
@@ -72,7 +72,7 @@ def test_the_comparison_notices_a_difference() -> None:
     assert len(problems) == 2
 
 
-def test_every_property_says_what_it_is_for() -> None:
+def test_every_property_has_a_description() -> None:
     def silent(schema: dict[str, Any], place: str) -> list[str]:
         found = []
         for name, item in schema.get("properties", {}).items():

@@ -1,1 +1,1 @@
-"""What is to be done about it. Sans-I/O."""
+"""Decides, from the observed state, which changes to make. Sans-I/O."""

@@ -1,41 +1,64 @@
-"""When the objects of a server that is no longer wanted may go. Pure."""
+"""When the objects of a server that is no longer desired may be deleted. Sans-I/O."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-#: A StatefulSet replaces a pod under its old name; its Asterisk is served on when it is back.
+from ari_proxy.operator.state import Observed
+
+from .servers import desired_servers
+
+#: A StatefulSet replaces a pod under its old name; once that is back, its server is desired again.
 RETURN_SECONDS: Final = 30
-#: How often a draining server is looked at.
-LOOK_SECONDS: Final = 5.0
+#: Interval between reconciliations while a server drains.
+RECHECK_SECONDS: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Leaving:
-    """A server that has Deployments, but is no longer wanted."""
+class DrainingServer:
+    """A server that has Deployments but is no longer desired."""
 
     name: str
-    #: Since when, as far as it is known.
     since: datetime
-    #: Open dialogs that its ingests tell of; None if one of them did not answer.
+    #: Open dialogs of its ingests; None if one of them did not report a number.
     dialogs: int | None
 
 
-def may_go(leaving: Leaving, now: datetime, *, timeout_seconds: int, may_return: bool) -> bool:
-    """Return whether its objects may be deleted: its calls are over, or had time enough."""
-    waited = now - leaving.since
-    if waited >= timedelta(seconds=timeout_seconds):
+def draining_servers(observed: Observed) -> list[DrainingServer]:
+    """Return the servers that have Deployments but are no longer desired."""
+    desired = {server.name for server in desired_servers(observed)}
+    return [
+        DrainingServer(
+            name=name,
+            since=_since(observed, name),
+            dialogs=_sum([observed.dialogs.get(pod) for pod in observed.ingests_of(name)]),
+        )
+        for name in observed.deployed_servers
+        if name not in desired
+    ]
+
+
+def is_drained(observed: Observed, server: DrainingServer) -> bool:
+    """Return whether the server's objects may be deleted: its dialogs are over, or timed out."""
+    spec = observed.proxy.spec
+    waited = observed.now - server.since
+    if waited >= timedelta(seconds=spec.drain_timeout_seconds):
         return True
-    if may_return and waited < timedelta(seconds=RETURN_SECONDS):
+    if spec.server_selector is not None and waited < timedelta(seconds=RETURN_SECONDS):
         return False
-    return leaving.dialogs == 0
+    return server.dialogs == 0
 
 
-def open_dialogs(answers: Sequence[int | None]) -> int | None:
-    """Return the sum of what a server's ingests tell; None if one is silent.
+def _since(observed: Observed, server: str) -> datetime:
+    """Return the start of the drain that the status records; now if it records none."""
+    for item in observed.proxy.status.get("servers") or ():
+        if item.get("name") == server and item.get("drainingSince"):
+            return datetime.fromisoformat(item["drainingSince"])
+    return observed.now
 
-    Without any pod there is nobody who serves a call; one that has not started is silent.
-    """
-    numbers = [answer for answer in answers if answer is not None]
-    return sum(numbers) if len(numbers) == len(answers) else None
+
+def _sum(counts: Sequence[int | None]) -> int | None:
+    """Return the sum, 0 without any pod; None if a pod did not report, say as it is starting."""
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None

@@ -1,8 +1,8 @@
-"""From what is seen to what is to be done. Pure.
+"""The objects to apply and to delete: desired minus observed state. Sans-I/O.
 
-Every look begins anew: what is done depends on the state of the cluster, never on what happened
-before. Nothing of a server is touched while something is missing that a new pod of it would need:
-what runs is better than what can't start.
+A plan depends on the state of the cluster alone, never on former plans. Nothing of a server changes
+while something is missing that a new pod of it would need: a running pod is better than one that
+can't start.
 """
 
 import json
@@ -13,53 +13,57 @@ from typing import Any
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.access import lease_access, service_account
 from ari_proxy.operator.decide.children.autoscaler import autoscaler
+from ari_proxy.operator.decide.children.component import DesiredComponent, Images
 from ari_proxy.operator.decide.children.config_map import config_map
 from ari_proxy.operator.decide.children.deployment import deployment
 from ari_proxy.operator.decide.children.disruption import disruption_budget
 from ari_proxy.operator.decide.children.lease import lease
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
-from ari_proxy.operator.decide.children.wanted import Images, Object, Wanted
 from ari_proxy.operator.model import AriProxy
 from ari_proxy.operator.names import COMPONENTS
-from ari_proxy.operator.observe.state import Key, Observed
+from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
+from ari_proxy.operator.state import Observed
 
-from . import drain
-from .servers import WantedServer
+from . import secrets
+from .drain import RECHECK_SECONDS, draining_servers, is_drained
+from .servers import DesiredServer, desired_servers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be done."""
+    """The changes that a reconciliation makes."""
 
     #: Objects to apply, in this order.
     apply: tuple[Object, ...] = ()
-    #: Objects to delete.
-    delete: tuple[Key, ...] = ()
-    #: Seconds after which to look again, though nothing changes by itself; None for the usual time.
+    delete: tuple[ObjectKey, ...] = ()
+    #: Seconds until the next reconciliation if no event comes earlier; None for the default.
     recheck_seconds: float | None = None
 
 
 def plan(observed: Observed, images: Images) -> Plan:
-    """Return what is to be done."""
+    """Return the changes that lead from the observed to the desired state."""
     proxy = observed.proxy
     if proxy.spec.suspend or proxy.metadata.deletion_timestamp:
         return Plan()
-    ready = [server for server in observed.wanted if _has_all(observed, server)]
-    components = [item for server in ready for item in components_of(observed, server, images)]
-    gone = [leaving.name for leaving in observed.leaving if _may_go(observed, leaving)]
-    leases = _leases(observed, components, gone)
+    servers = [server for server in desired_servers(observed) if _may_change(observed, server)]
+    components = [item for server in servers for item in components_of(observed, server, images)]
+    draining = draining_servers(observed)
+    drained = [server.name for server in draining if is_drained(observed, server)]
+    leases = _leases(observed, components, drained)
     desired = [*_shared(proxy, leases), *_of_servers(observed, components)]
     return Plan(
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
-        delete=tuple(_unwanted(observed, desired, components, gone)),
-        recheck_seconds=drain.LOOK_SECONDS if observed.leaving else None,
+        delete=tuple(_obsolete(observed, desired, components, drained)),
+        recheck_seconds=RECHECK_SECONDS if draining else None,
     )
 
 
-def components_of(observed: Observed, server: WantedServer, images: Images) -> list[Wanted]:
+def components_of(
+    observed: Observed, server: DesiredServer, images: Images
+) -> list[DesiredComponent]:
     """Return ingest and command of a server."""
     return [
-        Wanted(
+        DesiredComponent(
             proxy=observed.proxy,
             server=server,
             component=component,
@@ -70,11 +74,11 @@ def components_of(observed: Observed, server: WantedServer, images: Images) -> l
     ]
 
 
-def _has_lease(observed: Observed, server: WantedServer) -> bool:
-    """Return whether a Lease decides between a server's ingests.
+def _has_lease(observed: Observed, server: DesiredServer) -> bool:
+    """Return whether a Lease decides which of a server's ingests is active.
 
-    Where it once did it goes on to: an old pod that stands by would take the calls back from a new
-    one that knows of no Lease.
+    An ingest with a Lease keeps it: an old standby pod would take the calls back from a new pod
+    that does not know the Lease.
     """
     if observed.proxy.spec.ingest.replicas > 1:
         return True
@@ -83,18 +87,8 @@ def _has_lease(observed: Observed, server: WantedServer) -> bool:
     return (template.get("annotations") or {}).get(names.LEASE) == "true"
 
 
-def _has_all(observed: Observed, server: WantedServer) -> bool:
-    return observed.missing(server) is None and server.server_id not in observed.rivals
-
-
-def _may_go(observed: Observed, leaving: drain.Leaving) -> bool:
-    spec = observed.proxy.spec
-    return drain.may_go(
-        leaving,
-        observed.now,
-        timeout_seconds=spec.drain_timeout_seconds,
-        may_return=spec.server_selector is not None,
-    )
+def _may_change(observed: Observed, server: DesiredServer) -> bool:
+    return secrets.missing(observed, server) is None and server.server_id not in observed.rivals
 
 
 def _shared(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:
@@ -104,86 +98,86 @@ def _shared(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:
     return [*accounts, *lease_access(proxy, leases), *([monitor] if monitor else [])]
 
 
-def _leases(observed: Observed, components: Sequence[Wanted], gone: Sequence[str]) -> list[str]:
-    """Return the Leases that ingests go on to need.
+def _leases(
+    observed: Observed, components: Sequence[DesiredComponent], drained: Sequence[str]
+) -> list[str]:
+    """Return the names of the Leases that ingests may use.
 
-    Among them those of servers that lack something now, or wait for their last calls: an ingest
-    that may not renew its Lease ends its turn.
+    They include those of servers that lack a Secret or are draining: an ingest that can't renew its
+    Lease stops being active.
     """
-    made = {item.name for item in components if item.has_lease}
+    desired = {item.name for item in components if item.has_lease}
     kept = {
-        name
-        for (kind, name), item in observed.children.items()
-        if kind == "Lease" and names.labels_of(item).get(names.SERVER) not in gone
+        key.name
+        for key, item in observed.children.items()
+        if key.kind == "Lease" and labels_of(item).get(names.SERVER) not in drained
     }
-    return sorted(made | kept)
+    return sorted(desired | kept)
 
 
-def _of_servers(observed: Observed, components: Sequence[Wanted]) -> list[Object]:
+def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> list[Object]:
     found: list[Object] = []
     for item in components:
-        live = observed.children.get(("Deployment", item.name))
-        scaled = autoscaler(item)
-        made = (
+        live = observed.children.get(ObjectKey("Deployment", item.name))
+        scaler = autoscaler(item)
+        children = (
             config_map(item),
             lease(item),
             deployment(item, live),
             disruption_budget(item),
-            scaled,
+            scaler,
         )
-        found += [_stamped(child, is_scaled=scaled is not None) for child in made if child]
+        found += [_stamped(child, is_scaled=scaler is not None) for child in children if child]
     return found
 
 
-def _unwanted(
-    observed: Observed, desired: Sequence[Object], components: Sequence[Wanted], gone: Sequence[str]
-) -> list[Key]:
-    """Return what is there but should not be: of servers that have gone, or of a former wish."""
-    wanted = {key_of(item) for item in desired}
-    settled = {item.server.name for item in components} | set(gone)
+def _obsolete(
+    observed: Observed,
+    desired: Sequence[Object],
+    components: Sequence[DesiredComponent],
+    drained: Sequence[str],
+) -> list[ObjectKey]:
+    """Return the children to delete: of drained servers, or no longer desired."""
+    desired_keys = {key_of(item) for item in desired}
+    decided = {item.server.name for item in components} | set(drained)
     return [
         key
         for key, item in observed.children.items()
-        if key not in wanted and _is_settled(item, settled)
+        if key not in desired_keys and _is_decided(item, decided)
     ]
 
 
-def _is_settled(item: Object, settled: set[str]) -> bool:
-    """Return whether it is known what becomes of an object's server; shared objects have none."""
-    server = names.labels_of(item).get(names.SERVER)
+def _is_decided(item: Object, servers: set[str]) -> bool:
+    """Return whether the plan covers an object's server; shared objects have none."""
+    server = labels_of(item).get(names.SERVER)
     if server is None:
-        # Accounts stay as long as there is a resource; access goes with the last Lease.
+        # ServiceAccounts stay while the resource exists; the access goes with the last Lease.
         return item["kind"] in {"Role", "RoleBinding", "PodMonitor"}
-    return server in settled
+    return server in servers
 
 
-def key_of(item: Object) -> Key:
-    """Return what an object is known by in its namespace."""
-    return item["kind"], item["metadata"]["name"]
-
-
-# Whether something has to be applied
+# Comparison with the cluster
 
 
 def _stamped(item: Object, *, is_scaled: bool) -> Object:
-    """Return an object with a fingerprint of itself, which tells it from a former wish."""
-    wish = {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
+    """Annotate an object with its fingerprint, so that a field's removal is a difference too."""
+    content = {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
     if item["kind"] == "Deployment" and is_scaled:
-        wish["spec"] = {**item["spec"], "replicas": None}  # The autoscaler's.
-    stamp = names.digest(json.dumps(wish, sort_keys=True))
+        content["spec"] = {**item["spec"], "replicas": None}  # The autoscaler's.
+    stamp = names.digest(json.dumps(content, sort_keys=True))
     annotations = {**item["metadata"].get("annotations", {}), names.APPLIED: stamp}
     return {**item, "metadata": {**item["metadata"], "annotations": annotations}}
 
 
-def is_current(children: Mapping[Key, Object], desired: Object) -> bool:
-    """Return whether the cluster has all of an object's fields already."""
+def is_current(children: Mapping[ObjectKey, Object], desired: Object) -> bool:
+    """Return whether the object in the cluster has all fields of the desired one."""
     live = children.get(key_of(desired))
     return live is not None and _covers(live, desired)
 
 
 def _covers(live: Any, desired: Any) -> bool:
     if live is None and desired in ({}, [], ""):
-        return True  # The API server leaves out what is empty.
+        return True  # The API server omits empty fields.
     if isinstance(desired, Mapping):
         return isinstance(live, Mapping) and all(
             _covers(live.get(name), value) for name, value in desired.items()

@@ -1,7 +1,7 @@
-"""Which server_ids other resources serve on the same bus. Pure.
+"""Which server_ids an older resource already serves on the same bus. Sans-I/O.
 
-Two proxies of one server_id would answer each other's commands. The older resource keeps it, so
-that a mistake in a new one does not touch the calls of the other.
+Two proxies with one server_id would both answer its commands. The older resource keeps it, so that
+a mistake in a new one does not affect the other's calls.
 """
 
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from ari_proxy.operator.model import AriProxy
 
 
 def rivals(proxy: AriProxy, others: Iterable[AriProxy]) -> dict[str, str]:
-    """Return, by server_id, the older resource that has it on the same bus."""
+    """Return, by server_id, the older resource (`namespace/name`) that serves it on this bus."""
     found: dict[str, str] = {}
     for other in sorted(others, key=_age, reverse=True):
         if other.metadata.uid == proxy.metadata.uid or _age(other) > _age(proxy):
@@ -26,7 +26,7 @@ def _age(proxy: AriProxy) -> tuple[str, str]:
 
 
 def _buses(proxy: AriProxy) -> set[str]:
-    """Return what tells the bus from others: its URLs, or the Secret that has them."""
+    """Return what identifies the bus: its URLs, or the Secret that holds them."""
     bus = proxy.spec.bus
     if bus.nats is not None and bus.nats.servers:
         return {url.rstrip("/") for url in bus.nats.servers}
@@ -37,5 +37,5 @@ def _buses(proxy: AriProxy) -> set[str]:
 
 def _server_ids(proxy: AriProxy) -> set[str]:
     listed = {server.server_id or server.name for server in proxy.spec.servers}
-    found = {item.get("serverId", "") for item in proxy.status.get("servers") or ()}
-    return (listed if proxy.spec.servers else found) - {""}
+    discovered = {item.get("serverId", "") for item in proxy.status.get("servers") or ()}
+    return (listed if proxy.spec.servers else discovered) - {""}

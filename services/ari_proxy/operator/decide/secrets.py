@@ -1,24 +1,24 @@
-"""Which Secrets the pods need, where they find them, and what is missing. Pure.
+"""Which Secrets the pods need, where they are mounted, and which are missing. Sans-I/O.
 
-Secrets are mounted as files, never put into the environment: the services read them anew for each
-connection, so that a Secret may change while calls go on.
+Secrets are mounted as files instead of environment variables: the services read them for each new
+connection, so that a Secret may change during calls.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.model import AriProxy, LoginSecretRef, Nats, RabbitMq, Tls
+from ari_proxy.operator.model import AriProxy, LoginSecretRef, NatsSpec, RabbitMqSpec, TlsSpec
+from ari_proxy.operator.state import Observed
 
-from .servers import WantedServer
+from .servers import DesiredServer
 
-#: Where a pod has its Secrets.
+#: Where a pod mounts its Secrets.
 DIRECTORY: Final = "/etc/ari-proxy/secrets"
 
 
 @dataclass(frozen=True, slots=True)
 class SecretFile:
-    """One key of a Secret, and the setting that names its file."""
+    """One key of a Secret, and the setting that holds the path of its file."""
 
     secret: str
     key: str
@@ -27,30 +27,30 @@ class SecretFile:
 
     @property
     def path(self) -> str:
-        """Its path below `DIRECTORY`."""
+        """The path of its file below `DIRECTORY`."""
         return f"{self.group}/{self.setting.removesuffix('_file')}"
 
 
-def of_server(server: WantedServer) -> list[SecretFile]:
-    """Return what is needed to reach an Asterisk."""
+def of_server(server: DesiredServer) -> list[SecretFile]:
+    """Return the files that a connection to an Asterisk server needs."""
     return [*_login("ari", server.credentials), *_tls("ari", server.tls)]
 
 
 def of_bus(proxy: AriProxy) -> list[SecretFile]:
-    """Return what is needed to reach the bus."""
+    """Return the files that a connection to the bus needs."""
     bus = proxy.spec.bus
     if bus.rabbitmq is not None:
         return _rabbitmq(bus.rabbitmq)
     return _nats(bus.nats) if bus.nats is not None else []
 
 
-def needed(proxy: AriProxy, server: WantedServer) -> list[SecretFile]:
-    """Return what the pods of a server need."""
+def needed(proxy: AriProxy, server: DesiredServer) -> list[SecretFile]:
+    """Return the files that the pods of a server need."""
     return [*of_server(server), *of_bus(proxy)]
 
 
 def settings(files: list[SecretFile]) -> dict[str, dict[str, str]]:
-    """Return the settings, by group, that say where these files are."""
+    """Return the settings, by group, with the paths of these files."""
     groups: dict[str, dict[str, str]] = {}
     for file in files:
         groups.setdefault(file.group, {})[file.setting] = f"{DIRECTORY}/{file.path}"
@@ -63,21 +63,14 @@ def volume(files: list[SecretFile]) -> dict[str, Any]:
         {"secret": {"name": name, "items": [_item(file) for file in files if file.secret == name]}}
         for name in dict.fromkeys(file.secret for file in files)
     ]
-    # Readable to the pod's group only, which is that of the user whom the image runs as.
+    # Readable only by the pod's group, which is the group of the image's user.
     return {"name": "secrets", "projected": {"defaultMode": 0o440, "sources": sources}}
 
 
-def missing(
-    files: list[SecretFile], there: Mapping[str, Mapping[str, Any] | None]
-) -> tuple[str, str] | None:
-    """Return reason and message of what is missing, or None.
-
-    Args:
-        files: what is needed.
-        there: the keys of each Secret; None of a Secret that does not exist.
-    """
-    for file in files:
-        keys = there.get(file.secret)
+def missing(observed: Observed, server: DesiredServer) -> tuple[str, str] | None:
+    """Return reason and message of the first Secret or key that a server lacks, or None."""
+    for file in needed(observed.proxy, server):
+        keys = observed.secrets.get(file.secret)
         if keys is None:
             return "SecretMissing", f"there is no Secret {file.secret}; create it"
         if file.key not in keys:
@@ -98,7 +91,7 @@ def _login(group: str, ref: LoginSecretRef | None) -> list[SecretFile]:
     ]
 
 
-def _tls(group: str, tls: Tls | None) -> list[SecretFile]:
+def _tls(group: str, tls: TlsSpec | None) -> list[SecretFile]:
     files = []
     if tls is not None and (ca := tls.ca_secret_ref) is not None:
         files.append(SecretFile(ca.name, ca.key, group, "ca_file"))
@@ -109,7 +102,7 @@ def _tls(group: str, tls: Tls | None) -> list[SecretFile]:
     return files
 
 
-def _nats(nats: Nats) -> list[SecretFile]:
+def _nats(nats: NatsSpec) -> list[SecretFile]:
     refs = {
         "url_file": nats.url_secret_ref,
         "credentials_file": nats.creds_secret_ref,
@@ -120,6 +113,6 @@ def _nats(nats: Nats) -> list[SecretFile]:
     return [*files, *_login("bus", nats.user_secret_ref), *_tls("bus", nats.tls)]
 
 
-def _rabbitmq(rabbitmq: RabbitMq) -> list[SecretFile]:
+def _rabbitmq(rabbitmq: RabbitMqSpec) -> list[SecretFile]:
     ref = rabbitmq.url_secret_ref
     return [SecretFile(ref.name, ref.key, "bus", "url_file"), *_tls("bus", rabbitmq.tls)]

@@ -1,19 +1,21 @@
-"""Which Asterisk servers a resource means: those of its list, or the pods that it selects. Pure."""
+"""Which Asterisk servers a resource specifies: a list, or pods that a selector finds. Sans-I/O."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.model import AriProxy, LoginSecretRef, ServerSelector, Tls
+from ari_proxy.operator.model import LoginSecretRef, ServerSelector, TlsSpec
 from ari_proxy.operator.names import server_name
+from ari_proxy.operator.objects import is_finished, is_ready
+from ari_proxy.operator.state import Observed
 
-#: The port of an IPv6 address in a URL is told apart by brackets (RFC 3986 §3.2.2).
+#: An IPv6 address stands in brackets in a URL (RFC 3986 §3.2.2).
 _IPV6: Final = ":"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WantedServer:
-    """One Asterisk, however it was found."""
+class DesiredServer:
+    """An Asterisk server that ari-proxy should serve, listed or discovered."""
 
     name: str
     server_id: str
@@ -21,31 +23,30 @@ class WantedServer:
     applications: tuple[str, ...]
     subscribe_all: bool
     credentials: LoginSecretRef
-    tls: Tls | None
+    tls: TlsSpec | None
 
     @property
     def websocket_url(self) -> str:
-        """The URL of its events."""
+        """The URL of ARI's event websocket."""
         return self.rest_url.rstrip("/").replace("http", "ws", 1) + "/events"
 
 
-def wanted(
-    proxy: AriProxy, pods: Iterable[Mapping[str, Any]], known: Sequence[str] = ()
-) -> list[WantedServer]:
+def desired_servers(observed: Observed) -> list[DesiredServer]:
     """Return the servers that should be served.
 
-    Args:
-        proxy: the resource.
-        pods: those that its selector matches.
-        known: names of servers that are served already: they stay though their pod is not ready,
-            since an Asterisk that restarts comes back.
+    A discovered server stays while its pod is not ready: an Asterisk that restarts comes back.
     """
-    spec = proxy.spec
+    spec = observed.proxy.spec
     if spec.server_selector is not None:
-        found = [_discovered(pod, spec.server_selector) for pod in pods if _is_there(pod, known)]
+        deployed = observed.deployed_servers
+        found = [
+            _discovered(pod, spec.server_selector)
+            for pod in observed.asterisk_pods
+            if _is_server(pod, deployed)
+        ]
         return sorted(found, key=lambda server: server.name)
     return [
-        WantedServer(
+        DesiredServer(
             name=server.name,
             server_id=server.server_id or server.name,
             rest_url=server.ari.url.rstrip("/"),
@@ -58,29 +59,15 @@ def wanted(
     ]
 
 
-def matches(labels: Mapping[str, str], match_labels: Mapping[str, str]) -> bool:
-    """Return whether a selector takes an object with these labels."""
-    return all(labels.get(name) == value for name, value in match_labels.items())
-
-
-def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Return whether a pod has passed its readiness probe."""
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
-
-
-def _is_there(pod: Mapping[str, Any], known: Sequence[str]) -> bool:
-    metadata, status = pod["metadata"], pod.get("status", {})
-    if metadata.get("deletionTimestamp") or status.get("phase") in {"Succeeded", "Failed"}:
+def _is_server(pod: Mapping[str, Any], deployed: Sequence[str]) -> bool:
+    if pod["metadata"].get("deletionTimestamp") or is_finished(pod) or not _host(pod):
         return False
-    if not _host(pod):
-        return False
-    return is_ready(pod) or server_name(metadata["name"]) in known
+    return is_ready(pod) or server_name(pod["metadata"]["name"]) in deployed
 
 
-def _discovered(pod: Mapping[str, Any], selector: ServerSelector) -> WantedServer:
+def _discovered(pod: Mapping[str, Any], selector: ServerSelector) -> DesiredServer:
     name = server_name(pod["metadata"]["name"])
-    return WantedServer(
+    return DesiredServer(
         name=name,
         server_id=name,
         rest_url=f"{selector.scheme.lower()}://{_host(pod)}:{selector.port}{selector.path}",
@@ -92,7 +79,7 @@ def _discovered(pod: Mapping[str, Any], selector: ServerSelector) -> WantedServe
 
 
 def _host(pod: Mapping[str, Any]) -> str:
-    """Return its name in the cluster's DNS, which outlives a restart, or else its address.
+    """Return the pod's DNS name, which outlives a restart, or else its address.
 
     A StatefulSet's pods have one with the set's Service (kubernetes.io/docs/concepts/workloads/
     controllers/statefulset, "Stable Network ID").

@@ -1,1 +1,1 @@
-"""What is there: resources, their children, Secrets and pods."""
+"""Reads the cluster: resources, their children, pods and the keys of Secrets."""

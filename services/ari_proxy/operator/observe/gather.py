@@ -1,4 +1,4 @@
-"""Looks at the cluster: gathers what the state of one resource depends on."""
+"""Gathers the state that the reconciliation of one resource depends on."""
 
 import asyncio
 from collections.abc import Iterable
@@ -10,35 +10,43 @@ import structlog
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
-from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.rivals import rivals
-from ari_proxy.operator.decide.servers import is_ready
+from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.errors import KubernetesError
 from ari_proxy.operator.kubernetes import CHILDREN, Kubernetes
 from ari_proxy.operator.model import KIND, AriProxy, parse
+from ari_proxy.operator.objects import (
+    Object,
+    ObjectKey,
+    ResourceKey,
+    is_ready,
+    is_running,
+    key_of,
+)
+from ari_proxy.operator.state import Observed, QueryFailure
 
 from . import pods
-from .state import Key, Observed, Silence, is_running
 
 _log = structlog.get_logger()
 _FORBIDDEN = 403
 
 
 async def observe(
-    kubernetes: Kubernetes, namespace: str, name: str, scope: Iterable[str]
+    kubernetes: Kubernetes, key: ResourceKey, namespaces: Iterable[str]
 ) -> Observed | None:
-    """Return what there is of a resource and around it; None if it is no more.
+    """Return the state of a resource, or None if it does not exist.
 
     Args:
         kubernetes: the cluster.
-        namespace: of the resource.
-        name: of the resource.
-        scope: namespaces that the operator looks after; none means all.
+        key: the resource.
+        namespaces: those in which other resources may serve the same servers; empty means all.
 
     Raises:
-        KubernetesError: the API server can't be asked.
+        ExceptionGroup: of KubernetesError; a request to the API server failed.
+        KubernetesError: the same, for the first request.
     """
-    resource = await kubernetes.get(KIND, namespace, name)
+    resource = await kubernetes.get(KIND, key.namespace, key.name)
     if resource is None:
         return None
     proxy = parse(resource)
@@ -46,44 +54,49 @@ async def observe(
         children = tasks.create_task(_children(kubernetes, proxy))
         own = tasks.create_task(_own_pods(kubernetes, proxy))
         asterisk = tasks.create_task(_asterisk_pods(kubernetes, proxy))
-        others = tasks.create_task(_others(kubernetes, scope))
+        resources = tasks.create_task(_resources(kubernetes, namespaces))
     observed = Observed(
         proxy=proxy,
         children=children.result(),
         pods=tuple(own.result()),
         asterisk_pods=tuple(asterisk.result()),
-        rivals=rivals(proxy, others.result()),
+        rivals=rivals(proxy, resources.result()),
         now=datetime.now(UTC).replace(microsecond=0),
     )
-    return await _asked(kubernetes, observed)
+    return await _with_details(kubernetes, observed)
 
 
-async def _asked(kubernetes: Kubernetes, observed: Observed) -> Observed:
-    """Return it with what depends on what has been seen."""
+async def _with_details(kubernetes: Kubernetes, observed: Observed) -> Observed:
+    """Add the Secrets' keys and the pods' answers; which ones, depends on the rest."""
     unready = [pod for pod in observed.pods if is_running(pod) and not is_ready(pod)]
-    draining = {name for item in observed.leaving for name in observed.ingests_of(item.name)}
-    named = [pod for pod in observed.pods if pod["metadata"]["name"] in draining]
-    leaving = [pod for pod in named if is_running(pod)]
     async with asyncio.TaskGroup() as tasks:
-        complaints = tasks.create_task(pods.complaints(unready))
-        dialogs = tasks.create_task(pods.dialogs(leaving))
+        checks = tasks.create_task(pods.failed_checks(unready))
+        dialogs = tasks.create_task(pods.dialogs(_draining_ingests(observed)))
         found = tasks.create_task(_secrets(kubernetes, observed))
     return replace(
         observed,
-        complaints=complaints.result().told,
-        dialogs=dialogs.result().told,
-        silences=frozenset(
+        failed_checks=checks.result().values,
+        dialogs=dialogs.result().values,
+        query_failures=frozenset(
             [
-                *(Silence("complaint", *item) for item in complaints.result().silent.items()),
-                *(Silence("dialogs", *item) for item in dialogs.result().silent.items()),
+                *(QueryFailure("checks", *item) for item in checks.result().failures.items()),
+                *(QueryFailure("dialogs", *item) for item in dialogs.result().failures.items()),
             ]
         ),
         secrets=found.result(),
     )
 
 
-async def _children(kubernetes: Kubernetes, proxy: AriProxy) -> dict[Key, Object]:
-    """Return the objects that belong to the resource, and not only look like it."""
+def _draining_ingests(observed: Observed) -> list[Object]:
+    draining = {
+        name for server in draining_servers(observed) for name in observed.ingests_of(server.name)
+    }
+    found = [pod for pod in observed.pods if pod["metadata"]["name"] in draining]
+    return [pod for pod in found if is_running(pod)]
+
+
+async def _children(kubernetes: Kubernetes, proxy: AriProxy) -> dict[ObjectKey, Object]:
+    """Return the objects that the resource owns; labels alone could be anybody's."""
     labels = names.labels(proxy.metadata.name)
     async with asyncio.TaskGroup() as tasks:
         lists = [
@@ -91,11 +104,7 @@ async def _children(kubernetes: Kubernetes, proxy: AriProxy) -> dict[Key, Object
             for kind in CHILDREN
         ]
     items = [item for found in lists for item in found.result()]
-    return {
-        (item["kind"], item["metadata"]["name"]): item
-        for item in items
-        if _is_owned(item, proxy.metadata.uid)
-    }
+    return {key_of(item): item for item in items if _is_owned(item, proxy.metadata.uid)}
 
 
 def _is_owned(item: Object, uid: str) -> bool:
@@ -114,9 +123,9 @@ async def _asterisk_pods(kubernetes: Kubernetes, proxy: AriProxy) -> list[Object
     return await kubernetes.objects("Pod", proxy.metadata.namespace, selector.match_labels)
 
 
-async def _others(kubernetes: Kubernetes, scope: Iterable[str]) -> list[AriProxy]:
+async def _resources(kubernetes: Kubernetes, namespaces: Iterable[str]) -> list[AriProxy]:
     found: list[AriProxy] = []
-    for namespace in tuple(scope) or (None,):
+    for namespace in tuple(namespaces) or (None,):
         for item in await kubernetes.objects(KIND, namespace):
             try:
                 found.append(parse(item))
@@ -126,9 +135,9 @@ async def _others(kubernetes: Kubernetes, scope: Iterable[str]) -> list[AriProxy
 
 
 async def _secrets(kubernetes: Kubernetes, observed: Observed) -> dict[str, Object | None]:
-    """Return the keys of each Secret that is named; their values are nobody's business here."""
+    """Return the keys of each referenced Secret; values are never kept."""
     files = secrets.of_bus(observed.proxy)
-    for server in observed.wanted:
+    for server in desired_servers(observed):
         files += secrets.of_server(server)
     namespace = observed.proxy.metadata.namespace
     return {
@@ -140,12 +149,12 @@ async def _secrets(kubernetes: Kubernetes, observed: Observed) -> dict[str, Obje
 async def _keys(
     kubernetes: Kubernetes, namespace: str, name: str, files: list[secrets.SecretFile]
 ) -> Object | None:
-    """Return the keys of a Secret, or None if there is none."""
+    """Return the keys of a Secret, or None if it does not exist."""
     try:
         secret = await kubernetes.get("Secret", namespace, name)
     except KubernetesError as error:
         if error.status != _FORBIDDEN:
             raise
-        # Without the right to look, it is taken to be there: the kubelet will tell.
+        # Without the right to read it, assume that it exists; if not, the kubelet reports it.
         return dict.fromkeys((file.key for file in files), "")
     return None if secret is None else dict.fromkeys(secret.get("data") or {}, "")

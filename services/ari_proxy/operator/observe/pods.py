@@ -1,7 +1,7 @@
-"""Asks the pods themselves: their admin API tells what is wrong, and how many dialogs they have.
+"""Queries the admin API of pods: failing readiness checks, and the number of open dialogs.
 
-Only a whole answer of the right form counts, since a server goes with its last dialog: of whatever
-else comes it is said why the pod does not tell.
+Only a complete answer of the expected form counts, since the operator deletes a server that reports
+no dialogs. Any other answer is a failure with its reason.
 """
 
 import asyncio
@@ -15,69 +15,68 @@ import msgspec
 
 from ari_proxy import bounded_body
 from ari_proxy.operator.decide.children.config_map import ADMIN_PORT
-from ari_proxy.operator.decide.children.wanted import Object
+from ari_proxy.operator.objects import Object
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 T = TypeVar("T")
-#: Seconds that a pod may take; it looks at Asterisk and at its bus meanwhile.
-ASK_SECONDS: Final = 3.0
-#: Pods that are asked at once.
-ASKED_AT_ONCE: Final = 32
-#: Of one answer: what some thousand dialogs are in the longest one.
+#: Deadline of one query; the pod checks Asterisk and its bus in that time.
+QUERY_SECONDS: Final = 3.0
+MAX_CONCURRENT_QUERIES: Final = 32
+#: Enough for some thousand dialogs in the longest form of an answer.
 MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[T]):
-    """What pods have said, by their names."""
+    """The results of a query, by name of the pod."""
 
-    told: dict[str, T]
-    #: Why the others do not tell; it is the same text as long as the reason is the same.
-    silent: dict[str, str]
+    values: dict[str, T]
+    #: Reasons of failed queries; the text is stable while the cause lasts.
+    failures: dict[str, str]
 
 
-class _Count(msgspec.Struct):
+class _DialogCount(msgspec.Struct):
     open: Annotated[int, msgspec.Meta(ge=0)]
 
 
-class _Dialog(msgspec.Struct):
+class _ListedDialog(msgspec.Struct):
     state: str
 
 
-class _Ready(msgspec.Struct):
+class _Readiness(msgspec.Struct):
     checks: dict[str, str]
 
 
 async def dialogs(
-    pods: Iterable[Object], port: int = ADMIN_PORT, *, ask_seconds: float = ASK_SECONDS
+    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
 ) -> Answers[int]:
-    """Return how many dialogs each pod has that are not over."""
-    return await _ask_all(pods, port, _count, ask_seconds)
+    """Return the number of each pod's open dialogs."""
+    return await _query_all(pods, port, _open_dialogs, timeout_seconds)
 
 
-async def complaints(
-    pods: Iterable[Object], port: int = ADMIN_PORT, *, ask_seconds: float = ASK_SECONDS
+async def failed_checks(
+    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
 ) -> Answers[str]:
-    """Return what each pod says is wrong; nothing of one that is well."""
-    said = await _ask_all(pods, port, _complaint, ask_seconds)
-    return Answers({pod: text for pod, text in said.told.items() if text}, said.silent)
+    """Return each pod's failing readiness checks; a pod without any is left out."""
+    found = await _query_all(pods, port, _failed_checks, timeout_seconds)
+    return Answers({pod: text for pod, text in found.values.items() if text}, found.failures)
 
 
-class _SilenceError(Exception):
-    """A pod does not tell; the message says why, to follow its name."""
+class _QueryError(Exception):
+    """A query failed; the message is its reason."""
 
 
-class _StatusError(_SilenceError):
-    """It answers with a status that says nothing."""
+class _StatusError(_QueryError):
+    """The answer has an unexpected HTTP status."""
 
     def __init__(self, path: str, status: int) -> None:
-        super().__init__(f"it answers {status} to {path}")
+        super().__init__(f"GET {path} answered {status}")
         self.status = status
 
 
 @dataclass(frozen=True, slots=True)
-class _Admin:
-    """The admin API of a pod."""
+class _AdminClient:
+    """The admin API of one pod."""
 
     session: aiohttp.ClientSession
     root: str
@@ -85,68 +84,67 @@ class _Admin:
     async def get(
         self, path: str, form: type[T], statuses: Collection[int] = (HTTPStatus.OK,)
     ) -> T:
-        """Return what a path has.
+        """Return the decoded answer to a GET request.
 
         Raises:
-            _SilenceError: it has an answer of another status or form, or a larger one.
-            aiohttp.ClientError: there is none.
+            _QueryError: the answer has another status or form, or is too large.
+            aiohttp.ClientError: there is no answer.
         """
         async with self.session.get(self.root + path, allow_redirects=False) as answer:
             if answer.status not in statuses:
                 raise _StatusError(path, answer.status)
             content = await bounded_body.read(answer, MAX_ANSWER_BYTES)
         if content is None:
-            raise _SilenceError(f"its answer to {path} has more than {MAX_ANSWER_BYTES} bytes")
+            raise _QueryError(f"GET {path} answered more than {MAX_ANSWER_BYTES} bytes")
         try:
             return msgspec.json.decode(content, type=form)
         except UNDECODABLE as error:
-            problem = f"its answer to {path} is not of the form that was asked for: {error}"
-            raise _SilenceError(problem) from error
+            raise _QueryError(f"GET {path} answered in an unexpected form: {error}") from error
 
 
-async def _count(admin: _Admin) -> int:
+async def _open_dialogs(admin: _AdminClient) -> int:
     try:
-        return (await admin.get("/dialogs/count", _Count)).open
+        return (await admin.get("/dialogs/count", _DialogCount)).open
     except _StatusError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
-    # It is of a version that tells them all, and no number.
-    found = await admin.get("/dialogs", list[_Dialog])
+    # An older version lists its dialogs and has no count.
+    found = await admin.get("/dialogs", list[_ListedDialog])
     return sum(dialog.state != "ended" for dialog in found)
 
 
-async def _complaint(admin: _Admin) -> str:
+async def _failed_checks(admin: _AdminClient) -> str:
     statuses = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
-    checks = (await admin.get("/readyz", _Ready, statuses)).checks
+    checks = (await admin.get("/readyz", _Readiness, statuses)).checks
     return "; ".join(f"{name}: {text}" for name, text in checks.items() if text != "ok")
 
 
-async def _ask_all(
+async def _query_all(
     pods: Iterable[Object],
     port: int,
-    question: Callable[[_Admin], Awaitable[T]],
-    ask_seconds: float,
+    query: Callable[[_AdminClient], Awaitable[T]],
+    timeout_seconds: float,
 ) -> Answers[T]:
-    slots = asyncio.Semaphore(ASKED_AT_ONCE)
+    slots = asyncio.Semaphore(MAX_CONCURRENT_QUERIES)
     answers: Answers[T] = Answers({}, {})
 
-    async def ask(session: aiohttp.ClientSession, pod: Object) -> None:
+    async def run(session: aiohttp.ClientSession, pod: Object) -> None:
         name = pod["metadata"]["name"]
         async with slots:
             try:
-                admin = _Admin(session, _root(pod, port))
-                answers.told[name] = await _ask(admin, question, ask_seconds)
-            except _SilenceError as error:
-                answers.silent[name] = str(error)
+                admin = _AdminClient(session, _root(pod, port))
+                answers.values[name] = await _run(admin, query, timeout_seconds)
+            except _QueryError as error:
+                answers.failures[name] = str(error)
 
-    # What is compressed has no bound.
-    plain = {"Accept-Encoding": "identity"}
+    # A compressed answer could expand without bound.
+    uncompressed = {"Accept-Encoding": "identity"}
     async with (
-        aiohttp.ClientSession(headers=plain, auto_decompress=False) as session,
+        aiohttp.ClientSession(headers=uncompressed, auto_decompress=False) as session,
         asyncio.TaskGroup() as tasks,
     ):
         for pod in pods:
-            tasks.create_task(ask(session, pod))
+            tasks.create_task(run(session, pod))
     return answers
 
 
@@ -156,14 +154,16 @@ def _root(pod: Object, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-async def _ask(admin: _Admin, question: Callable[[_Admin], Awaitable[T]], ask_seconds: float) -> T:
+async def _run(
+    admin: _AdminClient, query: Callable[[_AdminClient], Awaitable[T]], timeout_seconds: float
+) -> T:
     try:
-        async with asyncio.timeout(ask_seconds):
-            return await question(admin)
+        async with asyncio.timeout(timeout_seconds):
+            return await query(admin)
     except TimeoutError:
-        problem = f"it does not answer within {ask_seconds:g} s"
+        reason = f"no answer within {timeout_seconds:g} s"
     except OSError as error:
-        problem = f"it can't be reached: {error.strerror or error}"
+        reason = f"connection failed: {error.strerror or error}"
     except aiohttp.ClientError:
-        problem = "its answer breaks off or is no HTTP"
-    raise _SilenceError(problem)
+        reason = "the answer breaks off or is not HTTP"
+    raise _QueryError(reason)

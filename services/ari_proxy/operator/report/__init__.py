@@ -1,1 +1,1 @@
-"""What its owner is told: status, conditions and Kubernetes events. Sans-I/O."""
+"""Builds the report to the resource's owner: status, conditions and Events. Sans-I/O."""

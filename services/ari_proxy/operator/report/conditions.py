@@ -1,7 +1,7 @@
-"""Conditions of a status (metav1.Condition). Pure.
+"""Conditions of a status (metav1.Condition). Sans-I/O.
 
-kubernetes/community, api-conventions, "Typical status properties": a condition's time of transition
-is that of its status, so that looking again changes nothing.
+kubernetes/community, api-conventions, "Typical status properties": `lastTransitionTime` changes
+with the status of the condition alone, so that a reconciliation without changes writes nothing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-#: As long as the contract allows, with room.
+#: Below the contract's limit.
 _MESSAGE_LENGTH: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One statement."""
+    """A condition as observed, without its times."""
 
     type: str
     status: Literal["True", "False", "Unknown"]
@@ -23,8 +23,8 @@ class Condition:
     message: str
 
 
-def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:  # noqa: FBT001  the statement's truth
-    """Return a statement that is known to be true or false."""
+def condition(kind: str, holds: bool, reason: str, message: str) -> Condition:  # noqa: FBT001  the condition's status
+    """Return a condition with the status True or False."""
     return Condition(kind, "True" if holds else "False", reason, message)
 
 
@@ -35,7 +35,7 @@ def merge(
     generation: int,
     now: datetime,
 ) -> list[dict[str, Any]]:
-    """Return the conditions as they stand in a status."""
+    """Return the current conditions for a status, with transition times from the former ones."""
     before = {item["type"]: item for item in former}
     return [_entry(before.get(item.type), item, generation, now) for item in current]
 
@@ -57,5 +57,5 @@ def _entry(
 
 
 def timestamp(now: datetime) -> str:
-    """Return a time as Kubernetes writes it (RFC 3339)."""
+    """Return a time in Kubernetes' form (RFC 3339)."""
     return now.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,28 +1,29 @@
-"""The status of a resource: what is, server by server, and in one word. Pure."""
+"""The status of a resource: conditions, and an entry for each server. Sans-I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ari_proxy.operator import names
-from ari_proxy.operator.decide.servers import WantedServer
+from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.servers import DesiredServer, desired_servers
 from ari_proxy.operator.names import Component
-from ari_proxy.operator.observe.state import Key, Observed
+from ari_proxy.operator.objects import ObjectKey
+from ari_proxy.operator.state import Observed
 
 from .conditions import Condition, condition, merge, timestamp
-from .workload_health import Health, health
-
-_WAITS = "waits for its dialogs to end"
+from .workload_health import WorkloadHealth, health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Server:
-    """One server as it is."""
+class _ServerState:
+    """The state of one server."""
 
     name: str
     server_id: str
-    ingest: Health
-    command: Health
+    ingest: WorkloadHealth
+    command: WorkloadHealth
     conditions: tuple[Condition, ...]
 
     @property
@@ -34,18 +35,18 @@ class _Server:
         return self.ingest.is_settled and self.command.is_settled
 
     @property
-    def objection(self) -> Condition | None:
+    def problem(self) -> Condition | None:
         return next((item for item in self.conditions if item.status != "True"), None)
 
 
-def status(observed: Observed, failures: Mapping[Key, str]) -> dict[str, Any]:
+def status(observed: Observed, failures: Mapping[ObjectKey, str]) -> dict[str, Any]:
     """Return the resource's status.
 
     Args:
-        observed: after everything has been applied.
-        failures: what the API server said of objects that it did not take.
+        observed: the state after all changes.
+        failures: the API server's messages by object that it refused.
     """
-    found = [_server(observed, server, failures) for server in observed.wanted]
+    found = [_server(observed, server, failures) for server in desired_servers(observed)]
     proxy = observed.proxy
     conditions = [
         _accepted(observed),
@@ -64,17 +65,19 @@ def status(observed: Observed, failures: Mapping[Key, str]) -> dict[str, Any]:
             generation=proxy.metadata.generation,
             now=observed.now,
         ),
-        "servers": [*(_entry(observed, item) for item in found), *_leaving(observed)],
+        "servers": [*(_entry(observed, item) for item in found), *_draining(observed)],
     }
 
 
 # One server
 
 
-def _server(observed: Observed, server: WantedServer, failures: Mapping[Key, str]) -> _Server:
+def _server(
+    observed: Observed, server: DesiredServer, failures: Mapping[ObjectKey, str]
+) -> _ServerState:
     ingest = health(observed, server.name, "ingest")
     command = health(observed, server.name, "command")
-    return _Server(
+    return _ServerState(
         name=server.name,
         server_id=server.server_id,
         ingest=ingest,
@@ -88,31 +91,36 @@ def _server(observed: Observed, server: WantedServer, failures: Mapping[Key, str
     )
 
 
-def _unique(observed: Observed, server: WantedServer) -> Condition:
+def _unique(observed: Observed, server: DesiredServer) -> Condition:
     rival = observed.rivals.get(server.server_id)
     if rival is None:
-        return condition("ServerIdUnique", True, "Unique", "no other resource has this server_id")
-    message = f"{rival} serves the server_id {server.server_id} on this bus; choose another one"
+        return condition(
+            "ServerIdUnique", True, "Unique", "no other resource serves this server_id"
+        )
+    message = f"{rival} already serves server_id {server.server_id} on this bus; choose another"
     return condition("ServerIdUnique", False, "ServerIdConflict", message)
 
 
-def _secrets(observed: Observed, server: WantedServer) -> Condition:
-    missing = observed.missing(server)
+def _secrets(observed: Observed, server: DesiredServer) -> Condition:
+    missing = secrets.missing(observed, server)
     if missing is None:
-        return condition("SecretsResolved", True, "Found", "all Secrets are there")
+        return condition("SecretsResolved", True, "Found", "all referenced Secrets exist")
     return condition("SecretsResolved", False, *missing)
 
 
 def _failure(
-    observed: Observed, server: WantedServer, component: Component, failures: Mapping[Key, str]
+    observed: Observed,
+    server: DesiredServer,
+    component: Component,
+    failures: Mapping[ObjectKey, str],
 ) -> str:
-    """Return what the API server said of an object of this component that it did not take."""
+    """Return the API server's message if it refused an object of this component."""
     own = names.workload(observed.proxy.metadata.name, component, server.name)
-    said = (f"{kind} {name}: {text}" for (kind, name), text in failures.items() if name == own)
-    return next(said, "")
+    refused = (f"{kind} {name}: {text}" for (kind, name), text in failures.items() if name == own)
+    return next(refused, "")
 
 
-def _serving(kind: str, found: Health, failure: str) -> Condition:
+def _serving(kind: str, found: WorkloadHealth, failure: str) -> Condition:
     if failure:
         return condition(kind, found.is_serving, "ApplyFailed", failure)
     if found.is_serving:
@@ -120,7 +128,7 @@ def _serving(kind: str, found: Health, failure: str) -> Condition:
     return condition(kind, False, found.reason, found.message)
 
 
-def _entry(observed: Observed, server: _Server) -> dict[str, Any]:
+def _entry(observed: Observed, server: _ServerState) -> dict[str, Any]:
     former = _former(observed, server.name)
     return {
         "name": server.name,
@@ -141,15 +149,15 @@ def _former(observed: Observed, name: str) -> Mapping[str, Any]:
     return next((item for item in servers if item["name"] == name), {})
 
 
-def _leaving(observed: Observed) -> list[dict[str, Any]]:
+def _draining(observed: Observed) -> list[dict[str, Any]]:
     return [
         {
-            "name": leaving.name,
-            "drainingSince": timestamp(leaving.since),
-            "ingest": health(observed, leaving.name, "ingest").entry(),
-            "command": health(observed, leaving.name, "command").entry(),
+            "name": server.name,
+            "drainingSince": timestamp(server.since),
+            "ingest": health(observed, server.name, "ingest").entry(),
+            "command": health(observed, server.name, "command").entry(),
         }
-        for leaving in observed.leaving
+        for server in draining_servers(observed)
     ]
 
 
@@ -157,61 +165,71 @@ def _leaving(observed: Observed) -> list[dict[str, Any]]:
 
 
 def _accepted(observed: Observed) -> Condition:
-    taken = [server.server_id for server in observed.wanted if server.server_id in observed.rivals]
+    server_ids = [server.server_id for server in desired_servers(observed)]
+    taken = [server_id for server_id in server_ids if server_id in observed.rivals]
     if not taken:
         return condition("Accepted", True, "Valid", "the spec is valid")
-    rivals = ", ".join(f"{name} by {observed.rivals[name]}" for name in taken)
-    return condition("Accepted", False, "ServerIdConflict", f"served already: {rivals}")
+    rivals = ", ".join(f"{server_id} by {observed.rivals[server_id]}" for server_id in taken)
+    message = f"already served on this bus: {rivals}"
+    return condition("Accepted", False, "ServerIdConflict", message)
 
 
-def _progressing(found: Sequence[_Server], observed: Observed) -> Condition:
-    moving = [server.name for server in found if not server.is_settled]
-    leaving = [item.name for item in observed.leaving]
-    if not moving and not leaving:
-        return condition("Progressing", False, "Settled", "everything is as it should be")
-    if not moving:
-        message = f"{', '.join(leaving)} {_WAITS}{_untold(observed)}"
+def _progressing(found: Sequence[_ServerState], observed: Observed) -> Condition:
+    unsettled = [server.name for server in found if not server.is_settled]
+    draining = [server.name for server in draining_servers(observed)]
+    if not unsettled and not draining:
+        return condition(
+            "Progressing", False, "Settled", "all Deployments are up to date and ready"
+        )
+    if not unsettled:
+        message = f"draining until the dialogs end: {', '.join(draining)}{_unreported(observed)}"
         return condition("Progressing", True, "Draining", message)
-    return condition("Progressing", True, "RollingOut", f"not settled: {', '.join(moving)}")
+    return condition("Progressing", True, "RollingOut", f"rolling out: {', '.join(unsettled)}")
 
 
-def _untold(observed: Observed) -> str:
-    """Return which pods do not tell how many dialogs they have."""
-    reasons = {
-        silence.pod: silence.reason for silence in observed.silences if silence.asked == "dialogs"
-    }
-    ingests = (pod for leaving in observed.leaving for pod in observed.ingests_of(leaving.name))
+def _unreported(observed: Observed) -> str:
+    """Return which pods do not report their open dialogs, and why."""
+    reasons = {item.pod: item.reason for item in observed.query_failures if item.query == "dialogs"}
+    draining = draining_servers(observed)
+    ingests = (pod for server in draining for pod in observed.ingests_of(server.name))
     return "".join(
-        f"; {pod} does not tell how many it has: {reasons.get(pod, 'it has not started yet')}"
+        f"; {pod} does not report its open dialogs: {reasons.get(pod, 'it has not started yet')}"
         for pod in ingests
         if pod not in observed.dialogs
     )
 
 
-def _ready(found: Sequence[_Server], failures: Mapping[Key, str], observed: Observed) -> Condition:
+def _ready(
+    found: Sequence[_ServerState], failures: Mapping[ObjectKey, str], observed: Observed
+) -> Condition:
     if not found:
-        wanted = observed.proxy.spec.server_selector
-        labels = ",".join(f"{k}={v}" for k, v in (wanted.match_labels if wanted else {}).items())
+        selector = observed.proxy.spec.server_selector
+        match_labels = selector.match_labels if selector else {}
+        labels = ",".join(f"{name}={value}" for name, value in match_labels.items())
         return condition("Ready", False, "NoServersFound", f"no ready pod has the labels {labels}")
     for server in found:
-        if (objection := server.objection) is not None:
-            message = f"{server.name}: {objection.message}"
-            return condition("Ready", False, objection.reason, message)
+        if (problem := server.problem) is not None:
+            message = f"{server.name}: {problem.message}"
+            return condition("Ready", False, problem.reason, message)
     for (kind, name), message in failures.items():
         return condition("Ready", False, "ApplyFailed", f"{kind} {name}: {message}")
-    return condition("Ready", True, "AllServersReady", "every server is served")
+    return condition("Ready", True, "AllServersReady", "all servers are served")
 
 
-def _degraded(found: Sequence[_Server]) -> Condition:
-    """Tell that calls are served, but not as they should be."""
+def _degraded(found: Sequence[_ServerState]) -> Condition:
+    """Return whether calls are served, but a server or a replica is missing."""
     serving = [server for server in found if server.is_ready]
     short = [item.name for item in found if not item.is_settled or not item.is_ready]
     if serving and short:
         return condition("Degraded", True, "ServersImpaired", f"impaired: {', '.join(short)}")
-    return condition("Degraded", False, "NotDegraded", "no server is impaired, or none is served")
+    return condition(
+        "Degraded", False, "NotDegraded", "no server is impaired, or no server is served"
+    )
 
 
 def _suspended(observed: Observed) -> Condition:
     if observed.proxy.spec.suspend:
-        return condition("Suspended", True, "Suspended", "spec.suspend is set: nothing is changed")
-    return condition("Suspended", False, "Active", "changes are applied")
+        return condition(
+            "Suspended", True, "Suspended", "spec.suspend is set: the operator changes nothing"
+        )
+    return condition("Suspended", False, "Active", "the operator applies changes")

@@ -1,39 +1,39 @@
-"""How a Deployment is, and why. Pure."""
+"""The health of a Deployment, and the reason if it is not healthy. Sans-I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.decide.children.wanted import Object
 from ari_proxy.operator.names import Component
-from ari_proxy.operator.observe.state import Observed
+from ari_proxy.operator.objects import Object
+from ari_proxy.operator.state import Observed
 
-#: What a container may wait for in the ordinary course of things.
+#: Reasons for which every container waits while it starts.
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """How a component of a server is."""
+class WorkloadHealth:
+    """The health of a component of a server."""
 
     deployment: str = ""
     replicas: int = 0
     updated: int = 0
     ready: int = 0
     image: str = ""
-    #: All pods are of the newest template, and ready.
+    #: All pods are ready and of the newest template.
     is_settled: bool = False
-    #: Why no pod is ready; or why not all are as they should be.
+    #: Why it is not settled.
     reason: str = ""
     message: str = ""
 
     @property
     def is_serving(self) -> bool:
-        """Whether there is a pod that serves, or none is asked for."""
+        """Whether a pod is ready, or the Deployment is scaled to zero."""
         return bool(self.deployment) and (self.ready > 0 or self.replicas == 0)
 
     def entry(self) -> dict[str, Any]:
-        """Return what the status shows."""
+        """Return the component's entry in the status."""
         return {
             "deployment": self.deployment,
             "replicas": self.replicas,
@@ -43,19 +43,21 @@ class Health:
         }
 
 
-def health(observed: Observed, server: str, component: Component) -> Health:
-    """Return how a component of a server is."""
+def health(observed: Observed, server: str, component: Component) -> WorkloadHealth:
+    """Return the health of a component of a server."""
     live = observed.deployment(server, component)
     if live is None:
-        return Health(reason="NotCreated", message=f"there is no Deployment for {component} yet")
+        return WorkloadHealth(
+            reason="NotCreated", message=f"the {component} Deployment has not been created yet"
+        )
     status = live.get("status") or {}
     replicas: int = live["spec"]["replicas"]
     updated: int = status.get("updatedReplicas", 0)
     ready: int = status.get("readyReplicas", 0)
-    is_seen = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
-    is_settled = is_seen and updated == ready == replicas == status.get("replicas", 0)
+    is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    is_settled = is_observed and updated == ready == replicas == status.get("replicas", 0)
     reason, message = ("", "") if is_settled else _why(observed, server, component, live)
-    return Health(
+    return WorkloadHealth(
         deployment=live["metadata"]["name"],
         replicas=replicas,
         updated=updated,
@@ -73,19 +75,19 @@ def _image(live: Object, component: Component) -> str:
 
 
 def _why(observed: Observed, server: str, component: Component, live: Object) -> tuple[str, str]:
-    """Return reason and message of pods that are not ready; the most telling one first."""
+    """Return reason and message of pods that are not ready; the most specific one."""
     pods = observed.pods_of(server, component)
     return (
-        _stuck(pods)
-        or _complaint(pods, observed.complaints)
-        or _unscheduled(pods)
-        or _refused(live)
+        _waiting_container(pods)
+        or _failed_checks(pods, observed.failed_checks)
+        or _unschedulable(pods)
+        or _replica_failure(live)
         or ("Starting", f"the pods of {live['metadata']['name']} are starting")
     )
 
 
-def _stuck(pods: Sequence[Object]) -> tuple[str, str] | None:
-    """Return why a container can't run, say for want of its image."""
+def _waiting_container(pods: Sequence[Object]) -> tuple[str, str] | None:
+    """Return why a container can't start, for example ImagePullBackOff."""
     for pod in pods:
         for state in _waiting(pod):
             if state.get("reason", "") not in _STARTING:
@@ -94,11 +96,10 @@ def _stuck(pods: Sequence[Object]) -> tuple[str, str] | None:
     return None
 
 
-def _complaint(pods: Sequence[Object], complaints: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return what a pod says is wrong."""
+def _failed_checks(pods: Sequence[Object], checks: Mapping[str, str]) -> tuple[str, str] | None:
     names = [pod["metadata"]["name"] for pod in pods]
-    said = [f"{name}: {complaints[name]}" for name in names if name in complaints]
-    return ("NotReady", said[0]) if said else None
+    failed = [f"{name}: {checks[name]}" for name in names if name in checks]
+    return ("NotReady", failed[0]) if failed else None
 
 
 def _waiting(pod: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
@@ -110,18 +111,18 @@ def _waiting(pod: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     return [item["state"]["waiting"] for item in containers if item.get("state", {}).get("waiting")]
 
 
-def _unscheduled(pods: Sequence[Object]) -> tuple[str, str] | None:
-    """Return why no node takes a pod."""
+def _unschedulable(pods: Sequence[Object]) -> tuple[str, str] | None:
+    """Return why the scheduler finds no node for a pod."""
     for pod in pods:
         for item in (pod.get("status") or {}).get("conditions") or ():
             if item["type"] == "PodScheduled" and item["status"] == "False":
-                message = item.get("message", "it can't be scheduled")
+                message = item.get("message", "no node can run the pod")
                 return "Unschedulable", f"{pod['metadata']['name']}: {message}"
     return None
 
 
-def _refused(live: Object) -> tuple[str, str] | None:
-    """Return why no pods are made at all, say by Pod Security or a quota."""
+def _replica_failure(live: Object) -> tuple[str, str] | None:
+    """Return why no pods are created, for example for Pod Security or a quota."""
     for item in (live.get("status") or {}).get("conditions") or ():
         if item["type"] == "ReplicaFailure" and item["status"] == "True":
             return str(item.get("reason", "ReplicaFailure")), str(item.get("message", ""))

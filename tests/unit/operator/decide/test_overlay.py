@@ -1,4 +1,4 @@
-"""A user's part of a template over ours."""
+"""A user's template is merged into the operator's."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ari_proxy.operator.decide.overlay import merge
 
 
 @pytest.mark.parametrize(
-    ("base", "over", "result"),
+    ("base", "overlay", "result"),
     [
         ({"a": 1}, {"b": 2}, {"a": 1, "b": 2}),
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}, {"a": {"b": 3, "c": 2}}),
@@ -40,8 +40,8 @@ from ari_proxy.operator.decide.overlay import merge
         ({}, {"containers": [{"name": "x"}]}, {"containers": [{"name": "x"}]}),
     ],
 )
-def test_merge(base: dict[str, Any], over: dict[str, Any], result: dict[str, Any]) -> None:
+def test_merge(base: dict[str, Any], overlay: dict[str, Any], result: dict[str, Any]) -> None:
     before = repr(base)
 
-    assert merge(base, over) == result
+    assert merge(base, overlay) == result
     assert repr(base) == before

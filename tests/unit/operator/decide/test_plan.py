@@ -1,11 +1,11 @@
-"""What is done to a cluster, from what is seen of it."""
+"""The changes that an observed state leads to."""
 
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.support.resources import Cluster, pod
+from tests.support.resources import Cluster, labels_of, pod
 
 INGEST, COMMAND = "minimal-ingest-asterisk-a", "minimal-command-asterisk-a"
 SECOND = {
@@ -21,7 +21,7 @@ def settled(sample: str = "minimal", **spec: Any) -> Cluster:
     return cluster
 
 
-def test_looking_again_does_nothing() -> None:
+def test_settled_cluster_needs_no_changes() -> None:
     for sample in ("minimal", "standby", "rabbitmq"):
         cluster = settled(sample)
         steps = cluster.plan()
@@ -29,7 +29,7 @@ def test_looking_again_does_nothing() -> None:
         assert steps.recheck_seconds is None
 
 
-def test_what_others_have_set_is_left_alone() -> None:
+def test_fields_of_others_are_left_alone() -> None:
     cluster = settled()
     live = cluster.of("Deployment", INGEST)
     live["metadata"]["annotations"]["deployment.kubernetes.io/revision"] = "1"
@@ -39,7 +39,7 @@ def test_what_others_have_set_is_left_alone() -> None:
     assert cluster.plan().apply == ()
 
 
-def test_what_the_api_server_leaves_out_for_it_is_empty_is_not_missed() -> None:
+def test_empty_field_that_the_api_server_omits_is_no_difference() -> None:
     template: dict[str, Any] = {"spec": {"nodeSelector": {}, "tolerations": []}}
     cluster = settled(ingest={"podTemplate": template})
     pod_spec = cluster.of("Deployment", INGEST)["spec"]["template"]["spec"]
@@ -49,7 +49,7 @@ def test_what_the_api_server_leaves_out_for_it_is_empty_is_not_missed() -> None:
     assert cluster.plan().apply == ()
 
 
-def test_what_was_deleted_comes_back() -> None:
+def test_deleted_child_is_restored() -> None:
     cluster = settled("standby")
     for key in list(cluster.children):
         del cluster.children[key]
@@ -65,7 +65,7 @@ def test_what_was_deleted_comes_back() -> None:
         ("ConfigMap", lambda item: item["metadata"]["labels"].clear()),
     ],
 )
-def test_what_was_changed_is_put_right(kind: str, change: Any) -> None:
+def test_changed_child_is_restored(kind: str, change: Any) -> None:
     cluster = settled()
     change(cluster.of(kind, INGEST))
 
@@ -73,14 +73,14 @@ def test_what_was_changed_is_put_right(kind: str, change: Any) -> None:
     assert cluster.plan().apply == ()
 
 
-def test_field_that_is_no_longer_wanted_goes() -> None:
+def test_field_that_is_no_longer_desired_is_removed() -> None:
     cluster = settled(command={"podTemplate": {"metadata": {"annotations": {"team": "voice"}}}})
     cluster.resource["spec"]["command"] = {}
 
     assert ("Deployment", COMMAND) in cluster.settle()
 
 
-def test_former_wishes_go() -> None:
+def test_obsolete_children_are_deleted() -> None:
     cluster = settled("standby", monitoring={"podMonitor": {"enabled": True}})
     cluster.resource["spec"] |= {"command": {"replicas": 1}, "monitoring": {}}
     cluster.settle()
@@ -96,10 +96,66 @@ def test_suspended_resource_is_left_alone() -> None:
     assert cluster.children == {}
 
 
-# Standing by
+# All children of a resource
 
 
-def test_lease_comes_with_the_second_pod_and_stays() -> None:
+def test_children_of_a_minimal_resource() -> None:
+    assert sorted(settled("minimal").children) == [
+        ("ConfigMap", COMMAND),
+        ("ConfigMap", INGEST),
+        ("Deployment", COMMAND),
+        ("Deployment", INGEST),
+        ("ServiceAccount", "minimal-command"),
+        ("ServiceAccount", "minimal-ingest"),
+    ]
+
+
+def test_children_of_a_resource_with_everything() -> None:
+    cluster = Cluster("production")
+    cluster.secrets |= {
+        "nats-ari-proxy": {"user.creds": ""},
+        "nats-ca": {"ca.crt": ""},
+        "voice-ca": {"ca.crt": ""},
+        "asterisk-a-ari": {"username": "", "password": ""},
+        "asterisk-b-ari": {"username": "", "password": ""},
+    }
+    cluster.settle()
+
+    count = {key.kind: len(cluster.named(key.kind)) for key in cluster.children}
+    assert count == {
+        "ServiceAccount": 2,
+        "Role": 1,
+        "RoleBinding": 1,
+        "PodMonitor": 1,
+        "ConfigMap": 4,
+        "Lease": 2,
+        "Deployment": 4,
+        "PodDisruptionBudget": 4,
+        "HorizontalPodAutoscaler": 2,
+    }
+
+
+def test_autoscalers_number_is_no_difference() -> None:
+    cluster = settled(command={"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+    cluster.of("Deployment", COMMAND)["spec"]["replicas"] = 4
+    assert cluster.settle() == []
+
+    cluster.resource["spec"]["command"]["maxInFlight"] = 7
+    (changed,) = [item for item in cluster.plan().apply if item["kind"] == "Deployment"]
+    assert changed["spec"]["replicas"] == 4
+
+
+# Leases
+
+
+def test_ingests_may_use_their_own_leases() -> None:
+    cluster = settled("standby")
+    (rule,) = cluster.of("Role", "standby-ingest")["rules"]
+
+    assert rule["resourceNames"] == cluster.named("Lease") == ["standby-ingest-asterisk-a"]
+
+
+def test_lease_is_created_for_a_second_pod_and_kept() -> None:
     cluster = settled()
     assert cluster.named("Lease") == []
     cluster.resource["spec"]["ingest"] = {"replicas": 2}
@@ -113,10 +169,10 @@ def test_lease_comes_with_the_second_pod_and_stays() -> None:
     assert cluster.named("Role") == ["minimal-ingest"]
 
 
-# What is missing
+# Missing Secrets and rivals
 
 
-def test_nothing_is_made_of_a_server_whose_secret_is_missing() -> None:
+def test_server_waits_for_its_secret() -> None:
     cluster = Cluster(servers=[*Cluster().resource["spec"]["servers"], SECOND])
     second = cluster.resource["spec"]["servers"][1]
     second["ari"] = {**second["ari"], "credentialsSecretRef": {"name": "late"}}
@@ -128,7 +184,7 @@ def test_nothing_is_made_of_a_server_whose_secret_is_missing() -> None:
     assert len(cluster.named("Deployment")) == 4
 
 
-def test_nothing_is_touched_while_the_secret_is_missing() -> None:
+def test_running_server_is_unchanged_while_its_secret_is_missing() -> None:
     cluster = settled("standby")
     cluster.secrets["asterisk-ari"] = None
     cluster.resource["spec"]["ingest"] |= {"image": "new:2"}
@@ -137,22 +193,21 @@ def test_nothing_is_touched_while_the_secret_is_missing() -> None:
     assert (steps.apply, steps.delete) == ((), ())
 
 
-def test_server_of_another_resource_is_left_to_it() -> None:
+def test_server_of_an_older_resource_is_left_to_it() -> None:
     cluster = Cluster()
-    cluster.rivals = {"asterisk-a": "voice/elder"}
+    cluster.rivals = {"asterisk-a": "voice/older"}
     cluster.settle()
 
     assert cluster.named("Deployment") == []
 
 
-# Servers that go
+# Draining
 
 
 def removed(dialogs: int | None = 0, **spec: Any) -> Cluster:
     cluster = settled(servers=[*Cluster().resource["spec"]["servers"], SECOND], **spec)
     cluster.resource["spec"]["servers"].pop()
-    labels = {"ari-proxy.io/server": "b", "app.kubernetes.io/component": "ingest"}
-    cluster.pods = [pod("ingest-b", labels=labels)]
+    cluster.pods = [pod("ingest-b", labels=labels_of("b"))]
     cluster.dialogs = {} if dialogs is None else {"ingest-b": dialogs}
     return cluster
 
@@ -164,7 +219,7 @@ def drain_since(cluster: Cluster, seconds: float) -> None:
     }
 
 
-def test_removed_server_without_calls_goes_at_once() -> None:
+def test_removed_server_without_calls_is_deleted_at_once() -> None:
     cluster = removed()
     cluster.settle()
 
@@ -183,7 +238,7 @@ def test_removed_server_waits_for_its_calls(dialogs: int | None) -> None:
 
 
 @pytest.mark.parametrize("dialogs", [3, None])
-def test_removed_server_waits_no_longer_than_it_should(dialogs: int | None) -> None:
+def test_removed_server_is_deleted_when_its_drain_times_out(dialogs: int | None) -> None:
     cluster = removed(dialogs, drainTimeoutSeconds=600)
     drain_since(cluster, 600)
     cluster.settle()
@@ -191,7 +246,7 @@ def test_removed_server_waits_no_longer_than_it_should(dialogs: int | None) -> N
     assert sorted(cluster.named("Deployment")) == [COMMAND, INGEST]
 
 
-def test_removed_server_that_nobody_serves_goes() -> None:
+def test_removed_server_without_pods_is_deleted() -> None:
     cluster = removed()
     cluster.pods, cluster.dialogs = [], {}
     cluster.settle()
@@ -200,7 +255,7 @@ def test_removed_server_that_nobody_serves_goes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "goes"),
+    ("state", "deleted"),
     [
         ({"phase": "Pending", "podIP": ""}, False),
         ({"phase": "Running", "podIP": ""}, False),
@@ -209,18 +264,18 @@ def test_removed_server_that_nobody_serves_goes() -> None:
         ({"phase": "Succeeded"}, True),
     ],
 )
-def test_ingest_that_has_not_started_may_be_in_place_of_one_with_calls(
-    state: dict[str, str], goes: bool
+def test_ingest_that_has_not_started_may_replace_one_with_calls(
+    state: dict[str, str], deleted: bool
 ) -> None:
-    """Its node was drained: the calls wait in Asterisk for the new pod."""
+    """After the drain of a node, say: the calls wait in Asterisk for the new pod."""
     cluster = removed(None)
     cluster.pods[0]["status"] |= state
     cluster.settle()
 
-    assert ("minimal-ingest-b" not in cluster.named("Deployment")) is goes
+    assert ("minimal-ingest-b" not in cluster.named("Deployment")) is deleted
 
 
-def test_ingest_that_waits_for_its_calls_keeps_the_right_to_its_lease() -> None:
+def test_draining_ingest_keeps_access_to_its_lease() -> None:
     cluster = removed(3, ingest={"replicas": 2})
     cluster.settle()
 
@@ -233,7 +288,7 @@ def test_ingest_that_waits_for_its_calls_keeps_the_right_to_its_lease() -> None:
     assert rule["resourceNames"] == [INGEST]
 
 
-def test_server_that_returns_stays() -> None:
+def test_server_that_is_desired_again_is_kept() -> None:
     cluster = removed(3)
     cluster.resource["spec"]["servers"].append(SECOND)
 
@@ -259,7 +314,7 @@ def test_every_ready_pod_is_a_server() -> None:
     assert '"server_id": "asterisk-1"' in config
 
 
-def test_server_of_a_pod_that_is_gone_may_return_for_a_while() -> None:
+def test_server_of_a_deleted_pod_is_kept_for_a_while() -> None:
     cluster = discovered("asterisk-0")
     cluster.asterisk_pods = []
     assert cluster.plan().delete == ()

@@ -1,14 +1,12 @@
-"""What a resource says of itself."""
+"""The status of a resource."""
 
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from ari_proxy.operator.observe.state import Silence
-from ari_proxy.operator.report import events as outcomes
+from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.report.status import status
-from tests.support.resources import Cluster, pod, proxy
+from ari_proxy.operator.state import QueryFailure
+from tests.support.resources import Cluster, labels_of, pod
 
 INGEST = "minimal-ingest-asterisk-a"
 
@@ -48,7 +46,7 @@ def test_served_resource() -> None:
     }
 
 
-def test_looking_again_changes_nothing() -> None:
+def test_reconciliation_without_changes_keeps_the_status() -> None:
     cluster = settled()
     first = status(cluster.observed, {})
     cluster.resource["status"] = first
@@ -57,7 +55,7 @@ def test_looking_again_changes_nothing() -> None:
     assert status(cluster.observed, {}) == first
 
 
-def test_time_of_a_condition_is_that_of_its_last_change() -> None:
+def test_condition_has_the_time_of_its_last_change() -> None:
     cluster = settled()
     cluster.resource["status"] = status(cluster.observed, {})
     cluster.now += timedelta(minutes=10)
@@ -68,69 +66,6 @@ def test_time_of_a_condition_is_that_of_its_last_change() -> None:
     assert found["Accepted"]["lastTransitionTime"] == "2026-11-24T12:00:00Z"
 
 
-LABELS = {"ari-proxy.io/server": "asterisk-a", "app.kubernetes.io/component": "ingest"}
-
-
-def waiting(reason: str, message: str = "") -> list[dict[str, Any]]:
-    return [{"state": {"waiting": {"reason": reason, "message": message}}}]
-
-
-@pytest.mark.parametrize(
-    ("found", "complaint", "reason", "word"),
-    [
-        (pod("p", labels=LABELS, ready=False), "", "Starting", "are starting"),
-        (pod("p", labels=LABELS, ready=False), "bus: none", "NotReady", "p: bus: none"),
-        (
-            pod("p", labels=LABELS, containerStatuses=waiting("ImagePullBackOff", "no such")),
-            "",
-            "ImagePullBackOff",
-            "no such",
-        ),
-        (
-            pod("p", labels=LABELS, containerStatuses=waiting("ContainerCreating")),
-            "",
-            "Starting",
-            "are starting",
-        ),
-        (
-            pod(
-                "p",
-                labels=LABELS,
-                conditions=[{"type": "PodScheduled", "status": "False", "message": "no node"}],
-            ),
-            "",
-            "Unschedulable",
-            "no node",
-        ),
-    ],
-    ids=["starting", "complaint", "image", "creating", "unschedulable"],
-)
-def test_reason_why_a_server_is_not_served(
-    found: dict[str, Any], complaint: str, reason: str, word: str
-) -> None:
-    cluster = settled()
-    cluster.run(INGEST, ready=0)
-    cluster.pods = [found]
-    cluster.complaints = {"p": complaint} if complaint else {}
-    ready = conditions(cluster)["Ready"]
-
-    assert (ready["status"], ready["reason"]) == ("False", reason)
-    assert word in ready["message"]
-    assert "asterisk-a" in ready["message"]
-
-
-def test_pods_that_are_refused_are_told() -> None:
-    cluster = settled()
-    cluster.run(INGEST, ready=0)
-    refusal = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
-    cluster.of("Deployment", INGEST)["status"]["conditions"] = [
-        {"type": "Progressing", "status": "True"},
-        {**refusal, "message": "quota"},
-    ]
-
-    assert conditions(cluster)["Ready"]["reason"] == "FailedCreate"
-
-
 def test_missing_secret() -> None:
     cluster = settled()
     cluster.secrets["asterisk-ari"] = None
@@ -139,9 +74,9 @@ def test_missing_secret() -> None:
     assert ready["reason"] == "SecretMissing"
 
 
-def test_failed_apply_is_told_though_the_old_one_serves() -> None:
+def test_failed_apply_is_reported_though_the_old_pods_serve() -> None:
     cluster = settled()
-    found = status(cluster.observed, {("Deployment", INGEST): "spec.x: Forbidden"})
+    found = status(cluster.observed, {ObjectKey("Deployment", INGEST): "spec.x: Forbidden"})
     ready = {item["type"]: item for item in found["conditions"]}["Ready"]
     server = {item["type"]: item for item in found["servers"][0]["conditions"]}
 
@@ -162,7 +97,7 @@ def test_rollout_is_progress_and_no_failure() -> None:
     assert found["Progressing"]["reason"] == "RollingOut"
 
 
-def test_standby_that_is_missing_is_a_degradation() -> None:
+def test_missing_standby_degrades_the_resource() -> None:
     cluster = settled("standby")
     cluster.run("standby-ingest-asterisk-a", ready=1)
     found = conditions(cluster)
@@ -171,23 +106,23 @@ def test_standby_that_is_missing_is_a_degradation() -> None:
     assert found["Degraded"]["status"] == "True"
 
 
-def test_conflict_is_told_and_not_accepted() -> None:
+def test_server_id_conflict_is_not_accepted() -> None:
     cluster = Cluster()
-    cluster.rivals = {"asterisk-a": "voice/elder"}
+    cluster.rivals = {"asterisk-a": "voice/older"}
     found = conditions(cluster)
 
     assert found["Accepted"]["reason"] == "ServerIdConflict"
-    assert "voice/elder" in found["Ready"]["message"]
+    assert "voice/older" in found["Ready"]["message"]
 
 
-def test_selector_that_finds_nothing() -> None:
+def test_selector_without_matching_pods() -> None:
     ready = conditions(Cluster("discovery"))["Ready"]
 
     assert ready["reason"] == "NoServersFound"
     assert "app=asterisk" in ready["message"]
 
 
-def test_suspended_resource_tells_how_it_is() -> None:
+def test_suspended_resource_reports_its_state() -> None:
     cluster = settled()
     cluster.resource["spec"]["suspend"] = True
     found = conditions(cluster)
@@ -196,7 +131,7 @@ def test_suspended_resource_tells_how_it_is() -> None:
     assert found["Ready"]["status"] == "True"
 
 
-def test_draining_server_is_shown() -> None:
+def test_draining_server_has_an_entry() -> None:
     cluster = settled("discovery")
     cluster.asterisk_pods = [pod("asterisk-0")]
     cluster.settle()
@@ -207,59 +142,25 @@ def test_draining_server_is_shown() -> None:
     assert conditions(cluster)["Progressing"]["reason"] == "Draining"
 
 
-def test_drain_that_waits_for_an_answer_says_so() -> None:
+def test_drain_names_the_pods_that_do_not_report() -> None:
     cluster = settled("discovery")
     cluster.asterisk_pods = [pod("asterisk-0")]
     cluster.settle()
     cluster.asterisk_pods = []
-    labels = {"ari-proxy.io/server": "asterisk-0", "app.kubernetes.io/component": "ingest"}
+    labels = labels_of("asterisk-0")
     cluster.pods = [
-        pod("fails", labels=labels),
-        pod("starts", labels=labels, phase="Pending", podIP=""),
-        pod("tells", labels=labels),
+        pod("failing", labels=labels),
+        pod("starting", labels=labels, phase="Pending", podIP=""),
+        pod("reporting", labels=labels),
     ]
-    cluster.dialogs = {"tells": 0}
-    cluster.silences = {
-        Silence("dialogs", "fails", "it answers 500 to /dialogs/count"),
-        Silence("complaint", "tells", "it can't be reached: Connection refused"),
+    cluster.dialogs = {"reporting": 0}
+    cluster.query_failures = {
+        QueryFailure("dialogs", "failing", "GET /dialogs/count answered 500"),
+        QueryFailure("checks", "reporting", "connection failed: Connection refused"),
     }
 
     assert conditions(cluster)["Progressing"]["message"] == (
-        "asterisk-0 waits for its dialogs to end; "
-        "fails does not tell how many it has: it answers 500 to /dialogs/count; "
-        "starts does not tell how many it has: it has not started yet"
+        "draining until the dialogs end: asterisk-0; "
+        "failing does not report its open dialogs: GET /dialogs/count answered 500; "
+        "starting does not report its open dialogs: it has not started yet"
     )
-
-
-# Events
-
-
-def event_reasons(former: Cluster | None, current: Cluster) -> list[str]:
-    before = list(conditions(former).values()) if former else []
-    after = list(conditions(current).values())
-    return [item["reason"] for item in outcomes.changed(before, after)]
-
-
-def test_outcomes_are_told_once() -> None:
-    ready, broken = settled(), settled()
-    broken.secrets["asterisk-ari"] = None
-    starting = settled()
-    starting.run(INGEST, ready=0)
-
-    assert event_reasons(None, starting) == []
-    assert event_reasons(starting, ready) == ["AllServersReady"]
-    assert event_reasons(ready, ready) == []
-    assert event_reasons(ready, broken) == ["SecretMissing"]
-    assert event_reasons(broken, broken) == []
-    assert event_reasons(None, broken) == ["SecretMissing"]
-
-
-def test_event_is_one_of_kubernetes() -> None:
-    cluster = settled()
-    cluster.secrets["asterisk-ari"] = None
-    ready = conditions(cluster)["Ready"]
-    event = outcomes.event(proxy(), ready, cluster.now, lambda _: "AbC")
-
-    assert event["metadata"] == {"name": "minimal.abc", "namespace": "voice"}
-    assert (event["type"], event["reason"]) == ("Warning", "SecretMissing")
-    assert event["regarding"]["name"] == "minimal"

@@ -1,1 +1,1 @@
-"""One module per kind of child object; each a pure function from what is wanted to the object."""
+"""Builds the child objects: one module per kind, each with a function without side effects."""

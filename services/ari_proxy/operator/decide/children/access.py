@@ -1,4 +1,4 @@
-"""ServiceAccounts of the pods, and the little that ingests may do. Pure."""
+"""ServiceAccounts of the pods, and the access of ingests to their Leases. Sans-I/O."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -6,14 +6,15 @@ from typing import Final
 from ari_proxy.operator import names
 from ari_proxy.operator.model import AriProxy
 from ari_proxy.operator.names import Component
+from ari_proxy.operator.objects import Object
 
-from .wanted import Object, head
+from .component import head
 
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
 def service_account(proxy: AriProxy, component: Component) -> Object:
-    """Return the ServiceAccount of a component; no pod gets its token unless it needs one."""
+    """Return a component's ServiceAccount; a pod mounts its token only if it needs a Lease."""
     return {
         **_head(proxy, component, "v1", "ServiceAccount"),
         "automountServiceAccountToken": False,
@@ -21,7 +22,7 @@ def service_account(proxy: AriProxy, component: Component) -> Object:
 
 
 def lease_access(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:
-    """Return what lets the ingests use these Leases, and nothing else; nothing without any."""
+    """Return a Role for these Leases alone, and its RoleBinding; nothing without Leases."""
     if not leases:
         return []
     name = names.account(proxy.metadata.name, "ingest")

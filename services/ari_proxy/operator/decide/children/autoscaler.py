@@ -1,11 +1,13 @@
-"""The HorizontalPodAutoscaler of a server's executors. Pure."""
+"""The HorizontalPodAutoscaler of a server's command Deployment. Sans-I/O."""
 
-from .wanted import Object, Wanted
+from ari_proxy.operator.objects import Object
+
+from .component import DesiredComponent
 
 
-def autoscaler(wanted: Wanted) -> Object | None:
-    """Return it, or None where none is asked for."""
-    autoscaling = wanted.autoscaling
+def autoscaler(desired: DesiredComponent) -> Object | None:
+    """Return the HorizontalPodAutoscaler, or None unless the spec enables it."""
+    autoscaling = desired.autoscaling
     if autoscaling is None:
         return None
     target = {
@@ -13,9 +15,9 @@ def autoscaler(wanted: Wanted) -> Object | None:
         "averageUtilization": autoscaling.target_cpu_utilization_percentage,
     }
     return {
-        **wanted.head("autoscaling/v2", "HorizontalPodAutoscaler"),
+        **desired.head("autoscaling/v2", "HorizontalPodAutoscaler"),
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": wanted.name},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": desired.name},
             "minReplicas": autoscaling.min_replicas,
             "maxReplicas": max(autoscaling.min_replicas, autoscaling.max_replicas),
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],

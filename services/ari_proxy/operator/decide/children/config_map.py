@@ -1,44 +1,45 @@
-"""The ConfigMap of a component: its settings, those of docs/reference/settings.md. Pure."""
+"""The ConfigMap of a component: the settings of docs/reference/settings.md. Sans-I/O."""
 
 import json
 from typing import Any, Final
 
 from ari_proxy.operator.decide import secrets
-from ari_proxy.operator.model import AriProxy, Nats, RabbitMq
+from ari_proxy.operator.model import AriProxy, NatsSpec, RabbitMqSpec
+from ari_proxy.operator.objects import Object
 
-from .wanted import Object, Wanted
+from .component import DesiredComponent
 
-#: Where a pod has its settings.
+#: Where a pod mounts its settings.
 DIRECTORY: Final = "/etc/ari-proxy/config"
 FILE: Final = "config.json"
 ADMIN_PORT: Final = 9797
-#: Of the grace period: what remains for the end of the process after its drain.
+#: The part of the grace period that is left for the shutdown after the drain.
 _END_SECONDS: Final = 10
 
 
-def config_map(wanted: Wanted) -> Object:
+def config_map(desired: DesiredComponent) -> Object:
     """Return the ConfigMap with the component's settings."""
-    return {**wanted.head("v1", "ConfigMap"), "data": {FILE: text(wanted)}}
+    return {**desired.head("v1", "ConfigMap"), "data": {FILE: text(desired)}}
 
 
-def text(wanted: Wanted) -> str:
-    """Return the settings as a file."""
-    return json.dumps(settings(wanted), indent=2) + "\n"
+def text(desired: DesiredComponent) -> str:
+    """Return the settings file."""
+    return json.dumps(settings(desired), indent=2) + "\n"
 
 
-def settings(wanted: Wanted) -> dict[str, Any]:
-    """Return the settings."""
-    proxy, server = wanted.proxy, wanted.server
-    grace = wanted.workload.termination_grace_period_seconds
+def settings(desired: DesiredComponent) -> dict[str, Any]:
+    """Return the settings by group, as in the settings file."""
+    proxy, server = desired.proxy, desired.server
+    grace = desired.workload.termination_grace_period_seconds
     groups: dict[str, Any] = {
         "ari": {
             "websocket_url": server.websocket_url,
             "rest_url": server.rest_url,
             "subscribe_all": server.subscribe_all,
-            **_asked_for(server_name=server.tls and server.tls.server_name),
+            **_without_empty(server_name=server.tls and server.tls.server_name),
         },
         "bus": _bus(proxy),
-        "admin": {"host": "0.0.0.0", "port": ADMIN_PORT},  # noqa: S104  Kubernetes asks
+        "admin": {"host": "0.0.0.0", "port": ADMIN_PORT},  # noqa: S104  for probes and scrapes
         "log": {
             "level": proxy.spec.logging.level.lower(),
             "format": proxy.spec.logging.format.lower(),
@@ -46,12 +47,12 @@ def settings(wanted: Wanted) -> dict[str, Any]:
         "runtime": {"drain_seconds": max(0, grace - _END_SECONDS)},
         **_traces(proxy),
     }
-    # Each component has its own part only: what changes for one must not restart the other.
+    # Each component gets only its own part: a change for one must not restart the other.
     for group, values in (
-        _ingest(wanted) if wanted.component == "ingest" else _command(proxy)
+        _ingest(desired) if desired.component == "ingest" else _command(proxy)
     ).items():
         groups[group] = groups.get(group, {}) | values
-    for group, files in secrets.settings(wanted.secret_files).items():
+    for group, files in secrets.settings(desired.secret_files).items():
         groups[group] |= files
     return {"server_id": server.server_id, "applications": list(server.applications), **groups}
 
@@ -63,8 +64,8 @@ def _bus(proxy: AriProxy) -> dict[str, Any]:
     return {"kind": "RABBITMQ", **(_rabbitmq(bus.rabbitmq) if bus.rabbitmq else {})}
 
 
-def _nats(nats: Nats) -> dict[str, Any]:
-    asked_for = _asked_for(
+def _nats(nats: NatsSpec) -> dict[str, Any]:
+    asked_for = _without_empty(
         urls=list(nats.servers),
         server_name=nats.tls and nats.tls.server_name,
         tls_handshake_first=nats.tls_handshake_first,
@@ -73,15 +74,15 @@ def _nats(nats: Nats) -> dict[str, Any]:
     return {"queue": nats.queue_group, **asked_for}
 
 
-def _rabbitmq(rabbitmq: RabbitMq) -> dict[str, Any]:
-    return _asked_for(
+def _rabbitmq(rabbitmq: RabbitMqSpec) -> dict[str, Any]:
+    return _without_empty(
         server_name=rabbitmq.tls and rabbitmq.tls.server_name,
         dialog_ids=rabbitmq.dialog_ids and rabbitmq.dialog_ids.lower(),
     )
 
 
-def _asked_for(**settings: object) -> dict[str, object]:
-    """Return the settings that have a value: an earlier image refuses those that it has not."""
+def _without_empty(**settings: object) -> dict[str, object]:
+    """Omit settings without a value: an earlier image refuses settings that it does not know."""
     return {name: value for name, value in settings.items() if value}
 
 
@@ -93,8 +94,8 @@ def _traces(proxy: AriProxy) -> dict[str, Any]:
     return {"traces": {"enabled": True, "endpoint": traces.endpoint, "ratio": ratio}}
 
 
-def _ingest(wanted: Wanted) -> dict[str, Any]:
-    ingest = wanted.proxy.spec.ingest
+def _ingest(desired: DesiredComponent) -> dict[str, Any]:
+    ingest = desired.proxy.spec.ingest
     groups: dict[str, Any] = {
         "ingest": {
             "listener_seconds": ingest.listener_timeout_seconds,
@@ -103,10 +104,10 @@ def _ingest(wanted: Wanted) -> dict[str, Any]:
         },
         "admin": {"console": ingest.console},
     }
-    if wanted.has_lease:
+    if desired.has_lease:
         groups["lease"] = {
             "kind": "kubernetes",
-            "name": wanted.name,
+            "name": desired.name,
             "duration_seconds": ingest.lease_duration_seconds,
         }
     return groups

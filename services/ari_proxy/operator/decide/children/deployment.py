@@ -1,35 +1,32 @@
-"""The Deployment of a component of a server. Pure."""
+"""The Deployment of a component of a server. Sans-I/O."""
 
+from ari_proxy.operator.objects import Object
+
+from .component import DesiredComponent
 from .pod_template import pod_template
-from .wanted import Object, Wanted
 
 
-def deployment(wanted: Wanted, live: Object | None = None) -> Object:
-    """Return the Deployment.
-
-    Args:
-        wanted: what it is for.
-        live: as it is now, or None.
-    """
-    found = wanted.head("apps/v1", "Deployment")
-    replicas = wanted.workload.replicas
-    if wanted.autoscaling is not None:
-        replicas = wanted.autoscaling.min_replicas
+def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
+    """Return the Deployment, given the one in the cluster if there is one."""
+    found = desired.head("apps/v1", "Deployment")
+    replicas = desired.workload.replicas
+    if desired.autoscaling is not None:
+        replicas = desired.autoscaling.min_replicas
         if live is not None:
-            # The autoscaler's decision stands. Were the field left out, it would fall back to 1; so
-            # it is applied as it was read, and only to the object that it was read from.
+            # Keep the autoscaler's number: an omitted field would fall back to 1. The
+            # resourceVersion refuses the apply if the autoscaler has changed it meanwhile.
             replicas = live["spec"]["replicas"]
             found["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
     found["spec"] = {
         "replicas": replicas,
         "revisionHistoryLimit": 3,
         "progressDeadlineSeconds": 300,
-        # The new pod first: it takes over from the old one, which then has nothing left to lose.
+        # The new pod starts first and takes over the old one's dialogs before that stops.
         "strategy": {
             "type": "RollingUpdate",
             "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
-        "selector": {"matchLabels": wanted.selector},
-        "template": pod_template(wanted),
+        "selector": {"matchLabels": desired.selector},
+        "template": pod_template(desired),
     }
     return found

@@ -1,22 +1,24 @@
-"""The PodDisruptionBudget of a component of a server. Pure."""
+"""The PodDisruptionBudget of a component of a server. Sans-I/O."""
 
-from .wanted import Object, Wanted
+from ari_proxy.operator.objects import Object
+
+from .component import DesiredComponent
 
 
-def disruption_budget(wanted: Wanted) -> Object | None:
-    """Return it, or None where one pod is all there is: then it could only block a node's drain."""
-    budget = wanted.workload.pod_disruption_budget
-    if not budget.enabled or _fewest(wanted) < 2:  # noqa: PLR2004  else nothing could be spared
+def disruption_budget(desired: DesiredComponent) -> Object | None:
+    """Return it, or None for a single pod, where it could only block a node's drain."""
+    budget = desired.workload.pod_disruption_budget
+    if not budget.enabled or _min_replicas(desired) < 2:  # noqa: PLR2004  one pod can't be spared
         return None
     return {
-        **wanted.head("policy/v1", "PodDisruptionBudget"),
+        **desired.head("policy/v1", "PodDisruptionBudget"),
         "spec": {
             "maxUnavailable": budget.max_unavailable,
-            "selector": {"matchLabels": wanted.selector},
+            "selector": {"matchLabels": desired.selector},
         },
     }
 
 
-def _fewest(wanted: Wanted) -> int:
-    autoscaling = wanted.autoscaling
-    return autoscaling.min_replicas if autoscaling is not None else wanted.workload.replicas
+def _min_replicas(desired: DesiredComponent) -> int:
+    autoscaling = desired.autoscaling
+    return autoscaling.min_replicas if autoscaling is not None else desired.workload.replicas

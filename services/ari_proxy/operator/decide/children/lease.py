@@ -1,12 +1,14 @@
-"""The Lease by which the ingests of a server agree which one is active. Pure.
+"""The Lease that decides which ingest of a server is active. Sans-I/O.
 
-It is made here, empty, so that the pods need no right to create any, and so that it goes with its
-server. What stands in it is theirs.
+The operator creates it empty, so that the pods need no right to create Leases, and deletes it with
+its server. Its content belongs to the pods.
 """
 
-from .wanted import Object, Wanted
+from ari_proxy.operator.objects import Object
+
+from .component import DesiredComponent
 
 
-def lease(wanted: Wanted) -> Object | None:
-    """Return it, or None where there is nothing to agree on."""
-    return wanted.head("coordination.k8s.io/v1", "Lease") if wanted.has_lease else None
+def lease(desired: DesiredComponent) -> Object | None:
+    """Return the Lease, or None for an ingest without one."""
+    return desired.head("coordination.k8s.io/v1", "Lease") if desired.has_lease else None

@@ -1,26 +1,27 @@
-"""The PodMonitor of a resource, for the Prometheus operator. Pure."""
+"""The PodMonitor of a resource, for the Prometheus operator. Sans-I/O."""
 
 from ari_proxy.operator import names
 from ari_proxy.operator.model import AriProxy
+from ari_proxy.operator.objects import Object
 
-from .wanted import Object, head
+from .component import head
 
 
 def pod_monitor(proxy: AriProxy) -> Object | None:
-    """Return it, or None where none is asked for."""
-    wanted = proxy.spec.monitoring.pod_monitor
-    if not wanted.enabled:
+    """Return the PodMonitor, or None unless the spec enables it."""
+    monitor = proxy.spec.monitoring.pod_monitor
+    if not monitor.enabled:
         return None
     name = proxy.metadata.name
-    # The user's labels are what a Prometheus selects PodMonitors by.
-    labels = wanted.labels | names.labels(name)
+    # A Prometheus selects PodMonitors by the user's labels.
+    labels = monitor.labels | names.labels(name)
     selected = {names.NAME: "ari-proxy", names.INSTANCE: name, names.MANAGED_BY: names.MANAGER}
     return {
         **head(proxy, "monitoring.coreos.com/v1", "PodMonitor", name, labels),
         "spec": {
             "selector": {"matchLabels": selected},
             "podMetricsEndpoints": [
-                {"port": "admin", "path": "/metrics", "interval": wanted.interval}
+                {"port": "admin", "path": "/metrics", "interval": monitor.interval}
             ],
         },
     }

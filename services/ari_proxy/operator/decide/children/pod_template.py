@@ -1,4 +1,4 @@
-"""The pods of a component, restricted, with the user's overlay. Pure.
+"""The pod template of a component: restricted, with the user's overlay. Sans-I/O.
 
 kubernetes.io/docs/concepts/security/pod-security-standards, "Restricted".
 """
@@ -9,43 +9,44 @@ import msgspec
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import overlay, secrets
+from ari_proxy.operator.objects import Object
 
 from . import config_map
-from .wanted import Object, Wanted
+from .component import DesiredComponent
 
 #: The user that the images run as.
 USER: Final = 65532
-_NOT_FOUND_SECONDS: Final = 30
-#: Of an idle process, with room; the memory's limit holds a full buffer and what it comes from.
+_STARTUP_SECONDS: Final = 30
+#: For an idle process, with room; the memory limit holds a full event buffer.
 _RESOURCES: Final[Object] = {
     "requests": {"cpu": "50m", "memory": "128Mi"},
     "limits": {"memory": "512Mi"},
 }
 
 
-def pod_template(wanted: Wanted) -> Object:
-    """Return the template, as of a Deployment's `spec.template`."""
-    labels = names.labels(wanted.proxy.metadata.name, wanted.component, wanted.server.name)
-    # New settings start new pods: those that run have read theirs when they started.
-    annotations = {names.SETTINGS: names.digest(config_map.text(wanted))}
-    if wanted.has_lease:
+def pod_template(desired: DesiredComponent) -> Object:
+    """Return the `spec.template` of a Deployment."""
+    labels = names.labels(desired.proxy.metadata.name, desired.component, desired.server.name)
+    # Settings are read at startup, so new settings have to start new pods.
+    annotations = {names.SETTINGS: names.digest(config_map.text(desired))}
+    if desired.has_lease:
         annotations[names.LEASE] = "true"
     template = {
         "metadata": {"labels": labels, "annotations": annotations},
-        "spec": _pod(wanted),
+        "spec": _pod(desired),
     }
-    laid_over = wanted.workload.pod_template
-    return overlay.merge(template, {"metadata": laid_over.metadata, "spec": laid_over.spec})
+    overlaid = desired.workload.pod_template
+    return overlay.merge(template, {"metadata": overlaid.metadata, "spec": overlaid.spec})
 
 
-def _pod(wanted: Wanted) -> Object:
-    spec = wanted.proxy.spec
+def _pod(desired: DesiredComponent) -> Object:
+    spec = desired.proxy.spec
     return {
-        "serviceAccountName": names.account(wanted.proxy.metadata.name, wanted.component),
-        # Only who asks for the Lease needs to be known to the API server.
-        "automountServiceAccountToken": wanted.has_lease,
+        "serviceAccountName": names.account(desired.proxy.metadata.name, desired.component),
+        # Only an ingest with a Lease calls the API server.
+        "automountServiceAccountToken": desired.has_lease,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": wanted.workload.termination_grace_period_seconds,
+        "terminationGracePeriodSeconds": desired.workload.termination_grace_period_seconds,
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": USER,
@@ -56,11 +57,11 @@ def _pod(wanted: Wanted) -> Object:
         **(
             {"imagePullSecrets": _names(spec.image_pull_secrets)} if spec.image_pull_secrets else {}
         ),
-        "affinity": _apart(wanted),
-        "containers": [_container(wanted)],
+        "affinity": _affinity(desired),
+        "containers": [_container(desired)],
         "volumes": [
-            {"name": "config", "configMap": {"name": wanted.name}},
-            secrets.volume(wanted.secret_files),
+            {"name": "config", "configMap": {"name": desired.name}},
+            secrets.volume(desired.secret_files),
         ],
     }
 
@@ -69,29 +70,29 @@ def _names(items: tuple[Any, ...]) -> list[Object]:
     return [msgspec.to_builtins(item) for item in items]
 
 
-def _apart(wanted: Wanted) -> Object:
-    """Return that the pods of one component had better not share a node."""
+def _affinity(desired: DesiredComponent) -> Object:
+    """Return an affinity that prefers a node of its own for each pod of the component."""
     term = {
-        "labelSelector": {"matchLabels": wanted.selector},
+        "labelSelector": {"matchLabels": desired.selector},
         "topologyKey": "kubernetes.io/hostname",
     }
     preferred = [{"weight": 100, "podAffinityTerm": term}]
     return {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": preferred}}
 
 
-def _container(wanted: Wanted) -> Object:
+def _container(desired: DesiredComponent) -> Object:
     return {
-        "name": wanted.component,
-        "image": wanted.image,
-        "imagePullPolicy": wanted.proxy.spec.image_pull_policy,
+        "name": desired.component,
+        "image": desired.image,
+        "imagePullPolicy": desired.proxy.spec.image_pull_policy,
         "env": [{"name": "ARI_PROXY_CONFIG", "value": f"{config_map.DIRECTORY}/{config_map.FILE}"}],
         "ports": [{"name": "admin", "containerPort": config_map.ADMIN_PORT, "protocol": "TCP"}],
-        # The process lives as long as its event loop answers; whether it can serve calls is another
-        # question, which no restart answers.
-        "startupProbe": _probe("/livez", period=1, failures=_NOT_FOUND_SECONDS),
+        # Liveness is an event loop that answers. Whether the process can serve calls is readiness:
+        # a restart would not mend it.
+        "startupProbe": _probe("/livez", period=1, failures=_STARTUP_SECONDS),
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "resources": wanted.workload.resources or _RESOURCES,
+        "resources": desired.workload.resources or _RESOURCES,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
@@ -108,7 +109,7 @@ def _probe(path: str, *, period: int, failures: int) -> Object:
     return {
         "httpGet": {"path": path, "port": "admin"},
         "periodSeconds": period,
-        # Above what one check of the admin API may take.
+        # Above the deadline of a check of the admin API.
         "timeoutSeconds": 5,
         "failureThreshold": failures,
     }

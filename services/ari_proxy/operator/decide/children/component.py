@@ -1,75 +1,80 @@
-"""What a child object is made from. Pure."""
+"""A component of a server, from which this package builds its objects. Sans-I/O."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
-from ari_proxy.operator.decide.servers import WantedServer
-from ari_proxy.operator.model import GROUP, KIND, VERSION, AriProxy, Autoscaling, Workload
+from ari_proxy.operator.decide.servers import DesiredServer
+from ari_proxy.operator.model import (
+    GROUP,
+    KIND,
+    VERSION,
+    AriProxy,
+    AutoscalingSpec,
+    WorkloadSpec,
+)
 from ari_proxy.operator.names import Component
-
-Object = dict[str, Any]
+from ari_proxy.operator.objects import Object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """What runs where the resource names no image."""
+    """Images of components for which the resource names none."""
 
     ingest: str
     command: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """One component of one server."""
+class DesiredComponent:
+    """One component (ingest or command) of one server."""
 
     proxy: AriProxy
-    server: WantedServer
+    server: DesiredServer
     component: Component
     images: Images
-    #: Ingest only: which of its pods is active is decided by a Lease.
+    #: Ingest only: a Lease decides which pod is active.
     has_lease: bool = False
 
     @property
     def name(self) -> str:
-        """The name of its objects."""
+        """The name of the component's objects."""
         return names.workload(self.proxy.metadata.name, self.component, self.server.name)
 
     @property
-    def workload(self) -> Workload:
-        """What the resource says of this component."""
+    def workload(self) -> WorkloadSpec:
+        """The component's part of the spec."""
         spec = self.proxy.spec
         return spec.ingest if self.component == "ingest" else spec.command
 
     @property
-    def autoscaling(self) -> Autoscaling | None:
-        """Whether and how an autoscaler sets its number of pods; an ingest has one active pod."""
+    def autoscaling(self) -> AutoscalingSpec | None:
+        """The autoscaler's part of the spec; None for ingest, which has one active pod."""
         return self.proxy.spec.command.autoscaling if self.component == "command" else None
 
     @property
     def image(self) -> str:
-        """The image of its pods."""
+        """The image of the component's pods."""
         return self.workload.image or getattr(self.images, self.component)
 
     @property
     def secret_files(self) -> list[secrets.SecretFile]:
-        """The Secrets' keys that its pods read."""
+        """The keys of Secrets that the component's pods read."""
         return secrets.needed(self.proxy, self.server)
 
     @property
     def selector(self) -> dict[str, str]:
-        """The labels that its pods are known by."""
+        """The labels that select the component's pods."""
         return names.selector(self.proxy.metadata.name, self.component, self.server.name)
 
     def head(self, api_version: str, kind: str) -> Object:
-        """Return the beginning of an object of this component of this server."""
+        """Return API version, kind and metadata of an object of this component."""
         own = names.labels(self.proxy.metadata.name, self.component, self.server.name)
         return head(self.proxy, api_version, kind, self.name, own)
 
 
 def head(proxy: AriProxy, api_version: str, kind: str, name: str, labels: dict[str, str]) -> Object:
-    """Return the beginning of an object that goes when the resource goes."""
+    """Return API version, kind and metadata of an object that the resource owns."""
     metadata = proxy.metadata
     owner = {
         "apiVersion": f"{GROUP}/{VERSION}",

@@ -1,0 +1,56 @@
+"""Kubernetes objects as plain dictionaries: keys, labels, and the state of pods. Sans-I/O.
+
+They are no models, since what a user lays over a pod's template may have fields that no model here
+knows.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+Object = dict[str, Any]
+
+
+class ResourceKey(NamedTuple):
+    """Identifies an AriProxy in the cluster."""
+
+    namespace: str
+    name: str
+
+
+class ObjectKey(NamedTuple):
+    """Identifies an object in the namespace of its resource."""
+
+    kind: str
+    name: str
+
+
+def key_of(item: Mapping[str, Any]) -> ObjectKey:
+    """Return the key of any object."""
+    return ObjectKey(item["kind"], item["metadata"]["name"])
+
+
+def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the labels of any object."""
+    return item["metadata"].get("labels") or {}
+
+
+def matches(labels: Mapping[str, str], match_labels: Mapping[str, str]) -> bool:
+    """Return whether a label selector selects an object with these labels."""
+    return all(labels.get(name) == value for name, value in match_labels.items())
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod has passed its readiness probe."""
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def is_running(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod's admin API may be queried: its process runs and has an address."""
+    status = pod.get("status", {})
+    return status.get("phase") == "Running" and bool(status.get("podIP"))
+
+
+def is_finished(pod: Mapping[str, Any]) -> bool:
+    """Return whether a pod's process has ended for good; another pod takes its place."""
+    return pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}

@@ -1,0 +1,41 @@
+"""The Deployment of a component."""
+
+from ari_proxy.operator.decide.children.deployment import deployment
+from tests.support.resources import component
+
+SCALED = {"autoscaling": {"minReplicas": 2, "maxReplicas": 5}}
+
+
+def test_new_pod_starts_before_the_old_one_stops() -> None:
+    strategy = deployment(component())["spec"]["strategy"]
+
+    assert strategy["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
+
+
+def test_selector_matches_the_template() -> None:
+    spec = deployment(component())["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+
+    assert spec["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_replicas_are_those_of_the_spec() -> None:
+    live = deployment(component(ingest={"replicas": 5}))
+
+    assert deployment(component(ingest={"replicas": 2}), live)["spec"]["replicas"] == 2
+
+
+def test_new_deployment_starts_with_the_autoscalers_minimum() -> None:
+    found = deployment(component("command", command=SCALED))
+
+    assert found["spec"]["replicas"] == 2
+    assert "resourceVersion" not in found["metadata"]
+
+
+def test_autoscalers_number_is_kept() -> None:
+    live = {"spec": {"replicas": 4}, "metadata": {"resourceVersion": "7"}}
+    found = deployment(component("command", command=SCALED), live)
+
+    assert found["spec"]["replicas"] == 4
+    # Applied only to the version that was read: the autoscaler may have scaled it meanwhile.
+    assert found["metadata"]["resourceVersion"] == "7"

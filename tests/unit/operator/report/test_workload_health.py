@@ -1,0 +1,130 @@
+"""The health of a component of a server."""
+
+from typing import Any
+
+import pytest
+
+from ari_proxy.operator.report.workload_health import WorkloadHealth, health
+from tests.support.resources import Cluster, labels_of, pod
+
+INGEST = "minimal-ingest-asterisk-a"
+LABELS = labels_of("asterisk-a")
+
+
+def settled() -> Cluster:
+    cluster = Cluster()
+    cluster.settle()
+    return cluster
+
+
+def ingest_of(cluster: Cluster) -> WorkloadHealth:
+    return health(cluster.observed, "asterisk-a", "ingest")
+
+
+def test_settled_deployment_serves() -> None:
+    found = ingest_of(settled())
+
+    assert (found.is_settled, found.is_serving, found.reason) == (True, True, "")
+    assert found.image == "ingest:1"
+
+
+def test_deployment_may_not_exist_yet() -> None:
+    found = ingest_of(Cluster())
+
+    assert (found.is_settled, found.is_serving, found.reason) == (False, False, "NotCreated")
+    assert "ingest" in found.message
+    assert found.entry()["deployment"] == ""
+
+
+def test_deployment_scaled_to_zero_needs_no_pod() -> None:
+    cluster = Cluster(ingest={"replicas": 0})
+    cluster.settle()
+
+    assert ingest_of(cluster).is_serving
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("observedGeneration", 0),
+        ("updatedReplicas", 0),
+        ("replicas", 2),
+        ("readyReplicas", 0),
+    ],
+)
+def test_rollout_is_not_settled(name: str, value: int) -> None:
+    cluster = settled()
+    cluster.of("Deployment", INGEST)["status"][name] = value
+
+    assert not ingest_of(cluster).is_settled
+
+
+def waiting(reason: str, message: str = "") -> list[dict[str, Any]]:
+    return [{"state": {"waiting": {"reason": reason, "message": message}}}]
+
+
+@pytest.mark.parametrize(
+    ("item", "failed_checks", "reason", "message"),
+    [
+        (pod("p", ready=False), "", "Starting", f"the pods of {INGEST} are starting"),
+        (pod("p", ready=False), "bus: none", "NotReady", "p: bus: none"),
+        (
+            pod("p", containerStatuses=waiting("ImagePullBackOff", "no such image")),
+            "",
+            "ImagePullBackOff",
+            "p: no such image",
+        ),
+        (
+            pod("p", initContainerStatuses=waiting("CrashLoopBackOff")),
+            "bus: none",
+            "CrashLoopBackOff",
+            "p: CrashLoopBackOff",
+        ),
+        (
+            pod("p", containerStatuses=waiting("ContainerCreating")),
+            "",
+            "Starting",
+            f"the pods of {INGEST} are starting",
+        ),
+        (
+            pod("p", conditions=[{"type": "PodScheduled", "status": "False", "message": "full"}]),
+            "",
+            "Unschedulable",
+            "p: full",
+        ),
+    ],
+    ids=["starting", "checks", "image", "init container", "creating", "unschedulable"],
+)
+def test_reason_is_the_most_specific_one(
+    item: dict[str, Any], failed_checks: str, reason: str, message: str
+) -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    item["metadata"]["labels"] = LABELS
+    cluster.pods = [item]
+    cluster.failed_checks = {"p": failed_checks} if failed_checks else {}
+    found = ingest_of(cluster)
+
+    assert (found.reason, found.message) == (reason, message)
+
+
+def test_pods_of_other_components_do_not_matter() -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    cluster.pods = [pod("p", labels=labels_of("asterisk-a", "command"), ready=False)]
+    cluster.failed_checks = {"p": "bus: none"}
+
+    assert ingest_of(cluster).reason == "Starting"
+
+
+def test_refused_pods_have_the_deployments_reason() -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    refusal = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}
+    cluster.of("Deployment", INGEST)["status"]["conditions"] = [
+        {"type": "Progressing", "status": "True"},
+        {**refusal, "message": "quota"},
+    ]
+    found = ingest_of(cluster)
+
+    assert (found.reason, found.message) == ("FailedCreate", "quota")
