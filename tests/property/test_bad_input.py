@@ -86,7 +86,7 @@ def with_ingest(work: Callable[[EventPath], None]) -> None:
             ingest = EventPath(tasks, rest)
             work(ingest)
             ingest.pipeline.on_frame(START)
-            assert "good" in ingest.router.table.channels
+            assert "good" in ingest.dialogs.objects.channels
             raise _DoneError
 
     with pytest.raises(ExceptionGroup) as raised:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ari_proxy.ari import events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
+from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS, DialogTable
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
@@ -29,7 +29,8 @@ class Call:
     Steps are functions, since the ids of some objects are known only when the dialog is.
     """
 
-    def __init__(self, number: int, extras: list[str]) -> None:
+    def __init__(self, dialogs: DialogTable, number: int, extras: list[str]) -> None:
+        self.dialogs = dialogs
         self.channel = f"c{number}"
         self.bridge = f"b{number}"
         self.playback = f"p{number}"
@@ -44,14 +45,14 @@ class Call:
         if step == "start":
             (self.dialog,) = router.route(event("StasisStart", channel=self.channel), now)
             self.leg = ids.new_object_id(self.dialog.token)
-            self._register(router, "bridge", self.bridge, now)
-            self._register(router, "playback", self.playback, now)
+            self._register("bridge", self.bridge, now)
+            self._register("playback", self.playback, now)
             return
         assert router.route(self._event(step), now) == (self.dialog,), step
 
-    def _register(self, router: Router, kind: ObjectKind, name: str, now: float) -> None:
+    def _register(self, kind: ObjectKind, name: str, now: float) -> None:
         assert self.dialog is not None
-        router.register(ObjectRegistration(self.dialog.dialog_id, kind, name), now)
+        self.dialogs.register(ObjectRegistration(self.dialog.dialog_id, kind, name), now)
 
     def _event(self, step: str) -> events.AriEvent:
         both = {"id": self.bridge, "channels": [self.channel, self.leg]}
@@ -96,14 +97,15 @@ EXTRAS: Final = (
     st.randoms(use_true_random=False),
 )
 def test_calls_never_get_each_others_events(extras: list[list[str]], random: Any) -> None:
-    router = Router(SERVER, grace_seconds=GRACE)
-    calls = [Call(number, steps) for number, steps in enumerate(extras)]
+    dialogs = DialogTable(SERVER, grace_seconds=GRACE)
+    router = Router(SERVER, dialogs)
+    calls = [Call(dialogs, number, steps) for number, steps in enumerate(extras)]
     now = 0.0
     while waiting := [call for call in calls if call.steps]:
         call = random.choice(waiting)
         call.take(router, call.steps.pop(0), now)
         now += 0.01
-        router.sweep(now)
+        dialogs.sweep(now)
 
     assert len({call.dialog.dialog_id for call in calls if call.dialog}) == len(calls)
 
@@ -148,26 +150,27 @@ bindings = st.builds(
 
 @given(st.lists(st.one_of(anything, moves, bindings, st.floats(0, 2 * GRACE)), max_size=40))
 def test_whatever_comes_nothing_is_kept_and_no_dialog_gets_an_event_twice(steps: list[Any]) -> None:
-    router = Router(SERVER, grace_seconds=GRACE)
+    dialogs = DialogTable(SERVER, grace_seconds=GRACE)
+    router = Router(SERVER, dialogs)
     now = 0.0
     for step in steps:
         if isinstance(step, float):
             now += step
-            router.sweep(now)
+            dialogs.sweep(now)
         elif isinstance(step, ObjectRegistration):
-            router.register(step, now)
+            dialogs.register(step, now)
         else:
-            dialogs = router.route(events.decode(json.dumps(step)), now)
-            assert len(dialogs) == len(set(dialogs))
-            assert set(dialogs) <= set(router.dialogs)
+            found = router.route(events.decode(json.dumps(step)), now)
+            assert len(found) == len(set(found))
+            assert set(found) <= set(dialogs)
 
-    for name in {channel for dialog in router.dialogs for channel in dialog.channels}:
+    for name in {channel for dialog in dialogs for channel in dialog.channels}:
         router.route(event("ChannelDestroyed", channel=name), now)
         router.route(event("ChannelDestroyed", "other", channel=name), now)
     for _ in range(2):
         now += EMPTY_SECONDS + GRACE + 1
-        for dialog in router.table.overdue(now):
-            router.table.end(dialog, now, "no_channel")
-        router.sweep(now)
+        for dialog in dialogs.overdue(now):
+            dialogs.end(dialog, now, "no_channel")
+        dialogs.sweep(now)
 
-    assert (len(router), router.table.size) == (0, 0)
+    assert (len(dialogs), dialogs.size) == (0, 0)

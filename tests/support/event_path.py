@@ -93,6 +93,7 @@ class EventPath:
         )
         self.bus.on_dropped = parts.ledger.note
         self.background = parts.background
+        self.dialogs = parts.dialogs
         self.router = parts.router
         self.registrations = parts.registrations
         self.ledger = parts.ledger
@@ -118,7 +119,7 @@ class EventPath:
 
     def dialog(self, channel: str) -> Dialog:
         """The dialog of a channel."""
-        return self.router.table.channels[channel]
+        return self.dialogs.objects.channels[channel]
 
 
 def _settings(buffer_bytes: int, ingest: dict[str, Any]) -> Settings:

@@ -62,7 +62,7 @@ class Execution:
 
     def open(self, dialog_id: DialogId, channel: str, application: str = "demo") -> None:
         """Have a dialog with a channel."""
-        table = self.path.router.table
+        table = self.path.dialogs
         dialog = table.open(dialog_id, application, channel, announce=True, now=0)
         table.adopt(dialog, {channel: True})
 

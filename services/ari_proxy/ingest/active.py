@@ -238,10 +238,10 @@ class ActiveIngest:
             self._passage.open()
 
     def _go_on(self, taken: Collection[records.Record]) -> None:
-        router = self.parts.router
-        for dialog, held in records.load(router.table, taken, time.monotonic()).items():
+        dialogs = self.parts.dialogs
+        for dialog, held in records.load(dialogs, taken, time.monotonic()).items():
             self.parts.setup.resume(dialog, held)
-        _log.info("hand_over.taken", dialogs=len(router))
+        _log.info("hand_over.taken", dialogs=len(dialogs))
 
     # Somebody else takes the application
 
@@ -279,6 +279,6 @@ class ActiveIngest:
             self._bus.discard(topics.is_events)
             self._hand_over.done.set()
             raise HandoverRefusedError(str(error)) from error
-        found = records.records_of(self.parts.router.table)
+        found = records.records_of(self.parts.dialogs)
         pages = records.pages(found, gap_since=self._missing.since, page_bytes=self._page_bytes)
         return Collected(pages, until=min(asked_at, self._seen_until))

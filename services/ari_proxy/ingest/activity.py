@@ -53,7 +53,7 @@ class Activity:
     @property
     def dialogs(self) -> tuple[Dialog, ...]:
         """All dialogs, those in their grace period included."""
-        return self.term.parts.router.dialogs if self.term is not None else ()
+        return tuple(self.term.parts.dialogs) if self.term is not None else ()
 
     def serves(self, application: str) -> bool:
         """Return whether the events of an application come here."""

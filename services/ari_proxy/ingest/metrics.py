@@ -40,7 +40,7 @@ def declare(
 
 def _bound_objects(activity: Activity, kind: ObjectKind) -> int:
     term = activity.term
-    return len(term.parts.router.table.tables[kind]) if term is not None else 0
+    return len(term.parts.dialogs.objects.of_kind(kind)) if term is not None else 0
 
 
 def _left_behind(activity: Activity) -> int:

@@ -16,7 +16,7 @@ from ari_proxy.protocol.messages import (
     RegistrationReply,
 )
 
-from .routing.router import Router
+from .routing.dialog_table import DialogTable
 
 _log = structlog.get_logger()
 _binding_decoder = msgspec.json.Decoder(ObjectRegistration)
@@ -27,17 +27,17 @@ class ObjectRegistrations:
     """Answers the executors of one server."""
 
     def __init__(
-        self, bus: Bus, router: Router, *, clock: Callable[[], float] = time.monotonic
+        self, bus: Bus, dialogs: DialogTable, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._bus = bus
-        self._router = router
+        self._dialogs = dialogs
         self._clock = clock
 
     def on_binding(self, message: Message) -> None:
         """Take an executor's notice of an object that a client has named, and acknowledge it."""
         try:
             binding = _binding_decoder.decode(message.payload)
-            answer = RegistrationReply(is_new=self._router.register(binding, self._clock()))
+            answer = RegistrationReply(is_new=self._dialogs.register(binding, self._clock()))
         except (*UNDECODABLE, IllegalSubjectTokenError) as error:
             _log.warning("binding.refused", error=str(error))
             answer = RegistrationReply(str(error))
@@ -51,9 +51,9 @@ class ObjectRegistrations:
         except UNDECODABLE as error:
             _log.warning("question.malformed", error=str(error))
             return
-        table, dialog_id = self._router.table, question.dialog_id
-        dialog = table.dialogs.get(dialog_id)
-        owned = tuple(named for named in question.objects if table.owns(dialog_id, *named))
+        dialog_id, owns = question.dialog_id, self._dialogs.objects.owns
+        dialog = self._dialogs.dialogs.get(dialog_id)
+        owned = tuple(named for named in question.objects if owns(dialog_id, *named))
         answer = OwnershipReply(dialog.application if dialog is not None else "", owned)
         if message.reply:
             self._bus.publish(message.reply, msgspec.json.encode(answer))

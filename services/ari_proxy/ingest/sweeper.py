@@ -12,8 +12,8 @@ from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import LifePhase
-from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
@@ -33,7 +33,7 @@ class Sweeper:
     def __init__(  # noqa: PLR0913  whom an end concerns
         self,
         server: ServerId,
-        router: Router,
+        dialogs: DialogTable,
         stream: DialogStream,
         setup: DialogSetup,
         *,
@@ -46,7 +46,7 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
-        self._router = router
+        self._dialogs = dialogs
         self._stream = stream
         self._setup = setup
         self._labels = labels
@@ -75,9 +75,9 @@ class Sweeper:
         self._sweep(math.inf)
 
     def _sweep(self, now: float) -> None:
-        for dialog in self._router.ended(now):
+        for dialog in self._dialogs.ended(now):
             self._end(dialog)
-        self._router.sweep(now)
+        self._dialogs.sweep(now)
 
     def _end(self, dialog: Dialog) -> None:
         reason = "no_listener" if dialog.is_abandoned else dialog.end_reason

@@ -22,6 +22,7 @@ from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECOND
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
 from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS, Recovery
 from ari_proxy.ingest.registrations import ObjectRegistrations
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.no_listener import NoListener
@@ -79,6 +80,7 @@ class Parts:
     """The parts of one active period, those below first."""
 
     background: BackgroundWork
+    dialogs: DialogTable
     router: Router
     registrations: ObjectRegistrations
     ledger: LossLedger
@@ -123,10 +125,9 @@ def wire(
     is_kept = ingest.no_listener == "keep"
     deadline_seconds = None if is_kept else ingest.listener_seconds
     background = BackgroundWork(tasks)
-    router = Router(
-        server, grace_seconds=ingest.grace_seconds, dialog_form=settings.bus.dialog_form
-    )
-    ledger = LossLedger(bus, router)
+    dialogs = DialogTable(server, grace_seconds=ingest.grace_seconds)
+    router = Router(server, dialogs, dialog_form=settings.bus.dialog_form)
+    ledger = LossLedger(bus, dialogs)
     stream = DialogStream(
         server,
         bus,
@@ -140,7 +141,7 @@ def wire(
     )
     retention = QueueRetention(
         bus,
-        router,
+        dialogs,
         deadline_seconds=deadline_seconds,
         # No event may come after the queues have gone.
         grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
@@ -186,8 +187,9 @@ def wire(
     )
     return Parts(
         background=background,
+        dialogs=dialogs,
         router=router,
-        registrations=ObjectRegistrations(bus, router),
+        registrations=ObjectRegistrations(bus, dialogs),
         ledger=ledger,
         stream=stream,
         retention=retention,
@@ -200,7 +202,7 @@ def wire(
         ),
         sweeper=Sweeper(
             server,
-            router,
+            dialogs,
             stream,
             setup,
             labels=labels,
@@ -213,23 +215,24 @@ def wire(
         loss_reporter=LossReporter(
             ledger,
             bus,
-            router,
+            dialogs,
             stream,
             buffer_bytes=settings.bus.buffer_bytes,
             is_permitted=is_permitted,
         ),
         watchdog=ApplicationWatchdog(
             bus,
-            router,
+            dialogs,
             stream,
             setup,
             silence_seconds=0.0 if is_kept else ingest.silence_seconds,
         ),
-        empty_dialogs=EmptyDialogs(rest, router.table, look_seconds=times.empty_seconds),
+        empty_dialogs=EmptyDialogs(rest, dialogs, look_seconds=times.empty_seconds),
         recovery=Recovery(
             server,
             settings.applications,
             rest,
+            dialogs,
             router,
             stream=stream,
             setup=setup,

@@ -72,7 +72,9 @@ async def test_new_object_gets_a_name_that_tells_its_dialog() -> None:
     ((_, target),) = it.requests
     name = target.partition("playbackId=")[2]
     assert ids.token_of_object(name) == ids.token_of_dialog(DIALOG)
-    assert it.path.router.table.playbacks == {}  # Its name tells: ingest need not know.
+    assert (
+        it.path.dialogs.objects.of_kind("playback") == {}
+    )  # Its name tells: ingest need not know.
 
 
 async def test_ingest_knows_the_name_that_a_client_has_chosen_before_asterisk_does() -> None:
@@ -92,7 +94,7 @@ async def test_name_is_released_when_asterisk_does_not_make_the_object() -> None
         it.open(DIALOG, "c")
         it.path.asterisk.answer("POST", "/channels", 500, "{}")
         response = await it.do("POST", "/channels?endpoint=x&channelId=mine")
-        await until(lambda: "mine" not in it.path.router.table.channels)
+        await until(lambda: "mine" not in it.path.dialogs.objects.channels)
 
     assert response.status_code == 500
 
@@ -148,7 +150,7 @@ async def test_command_of_a_server_that_makes_a_channel_begins_a_dialog() -> Non
         response = await it.executor.execute_for_server(
             Command("1", "/channels?endpoint=x&app=demo", "POST")
         )
-        dialog = it.path.router.table.dialogs[response.dialog_id]
+        dialog = it.path.dialogs.dialogs[response.dialog_id]
 
     assert (dialog.application, dialog.announce) == ("demo", True)
     ((_, target),) = it.requests
@@ -161,7 +163,7 @@ async def test_command_of_a_server_may_choose_the_dialog_and_that_is_not_announc
         response = await it.executor.execute_for_server(command)
 
     assert response.dialog_id == DIALOG
-    assert not it.path.router.table.dialogs[DIALOG].announce
+    assert not it.path.dialogs.dialogs[DIALOG].announce
 
 
 async def test_command_of_a_server_that_makes_nothing_begins_no_dialog() -> None:
@@ -169,7 +171,7 @@ async def test_command_of_a_server_that_makes_nothing_begins_no_dialog() -> None
         response = await it.executor.execute_for_server(Command("1", "/asterisk/info", "GET"))
 
     assert (response.status_code, response.dialog_id) == (200, "")
-    assert len(it.path.router) == 0
+    assert len(it.path.dialogs) == 0
 
 
 @pytest.mark.parametrize(
@@ -199,14 +201,14 @@ async def test_recording_is_released_when_it_is_deleted_where_that_matters() -> 
     async with execution(CommandSettings(stored_recordings="own")) as it:
         it.open(DIALOG, "c")
         await it.do("POST", "/channels/c/record?name=mine&format=wav")
-        made = it.path.router.table.owns(DIALOG, "recording", "mine")
+        made = it.path.dialogs.objects.owns(DIALOG, "recording", "mine")
         it.path.asterisk.answer("DELETE", "/recordings/stored/mine", 404, "{}")
         await it.do("DELETE", "/recordings/stored/mine")
-        kept = it.path.router.table.owns(DIALOG, "recording", "mine")
+        kept = it.path.dialogs.objects.owns(DIALOG, "recording", "mine")
         await it.do("DELETE", "/recordings/stored/mine")
 
     assert (made, kept) == (True, True)
-    assert not it.path.router.table.owns(DIALOG, "recording", "mine")
+    assert not it.path.dialogs.objects.owns(DIALOG, "recording", "mine")
 
 
 async def test_refusal_of_what_cannot_be_executed_fits_into_a_message() -> None:

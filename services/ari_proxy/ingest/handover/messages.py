@@ -76,17 +76,13 @@ class HandoverRequest(msgspec.Struct, frozen=True):
 
 def records_of(table: DialogTable) -> Iterator[Record]:
     """Yield all dialogs with what waits for each."""
-    for dialog in table.dialogs.values():
+    for dialog in table:
         yield _record(dialog)
         for payload in dialog.held:
             yield HeldRecord(payload.decode())
 
 
 def _record(dialog: Dialog) -> DialogRecord:
-    objects: dict[ObjectKind, list[str]] = {}
-    for kind, name in dialog.bound:
-        if kind != "former":
-            objects.setdefault(kind, []).append(name)
     return DialogRecord(
         dialog_id=dialog.dialog_id,
         application=dialog.application,
@@ -94,7 +90,7 @@ def _record(dialog: Dialog) -> DialogRecord:
         sequence=dialog.sequence,
         channels=dict(dialog.channels),
         released=tuple(dialog.released or ()),
-        objects=objects,
+        objects=dialog.objects,
         announce=dialog.announce,
         is_announced=dialog.announce and dialog.is_known_to_application,
         is_abandoned=dialog.is_abandoned,
@@ -102,7 +98,7 @@ def _record(dialog: Dialog) -> DialogRecord:
         is_open=dialog.delivery is DeliveryPhase.OPEN,
         lost_start=dialog.lost_start.decode() if dialog.delivery is DeliveryPhase.ADOPTED else None,
         end_reason=dialog.end_reason,
-        is_end_told=dialog.life is LifePhase.TOLD,
+        is_end_told=dialog.life is LifePhase.REPORTED,
     )
 
 
@@ -153,8 +149,7 @@ def load(
     for record in records:
         if isinstance(record, DialogRecord):
             dialog = _opened(table, record, now)
-            held[dialog] = dialog.held.clear()
-            _restore(table, dialog, record, now)
+            held[dialog] = _restore(table, dialog, record, now)
         elif dialog is not None and dialog.delivery in BEFORE_OPEN:
             dialog.hold(record.payload.encode())
     return held
@@ -168,10 +163,12 @@ def _opened(table: DialogTable, record: DialogRecord, now: float) -> Dialog:
     return table.open_empty(dialog_id, record.application, announce=record.announce, now=now)
 
 
-def _restore(table: DialogTable, dialog: Dialog, record: DialogRecord, now: float) -> None:
+def _restore(
+    table: DialogTable, dialog: Dialog, record: DialogRecord, now: float
+) -> tuple[bytes, ...]:
     if not record.is_ended:
         table.revive(dialog, now)  # What ended it here was not all there is of it.
-    dialog.restore(
+    held = dialog.restore(
         application=record.application,
         channel_id=record.channel_id,
         announce=record.announce,
@@ -180,10 +177,9 @@ def _restore(table: DialogTable, dialog: Dialog, record: DialogRecord, now: floa
         delivery=_delivery_of(record),
         lost_start=(record.lost_start or "").encode(),
     )
-    table.bind_all(dialog, record.objects)
-    for name, entered in record.channels.items():
-        table.count(dialog, name, entered=entered)
+    table.adopt(dialog, record.channels, record.objects)
     if record.is_ended:
         table.end(dialog, now, record.end_reason)
         if record.is_end_told and dialog.life is LifePhase.ENDED:
-            dialog.note_end_told()
+            dialog.note_end_reported()
+    return held

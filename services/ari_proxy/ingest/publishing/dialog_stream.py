@@ -136,8 +136,7 @@ class DialogStream:
     # Held, released, dropped
 
     def _hold(self, dialog: Dialog, payload: bytes) -> None:
-        dialog.hold(payload)
-        for lost in dialog.held.trim(self._held_bytes):
+        for lost in dialog.hold(payload, self._held_bytes):
             self.count_dropped("held_too_long")
             self._losses.note(dialog.topic, lost, "full")
 
@@ -179,7 +178,7 @@ class DialogStream:
             reason: why.
             channels: whose own end nobody has seen.
         """
-        dialog.note_end_told()
+        dialog.note_end_reported()
         text = proxy_events.dialog_ended(dialog.application, channels, time.time(), reason)
         if dialog.delivery is _OPEN or dialog.held:
             self.notify(dialog, proxy_events.DIALOG_ENDED, text)

@@ -10,8 +10,8 @@ import msgspec
 
 from ari_proxy.bus.base import Bus, DropReason
 from ari_proxy.ingest.routing import proxy_events
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.proxy_events import GapReason
-from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.messages import Event, timestamp_of
 from ari_proxy.protocol.timestamps import seconds_of
@@ -58,9 +58,9 @@ class Loss:
 class LossLedger:
     """The losses of one server's dialogs, one for each dialog and reason."""
 
-    def __init__(self, bus: Bus, router: Router, *, capacity: int = MAX_LOSSES) -> None:
+    def __init__(self, bus: Bus, dialogs: DialogTable, *, capacity: int = MAX_LOSSES) -> None:
         self._bus = bus
-        self._router = router
+        self._dialogs = dialogs
         self._capacity = capacity
         self._losses: dict[tuple[str, GapReason], Loss] = {}
         self._is_filled = asyncio.Event()
@@ -91,7 +91,7 @@ class LossLedger:
     def _new(self, topic: str) -> Loss:
         if len(self._losses) >= self._capacity:
             del self._losses[next(iter(self._losses))]
-        dialog = self._router.table.dialogs.get(topics.owner_of(topic))
+        dialog = self._dialogs.dialogs.get(topics.owner_of(topic))
         self._is_filled.set()
         return Loss(dialog.application if dialog is not None else "")
 

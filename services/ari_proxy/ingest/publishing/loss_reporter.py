@@ -12,9 +12,9 @@ from typing import Final
 from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import Gap, GapReason
-from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
@@ -32,7 +32,7 @@ class LossReporter:
         self,
         ledger: LossLedger,
         bus: Bus,
-        router: Router,
+        dialogs: DialogTable,
         stream: DialogStream,
         *,
         buffer_bytes: int,
@@ -43,14 +43,14 @@ class LossReporter:
         Args:
             ledger: has the losses.
             bus: which may lose what is published.
-            router: knows the dialogs.
+            dialogs: of this server.
             stream: publishes the reports.
             buffer_bytes: of the bus. Losses are told while half of them are free.
             is_permitted: returns whether we may publish events now.
         """
         self._ledger = ledger
         self._bus = bus
-        self._router = router
+        self._dialogs = dialogs
         self._stream = stream
         self._room = buffer_bytes // 2
         self._is_permitted = is_permitted
@@ -68,7 +68,7 @@ class LossReporter:
         for topic, reason in self._ledger.entries():
             if self._bus.buffered_bytes > self._room or not self._is_permitted():
                 return
-            dialog = self._router.table.dialogs.get(topics.owner_of(topic))
+            dialog = self._dialogs.dialogs.get(topics.owner_of(topic))
             if dialog is None or dialog.delivery is DeliveryPhase.OPEN:
                 self._tell(topic, dialog, reason)
             elif dialog.is_abandoned:  # Nobody listens; else its application does not yet.
@@ -81,7 +81,7 @@ class LossReporter:
         now = time.time()
         gap = Gap(reason, loss.since, loss.until, loss.count)
         told = [(proxy_events.GAP, gap.event(loss.application, now))]
-        if loss.end and (dialog is None or dialog.life is LifePhase.TOLD):
+        if loss.end and (dialog is None or dialog.life is LifePhase.REPORTED):
             told.append((proxy_events.DIALOG_ENDED, loss.end))
         for number, (event_type, text) in enumerate(told, start=int(now * 1e6)):
             if dialog is not None:

@@ -4,7 +4,7 @@ Their ids come from the bus, which remembers them. Such a dialog lives as long a
 first channel, or any channel whose id tells it; its queues stay so long, and the grace period.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -65,10 +65,10 @@ class OrphanedDialogs:
         except UNDECODABLE:
             return ""
 
-    def forget(self, is_known: Callable[[DialogId], bool]) -> None:
-        """Look no more after those that somebody else knows."""
+    def forget(self, known: Container[str]) -> None:
+        """Remove those that the router knows, by their ids."""
         for names in list(self._dialogs):
-            if names and is_known(DialogId(topics.owner_of(names[0]))):
+            if names and topics.owner_of(names[0]) in known:
                 del self._dialogs[names]
 
     def drop(self, names: tuple[str, ...]) -> None:

@@ -15,8 +15,8 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.durable import DurableQueues
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import DeliveryPhase
-from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
@@ -58,7 +58,7 @@ class QueueRetention:
     def __init__(  # noqa: PLR0913  its times by name
         self,
         bus: Bus,
-        router: Router,
+        dialogs: DialogTable,
         *,
         deadline_seconds: float | None,
         grace_seconds: float,
@@ -68,7 +68,7 @@ class QueueRetention:
     ) -> None:
         self._bus = bus
         self._queues = bus.queues
-        self._router = router
+        self._dialogs = dialogs
         #: For an application to come, or None if there is no end to it.
         self._deadline_seconds = deadline_seconds
         self._grace = grace_seconds
@@ -154,7 +154,7 @@ class QueueRetention:
             if self._over[0].due_at > self._clock():
                 return
             over = self._over.popleft()
-            if self._router.lives(DialogId(topics.owner_of(over.names[0]))):
+            if self._dialogs.lives(DialogId(topics.owner_of(over.names[0]))):
                 continue  # A client has used its id again.
             if not self._bus.is_connected or self._bus.reconnects != over.reconnects:
                 # Its last events may have come there just now, and its application not yet.
@@ -199,7 +199,7 @@ class QueueRetention:
         while (queues := self._queues) is not None:
             await asyncio.sleep(self._look_seconds)
             # Adopted ones are over when their dialog has ended, like all others.
-            self.orphans.forget(self._router.knows)
+            self.orphans.forget(self._dialogs.dialogs)
             if len(self.orphans) != told:
                 told = len(self.orphans)
                 _log.info("dialogs.left_behind", dialogs=told)

@@ -49,17 +49,16 @@ class EmptyDialogs:
             await self._look()
 
     async def _look(self) -> None:
-        asked_for = self._dialogs.asked_for
-        overdue = {dialog: asked_for(dialog) for dialog in self._dialogs.overdue(self._clock())}
+        overdue = {d: d.awaited_objects for d in self._dialogs.overdue(self._clock())}
         there = await self._objects() if overdue else None
         for dialog, asked_before in overdue.items():
             # Of what was asked for meanwhile Asterisk's answer says nothing.
-            self._decide(dialog, there if asked_for(dialog) == asked_before else None)
+            self._decide(dialog, there if dialog.awaited_objects == asked_before else None)
 
     def _decide(self, dialog: Dialog, there: Collection[str] | None) -> None:
         if dialog.channels or dialog.is_ended:
             return  # Something has come meanwhile.
-        if there is None or any(name in there for name in self._dialogs.asked_for(dialog)):
+        if there is None or any(name in there for name in dialog.awaited_objects):
             self._dialogs.await_channel(dialog, self._clock())
         else:
             self._dialogs.end(dialog, self._clock(), "no_channel")

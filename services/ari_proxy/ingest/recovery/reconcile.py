@@ -37,6 +37,17 @@ class Adoption:
     channels: dict[str, bool] = field(default_factory=dict)
     bridges: list[str] = field(default_factory=list)
 
+    def add(self, name: str, application: str) -> None:
+        """Add a channel, the oldest first.
+
+        Args:
+            name: its id.
+            application: the one of ours that it is in, or '' if it is not in Stasis.
+        """
+        self.channels[name] = bool(application)
+        if application and not self.application:
+            self.application, self.channel_id = application, name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPlan:
@@ -138,9 +149,7 @@ class Reconciliation:
                 unserved.append(name)
                 continue
             adoption = found.setdefault(dialog_id, Adoption(dialog_id=dialog_id))
-            adoption.channels[name] = in_stasis
-            if in_stasis and not adoption.application:
-                adoption.application, adoption.channel_id = state.application, name
+            adoption.add(name, state.application if in_stasis else "")
         self._add_bridges(found)
         return found, unserved
 

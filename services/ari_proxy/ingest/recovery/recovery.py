@@ -23,6 +23,7 @@ from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
 from ari_proxy.ingest.routing.router import Router
@@ -64,6 +65,7 @@ class Recovery:
         server: ServerId,
         applications: Collection[str],
         rest: RestClient,
+        dialogs: DialogTable,
         router: Router,
         *,
         stream: DialogStream,
@@ -74,6 +76,7 @@ class Recovery:
         self._server = server
         self._applications = applications
         self._rest = rest
+        self._dialogs = dialogs
         self._router = router
         self._stream = stream
         self._setup = setup
@@ -83,8 +86,7 @@ class Recovery:
 
     def known(self) -> Known:
         """Return what there is to reconcile: the open dialogs as they are now."""
-        dialogs = self._router.dialogs
-        return {dialog: tuple(dialog.channels) for dialog in dialogs if not dialog.is_ended}
+        return {d: tuple(d.channels) for d in self._dialogs if not d.is_ended}
 
     async def run(self, known: Known, gap: Gap) -> Unserved:
         """Reconcile, and tell the applications; waits as long as Asterisk does not answer.
@@ -120,7 +122,7 @@ class Recovery:
         return self._with_former(self._reconciliation(snapshot).plan(self.known()).unserved)
 
     def _with_former(self, channels: Collection[str]) -> Unserved:
-        return {name: self._router.table.channels.get(name) for name in channels}
+        return {name: self._dialogs.objects.channels.get(name) for name in channels}
 
     def _is_another(self, snapshot: Snapshot) -> bool:
         """Return whether it is another process than at the last look, as far as is known."""
@@ -191,9 +193,9 @@ class Recovery:
         return snapshot.with_dialogs({name: task.result() for name, task in answers.items()})
 
     def _reconciliation(self, snapshot: Snapshot) -> Reconciliation:
-        dialogs = self._router.table
+        dialogs = self._dialogs
         return Reconciliation(
-            self._server, dialogs.dialogs, dialogs.channels, snapshot, self._applications
+            self._server, dialogs.dialogs, dialogs.objects.channels, snapshot, self._applications
         )
 
     async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
@@ -232,7 +234,7 @@ class Recovery:
             self._adopt(adoption, snapshot, gap, now)
         for dialog, names in plan.gone.items():
             for name in names:
-                self._router.table.release(dialog, name, time.monotonic())
+                self._dialogs.release(dialog, name, time.monotonic())
         for dialog in plan.ended:
             if dialog.life is LifePhase.ENDED:
                 self._stream.tell_ended(dialog, ended, plan.gone[dialog])
@@ -246,12 +248,11 @@ class Recovery:
         self._setup.begin(dialog)
 
     def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap, now: float) -> None:
-        dialogs = self._router.table
-        dialog = dialogs.dialogs.get(adoption.dialog_id)
+        dialog = self._dialogs.dialogs.get(adoption.dialog_id)
         if dialog is not None:
-            dialogs.adopt(dialog, adoption.channels, adoption.bridges)
+            self._dialogs.adopt(dialog, adoption.channels, {"bridge": adoption.bridges})
             return
-        dialog = dialogs.open(
+        dialog = self._dialogs.open(
             adoption.dialog_id,
             adoption.application,
             adoption.channel_id,
@@ -260,7 +261,7 @@ class Recovery:
         )
         # Higher than what anybody has used before, as long as clocks agree to a second.
         number = int(now * 1e6)
-        dialogs.adopt(dialog, adoption.channels, adoption.bridges)
+        self._dialogs.adopt(dialog, adoption.channels, {"bridge": adoption.bridges})
         lost_start = b""
         if adoption.channel_id:
             number += 1
@@ -305,5 +306,5 @@ class Recovery:
 
     def _is_unserved(self, name: str, former: Dialog | None) -> bool:
         """Return whether no dialog has had the channel since: one may have begun and ended."""
-        dialog = self._router.table.channels.get(name)
+        dialog = self._dialogs.objects.channels.get(name)
         return dialog is former and (dialog is None or not dialog.may_have(name))

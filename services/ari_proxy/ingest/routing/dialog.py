@@ -1,5 +1,6 @@
 """A dialog: one call as an application sees it, with all its channels. Sans-I/O."""
 
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from ari_proxy.protocol import ids, topics
@@ -16,14 +17,14 @@ BoundKind = ObjectKind | Literal["former"]
 
 
 class Dialog:
-    """State of one dialog; `phase.py` says which changes there are."""
+    """State of one dialog. Only its methods change it; `phase.py` has the transitions."""
 
     __slots__ = (
+        "_bound",
+        "_channels",
         "announce",
         "application",
-        "bound",
         "channel_id",
-        "channels",
         "delivery",
         "dialog_id",
         "end_reason",
@@ -42,36 +43,40 @@ class Dialog:
     ) -> None:
         self.dialog_id = dialog_id
         self.application = application
-        #: Whose StasisStart began it, or ''.
+        #: The channel with whose StasisStart it began, or ''.
         self.channel_id = channel_id
         #: False if the client chose the dialog: it listens already, or will.
         self.announce = announce
         self.topic = topics.events(dialog_id)
-        #: Of the last event; the next one gets one more.
+        #: Number of the last event.
         self.sequence = 0
         self.delivery = DeliveryPhase.PENDING
         #: Events that wait for its application.
         self.held = HeldEvents()
-        #: Of an adopted one: the StasisStart for an application that has not heard of it, or b''.
+        #: Of an adopted one: the StasisStart for an application that has not received it, or b''.
         self.lost_start = b""
         self.life = LifePhase.LIVE
-        #: Why it is over, once it is.
+        #: Why it has ended, once it has.
         self.end_reason: EndReason = "channels_left"
-        #: Channels that keep it alive, and whether each has entered Stasis.
-        self.channels: dict[str, bool] = {}
+        self._channels: dict[str, bool] = {}
         #: Channels that left; another StasisStart of one starts a new dialog. None until there are
         #: any.
         self.released: set[str] | None = None
-        #: What the router has it by.
-        self.bound: list[tuple[BoundKind, str]] = []
+        #: The entries that the object index has for it.
+        self._bound: list[tuple[BoundKind, str]] = []
         self.started_at = now
         #: When its application was last known to listen.
         self.heard_at = now
 
     @property
     def token(self) -> Token:
-        """The part of its id that stands in the ids of its objects."""
+        """The part of its id that is in the ids of its objects."""
         return ids.token_of_dialog(self.dialog_id)
+
+    @property
+    def channels(self) -> Mapping[str, bool]:
+        """Channels that keep it alive, and whether each has entered Stasis."""
+        return self._channels
 
     # Delivery
 
@@ -80,51 +85,60 @@ class Dialog:
         self.sequence += 1
         return self.sequence
 
-    def hold(self, event: bytes) -> None:
-        """Let an event wait for the application."""
+    def hold(self, event: bytes, limit: int | None = None) -> list[bytes]:
+        """Hold an event for the application.
+
+        Args:
+            event: as it will be published.
+            limit: bytes that may be held; None for any number.
+
+        Returns:
+            Older events that are dropped for it.
+        """
         self.held.append(event)
         if self.delivery is DeliveryPhase.PENDING:
             self.advance(DeliveryTrigger.HELD)
+        return [] if limit is None else self.held.trim(limit)
 
     def advance(self, trigger: DeliveryTrigger) -> None:
-        """Take what has happened to its delivery.
+        """Enter the phase of delivery that a trigger leads to.
 
         Raises:
-            IllegalTransitionError: it can't happen in this phase.
+            IllegalTransitionError: the trigger has no place in this phase.
         """
         self.delivery = phase.after(phase.DELIVERY, self.delivery, trigger)
 
     def adopt(self, sequence: int, lost_start: bytes = b"") -> None:
-        """Go on with a dialog that another process has begun.
+        """Continue a dialog that another process has begun.
 
         Args:
             sequence: higher than any that was used.
-            lost_start: the StasisStart for an application that has not heard of it, or b''.
+            lost_start: the StasisStart for an application that has not received it, or b''.
         """
         self.sequence, self.lost_start = sequence, lost_start
         self.advance(DeliveryTrigger.ADOPTED)
 
-    def announce_anew(self) -> None:
-        """Begin an adopted dialog from its StasisStart: no application has heard of it."""
+    def announce_again(self) -> None:
+        """Restart an adopted dialog from its StasisStart: no application listens to it."""
         if self.lost_start:
             self.held.prepend(self.lost_start)
         self.lost_start = b""
         self.advance(DeliveryTrigger.UNHEARD)
 
     def deliver(self, now: float) -> tuple[bytes, ...]:
-        """Open it, since its application listens; return the events that have waited."""
+        """Open it, since its application listens; return the events that were held."""
         self.advance(DeliveryTrigger.DELIVERED)
         self.lost_start = b""
         self.heard_at = now
         return self.held.clear()
 
     def abandon(self) -> tuple[bytes, ...]:
-        """Drop its events from now on, since nobody serves it; return those that have waited."""
+        """Drop its events from now on, since nobody serves it; return those that were held."""
         self.advance(DeliveryTrigger.GIVEN_UP)
         return self.held.clear()
 
     def note_heard(self, now: float) -> None:
-        """Note that its application listens."""
+        """Record that its application listens."""
         self.heard_at = now
 
     @property
@@ -134,85 +148,133 @@ class Dialog:
 
     @property
     def is_known_to_application(self) -> bool:
-        """True if an application has had its AppStart or its events, or has chosen the dialog."""
-        had = self.delivery in {DeliveryPhase.ACCEPTED, DeliveryPhase.OPEN, DeliveryPhase.DESERTED}
-        return had or not self.announce
+        """True if an application got its AppStart or its events, or has chosen the dialog."""
+        return self.delivery in phase.KNOWN or not self.announce
 
     # Life
 
     def end(self, reason: EndReason) -> None:
-        """Take that it is over."""
+        """Record that it has ended, and why."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.ENDED)
         self.end_reason = reason
 
-    def note_end_told(self) -> None:
-        """Note that its application was sent its end."""
-        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.TOLD)
+    def note_end_reported(self) -> None:
+        """Record that its ProxyDialogEnded was published."""
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.REPORTED)
 
     def revive(self) -> None:
-        """Let it live again, since its client has asked for another channel."""
+        """Reopen it, since its client has asked for another channel."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.REVIVED)
         if self.is_abandoned:
             self.advance(DeliveryTrigger.REVIVED)
 
     def forget(self) -> None:
-        """Take that nothing belongs to it any more."""
+        """Record that nothing belongs to it any more."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.FORGOTTEN)
 
     @property
     def is_ended(self) -> bool:
-        """True once it is over; late events still belong to it."""
+        """True once it has ended; late events still belong to it."""
         return self.life is not LifePhase.LIVE
 
     @property
     def is_call(self) -> bool:
-        """Whether somebody is left alone if no application serves it."""
-        return self.announce or bool(self.channels)
+        """Whether a caller is left alone if no application serves it."""
+        return self.announce or bool(self._channels)
 
     @property
     def is_served(self) -> bool:
         """True if a call is under way with an application."""
-        return (
-            self.delivery is DeliveryPhase.OPEN
-            and self.life is LifePhase.LIVE
-            and bool(self.channels)
-        )
+        is_open = self.delivery is DeliveryPhase.OPEN and self.life is LifePhase.LIVE
+        return is_open and bool(self._channels)
 
     # Channels
 
     def may_have(self, channel: str) -> bool:
-        """Return whether a channel may be its own: it is open, and the channel has not left it."""
+        """Return whether a channel may be its own: it is live, and the channel has not left it."""
         return not self.is_ended and channel not in (self.released or ())
 
-    def keeps(self, binding: ObjectRegistration) -> bool:
-        """Return whether the name of an object that it has stays its own, whoever binds it anew."""
-        if binding.kind == "channel":
-            return self.may_have(binding.object_id)
-        # A recording is stored by now. Of a bridge that is deleted after the application's last
-        # channel Asterisk tells no end: the next dialog must not lose its events.
-        is_own = binding.dialog_id == self.dialog_id
-        return is_own or binding.kind == "recording" or not self.is_ended
+    def has_released(self, channel: str) -> bool:
+        """Return whether a channel has left it."""
+        return self.released is not None and channel in self.released
 
-    def names_of(self, kind: ObjectKind) -> list[str]:
-        """Return the names of its objects of a kind."""
-        return [name for bound, name in self.bound if bound == kind]
+    def count(self, channel: str, *, entered: bool) -> None:
+        """Count a channel among those that keep it alive; one that has entered Stasis stays so."""
+        self._channels[channel] = entered or self._channels.get(channel, False)
 
-    def has_lost(self, channel: str) -> None:
-        """Note that a channel has left."""
+    def release(self, channel: str) -> bool:
+        """Remove a channel that keeps it alive; return whether there was one of that name."""
+        if self._channels.pop(channel, None) is None:
+            return False
+        self.note_released(channel)
+        return True
+
+    def note_released(self, channel: str) -> None:
+        """Record that a channel has left."""
         if self.released is None:
             self.released = set()
         self.released.add(channel)
 
-    def enter(self, application: str) -> None:
-        """Take the application that a channel has entered, if there was none while it rang."""
-        self.application = self.application or application
+    def readmit(self, channel: str) -> None:
+        """Allow a channel that has left to be its own again."""
+        if self.released:
+            self.released.discard(channel)
 
-    def begin_with(self, channel: str) -> None:
-        """Take the channel that its client has asked for as the one that begins it."""
+    def expect(self, channel: str) -> None:
+        """Expect a channel that its client has asked for; the first one may begin it."""
+        self.readmit(channel)
         if self.announce and not self.channel_id:
             self.channel_id = channel
 
-    def restore(  # noqa: PLR0913  what another ingest has told of it
+    def enter(self, application: str) -> None:
+        """Set the application that a channel has entered, if there was none while it rang."""
+        self.application = self.application or application
+
+    # Objects
+
+    def keeps(self, registration: ObjectRegistration) -> bool:
+        """Return whether an object of the same name, which it has, stays its own."""
+        if registration.kind == "channel":
+            return self.may_have(registration.object_id)
+        # A recording is stored by now. For a bridge that is deleted after the application's last
+        # channel Asterisk sends no event: the next dialog must not lose its events.
+        is_own = registration.dialog_id == self.dialog_id
+        return is_own or registration.kind == "recording" or not self.is_ended
+
+    def bind(self, kind: BoundKind, name: str) -> None:
+        """Record an entry in the object index."""
+        self._bound.append((kind, name))
+
+    def unbind(self, kind: BoundKind, name: str) -> None:
+        """Remove the record of an entry."""
+        self._bound.remove((kind, name))
+
+    def unbind_all(self) -> Iterator[tuple[BoundKind, str]]:
+        """Remove the records of all entries and yield them."""
+        while self._bound:
+            yield self._bound.pop()
+
+    def names_of(self, kind: ObjectKind) -> list[str]:
+        """Return the names of its objects of a kind."""
+        return [name for bound, name in self._bound if bound == kind]
+
+    @property
+    def objects(self) -> dict[ObjectKind, list[str]]:
+        """The names of its objects by kind."""
+        found: dict[ObjectKind, list[str]] = {}
+        for kind, name in self._bound:
+            if kind != "former":
+                found.setdefault(kind, []).append(name)
+        return found
+
+    @property
+    def awaited_objects(self) -> list[str]:
+        """Its channels and bridges by name, whether or not they exist yet."""
+        return self.names_of("channel") + self.names_of("bridge")
+
+    # Hand-over
+
+    def restore(  # noqa: PLR0913  the state that another ingest has handed over
         self,
         *,
         application: str,
@@ -222,8 +284,9 @@ class Dialog:
         released: tuple[str, ...],
         delivery: DeliveryPhase,
         lost_start: bytes,
-    ) -> None:
-        """Take the state that it had in another ingest."""
+    ) -> tuple[bytes, ...]:
+        """Set the state that it had in another ingest; return the events that were held here."""
         self.application, self.channel_id, self.announce = application, channel_id, announce
         self.sequence, self.released = sequence, set(released) or None
         self.delivery, self.lost_start = delivery, lost_start
+        return self.held.clear()

@@ -1,4 +1,4 @@
-"""The phases of a dialog, and what leads from one to the next. Sans-I/O.
+"""The phases of a dialog and the transitions between them. Sans-I/O.
 
 A dialog is in two phases at a time, since they do not depend on each other: a caller may hang up
 while the AppStart is still being offered. `DeliveryPhase` says where the dialog's events go,
@@ -12,7 +12,8 @@ while the AppStart is still being offered. `DeliveryPhase` says where the dialog
        ▼           UNWANTED│
     ADOPTED ───────────────┘
 
-    LIVE ──ENDED──▶ ENDED ──TOLD──▶ TOLD; REVIVED leads back from both, FORGOTTEN to the end.
+    LIVE ──ENDED──▶ ENDED ──REPORTED──▶ REPORTED; from both REVIVED leads back to LIVE, and
+    FORGOTTEN to FORGOTTEN.
 """
 
 from collections.abc import Mapping
@@ -32,7 +33,7 @@ class DeliveryPhase(Enum):
     OFFERED = auto()
     #: Events are held: an instance has accepted the AppStart, and gets the first event next.
     ACCEPTED = auto()
-    #: Events are held: found on Asterisk, and nobody knows yet whether an application serves it.
+    #: Events are held: found on Asterisk, and it is not known yet whether an application serves it.
     ADOPTED = auto()
     #: Events pass.
     OPEN = auto()
@@ -48,16 +49,16 @@ class LifePhase(Enum):
     LIVE = auto()
     #: Late events still belong to it.
     ENDED = auto()
-    #: … and its application was sent a ProxyDialogEnded.
-    TOLD = auto()
+    #: … and its ProxyDialogEnded was published.
+    REPORTED = auto()
     #: Nothing belongs to it any more.
     FORGOTTEN = auto()
 
 
 class DeliveryTrigger(Enum):
-    """What happens to a dialog's delivery."""
+    """Causes of a transition of delivery."""
 
-    #: Its first event waits.
+    #: Its first event is held.
     HELD = auto()
     #: It was found on Asterisk, begun by another process.
     ADOPTED = auto()
@@ -65,21 +66,21 @@ class DeliveryTrigger(Enum):
     ACCEPTED = auto()
     #: Its first event has reached a listener.
     DELIVERED = auto()
-    #: Nobody came for the events of an adopted one.
+    #: Nobody listens to an adopted one.
     UNHEARD = auto()
     #: Nobody serves it: the no-listener policy applies.
     GIVEN_UP = auto()
-    #: Its client is there after all: it has asked for another channel.
+    #: Its client is there after all, and has asked for another channel.
     REVIVED = auto()
 
 
 class LifeTrigger(Enum):
-    """What happens to a dialog's life."""
+    """Causes of a transition of life."""
 
     #: Its last channel has gone.
     ENDED = auto()
-    #: Its application was sent its end.
-    TOLD = auto()
+    #: Its ProxyDialogEnded was published.
+    REPORTED = auto()
     #: Its client has asked for another channel.
     REVIVED = auto()
     #: Its grace period is over.
@@ -87,7 +88,7 @@ class LifeTrigger(Enum):
 
 
 class IllegalTransitionError(Exception):
-    """A trigger that has no place in a phase: a fault of our own."""
+    """A trigger in a phase that has no transition for it: a bug in ari-proxy."""
 
 
 _D, _T = DeliveryPhase, DeliveryTrigger
@@ -108,26 +109,28 @@ DELIVERY: Final = {
 }
 LIFE: Final = {
     (LifePhase.LIVE, LifeTrigger.ENDED): LifePhase.ENDED,
-    (LifePhase.ENDED, LifeTrigger.TOLD): LifePhase.TOLD,
+    (LifePhase.ENDED, LifeTrigger.REPORTED): LifePhase.REPORTED,
     (LifePhase.ENDED, LifeTrigger.REVIVED): LifePhase.LIVE,
     (LifePhase.ENDED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
-    (LifePhase.TOLD, LifeTrigger.REVIVED): LifePhase.LIVE,
-    (LifePhase.TOLD, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
+    (LifePhase.REPORTED, LifeTrigger.REVIVED): LifePhase.LIVE,
+    (LifePhase.REPORTED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
 }
 
 #: Somebody has to set it up before its events pass.
 TO_SET_UP: Final = frozenset({_D.OFFERED, _D.ACCEPTED, _D.ADOPTED})
 #: No event has passed yet, and some may.
 BEFORE_OPEN: Final = TO_SET_UP | {_D.PENDING}
+#: An application got its AppStart or its events.
+KNOWN: Final = frozenset({_D.ACCEPTED, _D.OPEN, _D.DESERTED})
 #: Nobody gets its events any more.
 ABANDONED: Final = frozenset({_D.UNWANTED, _D.DESERTED})
 
 
 def after(table: Mapping[tuple[Phase, Trigger], Phase], phase: Phase, trigger: Trigger) -> Phase:
-    """Return the phase to which a trigger leads, by one of the tables.
+    """Return the phase that a trigger leads to, by one of the two tables.
 
     Raises:
-        IllegalTransitionError: it leads nowhere.
+        IllegalTransitionError: the table has no such transition.
     """
     try:
         return table[phase, trigger]

@@ -22,8 +22,7 @@ from typing import Final
 from ari_proxy.ari import events
 from ari_proxy.ari.events import SINGLE_CHANNEL_TYPES, AriEvent
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
-from ari_proxy.protocol.messages import ObjectRegistration
+from ari_proxy.protocol.ids import DialogForm, RandomId, ServerId
 
 from .dialog import Dialog
 from .dialog_table import DialogTable
@@ -33,60 +32,23 @@ _RELEASING_TYPES: Final = frozenset({"StasisEnd", "ChannelDestroyed"})
 
 
 class Router:
-    """Finds the dialogs of one server's events."""
+    """Finds the dialogs of one server's events, and begins and ends them as the events say."""
 
     def __init__(
         self,
         server: ServerId,
+        dialogs: DialogTable,
         *,
-        grace_seconds: float,
         dialog_form: DialogForm = "token",
         random: RandomId = ids.random_id,
     ) -> None:
         self._server = server
+        self._dialogs = dialogs
         self._dialog_form = dialog_form
         self._random = random
-        self._table = DialogTable(server, grace_seconds=grace_seconds)
-        self._channels = self._table.channels
-        self._former = self._table.former
-
-    def __len__(self) -> int:
-        return len(self._table.dialogs)
-
-    @property
-    def table(self) -> DialogTable:
-        """All dialogs, and what belongs to them."""
-        return self._table
-
-    @property
-    def dialogs(self) -> tuple[Dialog, ...]:
-        """All dialogs, those in their grace period included."""
-        return tuple(self._table.dialogs.values())
-
-    def lives(self, dialog_id: DialogId) -> bool:
-        """Return whether there is such a dialog that has not ended."""
-        dialog = self._table.dialogs.get(dialog_id)
-        return dialog is not None and not dialog.is_ended
-
-    def knows(self, dialog_id: DialogId) -> bool:
-        """Return whether there is such a dialog, or was one within the grace period."""
-        return dialog_id in self._table.dialogs
-
-    def ended(self, now: float) -> list[Dialog]:
-        """Return the dialogs whose end is to be told, each once."""
-        return self._table.ended(now)
-
-    def sweep(self, now: float) -> None:
-        """Forget what is over; the ends that are due have been told."""
-        self._table.sweep(now)
-
-    def register(self, binding: ObjectRegistration, now: float) -> bool:
-        """Bind an object before it exists; return whether a release may undo it.
-
-        Raises:
-            IllegalSubjectTokenError: the dialog id is none of this server.
-        """
-        return self._table.register(binding, now)
+        self._objects = dialogs.objects
+        self._channels = dialogs.objects.channels
+        self._former = dialogs.objects.former
 
     def route(self, event: AriEvent, now: float) -> tuple[Dialog, ...]:
         """Return the dialogs that get the event, at most each once.
@@ -97,7 +59,7 @@ class Router:
         """
         channel = event.channel
         if channel is not None and event.type in SINGLE_CHANNEL_TYPES:
-            dialog = self._channels.get(channel.id) or self._table.of_channel(channel.id)
+            dialog = self._channels.get(channel.id) or self._objects.of_channel(channel.id)
             if dialog is None:
                 return ()
             if event.application != dialog.application and self._former:
@@ -115,9 +77,9 @@ class Router:
         if event.type in _RELEASING_TYPES and channel is not None:
             self._leave(event, channel.id, dialogs, now)
         elif event.type == "PlaybackFinished" and event.playback is not None:
-            self._table.unbind("playback", event.playback.id)
+            self._objects.unbind("playback", event.playback.id)
         elif event.type == "BridgeDestroyed" and event.bridge is not None:
-            self._table.unbind("bridge", event.bridge.id)
+            self._objects.unbind("bridge", event.bridge.id)
         return dialogs
 
     # Which dialogs an event concerns
@@ -129,67 +91,67 @@ class Router:
         found = [self._former_or_channel(event, name) for name in events.channel_ids(event)]
         found += [self._bridge(name) for name in events.bridge_ids(event)]
         return _distinct(found) or _distinct(
-            self._table.of_channel(name) for name in events.indirect_channel_ids(event)
+            self._objects.of_channel(name) for name in events.indirect_channel_ids(event)
         )
 
     def _former_or_channel(self, event: AriEvent, name: str) -> Dialog | None:
-        dialog = self._table.of_channel(name)
+        dialog = self._objects.of_channel(name)
         if dialog is not None and event.application != dialog.application and self._former:
             return self._former.get(f"{event.application} {name}", dialog)
         return dialog
 
     def _of_media(self, event: AriEvent) -> Dialog | None:
         if event.playback is not None:
-            dialog = self._table.of_named("playback", event.playback.id)
+            dialog = self._objects.of_object("playback", event.playback.id)
             if dialog is not None:
                 return dialog
         kind, _, name = events.target(event).partition(":")
-        return self._bridge(name) if kind == "bridge" else self._table.of_channel(name)
+        return self._bridge(name) if kind == "bridge" else self._objects.of_channel(name)
 
     def _bridge(self, name: str) -> Dialog | None:
-        return self._table.of_named("bridge", name)
+        return self._objects.of_object("bridge", name)
 
     # How dialogs begin and end
 
     def _enter(self, event: AriEvent, name: str, now: float) -> None:
         """A channel enters Stasis: a dialog has it, or it replaces one, or it begins a dialog."""
-        dialog = self._table.of_named("channel", name)
-        if dialog is not None and name not in (dialog.released or ()):
-            self._table.revive(dialog, now)
-            self._table.count(dialog, name, entered=True)
+        dialog = self._objects.of_object("channel", name)
+        if dialog is not None and not dialog.has_released(name):
+            self._dialogs.revive(dialog, now)
+            self._dialogs.count(dialog, name, entered=True)
             dialog.enter(event.application)
             return
         if event.replace_channel is not None:
-            replaced = self._table.of_channel(event.replace_channel.id)
+            replaced = self._objects.of_channel(event.replace_channel.id)
             if replaced is not None:
-                self._table.bind("channel", name, replaced)
-                self._table.count(replaced, name, entered=True)
+                self._objects.bind("channel", name, replaced)
+                self._dialogs.count(replaced, name, entered=True)
                 return
         if dialog is not None and dialog.application != event.application:
-            self._table.keep_former(dialog, name)
+            self._objects.bind_former(dialog, name)
         self.begin(event.application, name, now)
 
     def begin(self, application: str, name: str, now: float) -> Dialog:
         """Begin a new dialog with a channel that has entered an application."""
         dialog_id = ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
-        dialog = self._table.open(dialog_id, application, name, announce=True, now=now)
-        self._table.adopt(dialog, {name: True})
+        dialog = self._dialogs.open(dialog_id, application, name, announce=True, now=now)
+        self._dialogs.adopt(dialog, {name: True})
         return dialog
 
     def _count_legs(self, event: AriEvent) -> None:
         """A channel that is dialled or created keeps its dialog alive, before it enters Stasis."""
         for channel in (event.peer, event.channel):
-            dialog = self._table.of_named("channel", channel.id) if channel is not None else None
+            dialog = self._objects.of_object("channel", channel.id) if channel is not None else None
             if channel is not None and dialog is not None:
-                self._table.count(dialog, channel.id, entered=False)
+                self._dialogs.count(dialog, channel.id, entered=False)
 
     def _leave(self, event: AriEvent, name: str, dialogs: Iterable[Dialog], now: float) -> None:
         """A channel leaves Stasis or is destroyed."""
         for dialog in dialogs:
             if event.type == "ChannelDestroyed":
-                self._table.destroyed(dialog, name, now)
+                self._dialogs.destroyed(dialog, name, now)
             else:
-                self._table.release(dialog, name, now)
+                self._dialogs.release(dialog, name, now)
 
 
 def _distinct(dialogs: Iterable[Dialog | None]) -> tuple[Dialog, ...]:

@@ -177,7 +177,7 @@ class DialogSetup:
             elif await self._is_served(announcement):
                 is_served = True
             else:
-                dialog.announce_anew()
+                dialog.announce_again()
                 is_served = await self._announce(announcement)
             if is_served:
                 self._open(announcement, began_at)

@@ -17,7 +17,7 @@ from ari_proxy.bus.listeners import has_listener
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.routing.dialog_table import DialogTable
 
 from .setup import DialogSetup
 
@@ -34,7 +34,7 @@ class ApplicationWatchdog:
     def __init__(
         self,
         bus: Bus,
-        router: Router,
+        dialogs: DialogTable,
         stream: DialogStream,
         setup: DialogSetup,
         *,
@@ -42,7 +42,7 @@ class ApplicationWatchdog:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
-        self._router = router
+        self._dialogs = dialogs
         self._stream = stream
         self._setup = setup
         self._silence = silence_seconds
@@ -57,7 +57,7 @@ class ApplicationWatchdog:
             await self._bus.wait_connected()
             self._forgive_outages()
             due = self._clock() - self._interval
-            for dialog in self._router.dialogs:
+            for dialog in self._dialogs:
                 if dialog.is_served and dialog.heard_at <= due:
                     await self._look(dialog)
 
@@ -66,7 +66,7 @@ class ApplicationWatchdog:
         if self._bus.reconnects == self._reconnects:
             return
         self._reconnects = self._bus.reconnects
-        for dialog in self._router.dialogs:
+        for dialog in self._dialogs:
             dialog.note_heard(self._clock())
 
     def _probe(self, dialog: Dialog) -> bytes:

@@ -117,12 +117,12 @@ async def test_dialog_touches_what_is_its_own() -> None:
 async def test_name_of_another_dialogs_object_is_not_taken() -> None:
     async with execution(NARROW) as it:
         opened(it)
-        it.path.router.register(ObjectRegistration(OTHER, "bridge", "taken"), 0)
+        it.path.dialogs.register(ObjectRegistration(OTHER, "bridge", "taken"), 0)
         response = await it.do("POST", "/bridges?bridgeId=taken")
 
     assert error_of(response) == (409, "scope", False)
     assert it.requests == []
-    assert it.path.router.table.owns(OTHER, "bridge", "taken")
+    assert it.path.dialogs.objects.owns(OTHER, "bridge", "taken")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ async def test_stored_recordings_are_limited_apart(
 ) -> None:
     async with execution(settings) as it:
         opened(it)
-        it.path.router.register(ObjectRegistration(DIALOG, "recording", "mine"), 0)
+        it.path.dialogs.register(ObjectRegistration(DIALOG, "recording", "mine"), 0)
         urls = [
             ("GET", "/recordings/stored/mine"),
             ("GET", "/recordings/stored/theirs"),

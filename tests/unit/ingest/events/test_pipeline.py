@@ -187,7 +187,7 @@ async def test_second_channel_of_a_dialog_is_marked_and_one_that_tells_it_is_not
         dialog = path.dialog("c")
         named = ids.new_object_id(dialog.token)
         for channel in ("second", named):
-            path.router.table.adopt(dialog, {channel: False})
+            path.dialogs.adopt(dialog, {channel: False})
             path.push("StasisStart", channel)
         await until(lambda: len(path.asterisk.marks) == 2)
 
@@ -254,10 +254,10 @@ async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now(
 @pytest.mark.parametrize("is_heard", [True, False])
 async def test_end_of_a_dialog_without_an_event_waits_for_nobody(*, is_heard: bool) -> None:
     async with scene() as path:
-        dialog = path.router.table.open(OTHER_DIALOG, "demo", "", announce=False, now=0)
+        dialog = path.dialogs.open(OTHER_DIALOG, "demo", "", announce=False, now=0)
         if is_heard:
             await path.application.listen(dialog.topic)
-        path.router.table.end(dialog, 0, "not_created")
+        path.dialogs.end(dialog, 0, "not_created")
         path.sweeper.finish()
         assert await path.background.finish(5) == 0
         await path.bus.flush(timeout_seconds=5)
@@ -302,8 +302,8 @@ async def test_set_up_that_is_not_done_in_time_is_counted_and_cancelled() -> Non
 
 async def adopted(path: Scene) -> str:
     """A dialog that another process has begun."""
-    dialog = path.router.table.open(OTHER_DIALOG, "demo", "c", announce=True, now=0)
-    path.router.table.adopt(dialog, {"c": True})
+    dialog = path.dialogs.open(OTHER_DIALOG, "demo", "c", announce=True, now=0)
+    path.dialogs.adopt(dialog, {"c": True})
     dialog.adopt(1001, b'{"type":"StasisStart"}')
     path.stream.notify(dialog, proxy_events.GAP, Gap("ingest_restarted").event("demo", 1.0))
     path.setup.begin(dialog)

@@ -8,7 +8,7 @@ from ari_proxy.ingest.handover.messages import PAGE_BYTES, HeldRecord, SnapshotP
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import TO_SET_UP, DeliveryPhase, DeliveryTrigger, LifePhase
 from ari_proxy.protocol.ids import DialogId, ServerId
-from ari_proxy.protocol.messages import ObjectRegistration
+from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 
 SERVER = ServerId("s")
 
@@ -29,8 +29,9 @@ def handed_over(old: DialogTable, new: DialogTable) -> None:
 def test_dialogs_arrive_as_they_were() -> None:
     old, new = table(), table()
     open_ = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
-    old.adopt(open_, {"c1": True, "leg": False}, ["bridge"])
-    old.bind_all(open_, {"playback": ["playback"], "recording": ["recording"]})
+    objects: dict[ObjectKind, list[str]]
+    objects = {"bridge": ["bridge"], "playback": ["playback"], "recording": ["recording"]}
+    old.adopt(open_, {"c1": True, "leg": False}, objects)
     for number in range(7):
         open_.next_sequence()
         open_.hold(b"%d" % number)
@@ -46,24 +47,28 @@ def test_dialogs_arrive_as_they_were() -> None:
     old.release(over, "c3", 0)
     told = old.open(DialogId("s.bbbbbbbbbbbbbbbb"), "demo", "c4", announce=True, now=0)
     old.end(told, 0, "no_channel")
-    told.note_end_told()
+    told.note_end_reported()
 
     handed_over(old, new)
 
     got = new.dialogs[open_.dialog_id]
     assert (got.application, got.channel_id, got.sequence) == ("demo", "c1", 7)
     assert (got.channels, got.delivery) == ({"c1": True, "leg": False}, DeliveryPhase.OPEN)
-    bound = new.channels["leg"], new.bridges["bridge"], new.playbacks["playback"]
-    assert {*bound, new.recordings["recording"]} == {got}
+    bound = (
+        new.objects.channels["leg"],
+        new.objects.of_kind("bridge")["bridge"],
+        new.objects.of_kind("playback")["playback"],
+    )
+    assert {*bound, new.objects.of_kind("recording")["recording"]} == {got}
     found = new.dialogs[waiting.dialog_id]
     assert (found.delivery, list(found.held)) == (DeliveryPhase.ADOPTED, list(waiting.held))
     assert (found.sequence, found.lost_start) == (2, waiting.lost_start)
     assert new.dialogs[over.dialog_id].is_ended
-    assert new.channels["c3"].released == {"c3"}
+    assert new.objects.channels["c3"].released == {"c3"}
     ends = {d.dialog_id: (d.end_reason, d.life) for d in new.ended(111)}
     assert ends == {
         over.dialog_id: ("channels_left", LifePhase.ENDED),
-        told.dialog_id: ("no_channel", LifePhase.TOLD),
+        told.dialog_id: ("no_channel", LifePhase.REPORTED),
     }
     new.sweep(111)
     assert list(new.dialogs) == [open_.dialog_id, waiting.dialog_id]
@@ -78,7 +83,7 @@ def test_object_that_was_registered_with_the_new_one_meanwhile_stays() -> None:
 
     handed_over(old, new)
 
-    assert new.bridges["named"] is new.channels["c1"]
+    assert new.objects.of_kind("bridge")["named"] is new.objects.channels["c1"]
     new.sweep(1000)
     assert list(new.dialogs) == [dialog_id]
 
@@ -131,15 +136,15 @@ def test_channel_that_has_moved_on_to_another_application_belongs_to_its_new_dia
     old, new = table(), table()
     first = old.open(DialogId("s.0123456789abcdef"), "demo", "c1", announce=True, now=0)
     old.adopt(first, {"c1": True, "leg": True})
-    old.keep_former(first, "c1")
+    old.objects.bind_former(first, "c1")
     old.release(first, "c1", 0)
     second = old.open(DialogId("s.fedcba9876543210"), "other", "c1", announce=True, now=0)
     old.adopt(second, {"c1": True})
 
     handed_over(old, new)
 
-    assert new.channels["c1"] is new.dialogs[second.dialog_id]
-    assert new.channels["leg"] is new.dialogs[first.dialog_id]
+    assert new.objects.channels["c1"] is new.dialogs[second.dialog_id]
+    assert new.objects.channels["leg"] is new.dialogs[first.dialog_id]
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["no dialog", "open dialog"])
@@ -162,7 +167,7 @@ def ended_twice(of: DialogTable, dialog_id: DialogId) -> None:
     of.register(ObjectRegistration(dialog_id, "channel", "mine"), 0)
     of.register(ObjectRegistration(dialog_id, "channel", "mine", release=True), 0)
     for dialog in of.ended(100):
-        dialog.note_end_told()
+        dialog.note_end_reported()
 
 
 def test_dialog_whose_end_both_ingests_have_told_is_taken() -> None:
@@ -173,7 +178,7 @@ def test_dialog_whose_end_both_ingests_have_told_is_taken() -> None:
 
     handed_over(old, new)
 
-    assert new.dialogs[dialog_id].life is LifePhase.TOLD
+    assert new.dialogs[dialog_id].life is LifePhase.REPORTED
 
 
 def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
@@ -187,7 +192,7 @@ def test_dialog_that_lives_in_the_old_one_lives_on() -> None:
     new.ended(1000)
     new.sweep(1000)
 
-    assert new.channels["c"].life is LifePhase.LIVE
+    assert new.objects.channels["c"].life is LifePhase.LIVE
 
 
 def test_events_held_here_meanwhile_are_told_apart_from_those_that_are_handed_over() -> None:

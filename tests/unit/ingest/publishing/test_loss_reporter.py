@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -34,7 +35,7 @@ class Losing(EventPath):
 
     def begin(self, channel: str, *, is_heard: bool = True) -> Dialog:
         self.push("StasisStart", channel)
-        dialog = self.router.table.channels[channel]
+        dialog = self.dialogs.objects.channels[channel]
         if is_heard:
             dialog.deliver(0)
         return dialog
@@ -130,11 +131,11 @@ async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: b
     async with losing() as path:
         over, other = path.begin("over"), path.begin("other")
         path.flood("over", 3)
-        path.router.table.end(over, 0, "channels_left")
+        path.dialogs.end(over, 0, "channels_left")
         path.stream.tell_ended(over, "channels_left")
         path.flood("other")
         if is_forgotten:
-            path.router.table.forget(over)
+            path.dialogs.sweep(math.inf)
         events = (await path.drained(over, other))[over.topic]
 
     assert [event["type"] for event in events] == [proxy_events.GAP, proxy_events.DIALOG_ENDED]
@@ -178,7 +179,7 @@ async def test_event_that_is_too_large_is_told_as_such() -> None:
 
 async def test_losses_of_too_many_dialogs_are_not_kept() -> None:
     async with losing() as path:
-        ledger = LossLedger(path.bus, path.router, capacity=2)
+        ledger = LossLedger(path.bus, path.dialogs, capacity=2)
         dialogs = [path.begin(str(number)) for number in range(3)]
         for dialog in dialogs:
             payload = path.stream.envelope("ChannelVarset", "{}", dialog.dialog_id, 1)

@@ -33,7 +33,7 @@ class Kept:
         self.now = 0.0
         self.retention = QueueRetention(
             path.bus,
-            path.router,
+            path.dialogs,
             deadline_seconds=deadline_seconds,
             grace_seconds=grace_seconds,
             clock=lambda: self.now,
@@ -68,8 +68,8 @@ class Kept:
 
     async def open(self) -> Dialog:
         """A dialog whose AppStart was taken, with an event in its queue."""
-        dialog = self.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
-        self.path.router.table.adopt(dialog, {"c": True})
+        dialog = self.path.dialogs.open(DIALOG, "demo", "c", announce=False, now=0)
+        self.path.dialogs.adopt(dialog, {"c": True})
         await queues_of(self.path.bus).declare(NAMES, note=DECLARED.note)
         dialog.next_sequence()
         dialog.hold(b"1")
@@ -81,7 +81,7 @@ class Kept:
 
     def end(self, dialog: Dialog) -> None:
         """Have a dialog end, and be told."""
-        self.path.router.table.end(dialog, self.now, "channels_left")
+        self.path.dialogs.end(dialog, self.now, "channels_left")
         self.retention.on_ended(dialog)
 
     def exist(self) -> list[bool]:
@@ -140,9 +140,9 @@ async def test_dialog_that_needs_not_be_given_up_is_not(why: str) -> None:
                 got = await made.path.application.listen(dialog.topic)
                 await until(lambda: got)
             case "partly_heard":
-                dialog.sequence = 2  # One of them waits.
+                dialog.next_sequence()  # One of two events waits.
             case "ended":
-                made.path.router.table.end(dialog, 0, "channels_left")
+                made.path.dialogs.end(dialog, 0, "channels_left")
             case "abandoned":
                 dialog.abandon()
             case _:
@@ -197,7 +197,7 @@ async def test_queues_of_a_dialog_that_a_client_has_begun_again_stay() -> None:
     async with kept() as made:
         dialog = await made.open()
         made.end(dialog)
-        made.path.router.table.revive(dialog, 1)
+        made.path.dialogs.revive(dialog, 1)
         made.now = 60
         await asyncio.sleep(0.02)
 
@@ -267,8 +267,8 @@ async def test_dialog_left_behind_lives_as_long_as_asterisk_has_its_channel() ->
 
 async def test_end_of_an_adopted_dialog_is_not_told_again() -> None:
     async with kept() as made:
-        dialog = made.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
-        made.path.router.table.end(dialog, 0, "channels_left")
+        dialog = made.path.dialogs.open(DIALOG, "demo", "c", announce=False, now=0)
+        made.path.dialogs.end(dialog, 0, "channels_left")
         made.retention.orphans.add(DECLARED)
         await until(lambda: not len(made.retention.orphans))
 
@@ -279,9 +279,9 @@ async def test_end_of_an_adopted_dialog_that_is_forgotten_is_not_told_again() ->
     async with kept() as made:
         made.channels = None
         made.retention.orphans.add(DECLARED)
-        over = made.path.router.table.open(DIALOG, "demo", "c", announce=False, now=0)
-        made.path.router.table.end(over, 0, "channels_left")
-        for dialog in made.path.router.ended(1000):
+        over = made.path.dialogs.open(DIALOG, "demo", "c", announce=False, now=0)
+        made.path.dialogs.end(over, 0, "channels_left")
+        for dialog in made.path.dialogs.ended(1000):
             made.retention.on_ended(dialog)
 
         assert len(made.retention.orphans) == 0

@@ -46,9 +46,9 @@ class Empty:
 @asynccontextmanager
 async def empty(kind: Literal["channel", "bridge"] = "channel") -> AsyncIterator[Empty]:
     async with scene() as path:
-        path.router.register(ObjectRegistration(DIALOG, kind, "mine"), 0)
-        made = Empty(path, path.router.table.dialogs[DIALOG])
-        empties = EmptyDialogs(path.rest, path.router.table, clock=made.clock, look_seconds=0.001)
+        path.dialogs.register(ObjectRegistration(DIALOG, kind, "mine"), 0)
+        made = Empty(path, path.dialogs.dialogs[DIALOG])
+        empties = EmptyDialogs(path.rest, path.dialogs, clock=made.clock, look_seconds=0.001)
         watching = asyncio.create_task(empties.watch())
         yield made
         watching.cancel()
@@ -101,7 +101,7 @@ async def test_dialog_waits_for_what_is_asked_for_while_asterisk_answers() -> No
             """The list of bridges, the last that Asterisk tells."""
 
             def __iter__(self) -> Iterator[dict[str, object]]:
-                made.path.router.register(second, 0)
+                made.path.dialogs.register(second, 0)
                 return super().__iter__()
 
         made.path.asterisk.bridges = AskedFor([{"id": "another"}])
@@ -118,7 +118,7 @@ async def test_dialog_whose_channel_has_come_is_not_looked_for() -> None:
         made.path.push("StasisStart", "mine")
         made.now = 10 * EMPTY_SECONDS
         # Another one that is due at the same time.
-        other = made.path.router.table.open_empty(
+        other = made.path.dialogs.open_empty(
             DialogId(f"{SERVER}.zyxwvtsrqpnmkjhg"), "", announce=False, now=0
         )
         await until(lambda: other.is_ended)

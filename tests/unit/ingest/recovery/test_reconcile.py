@@ -48,7 +48,9 @@ class World:
         return Snapshot(found, {k: tuple(v) for k, v in (bridges or {}).items()})
 
     def reconciliation(self, seen: Snapshot) -> Reconciliation:
-        return Reconciliation(SERVER, self.table.dialogs, self.table.channels, seen, ("demo",))
+        return Reconciliation(
+            SERVER, self.table.dialogs, self.table.objects.channels, seen, ("demo",)
+        )
 
     def plan(self, *channels: dict[str, Any], restarted: bool = False, **more: Any) -> RecoveryPlan:
         known = {d: tuple(d.channels) for d in self.table.dialogs.values() if not d.is_ended}
@@ -112,7 +114,7 @@ def test_channels_tell_their_dialogs_by_name_by_variable_and_by_registration(
     dialog_id = ids.new_dialog_id(SERVER, form=form)
     ours = ids.new_object_id(ids.token_of_dialog(dialog_id))
     registered = world.dialog(DialogId("s.fedcba9876543210"))
-    world.table.bind_all(registered, {"channel": ["named"]})
+    world.table.objects.bind("channel", "named", registered)
     other = "s.aaaaaaaaaaaaaaaa"
     mine = {"ARI_PROXY_DIALOG": dialog_id}
 

@@ -132,7 +132,7 @@ async def test_channel_of_a_known_dialog_that_nobody_has_seen_come_is_taken_in()
         await it.run()
 
     assert set(dialog.channels) == {"c", second}
-    assert len(it.path.router) == 1
+    assert len(it.path.dialogs) == 1
 
 
 async def test_lists_that_do_not_come_are_asked_for_again() -> None:
@@ -195,7 +195,7 @@ async def test_call_that_is_over_before_it_is_looked_for_again_is_not_served_twi
         it.path.push("StasisEnd", "c")
         await it.recovery.serve_unserved(unserved, GAP)
 
-    assert it.path.router.dialogs == (dialog,)
+    assert tuple(it.path.dialogs) == (dialog,)
 
 
 async def test_unserved_call_that_has_left_meanwhile_begins_no_dialog() -> None:
@@ -208,7 +208,7 @@ async def test_unserved_call_that_has_left_meanwhile_begins_no_dialog() -> None:
         await it.recovery.serve_unserved(unserved, GAP)
 
     assert len(unserved) == 2
-    assert len(it.path.router) == 0
+    assert len(it.path.dialogs) == 0
 
 
 async def test_all_open_dialogs_are_told_to_whoever_listens() -> None:

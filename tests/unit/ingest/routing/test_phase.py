@@ -94,7 +94,7 @@ def test_adopted_one_that_nobody_has_heard_of_begins_with_its_stasis_start() -> 
     adopted = dialog()
     adopted.adopt(5, b"start")
     adopted.hold(b"gap")
-    adopted.announce_anew()
+    adopted.announce_again()
     assert (adopted.delivery, list(adopted.held)) == (DeliveryPhase.OFFERED, [b"start", b"gap"])
 
 
@@ -112,7 +112,7 @@ def test_adopted_one_without_a_start_begins_with_what_waits() -> None:
     adopted = dialog()
     adopted.adopt(5)
     adopted.hold(b"gap")
-    adopted.announce_anew()
+    adopted.announce_again()
     assert list(adopted.held) == [b"gap"]
 
 
@@ -124,7 +124,7 @@ def test_call_is_served_while_it_has_channels_and_an_application() -> None:
     call.deliver(1)
     call.note_heard(2)
     assert (call.heard_at, call.is_served) == (2, False)
-    call.channels["c"] = True
+    call.count("c", entered=True)
     assert call.is_served
     call.end("channels_left")
     assert not call.is_served

@@ -5,7 +5,7 @@ import pytest
 
 from ari_proxy.ari import events
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS, TELL_SECONDS
+from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS, TELL_SECONDS, DialogTable
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.errors import IllegalSubjectTokenError
@@ -20,7 +20,8 @@ class Routing:
     """A router with a clock, and events by their fields."""
 
     def __init__(self, *, grace_seconds: float = GRACE) -> None:
-        self.router = Router(ServerId("s"), grace_seconds=grace_seconds)
+        self.dialogs = DialogTable(ServerId("s"), grace_seconds=grace_seconds)
+        self.router = Router(ServerId("s"), self.dialogs)
         self.now = 0.0
 
     def __call__(self, event_type: str, application: str = "demo", **fields: Any) -> list[Dialog]:
@@ -36,13 +37,13 @@ class Routing:
     def register(
         self, dialog_id: DialogId, name: str, kind: ObjectKind = "channel", *, release: bool = False
     ) -> bool:
-        return self.router.register(
+        return self.dialogs.register(
             ObjectRegistration(dialog_id, kind, name, release=release), self.now
         )
 
     def later(self, seconds: float) -> None:
         self.now += seconds
-        self.router.sweep(self.now)
+        self.dialogs.sweep(self.now)
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_second_stasis_start_of_a_bound_channel_starts_no_dialog(route: Routing)
     dialog = route.start("c1")
 
     assert route("StasisStart", channel="c1") == [dialog]
-    assert len(route.router) == 1
+    assert len(route.dialogs) == 1
 
 
 def test_object_that_we_named_routes_without_lookup(route: Routing) -> None:
@@ -95,7 +96,7 @@ def test_dialog_ends_with_its_last_channel_not_with_one_leg(route: Routing) -> N
     route("ChannelDestroyed", channel=leg)
 
     assert dialog.is_ended
-    assert route.router.ended(TELL_SECONDS) == [dialog]
+    assert route.dialogs.ended(TELL_SECONDS) == [dialog]
 
 
 def test_leg_that_still_rings_keeps_the_dialog(route: Routing) -> None:
@@ -117,7 +118,7 @@ def test_late_events_reach_an_ended_dialog_until_the_grace_period_is_over(route:
     route.later(2)
 
     assert route("ChannelVarset", channel="c1") == []
-    assert (len(route.router), route.router.table.bound_objects) == (0, 0)
+    assert (len(route.dialogs), len(route.dialogs.objects)) == (0, 0)
 
 
 def test_channel_that_comes_back_starts_a_new_dialog(route: Routing) -> None:
@@ -198,8 +199,8 @@ def test_peer_half_shares_the_dialog_but_enters_stasis_as_a_call_of_its_own(rout
 
 def test_registered_object_routes_before_any_answer(route: Routing) -> None:
     dialog = route.start("c1")
-    route.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), route.now)
-    route.router.register(ObjectRegistration(dialog.dialog_id, "bridge", "room"), route.now)
+    route.dialogs.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), route.now)
+    route.dialogs.register(ObjectRegistration(dialog.dialog_id, "bridge", "room"), route.now)
 
     assert route("StasisStart", channel="mine") == [dialog]
     assert route("BridgeDestroyed", bridge={"id": "room"}) == [dialog]
@@ -207,7 +208,7 @@ def test_registered_object_routes_before_any_answer(route: Routing) -> None:
 
 def test_registered_dialog_begins_with_its_channel(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
-    route.router.register(ObjectRegistration(name, "channel", "mine", "demo"), route.now)
+    route.dialogs.register(ObjectRegistration(name, "channel", "mine", "demo"), route.now)
 
     (dialog,) = route("Dial", peer="mine")
 
@@ -217,7 +218,7 @@ def test_registered_dialog_begins_with_its_channel(route: Routing) -> None:
 
 def test_dialog_of_the_clients_choice_is_not_announced(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
-    route.router.register(ObjectRegistration(name, "channel", "mine"), route.now)
+    route.dialogs.register(ObjectRegistration(name, "channel", "mine"), route.now)
 
     (dialog,) = route("StasisStart", channel="mine")
 
@@ -231,12 +232,12 @@ def test_dialog_ends_with_the_refusal_of_what_was_to_begin_it(
     name = ids.new_dialog_id(ServerId("s"))
     route.register(name, "mine", kind)
     route.register(name, "mine", kind, release=True)
-    (dialog,) = route.router.dialogs
+    (dialog,) = route.dialogs
 
     assert (dialog.is_ended, dialog.end_reason) == (True, "not_created")
-    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
+    assert route.dialogs.ended(route.now + TELL_SECONDS) == [dialog]
     route.later(2 * GRACE)
-    assert (len(route.router), route.router.table.bound_objects) == (0, 0)
+    assert (len(route.dialogs), len(route.dialogs.objects)) == (0, 0)
 
 
 def test_dialog_that_has_asked_for_more_outlives_a_refusal(route: Routing) -> None:
@@ -245,10 +246,10 @@ def test_dialog_that_has_asked_for_more_outlives_a_refusal(route: Routing) -> No
         route.register(name, channel)
 
     route.register(name, "first", release=True)
-    assert route.router.lives(name)
+    assert route.dialogs.lives(name)
     route("ChannelDestroyed", channel="second")
 
-    assert not route.router.lives(name)
+    assert not route.dialogs.lives(name)
 
 
 def test_dialog_ends_with_a_channel_of_which_nothing_but_its_end_was_seen(route: Routing) -> None:
@@ -276,9 +277,9 @@ def test_end_is_told_once_after_the_late_events(route: Routing) -> None:
     dialog = route.start("c1")
     route("StasisEnd", channel="c1")
 
-    assert route.router.ended(route.now + TELL_SECONDS / 2) == []
-    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
-    assert route.router.ended(route.now + 2 * GRACE) == []
+    assert route.dialogs.ended(route.now + TELL_SECONDS / 2) == []
+    assert route.dialogs.ended(route.now + TELL_SECONDS) == [dialog]
+    assert route.dialogs.ended(route.now + 2 * GRACE) == []
 
 
 def test_end_is_told_though_there_is_no_grace_period() -> None:
@@ -286,9 +287,9 @@ def test_end_is_told_though_there_is_no_grace_period() -> None:
     dialog = route.start("c1")
     route("StasisEnd", channel="c1")
 
-    assert route.router.ended(route.now) == [dialog]
-    route.router.sweep(route.now)
-    assert len(route.router) == 0
+    assert route.dialogs.ended(route.now) == [dialog]
+    route.dialogs.sweep(route.now)
+    assert len(route.dialogs) == 0
 
 
 def test_dialog_that_lives_again_is_not_told_to_be_over(route: Routing) -> None:
@@ -298,10 +299,10 @@ def test_dialog_that_lives_again_is_not_told_to_be_over(route: Routing) -> None:
     route.register(name, "mine")  # It tries again, by the same name.
     (dialog,) = route("StasisStart", channel="mine")
 
-    assert route.router.lives(name)
-    assert route.router.ended(route.now + GRACE) == []
+    assert route.dialogs.lives(name)
+    assert route.dialogs.ended(route.now + GRACE) == []
     route("StasisEnd", channel="mine")
-    assert route.router.ended(route.now + TELL_SECONDS) == [dialog]
+    assert route.dialogs.ended(route.now + TELL_SECONDS) == [dialog]
 
 
 def test_name_of_a_leg_that_is_gone_may_be_used_again_at_once(route: Routing) -> None:
@@ -321,13 +322,13 @@ def test_leg_that_comes_when_its_dialog_has_just_ended_keeps_it_alive(route: Rou
 
     assert not dialog.is_ended
     route.later(2 * GRACE)
-    assert route.router.lives(dialog.dialog_id)
+    assert route.dialogs.lives(dialog.dialog_id)
 
 
 def test_registered_dialog_without_any_channel_is_overdue(route: Routing) -> None:
     route.register(ids.new_dialog_id(ServerId("s")), "c")
-    (dialog,) = route.router.dialogs
-    dialogs = route.router.table
+    (dialog,) = route.dialogs
+    dialogs = route.dialogs
 
     assert dialogs.overdue(route.now + EMPTY_SECONDS - 1) == []
     assert dialogs.overdue(route.now + EMPTY_SECONDS) == [dialog]
@@ -347,9 +348,9 @@ def test_living_object_is_not_taken_from_its_dialog(route: Routing, kind: Object
     }
     event_type, fields = object_event[kind]
     for dialog in (first, second):
-        route.router.register(ObjectRegistration(dialog.dialog_id, kind, "x"), route.now)
+        route.dialogs.register(ObjectRegistration(dialog.dialog_id, kind, "x"), route.now)
     # Asterisk answers the second one with 409.
-    route.router.register(ObjectRegistration(second.dialog_id, kind, "x", release=True), route.now)
+    route.dialogs.register(ObjectRegistration(second.dialog_id, kind, "x", release=True), route.now)
 
     assert route(event_type, **fields) == [first]
 
@@ -357,7 +358,7 @@ def test_living_object_is_not_taken_from_its_dialog(route: Routing, kind: Object
 def test_name_that_ari_proxy_made_for_one_dialog_is_not_taken_by_another(route: Routing) -> None:
     first, second = route.start("c1"), route.start("c2")
     bridge = ids.new_object_id(first.token)
-    route.router.register(ObjectRegistration(second.dialog_id, "bridge", bridge), route.now)
+    route.dialogs.register(ObjectRegistration(second.dialog_id, "bridge", bridge), route.now)
 
     assert route("BridgeCreated", bridge=bridge) == [first]
 
@@ -421,7 +422,7 @@ def test_dialog_that_waits_for_a_bridge_with_the_name_of_a_lost_channel_stays_op
     route.register(name, "x", "channel")
     route("ChannelDestroyed", channel="x")
 
-    assert route.router.lives(name)
+    assert route.dialogs.lives(name)
 
 
 def test_recording_stays_with_its_dialog_until_that_is_forgotten(route: Routing) -> None:
@@ -431,7 +432,7 @@ def test_recording_stays_with_its_dialog_until_that_is_forgotten(route: Routing)
 
     assert first.is_ended
     assert not route.register(second.dialog_id, "message", "recording")
-    assert route.router.table.owns(first.dialog_id, "recording", "message")
+    assert route.dialogs.objects.owns(first.dialog_id, "recording", "message")
     route.later(GRACE)
     assert route.register(second.dialog_id, "message", "recording")
 
@@ -445,7 +446,7 @@ def test_name_in_a_dialog_that_is_over_may_be_used_again(route: Routing, kind: O
 
     assert not route.register(first.dialog_id, "x", kind)
     assert route.register(second.dialog_id, "x", kind)
-    assert route.router.table.owns(second.dialog_id, kind, "x")
+    assert route.dialogs.objects.owns(second.dialog_id, kind, "x")
 
 
 @pytest.mark.parametrize(
@@ -458,13 +459,13 @@ def test_name_in_a_dialog_that_is_over_may_be_used_again(route: Routing, kind: O
 )
 def test_name_of_a_gone_object_is_free(route: Routing, kind: ObjectKind, gone: Any) -> None:
     first, second = route.start("c1"), route.start("c2")
-    route.router.register(ObjectRegistration(first.dialog_id, kind, "x"), route.now)
+    route.dialogs.register(ObjectRegistration(first.dialog_id, kind, "x"), route.now)
     if kind == "channel":
         route("StasisStart", channel="x")
     event_type, fields = gone
     assert route(event_type, **fields) == [first]
 
-    route.router.register(ObjectRegistration(second.dialog_id, kind, "x"), route.now)
+    route.dialogs.register(ObjectRegistration(second.dialog_id, kind, "x"), route.now)
 
     assert route(event_type, **fields) == [second]
 
@@ -473,12 +474,12 @@ def test_dialog_whose_id_is_used_again_lives_again(route: Routing) -> None:
     name = ids.new_dialog_id(ServerId("s"))
     lives = []
     for channel in ("first", "second"):
-        route.router.register(ObjectRegistration(name, "channel", channel), route.now)
+        route.dialogs.register(ObjectRegistration(name, "channel", channel), route.now)
         route("StasisStart", channel=channel)
-        lives.append(route.router.lives(name))
+        lives.append(route.dialogs.lives(name))
         if channel == "first":
             route("StasisEnd", channel=channel)
-            lives.append(route.router.lives(name))
+            lives.append(route.dialogs.lives(name))
             route.later(GRACE)
 
     assert lives == [True, False, True]
@@ -486,7 +487,7 @@ def test_dialog_whose_id_is_used_again_lives_again(route: Routing) -> None:
 
 def test_binding_for_another_server_is_refused(route: Routing) -> None:
     with pytest.raises(IllegalSubjectTokenError):
-        route.router.register(
+        route.dialogs.register(
             ObjectRegistration("other.0123456789abcdef", "channel", "c"), route.now
         )
 
@@ -503,8 +504,8 @@ def test_ten_thousand_dialogs_leave_nothing_behind(route: Routing) -> None:
         route.later(0.01)
     route.later(GRACE + 1)
 
-    router = route.router
-    assert (len(router), router.table.size) == (0, 0)
+    dialogs = route.dialogs
+    assert (len(dialogs), dialogs.size) == (0, 0)
 
 
 @pytest.mark.parametrize("version", ["16", "22"])
@@ -571,7 +572,7 @@ def test_object_that_has_moved_to_another_dialog_outlives_its_first_one(route: R
 
     route.later(GRACE + 1)
 
-    assert first.dialog_id not in route.router.table.dialogs
+    assert first.dialog_id not in route.dialogs.dialogs
     assert route("StasisStart", channel="leg") == [second]
 
 
@@ -588,7 +589,7 @@ def test_refusal_of_what_events_have_shown_to_exist_takes_nothing(route: Routing
 def test_dialog_that_has_ended_gets_no_channel_back(route: Routing) -> None:
     dialog = route.start("c1")
     route("StasisEnd", channel="c1")
-    table = route.router.table
+    table = route.dialogs
 
     table.end(dialog, route.now, "no_channel")
     table.count(dialog, "c1", entered=True)
@@ -600,25 +601,25 @@ def test_dialog_that_has_ended_gets_no_channel_back(route: Routing) -> None:
 def test_object_belongs_to_one_dialog(route: Routing, kind: ObjectKind) -> None:
     first, second = route.start("c1"), route.start("c2")
     route.register(first.dialog_id, "x", kind)
-    table = route.router.table
+    owns = route.dialogs.objects.owns
 
-    assert table.owns(first.dialog_id, kind, "x")
-    assert not table.owns(second.dialog_id, kind, "x")
-    assert not table.owns(first.dialog_id, kind, "unknown")
+    assert owns(first.dialog_id, kind, "x")
+    assert not owns(second.dialog_id, kind, "x")
+    assert not owns(first.dialog_id, kind, "unknown")
 
 
 def test_peer_half_of_a_local_channel_belongs_to_the_dialog_of_the_first(route: Routing) -> None:
     dialog = route.start("Local-1;1")
     leg = ids.new_object_id(dialog.token)
 
-    assert route.router.table.owns(dialog.dialog_id, "channel", leg + ids.PEER_HALF)
+    assert route.dialogs.objects.owns(dialog.dialog_id, "channel", leg + ids.PEER_HALF)
 
 
 def test_object_that_is_adopted_again_is_bound_once(route: Routing) -> None:
     dialog = route.start("c1")
-    table = route.router.table
+    table = route.dialogs
 
-    table.adopt(dialog, {"c1": True}, ["bridge"])
-    table.adopt(dialog, {"c1": True}, ["bridge"])
+    table.adopt(dialog, {"c1": True}, {"bridge": ["bridge"]})
+    table.adopt(dialog, {"c1": True}, {"bridge": ["bridge"]})
 
-    assert [name for _, name in dialog.bound] == ["c1", "bridge"]
+    assert dialog.objects == {"channel": ["c1"], "bridge": ["bridge"]}

@@ -113,15 +113,15 @@ async def test_call_that_is_over_and_forgotten_is_announced_to_nobody_later(
 
 async def test_dialog_that_was_given_up_and_lives_again_is_served(*, is_durable: bool) -> None:
     async with scene(is_durable=is_durable) as path:
-        path.router.register(ObjectRegistration(OWN, "channel", "first"), 0)
+        path.dialogs.register(ObjectRegistration(OWN, "channel", "first"), 0)
         path.push("StasisStart", "first")
-        dialog = path.router.table.dialogs[OWN]
+        dialog = path.dialogs.dialogs[OWN]
         path.setup.give_up(dialog)
         path.push("ChannelDestroyed", "first")
         assert (dialog.delivery, dialog.life) == (DeliveryPhase.UNWANTED, LifePhase.ENDED)
         await path.application.listen(dialog.topic)
 
-        path.router.register(ObjectRegistration(OWN, "channel", "second"), 1)
+        path.dialogs.register(ObjectRegistration(OWN, "channel", "second"), 1)
         path.push("StasisStart", "second")
         await until(lambda: path.application.types(dialog.topic))
 
@@ -179,13 +179,13 @@ async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(*, is_dur
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.setup.give_up(dialog)
         path.push("StasisEnd", "c")
-        for due in path.router.ended(math.inf):
+        for due in path.dialogs.ended(math.inf):
             path.stream.tell_ended(due, due.end_reason)
         await until(
             lambda: path.application.types(dialog.topic).count(proxy_events.DIALOG_ENDED) == 1
         )
-        path.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
-        path.router.register(
+        path.dialogs.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
+        path.dialogs.register(
             ObjectRegistration(dialog.dialog_id, "channel", "mine", release=True), 0
         )
         assert dialog.delivery is DeliveryPhase.ACCEPTED
@@ -203,7 +203,7 @@ async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
         path.is_permitted = False
         assert await path.background.finish(5) == 0
         path.is_permitted = True
-        path.router.table.end(dialog, 0, "channels_left")
+        path.dialogs.end(dialog, 0, "channels_left")
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
         ended(path)
@@ -217,8 +217,8 @@ async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage()
         await path.application.listen(f"events_{OWN}")
         path.broker.stop()
         await until(lambda: not path.bus.is_connected)
-        dialog = path.router.table.open(OWN, "demo", "", announce=True, now=0)
-        path.router.table.adopt(dialog, {"c": True})
+        dialog = path.dialogs.open(OWN, "demo", "", announce=True, now=0)
+        path.dialogs.adopt(dialog, {"c": True})
         dialog.adopt(1000)
         path.stream.notify(dialog, proxy_events.GAP, "{}")
         path.setup.begin(dialog)
@@ -242,10 +242,10 @@ async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None
         old.push("StasisStart", "c")
         dialog = old.dialog("c")
         await until(lambda: dialog.delivery is DeliveryPhase.ACCEPTED)
-        told = list(records.records_of(old.router.table))
+        told = list(records.records_of(old.dialogs))
     async with scene(taker_seconds=0.01) as new:
         starts = await new.application.listen("demo")
-        for taken, held in records.load(new.router.table, told, 0).items():
+        for taken, held in records.load(new.dialogs, told, 0).items():
             new.setup.resume(taken, held)
         await until(lambda: starts)
 
@@ -261,7 +261,7 @@ async def test_dialog_that_lives_again_while_the_policy_is_applied_is_served() -
         held = path.asterisk.hold = asyncio.Event()
         await until(lambda: dialog.delivery is DeliveryPhase.UNWANTED)
         path.push("StasisEnd", "c")
-        path.router.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
+        path.dialogs.register(ObjectRegistration(dialog.dialog_id, "channel", "mine"), 0)
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
         path.push("StasisStart", "mine")

@@ -31,7 +31,7 @@ async def test_policy_says_what_becomes_of_the_channel(
 async def test_calls_are_given_up_though_asterisk_breaks_one_of_the_connections() -> None:
     async with scene() as path:
         dialog = path.router.begin("demo", "a", 0)
-        path.router.table.adopt(dialog, {"b": True})
+        path.dialogs.adopt(dialog, {"b": True})
         path.asterisk.broken.add("/channels/a")
         await NoListener(path.rest, "hangup").apply(dialog)
 

@@ -70,8 +70,8 @@ async def test_dialog_that_the_client_has_chosen_is_not_announced(*, is_durable:
     async with scene(is_durable=is_durable) as path:
         starts = await path.application.listen("demo")
         await path.application.listen(EVENTS)
-        dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
-        path.router.table.adopt(dialog, {"c": False})
+        dialog = path.dialogs.open(DIALOG, "demo", "", announce=False, now=0)
+        path.dialogs.adopt(dialog, {"c": False})
         path.push("StasisStart", "c")
         await until(lambda: path.application.types(EVENTS) == ["StasisStart"])
 
@@ -199,8 +199,8 @@ async def test_set_up_that_is_cancelled_gives_nobody_up() -> None:
 
 async def adopted(path: Scene) -> None:
     """A dialog that a dead ingest has begun."""
-    dialog = path.router.table.open(DIALOG, "demo", "c", announce=True, now=0)
-    path.router.table.adopt(dialog, {"c": True})
+    dialog = path.dialogs.open(DIALOG, "demo", "c", announce=True, now=0)
+    path.dialogs.adopt(dialog, {"c": True})
     start = path.stream.envelope("StasisStart", "{}", DIALOG, 1001)
     dialog.adopt(1001, start)
     path.stream.notify(dialog, proxy_events.GAP, Gap("ingest_restarted").event("demo", 1.0))
@@ -277,7 +277,7 @@ async def test_dialog_that_an_application_has_taken_is_counted() -> None:
 
 async def test_empty_dialog_to_which_nobody_comes_is_no_call_that_was_lost() -> None:
     async with scene(no_listener="continue", listener_seconds=0.02) as path:
-        dialog = path.router.table.open(DIALOG, "demo", "", announce=False, now=0)
+        dialog = path.dialogs.open(DIALOG, "demo", "", announce=False, now=0)
         path.stream.notify(dialog, proxy_events.GAP, "{}")
         path.setup.begin(dialog)
         await until(lambda: dialog.is_abandoned)
@@ -374,7 +374,7 @@ async def test_dialog_that_is_handed_over_during_its_set_up_is_resumed(
             handed_over(is_open=is_open),
             HeldRecord(held_by_the_other.decode()),
         ]
-        for found, held in messages.load(path.router.table, records, 0).items():
+        for found, held in messages.load(path.dialogs, records, 0).items():
             path.setup.resume(found, held)
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         path.push("ChannelUnhold", "c")
@@ -395,9 +395,9 @@ async def test_set_up_that_waits_for_a_listener_ends_when_its_dialog_is_handed_o
         path.push("ChannelHold", "c")
         for _ in range(10):  # It has found nobody and tries again.
             await asyncio.sleep(0)
-        for found, held in messages.load(path.router.table, [handed_over(is_open=True)], 0).items():
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=True)], 0).items():
             path.setup.resume(found, held)
         unfinished = await path.background.finish(5)
 
     assert unfinished == 0
-    assert path.router.dialogs[0].delivery is DeliveryPhase.OPEN
+    assert path.dialogs.dialogs[DIALOG].delivery is DeliveryPhase.OPEN

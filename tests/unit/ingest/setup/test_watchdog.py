@@ -55,7 +55,7 @@ async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterato
         call = Watched(path, dialog, listening)
         listeners = ApplicationWatchdog(
             path.bus,
-            path.router,
+            path.dialogs,
             path.stream,
             path.setup,
             silence_seconds=silence,
@@ -118,9 +118,9 @@ async def test_dialog_that_leaves_nobody_alone_is_not_looked_at(
             other.advance(DeliveryTrigger.DELIVERED)
         match why:
             case "ended":
-                call.path.router.table.end(other, 0, "channels_left")
+                call.path.dialogs.end(other, 0, "channels_left")
             case "no_channel":
-                other.channels.clear()
+                other.release("other")
             case "abandoned":
                 call.path.stream.abandon(other)
         await call.listening.unsubscribe()
@@ -135,7 +135,7 @@ async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
         await call.listening.unsubscribe()
         listeners = ApplicationWatchdog(
             call.path.bus,
-            call.path.router,
+            call.path.dialogs,
             call.path.stream,
             call.path.setup,
             silence_seconds=0,
