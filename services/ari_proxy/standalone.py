@@ -1,15 +1,16 @@
-"""The services put together: ingest, command, or both in one process."""
+"""Composition root of the services: ingest, command, or both in one process."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import partial
 from typing import Literal
 
 import structlog
 
-from ari_proxy.admin import api as health
-from ari_proxy.admin.api import AdminApi, Check
+from ari_proxy.admin import api as admin_api
+from ari_proxy.admin.api import AdminApi
+from ari_proxy.admin.checks import Check
 from ari_proxy.admin.console.console import Console
 from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
@@ -18,6 +19,7 @@ from .__about__ import __version__
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
+from .ingest.admin_view import AdminView
 from .ingest.service import IngestService
 from .ingest.wiring import TIMES, Times
 from .protocol.ids import ServerId
@@ -46,18 +48,20 @@ async def serve(
 
     Args:
         settings: of all components.
-        components: which services to run.
+        components: services to run.
         stop: set when the process should end.
-        event_socket: returns the client of Asterisk's events.
-        traces_of: yields where traces go, as `exported` does.
-        times: of an active ingest.
+        event_socket: makes the client of Asterisk's events websocket.
+        traces_of: makes the exporter of traces, as `exported` does.
+        times: intervals and deadlines of an active ingest.
+
+    Raises:
+        SettingsError: a file that the settings name can't be used.
+        AdminApiError: the admin API can't listen.
     """
     for warning in settings.warnings:
         _log.warning("settings.ignored", problem=warning)
     name = components[0] if len(components) == 1 else "standalone"
     metrics = _metrics(name, components)
-    loop = asyncio.get_running_loop()
-    metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     async with AsyncExitStack() as stack:
         bus = await stack.enter_async_context(opened(factories.bus(settings, name)))
         _read_bus(metrics, bus, settings)
@@ -69,8 +73,7 @@ async def serve(
         tap = Tap(server, bus)
         stack.push_async_callback((await tap.listen()).unsubscribe)
         services: list[IngestService | CommandService] = []
-        checks = {"bus": _bus_check(bus)}
-        api = AdminApi(checks, metrics)
+        view = None
         if "ingest" in components:
             socket = event_socket(settings)
             lease = leases.lease(settings)
@@ -78,16 +81,30 @@ async def serve(
                 settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces, times=times
             )
             services.append(ingest)
-            console = Console(server, bus, ingest.view.newest, checks)
-            extension = console if settings.admin.console else None
             view = ingest.view
-            api = AdminApi(checks, metrics, view.dialogs, view.count_open, extension)
         if "command" in components:
             services.append(CommandService(settings, bus, rest, metrics, tap=tap, traces=traces))
+        checks = {"bus": _bus_check(bus)}
         for service in services:
             checks |= service.checks
-        await _run(settings, services, api, stop)
+        await _run(settings, services, _admin_api(settings, bus, metrics, checks, view), stop)
     _log.info("drain.finished")
+
+
+def _admin_api(
+    settings: Settings,
+    bus: Bus,
+    metrics: Metrics,
+    checks: Mapping[str, Check],
+    view: AdminView | None,
+) -> AdminApi:
+    """Return the contents of the admin API; `view` is that of ingest, if it runs here."""
+    if view is None:
+        return AdminApi(checks, metrics)
+    console = None
+    if settings.admin.console:
+        console = Console(ServerId(settings.server_id), bus, view.newest, checks)
+    return AdminApi(checks, metrics, view.dialogs, view.count_open, console)
 
 
 async def _run(
@@ -96,29 +113,30 @@ async def _run(
     api: AdminApi,
     stop: asyncio.Event,
 ) -> None:
+    """Run the services until they have stopped; meanwhile serve the admin API."""
     async with asyncio.TaskGroup() as tasks:
         admin = settings.admin
-        serving = None
+        lag = api.metrics.histogram(table.LOOP_LAG)
+        others = [tasks.create_task(loop_lag.measure(lag))]
         if admin.enabled:
             may_move = settings.admin_port_may_move
-            serving = tasks.create_task(
-                health.serve(api, admin.host, admin.port, may_move=may_move)
-            )
-        measuring = tasks.create_task(loop_lag.measure(api.metrics.histogram(table.LOOP_LAG)))
+            serving = admin_api.serve(api, admin.host, admin.port, may_move=may_move)
+            others.append(tasks.create_task(serving))
         try:
             async with asyncio.TaskGroup() as running:
                 for service in services:
                     running.create_task(service.run(stop))
         finally:
-            measuring.cancel()
-            if serving is not None:
-                serving.cancel()
+            for task in others:
+                task.cancel()
 
 
 def _metrics(name: str, components: Sequence[Component]) -> Metrics:
     own = tuple(f"ariproxy_{component}" for component in components)
     metrics = Metrics(begin=(*table.COMMON, "ariproxy_bus", *own))
     metrics.gauge(table.BUILD, __version__, name).set(1)
+    loop = asyncio.get_running_loop()
+    metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     return metrics
 
 

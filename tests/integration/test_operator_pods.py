@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.admin import api as health
-from ari_proxy.admin.api import AdminApi, Check
+from ari_proxy.admin import api as admin_api
+from ari_proxy.admin.api import AdminApi
+from ari_proxy.admin.checks import Check
 from ari_proxy.operator.observe import pods
 from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics
@@ -49,7 +50,7 @@ async def pod(count: int | None, **checks: str) -> AsyncIterator[int]:
         count_open=lambda: count,
     )
     async with asyncio.TaskGroup() as tasks:
-        serving = tasks.create_task(health.serve(api, HERE, port))
+        serving = tasks.create_task(admin_api.serve(api, HERE, port))
         await until(lambda: _answers(port))
         yield port
         serving.cancel()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 
-from ari_proxy.admin import api as health
+from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.ari import operations, snapshot, urls
 from ari_proxy.ari.errors import IllegalUrlError
@@ -296,7 +296,7 @@ def _dialogs() -> list[dict[str, Any]]:
     return [{"dialog_id": "s.x", "channels": ["c"]}]
 
 
-_api = health.application(
+_api = admin_api.application(
     AdminApi(checks={"x": _wrong}, metrics=Metrics(), dialogs=_dialogs, count_open=lambda: 1)
 )
 _schema = schemathesis.openapi.from_dict(_api.openapi())

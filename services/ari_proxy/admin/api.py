@@ -1,9 +1,10 @@
-"""Health: what has to be true for a service to be ready, each with a name."""
+"""The admin API: /livez, /readyz, /metrics and, for ingest, its dialogs and its console."""
 
 import asyncio
 import errno
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -14,67 +15,50 @@ from fastapi.responses import PlainTextResponse
 
 from ari_proxy.telemetry.metrics import Metrics
 
+from .checks import Check, problems
+
 _log = structlog.get_logger()
 
-#: Seconds that open requests may take when the process ends.
+#: Seconds for open requests to finish when the process ends.
 STOP_SECONDS: Final = 2.0
-#: Seconds that one check may take.
-CHECK_SECONDS: Final = 2.0
-#: Ports that are tried behind a taken one.
+#: Ports that are tried after a taken one.
 MOVES: Final = 32
-
-#: Returns '' if all is well, else what is wrong.
-Check = Callable[[], Awaitable[str]]
 
 
 class Extension(Protocol):
-    """More pages of the admin API."""
+    """Further routes of the admin API."""
 
     def mount(self, app: FastAPI) -> None:
-        """Add them."""
+        """Add the routes to `app`."""
 
     def close(self) -> None:
-        """End what would not end by itself: the process stops."""
+        """End open streams: the process is stopping."""
 
 
 @dataclass(frozen=True, slots=True)
 class AdminApi:
-    """What the admin API shows."""
+    """Contents of the admin API."""
 
     checks: Mapping[str, Check]
     metrics: Metrics
     dialogs: Callable[[], list[dict[str, Any]]] | None = None
-    #: How many of them are not over; None while that is not known.
+    #: Number of open dialogs; returns None while it is unknown.
     count_open: Callable[[], int | None] | None = None
     extension: Extension | None = None
 
 
-async def problems(checks: Mapping[str, Check]) -> dict[str, str]:
-    """Run all checks side by side; return the failed ones with what is wrong."""
-    results = await asyncio.gather(*(_bounded(check) for check in checks.values()))
-    return {name: result for name, result in zip(checks, results, strict=True) if result}
-
-
-async def _bounded(check: Check) -> str:
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await check()
-    except TimeoutError:
-        return f"no answer within {CHECK_SECONDS:g} s"
-
-
 def application(api: AdminApi) -> FastAPI:
-    """Return the admin API: /livez, /readyz, /metrics and, for ingest, its dialogs."""
+    """Return the ASGI application."""
     app = FastAPI(title="ari-proxy", docs_url=None, redoc_url=None, openapi_url=None)
 
     @app.get("/livez")
     async def livez() -> dict[str, str]:
-        """Tell that the event loop runs."""
+        """Report that the event loop runs."""
         return {"status": "alive"}
 
     @app.get("/readyz", responses={503: {"description": "Calls can't be served."}})
     async def readyz(response: Response) -> dict[str, Any]:
-        """Tell whether calls can be served, and if not, why."""
+        """Report whether calls can be served and, if not, why."""
         failed = await problems(api.checks)
         response.status_code = 503 if failed else 200
         ready = {name: failed.get(name, "ok") for name in api.checks}
@@ -94,12 +78,12 @@ def application(api: AdminApi) -> FastAPI:
 
     if (count_open := api.count_open) is not None:
 
-        @app.get("/dialogs/count", responses={503: {"description": "It is not known yet."}})
+        @app.get("/dialogs/count", responses={503: {"description": "Not known yet."}})
         async def count() -> dict[str, int]:
-            """Tell how many dialogs are not over."""
+            """Return the number of open dialogs."""
             if (number := count_open()) is None:
                 raise HTTPException(
-                    503, "the dialogs are not known until Asterisk has told what it has"
+                    503, "the dialogs are not known until they have been reconciled with Asterisk"
                 )
             return {"open": number}
 
@@ -112,14 +96,23 @@ class AdminApiError(Exception):
     """The admin API can't be served."""
 
 
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the process (`ari_proxy.runtime`)."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
 async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) -> None:
     """Serve the admin API until cancelled.
 
     Args:
-        api: what it shows.
-        host: where to listen.
-        port: on which port.
-        may_move: whether one of the next ports will do where this one is taken.
+        api: its contents.
+        host: address to listen on.
+        port: port to listen on; 0 for any.
+        may_move: whether to try the next ports if this one is taken.
 
     Raises:
         AdminApiError: the address can't be listened on.
@@ -133,10 +126,10 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    server = uvicorn.Server(config)
+    server = _Server(config)
     with listening:
         try:
-            await server._serve([listening])  # noqa: SLF001  `serve` would capture the signals
+            await server.serve([listening])
         finally:
             if api.extension is not None:
                 api.extension.close()
@@ -146,7 +139,7 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
 
 
 def _listen(host: str, port: int, *, moves: int) -> socket.socket:
-    """Listen on a port or, where it is taken, on one of the next ones."""
+    """Listen on a port or, if it is taken, on one of the next `moves` ports."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=128)

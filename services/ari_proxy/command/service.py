@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 from opentelemetry.trace import SpanKind
 
-from ari_proxy.admin.api import Check
+from ari_proxy.admin.checks import Check
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from ari_proxy.admin.api import Check
+from ari_proxy.admin.checks import Check
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket

@@ -73,7 +73,7 @@ class IngestService:
         self._activity = Activity(is_shared=self._lease.is_shared)
         self.view = AdminView(self._activity)
         self.checks = Readiness(self._activity, settings.applications, rest, socket).checks
-        tap.dialogs = self.view.watched
+        tap.set_dialogs(self.view.watched)
         declare(metrics, settings, counters, self._activity)
 
     async def run(self, stop: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ import kopf
 import structlog
 
 from ari_proxy.__about__ import __version__
-from ari_proxy.admin import api as health
+from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.children.component import Images
@@ -71,7 +71,7 @@ class Operator:
             others = [tasks.create_task(loop_lag.measure(lag))]
             others += [tasks.create_task(self._work()) for _ in range(settings.workers)]
             if settings.admin.enabled:
-                serving = health.serve(api, settings.admin.host, settings.admin.port)
+                serving = admin_api.serve(api, settings.admin.host, settings.admin.port)
                 others.append(tasks.create_task(serving))
             await asyncio.sleep(0)
             if await self._until_readable(stop):

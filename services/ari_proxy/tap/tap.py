@@ -31,8 +31,15 @@ class Tap:
         self._watchers = Watchers()
         #: True while somebody may be watching.
         self.is_on = False
-        #: Tells an active ingest's dialogs, each with its application; None where there is none.
-        self.dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
+        self._dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
+
+    def set_dialogs(self, dialogs: Callable[[], Mapping[str, str] | None]) -> None:
+        """Set the source of an ingest's open dialogs.
+
+        Args:
+            dialogs: returns dialog ids with their applications; None while ingest is not active.
+        """
+        self._dialogs = dialogs
 
     async def listen(self) -> SubscriptionHandle:
         """Hear from now on whoever wants to watch."""
@@ -46,7 +53,7 @@ class Tap:
             return
         self._watchers.add(watch, self._clock())
         self.is_on = True
-        dialogs = self.dialogs()
+        dialogs = self._dialogs()
         if message.reply and dialogs is not None:
             some = dict(islice(dialogs.items(), copies.MAX_DIALOGS))
             self._bus.publish(message.reply, msgspec.json.encode(Watched(some)))

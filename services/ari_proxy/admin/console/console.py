@@ -12,8 +12,7 @@ import msgspec
 from fastapi import FastAPI, Response
 
 from ari_proxy.__about__ import __version__
-from ari_proxy.admin import api as health
-from ari_proxy.admin.api import Check
+from ari_proxy.admin.checks import Check, problems
 from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.watch.steps import row_of
@@ -69,7 +68,7 @@ class Console:
 
     async def _state(self, find: str = "") -> Response:
         """Tell how it is, and the newest of the dialogs that have `find` in them."""
-        failed = await health.problems(self._checks)
+        failed = await problems(self._checks)
         dialogs, found, total = self._newest(find, MAX_DIALOGS)
         state = {
             "server_id": self._server,

@@ -28,7 +28,7 @@ async def test_silent_stream_shows_that_it_lives_and_ends_with_its_dialog() -> N
 
     async with opened(MemoryBus(MemoryBroker())) as bus:
         tap = Tap(SERVER, bus)
-        tap.dialogs = dict
+        tap.set_dialogs(dict)
         await tap.listen()
         stream = EventStream(
             bus,
