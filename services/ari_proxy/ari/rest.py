@@ -8,6 +8,7 @@ header, never in a URL.
 import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -151,11 +152,7 @@ class RestClient:
                 self.in_flight += 1
                 sent = True
                 try:
-                    return await self._exchange(method, url, body, max_bytes)
-                except (aiohttp.ServerDisconnectedError, ConnectionError):
-                    if method != "GET":
-                        raise
-                    return await self._exchange(method, url, body, max_bytes)
+                    return await self._send(method, url, body, max_bytes)
                 finally:
                     self.in_flight -= 1
         except TimeoutError as error:
@@ -174,18 +171,29 @@ class RestClient:
         tls = self._tls() if self._tls is not None else None
         return await self._names.explained(error, server, tls)
 
-    async def _exchange(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
-        credentials = self._credentials()
-        answer = await self._ask(method, url, body, credentials, max_bytes)
-        # A refused request has done nothing; a password that changes must not cost a command.
-        if answer.status == _UNAUTHORIZED and self._refused(credentials):
-            return await self._ask(method, url, body, self._credentials(), max_bytes)
-        return answer
+    async def _send(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
+        """Send a request; repeat a GET after a broken connection, and any with new credentials."""
+        may_repeat, may_renew = method == "GET", True
+        while True:
+            credentials = self._credentials()
+            try:
+                async with self._exchange(method, url, body, credentials) as response:
+                    answer = await _read(response, method, url, max_bytes)
+            except (aiohttp.ServerDisconnectedError, ConnectionError):
+                if not may_repeat:
+                    raise
+                may_repeat = False
+                continue
+            # A refused request has done nothing; a password that changes must not cost a command.
+            is_refused = answer.status == _UNAUTHORIZED
+            if not (is_refused and may_renew and self._refused(credentials)):
+                return answer
+            may_renew = False
 
-    async def _ask(
-        self, method: str, url: str, body: str, credentials: Credentials, max_bytes: int
-    ) -> Answer:
-        async with self._session.request(
+    def _exchange(
+        self, method: str, url: str, body: str, credentials: Credentials
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return self._session.request(
             method,
             URL(self._root + url, encoded=True),
             data=body.encode() if body else None,
@@ -193,10 +201,13 @@ class RestClient:
             allow_redirects=False,
             ssl=True if self._tls is None else self._tls() or True,
             server_hostname=self._server_name,
-        ) as response:
-            content = await bounded_body.read(response, max_bytes)
-            if content is None:
-                path = url.partition("?")[0]
-                _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
-                raise AnswerTooLargeError(method, path, response.status, max_bytes)
-            return Answer(response.status, content.decode(errors="replace"))
+        )
+
+
+async def _read(response: aiohttp.ClientResponse, method: str, url: str, max_bytes: int) -> Answer:
+    content = await bounded_body.read(response, max_bytes)
+    if content is None:
+        path = url.partition("?")[0]
+        _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
+        raise AnswerTooLargeError(method, path, response.status, max_bytes)
+    return Answer(response.status, content.decode(errors="replace"))
