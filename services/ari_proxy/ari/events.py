@@ -14,7 +14,7 @@ from .errors import MalformedEventError
 from .lenient import LenientDecoder
 
 
-class Named(msgspec.Struct, frozen=True, gc=False):
+class ChannelRef(msgspec.Struct, frozen=True, gc=False):
     """An object with an id; here a channel."""
 
     id: str = ""
@@ -50,9 +50,9 @@ class Endpoint(msgspec.Struct, frozen=True, gc=False):
 class Transfer(msgspec.Struct, frozen=True, gc=False):
     """One side of a ChannelTransfer: ReferTo or ReferredBy."""
 
-    source_channel: Named | None = None
-    destination_channel: Named | None = None
-    connected_channel: Named | None = None
+    source_channel: ChannelRef | None = None
+    destination_channel: ChannelRef | None = None
+    connected_channel: ChannelRef | None = None
     bridge: Bridge | None = None
 
 
@@ -61,29 +61,29 @@ class AriEvent(msgspec.Struct, frozen=True, gc=False):
 
     type: str
     application: str = ""
-    channel: Named | None = None
+    channel: ChannelRef | None = None
     bridge: Bridge | None = None
     playback: Playback | None = None
     recording: Recording | None = None
-    replace_channel: Named | None = None
+    replace_channel: ChannelRef | None = None
     # Dial
-    peer: Named | None = None
-    caller: Named | None = None
-    forwarded: Named | None = None
+    peer: ChannelRef | None = None
+    caller: ChannelRef | None = None
+    forwarded: ChannelRef | None = None
     # BridgeMerged, BridgeVideoSourceChanged
     bridge_from: Bridge | None = None
     old_video_source_id: str = ""
     # BridgeBlindTransfer, BridgeAttendedTransfer
-    transferee: Named | None = None
-    transfer_target: Named | None = None
-    transferer_first_leg: Named | None = None
+    transferee: ChannelRef | None = None
+    transfer_target: ChannelRef | None = None
+    transferer_first_leg: ChannelRef | None = None
     transferer_first_leg_bridge: Bridge | None = None
-    transferer_second_leg: Named | None = None
+    transferer_second_leg: ChannelRef | None = None
     transferer_second_leg_bridge: Bridge | None = None
     destination_bridge: str = ""
-    destination_link_first_leg: Named | None = None
-    destination_link_second_leg: Named | None = None
-    destination_threeway_channel: Named | None = None
+    destination_link_first_leg: ChannelRef | None = None
+    destination_link_second_leg: ChannelRef | None = None
+    destination_threeway_channel: ChannelRef | None = None
     destination_threeway_bridge: Bridge | None = None
     # ChannelTransfer
     refer_to: Transfer | None = None
@@ -200,7 +200,7 @@ def channel_ids(event: AriEvent) -> list[str]:
     return [*found, event.old_video_source_id] if event.old_video_source_id else found
 
 
-def _channels_of_transfer(transfer: Transfer | None) -> tuple[Named | None, ...]:
+def _channels_of_transfer(transfer: Transfer | None) -> tuple[ChannelRef | None, ...]:
     if transfer is None:
         return ()
     return (transfer.source_channel, transfer.destination_channel, transfer.connected_channel)

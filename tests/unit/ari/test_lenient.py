@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ari_proxy.ari import events, snapshot
-from ari_proxy.ari.events import AriEvent, Bridge, Named
+from ari_proxy.ari.events import AriEvent, Bridge, ChannelRef
 
 
 def decoded(**fields: Any) -> AriEvent:
@@ -31,11 +31,11 @@ def decoded(**fields: Any) -> AriEvent:
         ({"bridge": {"id": 7, "channels": ["1"]}}, AriEvent("X", bridge=Bridge("", ("1",)))),
         (
             {"caller": 5, "channel": {"id": "c"}, "application": "demo"},
-            AriEvent("X", application="demo", channel=Named("c")),
+            AriEvent("X", application="demo", channel=ChannelRef("c")),
         ),
         (
             {"refer_to": {"bridge": 1, "source_channel": {"id": "c"}}},
-            AriEvent("X", refer_to=events.Transfer(source_channel=Named("c"))),
+            AriEvent("X", refer_to=events.Transfer(source_channel=ChannelRef("c"))),
         ),
     ],
 )
