@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from ari_proxy.client.application import call
-from ari_proxy.command.executor import MAX_ANSWER_BYTES, MAX_UNIQUE_ID
+from ari_proxy.command.executor import MAX_ANSWER_BYTES
+from ari_proxy.command.refusals import MAX_UNIQUE_ID
 from ari_proxy.protocol.ids import DialogId, ServerId, token_of_dialog, token_of_object
 from ari_proxy.protocol.messages import MAX_COMMANDS, Command
 from tests.support.running import bus_client, running_proxy, until, until_serving

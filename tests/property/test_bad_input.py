@@ -19,7 +19,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq.topology import decode_record
-from ari_proxy.command.authorization.object_refs import new_recording, touched
+from ari_proxy.command.authorization.object_refs import new_recording, object_refs
 from ari_proxy.command.naming import name_object
 from ari_proxy.ingest.handover.giver import Collected, HandoverGiver
 from ari_proxy.ingest.lease.record import parse
@@ -210,7 +210,7 @@ def test_url_is_one_of_ari_or_refused(url: str, body: str, method: str) -> None:
     template = operations.template_of(parsed.path)
     named = name_object(method, template, parsed, body, Token("0" * 16), random=ids.random_id)
     assert named.url.path == parsed.path
-    touched(method, template, parsed, body)
+    object_refs(method, template, parsed, body)
     new_recording(method, template, parsed, body)
 
 

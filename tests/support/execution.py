@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from ari_proxy.bus.base import Message, SubscriptionHandle
-from ari_proxy.command.authorization.authorizer import Guard
 from ari_proxy.command.executor import Executor
+from ari_proxy.command.refusals import Refusals
+from ari_proxy.command.telemetry import CommandTelemetry
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.protocol.messages import Command, CommandResponse
+from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
 from ari_proxy.settings.command import CommandSettings
+from ari_proxy.settings.load import Settings
 from tests.support.event_path import SERVER, Scene, scene
 
 DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
@@ -24,16 +26,13 @@ class Execution:
 
     def __init__(self, path: Scene, settings: CommandSettings) -> None:
         self.path = path
-        self.guard = Guard(SERVER, path.application.bus, settings)
+        telemetry = CommandTelemetry(SERVER, path.metrics, path.tap, path.traces)
         self.executor = Executor(
-            SERVER,
-            path.rest,
+            Settings.model_validate({"server_id": SERVER, "command": settings}),
             path.application.bus,
-            self.guard,
-            metrics=path.metrics,
-            tap=path.tap,
-            traces=path.traces,
-            dialog_form="token",
+            path.rest,
+            Refusals(telemetry),
+            telemetry,
         )
         self._subscriptions: list[SubscriptionHandle] = []
 
@@ -71,6 +70,16 @@ class Execution:
     ) -> CommandResponse:
         """Execute a command of a dialog."""
         return await self.executor.execute(Command("1", url, method, body), dialog)
+
+    async def do_for_server(
+        self, method: str, url: str, *, dialog_id: str = ""
+    ) -> ServerCommandResponse:
+        """Execute a command of the server."""
+        response = await self.executor.execute(
+            Command("1", url, method, dialog_id=dialog_id), SERVER
+        )
+        assert isinstance(response, ServerCommandResponse)
+        return response
 
     @property
     def requests(self) -> list[tuple[str, str]]:

@@ -8,40 +8,14 @@ overtakes nothing that may create a channel: that channel would come into being 
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
-
-from ari_proxy.ari import operations, urls
-from ari_proxy.ari.errors import IllegalUrlError
-from ari_proxy.protocol.messages import Command
 
 T = TypeVar("T")
 
 #: Seconds that a hang-up waits for its turn: Asterisk answers other commands within milliseconds.
 PATIENCE_SECONDS: Final = 1.0
-
-
-def is_hang_up(command: Command) -> bool:
-    """Return whether a command ends a channel."""
-    if command.method.upper() != "DELETE":
-        return False
-    try:
-        path = urls.parse(command.url).path
-    except IllegalUrlError:
-        return False
-    return operations.template_of(path) == "/channels/{channelId}"
-
-
-def creates_channel(command: Command) -> bool:
-    """Return whether a command creates a channel, or may do so as one of a newer Asterisk."""
-    if command.method.upper() != "POST":
-        return False
-    try:
-        template = operations.template_of(urls.parse(command.url).path)
-    except IllegalUrlError:
-        return False
-    creation = operations.CREATIONS.get(template)
-    return template == operations.OTHER or (creation is not None and creation.kind == "channel")
 
 
 class LanesFullError(Exception):
@@ -165,7 +139,7 @@ class Lanes(Generic[T]):
             if earlier.holds_back:
                 earlier.held.append(place)
                 return
-        place.ahead = self._tasks.create_task(self._perform(key, place))
+        place.ahead = self._tasks.create_task(self._run_ahead(key, place))
 
     async def _run(self, key: str) -> None:
         lane = self._lanes[key]
@@ -176,7 +150,8 @@ class Lanes(Generic[T]):
                 place.turn.come()
                 try:
                     if place.ahead is None:
-                        await self._perform(key, place)
+                        with self._working(place):
+                            await self._work(key, place.item, place.turn)
                     else:
                         await asyncio.wait((place.ahead,))
                 finally:
@@ -191,12 +166,18 @@ class Lanes(Generic[T]):
             if not self._lanes:
                 self._idle.set()
 
-    async def _perform(self, key: str, place: _Place[T]) -> None:
+    async def _run_ahead(self, key: str, place: _Place[T]) -> None:
+        with self._working(place):
+            await self._work(key, place.item, place.turn)
+
+    @contextmanager
+    def _working(self, place: _Place[T]) -> Iterator[None]:
+        """Let `cancel_work` find the task that works on an item."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  a coroutine runs in one
         self._busy[task] = place.turn
         try:
-            await self._work(key, place.item, place.turn)
+            yield
         finally:
             del self._busy[task]
 

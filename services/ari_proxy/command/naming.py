@@ -26,7 +26,7 @@ class NewObject(NamedTuple):
     needs_registration: bool
 
 
-class Named(NamedTuple):
+class NamedRequest(NamedTuple):
     """A request whose new object, if it makes one, has a name."""
 
     url: AriUrl
@@ -36,7 +36,7 @@ class Named(NamedTuple):
 
 def name_object(
     method: str, template: str, url: AriUrl, body: str, token: Token, *, random: RandomId
-) -> Named:
+) -> NamedRequest:
     """Return the request with the name of the object that it creates.
 
     Raises:
@@ -44,16 +44,18 @@ def name_object(
     """
     creation = CREATIONS.get(template) if method == "POST" else None
     if creation is None:
-        return Named(url, body)
+        return NamedRequest(url, body)
     name = creation.parameter
     chosen = url.segments[-1] if creation.in_path else parameter(name, url, body)
     if chosen:
         is_unknown = ids.token_of_object(chosen) != token
-        return Named(url, body, NewObject(creation.kind, chosen, needs_registration=is_unknown))
+        return NamedRequest(
+            url, body, NewObject(creation.kind, chosen, needs_registration=is_unknown)
+        )
     if creation.in_path:
-        return Named(url, body)  # Asterisk makes an id, and takes none from elsewhere.
+        return NamedRequest(url, body)  # Asterisk makes an id, and takes none from elsewhere.
     if body_field(name, body) is not msgspec.UNSET:
         body = without_field(name, body)  # Asterisk would take it instead of the query's.
     object_id = ids.new_object_id(token, random)
     new = NewObject(creation.kind, object_id, needs_registration=False)
-    return Named(url.with_parameter(name, object_id), body, new)
+    return NamedRequest(url.with_parameter(name, object_id), body, new)

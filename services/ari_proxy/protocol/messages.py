@@ -159,11 +159,16 @@ def decode_commands(payload: bytes) -> list[Command]:
         MalformedMessageError: the payload is neither; the reason names the place, like `$.body`.
     """
     try:
-        if payload.lstrip()[:1] == b"[":
+        if is_array(payload):
             return _commands_decoder.decode(payload)
         return [_command_decoder.decode(payload)]
     except UNDECODABLE as error:
         raise MalformedMessageError("Command", str(error)) from error
+
+
+def is_array(payload: bytes) -> bool:
+    """Return whether a payload is a JSON array, if it is JSON."""
+    return payload.lstrip()[:1] == b"["
 
 
 def declines(reply: bytes | None) -> bool:

@@ -28,6 +28,8 @@ FLUSH_SECONDS: Final = 5.0
 #: From this status on a request has failed for reasons that are not the client's.
 _FAILED: Final = 500
 _propagator: Final = TraceContextTextMapPropagator()
+#: Around a block that is not traced.
+_NO_SPAN: Final[AbstractContextManager[Span]] = contextlib.nullcontext(trace.INVALID_SPAN)
 
 
 class Traces:
@@ -63,6 +65,8 @@ class Traces:
             parent: a traceparent, perhaps '' or malformed; None for the span around this one.
             attributes: with `__` for each dot.
         """
+        if not self.is_on:
+            return _NO_SPAN
         above = None
         if parent is not None:
             above = _propagator.extract({TRACEPARENT: parent}, context.Context())
@@ -77,6 +81,8 @@ def _named(attributes: dict[str, str]) -> dict[str, str]:
 
 def traceparent_of(span: Span) -> str:
     """Return a span as W3C Trace Context's header, or '' if nothing is traced."""
+    if not span.get_span_context().is_valid:
+        return ""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, trace.set_span_in_context(span, context.Context()))
     return carrier.get(TRACEPARENT, "")

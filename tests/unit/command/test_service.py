@@ -2,101 +2,24 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ari_proxy.bus.base import Message
-from ari_proxy.command.service import CommandService
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.messages import DUMMY
-from ari_proxy.settings.load import load
 from ari_proxy.telemetry.traces import Traces
-from tests.support.event_path import SERVER, Listener
-from tests.support.execution import DIALOG, OTHER, Execution, execution
+from tests.support.command_service import COMMANDS, RESPONSES, command, served
+from tests.support.event_path import SERVER
+from tests.support.execution import OTHER
 from tests.support.running import until
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-COMMANDS = topics.commands(DIALOG)
-RESPONSES = topics.responses(DIALOG)
 
 
 @pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
 def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
-
-
-@pytest.fixture(params=[False, True], ids=["untraced", "traced"])
-def traces(request: pytest.FixtureRequest) -> Traces:
-    if not request.param:
-        return Traces()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
-    return Traces(provider.get_tracer("test"), bus="NATS", server_id=SERVER)
-
-
-class Served:
-    """A command service, and the client of a dialog."""
-
-    def __init__(self, it: Execution, stop: asyncio.Event) -> None:
-        self.it = it
-        self.stop = stop
-        self.client = Listener(it.path.bus)
-        self.asterisk = it.path.asterisk
-
-    def send(self, *commands: dict[str, Any], reply: str = "", traceparent: str = "") -> None:
-        """Publish one command, or an array of them."""
-        content = commands[0] if len(commands) == 1 else commands
-        payload = json.dumps(content).encode()
-        self.client.bus.publish(COMMANDS, payload, reply=reply, traceparent=traceparent)
-
-    async def responses(self, count: int) -> list[dict[str, Any]]:
-        await until(lambda: len(self.client.bodies(RESPONSES)) >= count)
-        return self.client.bodies(RESPONSES)
-
-
-@asynccontextmanager
-async def served(
-    *,
-    traces: Traces | None = None,
-    max_pending: int = 100,
-    drain_seconds: float = 10,
-    **options: Any,
-) -> AsyncIterator[Served]:
-    settings = load(
-        server_id=SERVER,
-        ari={"user": "ari", "password": "x"},
-        command={"max_pending": max_pending},
-        runtime={"drain_seconds": drain_seconds},
-    )
-    async with execution(**options) as it:
-        service = CommandService(
-            settings,
-            it.path.application.bus,
-            it.path.rest,
-            it.path.metrics,
-            tap=it.path.tap,
-            traces=traces or Traces(),
-        )
-        stop = asyncio.Event()
-        made = Served(it, stop)
-        await made.client.listen(RESPONSES)
-        if it.path.bus.queues is not None:
-            await it.path.bus.queues.declare(topics.of_dialog(DIALOG))
-        running = asyncio.create_task(service.run(stop))
-        await until(lambda: it.path.bus.publish_to_listener(COMMANDS, DUMMY))
-        yield made
-        stop.set()
-        await running
-
-
-def command(number: int | str, url: str = "/channels/c", method: str = "GET") -> dict[str, Any]:
-    return {"unique_id": str(number), "url": url, "method": method, "body": ""}
 
 
 async def test_command_gets_one_response_and_the_dummy_none(

@@ -9,29 +9,30 @@ from ari_proxy.bus.errors import BusError
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
+from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.command import CommandSettings
 
 from .object_refs import (
     LIST_OF_STORED,
-    Touched,
+    ObjectRef,
     concerns_all,
     concerns_stored,
+    object_refs,
     other_spellings,
     sounds_elsewhere,
-    touched,
 )
 from .ownership import Ownership
-from .policy import Policy
+from .policy import CommandPolicy
 
 
-class Guard:
+class Authorizer:
     """Decides on the commands of one server."""
 
     def __init__(self, server: ServerId, bus: Bus, settings: CommandSettings) -> None:
         self._settings = settings
-        self._policy = Policy(settings.allow, settings.deny)
+        self._policy = CommandPolicy(settings.allow, settings.deny)
         self._policies = {
-            name: Policy(policy.allow, policy.deny)
+            name: CommandPolicy(policy.allow, policy.deny)
             for name, policy in settings.applications.items()
         }
         self._ownership = Ownership(server, bus)
@@ -67,18 +68,19 @@ class Guard:
             message = f"ingest could not be asked what the dialog may do: {error}"
             raise RejectedError(503, "policy", message) from error
 
-    async def check_new(self, new: Touched, dialog_id: DialogId) -> None:
-        """Return if a dialog may create an object, of whose name ingest has been told.
+    async def check_new(self, registration: ObjectRegistration) -> None:
+        """Return if a dialog may create an object that is registered already.
 
-        Asterisk 16 answers 200 to a bridge that is there already, so its answer proves nothing.
+        Asterisk 16 answers 200 to a bridge that exists already, so its answer proves nothing.
 
         Raises:
             RejectedError: another dialog has one of that name, or ingest could not be asked.
         """
+        new = ObjectRef(registration.kind, registration.object_id)
         if not any(self._is_limited(new, is_stored=stored) for stored in (False, True)):
             return
         try:
-            others = await self._ownership.strangers(dialog_id, [new])
+            others = await self._ownership.not_owned(DialogId(registration.dialog_id), [new])
         except (BusError, *UNDECODABLE) as error:
             message = f"ingest could not be asked whose {new.kind} {new.name!r} is: {error}"
             raise RejectedError(503, "policy", message) from error
@@ -86,7 +88,7 @@ class Guard:
             message = f"another dialog has the {new.kind} {new.name!r}: choose another name"
             raise RejectedError(409, "scope", message)
 
-    async def _policy_of(self, dialog_id: DialogId | None) -> Policy:
+    async def _policy_of(self, dialog_id: DialogId | None) -> CommandPolicy:
         if not self._policies or dialog_id is None:
             return self._policy
         application = await self._ownership.application_of(dialog_id)
@@ -107,7 +109,7 @@ class Guard:
             named = ", ".join(map(repr, files))
             message = f"{named} may be the file of another recording: it must be named as it is"
             raise RejectedError(403, "scope", message)
-        others = await self._others(template, touched(method, template, url, body), dialog_id)
+        others = await self._others(template, object_refs(method, template, url, body), dialog_id)
         if others:
             named = ", ".join(f"{kind} {name!r}" for kind, name in others)
             raise RejectedError(403, "scope", f"not this dialog's: {named}")
@@ -122,22 +124,22 @@ class Guard:
         return template == LIST_OF_STORED and self._settings.stored_recordings != "all"
 
     async def _others(
-        self, template: str, objects: list[Touched], dialog_id: DialogId | None
-    ) -> list[Touched]:
+        self, template: str, objects: list[ObjectRef], dialog_id: DialogId | None
+    ) -> list[ObjectRef]:
         """Return the objects that the dialog must not touch."""
         is_stored = concerns_stored(template)
         limited = [named for named in objects if self._is_limited(named, is_stored=is_stored)]
         forbidden = self._forbidden(limited) if is_stored else []
         if forbidden or dialog_id is None or not limited:
             return forbidden or limited
-        return await self._ownership.strangers(dialog_id, limited)
+        return await self._ownership.not_owned(dialog_id, limited)
 
-    def _forbidden(self, limited: list[Touched]) -> list[Touched]:
+    def _forbidden(self, limited: list[ObjectRef]) -> list[ObjectRef]:
         """Return the stored recordings, if none may be touched, not even one's own."""
         is_none = self._settings.stored_recordings == "none"
         return [named for named in limited if is_none and named.kind == "recording"]
 
-    def _is_limited(self, named: Touched, *, is_stored: bool) -> bool:
+    def _is_limited(self, named: ObjectRef, *, is_stored: bool) -> bool:
         """Return whether an object has to be the dialog's own, or not even that suffices."""
         if named.kind == "recording" and is_stored:
             return self._settings.stored_recordings != "all"

@@ -14,7 +14,7 @@ from ari_proxy.command.parameters import decoded, parameter
 from ari_proxy.protocol.messages import ObjectKind
 
 
-class Touched(NamedTuple):
+class ObjectRef(NamedTuple):
     """One object."""
 
     kind: ObjectKind
@@ -116,18 +116,18 @@ def sounds_elsewhere(template: str, url: AriUrl, body: str) -> list[str]:
     return found
 
 
-def touched(method: str, template: str, url: AriUrl, body: str) -> list[Touched]:
+def object_refs(method: str, template: str, url: AriUrl, body: str) -> list[ObjectRef]:
     """Return the objects that a request names, but not the one that it creates."""
     return [
         *_in_path(method, template, url.segments),
-        *(Touched("channel", name) for name in _channels(template, url, body)),
+        *(ObjectRef("channel", name) for name in _channels(template, url, body)),
         *_sources(template, url, body),
-        *(Touched("recording", name) for name in _played(template, url, body)),
-        *(Touched("recording", name) for name in _replaced(method, template, url, body)),
+        *(ObjectRef("recording", name) for name in _played(template, url, body)),
+        *(ObjectRef("recording", name) for name in _replaced(method, template, url, body)),
     ]
 
 
-def _in_path(method: str, template: str, given: list[str]) -> Iterator[Touched]:
+def _in_path(method: str, template: str, given: list[str]) -> Iterator[ObjectRef]:
     if template == OTHER:
         return  # Of a newer Asterisk: nothing is known of its segments.
     creation = CREATIONS.get(template) if method == "POST" else None
@@ -136,7 +136,7 @@ def _in_path(method: str, template: str, given: list[str]) -> Iterator[Touched]:
         is_new = creation is not None and creation.in_path and index == len(wanted) - 1
         kind = _IN_PATH.get(segment)
         if kind is not None and not is_new:
-            yield Touched(kind, value)
+            yield ObjectRef(kind, value)
 
 
 def _channels(template: str, url: AriUrl, body: str) -> Iterator[str]:
@@ -146,12 +146,12 @@ def _channels(template: str, url: AriUrl, body: str) -> Iterator[str]:
         yield from filter(None, read(parameter, url, body))
 
 
-def _sources(template: str, url: AriUrl, body: str) -> Iterator[Touched]:
+def _sources(template: str, url: AriUrl, body: str) -> Iterator[ObjectRef]:
     """Yield what a user event is about, like `channel:1.2,bridge:x`."""
     for source in _listed("source", url, body) if template == _USER_EVENT else ():
         kind, _, name = source.partition(":")
         if kind in {"channel", "bridge"}:
-            yield Touched("bridge" if kind == "bridge" else "channel", name)
+            yield ObjectRef("bridge" if kind == "bridge" else "channel", name)
 
 
 def _played(template: str, url: AriUrl, body: str) -> Iterator[str]:

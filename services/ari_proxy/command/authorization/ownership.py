@@ -14,7 +14,7 @@ from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import OwnershipQuery, OwnershipReply
 
-from .object_refs import Touched
+from .object_refs import ObjectRef
 
 #: For ingest to answer.
 ANSWER_SECONDS: Final = 2.0
@@ -45,7 +45,7 @@ class Ownership:
             self._keep(dialog_id, answer.application)
         return self._applications[dialog_id]
 
-    async def strangers(self, dialog_id: DialogId, objects: list[Touched]) -> list[Touched]:
+    async def not_owned(self, dialog_id: DialogId, objects: list[ObjectRef]) -> list[ObjectRef]:
         """Return those of the objects that are not the dialog's.
 
         Raises:
@@ -60,10 +60,10 @@ class Ownership:
         if not unknown:
             return []
         answer = await self._ask(dialog_id, unknown)
-        owned = {Touched(*named) for named in answer.owned}
+        owned = {ObjectRef(*named) for named in answer.owned}
         return [named for named in unknown if named not in owned]
 
-    async def _ask(self, dialog_id: DialogId, objects: list[Touched]) -> OwnershipReply:
+    async def _ask(self, dialog_id: DialogId, objects: list[ObjectRef]) -> OwnershipReply:
         question = OwnershipQuery(dialog_id, [(named.kind, named.name) for named in objects])
         answer = await self._bus.request(
             self._topic, msgspec.json.encode(question), timeout_seconds=ANSWER_SECONDS

@@ -1,4 +1,4 @@
-"""Policy: which operations clients may use, by method and path template. Pure."""
+"""CommandPolicy: which operations clients may use, by method and path template. Pure."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from ari_proxy.ari import decoding
 _END: Final = "\0"
 
 
-class Policy:
+class CommandPolicy:
     """Allow and deny rules; a denial wins, and what no rule allows is denied.
 
     A rule is a method or `*`, a space and a path: `{name}` or `*` stand for one segment, a last

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.command.authorization.object_refs import Touched
+from ari_proxy.command.authorization.object_refs import ObjectRef
 from ari_proxy.command.authorization.ownership import Ownership
-from ari_proxy.protocol import ids, messages, topics
+from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.command import CommandSettings, PolicySettings
 from tests.support.event_path import SERVER
@@ -154,9 +154,7 @@ async def test_stored_recordings_are_limited_apart(
 async def test_command_of_the_server_belongs_to_no_dialog() -> None:
     async with execution(NARROW) as it:
         opened(it)
-        refused = await it.executor.execute_for_server(
-            messages.Command("1", "/channels/c", "DELETE")
-        )
+        refused = await it.do_for_server("DELETE", "/channels/c")
 
     assert error_of(refused) == (403, "scope", False)
 
@@ -198,16 +196,16 @@ async def test_only_so_many_applications_are_kept() -> None:
 
 async def test_object_whose_name_tells_the_dialog_is_not_asked_for() -> None:
     own: list[Any] = [
-        Touched("channel", ids.new_object_id(ids.token_of_dialog(DIALOG)) + half)
+        ObjectRef("channel", ids.new_object_id(ids.token_of_dialog(DIALOG)) + half)
         for half in ("", ids.PEER_HALF)
     ]
     async with execution() as it:
         opened(it)
         ownership = Ownership(SERVER, it.path.application.bus)
-        strangers = await ownership.strangers(
-            DIALOG, [*own, Touched("channel", "c"), Touched("channel", "theirs")]
+        not_owned = await ownership.not_owned(
+            DIALOG, [*own, ObjectRef("channel", "c"), ObjectRef("channel", "theirs")]
         )
         await it.ingest_ends()
 
-        assert strangers == [Touched("channel", "theirs")]
-        assert await ownership.strangers(DIALOG, own) == []
+        assert not_owned == [ObjectRef("channel", "theirs")]
+        assert await ownership.not_owned(DIALOG, own) == []

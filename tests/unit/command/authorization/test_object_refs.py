@@ -9,15 +9,15 @@ from ari_proxy.ari import operations, urls
 from ari_proxy.command.authorization.object_refs import (
     concerns_all,
     new_recording,
+    object_refs,
     other_spellings,
     sounds_elsewhere,
-    touched,
 )
 
 
 def names(method: str, url: str, body: str = "") -> list[tuple[str, str]]:
     parsed = urls.parse(url)
-    found = touched(method, operations.template_of(parsed.path), parsed, body)
+    found = object_refs(method, operations.template_of(parsed.path), parsed, body)
     return [(named.kind, named.name) for named in found]
 
 
