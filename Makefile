@@ -46,7 +46,7 @@ test-all: setup  ## Run test and chaos together, then e2e if KUBECONFIG names a 
 
 # Of what needs no server: a module that decides is tested without one.
 cover: setup  ## Measure what the tests without a server take; of what decides it must be 95 %.
-	$(PYTEST) tests/unit tests/property tests/contract -k "unit or property or memory or simulator" \
+	$(PYTEST) tests/unit tests/property tests/contract -m no_server \
 	    --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json
 	$(BIN)/python -m tests.support.coverage $(VENV)/coverage.json
 

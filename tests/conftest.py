@@ -12,7 +12,7 @@ from blockbuster import blockbuster_ctx
 
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
-from tests.support import leftovers, programs
+from tests.support import coverage, leftovers, programs
 from tests.support.link import Link
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
@@ -56,6 +56,14 @@ def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
             for file, functions in MAY_BLOCK:
                 function.can_block_in(file, functions)
         yield
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs without a server, which `make cover` takes, before `-m` selects by it."""
+    for item in items:
+        if coverage.needs_no_server(item.nodeid):
+            item.add_marker("no_server")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,20 @@ ROOT: Final = Path(__file__).parents[2]
 LEAST: Final = 95.0
 
 
+def needs_no_server(test: str) -> bool:
+    """Tell whether a test, by its node id, runs without a server: `make cover` measures those.
+
+    They are the unit and property tests, and of the contract tests those on the bus in memory and
+    on the simulator.
+    """
+    path, _, name = test.partition("::")
+    tier, *_, module = PurePath(path).parts[1:]
+    _, _, parameters = name.partition("[")
+    return tier in {"unit", "property"} or (
+        tier == "contract" and (module == "test_simulator.py" or "memory" in parameters)
+    )
+
+
 def deciding_modules(pyproject: Mapping[str, Any]) -> list[str]:
     """Return the modules and packages that know no IO, by import-linter's contract."""
     contracts = pyproject["tool"]["importlinter"]["contracts"]

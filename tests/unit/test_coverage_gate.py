@@ -3,7 +3,9 @@
 import tomllib
 from typing import Any
 
-from tests.support.coverage import ROOT, deciding_modules, shortfalls
+import pytest
+
+from tests.support.coverage import ROOT, deciding_modules, needs_no_server, shortfalls
 
 
 def measured(branches: tuple[int, int], statements: tuple[int, int] = (10, 10)) -> dict[str, Any]:
@@ -18,6 +20,23 @@ def measured(branches: tuple[int, int], statements: tuple[int, int] = (10, 10)) 
         "missing_lines": [7],
         "missing_branches": [[3, 7]],
     }
+
+
+@pytest.mark.parametrize(
+    ("test", "is_without"),
+    [
+        ("tests/unit/ari/test_rest.py::test_a[rabbitmq]", True),
+        ("tests/property/test_urls.py::test_a", True),
+        ("tests/contract/test_bus.py::test_a[memory]", True),
+        ("tests/contract/test_bus.py::test_a[queue-memory_keeping]", True),
+        ("tests/contract/test_simulator.py::test_a", True),
+        ("tests/contract/test_bus.py::test_a[nats]", False),
+        ("tests/contract/test_bus.py::test_that_leaves_no_memory[rabbitmq]", False),
+        ("tests/integration/test_unit.py::test_a[memory]", False),
+    ],
+)
+def test_tests_without_a_server_are_known_by_their_names(test: str, is_without: bool) -> None:
+    assert needs_no_server(test) is is_without
 
 
 def test_module_with_enough_passes() -> None:
