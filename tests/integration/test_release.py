@@ -52,7 +52,7 @@ def test_wheel_has_all_files_of_the_package_and_none_besides(dist: Path) -> None
     package = ROOT / "services"
     files = {path for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert names == {path.relative_to(package).as_posix() for path in files}
-    assert {"ari_proxy/py.typed", "ari_proxy/console/pages/index.html"} <= names
+    assert {"ari_proxy/py.typed", "ari_proxy/admin/console/pages/index.html"} <= names
 
 
 def test_wheel_runs_where_it_is_installed(dist: Path, tmp_path: Path) -> None:
