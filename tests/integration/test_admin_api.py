@@ -255,7 +255,9 @@ async def test_number_is_told_when_all_dialogs_are_known(
         asterisk.unlisted = 1_000_000
         settings = settings_of(asterisk, bus_server, admin={"port": port})
         admin = Admin(session, f"http://127.0.0.1:{port}")
-        async with running_proxy(settings, ["ingest"]):
+        # With an application, for which ingest does not wait at its end.
+        async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
+            await LegacyClient(bus, "demo").start()
             await asterisk.connected.wait()
             await admin.until_answer("/dialogs/count", 503)
             assert "not known" in (await admin.get("/dialogs/count"))[1]
@@ -270,7 +272,8 @@ async def test_number_is_not_known_before_asterisk_was_reached(
     port, asterisk_port = free_port(), free_port()
     settings = settings_of(asterisk_at(asterisk_port), bus_server, admin={"port": port})
     admin = Admin(session, f"http://127.0.0.1:{port}")
-    async with running_proxy(settings, ["ingest"]):
+    async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
+        await LegacyClient(bus, "demo").start()
         await admin.until_answer("/dialogs/count", 503)
         async with scripted_asterisk(asterisk_port) as late:
             late.add_channel("a")
