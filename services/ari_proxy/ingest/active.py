@@ -133,12 +133,9 @@ class ActiveIngest:
             self._passage.run(),
             parts.loss_reporter.run(),
             parts.sweeper.run(),
-            parts.retention.tidy(parts.setup.give_up),
-            parts.retention.take_over(),
-            parts.retention.look_after(self._recovery.channel_ids, parts.stream.tell_gone),
             parts.watchdog.watch(),
             parts.empty_dialogs.watch(),
-            parts.retention.declare(self._settings.applications),
+            *(parts.queues.work(self._settings.applications) if parts.queues else ()),
         ):
             ending.callback(self._tasks.create_task(work).cancel)
         self._reading = self._tasks.create_task(self.reader.run(self._bus))

@@ -45,7 +45,8 @@ def _bound_objects(activity: Activity, kind: ObjectKind) -> int:
 
 def _left_behind(activity: Activity) -> int:
     term = activity.term
-    return len(term.parts.retention.orphans) if term is not None else 0
+    queues = term.parts.queues if term is not None else None
+    return len(queues.orphans) if queues is not None else 0
 
 
 def _begin_at_zero(metrics: Metrics, settings: Settings) -> None:

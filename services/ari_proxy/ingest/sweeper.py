@@ -38,7 +38,7 @@ class Sweeper:
         setup: DialogSetup,
         *,
         labels: ChannelLabels,
-        retention: QueueRetention,
+        retention: QueueRetention | None,
         background: BackgroundWork,
         metrics: Metrics,
         tap: Tap,
@@ -90,4 +90,5 @@ class Sweeper:
         life = self._clock() - dialog.started_at
         self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
         self._tap.copy("end", dialog.dialog_id)
-        self._retention.on_ended(dialog)
+        if self._retention is not None:
+            self._retention.on_ended(dialog)

@@ -1,7 +1,7 @@
 """What an active ingest is made of, and who knows whom."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,18 +16,23 @@ from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.publishing.loss_reporter import LossReporter
-from ari_proxy.ingest.queues.retention import LOOK_SECONDS as LEFT_BEHIND_SECONDS
-from ari_proxy.ingest.queues.retention import TIDY_SECONDS, QueueRetention
+from ari_proxy.ingest.queues.backlog import CHECK_SECONDS, ArrivalDeadlines, BacklogWatch
+from ari_proxy.ingest.queues.orphan_watch import CHECK_SECONDS as ORPHANS_SECONDS
+from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
+from ari_proxy.ingest.queues.orphans import OrphanedDialogs
+from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
 from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS, Recovery
 from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.instruments import SetupInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.no_listener import NoListener
 from ari_proxy.ingest.setup.offering import TAKER_SECONDS
-from ari_proxy.ingest.setup.setup import RESUME_SECONDS, DialogSetup
+from ari_proxy.ingest.setup.setup import RESUME_SECONDS, DialogSetup, SetupTimes
+from ari_proxy.ingest.setup.strategies import ProbingStrategy, QueueingStrategy, SetupStrategy
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
@@ -67,12 +72,32 @@ class Times:
     taken_seconds: float = hand_over.SILENCE_SECONDS
     #: Without any frame, after which a connection that owes a proof is silent.
     silent_seconds: float = SILENT_SECONDS
-    #: Between looks at what is due of the dialogs' queues.
-    tidy_seconds: float = TIDY_SECONDS
-    #: Between looks for the channels of left-behind dialogs.
-    left_behind_seconds: float = LEFT_BEHIND_SECONDS
+    #: Between two checks of the dialogs' queues.
+    queues_seconds: float = CHECK_SECONDS
+    #: Between two requests for the channels of orphaned dialogs.
+    orphans_seconds: float = ORPHANS_SECONDS
     #: Between looks for dialogs that have waited long enough for a channel.
     empty_seconds: float = EMPTY_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueParts:
+    """The parts that only a bus with durable queues needs."""
+
+    orphans: OrphanedDialogs
+    retention: QueueRetention
+    backlog: BacklogWatch
+    orphan_watch: OrphanWatch
+
+    def work(self, applications: Collection[str]) -> Sequence[Coroutine[None, None, None]]:
+        """Return their work for the applications of an active period."""
+        return (
+            self.retention.declare(applications),
+            self.retention.run(),
+            self.backlog.run(),
+            self.orphan_watch.claim(),
+            self.orphan_watch.run(),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +110,7 @@ class Parts:
     registrations: ObjectRegistrations
     ledger: LossLedger
     stream: DialogStream
-    retention: QueueRetention
+    queues: QueueParts | None
     labels: ChannelLabels
     setup: DialogSetup
     proof: EventCanary
@@ -139,31 +164,38 @@ def wire(
         held_bytes=ingest.held_bytes,
         keep_seconds=deadline_seconds,
     )
-    retention = QueueRetention(
-        bus,
-        dialogs,
-        deadline_seconds=deadline_seconds,
-        # No event may come after the queues have gone.
-        grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
-        look_seconds=times.left_behind_seconds,
-        tidy_seconds=times.tidy_seconds,
-    )
+    # No event may come after the queues have gone.
+    queue_grace_seconds = max(ingest.queue_grace_seconds, ingest.grace_seconds)
+    orphans = OrphanedDialogs(grace_seconds=queue_grace_seconds)
+    deadlines = ArrivalDeadlines(bus, deadline_seconds=deadline_seconds)
+    retention = None
+    strategy: SetupStrategy = ProbingStrategy(taker_seconds=times.taker_seconds)
+    if bus.queues is not None:
+        retention = QueueRetention(
+            bus,
+            bus.queues,
+            dialogs,
+            orphans,
+            grace_seconds=queue_grace_seconds,
+            retry_seconds=times.orphans_seconds,
+            check_seconds=times.queues_seconds,
+        )
+        strategy = QueueingStrategy(bus.queues, deadlines)
     labels = ChannelLabels(rest)
     setup = DialogSetup(
         server,
         bus,
         stream=stream,
+        strategy=strategy,
         labels=labels,
         no_listener=NoListener(rest, ingest.no_listener),
-        retention=retention,
         background=background,
-        metrics=metrics,
-        tap=tap,
-        traces=around.traces,
-        deadline_seconds=deadline_seconds,
-        patience_seconds=ingest.listener_seconds,
-        resume_seconds=times.resume_seconds,
-        taker_seconds=times.taker_seconds,
+        instruments=SetupInstruments(server, metrics, tap, around.traces),
+        times=SetupTimes(
+            deadline_seconds=deadline_seconds,
+            patience_seconds=ingest.listener_seconds,
+            resume_seconds=times.resume_seconds,
+        ),
         is_permitted=is_permitted,
     )
     proof = EventCanary(
@@ -185,6 +217,35 @@ def wire(
         on_replaced=on_replaced,
         on_own=proof.on_event,
     )
+    recovery = Recovery(
+        server,
+        settings.applications,
+        rest,
+        dialogs,
+        router,
+        stream=stream,
+        setup=setup,
+        metrics=metrics,
+        unserved_seconds=times.unserved_seconds,
+    )
+    queues = None
+    if bus.queues is not None and retention is not None:
+        queues = QueueParts(
+            orphans=orphans,
+            retention=retention,
+            backlog=BacklogWatch(
+                bus, bus.queues, deadlines, setup.give_up, check_seconds=times.queues_seconds
+            ),
+            orphan_watch=OrphanWatch(
+                bus.queues,
+                orphans,
+                retention,
+                dialogs,
+                channel_ids=recovery.channel_ids,
+                report_end=stream.tell_gone,
+                check_seconds=times.orphans_seconds,
+            ),
+        )
     return Parts(
         background=background,
         dialogs=dialogs,
@@ -192,7 +253,7 @@ def wire(
         registrations=ObjectRegistrations(bus, dialogs),
         ledger=ledger,
         stream=stream,
-        retention=retention,
+        queues=queues,
         labels=labels,
         setup=setup,
         proof=proof,
@@ -228,15 +289,5 @@ def wire(
             silence_seconds=0.0 if is_kept else ingest.silence_seconds,
         ),
         empty_dialogs=EmptyDialogs(rest, dialogs, look_seconds=times.empty_seconds),
-        recovery=Recovery(
-            server,
-            settings.applications,
-            rest,
-            dialogs,
-            router,
-            stream=stream,
-            setup=setup,
-            metrics=metrics,
-            unserved_seconds=times.unserved_seconds,
-        ),
+        recovery=recovery,
     )

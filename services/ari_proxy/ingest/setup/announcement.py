@@ -13,7 +13,7 @@ from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.ingest.queues import orphans
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import LifePhase
+from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger, LifePhase
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
@@ -62,7 +62,7 @@ class Announcement:
         #: Unix nanoseconds since which its AppStart is offered; 0 before that.
         self.announced_at_ns = 0
         #: Of its AppStart's span, or ''.
-        self.traceparent = ""
+        self._traceparent = ""
         #: Whether the bus has refused its queues or AppStart when it was last asked.
         self.is_refused = False
 
@@ -77,7 +77,7 @@ class Announcement:
         dialog = self.dialog
         own = dialog.application, dialog.dialog_id, self._server, dialog.channel_id
         timestamp = Rfc3339Nano().format(self.announced_at_ns)
-        return messages.encode(AppStart(*own, self.traceparent or msgspec.UNSET, timestamp))
+        return messages.encode(AppStart(*own, self._traceparent or msgspec.UNSET, timestamp))
 
     # The queues of a bus that keeps messages
 
@@ -109,24 +109,33 @@ class Announcement:
     # AppStart
 
     async def offer(self, until: float | None) -> Receipt:
-        """Offer the AppStart until an instance has accepted it.
+        """Offer the AppStart until an instance has accepted it, unless one has before.
 
         Args:
             until: the loop's time at which the call is given up: nobody gets it later. Or None.
         """
+        dialog = self.dialog
+        if not (dialog.announce and dialog.delivery is DeliveryPhase.OFFERED):
+            return Receipt()
         self.announced_at_ns = time.time_ns()
+        receipt = Receipt(has_listener=False)
         async for is_first in Attempts(self._check):
-            offered = await self._offer_once(until, loudly=is_first)
-            if offered:
-                return offered
-        raise AssertionError("attempts have no end")
+            receipt = await self._offer_once(until, loudly=is_first)
+            if receipt:
+                break
+        dialog.advance(DeliveryTrigger.ACCEPTED)
+        return receipt
+
+    def join_trace(self, traceparent: str) -> None:
+        """Send the trace that the AppStart belongs to with it."""
+        self._traceparent = traceparent
 
     async def _offer_once(self, until: float | None, *, loudly: bool) -> Receipt:
         await self._bus.wait_connected()
         keep_seconds = None
         if until is not None:
             keep_seconds = max(until - self._loop.time(), 0.0)
-        application, traceparent = self.dialog.application, self.traceparent
+        application, traceparent = self.dialog.application, self._traceparent
         try:
             offered = await self._bus.publish_to_listener(
                 application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent

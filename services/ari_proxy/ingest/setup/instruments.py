@@ -1,0 +1,64 @@
+"""What metrics, traces and the tap see of a set-up."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
+
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap.tap import Tap
+from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.traces import Traces, traceparent_of
+
+from .announcement import Announcement
+
+
+class SetupInstruments:
+    """Instruments of one server's set-ups."""
+
+    def __init__(self, server: ServerId, metrics: Metrics, tap: Tap, traces: Traces) -> None:
+        self._server = server
+        self._metrics = metrics
+        self._tap = tap
+        self._traces = traces
+
+    def count_started(self, dialog: Dialog) -> None:
+        """Count a new dialog."""
+        self._metrics.counter(table.DIALOGS_STARTED, self._server, dialog.application).inc()
+
+    def count_result(self, dialog: Dialog, result: str) -> None:
+        """Count the outcome of a set-up: `accepted` or `no_listener`."""
+        self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
+
+    def copy_app_start(self, announcement: Announcement) -> None:
+        """Copy an AppStart that was accepted to the tap."""
+        if announcement.announced_at_ns and self._tap.is_on:
+            dialog_id = announcement.dialog.dialog_id
+            self._tap.copy("app_start", dialog_id, announcement.app_start)
+
+    def record_duration(self, seconds: float) -> None:
+        """Record the duration of a set-up after which events pass."""
+        self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(seconds)
+
+    @contextmanager
+    def span(self, announcement: Announcement) -> Iterator[Span]:
+        """Trace the AppStart, if there is one and traces are on."""
+        dialog = announcement.dialog
+        if not (self._traces.is_on and dialog.announce):
+            yield INVALID_SPAN
+            return
+        span = self._traces.begin(
+            f"AppStart {dialog.application}",
+            SpanKind.PRODUCER,
+            messaging__destination__name=dialog.application,
+            messaging__operation__type="send",
+            ari_proxy__dialog_id=dialog.dialog_id,
+            asterisk__channel_id=dialog.channel_id,
+        )
+        announcement.join_trace(traceparent_of(span))
+        try:
+            yield span
+        finally:
+            span.end()
