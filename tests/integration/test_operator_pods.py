@@ -1,4 +1,4 @@
-"""What the operator makes of the answers of pods: only a whole and right one counts."""
+"""The operator's queries of pods: only a complete answer of the expected form counts."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ from tests.support.running import until
 from tests.support.servers import free_port
 
 HERE = "127.0.0.1"
-#: What a pod answers to each path: status and body; more of the body for ever with ENDLESS.
-Said = Mapping[str, tuple[int, bytes]]
+#: A pod's answers by path: status and body; ENDLESS sends more and more of it.
+Responses = Mapping[str, tuple[int, bytes]]
 ENDLESS = b"...."
 MISSING = (404, b'{"detail":"Not Found"}')
 DEEP = b"[" * 100_000
@@ -41,7 +41,7 @@ def check(said: str) -> Check:
 
 @asynccontextmanager
 async def pod(count: int | None, **checks: str) -> AsyncIterator[int]:
-    """The admin API of a pod, as it is served; gives its port."""
+    """Serve the real admin API of a pod; yield its port."""
     port = free_port()
     api = AdminApi(
         checks={name: check(said) for name, said in checks.items()},
@@ -65,23 +65,23 @@ async def _answers(port: int) -> bool:
     return True
 
 
-class Answering:
-    """A pod that answers whatever it is told to."""
+class ScriptedPod:
+    """A pod with scripted answers."""
 
-    def __init__(self, said: Said, head: bytes) -> None:
-        self._said = said
+    def __init__(self, responses: Responses, head: bytes) -> None:
+        self._responses = responses
         self._head = head
         self.port = 0
-        self.asked: list[str] = []
+        self.paths: list[str] = []
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             request = await reader.readuntil(b"\r\n\r\n")
             path = request.split()[1].decode()
-            self.asked.append(path)
-            status, body = self._said.get(path, MISSING)
+            self.paths.append(path)
+            status, body = self._responses.get(path, MISSING)
             length = b"" if body == ENDLESS else b"Content-Length: %d\r\n" % len(body)
-            line = b"HTTP/1.1 %d Said\r\n" % status
+            line = b"HTTP/1.1 %d Scripted\r\n" % status
             writer.write(line + length + self._head + b"Connection: close\r\n\r\n" + body)
             await writer.drain()
             while body == ENDLESS:
@@ -91,27 +91,27 @@ class Answering:
 
 
 @asynccontextmanager
-async def answering(said: Said, head: bytes = b"") -> AsyncIterator[Answering]:
-    talker = Answering(said, head)
-    server = await asyncio.start_server(talker.talk, HERE, 0)
+async def scripted(responses: Responses, head: bytes = b"") -> AsyncIterator[ScriptedPod]:
+    pod = ScriptedPod(responses, head)
+    server = await asyncio.start_server(pod.talk, HERE, 0)
     async with server:
-        talker.port = server.sockets[0].getsockname()[1]
-        yield talker
+        pod.port = server.sockets[0].getsockname()[1]
+        yield pod
 
 
-async def test_pod_tells_what_is_wrong() -> None:
+async def test_pod_reports_its_failing_checks() -> None:
     async with pod(0, bus="", websocket="Asterisk answers 401") as port:
         said = await pods.failed_checks([seen("p")], port)
 
     assert said == Answers({"p": "websocket: Asterisk answers 401"}, {})
 
 
-async def test_pod_that_is_well_has_no_complaint() -> None:
+async def test_pod_without_failing_checks_is_left_out() -> None:
     async with pod(0, bus="") as port:
         assert await pods.failed_checks([seen("p")], port) == Answers({}, {})
 
 
-async def test_pod_tells_how_many_dialogs_it_has() -> None:
+async def test_pod_reports_its_open_dialogs() -> None:
     async with pod(2) as port:
         answers = await pods.dialogs([seen("p"), seen("gone", "::1")], port)
 
@@ -120,28 +120,28 @@ async def test_pod_tells_how_many_dialogs_it_has() -> None:
     assert answers.failures["gone"].startswith("connection failed: ")
 
 
-async def test_number_is_all_that_is_asked_for() -> None:
-    async with answering({"/dialogs/count": (200, b'{"open":3}')}) as talker:
-        assert (await pods.dialogs([seen("p")], talker.port)).values == {"p": 3}
+async def test_count_needs_one_request() -> None:
+    async with scripted({"/dialogs/count": (200, b'{"open":3}')}) as pod:
+        assert (await pods.dialogs([seen("p")], pod.port)).values == {"p": 3}
 
-    assert talker.asked == ["/dialogs/count"]
+    assert pod.paths == ["/dialogs/count"]
 
 
-async def test_pod_that_is_recovering_its_dialogs_does_not_tell() -> None:
+async def test_recovering_pod_reports_no_number() -> None:
     async with pod(None) as port:
-        assert await pods.dialogs([seen("p")], port) == Answers({}, {"p": silent(503)})
+        assert await pods.dialogs([seen("p")], port) == Answers({}, {"p": answered(503)})
 
 
-async def test_ingest_of_an_older_version_is_asked_for_its_dialogs() -> None:
+async def test_ingest_of_an_older_version_lists_its_dialogs() -> None:
     """It has no /dialogs/count."""
     dialogs = [{"state": "open", "events": 1}, {"state": "ended"}, {"state": "waiting"}]
-    async with answering({"/dialogs": (200, json.dumps(dialogs).encode())}) as talker:
-        assert await pods.dialogs([seen("p")], talker.port) == Answers({"p": 2}, {})
+    async with scripted({"/dialogs": (200, json.dumps(dialogs).encode())}) as pod:
+        assert await pods.dialogs([seen("p")], pod.port) == Answers({"p": 2}, {})
 
-    assert talker.asked == ["/dialogs/count", "/dialogs"]
+    assert pod.paths == ["/dialogs/count", "/dialogs"]
 
 
-def silent(status: int, path: str = "/dialogs/count") -> str:
+def answered(status: int, path: str = "/dialogs/count") -> str:
     return f"GET {path} answered {status}"
 
 
@@ -149,11 +149,11 @@ FORM = "GET {} answered in an unexpected form: "
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("responses", "reason"),
     [
-        ({}, silent(404, "/dialogs")),
-        ({"/dialogs/count": (204, b""), "/dialogs": (200, b"[]")}, silent(204)),
-        ({"/dialogs": (500, b"[]")}, silent(500, "/dialogs")),
+        ({}, answered(404, "/dialogs")),
+        ({"/dialogs/count": (204, b""), "/dialogs": (200, b"[]")}, answered(204)),
+        ({"/dialogs": (500, b"[]")}, answered(500, "/dialogs")),
         ({"/dialogs": (200, b"{}")}, FORM.format("/dialogs")),
         ({"/dialogs": (200, b"[{}]")}, FORM.format("/dialogs")),
         ({"/dialogs": (200, b"[1]")}, FORM.format("/dialogs")),
@@ -162,13 +162,16 @@ FORM = "GET {} answered in an unexpected form: "
         ({"/dialogs": (200, ENDLESS)}, "GET /dialogs answered more than 1048576 bytes"),
         ({"/dialogs": (200, b"[" + b" " * 1048576 + b"]")}, "GET /dialogs answered more than"),
         *(
-            ({"/dialogs/count": (status, b'{"open":0}'), "/dialogs": (200, b"[]")}, silent(status))
+            (
+                {"/dialogs/count": (status, b'{"open":0}'), "/dialogs": (200, b"[]")},
+                answered(status),
+            )
             for status in (201, 302, 401, 500, 502, 503)
         ),
         *(
             (
                 {"/dialogs/count": (200, body), "/dialogs": (200, b"[]")},
-                FORM.format("/dialogs/count"),
+                "GET /dialogs/count answered ",
             )
             for body in (
                 b"",
@@ -190,26 +193,26 @@ FORM = "GET {} answered in an unexpected form: "
         ),
     ],
 )
-async def test_answer_that_is_none_is_no_number(said: Said, reason: str) -> None:
-    """A pod is deleted at 0: whatever is not clearly a number says nothing."""
-    async with answering(said) as talker:
-        answers = await pods.dialogs([seen("p")], talker.port)
+async def test_malformed_answer_is_no_number(responses: Responses, reason: str) -> None:
+    """The operator deletes a pod at 0, so nothing else may be read as 0."""
+    async with scripted(responses) as pod:
+        answers = await pods.dialogs([seen("p")], pod.port)
 
     assert answers.values == {}
     assert answers.failures["p"].startswith(reason)
 
 
-async def test_number_that_is_compressed_is_none() -> None:
-    """A few bytes may become any number of them."""
+async def test_compressed_answer_is_refused() -> None:
+    """A few bytes could expand to any number."""
     said = {"/dialogs/count": (200, gzip.compress(b'{"open":0}'))}
-    async with answering(said, b"Content-Encoding: gzip\r\n") as talker:
-        answers = await pods.dialogs([seen("p")], talker.port)
+    async with scripted(said, b"Content-Encoding: gzip\r\n") as pod:
+        answers = await pods.dialogs([seen("p")], pod.port)
 
     assert answers.values == {}
     assert answers.failures["p"].startswith(FORM.format("/dialogs/count"))
 
 
-async def test_answer_that_breaks_off_is_none() -> None:
+async def test_truncated_answer_is_refused() -> None:
     async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"open":0}')
@@ -223,7 +226,7 @@ async def test_answer_that_breaks_off_is_none() -> None:
     assert answers == Answers({}, {"p": "the answer breaks off or is not HTTP"})
 
 
-async def test_pod_that_is_silent_is_not_waited_for() -> None:
+async def test_query_of_a_hanging_pod_times_out() -> None:
     async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -241,10 +244,10 @@ async def test_pod_that_is_silent_is_not_waited_for() -> None:
 
 
 @pytest.mark.parametrize("status", [200, 503])
-async def test_pod_that_is_not_ready_says_why(status: int) -> None:
+async def test_readiness_is_read_with_either_status(status: int) -> None:
     body = b'{"ready":false,"checks":{"bus":"no connection","asterisk":"ok"}}'
-    async with answering({"/readyz": (status, body)}) as talker:
-        assert (await pods.failed_checks([seen("p")], talker.port)).values == {
+    async with scripted({"/readyz": (status, body)}) as pod:
+        assert (await pods.failed_checks([seen("p")], pod.port)).values == {
             "p": "bus: no connection"
         }
 
@@ -252,8 +255,8 @@ async def test_pod_that_is_not_ready_says_why(status: int) -> None:
 @pytest.mark.parametrize(
     ("status", "body", "reason"),
     [
-        (404, b'{"checks":{"bus":"down"}}', silent(404, "/readyz")),
-        (500, b'{"checks":{"bus":"down"}}', silent(500, "/readyz")),
+        (404, b'{"checks":{"bus":"down"}}', answered(404, "/readyz")),
+        (500, b'{"checks":{"bus":"down"}}', answered(500, "/readyz")),
         (503, b"Service Unavailable", FORM.format("/readyz")),
         (503, b"", FORM.format("/readyz")),
         (200, b"{}", FORM.format("/readyz")),
@@ -264,9 +267,9 @@ async def test_pod_that_is_not_ready_says_why(status: int) -> None:
         (503, b'{"checks":' + DEEP, FORM.format("/readyz")),
     ],
 )
-async def test_complaint_that_is_none_is_not_told(status: int, body: bytes, reason: str) -> None:
-    async with answering({"/readyz": (status, body)}) as talker:
-        said = await pods.failed_checks([seen("p")], talker.port)
+async def test_malformed_readiness_is_refused(status: int, body: bytes, reason: str) -> None:
+    async with scripted({"/readyz": (status, body)}) as pod:
+        said = await pods.failed_checks([seen("p")], pod.port)
 
     assert said.values == {}
     assert said.failures["p"].startswith(reason)

@@ -31,7 +31,11 @@ _MANAGED: Final = {names.MANAGED_BY: names.MANAGER}
 
 
 class Handlers:
-    """Enqueues a reconciliation for every watch event on a resource, its children and pods."""
+    """Enqueues a reconciliation for every watch event on a resource, its children and pods.
+
+    The handlers are coroutines: kopf runs plain functions in threads, and neither the queue nor the
+    selectors are thread-safe.
+    """
 
     def __init__(self, queue: WorkQueue, selectors: Mapping[ResourceKey, ServerSelector]) -> None:
         """Initialise the handlers.
@@ -53,18 +57,18 @@ class Handlers:
         kopf.on.event("", "v1", "pods", registry=found)(self.on_pod)
         return found
 
-    def on_resource(self, namespace: str | None, name: str, **_: Any) -> None:
+    async def on_resource(self, namespace: str | None, name: str, **_: Any) -> None:
         """Handle an event of an AriProxy."""
         self._queue.put(ResourceKey(namespace or "", name))
 
-    def on_child(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+    async def on_child(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         """Handle an event of an object that the operator manages."""
         self._queue.put(ResourceKey(namespace or "", labels.get(names.INSTANCE, "")))
 
-    def on_pod(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
+    async def on_pod(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
         """Handle an event of any pod: one of a child, an Asterisk server, or neither."""
         if labels.get(names.MANAGED_BY) == names.MANAGER:
-            self.on_child(namespace, labels)
+            await self.on_child(namespace, labels)
         for key, selector in self._selectors.items():
             if key.namespace == namespace and matches(labels, selector.match_labels):
                 self._queue.put(key)
