@@ -26,7 +26,7 @@ from .protocol.ids import ServerId
 from .settings.load import Settings
 from .tap.tap import Tap
 from .telemetry import loop_lag
-from .telemetry import metrics as table
+from .telemetry import metrics_table as table
 from .telemetry.metrics import Metrics
 from .telemetry.traces import Traces, exported
 
@@ -133,7 +133,7 @@ async def _run(
 
 def _metrics(name: str, components: Sequence[Component]) -> Metrics:
     own = tuple(f"ariproxy_{component}" for component in components)
-    metrics = Metrics(begin=(*table.COMMON, "ariproxy_bus", *own))
+    metrics = Metrics(prefixes=(*table.COMMON, "ariproxy_bus", *own))
     metrics.gauge(table.BUILD, __version__, name).set(1)
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))

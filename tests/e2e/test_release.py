@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 import yaml
 
-from ari_proxy.telemetry.metrics import TABLE
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.e2e.conftest import RELEASE, install, named, sample, uninstall, voice_namespace
 from tests.support import cluster
 from tests.support.cluster import CHART, Namespace, until

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ari_proxy.telemetry.metrics import TABLE
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.support.running import (
     LegacyClient,
     bus_client,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ari_proxy.telemetry.metrics import TABLE
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.support.chart import CHART, ROOT
 from tests.support.programs import program
 

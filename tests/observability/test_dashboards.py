@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ari_proxy.telemetry.metrics import TABLE
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.observability.test_alerts import names_in
 from tests.support import dashboards, process
 from tests.support.browser import SCREENSHOTS, page

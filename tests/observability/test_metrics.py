@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from ari_proxy.telemetry.metrics import TABLE, Metrics
+from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.support.process import running
 from tests.support.prometheus import objections
 from tests.support.scripted_asterisk import scripted_asterisk

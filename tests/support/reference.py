@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from ari_proxy.settings.load import Settings
 from ari_proxy.settings.operator import OperatorSettings
-from ari_proxy.telemetry.metrics import TABLE
+from ari_proxy.telemetry.metrics_table import TABLE
 from tests.support import log_reference
 
 ROOT = Path(__file__).parents[2]

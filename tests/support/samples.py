@@ -2,7 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ari_proxy.telemetry.metrics import Definition, Metrics
+from ari_proxy.telemetry.metrics import Metrics
+from ari_proxy.telemetry.metrics_table import Definition
 
 
 def samples(metrics: Metrics, row: Definition) -> dict[tuple[str, ...], float]:

@@ -14,7 +14,7 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import DUMMY, Command, CommandResponse
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 

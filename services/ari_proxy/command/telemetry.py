@@ -13,7 +13,7 @@ from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 
@@ -50,10 +50,12 @@ class CommandTelemetry:
         return self._traces.span(
             f"command {command.method.upper()}",
             SpanKind.CONSUMER,
+            {
+                "messaging.destination.name": topics.commands(owner),
+                "messaging.operation.type": "process",
+                "ari_proxy.dialog_id": owner,
+            },
             parent=parent,
-            messaging__destination__name=topics.commands(owner),
-            messaging__operation__type="process",
-            ari_proxy__dialog_id=owner,
         )
 
     @contextmanager
@@ -66,8 +68,7 @@ class CommandTelemetry:
         with self._traces.span(
             f"{method} {template}",
             SpanKind.CLIENT,
-            http__request__method=method,
-            url__template=template,
+            {"http.request.method": method, "url.template": template},
         ) as span:
             yield span
         seconds = self._metrics.histogram(table.REQUEST_SECONDS, self._server, method)

@@ -8,7 +8,7 @@ from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
 from ari_proxy.settings.load import Settings
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .activity import Activity

@@ -18,7 +18,7 @@ from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()

@@ -12,7 +12,7 @@ from ari_proxy.operator.decide.query_failures import QueryFailures
 from ari_proxy.operator.observe.gather import observe
 from ari_proxy.operator.report import events
 from ari_proxy.operator.report.status import status
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .errors import KubernetesError

@@ -16,7 +16,7 @@ from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import handlers, kubernetes, names
@@ -38,7 +38,7 @@ async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
         NoKubernetesError: there is no cluster.
         AdminApiError: the admin API can't listen on its address.
     """
-    metrics = Metrics(begin=(*table.COMMON, "ariproxy_operator"))
+    metrics = Metrics(prefixes=(*table.COMMON, "ariproxy_operator"))
     metrics.gauge(table.BUILD, __version__, "operator").set(1)
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))

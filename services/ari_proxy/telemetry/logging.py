@@ -1,4 +1,4 @@
-"""Logs: structlog, one form for our lines and those of the libraries."""
+"""Logs: structlog, one format for our lines and those of libraries."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-#: Libraries that tell at `info` what is of no interest.
+#: Libraries with uninteresting lines at `info`.
 _NOISY: Final = (
     "websockets",
     "uvicorn",
@@ -19,13 +19,13 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical
 
 
 def configure(*, level: str, form: str, component: str, server_id: str = "") -> None:
-    """Set up logging of the process; lines go to standard error.
+    """Configure the process's logging; lines go to standard error.
 
     Args:
-        level: debug, info, warning or error; critical for nothing at all.
+        level: debug, info, warning or error; critical for none.
         form: json, console, or auto: console on a terminal.
         component: ingest, command, standalone, …
-        server_id: of the Asterisk that is served, or ''.
+        server_id: of the Asterisk server, or ''.
     """
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [

@@ -1,16 +1,16 @@
-"""How late the event loop is: everything that it runs waits as long."""
+"""Lag of the event loop: how late its timers fire, and so everything else it runs."""
 
 import asyncio
 from typing import Final
 
 from prometheus_client import Histogram
 
-#: Seconds between two looks.
+#: Seconds between two measurements.
 PAUSE_SECONDS: Final = 0.5
 
 
 async def measure(lag: Histogram) -> None:
-    """Observe how late a timer fires, again and again, until cancelled."""
+    """Measure the lag until cancelled."""
     loop = asyncio.get_running_loop()
     while True:
         due = loop.time() + PAUSE_SECONDS

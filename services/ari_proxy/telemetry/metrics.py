@@ -1,8 +1,6 @@
-"""The table of all metrics. Labels are bounded: never a dialog, a channel or a URL."""
+"""Metrics of one process: registered from the table, exported in Prometheus's text format."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Final, Literal
 
 from prometheus_client import (
     CollectorRegistry,
@@ -15,347 +13,23 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-# The time of each counter's birth, which would double the number of series.
+from .metrics_table import TABLE, Definition
+
+# The `_created` series would double the number of series.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no types
-
-_REST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_CALL_SECONDS: Final = (1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600, 14400)
-_FAST_SECONDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """One row of the table."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram"]
-    labels: tuple[str, ...]
-    help: str
-    buckets: tuple[float, ...] = ()
-    #: A counter that is kept elsewhere, and read when it is scraped.
-    is_read: bool = False
-
-
-BUILD = Definition(
-    "ariproxy_build_info", "gauge", ("version", "component"), "The running component; always 1."
-)
-TASKS = Definition("ariproxy_tasks", "gauge", (), "Tasks of the event loop.")
-LOOP_LAG = Definition(
-    "ariproxy_event_loop_lag_seconds",
-    "histogram",
-    (),
-    "Delay of the event loop's timers.",
-    _FAST_SECONDS,
-)
-BUS_CONNECTED = Definition(
-    "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus (NATS or RABBITMQ)."
-)
-BUS_BLOCKED = Definition(
-    "ariproxy_bus_blocked",
-    "gauge",
-    ("bus",),
-    "1 while RabbitMQ blocks publishing, since it is low on memory or disk.",
-)
-BUS_REFUSED = Definition(
-    "ariproxy_bus_refused",
-    "gauge",
-    ("bus",),
-    "Subscriptions and publish rights that the bus refuses at present.",
-)
-BUS_REFUSALS = Definition(
-    "ariproxy_bus_refusals_total",
-    "counter",
-    ("bus",),
-    "Subscriptions and publish rights that the bus has refused.",
-    is_read=True,
-)
-BUS_RECONNECTS = Definition(
-    "ariproxy_bus_reconnects_total",
-    "counter",
-    ("bus",),
-    "Reconnections to the bus.",
-    is_read=True,
-)
-BUS_PUBLISHED = Definition(
-    "ariproxy_bus_messages_published_total",
-    "counter",
-    ("bus",),
-    "Messages confirmed by the bus.",
-    is_read=True,
-)
-BUS_BUFFERED = Definition(
-    "ariproxy_bus_outbound_buffer_bytes",
-    "gauge",
-    ("bus",),
-    "Bytes in the outbound buffer, not yet confirmed by the bus.",
-)
-BUS_BUFFER_CAPACITY = Definition(
-    "ariproxy_bus_outbound_buffer_capacity_bytes",
-    "gauge",
-    ("bus",),
-    "Capacity of the outbound buffer; when it is full, the oldest events are dropped.",
-)
-BUS_DROPPED = Definition(
-    "ariproxy_bus_dropped_messages_total",
-    "counter",
-    ("bus",),
-    "Messages lost: buffer full, refused by the bus, or sent to a queue that no longer exists.",
-    is_read=True,
-)
-BUS_FAULTS = Definition(
-    "ariproxy_bus_faults_total",
-    "counter",
-    ("bus", "kind"),
-    "Faults by kind: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
-    "stream answered in place of a listener).",
-    is_read=True,
-)
-WEBSOCKET_CONNECTED = Definition(
-    "ariproxy_ingest_websocket_connected",
-    "gauge",
-    ("server_id", "application"),
-    "1 while the application is served: the websocket is open and no other client has taken over.",
-)
-WEBSOCKET_CONNECTS = Definition(
-    "ariproxy_ingest_websocket_connects_total",
-    "counter",
-    ("server_id",),
-    "Connections of the events websocket.",
-)
-WEBSOCKET_DISCONNECTS = Definition(
-    "ariproxy_ingest_websocket_disconnects_total",
-    "counter",
-    ("server_id", "reason"),
-    "Disconnections of the events websocket: closed, lost, ping_timeout, silent, replaced.",
-)
-LAST_EVENT = Definition(
-    "ariproxy_ingest_last_event_timestamp_seconds",
-    "gauge",
-    ("server_id",),
-    "Unix time of the last ARI event; 0 before the first one.",
-)
-RECEIVED_BYTES = Definition(
-    "ariproxy_ingest_received_bytes_total",
-    "counter",
-    ("server_id",),
-    "Payload bytes received on the events websocket.",
-    is_read=True,
-)
-EVENTS_PUBLISHED = Definition(
-    "ariproxy_ingest_events_published_total",
-    "counter",
-    ("server_id",),
-    "Events published on dialog topics.",
-    is_read=True,
-)
-EVENTS_RECEIVED = Definition(
-    "ariproxy_ingest_events_received_total",
-    "counter",
-    ("server_id", "type"),
-    "ARI events received.",
-    is_read=True,
-)
-EVENTS_UNROUTED = Definition(
-    "ariproxy_ingest_events_unrouted_total",
-    "counter",
-    ("server_id",),
-    "Events that belong to no dialog, published on events_<server_id>.",
-)
-EVENTS_DROPPED = Definition(
-    "ariproxy_ingest_events_dropped_total",
-    "counter",
-    ("server_id", "reason"),
-    "Events dropped instead of published.",
-)
-FRAMES_MALFORMED = Definition(
-    "ariproxy_ingest_malformed_frames_total",
-    "counter",
-    ("server_id",),
-    "Websocket frames that are not ARI events.",
-)
-DIALOGS = Definition(
-    "ariproxy_ingest_dialogs",
-    "gauge",
-    ("server_id",),
-    "Dialogs that are open or in their grace period.",
-)
-LEFT_BEHIND = Definition(
-    "ariproxy_ingest_left_behind_dialogs",
-    "gauge",
-    ("server_id",),
-    "Dialogs orphaned by a crashed ingest whose RabbitMQ queues still exist.",
-)
-DIALOGS_STARTED = Definition(
-    "ariproxy_ingest_dialogs_started_total",
-    "counter",
-    ("server_id", "application"),
-    "Dialogs started.",
-)
-DIALOGS_ENDED = Definition(
-    "ariproxy_ingest_dialogs_ended_total", "counter", ("server_id", "application"), "Dialogs ended."
-)
-DIALOG_SECONDS = Definition(
-    "ariproxy_ingest_dialog_duration_seconds",
-    "histogram",
-    ("server_id", "application"),
-    "Lifetime of dialogs, from the first event until the last channel has left.",
-    _CALL_SECONDS,
-)
-BOUND_OBJECTS = Definition(
-    "ariproxy_ingest_bound_objects",
-    "gauge",
-    ("server_id", "kind"),
-    "ARI objects bound to dialogs: channel, bridge, playback, recording.",
-)
-APP_STARTS = Definition(
-    "ariproxy_ingest_app_starts_total",
-    "counter",
-    ("server_id", "application", "result"),
-    "AppStarts by result: accepted, no_listener; both if an instance took one and never listened.",
-)
-RECONCILIATIONS = Definition(
-    "ariproxy_ingest_reconciliations_total",
-    "counter",
-    ("server_id", "result"),
-    "Reconciliations with Asterisk after a connect: same_asterisk, restarted_asterisk.",
-)
-RECONCILED_DIALOGS = Definition(
-    "ariproxy_ingest_reconciled_dialogs_total",
-    "counter",
-    ("server_id", "action"),
-    "Dialogs by outcome of reconciliation: kept (with a ProxyGap), adopted, ended, begun_late.",
-)
-ACTIVE = Definition(
-    "ariproxy_ingest_active",
-    "gauge",
-    ("server_id",),
-    "1 if this process is the active ingest.",
-)
-LEASE_TRANSITIONS = Definition(
-    "ariproxy_ingest_lease_transitions_total",
-    "counter",
-    ("server_id",),
-    "Times this process became active or stopped being active.",
-)
-APPLICATIONS_REPLACED = Definition(
-    "ariproxy_ingest_applications_replaced",
-    "gauge",
-    ("server_id",),
-    "Applications taken over by another ARI client.",
-)
-ADVISORIES = Definition(
-    "ariproxy_ingest_asterisk_advisories",
-    "gauge",
-    ("server_id",),
-    "Known ARI security advisories that affect this Asterisk version; the log names them.",
-)
-SET_UP_SECONDS = Definition(
-    "ariproxy_ingest_set_up_duration_seconds",
-    "histogram",
-    ("server_id",),
-    "Time from a dialog's first event until its application received it.",
-    _FAST_SECONDS,
-)
-REQUESTS = Definition(
-    "ariproxy_command_requests_total",
-    "counter",
-    ("server_id", "operation", "code"),
-    "Commands answered, by ARI operation and status code.",
-)
-REQUEST_FAILURES = Definition(
-    "ariproxy_command_request_failures_total",
-    "counter",
-    ("server_id", "reason"),
-    "ARI requests without a usable HTTP response: unreachable, timeout, too_large.",
-)
-REJECTED = Definition(
-    "ariproxy_command_rejected_total",
-    "counter",
-    ("server_id", "reason"),
-    "Commands rejected before they were sent to ARI.",
-)
-COMMAND_SECONDS = Definition(
-    "ariproxy_command_duration_seconds",
-    "histogram",
-    ("server_id",),
-    "Time from receiving a command until its response is published.",
-    _REST_SECONDS,
-)
-REQUEST_SECONDS = Definition(
-    "ariproxy_command_request_duration_seconds",
-    "histogram",
-    ("server_id", "method"),
-    "Time until ARI responded, including the wait for a free connection.",
-    _REST_SECONDS,
-)
-IN_FLIGHT = Definition(
-    "ariproxy_command_in_flight", "gauge", ("server_id",), "ARI requests in flight."
-)
-IN_FLIGHT_LIMIT = Definition(
-    "ariproxy_command_in_flight_limit",
-    "gauge",
-    ("server_id",),
-    "Maximum number of ARI requests in flight.",
-)
-COMMANDS_PENDING = Definition(
-    "ariproxy_command_pending", "gauge", ("server_id",), "Commands waiting or running."
-)
-
-RECONCILES = Definition(
-    "ariproxy_operator_reconciles_total",
-    "counter",
-    ("result",),
-    "Reconciliations of AriProxy resources: ok, failed.",
-)
-RECONCILE_SECONDS = Definition(
-    "ariproxy_operator_reconcile_duration_seconds",
-    "histogram",
-    (),
-    "Duration of one reconciliation.",
-    _REST_SECONDS,
-)
-RECONCILED_AT = Definition(
-    "ariproxy_operator_last_reconcile_timestamp_seconds",
-    "gauge",
-    (),
-    "Unix time of the last successful reconciliation.",
-)
-OPERATOR_APPLIES = Definition(
-    "ariproxy_operator_applies_total",
-    "counter",
-    ("kind", "result"),
-    "Objects applied to the API server: applied, failed.",
-)
-OPERATOR_READY = Definition(
-    "ariproxy_operator_resource_ready",
-    "gauge",
-    ("namespace", "name"),
-    "1 while all servers of the AriProxy are served.",
-)
-OPERATOR_SERVERS = Definition(
-    "ariproxy_operator_servers",
-    "gauge",
-    ("namespace", "name", "state"),
-    "Asterisk servers of the AriProxy: ready, not_ready.",
-)
-
-#: How the names begin that every process has.
-COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop")
-TABLE: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Definition))
-
 
 _Metric = Counter | Gauge | Histogram
 
 
 class _ReadCounter(Collector):
-    """A counter whose values are kept elsewhere."""
+    """A counter whose values are kept elsewhere, and read at scrape time."""
 
     def __init__(self, row: Definition) -> None:
         self._row = row
         self.functions: dict[tuple[str, ...], Callable[[], float]] = {}
 
     def collect(self) -> Iterator[CounterMetricFamily]:
-        """Yield it as it is now."""
+        """Yield the current values."""
         family = CounterMetricFamily(self._row.name, self._row.help, labels=self._row.labels)
         for labels, function in self.functions.items():
             family.add_metric(labels, function())
@@ -363,20 +37,16 @@ class _ReadCounter(Collector):
 
 
 class Metrics:
-    """The metrics of one process, in a registry of their own."""
+    """The metrics of one process, in their own registry."""
 
-    def __init__(self, *, begin: tuple[str, ...] = ("",)) -> None:
-        """Make them.
-
-        Args:
-            begin: how the names of those begin that this process has.
-        """
+    def __init__(self, *, prefixes: tuple[str, ...] = ("",)) -> None:
+        """Register the metrics of the table whose names start with one of `prefixes`."""
         self._registry = CollectorRegistry()
         self._metrics: dict[str, _Metric] = {}
         self._children: dict[tuple[str, ...], _Metric] = {}
         self._read: dict[str, _ReadCounter] = {}
         for row in TABLE:
-            if row.name.startswith(begin):
+            if row.name.startswith(prefixes):
                 self._add(row)
 
     def _add(self, row: Definition) -> None:
@@ -423,17 +93,17 @@ class Metrics:
         return child
 
     def read(self, row: Definition, function: Callable[[], float], *labels: str) -> None:
-        """Take a value from `function` whenever it is scraped."""
+        """Read the value from `function` at each scrape."""
         if row.is_read:
             self._read[row.name].functions[labels] = function
         else:
             self.gauge(row, *labels).set_function(function)
 
     def forget(self, row: Definition, *labels: str) -> None:
-        """Have no more of what these labels stood for."""
+        """Remove the series with these labels."""
         if self._children.pop((row.name, *labels), None) is not None:
             self._metrics[row.name].remove(*labels)
 
     def text(self) -> bytes:
-        """Return all in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

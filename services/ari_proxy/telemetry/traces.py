@@ -1,12 +1,12 @@
-"""Traces (OpenTelemetry): what led to a command, and how long each part of it took.
+"""Traces (OpenTelemetry): a span per AppStart, command and request to Asterisk.
 
-The code knows OpenTelemetry's API alone; the SDK and OTLP come with `ari-proxy[traces]`. While
-traces are off nothing of it is called.
+Only OpenTelemetry's API is a dependency; the SDK and OTLP come with `ari-proxy[traces]`. While
+traces are off, neither is called.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -17,15 +17,14 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ari_proxy.__about__ import __version__
 from ari_proxy.protocol.messages import TRACEPARENT
 from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.process import TracesSettings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-    from ari_proxy.settings.process import TracesSettings
-
-#: Seconds for what is left to go out when the process ends.
+#: Seconds to export the remaining spans when the process ends.
 FLUSH_SECONDS: Final = 5.0
-#: From this status on a request has failed for reasons that are not the client's.
+#: Statuses from here on are no client's fault.
 _FAILED: Final = 500
 _propagator: Final = TraceContextTextMapPropagator()
 #: Around a block that is not traced.
@@ -33,54 +32,53 @@ _NO_SPAN: Final[AbstractContextManager[Span]] = contextlib.nullcontext(trace.INV
 
 
 class Traces:
-    """Begins spans, or does nothing."""
+    """Starts spans, or does nothing."""
 
     def __init__(self, tracer: Tracer | None = None, *, bus: str = "", server_id: str = "") -> None:
-        """Make one.
+        """Attach a tracer.
 
         Args:
-            tracer: OpenTelemetry's; None for no traces.
-            bus: NATS or RABBITMQ.
-            server_id: whose calls they are.
+            tracer: OpenTelemetry's; None if traces are off.
+            bus: NATS or RABBITMQ, an attribute of all spans.
+            server_id: an attribute of all spans.
         """
-        #: Whether anything is traced.
         self.is_on = tracer is not None
         self._tracer = tracer or trace.NoOpTracer()
         self._common = {"messaging.system": bus.lower(), "ari_proxy.server_id": server_id}
 
-    def begin(self, name: str, kind: SpanKind, **attributes: str) -> Span:
-        """Begin a span that is nobody's child; whoever begins it ends it."""
+    def begin(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Span:
+        """Start a root span; the caller ends it."""
         return self._tracer.start_span(
-            name, context.Context(), kind, self._common | _named(attributes)
+            name, context.Context(), kind, {**self._common, **attributes}
         )
 
     def span(
-        self, name: str, kind: SpanKind, *, parent: str | None = None, **attributes: str
+        self,
+        name: str,
+        kind: SpanKind,
+        attributes: Mapping[str, str],
+        *,
+        parent: str | None = None,
     ) -> AbstractContextManager[Span]:
-        """Return a span around a block, which the block's own spans are children of.
+        """Return a context with a span, the parent of spans that start inside it.
 
         Args:
-            name: what is done.
-            kind: on which side.
-            parent: a traceparent, perhaps '' or malformed; None for the span around this one.
-            attributes: with `__` for each dot.
+            name: of the span.
+            kind: OpenTelemetry's: consumer, client, …
+            attributes: of the span, by OpenTelemetry's names.
+            parent: W3C traceparent; '' or a malformed one starts a new trace, None takes the
+                current span.
         """
         if not self.is_on:
             return _NO_SPAN
         above = None
         if parent is not None:
             above = _propagator.extract({TRACEPARENT: parent}, context.Context())
-        return self._tracer.start_as_current_span(
-            name, above, kind, self._common | _named(attributes)
-        )
-
-
-def _named(attributes: dict[str, str]) -> dict[str, str]:
-    return {name.replace("__", "."): value for name, value in attributes.items()}
+        return self._tracer.start_as_current_span(name, above, kind, {**self._common, **attributes})
 
 
 def traceparent_of(span: Span) -> str:
-    """Return a span as W3C Trace Context's header, or '' if nothing is traced."""
+    """Return a span as a W3C traceparent header, or '' if traces are off."""
     if not span.get_span_context().is_valid:
         return ""
     carrier: dict[str, str] = {}
@@ -89,37 +87,37 @@ def traceparent_of(span: Span) -> str:
 
 
 def answered(span: Span, status: int) -> None:
-    """Note what was answered (OpenTelemetry, HTTP semantic conventions)."""
+    """Record a response's status (OpenTelemetry, HTTP semantic conventions)."""
     span.set_attribute("http.response.status_code", status)
     if status >= _FAILED:
         span.set_status(Status(StatusCode.ERROR))
 
 
 def failed(span: Span, reason: str) -> None:
-    """Note that it did not work."""
+    """Mark a span as failed; `reason` is its `error.type`."""
     span.set_attribute("error.type", reason)
     span.set_status(Status(StatusCode.ERROR))
 
 
 @asynccontextmanager
 async def exported(
-    settings: "TracesSettings",
+    settings: TracesSettings,
     component: str,
     *,
     bus: str,
     server_id: str,
     provider: "TracerProvider | None" = None,
 ) -> AsyncIterator[Traces]:
-    """Yield traces that go out by OTLP, or none at all, as the settings say.
+    """Yield traces exported by OTLP, or disabled ones, as the settings say.
 
-    OTLP's own variables (OTEL_EXPORTER_OTLP_HEADERS, …) hold as well.
+    OpenTelemetry's own environment variables (OTEL_EXPORTER_OTLP_HEADERS, …) apply, too.
 
     Args:
         settings: of traces.
-        component: which process it is.
+        component: part of the service's name.
         bus: NATS or RABBITMQ.
-        server_id: whose calls they are.
-        provider: makes tracers instead of the one that exports by OTLP.
+        server_id: of the Asterisk server.
+        provider: replaces the one that exports by OTLP.
 
     Raises:
         SettingsError: `ari-proxy[traces]` is not installed.
@@ -137,7 +135,7 @@ async def exported(
                 await asyncio.to_thread(provider.shutdown)
 
 
-def _exporting(settings: "TracesSettings", component: str, server_id: str) -> "TracerProvider":
+def _exporting(settings: TracesSettings, component: str, server_id: str) -> "TracerProvider":
     try:
         from .traces_export import provider_of  # noqa: PLC0415  needs what may not be installed
     except ModuleNotFoundError as error:

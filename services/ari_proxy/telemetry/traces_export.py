@@ -1,6 +1,6 @@
-"""Where traces go: OpenTelemetry's SDK, and OTLP over HTTP. Needs `ari-proxy[traces]`."""
+"""Export of traces by OpenTelemetry's SDK and OTLP over HTTP. Needs `ari-proxy[traces]`."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -9,16 +9,14 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 
 from ari_proxy.__about__ import __version__
-
-if TYPE_CHECKING:
-    from ari_proxy.settings.process import TracesSettings
+from ari_proxy.settings.process import TracesSettings
 
 #: Seconds that one export may take.
 _EXPORT_SECONDS: Final = 2.0
 
 
-def provider_of(settings: "TracesSettings", component: str, server_id: str) -> TracerProvider:
-    """Return what makes tracers and sends their spans, in a thread of its own."""
+def provider_of(settings: TracesSettings, component: str, server_id: str) -> TracerProvider:
+    """Return a TracerProvider that exports spans from a background thread."""
     resource = Resource.create(
         {
             "service.name": f"ari-proxy-{component}",

@@ -12,7 +12,7 @@ from ari_proxy.ari.rest import MAX_BODY_BYTES
 from ari_proxy.command.executor import MAX_ANSWER_BYTES
 from ari_proxy.protocol import ids, topics
 from ari_proxy.settings.command import CommandSettings
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.event_path import SERVER
 from tests.support.execution import DIALOG, error_of, execution

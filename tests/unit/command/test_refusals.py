@@ -8,8 +8,8 @@ from ari_proxy.ari.errors import AriTimeoutError, TransportError, UnreachableErr
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.command.refusals import MAX_UNIQUE_ID, Refusals
 from ari_proxy.command.telemetry import CommandTelemetry
-from ari_proxy.telemetry import metrics as table
-from ari_proxy.telemetry.metrics import Definition
+from ari_proxy.telemetry import metrics_table as table
+from ari_proxy.telemetry.metrics_table import Definition
 from tests.support.event_path import SERVER
 from tests.support.execution import Execution, error_of, execution
 from tests.support.samples import samples

@@ -17,7 +17,7 @@ from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import Rfc3339Nano
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import canary as proof

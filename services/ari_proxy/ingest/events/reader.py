@@ -12,7 +12,7 @@ from ari_proxy.ari import websocket
 from ari_proxy.ari.websocket import EventSocket, frames, reason_of_end
 from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .canary import EventCanary

@@ -20,7 +20,7 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Event, EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .background import BackgroundWork

@@ -31,7 +31,7 @@ from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .reconcile import Adoption, Reconciliation, RecoveryPlan

@@ -8,7 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces, traceparent_of
 
@@ -52,10 +52,12 @@ class SetupInstruments:
         span = self._traces.begin(
             f"AppStart {dialog.application}",
             SpanKind.PRODUCER,
-            messaging__destination__name=dialog.application,
-            messaging__operation__type="send",
-            ari_proxy__dialog_id=dialog.dialog_id,
-            asterisk__channel_id=dialog.channel_id,
+            {
+                "messaging.destination.name": dialog.application,
+                "messaging.operation.type": "send",
+                "ari_proxy.dialog_id": dialog.dialog_id,
+                "asterisk.channel_id": dialog.channel_id,
+            },
         )
         announcement.join_trace(traceparent_of(span))
         try:

@@ -14,7 +14,7 @@ from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import SERVER, Scene, scene
 from tests.support.running import until
 from tests.support.samples import samples

@@ -17,7 +17,7 @@ from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.durable import queues_of
 from tests.support.event_path import SERVER, Scene, scene

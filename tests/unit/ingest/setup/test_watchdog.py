@@ -12,7 +12,7 @@ from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
 from ari_proxy.ingest.setup.watchdog import LOOKS, ApplicationWatchdog
-from ari_proxy.telemetry import metrics as table
+from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
 from tests.support.running import until
 from tests.support.samples import samples
