@@ -21,7 +21,7 @@ from .bus.base import Bus, opened
 from .command.service import CommandService
 from .ingest.admin_view import AdminView
 from .ingest.service import IngestService
-from .ingest.wiring import TIMES, Times
+from .ingest.wiring import TIMES, Surroundings, Times
 from .protocol.ids import ServerId
 from .settings.load import Settings
 from .tap.tap import Tap
@@ -77,9 +77,10 @@ async def serve(
         if "ingest" in components:
             socket = event_socket(settings)
             lease = leases.lease(settings)
-            ingest = IngestService(
-                settings, bus, rest, socket, metrics, lease, tap=tap, traces=traces, times=times
+            around = Surroundings(
+                settings=settings, bus=bus, rest=rest, metrics=metrics, tap=tap, traces=traces
             )
+            ingest = IngestService(around, socket, lease, times=times)
             services.append(ingest)
             view = ingest.view
         if "command" in components:

@@ -14,7 +14,7 @@ from ari_proxy.bus.errors import BusTimeoutError, BusUnavailableError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories
 from ari_proxy.ingest.service import IngestService
-from ari_proxy.ingest.wiring import Times
+from ari_proxy.ingest.wiring import Surroundings, Times
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import Settings, load
@@ -84,14 +84,17 @@ class Running:
         socket = factories.event_socket(self.settings)
         tap = Tap(ServerId(SERVER), self.bus)
         async with opened(self.bus), factories.rest_client(self.settings) as rest:
-            self._ingest = ingest = IngestService(
-                self.settings,
-                self.bus,
-                rest,
-                socket,
-                Metrics(),
+            around = Surroundings(
+                settings=self.settings,
+                bus=self.bus,
+                rest=rest,
+                metrics=Metrics(),
                 tap=tap,
                 traces=Traces(),
+            )
+            self._ingest = ingest = IngestService(
+                around,
+                socket,
                 times=self.times,
                 page_bytes=1,  # A page for each record.
             )
@@ -309,7 +312,7 @@ async def test_events_of_a_connection_that_is_lost_at_once_wait_for_the_dialogs(
 async def test_events_wait_no_longer_for_dialogs_than_for_anything_else(
     stage: Stage,
 ) -> None:
-    stage.times = replace(stage.times, gate_seconds=0.3)
+    stage.times = replace(stage.times, hold_seconds=0.3)
     hold = Hold("request", HAND_OVER)
     async with stage.ingest():
         (dialog,) = await stage.begin("a")
@@ -372,7 +375,7 @@ async def test_dialogs_of_one_that_is_taking_over_itself_are_taken_when_it_has_t
 async def test_dialogs_that_a_dead_ingest_was_taking_are_kept_for_the_next_one(
     stage: Stage,
 ) -> None:
-    stage.times = replace(stage.times, taken_seconds=0.5)
+    stage.times = replace(stage.times, successor_seconds=0.5)
     hold = Hold("request", HAND_OVER)
     async with stage.ingest() as first:
         (dialog,) = await stage.begin("a")

@@ -4,18 +4,18 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
 from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.backoff import Backoff
-from ari_proxy.bus.base import opened as opened_bus
-from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
-from ari_proxy.ingest.events.reader import Reader, Work
+from ari_proxy.ingest.events.frame_buffer import FrameBuffer
+from ari_proxy.ingest.events.reader import EventReader
+from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.telemetry.metrics import Metrics
@@ -91,32 +91,41 @@ async def _close(opened: AsyncGenerator[object, None]) -> None:
 
 
 async def test_reader_that_is_cancelled_closes_its_connection() -> None:
-    async with scripted_asterisk() as asterisk, opened_bus(MemoryBus(MemoryBroker())) as bus:
+    async with scripted_asterisk() as asterisk:
         settings = load(ari={"rest_url": asterisk.url, "websocket_url": asterisk.websocket_url})
         async with factories.rest_client(settings) as rest:
-            proof = EventCanary(rest, (), every_seconds=0, received_bytes=lambda: 0)
-            reader = Reader(
+            reader = EventReader(
                 ServerId("server-1"),
                 factories.event_socket(settings),
-                proof,
-                take=lambda _: None,
-                on_connected=lambda: None,
-                recover=_nothing_to_recover,
-                on_lost=lambda: None,
+                FrameBuffer(_ignore, capacity_bytes=1),
+                canary=EventCanary(rest, (), every_seconds=0, received_bytes=lambda: 0),
+                replaced=ReplacedApplications(()),
                 metrics=Metrics(),
             )
-            reading = asyncio.create_task(reader.run(bus))
-            await until(lambda: asterisk.socket is not None)
-            reading.cancel()
-            await asyncio.wait([reading])
+            async with asyncio.TaskGroup() as tasks:
+                reader.start(_read_all(reader), tasks)
+                await until(lambda: asterisk.socket is not None)
+                assert reader.is_connected
+                reader.stop()
+                reader.stop()
 
             socket = asterisk.socket
             assert socket is not None
             await until(lambda: socket.closed)
 
 
-async def _nothing_to_recover() -> Work:
+async def _read_all(reader: EventReader) -> None:
+    async with contextlib.aclosing(reader.connections()) as opened:
+        async for connection in opened:
+            await reader.read(connection, _nothing_to_catch_up)
+
+
+async def _nothing_to_catch_up() -> Callable[[], Coroutine[None, None, None]]:
     async def work() -> None:
         return
 
     return work
+
+
+def _ignore(frame: bytes, *, is_former: bool = False) -> None:
+    del frame, is_former

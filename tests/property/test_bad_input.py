@@ -21,6 +21,7 @@ from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.rabbitmq.topology import decode_record
 from ari_proxy.command.authorization.object_refs import new_recording, object_refs
 from ari_proxy.command.naming import name_object
+from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.handover.giver import Collected, HandoverGiver
 from ari_proxy.ingest.lease.record import parse
 from ari_proxy.protocol import ids
@@ -165,9 +166,10 @@ def test_request_for_the_dialogs_that_is_none_hands_nothing_over(payload: bytes)
 
     async def run() -> None:
         async with asyncio.TaskGroup() as tasks:
-            hand_over = HandoverGiver(MemoryBus(MemoryBroker()), collect, tasks)
-            hand_over.on_request(Message("t", payload, "reply"))
-            assert not hand_over.done.is_set()
+            replaced = ReplacedApplications(())
+            giver = HandoverGiver(MemoryBus(MemoryBroker()), collect, tasks, replaced)
+            giver.on_request(Message("t", payload, "reply"))
+            assert not giver.is_done
 
     asyncio.run(run())
 

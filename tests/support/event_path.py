@@ -69,8 +69,6 @@ class EventPath:
         self.tap = Tap(SERVER, self.bus)
         self.traces = traces or Traces()
         self.is_permitted = True
-        #: Applications that were replaced.
-        self.replaced: list[str] = []
         ingest = {
             "held_bytes": HELD_BYTES,
             "listener_seconds": listener_seconds,
@@ -88,7 +86,6 @@ class EventPath:
             ),
             tasks,
             is_permitted=lambda: self.is_permitted,
-            on_replaced=self.replaced.append,
             times=Times(**times),
         )
         self.bus.on_dropped = parts.ledger.note
@@ -104,6 +101,8 @@ class EventPath:
         self.sweeper = parts.sweeper
         self.loss_reporter = parts.loss_reporter
         self.recovery = parts.recovery
+        self.replaced = parts.replaced
+        self.canary = parts.canary
 
     def connection(
         self, *, buffer_bytes: int = 64 * 1024 * 1024, registry: str = ""

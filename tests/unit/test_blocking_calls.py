@@ -10,22 +10,23 @@ from ari_proxy.ingest.events.frame_buffer import FrameBuffer
 from ari_proxy.settings.files import read_value
 
 
-def block(frame: bytes) -> None:
+def block(frame: bytes, *, is_former: bool = False) -> None:
+    del is_former
     time.sleep(len(frame))
 
 
-def gate() -> FrameBuffer:
+def buffer() -> FrameBuffer:
     """Something of ours that calls what it is given."""
     return FrameBuffer(block, capacity_bytes=1)
 
 
 async def test_call_that_blocks_the_loop_fails() -> None:
     with pytest.raises(BlockingError, match=r"time\.sleep"):
-        gate().take(b"")
+        buffer().put(b"")
 
 
 def test_call_that_blocks_no_loop_passes() -> None:
-    gate().take(b"")
+    buffer().put(b"")
 
 
 async def test_secret_may_be_read_again_in_the_loop(tmp_path: Path) -> None:

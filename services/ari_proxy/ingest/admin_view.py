@@ -1,4 +1,4 @@
-"""An ingest's dialogs as the admin API, the console and `tail` show them."""
+"""The dialogs of an ingest for the admin API, the console and `tail`."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ class Newest(NamedTuple):
 
 
 class AdminView:
-    """Looks at the dialogs of one ingest."""
+    """A read-only view of the dialogs of one ingest."""
 
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
@@ -27,21 +27,19 @@ class AdminView:
         return [_shown(dialog) for dialog in self._activity.dialogs]
 
     def count_open(self) -> int | None:
-        """Return how many dialogs are not over; none of one that stands by.
+        """Return how many dialogs are open; 0 for a standby.
 
-        None at its turn until they have been brought up to date: Asterisk, or the ingest before
-        this one, may have some that it knows nothing of.
+        None for an active ingest until its dialogs are up to date: Asterisk, or the former ingest,
+        may have more.
         """
-        term = self._activity.term
-        is_known = term.reader.is_up_to_date if term else not self._activity.is_active
-        if not is_known:
+        if not self._activity.is_up_to_date:
             return None
         return sum(not dialog.is_ended for dialog in self._activity.dialogs)
 
     def newest(self, find: str, limit: int) -> Newest:
-        """Return the newest dialogs that have a text in them, for the console.
+        """Return the newest dialogs that contain a text, for the console.
 
-        Nothing is made of those that are not shown: there may be thousands, and events wait.
+        Only those are converted: there may be thousands, and events wait meanwhile.
         """
         dialogs = self._activity.dialogs
         found = [dialog for dialog in dialogs if _has(dialog, find)] if find else dialogs
@@ -49,8 +47,8 @@ class AdminView:
         return Newest(shown, found=len(found), total=len(dialogs))
 
     def watched(self) -> dict[str, str] | None:
-        """Return the open dialogs with their applications, or None while it is not active."""
-        if self._activity.term is None:
+        """Return the application of each open dialog; None while the ingest is not active."""
+        if not self._activity.has_dialogs:
             return None
         dialogs = self._activity.dialogs
         return {d.dialog_id: d.application for d in dialogs if not d.is_ended}

@@ -1,9 +1,9 @@
-"""What Prometheus sees of an ingest. Most values are read when they are scraped."""
+"""The metrics of an ingest. Most values are read at scrape time."""
 
 from functools import partial
 from typing import Final, get_args
 
-from ari_proxy.ingest.events.reader import EndReason
+from ari_proxy.ingest.events.reader import DisconnectReason
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
@@ -27,26 +27,15 @@ def declare(
     for name in counters.received:
         read(table.EVENTS_RECEIVED, partial(counters.received.__getitem__, name), server, name)
     for kind in OBJECT_KINDS:
-        read(table.BOUND_OBJECTS, partial(_bound_objects, activity, kind), server, kind)
+        read(table.BOUND_OBJECTS, partial(activity.objects, kind), server, kind)
     read(table.ACTIVE, lambda: activity.is_active, server)
     read(table.APPLICATIONS_REPLACED, lambda: len(activity.replaced), server)
     read(table.DIALOGS, lambda: len(activity.dialogs), server)
-    read(table.LEFT_BEHIND, partial(_left_behind, activity), server)
+    read(table.LEFT_BEHIND, lambda: activity.orphans, server)
     read(table.LAST_EVENT, lambda: counters.last_event_ns / 1e9, server)
     read(table.RECEIVED_BYTES, lambda: counters.received_bytes, server)
     read(table.EVENTS_PUBLISHED, lambda: counters.published, server)
     _begin_at_zero(metrics, settings)
-
-
-def _bound_objects(activity: Activity, kind: ObjectKind) -> int:
-    term = activity.term
-    return len(term.parts.dialogs.objects.of_kind(kind)) if term is not None else 0
-
-
-def _left_behind(activity: Activity) -> int:
-    term = activity.term
-    queues = term.parts.queues if term is not None else None
-    return len(queues.orphans) if queues is not None else 0
 
 
 def _begin_at_zero(metrics: Metrics, settings: Settings) -> None:
@@ -55,7 +44,7 @@ def _begin_at_zero(metrics: Metrics, settings: Settings) -> None:
     for reason in ("held_too_long", "no_listener", "fenced"):
         counter(table.EVENTS_DROPPED, server, reason)
     counter(table.WEBSOCKET_CONNECTS, server)
-    for end in get_args(EndReason):
+    for end in get_args(DisconnectReason):
         counter(table.WEBSOCKET_DISCONNECTS, server, end)
     for application in settings.applications:
         counter(table.DIALOGS_STARTED, server, application)

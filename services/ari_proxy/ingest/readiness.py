@@ -1,4 +1,4 @@
-"""What has to be true for events to flow; an ingest that stands by is ready for its turn."""
+"""Readiness checks of an ingest; a standby is ready to become active."""
 
 from urllib.parse import quote
 

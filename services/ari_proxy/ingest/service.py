@@ -8,73 +8,59 @@ from typing import Any, Final
 import structlog
 
 from ari_proxy.aio import run_until_first
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.websocket import EventSocket
-from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.handover.messages import PAGE_BYTES
 from ari_proxy.ingest.lease.base import Lease, Unshared
-from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.settings.load import Settings
-from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics_table as table
-from ari_proxy.telemetry.metrics import Metrics
-from ari_proxy.telemetry.traces import Traces
 
 from .active import ActiveIngest
 from .activity import Activity
 from .admin_view import AdminView
 from .metrics import declare
 from .readiness import Readiness
-from .wiring import TIMES, Times
+from .wiring import TIMES, Surroundings, Times
 
 _log = structlog.get_logger()
 
-#: Seconds that a stopping ingest waits for one that stands by.
+#: Seconds that a stopping ingest waits for a standby to take over.
 SUCCESSOR_SECONDS: Final = 3.0
 
 
 class IngestService:
-    """Publishes the events of one Asterisk, when it is its turn."""
+    """Publishes the events of one Asterisk while it is the active ingest."""
 
-    def __init__(  # noqa: PLR0913  all that events meet
+    def __init__(
         self,
-        settings: Settings,
-        bus: Bus,
-        rest: RestClient,
+        around: Surroundings,
         socket: EventSocket,
-        metrics: Metrics,
         lease: Lease | None = None,
         *,
-        tap: Tap,
-        traces: Traces,
         times: Times = TIMES,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
-        self._server = ServerId(settings.server_id)
-        self._bus = bus
+        """Make a service that has not begun.
+
+        Args:
+            around: all that an ingest uses.
+            socket: connects to Asterisk's events.
+            lease: shared with the other ingests of the server, if there may be any.
+            times: instead of the usual ones.
+            page_bytes: of the pages in which dialogs are handed over.
+        """
+        settings = around.settings
+        server = ServerId(settings.server_id)
+        self._bus = around.bus
         self._lease = lease or Unshared()
-        self._transitions = metrics.counter(table.LEASE_TRANSITIONS, self._server)
-        counters = EventCounters()
-        self._new_term = partial(
-            ActiveIngest,
-            settings,
-            bus,
-            rest,
-            socket,
-            metrics=metrics,
-            counters=counters,
-            tap=tap,
-            traces=traces,
-            times=times,
-            page_bytes=page_bytes,
-        )
+        self._transitions = around.metrics.counter(table.LEASE_TRANSITIONS, server)
+        self._new_active = partial(ActiveIngest, around, socket, times=times, page_bytes=page_bytes)
         self._activity = Activity(is_shared=self._lease.is_shared)
         self.view = AdminView(self._activity)
-        self.checks = Readiness(self._activity, settings.applications, rest, socket).checks
-        tap.set_dialogs(self.view.watched)
-        declare(metrics, settings, counters, self._activity)
+        readiness = Readiness(self._activity, settings.applications, around.rest, socket)
+        self.checks = readiness.checks
+        around.tap.set_dialogs(self.view.watched)
+        declare(around.metrics, settings, around.counters, self._activity)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish what has begun."""
@@ -86,17 +72,17 @@ class IngestService:
             if stop.is_set():
                 return
             if not self._lease.is_shared:
-                # Its successor was started to stay; whoever has started it stops this one.
+                # Its successor stays active: this process only waits for its end.
                 await stop.wait()
 
     async def _serve(self, stop: asyncio.Event) -> None:
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            term = self._new_term(tasks=tasks, is_permitted=self._lease.is_valid)
-            self._activity.begin(term)
+            active = self._new_active(tasks, is_permitted=self._lease.is_valid)
+            self._activity.begin(active)
             _log.info("ingest.active")
-            keeping = tasks.create_task(self._keep(stop, over, term))
-            outcome = await term.run(over)
+            keeping = tasks.create_task(self._keep(stop, over, active))
+            outcome = await active.run(over)
             keeping.cancel()
             self._activity.pause(is_handed_over=outcome == "handed_over")
             _log.info("ingest.passive", outcome=outcome)
@@ -104,16 +90,16 @@ class IngestService:
         if self._bus.queues is not None:
             await self._bus.queues.release()
 
-    async def _keep(self, stop: asyncio.Event, over: asyncio.Event, term: ActiveIngest) -> None:
-        """Have the term end: at `stop`, with a chance for whoever stands by, or without a lease."""
+    async def _keep(self, stop: asyncio.Event, over: asyncio.Event, active: ActiveIngest) -> None:
+        """Keep the lease until `stop`, then let a standby take over; set `over` when it may end."""
         if await _unless(stop, self._lease.keep()):
             _log.error("lease.lost")
-            term.abort()
-            # Whoever has it now goes on with the dialogs: ours would come late and out of order.
+            active.abort()
+            # The new holder goes on with the dialogs: our events would be late and out of order.
             self._bus.discard(topics.is_events)
         elif self._lease.is_shared:
             await self._lease.release()
-            await term.wait_handed_over(SUCCESSOR_SECONDS)
+            await active.wait_handed_over(SUCCESSOR_SECONDS)
         over.set()
 
 

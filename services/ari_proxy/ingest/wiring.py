@@ -1,8 +1,8 @@
-"""What an active ingest is made of, and who knows whom."""
+"""The parts of an active ingest, and their dependencies on one another."""
 
 import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ari_proxy.ari.rest import RestClient
@@ -10,7 +10,8 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.events.canary import SILENT_SECONDS, EventCanary, is_own
 from ari_proxy.ingest.events.frame_drain import FrameDrain
 from ari_proxy.ingest.events.pipeline import Pipeline
-from ari_proxy.ingest.handover import giver as hand_over
+from ari_proxy.ingest.events.replaced import ReplacedApplications
+from ari_proxy.ingest.handover.giver import SILENCE_SECONDS
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import EventCounters
@@ -45,38 +46,38 @@ from .sweeper import Sweeper
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What lasts longer than one active period."""
+    """The parts that outlive an active period."""
 
     settings: Settings
     bus: Bus
     rest: RestClient
     metrics: Metrics
-    counters: EventCounters
+    counters: EventCounters = field(default_factory=EventCounters)
     tap: Tap
     traces: Traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Times:
-    """Durations of an active period that nobody configures; tests wait less."""
+    """Durations of an active period that are no settings; tests wait less."""
 
     #: For the application of an adopted dialog to show that it listens.
     resume_seconds: float = RESUME_SECONDS
-    #: For who takes an AppStart to subscribe, before it goes out again.
+    #: For an instance that accepts an AppStart to subscribe, before it is offered again.
     taker_seconds: float = TAKER_SECONDS
     #: For the StasisStart of a channel that Asterisk has listed.
     unserved_seconds: float = UNSERVED_SECONDS
-    #: For the recovery of dialogs, while events wait; then these go without.
-    gate_seconds: float = 5.0
-    #: Without a request of one that takes over, after which it is gone.
-    taken_seconds: float = hand_over.SILENCE_SECONDS
-    #: Without any frame, after which a connection that owes a proof is silent.
+    #: For the recovery of dialogs, while frames are held; then they pass all the same.
+    hold_seconds: float = 5.0
+    #: Without a request, after which a successor counts as dead.
+    successor_seconds: float = SILENCE_SECONDS
+    #: Without any frame, after which a connection with a pending canary is silent.
     silent_seconds: float = SILENT_SECONDS
     #: Between two checks of the dialogs' queues.
     queues_seconds: float = CHECK_SECONDS
     #: Between two requests for the channels of orphaned dialogs.
     orphans_seconds: float = ORPHANS_SECONDS
-    #: Between looks for dialogs that have waited long enough for a channel.
+    #: Between checks of dialogs that wait for a channel.
     empty_seconds: float = EMPTY_SECONDS
 
 
@@ -113,9 +114,10 @@ class Parts:
     queues: QueueParts | None
     labels: ChannelLabels
     setup: DialogSetup
-    proof: EventCanary
+    canary: EventCanary
+    replaced: ReplacedApplications
     pipeline: Pipeline
-    passage: FrameDrain
+    frame_drain: FrameDrain
     sweeper: Sweeper
     loss_reporter: LossReporter
     watchdog: ApplicationWatchdog
@@ -123,7 +125,7 @@ class Parts:
     recovery: Recovery
 
 
-#: What calls have.
+#: The usual ones.
 TIMES: Final = Times()
 
 
@@ -132,17 +134,15 @@ def wire(
     tasks: asyncio.TaskGroup,
     *,
     is_permitted: Callable[[], bool],
-    on_replaced: Callable[[str], None] = lambda _: None,
     times: Times = TIMES,
 ) -> Parts:
     """Make the parts of an active ingest.
 
     Args:
-        around: what they are made from.
-        tasks: where their work runs.
-        is_permitted: returns whether we may publish now, since no other ingest serves.
-        on_replaced: called with an application that another client has taken.
-        times: of the parts.
+        around: the parts that outlive them.
+        tasks: runs their tasks.
+        is_permitted: returns whether this ingest may publish: no other one is active.
+        times: instead of the usual ones.
     """
     settings, bus, rest, metrics = around.settings, around.bus, around.rest, around.metrics
     counters, tap, ingest = around.counters, around.tap, settings.ingest
@@ -198,7 +198,8 @@ def wire(
         ),
         is_permitted=is_permitted,
     )
-    proof = EventCanary(
+    replaced = ReplacedApplications(settings.applications)
+    canary = EventCanary(
         rest,
         settings.applications,
         every_seconds=ingest.proof_seconds,
@@ -213,9 +214,9 @@ def wire(
         setup=setup,
         metrics=metrics,
         counters=counters,
+        canary=canary,
+        replaced=replaced,
         is_permitted=is_permitted,
-        on_replaced=on_replaced,
-        on_own=proof.on_event,
     )
     recovery = Recovery(
         server,
@@ -256,9 +257,10 @@ def wire(
         queues=queues,
         labels=labels,
         setup=setup,
-        proof=proof,
+        canary=canary,
+        replaced=replaced,
         pipeline=pipeline,
-        passage=FrameDrain(
+        frame_drain=FrameDrain(
             pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes, overtakes=is_own
         ),
         sweeper=Sweeper(

@@ -1,11 +1,11 @@
-"""Proof that the events websocket delivers: a user event that comes back on it.
+"""A canary on the events websocket: a user event that has to come back on it.
 
-Nothing in REST tells whether an application has a websocket, and an open one may be silent for
-good: where the end of an old connection reaches Asterisk just as a new one takes its application,
-Asterisk 16 and 22 take the application from the new one, too (tests/chaos/test_websocket.py). Each
-call would leave Stasis at once, and nobody would hear of it. So ingest has Asterisk send a
-ChannelUserevent to itself (`POST /events/user/{eventName}`), after each connect and every now and
-then, and opens another connection if none comes.
+REST does not show whether an application has a websocket, and an open one may stay silent: if the
+end of an old connection reaches Asterisk just as a new one takes its application, Asterisk 16 and
+22 take the application from the new one, too (tests/chaos/test_websocket.py). Each call would then
+leave Stasis at once, unnoticed. So ingest makes Asterisk send it a ChannelUserevent
+(`POST /events/user/{eventName}`), after each connect and then periodically, and reconnects if none
+arrives.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 
 _log = structlog.get_logger()
 
-#: Begins the name of each of our user events; they go to no dialog.
+#: Prefix of the names of canary events; no dialog gets them.
 EVENT_NAME: Final = "AriProxyProof"
 _EVENT_MARK: Final = f'"eventname":"{EVENT_NAME}.'.encode()
-#: Seconds without any frame after which a connection that owes a proof is silent. Asterisk writes
-#: the event before it answers the request.
+#: Seconds without any frame after which a connection with a pending canary is silent. Asterisk
+#: writes the event before it answers the request.
 SILENT_SECONDS: Final = 1.0
-#: Seconds after which it is silent whatever else comes: more than any backlog of frames lasts.
+#: Seconds after which it is silent in spite of other frames: more than any backlog takes.
 OVERDUE_SECONDS: Final = 30.0
 _REQUEST_SECONDS: Final = 5.0
 _OK: Final = 200
@@ -39,21 +39,21 @@ _NOT_FOUND: Final = 404
 
 
 class _Application(msgspec.Struct, frozen=True):
-    """What `GET /applications/{name}` tells of an application's event filter."""
+    """The event filter of an application, from `GET /applications/{name}`."""
 
     events_allowed: tuple[object, ...] = ()
     events_disallowed: tuple[object, ...] = ()
 
 
 def is_conclusive(status: int, body: str) -> bool:
-    """Return whether an application without a proof is silent, from what Asterisk tells of it.
+    """Return whether a missing canary proves that an application is silent.
 
     Args:
-        status: of `GET /applications/{name}`: 404 if it is registered by nobody.
-        body: an event filter may hold the user event back; then nothing is known.
+        status: of `GET /applications/{name}`; 404 if no client has registered it.
+        body: of the same answer. An event filter may suppress the canary: that proves nothing.
     """
     if status == _NOT_FOUND:
-        return "Application not found" in body  # Whatever has no such path answers 404, too.
+        return "Application not found" in body  # Other servers answer 404, too.
     try:
         application = msgspec.json.decode(body, type=_Application)
     except UNDECODABLE:
@@ -63,12 +63,12 @@ def is_conclusive(status: int, body: str) -> bool:
 
 
 def is_own(frame: bytes) -> bool:
-    """Return whether a frame looks like a proof; it need not wait for other events."""
+    """Return whether a frame looks like a canary; it need not wait for other events."""
     return _EVENT_MARK in frame
 
 
 class EventCanary:
-    """Asks for proofs on behalf of one connection after another."""
+    """Sends canaries through one connection after another."""
 
     def __init__(
         self,
@@ -80,16 +80,17 @@ class EventCanary:
         is_permitted: Callable[[], bool] = lambda: True,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
-        """Make one for a term.
+        """Make a canary for an active ingest.
 
         Args:
-            rest: asks Asterisk.
-            applications: those that have to prove that their events come.
-            every_seconds: between proofs; 0 to ask for none.
-            received_bytes: of all frames until now.
-            is_permitted: whether it is this ingest's turn. Where it is not, the events may rightly
-                come to another one, and a new connection would take them from it.
-            silent_seconds: without any frame after which a connection that owes a proof is silent.
+            rest: sends the canaries.
+            applications: the names of those that get one.
+            every_seconds: between canaries; 0 for none.
+            received_bytes: returns the bytes of all frames until now.
+            is_permitted: returns whether this ingest may be active. If not, the events may rightly
+                go to another one, and a new connection would take them from it.
+            silent_seconds: without any frame, after which a connection with a pending canary is
+                silent.
         """
         self._silent_seconds = silent_seconds
         self._rest = rest
@@ -99,19 +100,19 @@ class EventCanary:
         self._is_permitted = is_permitted
         self._refused: set[str] = set()
         self._name = ""
-        self._owed: dict[str, asyncio.Event] = {}
+        self._pending: dict[str, asyncio.Event] = {}
 
     def on_event(self, application: str, text: str) -> None:
-        """Take a user event of ours; another ingest's proves nothing."""
-        owed = self._owed.get(application)
-        if owed is not None and f'"eventname":"{self._name}"' in text:
-            owed.set()
+        """Handle a canary event; another ingest's proves nothing."""
+        pending = self._pending.get(application)
+        if pending is not None and f'"eventname":"{self._name}"' in text:
+            pending.set()
 
     async def until_silent(self, replaced: Collection[str]) -> str:
-        """Return an application whose events do not come; as long as all do, never.
+        """Return the first application that turns out to be silent; never, if none does.
 
         Args:
-            replaced: applications that another client has taken; theirs come to it.
+            replaced: applications that another client has taken, with their events.
         """
         if not self._every_seconds:
             await asyncio.get_running_loop().create_future()
@@ -125,7 +126,7 @@ class EventCanary:
             await asyncio.sleep(self._every_seconds)
 
     async def _is_silent(self, application: str) -> bool:
-        owed = self._owed[application] = asyncio.Event()
+        pending = self._pending[application] = asyncio.Event()
         path = f"/events/user/{self._name}?application={quote(application, safe='')}"
         try:
             status, _ = await self._request("POST", path)
@@ -133,7 +134,7 @@ class EventCanary:
                 self._note_refusal(application, status)
                 return False
             # One that is not found may be about to be registered.
-            if await self._comes(owed):
+            if await self._arrives(pending):
                 return False
             path = f"/applications/{quote(application, safe='')}"
             return is_conclusive(*await self._request("GET", path))
@@ -141,7 +142,7 @@ class EventCanary:
             _log.debug("proof.failed", application=application, error=str(error))
             return False
         finally:
-            del self._owed[application]
+            del self._pending[application]
 
     def _note_refusal(self, application: str, status: int) -> None:
         if application not in self._refused:
@@ -153,14 +154,14 @@ class EventCanary:
         answer = await self._rest.request(method, path, timeout_seconds=_REQUEST_SECONDS)
         return answer.status, answer.body
 
-    async def _comes(self, owed: asyncio.Event) -> bool:
-        """Wait for a proof as long as anything else comes."""
+    async def _arrives(self, pending: asyncio.Event) -> bool:
+        """Wait for a canary while other frames arrive; return whether it has arrived."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OVERDUE_SECONDS):
                 before = -1
-                while not owed.is_set() and before != self._received_bytes():
+                while not pending.is_set() and before != self._received_bytes():
                     before = self._received_bytes()
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._silent_seconds):
-                            await owed.wait()
-        return owed.is_set()
+                            await pending.wait()
+        return pending.is_set()

@@ -1,4 +1,4 @@
-"""What waits at the gate passes in turns with all else, and as fast as the bus takes it."""
+"""Drains the frame buffer in batches, between other tasks, and as fast as the bus takes them."""
 
 import asyncio
 import contextlib
@@ -7,33 +7,33 @@ from typing import Final
 
 from ari_proxy.bus.base import Bus
 
-from .frame_buffer import FrameBuffer
+from .frame_buffer import FrameBuffer, FrameHandler
 
-#: Bytes of frames that may wait; more is a flood, and the dialogs of new calls come first.
-GATE_BYTES: Final = 64 * 1024 * 1024
+#: Bytes of frames that may be held; in a flood beyond that, the dialogs of new calls come first.
+CAPACITY_BYTES: Final = 64 * 1024 * 1024
 #: Frames that pass before other tasks get a turn: a few milliseconds.
 BATCH: Final = 256
-#: Seconds between looks whether the bus has room again.
+#: Seconds between checks for room in the bus's buffer.
 ROOM_SECONDS: Final = 0.005
 
 
 class FrameDrain:
-    """The gate of one term, and who lets the frames through it."""
+    """The frame buffer of one active ingest, and the task that drains it."""
 
     def __init__(
         self,
-        passed: Callable[[bytes], None],
+        handle: FrameHandler,
         bus: Bus,
         *,
         buffer_bytes: int,
         overtakes: Callable[[bytes], bool],
     ) -> None:
-        """Make one.
+        """Make a drain whose buffer is open.
 
         Args:
-            passed: gets each frame, and publishes what becomes of it.
-            bus: where that goes.
-            buffer_bytes: of the bus. What waits at the gate uses half of them.
+            handle: publishes each frame.
+            bus: on which it is published.
+            buffer_bytes: capacity of the bus's buffer; held frames use half of it.
             overtakes: whether a frame need not wait for those before it.
         """
         self._bus = bus
@@ -41,59 +41,59 @@ class FrameDrain:
         self._may_pass = asyncio.Event()
         self._has_passed = asyncio.Event()
         self._opening: asyncio.TimerHandle | None = None
-        self.gate = FrameBuffer(
-            passed,
-            capacity_bytes=GATE_BYTES,
+        self.buffer = FrameBuffer(
+            handle,
+            capacity_bytes=CAPACITY_BYTES,
             overtakes=overtakes,
             on_open=self._may_pass.set,
         )
 
     def _has_room(self) -> bool:
-        """Return whether one more may pass; while the bus is away the oldest in its buffer go."""
+        """Return whether one more may pass; without a connection the bus drops its oldest."""
         return self._bus.buffered_bytes < self._room or not self._bus.is_connected
 
     async def run(self) -> None:
-        """Let through what may pass, for ever."""
+        """Drain the buffer until cancelled."""
         while True:
             await self._may_pass.wait()
             self._may_pass.clear()
-            while self.gate.is_passable:
-                self.gate.let_pass(BATCH, self._has_room)
+            while self.buffer.is_passable:
+                self.buffer.release(BATCH, self._has_room)
                 self._has_passed.set()
                 await asyncio.sleep(0 if self._has_room() else ROOM_SECONDS)
 
     def open(self) -> None:
-        """Have all pass."""
+        """Open the buffer."""
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
-        self.gate.open()
+        self.buffer.open()
 
     def open_within(self, seconds: float) -> None:
-        """Have all pass after this time at the latest, or after what is left of an earlier one."""
+        """Open the buffer after this time, unless an earlier call has set a time already."""
         if self._opening is None:
             self._opening = asyncio.get_running_loop().call_later(seconds, self.open)
 
-    async def passed(self) -> None:
-        """Return once nothing waits that may pass."""
-        while self.gate.is_passable:
-            await self._some()
+    async def drained(self) -> None:
+        """Return once no held frame may pass."""
+        while self.buffer.is_passable:
+            await self._progress()
 
-    async def former_passed(self) -> None:
-        """Return once nothing waits that came before the gate was last closed."""
-        while self.gate.former:
-            await self._some()
+    async def former_drained(self) -> None:
+        """Return once no frame is held that came before the buffer was last closed."""
+        while self.buffer.former:
+            await self._progress()
 
-    async def _some(self) -> None:
+    async def _progress(self) -> None:
         self._has_passed.clear()
         await self._has_passed.wait()
 
     async def finish(self, timeout_seconds: float) -> None:
-        """Let all pass, within the time as fast as the bus takes it, and then at once."""
+        """Open and drain the buffer: first as fast as the bus takes it, after the time at once."""
         self.open()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
-                await self.passed()
-        while self.gate.is_passable:
-            self.gate.let_pass(BATCH, lambda: True)
+                await self.drained()
+        while self.buffer.is_passable:
+            self.buffer.release(BATCH, lambda: True)
             await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""The event path: frame → dialogs → envelope → bus. One writer, in order, and it never waits."""
+"""The event path: frame → dialogs → envelope → bus. One writer, in order; it never waits."""
 
 import time
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ari.websocket import DEAD_SECONDS
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import OTHER, EventCounters
 from ari_proxy.ingest.routing.phase import DeliveryPhase
@@ -20,21 +21,21 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from . import canary as proof
+from .canary import EVENT_NAME, EventCanary
+from .replaced import ReplacedApplications
 
 _log = structlog.get_logger()
 
-#: In events that we have caused ourselves, by their type, as Asterisk writes it: nobody has asked
-#: for them.
+#: Text in events that the proxy itself has caused, by their type: no application gets them.
 _OWN: Final = {
     "ChannelVarset": f'"variable":"{DIALOG_VARIABLE}"',
-    "ChannelUserevent": f'"eventname":"{proof.EVENT_NAME}.',
+    "ChannelUserevent": f'"eventname":"{EVENT_NAME}.',
 }
 _OPEN: Final = DeliveryPhase.OPEN
 
 
 class Pipeline:
-    """Takes the frames of one server's websocket."""
+    """Handles the frames of one server's websocket."""
 
     def __init__(  # noqa: PLR0913  all that a frame meets
         self,
@@ -45,9 +46,9 @@ class Pipeline:
         setup: DialogSetup,
         metrics: Metrics,
         counters: EventCounters,
+        canary: EventCanary,
+        replaced: ReplacedApplications,
         is_permitted: Callable[[], bool] = lambda: True,
-        on_replaced: Callable[[str], None] = lambda _: None,
-        on_own: Callable[[str, str], None] = lambda *_: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
@@ -57,20 +58,25 @@ class Pipeline:
         self._metrics = metrics
         self._counters = counters
         self._is_permitted = is_permitted
-        self._on_replaced = on_replaced
-        self._on_own = on_own
+        self._canary = canary
+        self._replaced = replaced
         self._clock = clock
         self._timestamps = Rfc3339Nano()
         self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self._last_event_ns = 0
 
     @property
-    def last_event_at(self) -> float:
-        """Unix time of the last event, 0 if there was none."""
-        return self._last_event_ns / 1e9
+    def complete_until(self) -> float:
+        """Unix time until which no event can be missing, though the connection may be dead."""
+        return max(self._last_event_ns / 1e9, time.time() - DEAD_SECONDS)
 
-    def on_frame(self, frame: bytes) -> None:
-        """Route one frame and publish its event; never waits."""
+    def on_frame(self, frame: bytes, *, is_former: bool = False) -> None:
+        """Route one frame and publish its event; never waits.
+
+        Args:
+            frame: as Asterisk has sent it.
+            is_former: whether it came on a connection that is over.
+        """
         self._counters.received_bytes += len(frame)
         text = frame.decode(errors="replace")
         try:
@@ -83,17 +89,17 @@ class Pipeline:
         received[event.type if event.type in received else OTHER] += 1
         if not self._is_permitted():
             self._stream.count_dropped("fenced")
-        elif not self._is_control(event, text):
+        elif not self._is_control(event, text, is_former=is_former):
             self._route(event, text)
 
-    def _is_control(self, event: AriEvent, text: str) -> bool:
-        """Take an event that is for the proxy itself; return whether nobody else gets it."""
+    def _is_control(self, event: AriEvent, text: str, *, is_former: bool) -> bool:
+        """Handle an event that concerns the proxy; return whether it concerns nobody else."""
         own = _OWN.get(event.type)
         if own is not None and own in text:
-            self._on_own(event.application, text)
+            self._canary.on_event(event.application, text)
             return True
         if event.type == "ApplicationReplaced":
-            self._on_replaced(event.application)
+            self._replaced.note(event.application, is_former=is_former)
         return False
 
     def _route(self, event: AriEvent, text: str) -> None:

@@ -1,8 +1,8 @@
-"""Reads Asterisk's events, one connection after another, and sees to it that they come."""
+"""Reads Asterisk's events from one websocket connection after another, and watches for silence."""
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Literal
 
 import structlog
@@ -10,121 +10,121 @@ from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari import websocket
 from ari_proxy.ari.websocket import EventSocket, frames, reason_of_end
-from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .canary import EventCanary
+from .frame_buffer import FrameBuffer
+from .replaced import ReplacedApplications
 
 _log = structlog.get_logger()
 
-#: Why a connection is over; `silent` if it was open and no event came any more, `replaced` if
-#: another client had taken an application.
-EndReason = Literal[websocket.EndReason, "silent", "replaced"]
-Work = Callable[[], Coroutine[None, None, None]]
+#: Why a connection has ended; `silent` if it was open and delivered no events any more, `replaced`
+#: if another client had taken an application.
+DisconnectReason = Literal[websocket.EndReason, "silent", "replaced"]
+#: Brings the dialogs up to date after a connect; returns the work that is left, without haste.
+CatchUp = Callable[[], Awaitable[Callable[[], Coroutine[None, None, None]]]]
 
 
-class Reader:
-    """The connection to Asterisk's events, for as long as a term lasts."""
+class EventReader:
+    """The events websocket of one active ingest."""
 
-    def __init__(  # noqa: PLR0913  what happens when, by name
+    def __init__(
         self,
         server: ServerId,
         socket: EventSocket,
-        proof: EventCanary,
+        buffer: FrameBuffer,
         *,
-        take: Callable[[bytes], None],
-        on_connected: Callable[[], None],
-        recover: Callable[[], Awaitable[Work]],
-        on_lost: Callable[[], None],
+        canary: EventCanary,
+        replaced: ReplacedApplications,
         metrics: Metrics,
     ) -> None:
-        """Make one for a term.
+        """Make a reader that is not connected.
 
         Args:
-            server: whose events they are.
-            socket: connects.
-            proof: tells that events have stopped to come.
-            take: gets each frame, and never waits.
-            on_connected: called before the first frame.
-            recover: brings the dialogs up to date after a connect; returns what is left to do.
-            on_lost: called when a connection is over.
+            server: a label of the metrics.
+            socket: opens the connections.
+            buffer: gets each frame.
+            canary: detects a silent connection.
+            replaced: cleared for each connection.
             metrics: counts connections.
         """
         self._server = server
         self._socket = socket
-        self._proof = proof
-        self._take = take
-        self._on_connected = on_connected
-        self._recover = recover
-        self._on_lost = on_lost
+        self._buffer = buffer
+        self._canary = canary
+        self._replaced = replaced
         self._metrics = metrics
-        self.is_connected = False
-        #: True once the dialogs are as Asterisk has them, until the next connect.
-        self.is_up_to_date = False
-        #: Applications that another client has taken, on this connection.
-        self.replaced: set[str] = set()
-        #: Set when another client has taken all of them.
-        self.is_replaced = asyncio.Event()
-        #: No other connection is to be opened: it would take the applications from a successor.
-        self.is_last = False
+        self._task: asyncio.Task[None] | None = None
+        self._is_connected = False
+        self._is_up_to_date = False
         self._is_silent = False
 
-    def note_replaced(self, application: str) -> None:
-        """Take that another client has an application now, as this connection has told."""
-        self.replaced.add(application)
-        if self.replaced.issuperset(self._socket.applications):
-            self.is_replaced.set()
+    @property
+    def is_connected(self) -> bool:
+        """True while a connection is open."""
+        return self._is_connected
 
-    async def run(self, bus: Bus) -> None:
-        """Read for ever, or to the end of the last connection."""
-        # Without a bus it could serve no call, and would take them from one that can.
-        await bus.wait_connected()
+    @property
+    def is_up_to_date(self) -> bool:
+        """True once the dialogs are as Asterisk has them, until the next connect."""
+        return self._is_up_to_date
+
+    def start(self, reading: Coroutine[None, None, None], tasks: asyncio.TaskGroup) -> None:
+        """Start the task that reads from the connections."""
+        self._task = tasks.create_task(reading)
+
+    def stop(self) -> None:
+        """Close the connection and open no other one; returns at once, and may be called again."""
+        # A second cancellation would interrupt the closing handshake.
+        if self._task is not None and not self._task.cancelling():
+            self._task.cancel()
+
+    async def connections(self) -> AsyncGenerator[ClientConnection, None]:
+        """Yield each connection once it is open; the next one is opened when this one is read."""
         async with contextlib.aclosing(self._socket.connections()) as opened:
             async for connection in opened:
-                await self._serve(connection)
-                if self.is_last:
-                    return
+                self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server).inc()
+                _log.info("websocket.connected", applications=self._socket.applications)
+                yield connection
 
-    async def _serve(self, connection: ClientConnection) -> None:
-        self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server).inc()
-        _log.info("websocket.connected", applications=self._socket.applications)
-        await self._read(connection)
-        self._on_lost()
+    async def read(self, connection: ClientConnection, catch_up: CatchUp) -> None:
+        """Read until the connection has ended.
+
+        Args:
+            connection: one of `connections`.
+            catch_up: runs beside the reading; a silent connection is replaced once it is through.
+        """
+        self._is_connected, self._is_silent = True, False
+        self._is_up_to_date = False
+        self._replaced.begin_connection()
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow(connection, catch_up))
+            try:
+                async for frame in frames(connection):
+                    self._buffer.put(frame)
+            finally:
+                self._is_connected = False
+                following.cancel()
         reason = self._reason(connection)
         self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
         _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
 
-    async def _read(self, connection: ClientConnection) -> None:
-        self.is_connected, self._is_silent = True, False
-        self.is_up_to_date = False
-        self.replaced.clear()
-        self.is_replaced.clear()
-        self._on_connected()
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow(connection))
-            try:
-                async for frame in frames(connection):
-                    self._take(frame)
-            finally:
-                self.is_connected = False
-                following.cancel()
-
-    async def _follow(self, connection: ClientConnection) -> None:
-        remaining = await self._recover()
+    async def _follow(self, connection: ClientConnection, catch_up: CatchUp) -> None:
+        remaining = await catch_up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._complete(remaining))
-            silent = await self._proof.until_silent(self.replaced)
+            silent = await self._canary.until_silent(self._replaced.names)
             _log.error("websocket.silent", application=silent)
             self._is_silent = True
             await connection.close()
 
-    async def _complete(self, remaining: Work) -> None:
+    async def _complete(self, remaining: Callable[[], Coroutine[None, None, None]]) -> None:
         await remaining()
-        self.is_up_to_date = True
+        self._is_up_to_date = True
 
-    def _reason(self, connection: ClientConnection) -> EndReason:
+    def _reason(self, connection: ClientConnection) -> DisconnectReason:
         if self._is_silent:
             return "silent"
-        return "replaced" if self.replaced else reason_of_end(connection)
+        return "replaced" if self._replaced.names else reason_of_end(connection)

@@ -1,14 +1,12 @@
-"""Hand-over: one ingest gives its dialogs to the next one, over the bus, without losing an event.
+"""Hand-over: an ingest gives its dialogs to its successor, over the bus, without losing an event.
 
-The new one opens its websocket first; Asterisk tells the old one with ApplicationReplaced, behind
-the last event that it gets, and sends everything else to the new one, which holds it back. Then the
-new one asks for the dialogs. The old one waits for ApplicationReplaced, ends what it is doing,
+The successor opens its websocket first. Asterisk sends ApplicationReplaced to the old ingest,
+behind the last event that it gets, and all further events to the successor, which holds them. Then
+the successor asks for the dialogs. The old ingest waits for ApplicationReplaced, stops its work,
 waits until the bus has confirmed its last event, and answers. So nothing is lost, doubled or
 reordered.
 
-Asked by nobody, an ApplicationReplaced comes from a stranger.
-
-This is the old one's side; `take_over.py` is the new one's.
+This is the old ingest's side; `taker.py` is the successor's.
 """
 
 import asyncio
@@ -20,24 +18,24 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message
+from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .messages import GOES_ON, HandoverRequest, SnapshotPage
 
 _log = structlog.get_logger()
 
-#: For the old one to answer a request; more than the sum of its own deadlines below.
+#: Seconds for the old ingest to answer a request; more than the sum of its deadlines below.
 ANSWER_SECONDS: Final = 4.0
-#: Without another request the one that takes over is gone then: it waits no longer for an answer.
+#: Seconds without a request after which a successor counts as dead: it no longer awaits an answer.
 SILENCE_SECONDS: Final = ANSWER_SECONDS + 0.5
-#: For Asterisk to tell the old one that it is replaced.
+#: Seconds for Asterisk to send ApplicationReplaced.
 REPLACED_SECONDS: Final = 1.0
-#: For the new one to ask, once Asterisk has told that; who does not is a stranger.
-ASKED_SECONDS: Final = 3.0
-#: For what waits at the old one's gate to pass.
+#: Seconds for the old ingest to pass on the frames that it holds.
 PASS_SECONDS: Final = 0.4
-#: For the old one's attempts under way, then for the bus to confirm its last event.
+#: Seconds for its attempts under way to end.
 PAUSE_SECONDS: Final = 1.0
+#: Seconds for the bus to confirm its last event.
 FLUSH_SECONDS: Final = 1.5
 _request_decoder = msgspec.json.Decoder(HandoverRequest)
 
@@ -46,15 +44,24 @@ class HandoverRefusedError(Exception):
     """The old ingest does not hand over; says why."""
 
 
+class HandoverFailedError(HandoverRefusedError):
+    """The old ingest can't hand over, and it has no applications any more."""
+
+
 class Collected(NamedTuple):
-    """What there is to hand over."""
+    """The dialogs to hand over."""
 
     pages: list[SnapshotPage]
-    #: Unix time until which all events are among it; later ones are the business of who asked.
+    #: Unix time until which they contain all events; a late successor may miss those that followed.
     until: float
 
     def page(self, number: int, *, is_late: bool) -> SnapshotPage:
-        """Return a page, for one that came late: after another one that had asked for it."""
+        """Return a page.
+
+        Args:
+            number: from 0.
+            is_late: whether another successor had asked for the dialogs before.
+        """
         if not 0 <= number < len(self.pages):
             return SnapshotPage(error="there is no such page")
         page = self.pages[number]
@@ -63,41 +70,52 @@ class Collected(NamedTuple):
         return page
 
 
-#: Ends everything and returns what there is to hand over; raises HandoverRefusedError.
+#: Stops all work on the dialogs and returns them.
+#:
+#: Raises:
+#:     HandoverRefusedError: they stay here.
 Collect = Callable[[], Awaitable[Collected]]
 
 
 class HandoverGiver:
-    """Answers one new ingest at a time; if it dies meanwhile, the next one."""
+    """Answers one successor at a time, and the next one if it dies meanwhile."""
 
     def __init__(
         self,
         bus: Bus,
         collect: Collect,
         tasks: asyncio.TaskGroup,
-        clock: Callable[[], float] = time.monotonic,
+        replaced: ReplacedApplications,
         *,
+        clock: Callable[[], float] = time.monotonic,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._bus = bus
         self._collect = collect
         self._tasks = tasks
+        self._replaced = replaced
         self._clock = clock
         self._silence_seconds = silence_seconds
-        #: Who takes over, and when it has asked last.
+        #: The name of the successor, and when it last asked.
         self._taker = ""
         self._asked_at = 0.0
         self._is_late = False
         self._collecting: asyncio.Task[Collected | str] | None = None
-        #: The bus's, when the collecting began.
+        #: Of the bus, when the collecting began.
         self._reconnects = 0
-        #: Whether a new ingest has asked, whatever became of that.
-        self._was_asked = False
-        #: Set when the last page is on its way, or nobody will ask for it any more.
-        self.done = asyncio.Event()
+        self._done = asyncio.Event()
+
+    @property
+    def is_done(self) -> bool:
+        """True once the last page is on its way, or no successor will ask for it."""
+        return self._done.is_set()
+
+    async def wait_done(self) -> None:
+        """Return once the last page is on its way, or no successor will ask for it."""
+        await self._done.wait()
 
     def on_request(self, message: Message) -> None:
-        """Take the request of a new ingest."""
+        """Handle a successor's request."""
         try:
             request = _request_decoder.decode(message.payload)
         except UNDECODABLE as error:
@@ -109,36 +127,25 @@ class HandoverGiver:
             self._asked_at = self._clock()
             self._tasks.create_task(self._send(message, request.page))
         else:
-            self._answer(
-                message, SnapshotPage(error="another one takes over already", is_busy=True)
-            )
+            busy = "another ingest is taking over already"
+            self._answer(message, SnapshotPage(error=busy, is_busy=True))
 
     def _is_taker(self, by: str) -> bool:
-        """Return whether it is this one that takes over: the first, or after its death another."""
+        """Return whether this successor gets the dialogs: the first, or the next if it died."""
         if self._taker == by:
             return True
         if self._taker:
             if self._clock() - self._asked_at <= self._silence_seconds:
                 return False
             if self._bus.reconnects != self._reconnects:
-                # It may have told meanwhile that it goes on: what was collected would be old.
-                self.done.set()
+                # Its message that it goes on alone may be lost: the dialogs would be outdated.
+                self._tasks.create_task(self._leave())
                 return False
             self._is_late = True
         _log.info("hand_over.asked", by=by)
-        self._taker, self._was_asked = by, True
+        self._taker = by
+        self._replaced.expect()
         return True
-
-    def note_replaced(self, application: str) -> None:
-        """Take that Asterisk has given an application away: to a stranger, if nobody asks soon."""
-        loop = asyncio.get_running_loop()
-        loop.call_later(ASKED_SECONDS, self._tell_replaced, application)
-
-    def _tell_replaced(self, application: str) -> None:
-        if self._was_asked:
-            _log.info("application.handed_over", application=application)
-        else:
-            _log.error("application.replaced", application=application)
 
     async def _send(self, message: Message, number: int) -> None:
         collected = await self._collected()
@@ -148,16 +155,18 @@ class HandoverGiver:
         page = collected.page(number, is_late=self._is_late)
         self._answer(message, page)
         if page.is_last and not page.error:
-            self.done.set()
+            self._done.set()
 
     async def _leave(self) -> None:
-        """End where all was collected: who has the events now goes on without it."""
+        """End if the dialogs were collected: the successor has the events, and goes on alone."""
         if self._collecting is not None and not isinstance(await self._collected(), str):
-            self.done.set()
+            self._done.set()
 
     async def _collected(self) -> Collected | str:
-        """Return what there is, or why it is not handed over: then everybody may ask again."""
+        """Return the dialogs, or why they are not handed over; then any successor may ask again."""
         if self._collecting is None:
+            if self.is_done:
+                return "the dialogs are gone"
             self._reconnects = self._bus.reconnects
             self._collecting = self._tasks.create_task(self._try_to_collect())
         return await asyncio.shield(self._collecting)
@@ -167,6 +176,8 @@ class HandoverGiver:
             return await self._collect()
         except HandoverRefusedError as error:
             _log.error("hand_over.refused", error=str(error))
+            if isinstance(error, HandoverFailedError):
+                self._done.set()
             self._taker, self._is_late, self._collecting = "", False, None
             return str(error)
 

@@ -1,175 +1,116 @@
-import json
+"""The buffer that holds frames back while the dialogs are recovered."""
 
-import pytest
-
-from ari_proxy.ari.snapshot import ChannelState
 from ari_proxy.ingest.events.frame_buffer import FrameBuffer
-from ari_proxy.ingest.routing import proxy_events
-from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 
 
 def is_free() -> bool:
     return True
 
 
-def gate_of(passed: list[bytes], capacity_bytes: int = 100) -> FrameBuffer:
+def buffer_of(passed: list[bytes], capacity_bytes: int = 100) -> FrameBuffer:
+    def handle(frame: bytes, *, is_former: bool = False) -> None:
+        del is_former
+        passed.append(frame)
+
     return FrameBuffer(
-        passed.append, capacity_bytes=capacity_bytes, overtakes=lambda frame: frame == b"proof"
+        handle, capacity_bytes=capacity_bytes, overtakes=lambda frame: frame == b"canary"
     )
 
 
-def test_gate_keeps_the_order_of_what_it_held_back() -> None:
+def test_frames_that_were_held_keep_their_order() -> None:
     passed: list[bytes] = []
-    gate = gate_of(passed)
-    gate.take(b"1")
-    gate.close()
-    gate.take(b"2")
-    gate.take(b"3")
-    assert (passed, gate.held_bytes, gate.is_passable) == ([b"1"], 2, False)
-    gate.open()
-    gate.take(b"4")  # Not before those that wait.
-    assert (passed, gate.is_passable) == ([b"1"], True)
-    gate.let_pass(2, is_free)
+    buffer = buffer_of(passed)
+    buffer.put(b"1")
+    buffer.close()
+    buffer.put(b"2")
+    buffer.put(b"3")
+    assert (passed, buffer.held_bytes, buffer.is_passable) == ([b"1"], 2, False)
+    buffer.open()
+    buffer.put(b"4")  # Not before those that wait.
+    assert (passed, buffer.is_passable) == ([b"1"], True)
+    buffer.release(2, is_free)
     assert passed == [b"1", b"2", b"3"]
-    gate.let_pass(2, is_free)
-    gate.take(b"5")
+    buffer.release(2, is_free)
+    buffer.put(b"5")
 
-    assert (passed, gate.held_bytes) == ([b"1", b"2", b"3", b"4", b"5"], 0)
+    assert (passed, buffer.held_bytes) == ([b"1", b"2", b"3", b"4", b"5"], 0)
 
 
-def test_gate_lets_pass_only_what_there_is_room_for() -> None:
+def test_held_frames_pass_only_while_there_is_room() -> None:
     passed: list[bytes] = []
-    gate = gate_of(passed)
-    gate.close()
+    buffer = buffer_of(passed)
+    buffer.close()
     for number in range(5):
-        gate.take(b"%d" % number)
-    gate.let_pass(5, is_free)
+        buffer.put(b"%d" % number)
+    buffer.release(5, is_free)
     assert passed == []
-    gate.open()
-    gate.let_pass(5, lambda: len(passed) < 2)
+    buffer.open()
+    buffer.release(5, lambda: len(passed) < 2)
 
-    assert (passed, gate.is_passable) == ([b"0", b"1"], True)
+    assert (passed, buffer.is_passable) == ([b"0", b"1"], True)
 
 
-def test_gate_that_closes_again_lets_pass_what_came_before() -> None:
+def test_frames_that_may_pass_still_may_after_the_buffer_closes_again() -> None:
     passed: list[bytes] = []
-    gate = gate_of(passed)
-    gate.close()
-    gate.take(b"former")
-    gate.open()
-    gate.close()
-    gate.take(b"later")
-    gate.let_pass(5, is_free)
-    assert (passed, gate.is_passable) == ([b"former"], False)
-    gate.open()
-    gate.let_pass(5, is_free)
+    buffer = buffer_of(passed)
+    buffer.close()
+    buffer.put(b"former")
+    buffer.open()
+    buffer.close()
+    buffer.put(b"later")
+    buffer.release(5, is_free)
+    assert (passed, buffer.is_passable) == ([b"former"], False)
+    buffer.open()
+    buffer.release(5, is_free)
 
     assert passed == [b"former", b"later"]
 
 
-def test_gate_lets_pass_what_came_before_it_closed_again_and_tells_it_from_the_rest() -> None:
+def test_frames_of_former_connections_pass_first_and_are_marked() -> None:
     passed: list[tuple[bytes, bool]] = []
-    gate = FrameBuffer(lambda frame: passed.append((frame, gate.former > 0)), capacity_bytes=100)
-    gate.close()
-    gate.take(b"first")
-    gate.close()
-    gate.take(b"second")
-    gate.close()
-    gate.take(b"third")
-    assert (gate.former, gate.is_passable) == (2, False)
-    gate.open_for_former()
-    gate.let_pass(5, is_free)
+
+    def handle(frame: bytes, *, is_former: bool = False) -> None:
+        passed.append((frame, is_former))
+
+    buffer = FrameBuffer(handle, capacity_bytes=100)
+    buffer.close()
+    buffer.put(b"first")
+    buffer.close()
+    buffer.put(b"second")
+    buffer.close()
+    buffer.put(b"third")
+    assert (buffer.former, buffer.is_passable) == (2, False)
+    buffer.open_for_former()
+    buffer.release(5, is_free)
     assert passed == [(b"first", True), (b"second", True)]
-    gate.take(b"fourth")
-    assert (gate.former, gate.is_passable) == (0, False)
-    gate.open_for_former()
-    assert not gate.is_passable
-    gate.open()
-    gate.let_pass(5, is_free)
-    gate.take(b"fifth")
+    buffer.put(b"fourth")
+    assert (buffer.former, buffer.is_passable) == (0, False)
+    buffer.open_for_former()
+    assert not buffer.is_passable
+    buffer.open()
+    buffer.release(5, is_free)
+    buffer.put(b"fifth")
 
     assert passed[2:] == [(b"third", False), (b"fourth", False), (b"fifth", False)]
 
 
-def test_gate_that_is_full_opens_and_lets_the_first_pass_for_each_that_comes() -> None:
+def test_full_buffer_opens_and_passes_its_first_frames() -> None:
     passed: list[bytes] = []
-    gate = gate_of(passed, capacity_bytes=10)
-    gate.close()
+    buffer = buffer_of(passed, capacity_bytes=10)
+    buffer.close()
     for number in range(4):
-        gate.take(b"%d" % number * 4)
+        buffer.put(b"%d" % number * 4)
 
-    assert gate.is_open
+    assert buffer.is_open
     assert passed == [b"0000", b"1111"]
-    assert gate.held_bytes == 8
+    assert buffer.held_bytes == 8
 
 
-def test_proof_that_events_come_does_not_wait_for_them() -> None:
+def test_frame_that_overtakes_does_not_wait_for_those_held() -> None:
     passed: list[bytes] = []
-    gate = gate_of(passed)
-    gate.close()
-    gate.take(b"1")
-    gate.take(b"proof")
+    buffer = buffer_of(passed)
+    buffer.close()
+    buffer.put(b"1")
+    buffer.put(b"canary")
 
-    assert passed == [b"proof"]
-
-
-@pytest.mark.parametrize(
-    ("since", "expected"), [(None, None), (0.5, "1970-01-01T00:00:00.500+00:00")]
-)
-def test_gap_tells_from_when_to_when_and_that_the_count_is_unknown(
-    since: float | None, expected: str | None
-) -> None:
-    event = json.loads(proxy_events.Gap("websocket_lost", since).event("demo", 1.0))
-
-    assert (event["type"], event["from"], event["count"]) == ("ProxyGap", expected, None)
-    assert event["to"] == event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
-    assert event["application"] == "demo"
-
-
-def test_events_are_missing_since_the_earliest_time_that_was_noted() -> None:
-    missing = Missing()
-    assert missing.since is None
-    for since in (2.0, None, 3.0):
-        missing.note(since)
-    assert missing.gap == Gap("websocket_lost", 2.0)
-    missing.note(UNKNOWN)
-    assert missing.gap == Gap("ingest_restarted", None)
-    missing.forget()
-
-    assert missing.since is None
-
-
-def test_lost_stasis_start_is_told_again_with_the_channel_as_it_is() -> None:
-    description = '{"id":"1.2","name":"ä"}'
-    state = ChannelState(
-        "demo",
-        ("a", "b"),
-        is_up=True,
-        created_at="",
-        dialog_id="",
-        description=description,
-    )
-
-    event = json.loads(proxy_events.stasis_start(state, 1.0))
-
-    assert event["type"] == "StasisStart"
-    assert (event["args"], event["reconstructed"]) == (["a", "b"], True)
-    assert event["channel"] == json.loads(description)
-
-
-def test_server_tells_which_dialogs_are_open() -> None:
-    event = json.loads(proxy_events.recovered(["s.1", "s.2"], 1.0, "websocket_lost"))
-
-    assert (event["type"], event["reason"]) == ("ProxyRecovered", "websocket_lost")
-    assert event["dialogs"] == ["s.1", "s.2"]
-    assert event["timestamp"] == "1970-01-01T00:00:01.000+00:00"
-
-
-def test_probe_says_whose_listeners_it_looks_for_and_nothing_else() -> None:
-    event = json.loads(proxy_events.probe("demo", 1.0))
-
-    assert event == {
-        "type": "ProxyProbe",
-        "application": "demo",
-        "timestamp": "1970-01-01T00:00:01.000+00:00",
-    }
+    assert passed == [b"canary"]

@@ -19,21 +19,13 @@ TOPIC = "handover_server-1"
 class Newcomer:
     """An ingest that takes over, and a giver that answers as a test wants."""
 
-    def __init__(self, bus: MemoryBus, tasks: asyncio.TaskGroup) -> None:
+    def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
-        self.loaded: list[HandoverSnapshot | None] = []
         self.requests: list[int] = []
-        self.forwarded: list[Message] = []
-        self.take_over = HandoverTaker(
-            bus,
-            ServerId("server-1"),
-            tasks,
-            load=self.loaded.append,
-            on_request=self.forwarded.append,
-        )
+        self.taker = HandoverTaker(bus, ServerId("server-1"))
 
     async def answer(self, page_of: Callable[[int], bytes]) -> None:
-        """Be the giver, with the bytes of each page."""
+        """Answer requests with the bytes of each page."""
 
         def on_request(message: Message) -> None:
             number = msgspec.json.decode(message.payload, type=HandoverRequest).page
@@ -44,20 +36,16 @@ class Newcomer:
         await self.bus.subscribe(TOPIC, on_request)
 
     async def take(self) -> HandoverSnapshot | None:
-        self.take_over.begin()
-        await asyncio.wait_for(self.take_over.wait(), 10)
+        snapshot = await asyncio.wait_for(self.taker.take(), 10)
         await self.bus.flush(timeout_seconds=5)
-        (taken,) = self.loaded
-        return taken
+        return snapshot
 
 
 @pytest.fixture
 async def newcomer() -> AsyncIterator[Newcomer]:
-    async with opened(MemoryBus(MemoryBroker())) as bus, asyncio.TaskGroup() as tasks:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
         assert isinstance(bus, MemoryBus)
-        newcomer = Newcomer(bus, tasks)
-        yield newcomer
-        await newcomer.take_over.end()
+        yield Newcomer(bus)
 
 
 async def test_pages_are_joined_in_their_order(newcomer: Newcomer) -> None:
@@ -67,16 +55,18 @@ async def test_pages_are_joined_in_their_order(newcomer: Newcomer) -> None:
     ]
     await newcomer.answer(lambda number: msgspec.json.encode(pages[number]))
 
-    taken = await newcomer.take()
+    snapshot = await newcomer.take()
 
-    assert taken is not None
-    assert (taken.records, taken.gap_since) == ([HeldRecord("first"), HeldRecord("last")], 7.0)
+    assert snapshot is not None
+    assert (snapshot.records, snapshot.gap_since) == (
+        [HeldRecord("first"), HeldRecord("last")],
+        7.0,
+    )
     assert newcomer.requests == [0, 1]
 
 
 async def test_without_an_active_ingest_there_is_nothing_to_take(newcomer: Newcomer) -> None:
     assert await newcomer.take() is None
-    assert newcomer.take_over.is_loaded
 
 
 @pytest.mark.parametrize(
@@ -95,14 +85,14 @@ async def test_ingest_that_gets_no_pages_goes_on_and_says_so(
 
     assert await newcomer.take() is None
     assert newcomer.requests == [0, GOES_ON]
-    assert newcomer.take_over.is_loaded
 
 
-async def test_requests_of_the_next_ingest_are_answered_once_the_dialogs_are_there(
-    newcomer: Newcomer,
-) -> None:
-    await newcomer.take()
-    newcomer.bus.publish(TOPIC, b"{}")
-    await newcomer.bus.flush(timeout_seconds=5)
+async def test_giver_that_is_busy_is_asked_again_until_it_is_not(newcomer: Newcomer) -> None:
+    busy = SnapshotPage(error="another ingest is taking over already", is_busy=True)
+    pages = [msgspec.json.encode(page) for page in (busy, busy, SnapshotPage())]
+    await newcomer.answer(lambda _: pages.pop(0))
 
-    assert [message.payload for message in newcomer.forwarded] == [b"{}"]
+    snapshot = await newcomer.take()
+
+    assert snapshot is not None
+    assert newcomer.requests == [0, 0, 0]

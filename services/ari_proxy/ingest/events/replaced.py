@@ -1,0 +1,70 @@
+"""The applications that another websocket client has taken from this ingest.
+
+Asterisk announces it with ApplicationReplaced, behind the last event of that application. This
+ingest never takes an application back: two ingests would take it from each other without end.
+"""
+
+import asyncio
+from collections.abc import Collection
+from typing import Final
+
+import structlog
+
+_log = structlog.get_logger()
+
+#: Seconds for a successor to ask for the dialogs after ApplicationReplaced; without that, it was
+#: another client, which is an error.
+ASKED_SECONDS: Final = 3.0
+
+
+class ReplacedApplications:
+    """Those of the present connection, and whether a successor has them."""
+
+    def __init__(
+        self, applications: Collection[str], *, asked_seconds: float = ASKED_SECONDS
+    ) -> None:
+        self._applications = frozenset(applications)
+        self._asked_seconds = asked_seconds
+        self._is_expected = False
+        self._all = asyncio.Event()
+        #: Their names. The set stays the same object.
+        self.names: set[str] = set()
+
+    def begin_connection(self) -> None:
+        """Forget those of the connection before: a new one has all applications."""
+        self.names.clear()
+        self._all.clear()
+
+    def expect(self) -> None:
+        """Note that a successor has asked for the dialogs: it takes the applications rightly."""
+        self._is_expected = True
+
+    def note(self, application: str, *, is_former: bool = False) -> None:
+        """Note an ApplicationReplaced.
+
+        Args:
+            application: its name.
+            is_former: whether the event is of a connection that is over.
+        """
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._asked_seconds, self._log, application)
+        if is_former:
+            return
+        self.names.add(application)
+        if self.names.issuperset(self._applications):
+            self._all.set()
+
+    def _log(self, application: str) -> None:
+        if self._is_expected:
+            _log.info("application.handed_over", application=application)
+        else:
+            _log.error("application.replaced", application=application)
+
+    @property
+    def are_all(self) -> bool:
+        """True if no application is left."""
+        return self._all.is_set()
+
+    async def wait_all(self) -> None:
+        """Return once no application is left."""
+        await self._all.wait()

@@ -1,0 +1,52 @@
+"""The applications that another client has taken."""
+
+import asyncio
+
+import pytest
+import structlog
+
+from ari_proxy.ingest.events.replaced import ReplacedApplications
+from tests.support.running import until
+
+
+async def test_all_are_replaced_when_the_last_one_is() -> None:
+    replaced = ReplacedApplications(["demo", "voicemail"])
+    replaced.note("demo")
+    assert (replaced.names, replaced.are_all) == ({"demo"}, False)
+    replaced.note("voicemail")
+
+    await asyncio.wait_for(replaced.wait_all(), 5)
+    assert replaced.are_all
+
+
+async def test_new_connection_has_all_applications() -> None:
+    replaced = ReplacedApplications(["demo"])
+    names = replaced.names
+    replaced.note("demo")
+    replaced.begin_connection()
+
+    assert (replaced.names, replaced.are_all) == (set(), False)
+    assert replaced.names is names
+
+
+async def test_word_of_a_former_connection_does_not_count_for_the_present_one() -> None:
+    replaced = ReplacedApplications(["demo"])
+    replaced.note("demo", is_former=True)
+
+    assert (replaced.names, replaced.are_all) == (set(), False)
+
+
+@pytest.mark.parametrize(
+    ("is_expected", "event"), [(False, "application.replaced"), (True, "application.handed_over")]
+)
+async def test_application_that_no_successor_has_taken_is_an_error(
+    *, is_expected: bool, event: str
+) -> None:
+    replaced = ReplacedApplications(["demo"], asked_seconds=0)
+    with structlog.testing.capture_logs() as logs:
+        replaced.note("demo")
+        if is_expected:
+            replaced.expect()
+        await until(lambda: logs)
+
+    assert [(log["event"], log["application"]) for log in logs] == [(event, "demo")]
