@@ -84,7 +84,9 @@ class Executor:
             request = await self._check(command, assignment)
             answer = await self._send(request, assignment.dialog_id)
             seconds = time.monotonic() - begun_at
-            self._telemetry.answered(request.method, request.template, answer.status, seconds)
+            self._telemetry.command_answered(
+                request.method, request.template, answer.status, seconds
+            )
         except (RejectedError, TransportError) as error:
             answer = self._refusals.answer(error)
         if owner == self._server:
@@ -96,10 +98,14 @@ class Executor:
         method, body = command.method.upper(), command.body
         if method not in _METHODS:
             allowed = ", ".join(sorted(_METHODS))
-            raise RejectedError(405, "method", f"method {command.method!r} is none of {allowed}")
+            raise RejectedError(
+                405, "method", f"the method {command.method!r} is not one of {allowed}"
+            )
         url = _url_of(command)
         if body and len(body.encode(errors="surrogatepass")) > MAX_BODY_BYTES:
-            raise RejectedError(413, "body", f"Asterisk takes {MAX_BODY_BYTES} bytes of body")
+            raise RejectedError(
+                413, "body", f"the body has more than {MAX_BODY_BYTES} bytes, Asterisk's limit"
+            )
         template = operations.template_of(url.path)
         dialog_id = assignment.dialog_id
         owner = None if assignment.is_of_server else dialog_id
@@ -126,9 +132,11 @@ class Executor:
         async with self._registrar.registered(request.creates) as registered:
             if request.creates is not None:
                 await self._authorizer.check_new(request.creates)
+            begun_at = time.monotonic()
             with self._telemetry.request(method, template, url, dialog_id) as span:
                 answer = await self._rest.request(method, url, request.body, max_bytes=limit)
                 answered(span, answer.status)
+            self._telemetry.request_answered(method, time.monotonic() - begun_at)
             registered.is_void = answer.status >= _FAILED
         if request.deletes is not None and answer.status < _FAILED:
             await self._registrar.release(request.deletes)

@@ -1,42 +1,42 @@
-"""Lanes: commands of one dialog one after another, dialogs side by side, all of it bounded.
+"""Lanes: items of one key run one after another, keys run side by side; all of it is bounded.
 
-What is urgent overtakes what is before it in its lane, but only after a while: a hang-up must not
-wait until Asterisk has done a slow command, and a variable set just before it must not be lost. It
-overtakes nothing that may create a channel: that channel would come into being after its hang-up.
+An urgent item overtakes the items before it, but only after a while: a hang-up must not wait for a
+slow command, yet a variable set just before it must not be lost. It does not overtake a command
+that may create a channel: the channel would be created after its hang-up, and stay.
 """
 
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
-#: Seconds that a hang-up waits for its turn: Asterisk answers other commands within milliseconds.
+#: How long an urgent item waits before it overtakes: Asterisk answers most commands within
+#: milliseconds.
 PATIENCE_SECONDS: Final = 1.0
 
 
 class LanesFullError(Exception):
-    """As many commands wait or run as are allowed."""
+    """The number of items that wait or run is at its limit."""
 
 
 class Turn:
-    """When all that came before an item is done."""
+    """An item's turn: it comes when all items before it are done."""
 
     def __init__(self) -> None:
         self._has_come = asyncio.Event()
-        #: True while the item's work has nothing to do but to wait for it.
+        #: True while the item's work only waits for its turn.
         self.is_awaited = False
 
     def come(self) -> None:
-        """Let whoever waits go on."""
+        """Wake the work that waits."""
         self.is_awaited = False
         self._has_come.set()
 
     async def wait(self) -> None:
-        """Return once it has come."""
+        """Wait for the turn."""
         self.is_awaited = not self._has_come.is_set()
         await self._has_come.wait()
 
@@ -44,22 +44,25 @@ class Turn:
 class _Place(Generic[T]):
     """The place of an item in its lane."""
 
-    __slots__ = ("ahead", "held", "holds_back", "item", "timer", "turn")
+    __slots__ = ("ahead", "held", "holds_back", "item", "task", "timer", "turn")
 
     def __init__(self, item: T) -> None:
         self.item = item
         self.turn = Turn()
-        #: Runs until it overtakes.
+        #: Runs until the item overtakes.
         self.timer: asyncio.TimerHandle | None = None
-        #: Its work, if it has overtaken what was before it.
+        #: The task that works on the item; None until it has begun, since a task that is cancelled
+        #: earlier would drop its items.
+        self.task: asyncio.Task[None] | None = None
+        #: The item's own task, if it has overtaken others.
         self.ahead: asyncio.Task[None] | None = None
-        #: Whether no item may overtake it; None while that has not mattered.
+        #: Whether no item may overtake this one; None until that matters.
         self.holds_back: bool | None = None
-        #: Those behind it that overtake once it is done.
+        #: Items that overtake once this one is done.
         self.held: list[_Place[T]] = []
 
     def stay(self) -> None:
-        """Overtake no more."""
+        """Keep the item at its place."""
         if self.timer is not None:
             self.timer.cancel()
 
@@ -82,21 +85,19 @@ class Lanes(Generic[T]):
         """Make lanes.
 
         Args:
-            tasks: run the work.
-            work: on one item of a lane, with its turn.
-            capacity: how many items may wait or run.
-            holds_back: whether no item may overtake this one.
-            patience_seconds: how long what is urgent waits before it overtakes.
+            tasks: the group of the lanes' tasks.
+            work: called with the key, the item and the item's turn.
+            capacity: the most items that wait or run.
+            holds_back: returns whether no item may overtake this one.
+            patience_seconds: how long an urgent item waits before it overtakes.
         """
         self._tasks = tasks
         self._work = work
         self._capacity = capacity
         self._holds_back = holds_back
         self._patience_seconds = patience_seconds
-        #: The first of each is under way.
+        #: The first item of each lane is being worked on.
         self._lanes: dict[str, deque[_Place[T]]] = {}
-        #: The work that has begun; a task that is cancelled earlier would drop its items.
-        self._busy: dict[asyncio.Task[None], Turn] = {}
         self._idle = asyncio.Event()
         self._idle.set()
         self.pending = 0
@@ -106,15 +107,10 @@ class Lanes(Generic[T]):
         return key in self._lanes
 
     def put(self, key: str, item: T, *, urgent: bool = False) -> None:
-        """Take an item for the lane of `key`.
-
-        Args:
-            key: the lane's.
-            item: what to work on.
-            urgent: whether it may overtake.
+        """Add an item to the lane of `key`; an urgent one may overtake.
 
         Raises:
-            LanesFullError: too many items wait.
+            LanesFullError: as many items wait or run as the capacity allows.
         """
         if self.pending >= self._capacity:
             raise LanesFullError
@@ -132,14 +128,14 @@ class Lanes(Generic[T]):
             place.timer = loop.call_later(self._patience_seconds, self._overtake, key, place)
 
     def _overtake(self, key: str, place: _Place[T]) -> None:
-        """Begin an item before its turn, or as soon as what holds it back is done."""
+        """Start an item before its turn, or as soon as no item holds it back."""
         for earlier in itertools.takewhile(lambda other: other is not place, self._lanes[key]):
             if earlier.holds_back is None:
                 earlier.holds_back = self._holds_back(earlier.item)
             if earlier.holds_back:
                 earlier.held.append(place)
                 return
-        place.ahead = self._tasks.create_task(self._run_ahead(key, place))
+        place.ahead = self._tasks.create_task(self._perform(key, place))
 
     async def _run(self, key: str) -> None:
         lane = self._lanes[key]
@@ -150,8 +146,8 @@ class Lanes(Generic[T]):
                 place.turn.come()
                 try:
                     if place.ahead is None:
-                        with self._working(place):
-                            await self._work(key, place.item, place.turn)
+                        place.task = asyncio.current_task()
+                        await self._work(key, place.item, place.turn)
                     else:
                         await asyncio.wait((place.ahead,))
                 finally:
@@ -166,30 +162,19 @@ class Lanes(Generic[T]):
             if not self._lanes:
                 self._idle.set()
 
-    async def _run_ahead(self, key: str, place: _Place[T]) -> None:
-        with self._working(place):
-            await self._work(key, place.item, place.turn)
-
-    @contextmanager
-    def _working(self, place: _Place[T]) -> Iterator[None]:
-        """Let `cancel_work` find the task that works on an item."""
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  a coroutine runs in one
-        self._busy[task] = place.turn
-        try:
-            yield
-        finally:
-            del self._busy[task]
+    async def _perform(self, key: str, place: _Place[T]) -> None:
+        place.task = asyncio.current_task()
+        await self._work(key, place.item, place.turn)
 
     def cancel_work(self) -> None:
-        """Cancel the work under way; it is the work's own choice to end its lane with it.
+        """Cancel the work that is running; its lane goes on if the work swallows that.
 
-        What only awaits its turn is done, and gets it.
+        Work that only waits for its turn is not cancelled: the turn comes.
         """
-        for task, turn in self._busy.items():
-            if not turn.is_awaited:
-                task.cancel()
+        for place in itertools.chain.from_iterable(self._lanes.values()):
+            if place.task is not None and not place.turn.is_awaited:
+                place.task.cancel()
 
     async def wait_idle(self) -> None:
-        """Return once nothing waits or runs."""
+        """Wait until no item waits or runs."""
         await self._idle.wait()

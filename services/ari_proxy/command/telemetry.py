@@ -1,8 +1,6 @@
 """Metrics, traces and copies of the commands of one server."""
 
-import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Final
 
 import msgspec
@@ -58,23 +56,24 @@ class CommandTelemetry:
             parent=parent,
         )
 
-    @contextmanager
-    def request(self, method: str, template: str, url: str, dialog_id: DialogId) -> Iterator[Span]:
-        """Copy a request to the tap, measure it, and yield a span around it."""
+    def request(
+        self, method: str, template: str, url: str, dialog_id: DialogId
+    ) -> AbstractContextManager[Span]:
+        """Copy a request to the tap, and return a span around it."""
         if self._tap.is_on:
             content = msgspec.json.encode({"method": method, "url": url})
             self._tap.copy("request", dialog_id, content)
-        begun_at = time.monotonic()
-        with self._traces.span(
+        return self._traces.span(
             f"{method} {template}",
             SpanKind.CLIENT,
             {"http.request.method": method, "url.template": template},
-        ) as span:
-            yield span
-        seconds = self._metrics.histogram(table.REQUEST_SECONDS, self._server, method)
-        seconds.observe(time.monotonic() - begun_at)
+        )
 
-    def answered(self, method: str, template: str, status: int, seconds: float) -> None:
+    def request_answered(self, method: str, seconds: float) -> None:
+        """Measure a request that Asterisk has answered after so many seconds."""
+        self._metrics.histogram(table.REQUEST_SECONDS, self._server, method).observe(seconds)
+
+    def command_answered(self, method: str, template: str, status: int, seconds: float) -> None:
         """Count a command that Asterisk has answered after so many seconds."""
         operation = f"{method} {template}"
         self._metrics.counter(table.REQUESTS, self._server, operation, str(status)).inc()
