@@ -1,1 +1,1 @@
-"""Asterisk's REST Interface: events, operations, REST and websocket clients."""
+"""Asterisk REST Interface (ARI): events, operations, REST and websocket clients."""

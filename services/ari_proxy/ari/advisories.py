@@ -1,7 +1,7 @@
-"""Known security advisories of what serves ARI: Asterisk's HTTP and websocket servers. Pure.
+"""Security advisories for Asterisk's HTTP and websocket servers, which serve ARI. Sans-I/O.
 
 Source: downloads.asterisk.org/pub/security and github.com/asterisk/asterisk/security/advisories. A
-distribution may have mended an older version without changing its number.
+distribution may have fixed an older version without changing its number.
 """
 
 import re
@@ -18,13 +18,13 @@ class Advisory:
 
     id: str
     summary: str
-    #: By branch, the first version that is mended.
+    #: By branch, the first fixed version.
     fixed: Mapping[int, Version]
     #: The first branch that has the fault.
     since: int = 0
 
     def concerns(self, version: Version) -> bool:
-        """Return whether a version has the fault; a branch that was never mended keeps it."""
+        """Return whether a version is affected; a branch without a fix stays affected."""
         branch = version[0]
         if branch in self.fixed:
             return version < self.fixed[branch]
@@ -54,7 +54,7 @@ _VERSION = re.compile(r"(?:certified[/-])?(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def concerning(version: str) -> list[Advisory]:
-    """Return the advisories that concern a version like `22.10.1+dfsg`; none if it is not one."""
+    """Return the advisories for a version like `22.10.1+dfsg`; none for other texts."""
     match = _VERSION.match(version)
     if match is None:
         return []

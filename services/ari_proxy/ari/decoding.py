@@ -1,4 +1,4 @@
-"""Reads URLs as Asterisk reads them, which is not as RFC 3986 says. Pure.
+"""URL decoding as Asterisk does it, which differs from RFC 3986. Sans-I/O.
 
 Measured on Asterisk 22 and 16 (tests/integration/test_decoding.py); in its source, `ast_uri_decode`
 of utils.c, `ast_ari_invoke` of res_ari.c and `ast_app_separate_args` of app.c.
@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-#: `%` and what C's `sscanf("%2x")` takes of two characters behind it: a sign counts as one of them,
-#: and a second one that is no digit is dropped.
+#: `%` and the part of the next two characters that C's `sscanf("%2x")` takes: a sign counts as one
+#: of the two, and a second character that is no digit is dropped.
 _ESCAPE: Final = re.compile(rb"%(?:([0-9A-Fa-f]{2}|[+-][0-9A-Fa-f])|([0-9A-Fa-f]).)", re.DOTALL)
-#: C libraries differ about `0x` without a digit behind it: some read zero, some nothing.
+#: C libraries differ on `0x` without a digit after it: some read zero, some nothing.
 AMBIGUOUS: Final = re.compile("%0[xX]")
 
 _OPENING: Final = {")": "(", "]": "["}
@@ -20,8 +20,9 @@ _OPENING: Final = {")": "(", "]": "["}
 def decode(text: str) -> str:
     """Return a segment of a path, or a part of a query, as Asterisk reads it.
 
-    A plus is a blank, a percent sign without digits stands for itself, and NUL ends it. What is no
-    UTF-8 comes as lone surrogates (PEP 383): no event and no answer of Asterisk can name it.
+    A plus is a blank, a percent sign without digits stands for itself, and NUL ends the text. Bytes
+    that are not UTF-8 become lone surrogates (PEP 383): no event and no answer of Asterisk can have
+    them.
     """
     if "%" not in text:
         return text.replace("+", " ")
@@ -36,7 +37,7 @@ def decode(text: str) -> str:
 
 
 def segments(path: str) -> list[str]:
-    """Return the decoded segments of an encoded path like `/channels/1.2`; an empty one ends it."""
+    """Return the decoded segments of a path like `/channels/1.2`, up to the first empty one."""
     found = []
     for segment in path[1:].split("/"):
         if not segment:
@@ -54,8 +55,8 @@ def parameters(query: str) -> list[tuple[str, str]]:
 def arguments(text: str) -> list[str]:
     """Return the values of a decoded parameter that takes a list, like `1.2,1.3`.
 
-    Commas in quotes, parentheses and brackets, and those behind a backslash, separate nothing;
-    quotes and backslashes go.
+    Commas in quotes, parentheses and brackets, and those after a backslash, are part of a value;
+    quotes and backslashes are removed.
     """
     found, depths = [""], {"(": 0, "[": 0}
     for character, is_literal, is_quoted in _unquoted(text):
@@ -69,7 +70,7 @@ def arguments(text: str) -> list[str]:
 
 
 def _unquoted(text: str) -> Iterator[tuple[str, bool, bool]]:
-    """Yield each character, whether it is behind a backslash, and whether it is in quotes."""
+    """Yield each character, whether a backslash precedes it, and whether it is in quotes."""
     is_literal = is_quoted = False
     for character in text:
         if is_literal or character not in '"\\':
@@ -82,7 +83,7 @@ def _unquoted(text: str) -> Iterator[tuple[str, bool, bool]]:
 
 
 def _nest(depths: dict[str, int], character: str) -> None:
-    """Count the parentheses and brackets that are open."""
+    """Update the numbers of open parentheses and brackets."""
     if character in depths:
         depths[character] += 1
     elif character in _OPENING:
@@ -91,5 +92,5 @@ def _nest(depths: dict[str, int], character: str) -> None:
 
 
 def is_text(decoded: str) -> bool:
-    """Return whether Asterisk can show it: it is UTF-8."""
+    """Return whether a decoded text is UTF-8; Asterisk can't list an object with another name."""
     return not any("\ud800" <= character <= "\udfff" for character in decoded)

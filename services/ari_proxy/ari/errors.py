@@ -1,25 +1,25 @@
-"""Errors of the conversation with Asterisk.
+"""Errors of ARI's clients.
 
 AriError
-├── MalformedEventError     a websocket frame that is no ARI event
-├── IllegalUrlError         a command's URL that is no relative ARI path
-└── TransportError          a request that got no HTTP answer, or none that we take
+├── MalformedEventError     a websocket frame is not an ARI event
+├── IllegalUrlError         a command's URL is not a relative ARI path
+└── TransportError          a request got no HTTP answer, or none that is accepted
     ├── UnreachableError    it was provably not sent, or the connection broke: 502
-    ├── AnswerTooLargeError its answer is larger than we read: 502
+    ├── AnswerTooLargeError its answer is larger than the limit: 502
     └── AriTimeoutError     no answer within the deadline: 504
 """
 
 
 class AriError(Exception):
-    """The conversation with Asterisk went wrong."""
+    """Base class of the errors below."""
 
 
 class MalformedEventError(AriError, ValueError):
-    """A websocket frame is no ARI event."""
+    """A websocket frame is not an ARI event."""
 
 
 class IllegalUrlError(AriError, ValueError):
-    """A command's URL is no relative ARI path."""
+    """A command's URL is not a relative ARI path."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"the URL {reason}")
@@ -29,15 +29,15 @@ class IllegalUrlError(AriError, ValueError):
 class TransportError(AriError):
     """A request to ARI got no HTTP answer."""
 
-    #: What a gateway answers in this case (RFC 9110 §15.6).
+    #: A gateway's status for it (RFC 9110 §15.6).
     status_code = 502
-    #: A name for metrics and for clients.
+    #: Its name in metrics and in responses.
     reason = "transport"
 
     def __init__(self, method: str, path: str, what: str, *, sent: bool) -> None:
         super().__init__(f"{method} {path}: {what}")
         self.what = what
-        #: False if Asterisk provably did not get the request.
+        #: False if the request provably did not reach Asterisk.
         self.sent = sent
 
 
@@ -56,7 +56,7 @@ class AriTimeoutError(TransportError):
 
 
 class AnswerTooLargeError(TransportError):
-    """Asterisk has done it, but its answer is larger than we read."""
+    """Asterisk has executed the request, but its answer is larger than the limit."""
 
     status_code = 502
     reason = "too_large"

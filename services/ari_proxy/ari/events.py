@@ -1,9 +1,8 @@
 """Partial decoding of ARI events: just the ids that routing needs, for every event type.
 
 Asterisk's `rest-api/api-docs/events.json` describes the events. The fields below are all those that
-hold the id of a channel, bridge, playback or recording in any of its types; a test compares them
-with a table made from that description. What is not listed, unknown types included, passes
-undecoded.
+hold the id of a channel, bridge, playback or recording in any event type; a test compares them with
+a table made from that description. Other fields and unknown types pass undecoded.
 """
 
 import msgspec
@@ -15,27 +14,27 @@ from .lenient import LenientDecoder
 
 
 class ChannelRef(msgspec.Struct, frozen=True, gc=False):
-    """An object with an id; here a channel."""
+    """A channel in an event."""
 
     id: str = ""
 
 
 class Bridge(msgspec.Struct, frozen=True, gc=False):
-    """A bridge with the ids of its channels."""
+    """A bridge in an event, with the ids of its channels."""
 
     id: str = ""
     channels: tuple[str, ...] = ()
 
 
 class Playback(msgspec.Struct, frozen=True, gc=False):
-    """A playback and what it plays to, like `channel:1.2` or `bridge:x`."""
+    """A playback and its target, like `channel:1.2` or `bridge:x`."""
 
     id: str = ""
     target_uri: str = ""
 
 
 class Recording(msgspec.Struct, frozen=True, gc=False):
-    """A live recording and what it records."""
+    """A live recording and its target."""
 
     name: str = ""
     target_uri: str = ""
@@ -57,7 +56,7 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
 
 
 class AriEvent(msgspec.Struct, frozen=True, gc=False):
-    """What routing needs of one event."""
+    """The fields of one event that routing needs."""
 
     type: str
     application: str = ""
@@ -93,7 +92,7 @@ class AriEvent(msgspec.Struct, frozen=True, gc=False):
     endpoint: Endpoint | None = None
 
 
-#: These types name one channel and nothing else, and make up nearly all of the traffic.
+#: These types name one channel and no other object; nearly all of the traffic is of these types.
 SINGLE_CHANNEL_TYPES = frozenset(
     {
         "ChannelCallerId",
@@ -112,7 +111,7 @@ SINGLE_CHANNEL_TYPES = frozenset(
     }
 )
 
-#: Every type of Asterisk 22's description: a bounded set for metrics, not a filter.
+#: Every event type of Asterisk 22: a bounded set of metric labels, not a filter.
 EVENT_TYPES = frozenset(
     {
         "ApplicationMoveFailed",
@@ -167,10 +166,10 @@ _decoder = LenientDecoder(AriEvent)
 
 
 def decode(frame: str) -> AriEvent:
-    """Return what routing needs of the event in `frame`; a field of another type counts as absent.
+    """Decode the fields that routing needs; a field of an unexpected type counts as absent.
 
     Raises:
-        MalformedEventError: it is not JSON, no object, or without a type that is a string.
+        MalformedEventError: the frame is not a JSON object with a `type` that is a string.
     """
     try:
         return _decoder.decode(frame)
@@ -179,7 +178,7 @@ def decode(frame: str) -> AriEvent:
 
 
 def channel_ids(event: AriEvent) -> list[str]:
-    """Return the ids of the channels that the event is about, the most important first."""
+    """Return the ids of the channels that the event names, the most important first."""
     named = (
         event.channel,
         event.replace_channel,
@@ -220,19 +219,19 @@ def _bridges(event: AriEvent) -> list[Bridge]:
 
 
 def bridge_ids(event: AriEvent) -> list[str]:
-    """Return the ids of the bridges that the event is about."""
+    """Return the ids of the bridges that the event names."""
     found = [bridge.id for bridge in _bridges(event)]
     return [*found, event.destination_bridge] if event.destination_bridge else found
 
 
 def indirect_channel_ids(event: AriEvent) -> list[str]:
-    """Return the ids of channels that only stand by: in the event's bridges, or at its endpoint."""
+    """Return the ids of the channels in the event's bridges and at its endpoint."""
     found = [channel for bridge in _bridges(event) for channel in bridge.channels]
     return [*found, *event.endpoint.channel_ids] if event.endpoint else found
 
 
 def target(event: AriEvent) -> str:
-    """Return what the event's playback or recording is about, like `channel:1.2`, or ''."""
+    """Return the target of the event's playback or recording, like `channel:1.2`, or ''."""
     if event.playback is not None:
         return event.playback.target_uri
     return event.recording.target_uri if event.recording is not None else ""

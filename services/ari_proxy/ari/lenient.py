@@ -1,7 +1,7 @@
-"""Decodes JSON as far as it fits: a field of another type, or null, counts as absent. Pure.
+"""Lenient JSON decoding: a field of another type, or null, counts as absent. Sans-I/O.
 
 Asterisk's fields don't keep their types: `caller` is a channel in Dial and a string in
-CallBroadcast. What is known of an object must not depend on what is odd beside it.
+CallBroadcast. One unexpected field must not cost the others.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,17 +17,17 @@ _text_decoder: Final = msgspec.json.Decoder(str)
 
 
 class LenientDecoder(Generic[T]):
-    """Decodes a Struct of texts, tuples and other Structs; one that fits costs nothing more."""
+    """Decodes a Struct of strings, tuples and other Structs; JSON that fits costs nothing extra."""
 
     def __init__(self, kind: type[T]) -> None:
         self._decoder = msgspec.json.Decoder(kind)
         self._info = type_info(kind)
 
     def decode(self, text: str | bytes | msgspec.Raw) -> T:
-        """Return what fits.
+        """Return the object with those fields that fit.
 
         Raises:
-            UNDECODABLE: it is no JSON object, or a field that has to be there does not fit.
+            UNDECODABLE: the text is not a JSON object, or a required field does not fit.
         """
         try:
             return self._decoder.decode(text)
@@ -37,8 +37,8 @@ class LenientDecoder(Generic[T]):
 
 
 def _fitting(info: Type, raw: msgspec.Raw) -> Any:
-    """Return what fits, or raise ValidationError where nothing does."""
-    if isinstance(info, UnionType):  # Of one type and None, which stands for absence.
+    """Return the value as far as it fits, or raise ValidationError."""
+    if isinstance(info, UnionType):  # Of one type and None for an absent field.
         return _fitting(next(t for t in info.types if not _is_none(t)), raw)
     if isinstance(info, StructType):
         return _struct(info, _object_decoder.decode(raw))

@@ -1,8 +1,7 @@
-"""ARI's operations: path templates, and which of them create an object that the caller may name.
+"""ARI's operations: path templates, and those that create an object which the caller may name.
 
-The table is that of Asterisk 22's `rest-api/api-docs`; a test compares the two. Paths that no
-template matches (a newer Asterisk's) are commands like any other, with `other` as their name in
-metrics.
+The table is that of Asterisk 22's `rest-api/api-docs`; a test compares the two. A path that no
+template matches, as of a newer Asterisk, is a command like any other; its template is `other`.
 """
 
 from dataclasses import dataclass
@@ -18,13 +17,13 @@ class Creation:
     """How an operation names the object that it creates."""
 
     kind: ObjectKind
-    #: The parameter, in the query or the JSON body, that holds the id.
+    #: The parameter with the id, in the query or the JSON body.
     parameter: str
     #: True if the id is the path's last segment.
     in_path: bool = False
 
 
-#: Every path template of Asterisk 22 with its methods.
+#: Every path template of Asterisk 22, with its methods.
 TEMPLATES: Final[dict[str, str]] = {
     "/applications": "GET",
     "/applications/{applicationName}": "GET",
@@ -104,8 +103,8 @@ TEMPLATES: Final[dict[str, str]] = {
     "/sounds/{soundId}": "GET",
 }
 
-#: POST on these creates an object; `otherChannelId` needs no entry, since `<channelId>;2` routes as
-#: well.
+#: POST on these creates an object. `otherChannelId` needs no entry: `<channelId>;2` is routed with
+#: `<channelId>`.
 CREATIONS: Final[dict[str, Creation]] = {
     "/bridges": Creation(kind="bridge", parameter="bridgeId"),
     "/bridges/{bridgeId}": Creation(kind="bridge", parameter="bridgeId", in_path=True),

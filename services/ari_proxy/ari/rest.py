@@ -1,8 +1,8 @@
-"""The REST client: keep-alive below Asterisk's idle close, concurrency below its session limit.
+"""The REST client: keep-alive and concurrency below the limits of Asterisk's HTTP server.
 
-http.conf: `session_keep_alive` (15 s) closes an idle connection, `sessionlimit` (100, websockets
-included) accepts one more and closes it without an answer. Credentials travel in an Authorization
-header, never in a URL.
+http.conf: `session_keep_alive` (15 s) closes an idle connection; above `sessionlimit` (100,
+websockets included) a connection is accepted and closed without an answer. Credentials travel in an
+Authorization header, never in a URL.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from ari_proxy.certificate_names import CertificateNames
 
 from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 
-#: Seconds; below the 15 of http.conf's session_keep_alive, so that we close first.
+#: Below the 15 s of http.conf's session_keep_alive, so that the client closes first.
 KEEP_ALIVE_SECONDS: Final = 10.0
-#: Asterisk takes 40,960 bytes of body (http.c: MAX_CONTENT_LENGTH); more is 413 and a close.
+#: Asterisk's limit (http.c: MAX_CONTENT_LENGTH); it answers 413 to more and closes.
 MAX_BODY_BYTES: Final = 40_960
-#: Of an answer: a list of tens of thousands of channels, at a kilobyte each.
+#: Enough for a list of tens of thousands of channels, a kilobyte each.
 MAX_ANSWER_BYTES: Final = 64 << 20
 _UNAUTHORIZED: Final = 401
 _TLS_PORT: Final = 443
@@ -36,7 +36,7 @@ _log = structlog.get_logger()
 
 
 class Credentials:
-    """A user of ari.conf; the password does not show in a repr."""
+    """A user of ari.conf; its repr hides the password."""
 
     __slots__ = ("authorization", "headers", "json_headers", "user")
 
@@ -44,7 +44,7 @@ class Credentials:
         self.user = user
         #: The value of the Authorization header (RFC 7617).
         self.authorization = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
-        #: Of a request without and with a body, made once.
+        #: Headers of a request without and with a body, built once.
         self.headers = CIMultiDict(Authorization=self.authorization)
         self.json_headers = CIMultiDict(self.headers, **{"Content-Type": "application/json"})
 
@@ -53,7 +53,7 @@ class Credentials:
 
 
 class Answer(NamedTuple):
-    """What Asterisk answered."""
+    """Asterisk's answer to a request."""
 
     status: int
     body: str
@@ -78,13 +78,14 @@ class RestClient:
 
         Args:
             root: ARI's URL.
-            credentials: returns those of a request that begins now.
-            concurrency: requests at once.
-            timeout_seconds: deadline of a request that names no other one.
-            tls: returns what an https root is trusted by.
-            server_name: that stands in Asterisk's certificate; '' for the root's host.
-            refused: told of credentials that Asterisk refuses; returns whether there are others.
-            connector: how Asterisk is reached; None for TCP.
+            credentials: returns the current credentials, called for each request.
+            concurrency: the most requests at once.
+            timeout_seconds: the default deadline of a request.
+            tls: returns the TLS context of an https root, called for each request.
+            server_name: the name in Asterisk's certificate; '' for the root's host.
+            refused: called with credentials that Asterisk refuses; returns whether there are newer
+                ones.
+            connector: aiohttp's connector; None for TCP.
         """
         self._root = root.rstrip("/")
         self._credentials = credentials
@@ -100,7 +101,7 @@ class RestClient:
             timeout=aiohttp.ClientTimeout(total=None),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            # Asterisk compresses nothing; to skip aiohttp's own headers costs a tenth of a request.
+            # Asterisk compresses nothing.
             headers={"User-Agent": f"ari-proxy/{__version__}", "Accept-Encoding": "identity"},
         )
         # aiohttp would send a PUT or DELETE again when a kept-alive connection breaks.
@@ -130,20 +131,20 @@ class RestClient:
     ) -> Answer:
         """Send one request and return Asterisk's answer, whatever its status.
 
-        It is sent once; only a GET is sent again, once, when the connection breaks, and any request
-        that Asterisk refused for its credentials, if there are others by now.
+        It is sent once, with two exceptions: a GET is repeated once if the connection breaks, and
+        any request once if Asterisk refuses its credentials and there are newer ones.
 
         Args:
             method: in upper case.
-            url: relative to ARI's root, percent-encoded, as `urls.parse` has approved it.
+            url: relative to ARI's root, percent-encoded, as `urls.parse` returns it.
             body: JSON text, or ''.
-            timeout_seconds: instead of the client's own; includes the wait for a free connection.
-            max_bytes: of the answer's body.
+            timeout_seconds: overrides the client's; includes the wait for a free connection.
+            max_bytes: limit of the answer's body.
 
         Raises:
-            UnreachableError: no connection, or it broke.
+            UnreachableError: there is no connection, or it broke.
             AriTimeoutError: no answer within the deadline.
-            AnswerTooLargeError: its body is larger than `max_bytes`; the rest is not read.
+            AnswerTooLargeError: the answer's body is larger than `max_bytes`; the rest is not read.
         """
         path = url.partition("?")[0]
         sent = False
@@ -166,7 +167,7 @@ class RestClient:
             raise UnreachableError(method, path, what, sent=True) from error
 
     async def _untrusted(self, error: aiohttp.ClientConnectorError) -> str:
-        """Return what is wrong with Asterisk's certificate, or ''."""
+        """Return the fault of Asterisk's certificate, or ''."""
         server = (error.host, error.port or _TLS_PORT)
         tls = self._tls() if self._tls is not None else None
         return await self._names.explained(error, server, tls)

@@ -1,9 +1,9 @@
-"""What Asterisk has now: its answers to GET /channels, /bridges and /asterisk/info. Pure.
+"""Asterisk's state: its answers to GET /channels, /bridges and /asterisk/info. Sans-I/O.
 
-Channel (api-docs/channels.json): `dialplan.app_name` is `Stasis` as long as the channel is in an
-application, and `app_data` begins with the application's name; a leg that still rings has
-`AppDial2`. `channelvars` holds the variables that were set with `report_events` (22.10), or that
-ari.conf's `channelvars` lists.
+Channel (api-docs/channels.json): while the channel is in an application, `dialplan.app_name` is
+`Stasis` and `app_data` begins with the application's name; a leg that still rings has `AppDial2`.
+`channelvars` holds the variables that were set with `report_events` (22.10) or are listed in
+ari.conf's `channelvars`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ import msgspec
 
 from .lenient import LenientDecoder
 
-#: The channel variable that tells the dialog of a channel that we have not named.
+#: The channel variable with the dialog id of a channel that ari-proxy has not named.
 DIALOG_VARIABLE: Final = "ARI_PROXY_DIALOG"
 
 
@@ -48,7 +48,7 @@ class _System(msgspec.Struct, frozen=True):
 
 
 class Information(msgspec.Struct, frozen=True):
-    """Which Asterisk it is, and since when it runs."""
+    """Asterisk's version and start time."""
 
     status: _Status = _Status()
     system: _System = _System()
@@ -59,33 +59,37 @@ class _Variable(msgspec.Struct, frozen=True):
 
 
 class ChannelState(NamedTuple):
-    """One channel."""
+    """The state of one channel."""
 
-    #: The application that it is in, or ''.
+    #: The application that the channel is in, or ''.
     application: str
-    #: What the dialplan gave the application.
+    #: The application's arguments from the dialplan.
     arguments: tuple[str, ...]
     is_up: bool
-    #: When it began, in Asterisk's words, which sort.
+    #: When it began, as Asterisk writes it; these texts sort.
     created_at: str
-    #: As its variable tells, or ''.
+    #: The value of its variable, or ''.
     dialog_id: str
-    #: Its JSON, as Asterisk wrote it.
+    #: Its JSON as Asterisk wrote it.
     description: str
 
 
 class Snapshot(NamedTuple):
-    """What there is at some time."""
+    """Asterisk's channels and bridges at one time."""
 
     channels: dict[str, ChannelState]
     #: Bridges with their channels.
     bridges: dict[str, tuple[str, ...]]
-    #: When Asterisk was started, in its own words.
+    #: When Asterisk was started, as it writes it.
     started_at: str = ""
     version: str = ""
 
     def with_dialogs(self, dialogs: Mapping[str, str]) -> "Snapshot":
-        """Return it with the dialogs that channels were asked for."""
+        """Return a copy with dialog ids that were read from the channels' variables.
+
+        Args:
+            dialogs: dialog ids by channel id.
+        """
         channels = {
             name: state._replace(dialog_id=dialogs.get(name, state.dialog_id))
             for name, state in self.channels.items()
@@ -102,10 +106,10 @@ _variable_decoder = LenientDecoder(_Variable)
 
 
 def channels(text: str) -> dict[str, ChannelState]:
-    """Return the channels in an answer to GET /channels; what has no id is none.
+    """Return the channels in an answer to GET /channels; entries without an id are skipped.
 
     Raises:
-        UNDECODABLE: it is no list.
+        UNDECODABLE: the answer is not a list.
     """
     found = _listed(text, _channel_decoder)
     return {channel.id: _state(channel, bytes(raw).decode()) for channel, raw in found}
@@ -134,19 +138,19 @@ def _state(channel: _Channel, description: str) -> ChannelState:
 
 
 def bridges(text: str) -> dict[str, tuple[str, ...]]:
-    """Return the bridges in an answer to GET /bridges; what has no id is none.
+    """Return the bridges in an answer to GET /bridges; entries without an id are skipped.
 
     Raises:
-        UNDECODABLE: it is no list.
+        UNDECODABLE: the answer is not a list.
     """
     return {bridge.id: bridge.channels for bridge, _ in _listed(text, _bridge_decoder)}
 
 
 def information(text: str) -> Information:
-    """Return what an answer to GET /asterisk/info tells.
+    """Return the content of an answer to GET /asterisk/info.
 
     Raises:
-        UNDECODABLE: it is none.
+        UNDECODABLE: the answer is not a JSON object.
     """
     return _information_decoder.decode(text)
 
@@ -155,6 +159,6 @@ def variable(text: str) -> str:
     """Return the value in an answer to GET /channels/{channelId}/variable.
 
     Raises:
-        UNDECODABLE: it is none.
+        UNDECODABLE: the answer is not a JSON object.
     """
     return _variable_decoder.decode(text).value

@@ -1,7 +1,7 @@
-"""A command's URL: checked, split and completed.
+"""Command URLs: checked, split and completed. Sans-I/O.
 
-Bus clients are not trusted with more than ARI: a URL has to be a path below ARI's root, without
-tricks that would make a server or a proxy on the way read another one.
+Bus clients are trusted with ARI and nothing else: a URL has to be a path below ARI's root that
+Asterisk and any HTTP proxy in between read alike.
 """
 
 import re
@@ -11,11 +11,12 @@ from urllib.parse import quote
 from . import decoding
 from .errors import IllegalUrlError
 
-#: Asterisk takes about 4 KB of request line (http.c: MAX_HTTP_LINE_LENGTH is 4096).
+#: Asterisk's limit of a request line is about 4 KB (http.c: MAX_HTTP_LINE_LENGTH is 4096).
 MAX_URL_LENGTH: Final = 4_000
-#: RFC 3986 §3.3 and §3.4, and those that clients leave unescaped; never white space or controls.
+#: Characters of RFC 3986 §3.3 and §3.4, and those that clients leave unescaped; no white space and
+#: no control characters.
 _ALLOWED = re.compile(r"/[!-\"$-;=@-\[\]^_`a-z{|}~]*(\?[!-\"$-;=?-\[\]^_`a-z{|}~]*)?")
-#: Parameters whose values name objects.
+#: Parameters with names of objects.
 _NAMES: Final = frozenset(
     {
         "bridgeId",
@@ -35,27 +36,27 @@ _NAMES: Final = frozenset(
 
 
 class AriUrl(NamedTuple):
-    """A relative ARI URL in its parts, as the client wrote them."""
+    """The parts of a relative ARI URL, as the client wrote them."""
 
     path: str
     query: str
 
     @property
     def text(self) -> str:
-        """The URL as it goes onto the request line, below ARI's root."""
+        """The URL for the request line, relative to ARI's root."""
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def segments(self) -> list[str]:
-        """The path's segments as Asterisk reads them."""
+        """The path's segments as Asterisk decodes them."""
         return decoding.segments(self.path)
 
     def values(self, name: str) -> list[str]:
-        """Return all values of a query parameter as Asterisk reads them; the last one counts."""
+        """Return all values of a query parameter, decoded; Asterisk takes the last one."""
         return [value for given, value in decoding.parameters(self.query) if given == name]
 
     def parameter(self, name: str) -> str:
-        """Return the value of a query parameter that counts, or ''."""
+        """Return the value of a query parameter that Asterisk takes, or ''."""
         return next(reversed(self.values(name)), "")
 
     def with_parameter(self, name: str, value: str) -> "AriUrl":
@@ -68,9 +69,9 @@ def parse(url: str) -> AriUrl:
     """Return the parts of a command's URL.
 
     Raises:
-        IllegalUrlError: it is no relative path of ARI, or would lead elsewhere.
+        IllegalUrlError: the URL is not a relative ARI path, or leads out of ARI's root.
     """
-    # seed: it puts the URL behind `stasis_url` as it is; that of its .NET users ends with a slash.
+    # seed: it appends the URL to `stasis_url` unchanged; that of its .NET users ends with a slash.
     rooted = url if url.startswith("/") else f"/{url}"
     reason = _objection(url, rooted)
     if reason:
@@ -95,9 +96,9 @@ def _objection(url: str, rooted: str) -> str:
 
 
 def _is_relative(url: str) -> bool:
-    """Return whether it is a path, or one without its first slash (RFC 3986 §4.2).
+    """Return whether a URL is a path, with or without its first slash (RFC 3986 §4.2).
 
-    Without that slash a colon may not stand in the first segment: what is before it is a scheme.
+    Without that slash the first segment must not have a colon, which would end a scheme.
     """
     first = re.split("[/?]", url, maxsplit=1)[0]
     return bool(first) and ":" not in first if not url.startswith("/") else True
@@ -118,6 +119,6 @@ def _objection_to_names(path: str, query: str) -> str:
     if "%" in path:
         named += decoding.segments(path)
     if not all(map(decoding.is_text, named)):
-        # An object of such a name keeps Asterisk from listing any other one (500).
-        return "names something in what is no UTF-8"
+        # With one object of such a name Asterisk can list no others: it answers 500.
+        return "names an object in bytes that are not UTF-8"
     return ""

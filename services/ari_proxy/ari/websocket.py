@@ -1,9 +1,9 @@
-"""The events websocket: one connection at a time, kept up with back-off and jitter.
+"""The events websocket: one connection at a time, reopened with back-off and jitter.
 
-Asterisk answers pings and sends none, and its TCP keep-alive is two hours: we ping. It drops a
-reader that blocks for 100 ms (ari.conf: websocket_write_timeout), so whoever takes the frames must
-not wait. The socket stays open and silent after an ApplicationReplaced; that is the frames'
-business, not ours.
+Asterisk answers pings but sends none, and its TCP keep-alive is two hours, so the client pings.
+Asterisk drops a reader that blocks for 100 ms (ari.conf: websocket_write_timeout): the code that
+handles a frame must not wait. After an ApplicationReplaced the socket stays open and silent; the
+reader of the frames deals with that.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ from .rest import Credentials
 
 _log = structlog.get_logger()
 
-#: Seconds between pings, and how long a pong may take: a dead socket is known within 10 s.
+#: Between pings, and until a pong is overdue: a dead socket is detected within 10 s.
 PING_SECONDS: Final = 5.0
 PONG_SECONDS: Final = 4.0
 DEAD_SECONDS: Final = PING_SECONDS + PONG_SECONDS
 OPEN_SECONDS: Final = 10.0
 BACKOFF: Final = Backoff(first_seconds=0.25, last_seconds=10.0)
-#: A connection that held this long starts the back-off anew.
+#: A connection that lasts this long resets the back-off.
 STABLE_SECONDS: Final = 10.0
-#: The largest frame seen of a real server is 16 KB (ChannelVarset follows the variable).
+#: The largest frame seen from a real server is 16 KB (a ChannelVarset with a long value).
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-#: Frames between the network and the reader; above it TCP's own flow control holds Asterisk's
-#: sending.
+#: Frames buffered between the network and the reader; beyond that, TCP's flow control stops
+#: Asterisk from sending.
 QUEUED_FRAMES: Final = 4096
 _UNAUTHORIZED: Final = 401
 _TLS_PORT: Final = 443
@@ -66,22 +66,23 @@ class EventSocket:
         """Make one.
 
         Args:
-            url: of ARI's events.
-            applications: whose events come.
-            credentials: returns those of a connection that begins now.
-            origin: of the header of that name, or '' for none.
-            subscribe_all: whether the events of all other objects come, too.
-            tls: returns what Asterisk's certificate is trusted by.
-            server_name: that stands in the certificate; '' for the URL's host.
-            refused: told of credentials that Asterisk refuses; returns whether there are others.
-            backoff: between attempts that fail.
-            connection: what the library makes.
+            url: the URL of ARI's events, without a query.
+            applications: the Stasis applications to subscribe.
+            credentials: returns the current credentials, called for each connection.
+            origin: the value of the Origin header; '' for no such header.
+            subscribe_all: whether to subscribe the events of all other objects, too.
+            tls: returns the TLS context of a wss URL, called for each connection.
+            server_name: the name in Asterisk's certificate; '' for the URL's host.
+            refused: called with credentials that Asterisk refuses; returns whether there are newer
+                ones.
+            backoff: the pauses between failed attempts.
+            connection: the library's class of a connection.
         """
         query = {"app": ",".join(applications)}
         if subscribe_all:
             query["subscribeAll"] = "true"
         self.applications = applications
-        #: What was wrong with Asterisk's certificate at the last attempt, or ''.
+        #: The fault of Asterisk's certificate at the last attempt, or ''.
         self.untrusted = ""
         self._url = f"{url}?{urlencode(query, safe=',')}"
         self._credentials = credentials
@@ -95,11 +96,11 @@ class EventSocket:
         self._attempt = 0
 
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
-        """Yield an open connection each time there is one, for ever.
+        """Yield open connections, one after another, without end.
 
-        The next one is opened when the caller comes back for it; who does not closes the generator.
-        Attempts that fail are logged and repeated after a back-off; Asterisk refuses, then answers
-        404 and 503 while it boots.
+        The next one is opened when the caller asks for it; a caller that stops closes the
+        generator. Failed attempts are logged and repeated after a back-off: a booting Asterisk
+        refuses connections, then answers 404 and 503.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -119,7 +120,7 @@ class EventSocket:
         """Open one connection.
 
         Raises:
-            OSError, TimeoutError, EOFError, WebSocketException: there is none.
+            OSError, TimeoutError, EOFError, WebSocketException: the attempt failed.
         """
         return await self._connect(self._credentials())
 
@@ -145,13 +146,13 @@ class EventSocket:
         )
 
     async def explained(self, error: BaseException) -> str:
-        """Return what a failed connection tells of Asterisk's certificate, or ''."""
+        """Return the fault of Asterisk's certificate that made a connection fail, or ''."""
         url = urlsplit(self._url)
         server = (url.hostname or "", url.port or _TLS_PORT)
         return await self._names.explained(error, server, self._tls())
 
     def _security(self) -> dict[str, Any]:
-        """Return what checks the certificate; the library takes none of it without one."""
+        """Return the arguments for TLS; the library rejects them for a ws URL."""
         if not self._url.startswith("wss:"):
             return {}
         named = {"server_hostname": self._server_name} if self._server_name else {}
@@ -166,14 +167,14 @@ class EventSocket:
             reason = self.untrusted or str(error) or repr(error)
             _log.warning("websocket.refused", url=self._url, error=reason)
             if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
-                self._refused(credentials)  # The next attempt has others, if there are any.
+                self._refused(credentials)  # The next attempt has newer ones, if there are any.
             return None
         self.untrusted = ""
         return connection
 
 
 async def _close(connection: websockets_client.ClientConnection) -> None:
-    """Close a connection, in order if nobody is in a hurry."""
+    """Close a connection, with the closing handshake unless cancelled."""
     try:
         with contextlib.suppress(ConnectionClosed):
             await connection.close()
@@ -182,7 +183,7 @@ async def _close(connection: websockets_client.ClientConnection) -> None:
 
 
 async def frames(connection: websockets_client.ClientConnection) -> AsyncIterator[bytes]:
-    """Yield the text frames of a connection, undecoded, until it ends."""
+    """Yield the text frames of a connection, undecoded, until the connection ends."""
     try:
         while True:
             yield await connection.recv(decode=False)
@@ -191,8 +192,8 @@ async def frames(connection: websockets_client.ClientConnection) -> AsyncIterato
 
 
 def reason_of_end(connection: websockets_client.ClientConnection) -> EndReason:
-    """Return why a connection is over (RFC 6455 §7.4.1)."""
+    """Return why a connection has ended (RFC 6455 §7.4.1)."""
     sent = connection.protocol.close_sent
     if sent is not None and sent.code == CloseCode.INTERNAL_ERROR:
-        return "ping_timeout"  # The code that the library sends where no PONG came.
+        return "ping_timeout"  # The library sends this code when no pong has come.
     return "closed" if connection.close_code in _ORDERLY else "lost"

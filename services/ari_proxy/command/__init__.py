@@ -1,1 +1,1 @@
-"""Commands from the bus to Asterisk."""
+"""The command service: commands from the bus to Asterisk, responses back."""

@@ -1,7 +1,7 @@
-"""Naming: a command that creates an object gets an id that tells the object's dialog. Pure.
+"""Naming: a command that creates an object gets an id that identifies the dialog. Sans-I/O.
 
-With it the object's events route without any lookup, whichever comes first, event or answer. An id
-that the client chose stays, and has to be registered with ingest before the request is sent.
+The object's events are then routed without a lookup, whichever comes first, event or answer. An id
+that the client has chosen is kept; ingest has to know it before the request is sent.
 """
 
 from typing import NamedTuple
@@ -18,16 +18,16 @@ from .parameters import body_field, parameter, without_field
 
 
 class NewObject(NamedTuple):
-    """What a request creates."""
+    """An object that a request creates."""
 
     kind: ObjectKind
     object_id: str
-    #: True if the client chose the id, so that ingest can't know it.
+    #: True if the id does not identify the dialog, so that ingest has to be told.
     needs_registration: bool
 
 
 class NamedRequest(NamedTuple):
-    """A request whose new object, if it makes one, has a name."""
+    """A request with an id for the object that it creates, if any."""
 
     url: AriUrl
     body: str
@@ -37,10 +37,10 @@ class NamedRequest(NamedTuple):
 def name_object(
     method: str, template: str, url: AriUrl, body: str, token: Token, *, random: RandomId
 ) -> NamedRequest:
-    """Return the request with the name of the object that it creates.
+    """Return the request with an id for the object that it creates.
 
     Raises:
-        RejectedError: its body can't be read.
+        RejectedError: the body is nested too deeply.
     """
     creation = CREATIONS.get(template) if method == "POST" else None
     if creation is None:
@@ -53,9 +53,9 @@ def name_object(
             url, body, NewObject(creation.kind, chosen, needs_registration=is_unknown)
         )
     if creation.in_path:
-        return NamedRequest(url, body)  # Asterisk makes an id, and takes none from elsewhere.
+        return NamedRequest(url, body)  # Asterisk makes an id, and takes it from nowhere else.
     if body_field(name, body) is not msgspec.UNSET:
-        body = without_field(name, body)  # Asterisk would take it instead of the query's.
+        body = without_field(name, body)  # It would override the query's.
     object_id = ids.new_object_id(token, random)
     new = NewObject(creation.kind, object_id, needs_registration=False)
     return NamedRequest(url.with_parameter(name, object_id), body, new)

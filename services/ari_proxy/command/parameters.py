@@ -1,7 +1,7 @@
-"""What Asterisk takes for a parameter that may stand in a request's query and in its body. Pure.
+"""Parameters in a request's query and in its body, as Asterisk reads them. Sans-I/O.
 
-Asterisk reads the query, and a JSON body's fields over it (res_ari.c), whatever type they have: a
-null, an empty text or a number leaves nothing of the query's value (seen on Asterisk 22 and 16).
+Asterisk reads the query first; the fields of a JSON body override it (res_ari.c), whatever their
+type: a null, an empty text or a number discards the query's value (seen on Asterisk 22 and 16).
 """
 
 import msgspec
@@ -12,26 +12,26 @@ from .errors import RejectedError
 
 
 def decoded(body: str) -> object:
-    """Return the content of a JSON body, or None; Asterisk refuses what is no JSON.
+    """Return the content of a JSON body; None for an empty or malformed one.
 
     Raises:
-        RejectedError: it is nested too deeply for us, though maybe not for Asterisk.
+        RejectedError: the body is nested too deeply for the decoder, if maybe not for Asterisk.
     """
     try:
         return msgspec.json.decode(body) if body else None
-    except msgspec.DecodeError:  # noqa: TID251  nesting is another matter here
+    except msgspec.DecodeError:  # noqa: TID251  deep nesting is handled below
         return None
     except RecursionError as error:
-        raise RejectedError(400, "body", "its body is nested too deeply") from error
+        raise RejectedError(400, "body", "the body is nested too deeply") from error
 
 
 def body_field(name: str, body: str) -> object:
-    """Return a field of a JSON body, or UNSET where there is none.
+    """Return a field of a JSON body, or UNSET.
 
     Raises:
         RejectedError: the body is nested too deeply.
     """
-    # A backslash may stand in the field's name: `\u0061pp` is `app`.
+    # A field's name may be escaped: `\u0061pp` is `app`.
     if f'"{name}"' not in body and "\\" not in body:
         return msgspec.UNSET
     content = decoded(body)
@@ -39,7 +39,7 @@ def body_field(name: str, body: str) -> object:
 
 
 def parameter(name: str, url: AriUrl, body: str) -> str:
-    """Return the text that Asterisk takes for a parameter, or ''.
+    """Return the value that Asterisk takes for a parameter, or ''.
 
     Raises:
         RejectedError: the body is nested too deeply.
@@ -51,7 +51,7 @@ def parameter(name: str, url: AriUrl, body: str) -> str:
 
 
 def without_field(name: str, body: str) -> str:
-    """Return a JSON object without a field that it has; the others stay as they are written."""
+    """Return a JSON object without one of its fields; the others stay as they are written."""
     content = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
     del content[name]
     return msgspec.json.encode(content).decode()

@@ -143,7 +143,9 @@ class CommandService:
     def _refuse(self, message: Message) -> None:
         """Answer each command of a message for which there is no capacity."""
         limit = self._settings.command.max_pending
-        error = RejectedError(503, "overload", f"{limit} commands are pending already")
+        error = RejectedError(
+            503, "overload", f"{limit} commands are pending already, which is the limit"
+        )
         try:
             commands = payloads.commands_of(message.payload)
         except RejectedError:
@@ -193,7 +195,7 @@ class CommandService:
 
     def _check_admissible(self, command: Command) -> None:
         if len(command.unique_id) > MAX_UNIQUE_ID:
-            message = f"its unique_id has more than {MAX_UNIQUE_ID} characters"
+            message = f"the unique_id has more than {MAX_UNIQUE_ID} characters"
             raise RejectedError(400, "unique_id", message)
         if self._is_cut_off:
             raise RejectedError(503, "drain", "the proxy is stopping")
@@ -210,7 +212,7 @@ class CommandService:
             message = "the proxy stopped before Asterisk answered"
             return RejectedError(504, "drain", message, sent=True)
         _log.exception("command.failed", owner=owner, method=command.method)
-        message = "the proxy has failed; its log says how"
+        message = "the proxy failed to execute the command; its log has the error"
         return RejectedError(500, "internal", message, sent=True)
 
     async def _check_asterisk(self) -> str:

@@ -1,15 +1,15 @@
-"""Ids: of servers, dialogs and the objects that we name.
+"""Ids of servers, dialogs and the objects that ari-proxy names.
 
-A dialog id has one of two forms, and both tell the dialog's server and its token (80 bits):
+A dialog id has one of two forms. Both identify the dialog's server and its token (80 bits):
 
-- `<server_id>.<token>`: on NATS an executor subscribes `commands_<server_id>.*` and needs to know
-  no dialog.
+- `<server_id>.<token>`: on NATS an executor subscribes `commands_<server_id>.*`, without knowing
+  any dialog.
 - a UUID, as go-ari-proxy's are: version 8 (RFC 9562 §5.8), whose 122 free bits are the first 42 of
-  the server id's SHA-256 and the token. Clients exist that parse it.
+  the server id's SHA-256 and the token. Some clients parse it.
 
 An object that ari-proxy names is called `arip-<token>-<nonce>`, or `ariu-…` where the dialog's id
-is a UUID: whoever sees the object's id knows its dialog, after any restart and without a lookup.
-All such ids have one length, since Asterisk 22 refuses a channel id that is a prefix of a live one.
+is a UUID: the object's id identifies its dialog without a lookup, also after a restart. All such
+ids have the same length, since Asterisk 22 refuses a channel id that is a prefix of a live one.
 """
 
 import hashlib
@@ -24,34 +24,33 @@ from .errors import IllegalSubjectTokenError
 
 ServerId = NewType("ServerId", str)
 DialogId = NewType("DialogId", str)
-#: What a dialog's objects have in common: their ids without the nonce. Tells the dialog.
+#: The common prefix of a dialog's objects: their ids without the nonce. Identifies the dialog.
 Token = NewType("Token", str)
-#: How a dialog id is written.
+#: The two forms of a dialog id.
 DialogForm = Literal["token", "uuid"]
 
-#: Makes random ids of the given length; an argument wherever ids are made, so that tests can repeat
-#: them.
+#: Makes random ids of the given length; passed in, so that tests can repeat ids.
 RandomId = Callable[[int], str]
 
-#: Crockford's base 32, lower case: no letters that are mistaken for digits.
+#: Crockford's base 32, lower case: without the letters that look like digits.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-#: 80 bits: no two dialogs of all times share a token.
+#: 80 bits: no two dialogs ever share a token.
 TOKEN_LENGTH: Final = 16
 #: 50 bits: no two objects of one dialog share a nonce.
 NONCE_LENGTH: Final = 10
-#: By the form of the dialog's id; of one length.
+#: By the form of the dialog's id; all of the same length.
 _PREFIXES: Final[dict[DialogForm, str]] = {"token": "arip-", "uuid": "ariu-"}
 _RANDOM = rf"[{_ALPHABET}]{{{TOKEN_LENGTH}}}"
 _OBJECT_ID = re.compile(rf"(ari[pu]-{_RANDOM})-[{_ALPHABET}]{{{NONCE_LENGTH}}}")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-#: Bits of a UUID that tell the server: one in 4 * 10^12.
+#: Bits of a UUID that identify the server: one in 4 * 10^12.
 _SERVER_BITS: Final = 42
 _TOKEN_BITS: Final = 5 * TOKEN_LENGTH
 #: The suffix of the peer half of a Local channel (core_local.c).
 PEER_HALF: Final = ";2"
-#: Longest server_id or application name; Asterisk ends an application's name at 80 bytes.
+#: Longest server_id or application name; Asterisk truncates an application's name to 80 bytes.
 MAX_TOKEN_LENGTH: Final = 80
-# seed: the original's server_id stands in messages only, and may be any text.
+# seed: the original's server_id is in messages only, and may be any text.
 _SERVER_ID: Final = re.compile(r"[\w-]+")
 _NOT_IN_SERVER_ID: Final = re.compile(r"[^\w-]+")
 
@@ -63,11 +62,11 @@ def random_id(length: int) -> str:
 
 
 def check_subject_token(kind: str, value: str) -> str:
-    """Return `value` if it can be one token of a NATS subject and part of a queue's name.
+    """Return `value` if it can be a token of a NATS subject and part of a queue's name.
 
     Raises:
-        IllegalSubjectTokenError: with the reason. NATS, "Subject-Based Messaging": a token has no
-            dot, white space, `*` or `>`; control characters break its protocol.
+        IllegalSubjectTokenError: it can't, with the reason. A token has no dot, white space, `*` or
+            `>` (NATS, "Subject-Based Messaging"); control characters break NATS's protocol.
     """
     reason = _objection(value)
     if reason:
@@ -95,9 +94,8 @@ def server_id(value: str) -> ServerId:
     """Return `value` as a server id.
 
     Raises:
-        IllegalSubjectTokenError: it can't be one token of a topic, or looks like a dialog's id, or
-            stands for something else where a server's name stands too: in a query, in a label, in
-            the name of a queue.
+        IllegalSubjectTokenError: the value can't be a token of a topic, looks like a dialog's id,
+            or has characters that are special in a query, a label or the name of a queue.
     """
     if _UUID.fullmatch(value):
         reason = "a UUID of version 8 is the id of a dialog"
@@ -123,8 +121,8 @@ def dialog_id(server: ServerId, value: str) -> DialogId:
     """Return `value` as the id of a dialog on `server`, in either form.
 
     Raises:
-        IllegalSubjectTokenError: it names another server, or its token can't be part of a topic or
-            of an object's id.
+        IllegalSubjectTokenError: the value names another server, or its token can't be part of a
+            topic or of an object's id.
     """
     if _UUID.fullmatch(value):
         if not is_of_server(value, server):
@@ -142,27 +140,27 @@ def dialog_id(server: ServerId, value: str) -> DialogId:
 
 
 def form_of(dialog: DialogId) -> DialogForm:
-    """Return how a dialog's id is written."""
+    """Return the form of a dialog's id."""
     return "uuid" if _UUID.fullmatch(dialog) else "token"
 
 
 def is_dialog_id(value: str) -> bool:
-    """Return whether an id is a dialog's, and not a server's."""
+    """Return whether an id is a dialog's; else it is a server's."""
     return "." in value or _UUID.fullmatch(value) is not None
 
 
 def is_of_server(dialog: str, server: str) -> bool:
-    """Return whether a dialog is one of this server."""
+    """Return whether a dialog belongs to this server."""
     if _UUID.fullmatch(dialog):
         return _free_bits(dialog) >> _TOKEN_BITS == _server_bits(server)
     return dialog.partition(".")[0] == server
 
 
 def server_mark(owner: str) -> str:
-    """Return what all UUIDs of a server's dialogs have in common.
+    """Return a text that identifies the server in the UUIDs of its dialogs.
 
     Args:
-        owner: the server's id, or such a UUID.
+        owner: the server's id, or the UUID of one of its dialogs.
     """
     is_dialog = _UUID.fullmatch(owner) is not None
     bits = _free_bits(owner) >> _TOKEN_BITS if is_dialog else _server_bits(owner)
@@ -170,7 +168,7 @@ def server_mark(owner: str) -> str:
 
 
 def token_of_dialog(dialog: DialogId) -> Token:
-    """Return what the ids of a dialog's objects begin with."""
+    """Return the prefix of the ids of a dialog's objects."""
     if _UUID.fullmatch(dialog):
         random = _text(_free_bits(dialog) & ((1 << _TOKEN_BITS) - 1), TOKEN_LENGTH)
         return Token(_PREFIXES["uuid"] + random)
@@ -178,7 +176,7 @@ def token_of_dialog(dialog: DialogId) -> Token:
 
 
 def dialog_of_token(server: ServerId, token: Token) -> DialogId:
-    """Return the dialog on `server` to which the objects with a token belong."""
+    """Return the dialog on `server` that owns the objects with a token."""
     form: DialogForm = "uuid" if token.startswith(_PREFIXES["uuid"]) else "token"
     return _dialog_id(server, token.removeprefix(_PREFIXES[form]), form)
 
@@ -212,7 +210,7 @@ def _dialog_id(server: ServerId, random: str, form: DialogForm) -> DialogId:
 
 
 def _free_bits(dialog: str) -> int:
-    """Return the 122 bits that a UUID's version and variant leave."""
+    """Return the 122 bits of a UUID without its version and variant."""
     number = UUID(dialog).int
     return number >> 80 << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
 

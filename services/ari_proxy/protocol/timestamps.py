@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 def seconds_of(text: str) -> float | None:
-    """Return the Unix time that a text tells, to a microsecond; None if it is no time."""
+    """Return the Unix time of a timestamp, to a microsecond; None if it is malformed."""
     try:
         return datetime.fromisoformat(text).timestamp()
     except ValueError:
@@ -13,7 +13,7 @@ def seconds_of(text: str) -> float | None:
 
 
 class Rfc3339Nano:
-    """Formats nanoseconds since the epoch; keeps the last second's text: events come in bursts."""
+    """Formats nanoseconds since the epoch; caches the last second, since events come in bursts."""
 
     __slots__ = ("_prefix", "_second")
 

@@ -1,6 +1,6 @@
-"""What a command may do: the policy of its application, and whether it stays with its own objects.
+"""Authorization of commands: the policy of the application, and the scope of the dialog.
 
-All of it is off by default but the list of denials; then no command costs more than two matches.
+By default only the list of denials is in force; then a command costs two matches at most.
 """
 
 from ari_proxy.ari.urls import AriUrl
@@ -26,7 +26,7 @@ from .policy import CommandPolicy
 
 
 class Authorizer:
-    """Decides on the commands of one server."""
+    """Authorizes the commands of one server."""
 
     def __init__(self, server: ServerId, bus: Bus, settings: CommandSettings) -> None:
         self._settings = settings
@@ -39,7 +39,7 @@ class Authorizer:
 
     @property
     def registers_recordings(self) -> bool:
-        """Whether ingest has to know which dialog makes a recording."""
+        """Whether ingest has to know the dialog of each recording."""
         settings = self._settings
         return settings.scope == "dialog" or settings.stored_recordings == "own"
 
@@ -50,13 +50,13 @@ class Authorizer:
 
         Args:
             method: in upper case.
-            template: of its path.
-            url: its own.
-            body: its own.
-            dialog_id: whose it is; None for one of the server.
+            template: the template of the URL's path.
+            url: the command's URL.
+            body: the command's body.
+            dialog_id: the dialog of the command; None for a command of the server.
 
         Raises:
-            RejectedError: it may not, or ingest could not be asked.
+            RejectedError: the command is forbidden, or ingest did not answer a query.
         """
         try:
             policy = await self._policy_of(dialog_id)
@@ -65,7 +65,7 @@ class Authorizer:
                 raise RejectedError(403, "policy", message)
             await self._check_objects(method, template, url, body, dialog_id)
         except (BusError, *UNDECODABLE) as error:
-            message = f"ingest could not be asked what the dialog may do: {error}"
+            message = f"ingest did not say what belongs to the dialog: {error}"
             raise RejectedError(503, "policy", message) from error
 
     async def check_new(self, registration: ObjectRegistration) -> None:
@@ -74,7 +74,7 @@ class Authorizer:
         Asterisk 16 answers 200 to a bridge that exists already, so its answer proves nothing.
 
         Raises:
-            RejectedError: another dialog has one of that name, or ingest could not be asked.
+            RejectedError: another dialog has an object of that name, or ingest did not answer.
         """
         new = ObjectRef(registration.kind, registration.object_id)
         if not any(self._is_limited(new, is_stored=stored) for stored in (False, True)):
@@ -82,10 +82,10 @@ class Authorizer:
         try:
             others = await self._ownership.not_owned(DialogId(registration.dialog_id), [new])
         except (BusError, *UNDECODABLE) as error:
-            message = f"ingest could not be asked whose {new.kind} {new.name!r} is: {error}"
+            message = f"ingest did not say who owns {new.kind} {new.name!r}: {error}"
             raise RejectedError(503, "policy", message) from error
         if others:
-            message = f"another dialog has the {new.kind} {new.name!r}: choose another name"
+            message = f"{new.kind} {new.name!r} belongs to another dialog: choose another name"
             raise RejectedError(409, "scope", message)
 
     async def _policy_of(self, dialog_id: DialogId | None) -> CommandPolicy:
@@ -98,7 +98,7 @@ class Authorizer:
         self, method: str, template: str, url: AriUrl, body: str, dialog_id: DialogId | None
     ) -> None:
         if self._concerns_others(method, template):
-            message = f"{method} {template} concerns objects of other dialogs"
+            message = f"{method} {template} is not limited to the dialog's own objects"
             raise RejectedError(403, "scope", message)
         if self._is_wide:
             return
@@ -107,12 +107,12 @@ class Authorizer:
             files += sounds_elsewhere(template, url, body)
         if files:
             named = ", ".join(map(repr, files))
-            message = f"{named} may be the file of another recording: it must be named as it is"
+            message = f"{named} may be another spelling of a recording's name: use the name itself"
             raise RejectedError(403, "scope", message)
         others = await self._others(template, object_refs(method, template, url, body), dialog_id)
         if others:
             named = ", ".join(f"{kind} {name!r}" for kind, name in others)
-            raise RejectedError(403, "scope", f"not this dialog's: {named}")
+            raise RejectedError(403, "scope", f"{named}: not owned by this dialog")
 
     @property
     def _is_wide(self) -> bool:
@@ -126,7 +126,7 @@ class Authorizer:
     async def _others(
         self, template: str, objects: list[ObjectRef], dialog_id: DialogId | None
     ) -> list[ObjectRef]:
-        """Return the objects that the dialog must not touch."""
+        """Return the objects that the dialog must not use."""
         is_stored = concerns_stored(template)
         limited = [named for named in objects if self._is_limited(named, is_stored=is_stored)]
         forbidden = self._forbidden(limited) if is_stored else []
@@ -135,12 +135,12 @@ class Authorizer:
         return await self._ownership.not_owned(dialog_id, limited)
 
     def _forbidden(self, limited: list[ObjectRef]) -> list[ObjectRef]:
-        """Return the stored recordings, if none may be touched, not even one's own."""
+        """Return the stored recordings, if the dialog may use none, not even its own."""
         is_none = self._settings.stored_recordings == "none"
         return [named for named in limited if is_none and named.kind == "recording"]
 
     def _is_limited(self, named: ObjectRef, *, is_stored: bool) -> bool:
-        """Return whether an object has to be the dialog's own, or not even that suffices."""
+        """Return whether the use of an object is limited, to the dialog's own or altogether."""
         if named.kind == "recording" and is_stored:
             return self._settings.stored_recordings != "all"
         return self._settings.scope == "dialog"

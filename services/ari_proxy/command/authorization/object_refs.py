@@ -1,7 +1,7 @@
-"""What a request touches: the objects that it names, in its path, its query and its body. Pure.
+"""ARI objects that a request refers to, in its path, its query and its body. Sans-I/O.
 
-Asterisk's api-docs say which parameters name objects. Where a parameter may stand in the query and
-in the body (res_ari.c reads the first, then the other over it), both count.
+The parameters are those of Asterisk's api-docs. A parameter counts in the query and in the body,
+though the body's overrides the query's (res_ari.c).
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from ari_proxy.protocol.messages import ObjectKind
 
 
 class ObjectRef(NamedTuple):
-    """One object."""
+    """A reference to an object by its kind and name."""
 
     kind: ObjectKind
     name: str
@@ -36,10 +36,10 @@ _CHANNELS: Final = {
     "/channels/create": "originator",
     "/channels/{channelId}": "originator",
 }
-#: Of them, those that may name several.
+#: Those of them that may name several.
 _LISTS: Final = frozenset({"channel"})
 _USER_EVENT: Final = "/events/user/{eventName}"
-#: Operations that show, or concern, the objects of all.
+#: Operations on the objects of all dialogs.
 _OF_ALL: Final = frozenset(
     {
         ("GET", "/channels"),
@@ -66,13 +66,13 @@ _DELETED_RECORDINGS: Final = frozenset(
 def concerns_all(method: str, template: str) -> bool:
     """Return whether an operation can't be limited to the objects of a dialog.
 
-    One of a newer Asterisk, of which nothing is known, counts as such.
+    An unknown operation, as of a newer Asterisk, counts as such.
     """
     return template == OTHER or (method, template) in _OF_ALL
 
 
 def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
-    """Return the name of the recording that a request makes, or ''."""
+    """Return the name of the recording that a request creates, or ''."""
     if method != "POST" or not template.endswith(_RECORD):
         return ""
     return parameter("name", url, body)
@@ -81,21 +81,21 @@ def new_recording(method: str, template: str, url: AriUrl, body: str) -> str:
 def deleted_recording(method: str, template: str, url: AriUrl) -> str:
     """Return the name of the recording that a request deletes, or ''.
 
-    Asterisk tells no event of it, unlike of other objects.
+    Asterisk sends no event for it, unlike for other objects.
     """
     is_one = method == "DELETE" and template in _DELETED_RECORDINGS
     return url.segments[-1] if is_one else ""
 
 
 def concerns_stored(template: str) -> bool:
-    """Return whether the recordings that an operation names are stored ones."""
+    """Return whether the recordings in an operation's parameters are stored ones."""
     return template.startswith(STORED) or "/play" in template or template.endswith(_RECORD)
 
 
 def other_spellings(method: str, template: str, url: AriUrl, body: str) -> list[str]:
-    """Return the names of recordings that may be another recording's file.
+    """Return the names of recordings that are other spellings of a recording's name.
 
-    Asterisk makes a path of a name, so `d//x` is the file of `d/x` (seen on 22 and 16).
+    Asterisk uses the name as a path, so `d//x` is the file of `d/x` (seen on 22 and 16).
     """
     in_path = [named.name for named in _in_path(method, template, url.segments)]
     names = in_path if template.startswith("/recordings/") else []
@@ -106,7 +106,7 @@ def other_spellings(method: str, template: str, url: AriUrl, body: str) -> list[
 
 
 def sounds_elsewhere(template: str, url: AriUrl, body: str) -> list[str]:
-    """Return the sounds that are played from outside of Asterisk's folder of sounds."""
+    """Return the sounds that are played from outside Asterisk's sounds directory."""
     found = []
     for uri in _media(template, url, body):
         scheme, _, name = uri.partition(":")
@@ -117,7 +117,7 @@ def sounds_elsewhere(template: str, url: AriUrl, body: str) -> list[str]:
 
 
 def object_refs(method: str, template: str, url: AriUrl, body: str) -> list[ObjectRef]:
-    """Return the objects that a request names, but not the one that it creates."""
+    """Return the objects that a request refers to, except the one that it creates."""
     return [
         *_in_path(method, template, url.segments),
         *(ObjectRef("channel", name) for name in _channels(template, url, body)),
@@ -129,7 +129,7 @@ def object_refs(method: str, template: str, url: AriUrl, body: str) -> list[Obje
 
 def _in_path(method: str, template: str, given: list[str]) -> Iterator[ObjectRef]:
     if template == OTHER:
-        return  # Of a newer Asterisk: nothing is known of its segments.
+        return  # The meaning of the segments is unknown.
     creation = CREATIONS.get(template) if method == "POST" else None
     wanted = template[1:].split("/")
     for index, (segment, value) in enumerate(zip(wanted, given, strict=True)):
@@ -147,7 +147,7 @@ def _channels(template: str, url: AriUrl, body: str) -> Iterator[str]:
 
 
 def _sources(template: str, url: AriUrl, body: str) -> Iterator[ObjectRef]:
-    """Yield what a user event is about, like `channel:1.2,bridge:x`."""
+    """Yield the sources of a user event, like `channel:1.2,bridge:x`."""
     for source in _listed("source", url, body) if template == _USER_EVENT else ():
         kind, _, name = source.partition(":")
         if kind in {"channel", "bridge"}:
@@ -167,7 +167,7 @@ def _media(template: str, url: AriUrl, body: str) -> list[str]:
 
 
 def _replaced(method: str, template: str, url: AriUrl, body: str) -> Iterator[str]:
-    """Yield the stored recording that a new one replaces, or goes on."""
+    """Yield the stored recording that a new one replaces or continues."""
     name = new_recording(method, template, url, body)
     if name and not {"", "fail"}.issuperset(_values("ifExists", url, body)):
         yield name

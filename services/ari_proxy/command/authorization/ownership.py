@@ -1,7 +1,7 @@
-"""Whose an object is, and whose a dialog: what only ingest knows, asked over the bus.
+"""Ownership of dialogs and objects, queried from ingest over the bus.
 
-A dialog's application stays the same, so it is kept. Whose an object is changes when a name is used
-again, and another executor may have seen it, so that is asked each time.
+A dialog's application never changes, so it is cached. The owner of an object changes when its name
+is used again, maybe by way of another executor, so it is queried each time.
 """
 
 from collections import OrderedDict
@@ -16,15 +16,15 @@ from ari_proxy.protocol.messages import OwnershipQuery, OwnershipReply
 
 from .object_refs import ObjectRef
 
-#: For ingest to answer.
+#: Deadline of a query.
 ANSWER_SECONDS: Final = 2.0
-#: Applications that are kept.
+#: Applications in the cache.
 MAX_KEPT: Final = 10_000
 _decoder = msgspec.json.Decoder(OwnershipReply)
 
 
 class Ownership:
-    """Asks the ingest of one server."""
+    """Queries the ingest of one server."""
 
     def __init__(self, server: ServerId, bus: Bus, *, max_kept: int = MAX_KEPT) -> None:
         self._max_kept = max_kept
@@ -37,19 +37,21 @@ class Ownership:
 
         Raises:
             BusError: ingest did not answer.
+            UNDECODABLE: the answer is malformed.
         """
         if dialog_id not in self._applications:
-            answer = await self._ask(dialog_id, [])
+            answer = await self._query(dialog_id, [])
             if not answer.application:
                 return ""
             self._keep(dialog_id, answer.application)
         return self._applications[dialog_id]
 
     async def not_owned(self, dialog_id: DialogId, objects: list[ObjectRef]) -> list[ObjectRef]:
-        """Return those of the objects that are not the dialog's.
+        """Return the objects that do not belong to the dialog.
 
         Raises:
             BusError: ingest did not answer.
+            UNDECODABLE: the answer is malformed.
         """
         token = ids.token_of_dialog(dialog_id)
         unknown = [
@@ -59,14 +61,14 @@ class Ownership:
         ]
         if not unknown:
             return []
-        answer = await self._ask(dialog_id, unknown)
+        answer = await self._query(dialog_id, unknown)
         owned = {ObjectRef(*named) for named in answer.owned}
         return [named for named in unknown if named not in owned]
 
-    async def _ask(self, dialog_id: DialogId, objects: list[ObjectRef]) -> OwnershipReply:
-        question = OwnershipQuery(dialog_id, [(named.kind, named.name) for named in objects])
+    async def _query(self, dialog_id: DialogId, objects: list[ObjectRef]) -> OwnershipReply:
+        query = OwnershipQuery(dialog_id, [(named.kind, named.name) for named in objects])
         answer = await self._bus.request(
-            self._topic, msgspec.json.encode(question), timeout_seconds=ANSWER_SECONDS
+            self._topic, msgspec.json.encode(query), timeout_seconds=ANSWER_SECONDS
         )
         return _decoder.decode(answer)
 

@@ -1,4 +1,4 @@
-"""CommandPolicy: which operations clients may use, by method and path template. Pure."""
+"""Policies: the operations that clients may use, by method and path template. Sans-I/O."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,16 @@ from typing import Final
 
 from ari_proxy.ari import decoding
 
-#: Between segments in what rules are matched with: no segment has one, but one may have a slash.
+#: Precedes each segment in the text that rules match: a decoded segment may have a slash, but not
+#: this.
 _END: Final = "\0"
 
 
 class CommandPolicy:
-    """Allow and deny rules; a denial wins, and what no rule allows is denied.
+    """Allow and deny rules; a denial wins, and an operation that no rule allows is denied.
 
-    A rule is a method or `*`, a space and a path: `{name}` or `*` stand for one segment, a last
-    `**` for any rest.
+    A rule is a method or `*`, a space and a path. `{name}` and `*` stand for one segment, a `**` at
+    the end for any number of segments.
     """
 
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
@@ -27,7 +28,7 @@ class CommandPolicy:
 
         Args:
             method: in upper case.
-            path: percent-encoded, as it goes out, without a query.
+            path: percent-encoded, as it is sent, without a query.
         """
         if self._allows_all and not self._deny:
             return True
