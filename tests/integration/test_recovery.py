@@ -10,7 +10,7 @@ from typing import Any
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.client.application import Application
 from ari_proxy.client.dialog import Dialog
-from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS
+from ari_proxy.ingest.recovery.unserved import UNSERVED_SECONDS
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import load
 from tests.support.calls import body_of

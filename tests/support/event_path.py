@@ -101,6 +101,7 @@ class EventPath:
         self.sweeper = parts.sweeper
         self.loss_reporter = parts.loss_reporter
         self.recovery = parts.recovery
+        self.unserved = parts.unserved
         self.replaced = parts.replaced
         self.canary = parts.canary
 

@@ -17,7 +17,7 @@ from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
 from ari_proxy.ingest.handover.giver import HandoverGiver
 from ari_proxy.ingest.handover.taker import HandoverSnapshot, HandoverTaker
-from ari_proxy.ingest.recovery.recovery import Unserved
+from ari_proxy.ingest.recovery.unserved import Unserved
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 from ari_proxy.protocol import topics
@@ -163,7 +163,7 @@ class ActiveIngest:
             parts.sweeper.run(),
             parts.watchdog.watch(),
             parts.empty_dialogs.watch(),
-            *(parts.queues.work(self._settings.applications) if parts.queues else ()),
+            *parts.queue_work(self._settings.applications),
         ):
             stack.callback(self._tasks.create_task(work).cancel)
         self._reader.start(self._read(), self._tasks)
@@ -249,7 +249,7 @@ class ActiveIngest:
 
     async def _serve(self, unserved: Unserved, gap: Gap) -> None:
         await self._drain.drained()  # Their StasisStart may be among the frames held.
-        await self._parts.recovery.serve_unserved(unserved, gap)
+        await self._parts.unserved.serve(unserved, gap)
 
     # Take-over and hand-over
 

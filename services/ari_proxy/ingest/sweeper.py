@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import structlog
@@ -14,6 +14,7 @@ from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import LifePhase
+from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.protocol.ids import ServerId
@@ -74,6 +75,18 @@ class Sweeper:
         """Tell now what would be told a little later: nobody is here then."""
         self._sweep(math.inf)
 
+    def report_end(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
+        """Publish the end of a dialog to its application, unless that was done.
+
+        Args:
+            dialog: one that has ended.
+            reason: why.
+            channels: whose own end nobody has seen.
+        """
+        if dialog.life is LifePhase.ENDED:
+            self._stream.tell_ended(dialog, reason, channels)
+            self._setup.begin(dialog)
+
     def _sweep(self, now: float) -> None:
         for dialog in self._dialogs.ended(now):
             self._end(dialog)
@@ -81,9 +94,8 @@ class Sweeper:
 
     def _end(self, dialog: Dialog) -> None:
         reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
-        if self._is_permitted() and dialog.life is LifePhase.ENDED:
-            self._stream.tell_ended(dialog, reason)
-            self._setup.begin(dialog)
+        if self._is_permitted():
+            self.report_end(dialog, reason)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
         labels = self._server, dialog.application
         self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()

@@ -17,14 +17,14 @@ from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.publishing.loss_reporter import LossReporter
-from ari_proxy.ingest.queues.backlog import CHECK_SECONDS, ArrivalDeadlines, BacklogWatch
+from ari_proxy.ingest.queues.backlog import CHECK_SECONDS
 from ari_proxy.ingest.queues.orphan_watch import CHECK_SECONDS as ORPHANS_SECONDS
-from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
-from ari_proxy.ingest.queues.orphans import OrphanedDialogs
-from ari_proxy.ingest.queues.retention import QueueRetention
+from ari_proxy.ingest.queues.parts import QueueParts
 from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
-from ari_proxy.ingest.recovery.recovery import UNSERVED_SECONDS, Recovery
+from ari_proxy.ingest.recovery.fetch import AsteriskFetch
+from ari_proxy.ingest.recovery.recovery import Recovery
+from ari_proxy.ingest.recovery.unserved import UNSERVED_SECONDS, UnservedChannels
 from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
@@ -82,26 +82,6 @@ class Times:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueueParts:
-    """The parts that only a bus with durable queues needs."""
-
-    orphans: OrphanedDialogs
-    retention: QueueRetention
-    backlog: BacklogWatch
-    orphan_watch: OrphanWatch
-
-    def work(self, applications: Collection[str]) -> Sequence[Coroutine[None, None, None]]:
-        """Return their work for the applications of an active period."""
-        return (
-            self.retention.declare(applications),
-            self.retention.run(),
-            self.backlog.run(),
-            self.orphan_watch.claim(),
-            self.orphan_watch.run(),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """The parts of one active period, those below first."""
 
@@ -122,7 +102,20 @@ class Parts:
     loss_reporter: LossReporter
     watchdog: ApplicationWatchdog
     empty_dialogs: EmptyDialogs
+    fetch: AsteriskFetch
     recovery: Recovery
+    unserved: UnservedChannels
+
+    def queue_work(self, applications: Collection[str]) -> Sequence[Coroutine[None, None, None]]:
+        """Return the work for durable queues, one coroutine each; none without them."""
+        if self.queues is None:
+            return ()
+        return self.queues.work(
+            applications,
+            give_up=self.setup.give_up,
+            channel_ids=self.fetch.channel_ids,
+            report_end=self.stream.tell_gone,
+        )
 
 
 #: The usual ones.
@@ -164,23 +157,20 @@ def wire(
         held_bytes=ingest.held_bytes,
         keep_seconds=deadline_seconds,
     )
-    # No event may come after the queues have gone.
-    queue_grace_seconds = max(ingest.queue_grace_seconds, ingest.grace_seconds)
-    orphans = OrphanedDialogs(grace_seconds=queue_grace_seconds)
-    deadlines = ArrivalDeadlines(bus, deadline_seconds=deadline_seconds)
-    retention = None
+    queues = None
     strategy: SetupStrategy = ProbingStrategy(taker_seconds=times.taker_seconds)
     if bus.queues is not None:
-        retention = QueueRetention(
+        queues = QueueParts(
             bus,
             bus.queues,
             dialogs,
-            orphans,
-            grace_seconds=queue_grace_seconds,
-            retry_seconds=times.orphans_seconds,
+            deadline_seconds=deadline_seconds,
+            # No event may come after the queues have gone.
+            grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
             check_seconds=times.queues_seconds,
+            orphans_seconds=times.orphans_seconds,
         )
-        strategy = QueueingStrategy(bus.queues, deadlines)
+        strategy = QueueingStrategy(bus.queues, queues.deadlines)
     labels = ChannelLabels(rest)
     setup = DialogSetup(
         server,
@@ -218,35 +208,19 @@ def wire(
         replaced=replaced,
         is_permitted=is_permitted,
     )
-    recovery = Recovery(
+    sweeper = Sweeper(
         server,
-        settings.applications,
-        rest,
         dialogs,
-        router,
-        stream=stream,
-        setup=setup,
+        stream,
+        setup,
+        labels=labels,
+        retention=queues.retention if queues is not None else None,
+        background=background,
         metrics=metrics,
-        unserved_seconds=times.unserved_seconds,
+        tap=tap,
+        is_permitted=is_permitted,
     )
-    queues = None
-    if bus.queues is not None and retention is not None:
-        queues = QueueParts(
-            orphans=orphans,
-            retention=retention,
-            backlog=BacklogWatch(
-                bus, bus.queues, deadlines, setup.give_up, check_seconds=times.queues_seconds
-            ),
-            orphan_watch=OrphanWatch(
-                bus.queues,
-                orphans,
-                retention,
-                dialogs,
-                channel_ids=recovery.channel_ids,
-                report_end=stream.tell_gone,
-                check_seconds=times.orphans_seconds,
-            ),
-        )
+    fetch = AsteriskFetch(rest)
     return Parts(
         background=background,
         dialogs=dialogs,
@@ -263,18 +237,7 @@ def wire(
         frame_drain=FrameDrain(
             pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes, overtakes=is_own
         ),
-        sweeper=Sweeper(
-            server,
-            dialogs,
-            stream,
-            setup,
-            labels=labels,
-            retention=retention,
-            background=background,
-            metrics=metrics,
-            tap=tap,
-            is_permitted=is_permitted,
-        ),
+        sweeper=sweeper,
         loss_reporter=LossReporter(
             ledger,
             bus,
@@ -290,6 +253,27 @@ def wire(
             setup,
             silence_seconds=0.0 if is_kept else ingest.silence_seconds,
         ),
-        empty_dialogs=EmptyDialogs(rest, dialogs, look_seconds=times.empty_seconds),
-        recovery=recovery,
+        empty_dialogs=EmptyDialogs(fetch, dialogs, look_seconds=times.empty_seconds),
+        fetch=fetch,
+        recovery=Recovery(
+            server,
+            settings.applications,
+            fetch,
+            dialogs,
+            stream=stream,
+            setup=setup,
+            sweeper=sweeper,
+            metrics=metrics,
+        ),
+        unserved=UnservedChannels(
+            server,
+            settings.applications,
+            fetch,
+            dialogs.objects,
+            router,
+            stream=stream,
+            setup=setup,
+            metrics=metrics,
+            wait_seconds=times.unserved_seconds,
+        ),
     )

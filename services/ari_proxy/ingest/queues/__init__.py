@@ -1,1 +1,1 @@
-"""The queues of dialogs on a bus that keeps messages."""
+"""The durable queues of dialogs: created, watched, deleted. Only on a bus that has them."""

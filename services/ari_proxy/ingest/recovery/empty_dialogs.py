@@ -10,16 +10,10 @@ import time
 from collections.abc import Callable, Collection
 from typing import Final
 
-import structlog
-
-from ari_proxy.ari import snapshot
-from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.protocol.malformed import UNDECODABLE
 
-_log = structlog.get_logger()
+from .fetch import AsteriskFetch
 
 #: Seconds between looks for dialogs that have waited long enough.
 LOOK_SECONDS: Final = 5.0
@@ -31,13 +25,13 @@ class EmptyDialogs:
 
     def __init__(
         self,
-        rest: RestClient,
+        fetch: AsteriskFetch,
         dialogs: DialogTable,
         *,
         clock: Callable[[], float] = time.monotonic,
         look_seconds: float = LOOK_SECONDS,
     ) -> None:
-        self._rest = rest
+        self._fetch = fetch
         self._dialogs = dialogs
         self._clock = clock
         self._look_seconds = look_seconds
@@ -50,7 +44,7 @@ class EmptyDialogs:
 
     async def _look(self) -> None:
         overdue = {d: d.awaited_objects for d in self._dialogs.overdue(self._clock())}
-        there = await self._objects() if overdue else None
+        there = await self._fetch.object_ids() if overdue else None
         for dialog, asked_before in overdue.items():
             # Of what was asked for meanwhile Asterisk's answer says nothing.
             self._decide(dialog, there if dialog.awaited_objects == asked_before else None)
@@ -62,16 +56,3 @@ class EmptyDialogs:
             self._dialogs.await_channel(dialog, self._clock())
         else:
             self._dialogs.end(dialog, self._clock(), "no_channel")
-
-    async def _objects(self) -> set[str] | None:
-        """Return the ids of all channels and bridges, or None if Asterisk does not tell."""
-        try:
-            channels = await self._rest.request("GET", "/channels")
-            bridges = await self._rest.request("GET", "/bridges")
-            if {channels.status, bridges.status} == {_OK}:
-                return {*snapshot.channels(channels.body), *snapshot.bridges(bridges.body)}
-            reason = f"Asterisk answers {channels.status} and {bridges.status}"
-        except (TransportError, *UNDECODABLE) as error:
-            reason = str(error)
-        _log.debug("dialogs.empty_unknown", error=reason)
-        return None

@@ -119,8 +119,8 @@ class Reconciliation:
             unserved=unserved,
         )
 
-    def silent(self) -> list[str]:
-        """Return the channels whose variable has to be asked for: nothing else tells the dialog."""
+    def unidentified(self) -> list[str]:
+        """Return the channels whose variable has to be asked for: nothing else names the dialog."""
         return [
             name
             for name, state in self._snapshot.channels.items()

@@ -1,60 +1,37 @@
-"""Recovery: after a connect, make the dialogs what Asterisk's channels say they are.
+"""Recovery: after a connect, bring the dialogs up to date with Asterisk's channels.
 
-`reconcile.py` decides; this asks Asterisk and does it.
+`fetch.py` asks Asterisk, `reconcile.py` decides, and this applies the plan.
 """
 
-import asyncio
 import time
-from collections.abc import Callable, Collection, Mapping
-from itertools import starmap
-from typing import Final, TypeVar
-from urllib.parse import quote, urlencode
+from collections.abc import Collection, Mapping
 
 import structlog
 
-from ari_proxy.aio import first_leaf
 from ari_proxy.ari import advisories
-from ari_proxy.ari import snapshot as asterisk
-from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.snapshot import DIALOG_VARIABLE, ChannelState, Information, Snapshot
+from ari_proxy.ari.snapshot import Snapshot
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
-from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
+from ari_proxy.ingest.sweeper import Sweeper
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
+from .fetch import AsteriskFetch
 from .reconcile import Adoption, Reconciliation, RecoveryPlan
+from .unserved import Unserved
 
 _log = structlog.get_logger()
 
-T = TypeVar("T")
-#: Seconds between attempts to get a snapshot.
-RETRY_SECONDS: Final = 0.2
-#: Deadline of each request.
-REQUEST_SECONDS: Final = 5.0
-#: Seconds after which a channel in Stasis that still has no dialog gets one: its StasisStart would
-#: have come by then.
-UNSERVED_SECONDS: Final = 2.0
-
 #: The dialogs that were open when a connection began, with the channels that each had.
 Known = Mapping[Dialog, Collection[str]]
-#: Channels in our applications that no dialog has, each with the dialog that had it, or None.
-Unserved = Mapping[str, Dialog | None]
-
-
-class _NoAnswerError(Exception):
-    """Asterisk does not tell what it has."""
 
 
 class Recovery:
@@ -64,24 +41,23 @@ class Recovery:
         self,
         server: ServerId,
         applications: Collection[str],
-        rest: RestClient,
+        fetch: AsteriskFetch,
         dialogs: DialogTable,
-        router: Router,
         *,
         stream: DialogStream,
         setup: DialogSetup,
+        sweeper: Sweeper,
         metrics: Metrics,
-        unserved_seconds: float = UNSERVED_SECONDS,
     ) -> None:
         self._server = server
         self._applications = applications
-        self._rest = rest
+        self._fetch = fetch
         self._dialogs = dialogs
-        self._router = router
         self._stream = stream
         self._setup = setup
+        self._sweeper = sweeper
         self._metrics = metrics
-        self._unserved_seconds = unserved_seconds
+        #: Of the Asterisk process, as it reports it; '' until it is known.
         self._started_at = ""
 
     def known(self) -> Known:
@@ -95,7 +71,7 @@ class Recovery:
             known: the dialogs as the connection found them.
             gap: what may be missing.
         """
-        snapshot = await self._snapshot()
+        snapshot = await self._fetch.snapshot(self._unidentified)
         was_restarted = self._is_another(snapshot)
         self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
@@ -117,7 +93,7 @@ class Recovery:
 
     async def look(self) -> Unserved:
         """Return the unserved channels, where no dialog is in doubt."""
-        snapshot = await self._snapshot()
+        snapshot = await self._fetch.snapshot(self._unidentified)
         self._note(snapshot)
         return self._with_former(self._reconciliation(snapshot).plan(self.known()).unserved)
 
@@ -156,75 +132,14 @@ class Recovery:
         except (BusUnavailableError, BusRefusedError) as error:
             _log.warning("recovery.not_told", dialogs=len(open_), error=str(error))
 
-    # What Asterisk has
-
-    async def _snapshot(self) -> Snapshot:
-        while True:
-            # In a task of its own: a group whose child fails forgets a cancellation (Python 3.11).
-            async with asyncio.TaskGroup() as tasks:
-                asking = tasks.create_task(self._try_all())
-            snapshot = asking.result()
-            if snapshot is not None:
-                return snapshot
-            await asyncio.sleep(RETRY_SECONDS)
-
-    async def _try_all(self) -> Snapshot | None:
-        snapshot = None
-        try:
-            snapshot = await self._ask_all()
-        except* (_NoAnswerError, TransportError, *UNDECODABLE) as errors:
-            _log.debug("snapshot.failed", error=str(first_leaf(errors)))
-        return snapshot
-
-    async def _ask_all(self) -> Snapshot:
-        channels = asterisk.channels(await self._get("/channels"))
-        nothing: dict[str, tuple[str, ...]] = {}
-        bridges = await self._optional("/bridges", asterisk.bridges, nothing)
-        information = await self._optional(
-            "/asterisk/info?only=status,system", asterisk.information, Information()
-        )
-        snapshot = Snapshot(
-            channels, bridges, information.status.startup_time, information.system.version
-        )
-        asked = self._reconciliation(snapshot).silent()
-        async with asyncio.TaskGroup() as tasks:
-            # As many go out at once as the client has connections.
-            answers = {name: tasks.create_task(self._dialog_of(name)) for name in asked}
-        return snapshot.with_dialogs({name: task.result() for name, task in answers.items()})
-
     def _reconciliation(self, snapshot: Snapshot) -> Reconciliation:
         dialogs = self._dialogs
         return Reconciliation(
             self._server, dialogs.dialogs, dialogs.objects.channels, snapshot, self._applications
         )
 
-    async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
-        """Return what Asterisk tells, or a default: without it less is known, and no call waits."""
-        try:
-            return read(await self._get(path))
-        except (_NoAnswerError, *UNDECODABLE) as error:
-            _log.debug("snapshot.incomplete", path=path, error=str(error))
-            return default
-
-    async def channel_ids(self) -> Collection[str] | None:
-        """Return the ids of all channels, or None if Asterisk does not tell."""
-        try:
-            return asterisk.channels(await self._get("/channels"))
-        except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
-            _log.debug("channels.unknown", error=str(error))
-            return None
-
-    async def _dialog_of(self, channel: str) -> str:
-        query = urlencode({"variable": DIALOG_VARIABLE})
-        path = f"/channels/{quote(channel, safe='')}/variable?{query}"
-        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
-        return asterisk.variable(answer.body) if answer.status == 200 else ""  # noqa: PLR2004
-
-    async def _get(self, path: str) -> str:
-        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
-        if answer.status != 200:  # noqa: PLR2004  HTTP's OK
-            raise _NoAnswerError(f"Asterisk answers {answer.status} to GET {path}")
-        return answer.body
+    def _unidentified(self, snapshot: Snapshot) -> Collection[str]:
+        return self._reconciliation(snapshot).unidentified()
 
     # What follows
 
@@ -236,9 +151,7 @@ class Recovery:
             for name in names:
                 self._dialogs.release(dialog, name, time.monotonic())
         for dialog in plan.ended:
-            if dialog.life is LifePhase.ENDED:
-                self._stream.tell_ended(dialog, ended, plan.gone[dialog])
-                self._setup.begin(dialog)
+            self._sweeper.report_end(dialog, ended, plan.gone[dialog])
         for dialog in plan.kept:
             if dialog.sequence:  # One without an event has missed none that anybody knows of.
                 self._notify(dialog, proxy_events.GAP, gap.event(dialog.application, now))
@@ -273,38 +186,3 @@ class Recovery:
 
     def _count(self, action: str, number: int = 1) -> None:
         self._metrics.counter(table.RECONCILED_DIALOGS, self._server, action).inc(number)
-
-    # Channels that nobody has seen come
-
-    async def serve_unserved(self, channels: Unserved, gap: Gap) -> None:
-        """Begin dialogs for channels whose StasisStart was lost, and that are still there.
-
-        Args:
-            channels: as they were when Asterisk was asked.
-            gap: what they have missed.
-        """
-        if not channels:
-            return
-        await asyncio.sleep(self._unserved_seconds)
-        if not any(starmap(self._is_unserved, channels.items())):
-            return
-        snapshot = await self._snapshot()
-        for name, former in channels.items():
-            state = snapshot.channels.get(name)
-            if state is None or state.application not in self._applications:
-                continue
-            if self._is_unserved(name, former):
-                self._begin_late(state, name, gap)
-
-    def _begin_late(self, state: ChannelState, name: str, gap: Gap) -> None:
-        dialog = self._router.begin(state.application, name, time.monotonic())
-        self._count("begun_late")
-        _log.warning("dialog.begins_late", dialog_id=dialog.dialog_id, channel=name)
-        now = time.time()
-        self._stream.notify(dialog, "StasisStart", proxy_events.stasis_start(state, now))
-        self._notify(dialog, proxy_events.GAP, gap.event(state.application, now))
-
-    def _is_unserved(self, name: str, former: Dialog | None) -> bool:
-        """Return whether no dialog has had the channel since: one may have begun and ended."""
-        dialog = self._dialogs.objects.channels.get(name)
-        return dialog is former and (dialog is None or not dialog.may_have(name))

@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
+from ari_proxy.ingest.recovery.fetch import AsteriskFetch
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS
 from ari_proxy.protocol.ids import DialogId
@@ -48,7 +49,9 @@ async def empty(kind: Literal["channel", "bridge"] = "channel") -> AsyncIterator
     async with scene() as path:
         path.dialogs.register(ObjectRegistration(DIALOG, kind, "mine"), 0)
         made = Empty(path, path.dialogs.dialogs[DIALOG])
-        empties = EmptyDialogs(path.rest, path.dialogs, clock=made.clock, look_seconds=0.001)
+        empties = EmptyDialogs(
+            AsteriskFetch(path.rest), path.dialogs, clock=made.clock, look_seconds=0.001
+        )
         watching = asyncio.create_task(empties.watch())
         yield made
         watching.cancel()

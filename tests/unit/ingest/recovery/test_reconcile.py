@@ -186,7 +186,7 @@ def test_only_channels_that_tell_nothing_are_asked(world: World) -> None:
         left("gone"),
     )
 
-    assert world.reconciliation(seen).silent() == ["silent"]
+    assert world.reconciliation(seen).unidentified() == ["silent"]
     told = seen.with_dialogs({"silent": D})
     assert told.channels["silent"].dialog_id == D
     assert told.channels["known"].dialog_id == ""

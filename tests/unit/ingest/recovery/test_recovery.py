@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest.recovery.recovery import Unserved
+from ari_proxy.ingest.recovery.unserved import Unserved
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
@@ -162,7 +162,7 @@ async def test_call_whose_start_nobody_has_seen_begins_late() -> None:
         it.path.asterisk.add_channel("c", "demo,a,b")
         unserved = await it.run()
         assert unserved == {"c": None}
-        await it.recovery.serve_unserved(unserved, GAP)
+        await it.path.unserved.serve(unserved, GAP)
         dialog = it.path.dialog("c")
         await it.path.application.listen(dialog.topic)
         await until(lambda: len(it.path.application.types(dialog.topic)) == 2)
@@ -180,7 +180,7 @@ async def test_call_whose_start_comes_after_the_list_begins_once() -> None:
             it.path.asterisk.add_channel(name)
         unserved = await it.run()
         dialog = await it.open("c")
-        await it.recovery.serve_unserved(unserved, GAP)
+        await it.path.unserved.serve(unserved, GAP)
 
     assert it.path.dialog("c") is dialog
     assert it.path.dialog("unseen") is not dialog
@@ -193,7 +193,7 @@ async def test_call_that_is_over_before_it_is_looked_for_again_is_not_served_twi
         unserved = await it.run()
         dialog = await it.open("c")
         it.path.push("StasisEnd", "c")
-        await it.recovery.serve_unserved(unserved, GAP)
+        await it.path.unserved.serve(unserved, GAP)
 
     assert tuple(it.path.dialogs) == (dialog,)
 
@@ -205,7 +205,7 @@ async def test_unserved_call_that_has_left_meanwhile_begins_no_dialog() -> None:
         unserved = await it.run()
         it.path.asterisk.channels.clear()
         it.path.asterisk.add_channel("elsewhere", "other")
-        await it.recovery.serve_unserved(unserved, GAP)
+        await it.path.unserved.serve(unserved, GAP)
 
     assert len(unserved) == 2
     assert len(it.path.dialogs) == 0

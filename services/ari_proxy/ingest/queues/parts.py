@@ -1,0 +1,94 @@
+"""The parts that an active ingest has only on a bus with durable queues."""
+
+from collections.abc import Callable, Collection, Coroutine, Sequence
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.durable import DurableQueues
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.dialog_table import DialogTable
+from ari_proxy.protocol.ids import DialogId
+
+from .backlog import CHECK_SECONDS, ArrivalDeadlines, BacklogWatch
+from .orphan_watch import CHECK_SECONDS as ORPHANS_SECONDS
+from .orphan_watch import ChannelIds, OrphanWatch
+from .orphans import OrphanedDialogs
+from .retention import QueueRetention
+
+
+class QueueParts:
+    """What one active period does for the durable queues of its dialogs."""
+
+    def __init__(  # noqa: PLR0913  its times by name
+        self,
+        bus: Bus,
+        queues: DurableQueues,
+        dialogs: DialogTable,
+        *,
+        deadline_seconds: float | None,
+        grace_seconds: float,
+        check_seconds: float = CHECK_SECONDS,
+        orphans_seconds: float = ORPHANS_SECONDS,
+    ) -> None:
+        """Make the parts.
+
+        Args:
+            bus: that has the queues.
+            queues: of the bus.
+            dialogs: whose queues they are.
+            deadline_seconds: for an application to come for its events; None for any time.
+            grace_seconds: from the end of a dialog to the deletion of its queues.
+            check_seconds: between two checks of the queues.
+            orphans_seconds: between two requests for the channels of orphaned dialogs.
+        """
+        self._bus = bus
+        self._dialogs = dialogs
+        self._check_seconds = check_seconds
+        self._orphans_seconds = orphans_seconds
+        self.queues = queues
+        self.orphans = OrphanedDialogs(grace_seconds=grace_seconds)
+        self.deadlines = ArrivalDeadlines(bus, deadline_seconds=deadline_seconds)
+        self.retention = QueueRetention(
+            bus,
+            queues,
+            dialogs,
+            self.orphans,
+            grace_seconds=grace_seconds,
+            retry_seconds=orphans_seconds,
+            check_seconds=check_seconds,
+        )
+
+    def work(
+        self,
+        applications: Collection[str],
+        *,
+        give_up: Callable[[Dialog], None],
+        channel_ids: ChannelIds,
+        report_end: Callable[[DialogId, str], None],
+    ) -> Sequence[Coroutine[None, None, None]]:
+        """Return the work of these parts, one coroutine each.
+
+        Args:
+            applications: of this ingest.
+            give_up: of set-up, for dialogs without an application.
+            channel_ids: asks Asterisk.
+            report_end: publishes the end of an orphaned dialog to its application.
+        """
+        backlog = BacklogWatch(
+            self._bus, self.queues, self.deadlines, give_up, check_seconds=self._check_seconds
+        )
+        orphan_watch = OrphanWatch(
+            self.queues,
+            self.orphans,
+            self.retention,
+            self._dialogs,
+            channel_ids=channel_ids,
+            report_end=report_end,
+            check_seconds=self._orphans_seconds,
+        )
+        return (
+            self.retention.declare(applications),
+            self.retention.run(),
+            backlog.run(),
+            orphan_watch.claim(),
+            orphan_watch.run(),
+        )

@@ -1,0 +1,120 @@
+"""What Asterisk has, by REST: its channels, bridges and version."""
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Final, TypeVar
+from urllib.parse import quote, urlencode
+
+import structlog
+
+from ari_proxy.aio import first_leaf
+from ari_proxy.ari import snapshot as asterisk
+from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.snapshot import DIALOG_VARIABLE, Information, Snapshot
+from ari_proxy.protocol.malformed import UNDECODABLE
+
+_log = structlog.get_logger()
+
+T = TypeVar("T")
+#: Seconds between attempts to get a snapshot.
+RETRY_SECONDS: Final = 0.2
+#: Deadline of each request.
+REQUEST_SECONDS: Final = 5.0
+_OK: Final = 200
+
+
+class _NoAnswerError(Exception):
+    """Asterisk refuses to describe what it has."""
+
+
+def _nothing(_: Snapshot) -> Collection[str]:
+    return ()
+
+
+class AsteriskFetch:
+    """Fetches what one Asterisk has."""
+
+    def __init__(self, rest: RestClient) -> None:
+        self._rest = rest
+
+    async def snapshot(
+        self, unidentified: Callable[[Snapshot], Collection[str]] = _nothing
+    ) -> Snapshot:
+        """Return a snapshot; waits as long as Asterisk does not answer.
+
+        Args:
+            unidentified: returns the channels of a snapshot that have to be asked for their dialog.
+        """
+        while True:
+            # In a task of its own: a group whose child fails forgets a cancellation (Python 3.11).
+            async with asyncio.TaskGroup() as tasks:
+                asking = tasks.create_task(self._try_all(unidentified))
+            snapshot = asking.result()
+            if snapshot is not None:
+                return snapshot
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def channel_ids(self) -> Collection[str] | None:
+        """Return the ids of all channels, or None if Asterisk does not answer."""
+        try:
+            return asterisk.channels(await self._get("/channels"))
+        except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
+            _log.debug("channels.unknown", error=str(error))
+            return None
+
+    async def object_ids(self) -> set[str] | None:
+        """Return the ids of all channels and bridges, or None if Asterisk does not answer."""
+        try:
+            channels = asterisk.channels(await self._get("/channels"))
+            return {*channels, *asterisk.bridges(await self._get("/bridges"))}
+        except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
+            _log.debug("dialogs.empty_unknown", error=str(error))
+            return None
+
+    async def _try_all(
+        self, unidentified: Callable[[Snapshot], Collection[str]]
+    ) -> Snapshot | None:
+        snapshot = None
+        try:
+            snapshot = await self._get_all(unidentified)
+        except* (_NoAnswerError, TransportError, *UNDECODABLE) as errors:
+            _log.debug("snapshot.failed", error=str(first_leaf(errors)))
+        return snapshot
+
+    async def _get_all(self, unidentified: Callable[[Snapshot], Collection[str]]) -> Snapshot:
+        channels = asterisk.channels(await self._get("/channels"))
+        nothing: dict[str, tuple[str, ...]] = {}
+        bridges = await self._optional("/bridges", asterisk.bridges, nothing)
+        information = await self._optional(
+            "/asterisk/info?only=status,system", asterisk.information, Information()
+        )
+        snapshot = Snapshot(
+            channels, bridges, information.status.startup_time, information.system.version
+        )
+        async with asyncio.TaskGroup() as tasks:
+            # As many go out at once as the client has connections.
+            answers = {
+                name: tasks.create_task(self._dialog_of(name)) for name in unidentified(snapshot)
+            }
+        return snapshot.with_dialogs({name: task.result() for name, task in answers.items()})
+
+    async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
+        """Return an answer, or a default: without it less is known, but no call waits."""
+        try:
+            return read(await self._get(path))
+        except (_NoAnswerError, *UNDECODABLE) as error:
+            _log.debug("snapshot.incomplete", path=path, error=str(error))
+            return default
+
+    async def _dialog_of(self, channel: str) -> str:
+        query = urlencode({"variable": DIALOG_VARIABLE})
+        path = f"/channels/{quote(channel, safe='')}/variable?{query}"
+        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
+        return asterisk.variable(answer.body) if answer.status == _OK else ""
+
+    async def _get(self, path: str) -> str:
+        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
+        if answer.status != _OK:
+            raise _NoAnswerError(f"Asterisk answers {answer.status} to GET {path}")
+        return answer.body
