@@ -6,7 +6,7 @@ import json
 import ssl
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,7 +245,9 @@ async def scripted_asterisk(
 
 
 @asynccontextmanager
-async def asterisk_without_network() -> AsyncIterator[tuple[ScriptedAsterisk, RestClient]]:
+async def asterisk_without_network(
+    refused: Callable[[Credentials], bool] = lambda _: False,
+) -> AsyncIterator[tuple[ScriptedAsterisk, RestClient]]:
     """A scripted ARI endpoint in this process, and a client of it: no network between them."""
     script = ScriptedAsterisk()
     credentials = Credentials("ari", PASSWORD)
@@ -258,6 +260,7 @@ async def asterisk_without_network() -> AsyncIterator[tuple[ScriptedAsterisk, Re
                 lambda: credentials,
                 concurrency=8,
                 timeout_seconds=5,
+                refused=refused,
                 connector=UnixConnector(path, limit=0),
             ) as rest:
                 yield script, rest

@@ -74,7 +74,7 @@ class RestClient:
         refused: Callable[[Credentials], bool] = lambda _: False,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
-        """Make one.
+        """Create a client; it connects with its first request.
 
         Args:
             root: ARI's URL.

@@ -63,7 +63,7 @@ class EventSocket:
         backoff: Backoff = BACKOFF,
         connection: type[websockets_client.ClientConnection] = websockets_client.ClientConnection,
     ) -> None:
-        """Make one.
+        """Create a socket; `connections` opens it.
 
         Args:
             url: the URL of ARI's events, without a query.

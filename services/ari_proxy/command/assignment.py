@@ -28,7 +28,7 @@ class DialogAssigner:
     """Assigns commands to dialogs of one server."""
 
     def __init__(self, server: ServerId, *, form: DialogForm, allows_uuid: bool) -> None:
-        """Make one.
+        """Assign to the dialogs of one server.
 
         Args:
             server: the server of the dialogs.

@@ -1,0 +1,56 @@
+"""Asterisk's state, read from its answers."""
+
+import json
+
+import pytest
+
+from ari_proxy.ari import snapshot
+from ari_proxy.ari.snapshot import ChannelState, Snapshot
+from ari_proxy.protocol.malformed import UNDECODABLE
+
+
+def channel(name: str, app: str = "Stasis", data: str = "demo,a,b", **more: object) -> object:
+    dialplan = {"app_name": app, "app_data": data}
+    return {"id": name, "state": "Up", "creationtime": "2026", "dialplan": dialplan, **more}
+
+
+def test_channel_tells_its_application_arguments_and_dialog() -> None:
+    given = channel("c", channelvars={"ARI_PROXY_DIALOG": "s.x"})
+    found = snapshot.channels(json.dumps([given]))
+
+    assert found == {"c": ChannelState("demo", ("a", "b"), True, "2026", "s.x", json.dumps(given))}
+
+
+def test_channel_that_rings_is_in_no_application() -> None:
+    (found,) = snapshot.channels(json.dumps([channel("c", "AppDial2", "(Outgoing Line)")])).values()
+
+    assert (found.application, found.arguments) == ("", ())
+
+
+def test_entries_without_an_id_are_skipped() -> None:
+    assert list(snapshot.channels(json.dumps([{}, channel("c"), {"id": 5}]))) == ["c"]
+    assert snapshot.bridges('[{"channels":["c"]},{"id":"b","channels":["c"]}]') == {"b": ("c",)}
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[", "[" * 10_000])
+def test_answer_that_is_no_list_is_undecodable(text: str) -> None:
+    with pytest.raises(UNDECODABLE):
+        snapshot.channels(text)
+    with pytest.raises(UNDECODABLE):
+        snapshot.bridges(text)
+
+
+def test_information_and_variable() -> None:
+    information = snapshot.information(
+        '{"status":{"startup_time":"t"},"system":{"version":"22.10.1"},"build":null}'
+    )
+
+    assert (information.status.startup_time, information.system.version) == ("t", "22.10.1")
+    assert snapshot.variable('{"value":"s.x"}') == "s.x"
+
+
+def test_dialogs_from_variables_replace_those_of_the_list() -> None:
+    channels = snapshot.channels(json.dumps([channel("c"), channel("d")]))
+    found = Snapshot(channels, {}).with_dialogs({"c": "s.x"}).channels
+
+    assert (found["c"].dialog_id, found["d"].dialog_id) == ("s.x", "")
