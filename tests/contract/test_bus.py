@@ -574,7 +574,7 @@ async def test_cancelled_subscribing_leaves_no_listener(buses: tuple[Bus, Bus], 
             await subscribing.result().unsubscribe()
 
     await until_unheard(publisher, topic)
-    assert not getattr(listener, "_interests", ())
+    assert not getattr(listener, "_subscriptions", ())
 
 
 async def test_bus_tells_its_problem(adapter: Adapter, buses: tuple[Bus, Bus]) -> None:

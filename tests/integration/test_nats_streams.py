@@ -95,12 +95,12 @@ async def test_listener_at_another_server_of_the_cluster_is_found() -> None:
     cluster.start()
     try:
         async with bus_at(cluster.servers[0]) as bus, bus_at(cluster.servers[1]) as other:
-            asking = bus._asking  # type: ignore[attr-defined]  # it needs no stream for that
-            assert not await asking._is_heard("demo")
+            asking = bus._requests  # type: ignore[attr-defined]  # it needs no stream for that
+            assert not await asking._has_listener("demo")
             await other.subscribe("demo", lambda _: None)
 
             async def is_heard() -> bool:
-                return bool(await asking._is_heard("demo"))
+                return bool(await asking._has_listener("demo"))
 
             await until(is_heard)
     finally:
@@ -123,7 +123,7 @@ def test_answers_of_streams_are_told_from_those_of_listeners(payload: bytes, str
 
 def told(*copies: dict[str, object]) -> Callable[[Trace], None]:
     payload = json.dumps({"events": [{"type": "in"}, *({"type": "eg"} | c for c in copies)]})
-    return lambda trace: trace.take(payload.encode())
+    return lambda trace: trace.add(payload.encode())
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def told(*copies: dict[str, object]) -> Callable[[Trace], None]:
         ([told({"kind": 1, "hop": "1"}, {"kind": 1, "hop": "2"}), told()], False, False),
         ([told({"type": "si"})], True, True),
         ([told({"type": "js", "stream": "S"})], True, False),
-        ([told(), lambda trace: trace.take(b"?")], True, False),
+        ([told(), lambda trace: trace.add(b"?")], True, False),
     ],
 )
 def test_all_servers_are_waited_for_before_nobody_is_said_to_listen(
@@ -148,4 +148,4 @@ def test_all_servers_are_waited_for_before_nobody_is_said_to_listen(
     for event in events:
         event(trace)
 
-    assert (trace.is_known, trace.is_heard) == (is_known, is_heard)
+    assert (trace.is_complete, trace.has_listener) == (is_known, is_heard)

@@ -20,7 +20,7 @@ def test_confirmed_messages_are_forgotten() -> None:
     for number in range(3):
         outbox.append(str(number), b"")
     outbox.next()
-    mark = outbox.mark()
+    mark = outbox.sent_count
     outbox.next()
     outbox.confirm(mark)
     outbox.rewind()
@@ -46,9 +46,9 @@ def test_parked_messages_wait_for_their_listener_and_keep_their_order() -> None:
         outbox.append(str(number), b"")
     for _ in range(5):
         if outbox.next().topic == "0":
-            outbox.park_last()
+            outbox.hold_last()
 
-    assert (outbox.parked_topics, len(outbox)) == (("0",), 5)
+    assert (outbox.held_topics, len(outbox)) == (("0",), 5)
     outbox.append("0", b"")
     outbox.rewind()
     assert [outbox.next().topic for _ in range(6)] == ["1", "2", "0", "0", "0", "0"]
@@ -59,13 +59,13 @@ def test_unparked_messages_count_as_sent() -> None:
     for _ in range(2):
         outbox.append("0", b"")
         outbox.next()
-        outbox.park_last()
-    mark = outbox.mark()
-    outbox.unpark("0")
+        outbox.hold_last()
+    mark = outbox.sent_count
+    outbox.release_held("0")
     outbox.confirm(mark)
     assert len(outbox) == 2
 
-    outbox.confirm(outbox.mark())
+    outbox.confirm(outbox.sent_count)
     assert (len(outbox), outbox.size_bytes) == (0, 0)
 
 
@@ -74,11 +74,11 @@ def test_parked_message_that_somebody_has_is_confirmed_alone() -> None:
     for _ in range(2):
         outbox.append("0", b"")
         outbox.next()
-        outbox.park_last()
-    first = outbox.first_parked("0")
+        outbox.hold_last()
+    first = outbox.first_held("0")
     assert first is not None
-    outbox.deliver_parked(first)
-    outbox.deliver_parked(first)  # It is gone; the next one stays.
+    outbox.deliver_held(first)
+    outbox.deliver_held(first)  # It is gone; the next one stays.
     outbox.rewind()
 
     assert (outbox.confirmed, len(outbox), outbox.is_waiting) == (1, 1, True)
@@ -92,7 +92,7 @@ def test_message_that_the_server_does_not_let_us_send_is_lost_and_not_confirmed(
 
     assert outbox.deny(lambda topic: topic == "denied") == "denied"
     assert outbox.deny(lambda topic: topic == "unknown") == ""
-    outbox.confirm(outbox.mark())
+    outbox.confirm(outbox.sent_count)
     assert (outbox.confirmed, outbox.dropped) == (1, 1)
 
 
@@ -101,7 +101,7 @@ def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     for number in (0, 1, 0, 1):
         outbox.append(str(number), b"")
     outbox.next()
-    outbox.park_last()
+    outbox.hold_last()
 
     assert outbox.discard(lambda topic: topic == "0") == 2
     assert [outbox.next().topic for _ in range(2)] == ["1", "1"]
@@ -112,7 +112,7 @@ def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
     outbox = Outbox(10**6)
     outbox.append("0", b"")
     outbox.next()
-    mark = outbox.mark()
+    mark = outbox.sent_count
     outbox.rewind()
     outbox.append("1", b"")
     outbox.next()
@@ -131,11 +131,11 @@ def test_sealed_is_what_was_appended_before_whatever_becomes_of_it() -> None:
     assert sum(batch.left for batch in sealed) == 4
 
     outbox.next()
-    outbox.confirm(outbox.mark())
+    outbox.confirm(outbox.sent_count)
     outbox.next()
     outbox.refuse_last()
     outbox.next()
-    outbox.park_last()
+    outbox.hold_last()
     outbox.rewind()
     assert sum(batch.left for batch in sealed) == 2
     outbox.discard(lambda topic: topic == "discarded")
@@ -159,13 +159,13 @@ def test_size_stays_exact_and_below_the_bound(steps: list[int | str]) -> None:
         elif step in {"next", "park"} and outbox.is_waiting:
             topic = outbox.next().topic
             # What follows a parked message on its topic is parked as well.
-            if step == "park" or topic in outbox.parked_topics:
-                outbox.park_last()
+            if step == "park" or topic in outbox.held_topics:
+                outbox.hold_last()
         elif step == "confirm":
-            outbox.confirm(outbox.mark())
+            outbox.confirm(outbox.sent_count)
         elif step == "rewind":
             outbox.rewind()
-        assert outbox.size_bytes <= 2000 or not (outbox.is_waiting or outbox.parked_topics)
+        assert outbox.size_bytes <= 2000 or not (outbox.is_waiting or outbox.held_topics)
     outbox.rewind()
     sealed = sum(batch.left for batch in outbox.seal())
     left = [outbox.next() for _ in range(len(outbox))]

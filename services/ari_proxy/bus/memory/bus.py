@@ -10,10 +10,11 @@ from abc import abstractmethod
 from collections import deque
 from typing import Final
 
-from ari_proxy.bus.base import Handler, Message, Receipt, Right, SubscriptionHandle, Verdict
+from ari_proxy.bus.base import Handler, Message, Right, SubscriptionHandle, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.errors import BusUnavailableError, MessageTooLargeError, NoRespondersError
 from ari_proxy.bus.faults import Faults
+from ari_proxy.bus.receipt import Receipt
 from ari_proxy.protocol import topics
 
 _BATCH: Final = 256
@@ -176,7 +177,7 @@ class MemoryConnection(BufferedBus):
                 self._outbox.refuse_last()
                 continue
             self._send_one(Message(topic, payload, reply, traceparent=traceparent))
-        self._outbox.confirm(self._outbox.mark())
+        self._outbox.confirm(self._outbox.sent_count)
         self._confirmed.set()
 
     def _send_one(self, message: Message) -> None:

@@ -7,8 +7,9 @@ RabbitMQ (`protocol/topics.is_queue`) are queues here; all others reach the curr
 import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from ari_proxy.bus.base import Handler, Message, Receipt, SubscriptionHandle
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.bus.durable import DeclaredQueues
+from ari_proxy.bus.receipt import Receipt
 from ari_proxy.protocol import topics
 
 from .bus import MemoryBroker, MemoryConnection, TopicSubscription

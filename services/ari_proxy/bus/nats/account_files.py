@@ -1,7 +1,7 @@
-"""The files of a NATS account, looked at before nats-py reads them.
+"""The files of a NATS account, checked before nats-py reads them.
 
-nats-py reads a credentials file without a JWT for ever, and holds the loop up; for a seed that is
-none it raises an error that is none of its own.
+With a credentials file that has no JWT nats-py never stops reading, and blocks the event loop; on a
+malformed seed it raises an error outside its own hierarchy.
 """
 
 import re
@@ -18,10 +18,10 @@ _SEED: Final = re.compile(rb"BEGIN USER NKEY SEED.*\n(.*)\n")
 
 
 def check_account_files(credentials_file: str, nkey_seed_file: str) -> None:
-    """Refuse files that are no account's; '' is none.
+    """Check the files of an account; '' is no file.
 
     Raises:
-        BusSettingsError: with the setting and the file, and nothing of what it holds.
+        BusSettingsError: a file is malformed; names setting and file, none of its content.
     """
     if credentials_file:
         _check_credentials(f"bus.credentials_file {credentials_file}", Path(credentials_file))

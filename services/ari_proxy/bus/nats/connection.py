@@ -1,4 +1,4 @@
-"""One connection to NATS: how it is made with nats-py, and ended."""
+"""Opening and closing of one connection to NATS, with nats-py."""
 
 import asyncio
 import math
@@ -19,19 +19,19 @@ from .servers import ClusterClient, Discovered
 _log = structlog.get_logger()
 
 CLOSE_SECONDS: Final = 1.0
-#: In what the server says to an account that it does not take.
+#: In the server's errors when it rejects an account.
 _REFUSALS: Final = ("Authorization Violation", "Authentication")
 
 
-#: Takes what nats-py tells of a connection.
+#: Called with the errors that nats-py reports on a connection.
 OnError = Callable[[Exception], Awaitable[None]]
 
 
-class Failure(NamedTuple):
-    """Why no server takes us."""
+class ConnectFailure(NamedTuple):
+    """Why an attempt to connect has failed."""
 
     reason: str
-    #: Whether one was there and refused us, or we did not trust it.
+    #: Whether a server rejected us, or we did not trust its certificate.
     is_refusal: bool
 
 
@@ -41,32 +41,32 @@ async def attempt(
     on_error: OnError,
     names: CertificateNames,
     known: Iterable[Discovered] = (),
-) -> ClusterClient | Failure:
+) -> ClusterClient | ConnectFailure:
     """Return a connection, or why there is none.
 
     Args:
-        options: with the servers that we were told to use.
-        tuning: how long one may take.
-        on_error: takes what nats-py tells.
-        names: explains faults of certificates.
-        known: the servers beside them.
+        options: with the configured servers.
+        tuning: the deadline.
+        on_error: called with the errors that nats-py reports.
+        names: explains certificate errors.
+        known: more servers of the cluster.
     """
     client = ClusterClient(known)
     errors: list[Exception] = []
 
-    async def take_error(error: Exception) -> None:
+    async def handle_error(error: Exception) -> None:
         errors.append(error)
         await on_error(error)
 
     try:
-        await connect(client, options, take_error, seconds=tuning.connect_seconds)
+        await connect(client, options, handle_error, seconds=tuning.connect_seconds)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
-        told = dict.fromkeys([*map(_reason, errors), _reason(error)])
+        reasons = dict.fromkeys([*map(_reason, errors), _reason(error)])
         untrusted = await _untrusted(client, options, error, names)
-        reason = untrusted or _silence(client) or "; ".join(told)
+        reason = untrusted or _silence(client) or "; ".join(reasons)
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
-        return Failure(reason, any(map(_is_refusal, [*errors, error])))
+        return ConnectFailure(reason, any(map(_is_refusal, [*errors, error])))
     except BaseException:
         await discard(client)
         raise
@@ -76,7 +76,7 @@ async def attempt(
 async def _untrusted(
     client: ClusterClient, options: NatsOptions, error: Exception, names: CertificateNames
 ) -> str:
-    """Return what is wrong with the certificate of the server that was tried last, or ''."""
+    """Return the certificate error of the server that was tried last, or ''."""
     server = client.server
     if server is None:
         return ""
@@ -94,11 +94,11 @@ def _is_refusal(error: Exception) -> bool:
 
 
 def _silence(client: Client) -> str:
-    """Return what it may mean that a server has taken the connection and said nothing, or ''."""
-    if not client._transport or client._server_info or client.options["tls_handshake_first"]:  # noqa: SLF001  nats-py does not tell
+    """Return the likely reason why a server accepted the connection and sent nothing, or ''."""
+    if not client._transport or client._server_info or client.options["tls_handshake_first"]:  # noqa: SLF001  nats-py has no public name for it
         return ""
     return (
-        "the server takes the connection and says nothing: if it wants TLS before all else "
+        "the server accepts the connection and sends nothing: if it wants TLS first "
         "(tls { handshake_first: true }), set bus.tls_handshake_first"
     )
 
@@ -109,8 +109,8 @@ async def connect(
     """Connect once, to one of the servers.
 
     Raises:
-        OSError, TimeoutError, nats.errors.Error: none of them takes us.
-        BusSettingsError: a file of the account is none.
+        OSError, TimeoutError, nats.errors.Error: none of them accepts us.
+        BusSettingsError: a file of the account is malformed.
     """
     check_account_files(options.credentials_file, options.nkey_seed_file)
     try:
@@ -146,7 +146,7 @@ def _is_cancelled() -> bool:
 
 
 async def discard(client: Client) -> None:
-    """Close a connection, in whatever state it is, also where this is cancelled meanwhile."""
+    """Close a connection in any state, even if cancelled meanwhile."""
     # In a task of its own: a cancellation would leave it half closed, with its socket open.
     closing = asyncio.create_task(_close(client))
     try:
@@ -160,14 +160,14 @@ async def _close(client: Client) -> None:
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await client.close()
-    except Exception as error:  # noqa: BLE001  # A dead socket may say anything on closing.
+    except Exception as error:  # noqa: BLE001  # A dead socket may raise anything.
         _log.debug("bus.closed", bus="NATS", error=str(error) or type(error).__name__)
     finally:
-        if client._transport is not None:  # noqa: SLF001  # It may have failed before that.
+        if client._transport is not None:  # noqa: SLF001  # close() may have failed before.
             client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001  untyped
 
 
 def address_of(client: Client) -> str:
-    """Return where a connection goes, without credentials."""
+    """Return host and port of a connection's server."""
     url = client.connected_url
     return f"{url.hostname}:{url.port}" if url else ""

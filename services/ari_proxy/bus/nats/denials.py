@@ -1,8 +1,9 @@
-"""What NATS does not let our account do on a connection. Pure.
+"""Permissions that NATS refuses on a connection. Sans-I/O.
 
-The server says so asynchronously, in lines like `-ERR 'Permissions Violation for Publish to "x"'`
-(docs.nats.io, "NATS Protocol"), and handles a connection's messages in order: such a line comes
-before the round trip that follows the message. nats-py hands it over in lower case.
+The server reports them asynchronously, in lines like
+`-ERR 'Permissions Violation for Publish to "x"'` (docs.nats.io, "NATS Protocol"), and handles a
+connection's messages in order: such a line comes before the round trip that follows
+the message. nats-py passes it on in lower case.
 """
 
 import re
@@ -23,12 +24,12 @@ class Violation(NamedTuple):
     group: str
 
     def concerns(self, topic: str, group: str = "") -> bool:
-        """Return whether it is about that topic."""
+        """Return whether it concerns a topic."""
         return topic.lower() == self.topic and group.lower() == self.group
 
 
 def violation_in(error: str) -> Violation | None:
-    """Return the refusal that an error of the server tells, or None."""
+    """Return the refusal in an error of the server, or None."""
     found = _VIOLATION.search(error.lower())
     if found is None:
         return None
@@ -37,40 +38,40 @@ def violation_in(error: str) -> Violation | None:
 
 
 class DeniedTopics:
-    """The topics on which one connection's account may not publish, as far as it was tried."""
+    """Topics on which our account may not publish, as far as a connection has shown."""
 
     def __init__(self) -> None:
-        #: By pattern: how many messages were sent since, and how many of them were refused.
+        #: Pattern → how many messages were sent since the first refusal, and how many were refused.
         self._patterns: dict[str, tuple[int, int]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
 
     def deny(self, pattern: str) -> None:
-        """Note that a message was refused, of those whose topics have a pattern."""
+        """Note that a message on a topic of a pattern was refused."""
         sent, refused = self._patterns.get(pattern, (0, 0))
         self._patterns[pattern] = (sent, min(refused + 1, sent))
 
     def forget(self, pattern: str) -> bool:
-        """Take that the server lets messages pass; return False if none was refused."""
+        """Note that the server accepts messages of a pattern; return False if none was refused."""
         return self._patterns.pop(pattern, None) is not None
 
     def note_sent(self, topic: str) -> None:
-        """Note that a message goes out."""
+        """Note that a message is sent."""
         pattern = topics.pattern_of(topic)
         if pattern in self._patterns:
             sent, refused = self._patterns[pattern]
             self._patterns[pattern] = (sent + 1, refused)
 
     def sent(self) -> dict[str, int]:
-        """Return how many messages have gone out of each pattern."""
+        """Return how many messages were sent on topics of each pattern."""
         return {pattern: sent for pattern, (sent, _) in self._patterns.items()}
 
     def confirm(self, sent: dict[str, int]) -> list[str]:
-        """Forget the patterns of which the server has taken something; return them.
+        """Forget the patterns of which the server has accepted a message; return them.
 
         Args:
-            sent: what `sent` returned before a round trip that has come back.
+            sent: the result of `sent` before a round trip that has returned.
         """
         allowed = [
             pattern

@@ -16,25 +16,25 @@ class NatsOptions(BusOptions):
     kind: ClassVar[str] = "NATS"
 
     token: str = field(default="", repr=False)
-    #: JWT and nkey seed, or a seed alone; nats-py reads the files when it connects.
+    #: Files with JWT and nkey seed, or with a seed alone; nats-py reads them when it connects.
     credentials_file: str = ""
     nkey_seed_file: str = ""
-    #: What the subjects begin with on which replies come to us.
+    #: Prefix of the subjects for replies to us.
     inbox_prefix: str = "_INBOX"
-    #: TLS comes before the server says anything (`handshake_first` in its configuration).
+    #: TLS starts before the server sends INFO (`handshake_first` in its configuration).
     tls_handshake_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsTuning:
-    """How long a connection waits for what, and how much may wait; tests wait less."""
+    """Times and bounds of a connection; tests use shorter ones."""
 
-    #: For a server to take a connection.
+    #: Deadline for a connection attempt.
     connect_seconds: float = 5.0
     backoff: Backoff = _BACKOFF
     #: Between round trips when there is nothing to confirm.
     idle_seconds: float = 5.0
-    #: After which it is tried again to listen to what was refused: rights may be given.
+    #: Between attempts to establish refused subscriptions: permissions may change.
     denied_seconds: float = 5.0
-    #: Messages that may wait for a handler; what comes then is dropped, counted and logged.
+    #: Messages that may wait for a handler; more are dropped, counted and logged.
     pending_messages: int = 512 * 1024

@@ -1,4 +1,4 @@
-"""What a NATS connection has sent and waits for: replies, and the server's own answers."""
+"""The inbox of a bus on NATS: replies, and the server's own answers."""
 
 import asyncio
 import itertools
@@ -10,8 +10,8 @@ from typing import Self
 
 from nats.aio.msg import Msg
 
-from ari_proxy.bus.base import Receipt
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.bus.receipt import Receipt
 
 from .denials import Violation
 from .errors import LOST
@@ -26,7 +26,8 @@ class Reply:
     def __init__(self, replies: "Replies", inbox: str, topic: str) -> None:
         self._replies = replies
         self.inbox = inbox
-        #: What was sent there: a refusal of it is the reply; whatever else comes, it was taken.
+        #: The topic of the message, or ''. A refusal to publish there fails the reply; any other
+        #: reply shows that the server has accepted the message.
         self.topic = topic
         self.message: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
 
@@ -37,9 +38,9 @@ class Reply:
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         del self._replies.awaited[self.inbox]
         if self.topic and error is None:
-            self._replies.on_taken(self.topic)
+            self._replies.on_accepted(self.topic)
         if not self.message.cancel() and not self.message.cancelled():
-            self.message.exception()  # Nobody else may look at it.
+            self.message.exception()  # Mark it as retrieved.
 
     def fail(self, error: Exception) -> None:
         """Raise an error where the reply is awaited."""
@@ -48,41 +49,41 @@ class Reply:
 
 
 class Replies:
-    """The inbox of one bus, and who waits for what comes there."""
+    """The inbox of one bus, and those who await messages there."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = f"{prefix}.ari-proxy.{secrets.token_hex(8)}"
         self.awaited: dict[str, Reply] = {}
-        #: Receipt messages by their reply subject, as long as somebody holds them.
-        self._offered: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
+        #: Receipts by reply subject, as long as somebody holds them.
+        self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
-        #: Called with the name of a JetStream stream that has taken a message of ours.
+        #: Called with the name of a JetStream stream that has recorded a message of ours.
         self.on_recorded: Callable[[str], None] = lambda _: None
-        #: Called with the topic of a message that the server has taken.
-        self.on_taken: Callable[[str], None] = lambda _: None
+        #: Called with the topic of a message that the server has accepted.
+        self.on_accepted: Callable[[str], None] = lambda _: None
 
     @property
     def pattern(self) -> str:
-        """What to subscribe to."""
+        """The topic of the inbox's subscription."""
         return f"{self.prefix}.*"
 
     def __len__(self) -> int:
-        return len(self.awaited) + len(self._offered) + len(self._traces)
+        return len(self.awaited) + len(self._receipts) + len(self._traces)
 
     def awaiting(self, topic: str = "") -> Reply:
-        """Return a reply to await, to a message on a topic."""
+        """Return the reply to a message on a topic, to be awaited."""
         return Reply(self, self._new_inbox(), topic)
 
-    def offer(self) -> tuple[str, Receipt]:
-        """Return a reply subject, and what becomes of the message that has it."""
-        inbox, offered = self._new_inbox(), Receipt()
-        self._offered[inbox] = offered
-        return inbox, offered
+    def receipt(self) -> tuple[str, Receipt]:
+        """Return a reply subject, and the receipt of the message that has it."""
+        inbox, receipt = self._new_inbox(), Receipt()
+        self._receipts[inbox] = receipt
+        return inbox, receipt
 
     @contextmanager
     def tracing(self) -> Iterator[tuple[str, Trace]]:
-        """Take what servers tell of a message around a block; yields where they have to."""
+        """Receive the trace of a message around a block; yields its inbox as well."""
         inbox, trace = self._new_inbox(), Trace()
         self._traces[inbox] = trace
         try:
@@ -93,37 +94,37 @@ class Replies:
     def _new_inbox(self) -> str:
         return f"{self.prefix}.{next(self._tokens)}"
 
-    async def take(self, message: Msg) -> None:
-        """Handle what comes to the inbox."""
+    async def receive(self, message: Msg) -> None:
+        """Handle a message to the inbox."""
         if (trace := self._traces.get(message.subject)) is not None:
-            trace.take(message.data)
+            trace.add(message.data)
             return
         if stream := stream_of(message.data):
-            self.on_recorded(stream)  # It is nobody who listens.
+            self.on_recorded(stream)  # A stream is no listener.
             return
         reply = self.awaited.get(message.subject)
         if reply is not None and not reply.message.done():
             reply.message.set_result(message)
-        offered = self._offered.get(message.subject)
-        if offered is not None:
+        receipt = self._receipts.get(message.subject)
+        if receipt is not None:
             if is_no_responders(message):
-                offered.has_listener = False
+                receipt.has_listener = False
             else:
-                offered.add_reply(message.data)
+                receipt.add_reply(message.data)
 
     def lose(self) -> None:
-        """Tell all who wait that the connection is gone."""
+        """Fail everything that is awaited: the connection is lost."""
         self.fail(BusUnavailableError(LOST))
         for trace in self._traces.values():
             trace.lose()
 
     def fail(self, error: Exception) -> None:
-        """Raise an error wherever something is awaited."""
+        """Raise an error wherever a reply is awaited."""
         for reply in self.awaited.values():
             reply.fail(error)
 
     def refuse(self, violation: Violation) -> str:
-        """Tell those who wait for an outcome that their message was refused; return its topic."""
+        """Fail the replies to a message that was refused; return its topic, or ''."""
         topic = ""
         for reply in self.awaited.values():
             sent = next((t for t in (reply.topic, reply.inbox) if violation.concerns(t)), "")
@@ -134,5 +135,5 @@ class Replies:
 
 
 def is_no_responders(message: Msg) -> bool:
-    """Return whether it is the server's answer that nobody listens."""
+    """Return whether it is the server's status that a message has no responders."""
     return message.headers is not None and message.headers.get("Status") == "503"

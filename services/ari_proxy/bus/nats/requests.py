@@ -1,4 +1,4 @@
-"""Messages on NATS whose outcome is awaited: offers, requests, and probes for listeners."""
+"""Messages on NATS that wait for an outcome: to a listener, requests, probes, round trips."""
 
 import asyncio
 import contextlib
@@ -8,70 +8,97 @@ from typing import Final
 import structlog
 from nats.aio.client import Client
 
-from ari_proxy.bus.base import Receipt
 from ari_proxy.bus.errors import BusRefusedError, NoRespondersError
 from ari_proxy.bus.faults import Faults
+from ari_proxy.bus.receipt import Receipt
 
 from .errors import port_errors
+from .headers import headers_of
 from .replies import Replies, is_no_responders
 from .streams import Trace, can_trace, has_streams, trace_headers
-from .subscription import headers_of
 
 _log = structlog.get_logger()
 
-#: For the servers to tell who would get a message.
+#: A connection on which no round trip returns within this time is dead.
+ROUND_TRIP_SECONDS: Final = 5.0
+#: Deadline for the servers' message traces.
 TRACE_SECONDS: Final = 2.0
 _ROUND_TRIP: Final = b"ari-proxy round trip"
 
 
-class Asking:
-    """Asks on a bus's current connection."""
+class NatsRequests:
+    """Sends on a bus's current connection, and awaits what becomes of it."""
 
     def __init__(self, replies: Replies, faults: Faults) -> None:
         self._replies = replies
         replies.on_recorded = self._note_stream
         self._faults = faults
         self._streams: set[str] = set()
-        self.client = Client()
+        self._client = Client()
+
+    def attach(self, client: Client) -> None:
+        """Use a new connection from now on."""
+        self._client = client
 
     async def _send(
         self, topic: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
     ) -> None:
         with port_errors():
-            await self.client.publish(topic, payload, reply, headers)
+            await self._client.publish(topic, payload, reply, headers)
 
     async def round_trip(self, topic: str = "") -> None:
-        """Return when the server has handled all that was sent before.
+        """Return when the server has handled everything that was sent before.
+
+        Args:
+            topic: a topic on which something was sent, or ''.
 
         Raises:
             BusUnavailableError: the connection was lost.
-            BusRefusedError: it does not let us send on the topic, on which something was sent.
+            BusRefusedError: our account may not publish on the topic.
         """
         with self._replies.awaiting(topic) as reply:
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
 
-    async def offer(self, topic: str, payload: bytes, traceparent: str) -> Receipt:
-        """Send a message; the outcome is false if nobody listened."""
-        was_recorded = self._may_be_recorded
-        if was_recorded and not await self._is_heard(topic):
+    async def round_trip_in_time(self) -> None:
+        """Return when the server has handled everything that was sent before.
+
+        Raises:
+            BusUnavailableError: the connection was lost.
+            BusRefusedError: our account may not use its inbox.
+            TimeoutError: the connection is dead.
+        """
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            await self.round_trip()
+
+    async def publish_to_listener(self, topic: str, payload: bytes, traceparent: str) -> Receipt:
+        """Send a message; the outcome is false if there was no listener.
+
+        Raises:
+            BusUnavailableError: the connection was lost.
+            BusRefusedError: our account may not publish on the topic.
+        """
+        had_streams = self._has_streams
+        if had_streams and not await self._has_listener(topic):
             return Receipt(has_listener=False)
-        inbox, offered = self._replies.offer()
+        inbox, receipt = self._replies.receipt()
         with self._replies.awaiting(topic) as reply:
             await self._send(topic, payload, inbox, headers_of(traceparent))
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
-        if self._streams and not was_recorded and offered:
-            offered.has_listener = await self._is_heard(topic)
-        return offered
+        if self._streams and not had_streams and receipt:
+            receipt.has_listener = await self._has_listener(topic)
+        return receipt
 
     async def request(self, topic: str, payload: bytes) -> bytes:
         """Send a message and return the first reply to it.
 
         Raises:
-            NoRespondersError: nobody listens.
+            NoRespondersError: the topic has no listener.
+            BusUnavailableError: the connection was lost.
+            BusRefusedError: our account may not publish on the topic.
         """
-        if self._may_be_recorded and not await self._is_heard(topic):
+        if self._has_streams and not await self._has_listener(topic):
             raise NoRespondersError(topic)
         with self._replies.awaiting(topic) as reply:
             await self._send(topic, payload, reply.inbox)
@@ -81,48 +108,48 @@ class Asking:
         return message.data
 
     async def probe(self, messages: Sequence[tuple[str, bytes]]) -> list[bool]:
-        """Send messages in one go; return of each whether somebody got it."""
+        """Send messages in one go; return for each whether it had a listener."""
         topics = [topic for topic, _ in messages]
-        was_recorded = self._may_be_recorded
-        wanted = await self._are_heard(topics) if was_recorded else [True] * len(messages)
+        had_streams = self._has_streams
+        wanted = await self._have_listeners(topics) if had_streams else [True] * len(messages)
         heard = await self._send_wanted(messages, wanted)
-        if self._streams and not was_recorded:
-            traced = await self._are_heard(topics)
+        if self._streams and not had_streams:
+            traced = await self._have_listeners(topics)
             return [one and other for one, other in zip(heard, traced, strict=True)]
         return heard
 
     async def _send_wanted(
         self, messages: Sequence[tuple[str, bytes]], wanted: Sequence[bool]
     ) -> list[bool]:
-        offers = [self._replies.offer() for _ in messages]
-        for message, (inbox, offered), is_wanted in zip(messages, offers, wanted, strict=True):
-            offered.has_listener = is_wanted
+        receipts = [self._replies.receipt() for _ in messages]
+        for message, (inbox, receipt), is_wanted in zip(messages, receipts, wanted, strict=True):
+            receipt.has_listener = is_wanted
             if is_wanted:
                 await self._send(*message, inbox)
         await self.round_trip()
-        return [offered.has_listener for _, offered in offers]
+        return [receipt.has_listener for _, receipt in receipts]
 
-    # What the account may do; nobody gets anything
+    # What our account may do; no message is delivered
 
     async def may_publish(self, topic: str) -> bool | None:
-        """Return whether the server lets us publish on a topic; None if it can't tell."""
-        if not can_trace(self.client):
+        """Return whether our account may publish on a topic; None if the server can't tell."""
+        if not can_trace(self._client):
             return None
         with self._replies.tracing() as (inbox, _):
             await self._send(topic, b"", "", trace_headers(inbox))
-            return await self._was_taken(topic)
+            return await self._is_accepted(topic)
 
     async def may_answer(self, topic: str) -> bool:
-        """Return whether the server lets us publish on a topic to which nobody listens.
+        """Return whether our account may publish on a topic that has no listener.
 
-        To an account with `allow_responses` it is the reply subject of a message that it has got.
+        An account with `allow_responses` may: the topic is the reply subject of a message to it.
         """
         with self._replies.awaiting() as sent_to_ourselves:
             await self._send(sent_to_ourselves.inbox, b"", topic)
             await self._send(topic, b"")
-            return await self._was_taken(topic)
+            return await self._is_accepted(topic)
 
-    async def _was_taken(self, topic: str) -> bool:
+    async def _is_accepted(self, topic: str) -> bool:
         try:
             await self.round_trip(topic)
         except BusRefusedError:
@@ -130,18 +157,18 @@ class Asking:
         return True
 
     @property
-    def _may_be_recorded(self) -> bool:
-        return bool(self._streams) or has_streams(self.client)
+    def _has_streams(self) -> bool:
+        return bool(self._streams) or has_streams(self._client)
 
-    async def _is_heard(self, topic: str) -> bool:
-        return (await self._are_heard([topic]))[0]
+    async def _has_listener(self, topic: str) -> bool:
+        return (await self._have_listeners([topic]))[0]
 
-    async def _are_heard(self, topics: Sequence[str]) -> list[bool]:
-        """Return of each topic whether a client listens, streams aside; nobody gets anything.
+    async def _have_listeners(self, topics: Sequence[str]) -> list[bool]:
+        """Return for each topic whether a client listens, streams aside; delivers nothing.
 
-        What the servers don't tell counts as heard: AppStart is not to reach two instances.
+        Where the servers can't tell, the answer is True: AppStart must not reach two instances.
         """
-        if not can_trace(self.client):
+        if not can_trace(self._client):
             return [True] * len(topics)
         traces: list[Trace] = []
         with contextlib.ExitStack() as traced, contextlib.suppress(TimeoutError):
@@ -154,7 +181,7 @@ class Asking:
                     await trace.wait()
         for stream in set[str]().union(*(trace.streams for trace in traces)):
             self._note_stream(stream)
-        return [trace.is_heard or not trace.is_known for trace in traces]
+        return [trace.has_listener or not trace.is_complete for trace in traces]
 
     def _note_stream(self, stream: str) -> None:
         self._faults.counts["recorded"] += 1
@@ -165,6 +192,6 @@ class Asking:
             "bus.topics_recorded",
             bus="NATS",
             stream=stream,
-            can_tell_listeners=can_trace(self.client),
+            can_tell_listeners=can_trace(self._client),
             remedy="record copies of our subjects instead: docs/reference/wire.md#jetstream",
         )

@@ -1,8 +1,8 @@
-"""The servers of a NATS cluster: those that we are told of by its servers, beside our own list.
+"""The servers of a NATS cluster: those announced by its servers, beside the configured ones.
 
-Each server tells the clients' addresses of all others, and tells them anew when one comes or goes
-(`connect_urls` of INFO; docs.nats.io, "NATS Protocol"). nats-py uses them for its own reconnecting
-only, and forgets none of them; our connections come one after another.
+Each server announces the addresses of all others, again whenever one joins or leaves
+(`connect_urls` of INFO; docs.nats.io, "NATS Protocol"). nats-py uses them only for its own
+reconnecting, and forgets none; our connections are separate clients, one after another.
 """
 
 import ipaddress
@@ -16,21 +16,21 @@ _PORT: Final = 4222
 
 
 class Discovered(NamedTuple):
-    """A server that another one has told of."""
+    """A server that another one has announced."""
 
     #: Host and port.
     address: str
-    #: The name that its certificate has to have, where the address is an IP; else ''.
+    #: The name that its certificate must have, where the address is an IP; else ''.
     tls_name: str = ""
 
 
 class ClusterClient(Client):
-    """A connection that knows servers beside its URLs, and keeps what it is told of others."""
+    """A connection that knows servers beside its URLs, and keeps the announced ones."""
 
     def __init__(self, known: Iterable[Discovered] = ()) -> None:
         super().__init__()
         self._known = tuple(known)
-        self._told: tuple[str, ...] = ()
+        self._announced: tuple[str, ...] = ()
 
     def _setup_server_pool(self, connect_url: list[str]) -> None:
         super()._setup_server_pool(connect_url)
@@ -47,7 +47,7 @@ class ClusterClient(Client):
         ]
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
-        self._told = tuple(info.get("connect_urls") or ())
+        self._announced = tuple(info.get("connect_urls") or ())
         await super()._process_info(info, initial_connection)
 
     @property
@@ -60,24 +60,24 @@ class ClusterClient(Client):
 
     @property
     def discovered(self) -> tuple[Discovered, ...]:
-        """The servers of the cluster, as the connection's server has told last."""
+        """The servers of the cluster, as the connection's server has announced them last."""
         server = self._current_server
         if server is None:
             return ()
         name = server.tls_name or server.uri.hostname or ""
-        return discovered_in(self._told, name)
+        return discovered_in(self._announced, name)
 
 
-def discovered_in(told: Sequence[str], name: str) -> tuple[Discovered, ...]:
-    """Return the servers that one has told of.
+def discovered_in(announced: Sequence[str], name: str) -> tuple[Discovered, ...]:
+    """Return the servers that a server has announced.
 
     Args:
-        told: their hosts and ports.
-        name: the name by which that one is known: a cluster's certificates have it in common.
+        announced: their hosts and ports.
+        name: the name of the announcing server, which a cluster's certificates have in common.
     """
     return tuple(
         Discovered(address, name if _is_ip(urlsplit(f"//{address}").hostname or "") else "")
-        for address in told
+        for address in announced
     )
 
 

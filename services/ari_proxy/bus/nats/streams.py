@@ -1,11 +1,11 @@
-"""Tells listeners from JetStream streams, which take every message on the subjects they record.
+"""Listeners told apart from JetStream streams, which record every message on their subjects.
 
-A stream answers a message that has a reply subject with a PubAck, and the server no longer says
-that nobody listens. It may come late, too. So where there are streams, or may be, NATS itself is
-asked who would get a message: it
-tells of each copy of one that carries `Nats-Trace-Dest`, and with `Nats-Trace-Only` it delivers
-none (docs.nats.io, "Message Tracing"; since 2.11). Each server that passes it on to others tells on
-its own, and how many others there are.
+A stream answers a message that has a reply subject with a PubAck, possibly late, and the server no
+longer reports that the message has no responders. Where there are streams, or may be, NATS's
+message tracing shows who would receive a message: a trace event reports each copy of a message with
+`Nats-Trace-Dest`, and with `Nats-Trace-Only` none is delivered (docs.nats.io, "Message Tracing";
+since 2.11). Each server on the way sends a trace event of its own, and says to how many others it
+has passed the message.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .errors import LOST
 
-#: Servers that can tell.
+#: Server version that introduced message tracing.
 TRACING_SINCE: Final = (2, 11)
 _EGRESS: Final = "eg"
 _STREAM: Final = "js"
-#: It goes to a service of another account, like the server's own.
+#: To a service of another account, such as the server's own.
 _SERVICE: Final = "si"
-#: The kind of connection that is a client's; all others are the servers' own.
+#: The kind of a client's connection; all others are the servers' own.
 _CLIENT: Final = 0
 
 
@@ -37,7 +37,7 @@ class _PubAck(msgspec.Struct):
 class _Step(msgspec.Struct):
     type: str
     kind: int = -1
-    #: Which of the next servers it went to.
+    #: Set if the copy went to another server.
     hop: str = ""
     stream: str = ""
     error: str = ""
@@ -52,7 +52,7 @@ _trace_event = msgspec.json.Decoder(_TraceEvent)
 
 
 def stream_of(payload: bytes) -> str:
-    """Return the stream whose PubAck this is, or ''."""
+    """Return the stream that sent this PubAck, or '' if it is none."""
     if not payload.startswith(b"{"):
         return ""
     try:
@@ -63,61 +63,61 @@ def stream_of(payload: bytes) -> str:
 
 def has_streams(client: Client) -> bool:
     """Return whether a connection's server has JetStream."""
-    return bool(client._server_info.get("jetstream"))  # noqa: SLF001  nats-py does not tell
+    return bool(client._server_info.get("jetstream"))  # noqa: SLF001  nats-py has no public name for it
 
 
 def can_trace(client: Client) -> bool:
-    """Return whether a connection's server can tell who would get a message."""
+    """Return whether a connection's server supports message tracing."""
     version = client.connected_server_version
     return (version.major, version.minor) >= TRACING_SINCE
 
 
 class Trace:
-    """Who would get one message, as the servers tell."""
+    """The trace of one message: who would receive it."""
 
     def __init__(self) -> None:
-        self.is_heard = False
-        #: The streams that would record it.
+        self.has_listener = False
+        #: Streams that would record it.
         self.streams: set[str] = set()
         self._awaited = 1
         self._is_lost = False
         self._done = asyncio.Event()
 
-    def take(self, payload: bytes) -> None:
-        """Handle what one server tells."""
+    def add(self, payload: bytes) -> None:
+        """Handle the trace event of one server."""
         try:
             steps = _trace_event.decode(payload).events
         except UNDECODABLE:
             return
         self.streams.update(step.stream for step in steps if step.type == _STREAM)
         copies = [step for step in steps if step.type == _EGRESS and not step.error]
-        self.is_heard |= any(copy.kind == _CLIENT for copy in copies)
-        self.is_heard |= any(step.type == _SERVICE for step in steps)
+        self.has_listener |= any(copy.kind == _CLIENT for copy in copies)
+        self.has_listener |= any(step.type == _SERVICE for step in steps)
         self._awaited += sum(bool(copy.hop) for copy in copies) - 1
-        if self.is_heard or not self._awaited:
+        if self.has_listener or not self._awaited:
             self._done.set()
 
     def lose(self) -> None:
-        """Take that the connection was lost, on which the servers tell."""
+        """Note that the connection is lost: no more events will come."""
         self._is_lost = True
         self._done.set()
 
     async def wait(self) -> None:
-        """Return when it is known.
+        """Return when the trace is complete.
 
         Raises:
-            BusUnavailableError: the connection was lost before.
+            BusUnavailableError: the connection was lost before that.
         """
         await self._done.wait()
         if self._is_lost:
             raise BusUnavailableError(LOST)
 
     @property
-    def is_known(self) -> bool:
-        """True if all have told that are needed."""
+    def is_complete(self) -> bool:
+        """True if all events needed have come."""
         return self._done.is_set()
 
 
 def trace_headers(inbox: str) -> dict[str, str]:
-    """Return the headers of a message that nobody gets, and of which an inbox is told."""
+    """Return the headers of a message that is traced to an inbox and not delivered."""
     return {"Nats-Trace-Dest": inbox, "Nats-Trace-Only": "true"}

@@ -1,10 +1,10 @@
-"""The bus on RabbitMQ, on a connection of our own (`amqp/connection.py` says why).
+"""The bus on RabbitMQ, with an AMQP client of our own (`amqp/connection.py` says why).
 
-What is published goes out pipelined and in order on one channel, and is kept until RabbitMQ has
-confirmed it (rabbitmq.com/docs/confirms); after a lost connection what was not confirmed goes out
-again. A refused operation closes its channel, so operations that RabbitMQ may refuse have one of
-their own, and so has each subscription until it works; when it closes one of the channels that
-publish, all begins anew.
+Messages are published pipelined and in order on one channel, and kept until RabbitMQ has confirmed
+them (rabbitmq.com/docs/confirms); after a lost connection unconfirmed messages are sent again. A
+refused operation closes its channel, so operations that RabbitMQ may refuse have channels of their
+own, and so has each subscription until it works. When RabbitMQ closes a channel for publishing, a
+new session begins.
 """
 
 import asyncio
@@ -12,38 +12,44 @@ import itertools
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
-from ari_proxy.aio import first_leaf, in_own_task
+from ari_proxy.aio import first_leaf
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.connection import Login
-from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError, ConnectionLostError
-from ari_proxy.bus.base import Handler, Message, Receipt, Right, Verdict
+from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
+from ari_proxy.bus.base import Handler, Message, Right, Verdict
 from ari_proxy.bus.buffered import BufferedBus
+from ari_proxy.bus.connection_loop import keep_connected
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
+from ari_proxy.bus.faults import Faults
+from ari_proxy.bus.receipt import Receipt
+from ari_proxy.bus.refusals import Refusals
 from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
 from . import topology, trials
 from .declarations import REFRESH_SECONDS, Declarations
 from .options import RabbitMqOptions
-from .patterns import PatternInterest
-from .publishing import Publishing, Rights
+from .patterns import PatternSubscription
+from .publishing import Publishing, PublishPermissions
 from .queues import RabbitMqQueues
 from .session import Session
-from .subscriptions import RETRY_BACKOFF, Interest, QueueInterest, TopicInterest
+from .session_tasks import OPERATION_SECONDS, run_jobs, watch
+from .subscriptions import (
+    RETRY_BACKOFF,
+    QueueSubscription,
+    RabbitMqSubscription,
+    TopicSubscription,
+)
 
 _log = structlog.get_logger()
 
 T = TypeVar("T")
 CONNECT_SECONDS: Final = 5.0
-#: For RabbitMQ to answer an operation.
-OPERATION_SECONDS: Final = 10.0
 BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
-#: A session that held this long starts the back-off anew.
-STABLE_SECONDS: Final = 5.0
 #: Subscriptions established at once.
 _ESTABLISHED_AT_ONCE: Final = 64
 
@@ -59,34 +65,39 @@ class RabbitMqBus(BufferedBus):
         retry_backoff: Backoff = RETRY_BACKOFF,
     ) -> None:
         super().__init__(options.buffer_bytes)
-        #: Between attempts to consume what was refused.
+        #: Delays between attempts to consume a queue that RabbitMQ refuses.
         self.retry_backoff = retry_backoff
         self._options = options
+        #: Counts connection attempts.
+        self._turns = itertools.count(secrets.randbelow(len(options.urls)))
         self._listener = secrets.token_hex(8)
-        self._interests: set[Interest] = set()
+        self._subscriptions: set[RabbitMqSubscription] = set()
         self._session: Session | None = None
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
-        self._rights = Rights(self)
+        self._permissions = PublishPermissions(self._refusals)
         self._names = CertificateNames("bus")
         self._declarations = Declarations(
             options.registry,
-            self,
-            check_right=self._rights.check,
+            self.publish,
+            self._refusals,
+            check_right=self._permissions.check,
             refresh_seconds=refresh_seconds,
         )
         self.queues = RabbitMqQueues(self._declarations, self._in_session)
         if options.registry:
             for topic, answer in (
                 (topology.ALL_LISTS, self._declarations.answer_list),
-                (topology.ALL_MISSING, self._bring_back),
+                (topology.ALL_MISSING, self._restore_missing),
             ):
-                self._interests.add(TopicInterest(self, topic, answer, group="", manual_ack=False))
+                self._subscriptions.add(
+                    TopicSubscription(self, topic, answer, group="", manual_ack=False)
+                )
 
-    # What others use
+    # The port
 
     @property
     def max_message_bytes(self) -> int:
-        """The largest payload that RabbitMQ takes."""
+        """The largest payload that RabbitMQ accepts."""
         return self._max_message_bytes
 
     async def publish_to_listener(
@@ -107,7 +118,7 @@ class RabbitMqBus(BufferedBus):
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bool:
-            self._rights.check(topic)
+            self._permissions.check(topic)
             return await session.operations.is_served(topic) and await session.ask(
                 topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
             )
@@ -134,10 +145,10 @@ class RabbitMqBus(BufferedBus):
         self._check_size(topic, payload)
 
         async def work(session: Session) -> bytes | None:
-            self._rights.check(topic)
+            self._permissions.check(topic)
             if not await self._may_be_answered(session, topic):
                 return None
-            # Not longer than somebody waits: it would be executed all the same.
+            # Not longer than the caller waits: a command would still be executed.
             return await session.request(topic, payload, keep_seconds=timeout_seconds)
 
         async with self._deadline(topic, timeout_seconds):
@@ -147,42 +158,60 @@ class RabbitMqBus(BufferedBus):
         return reply
 
     async def try_right(self, right: Right) -> Verdict:
-        """Find out whether RabbitMQ lets us do something, without doing it."""
+        """Check whether RabbitMQ grants a right, without a visible effect on anyone.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the answer came.
+        """
         is_granted = await self._in_session(lambda session: trials.is_granted(session, right))
         return "granted" if is_granted else "refused"
 
     async def subscribe(
         self, topic: str, handler: Handler, *, group: str = "", manual_ack: bool = False
-    ) -> Interest:
+    ) -> RabbitMqSubscription:
         """Call `handler` with every message on `topic`."""
-        interest: Interest
+        subscription: RabbitMqSubscription
         if not topics.is_queue(topic):
-            interest = TopicInterest(self, topic, handler, group=group, manual_ack=manual_ack)
+            subscription = TopicSubscription(
+                self, topic, handler, group=group, manual_ack=manual_ack
+            )
         elif "*" in topic:
-            interest = PatternInterest(
+            subscription = PatternSubscription(
                 self, topic, handler, listener=self._listener, manual_ack=manual_ack
             )
         else:
-            interest = QueueInterest(self, topic, handler, manual_ack=manual_ack)
-        self._interests.add(interest)
+            subscription = QueueSubscription(self, topic, handler, manual_ack=manual_ack)
+        self._subscriptions.add(subscription)
         session = self._session
         if session is not None:
             try:
-                await self._establish(session, interest)
+                await self._establish(session, subscription)
             except asyncio.CancelledError:
-                self.forget(interest)
+                self.forget(subscription)
                 raise
             except (AmqpError, TimeoutError) as error:
                 session.fail(error)  # The next one establishes it.
-        return interest
+        return subscription
 
-    def forget(self, interest: Interest) -> None:
-        """Do not establish `interest` in later sessions."""
-        self._interests.discard(interest)
-        interest.forget_refusals()
+    # What subscriptions use
 
-    def _bring_back(self, message: Message) -> None:
-        """Declare a queue of ours again that a listener has found gone."""
+    @property
+    def refused_subscriptions(self) -> Refusals:
+        """Where a subscription reports that RabbitMQ refuses it."""
+        return self._refusals
+
+    @property
+    def handler_faults(self) -> Faults:
+        """Runs the handlers of subscriptions."""
+        return self._faults
+
+    def forget(self, subscription: RabbitMqSubscription) -> None:
+        """Do not establish a subscription in later sessions."""
+        self._subscriptions.discard(subscription)
+        subscription.forget_refusals()
+
+    def _restore_missing(self, message: Message) -> None:
+        """Declare a queue of ours again that a subscriber has found missing."""
         work = self._declarations.bring_back(topology.queue_of(message.topic))
         if work is not None and self._session is not None:
             self._session.jobs.put_nowait(work)
@@ -203,35 +232,28 @@ class RabbitMqBus(BufferedBus):
 
     async def run(self) -> None:
         """Connect and serve until cancelled."""
-        loop = asyncio.get_running_loop()
-        failures = 0
-        for turn in itertools.count(secrets.randbelow(len(self._options.urls))):
-            # Nodes in turn, each client beginning with another; what to log in with may change.
-            logins = list(self._options.current().logins())
-            session = await self._open(logins[turn % len(logins)], attempts=len(logins))
-            if session is not None:
-                opened_at = loop.time()
-                await in_own_task(self._serve(session))
-                if loop.time() - opened_at > STABLE_SECONDS:
-                    failures = 0
-            failures += 1
-            await asyncio.sleep(BACKOFF.seconds(failures))
+        await keep_connected(self._connect, self._serve, BACKOFF)
+
+    async def _connect(self) -> Session | None:
+        # One node after another, starting with a random one; credentials may change.
+        logins = list(self._options.current().logins())
+        return await self._open(logins[next(self._turns) % len(logins)], attempts=len(logins))
 
     async def _serve(self, session: Session) -> None:
         """Serve in one session until it ends."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._watch(session))
-                tasks.create_task(self._work(session))
+                tasks.create_task(watch(session))
+                tasks.create_task(run_jobs(session))
                 await self._begin(session)
                 tasks.create_task(self._send(session))
                 tasks.create_task(self._declarations.keep_registry(session))
-                tasks.create_task(self._rights.regain(session))
+                tasks.create_task(self._permissions.regain(session))
         except* (AmqpError, TimeoutError) as errors:
             reason = str(first_leaf(errors)) or "RabbitMQ did not answer"
-            # It closes the channel on a message that is too large; do not send that one again.
+            # RabbitMQ closes the channel on a message that is too large: do not send it again.
             self._max_message_bytes = topology.limit_in(reason) or self._max_message_bytes
-            self._rights.take_refusal(reason)
+            self._permissions.note_refusal(reason)
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
             if not self.is_connected:
                 self._note_failure(reason, is_refusal=False)
@@ -239,9 +261,9 @@ class RabbitMqBus(BufferedBus):
             await self._end(session)
 
     @staticmethod
-    async def _establish(session: Session, interest: Interest) -> None:
+    async def _establish(session: Session, subscription: RabbitMqSubscription) -> None:
         async with asyncio.timeout(OPERATION_SECONDS):
-            await interest.establish(session)
+            await subscription.establish(session)
 
     async def _open(self, login: Login, *, attempts: int) -> Session | None:
         try:
@@ -260,37 +282,14 @@ class RabbitMqBus(BufferedBus):
     async def _begin(self, session: Session) -> None:
         session.publisher.on_blocked = self._on_blocked
         await self._declarations.restore(session)
-        # More may come while those are being established.
-        while missing := [i for i in self._interests if not i.is_established(session)]:
+        # More may be added while those are being established.
+        while missing := [i for i in self._subscriptions if not i.is_established(session)]:
             async with asyncio.TaskGroup() as tasks:
-                for interest in missing[:_ESTABLISHED_AT_ONCE]:
-                    tasks.create_task(self._establish(session, interest))
+                for subscription in missing[:_ESTABLISHED_AT_ONCE]:
+                    tasks.create_task(self._establish(session, subscription))
         self._session = session
         self._set_connected()
         _log.info("bus.connected", bus="RABBITMQ", url=session.address)
-
-    async def _watch(self, session: Session) -> None:
-        """End the session when RabbitMQ, or its silence, has ended it."""
-        async with asyncio.TaskGroup() as tasks:
-            beats = [
-                tasks.create_task(connection.beat())
-                for connection in (session.publisher, session.consumer)
-            ]
-            ends: list[asyncio.Future[Any]] = [*beats, session.failed]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for beat in beats:
-                beat.cancel()
-        if session.failed.done():
-            error = session.failed.result()
-            raise error if isinstance(error, AmqpError) else ConnectionLostError(str(error))
-        raise ConnectionLostError("RabbitMQ gave no sign of life")
-
-    @staticmethod
-    async def _work(session: Session) -> None:
-        while True:
-            job = await session.jobs.get()
-            async with asyncio.timeout(OPERATION_SECONDS):
-                await job(session)
 
     async def _end(self, session: Session) -> None:
         self._connected.clear()
@@ -311,7 +310,7 @@ class RabbitMqBus(BufferedBus):
             self._outbox,
             session.publishing,
             self._confirmed.set,
-            self._rights,
+            self._permissions,
             max_message_bytes=self._max_message_bytes,
         )
         while True:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from pamqp.commands import Basic
@@ -18,9 +18,9 @@ from pamqp.commands import Basic
 from ari_proxy.bus.amqp.channel import Channel, Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Message
-from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.errors import BusRefusedError
+from ari_proxy.bus.refusals import Refusals
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.malformed import UNDECODABLE
 
@@ -42,6 +42,13 @@ _BATCH: Final = 300
 _AGAIN: Final = b"again"
 
 
+class Publish(Protocol):
+    """Publishes a message, as `Bus.publish` does."""
+
+    def __call__(self, topic: str, payload: bytes) -> None:
+        """Publish a message."""
+
+
 class _Orphans(AsyncIterator[DeclaredQueues]):
     """No generator: one that is left half-way is ended by a task that nobody knows of."""
 
@@ -58,7 +65,8 @@ class Declarations:
     def __init__(
         self,
         registry: str,
-        bus: BufferedBus,
+        publish: Publish,
+        refusals: Refusals,
         *,
         check_right: Callable[[str], None],
         refresh_seconds: float = REFRESH_SECONDS,
@@ -67,15 +75,16 @@ class Declarations:
 
         Args:
             registry: the queue that remembers, or '' for none.
-            bus: whose topics these are.
+            publish: publishes a message.
+            refusals: shows that the registry is refused.
             check_right: raises BusRefusedError if the account may not publish on a topic.
             refresh_seconds: after which the registry is consumed anew.
         """
         self._refresh_seconds = refresh_seconds
         self._registry = registry
-        self._bus = bus
+        self._refusals = refusals
         self._check_right = check_right
-        self._publish = bus.publish
+        self._publish = publish
         self._remembered: dict[tuple[str, ...], str] = {}
         #: Those of them that RabbitMQ has not confirmed yet.
         self._declaring: set[tuple[str, ...]] = set()
@@ -250,9 +259,9 @@ class Declarations:
     def _on_refused(self, error: ChannelClosedError | BusRefusedError) -> None:
         """Tell it, unless it is only that another ingest has the registry."""
         if topology.is_taken_by_another(str(error)):
-            self._bus.note_granted(self)
+            self._refusals.remove(self)
             _log.debug("registry.taken", queue=self._registry, error=str(error))
-        elif self._bus.note_refusal(self, f"{self._registry} is not kept: {error}"):
+        elif self._refusals.add(self, f"{self._registry} is not kept: {error}"):
             _log.error(
                 "bus.subscription_refused", bus="RABBITMQ", topic=self._registry, error=str(error)
             )
@@ -270,7 +279,7 @@ class Declarations:
             await channel.call(consume, Basic.ConsumeOk)
             await self._restore_records(session, closed)
             # Not earlier: who is told that all is well may end, and leave what nobody remembers.
-            if self._bus.note_granted(self):
+            if self._refusals.remove(self):
                 _log.info("bus.subscription_granted", bus="RABBITMQ", topic=self._registry)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._refresh_seconds):

@@ -1,19 +1,19 @@
-"""What listens on RabbitMQ to all declared queues of a pattern, sharing them with others that do.
+"""Subscriptions on RabbitMQ to all declared queues of a pattern, shared with other subscribers.
 
-RabbitMQ has no wildcards on queues. Whoever declares one tells so on a topic of the exchange, and
-lists all of them when asked; every listener consumes all queues, and RabbitMQ hands each queue's
-messages to the listener with the highest priority there, as long as it lives. No `exclusive`
-consumer: one that comes too early is refused, which closes its channel for all others, and somebody
-would have to find out that the former one is dead.
+RabbitMQ has no wildcards on queues. A process that declares queues announces them on a topic of the
+exchange, and lists them on request. Every subscriber consumes all queues, and RabbitMQ delivers the
+messages of each queue to its consumer with the highest priority. Consumers are not `exclusive`: one
+that comes too early would be refused, which closes the channel that it shares with others, and the
+death of its predecessor would have to be detected.
 
-A queue that is gone although nobody has told that it was deleted is asked for: who has declared it
-declares it again. It is looked for meanwhile, since a client may declare it as well.
+When a queue is gone though its deletion was not announced, its declarer is asked to declare it
+again. Meanwhile its existence is checked repeatedly, since a client may declare it as well.
 """
 
 import asyncio
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 
@@ -24,37 +24,40 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 from . import topology
 from .consuming import Consumer, Wanted
 from .session import Session
-from .subscriptions import Interest
-
-if TYPE_CHECKING:
-    from .bus import RabbitMqBus
+from .subscriptions import RabbitMqSubscription, SubscriptionOwner
 
 _log = structlog.get_logger()
 
 #: Queues of a pattern that are joined at once.
 _BATCH: Final = 64
-#: Looks for a queue that is gone before it is taken for deleted: for a minute, with the back-off.
-ABSENT_LOOKS: Final = 20
-#: Under which the queue is consumed that tells of all others; the name of none.
+#: Checks for a missing queue before it counts as deleted: about a minute, with the backoff.
+MAX_ABSENT_CHECKS: Final = 20
+#: Name under which the queue of announcements is consumed; not the name of a queue.
 _DIRECTORY: Final = ""
 
 
-class PatternInterest(Interest):
-    """Listens to all declared queues of a pattern."""
+class PatternSubscription(RabbitMqSubscription):
+    """A subscription to all declared queues of a pattern."""
 
     def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, listener: str, manual_ack: bool
+        self,
+        owner: SubscriptionOwner,
+        topic: str,
+        handler: Handler,
+        *,
+        listener: str,
+        manual_ack: bool,
     ) -> None:
-        super().__init__(bus, topic, handler, manual_ack=manual_ack)
+        super().__init__(owner, topic, handler, manual_ack=manual_ack)
         self._listener = listener
-        #: Queues that exist, as far as is known → whether it was known from the queue's beginning.
+        #: Known queues → whether this subscriber has known them since they were declared.
         self._known: dict[str, bool] = {}
         self._joining: deque[str] = deque()
-        #: Queues that were consumed in this session, and are gone.
+        #: Queues that were consumed in this session.
         self._was_there: set[str] = set()
 
     async def _begin(self, session: Session) -> None:
-        # After a break somebody else has them; who comes back does not take them away again.
+        # After an interruption others have them; returning must not take them away again.
         self._known = dict.fromkeys(self._known, False)
         self._joining = deque(self._known)
         self._was_there.clear()
@@ -84,10 +87,10 @@ class PatternInterest(Interest):
         return consumer
 
     def _on_absent(self, name: str) -> None:
-        """Look again for a queue that was there, and that nobody has told to be deleted."""
+        """Check again for a queue that existed, and whose deletion was not announced."""
         is_missing = name in self._known and name in self._was_there
-        if is_missing and self._retries.fail(name) <= ABSENT_LOOKS:
-            self._bus.publish(topology.missing_topic(name), b"")
+        if is_missing and self._retries.fail(name) <= MAX_ABSENT_CHECKS:
+            self._owner.publish(topology.missing_topic(name), b"")
             self._retry_later()
         else:
             self._forget(name)
@@ -111,13 +114,13 @@ class PatternInterest(Interest):
         except asyncio.CancelledError:
             abandon(directory)
             raise
-        self._bus.publish(topology.list_topic(self.topic), b"", reply=directory)
+        self._owner.publish(topology.list_topic(self.topic), b"", reply=directory)
         return consumer
 
     async def _consume_notices(self, session: Session, directory: str) -> Consumer:
         wanted = Wanted(
             queue=directory,
-            take=self._take_notice,
+            take=self._on_notice,
             on_lost=lambda consumer: self._on_lost(_DIRECTORY, consumer),
             kind=topology.OWN_QUEUES,
             is_kept=False,
@@ -125,7 +128,7 @@ class PatternInterest(Interest):
         is_suspect = _DIRECTORY in self._refused
         return await session.listening.consume(wanted, is_suspect=is_suspect)
 
-    def _take_notice(self, consumer: Consumer, incoming: Incoming) -> None:
+    def _on_notice(self, consumer: Consumer, incoming: Incoming) -> None:
         consumer.channel.acknowledge_later(incoming.delivery.tag)
         notice = incoming.delivery.routing_key
         kind, queue = notice.partition(".")[0], topology.queue_of(notice)
@@ -151,7 +154,7 @@ class PatternInterest(Interest):
         self._joining.append(queue)
 
     async def _join_some(self, session: Session) -> None:
-        """Join some of the queues, and come back for the others."""
+        """Consume some of the queues, and schedule the others."""
         if session is not self._session:
             return
         batch = {self._joining.popleft() for _ in range(min(_BATCH, len(self._joining)))}

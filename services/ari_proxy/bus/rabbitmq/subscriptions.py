@@ -1,15 +1,16 @@
-"""What listens on RabbitMQ: to queues and to topics of the exchange.
+"""Subscriptions on RabbitMQ: to queues, and to topics of the exchange.
 
-RabbitMQ may refuse to have a queue consumed (403 no permission, 404 its node is down, 405 somebody
-has it for himself), and may end a consumer whose queue is gone. Either costs that queue only: it is
-tried again, with back-off, for as long as somebody wants it, and the bus says so until it works.
+RabbitMQ may refuse to let a queue be consumed (403 no permission, 404 its node is down, 405 it has
+an exclusive consumer), and cancels the consumers of a deleted queue. Either affects that queue
+alone: consuming it is tried again, with backoff, until the subscription ends, and shows as a
+problem of the bus until it works.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import structlog
 from pamqp import base
@@ -18,15 +19,14 @@ from ari_proxy.backoff import Backoff
 from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, already_acked
+from ari_proxy.bus.faults import Faults
+from ari_proxy.bus.refusals import Refusals
 from ari_proxy.protocol import topics
 
 from . import topology
 from .consuming import Consumer, Consuming, Taking, Wanted
 from .retries import Retries
 from .session import Session
-
-if TYPE_CHECKING:
-    from .bus import RabbitMqBus
 
 _log = structlog.get_logger()
 
@@ -37,40 +37,62 @@ RETRY_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 _RETRIED_AT_ONCE: Final = 16
 
 
-class Interest:
-    """A subscription that outlives sessions; each kind says what it consumes."""
+class SubscriptionOwner(Protocol):
+    """The bus of a subscription, as the subscription uses it."""
+
+    @property
+    def refused_subscriptions(self) -> Refusals:
+        """Where a subscription reports that RabbitMQ refuses it."""
+
+    @property
+    def handler_faults(self) -> Faults:
+        """Runs handlers."""
+
+    @property
+    def retry_backoff(self) -> Backoff:
+        """Delays between attempts to consume a queue that RabbitMQ refuses."""
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "") -> None:
+        """Publish a message."""
+
+    def forget(self, subscription: "RabbitMqSubscription") -> None:
+        """Do not establish a subscription in later sessions."""
+
+
+class RabbitMqSubscription:
+    """A subscription that outlives sessions; its subclasses know what to consume."""
 
     def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, manual_ack: bool
+        self, owner: SubscriptionOwner, topic: str, handler: Handler, *, manual_ack: bool
     ) -> None:
         self.topic = topic
-        self._bus = bus
+        self._owner = owner
         self._handler = handler
         self._manual_ack = manual_ack
         self._session: Session | None = None
-        #: What is consumed in this session, by the name under which it was begun.
+        #: Consumers of this session, by the name under which they were started.
         self._consumers: dict[str, Consumer] = {}
         self._refused: set[str] = set()
-        #: What is being tried just now.
+        #: Names that are being tried just now.
         self._attempting: set[str] = set()
-        self._retries = Retries(bus.retry_backoff)
+        self._retries = Retries(owner.retry_backoff)
         self._retrying: asyncio.TimerHandle | None = None
         self._is_ended = False
 
     def is_established(self, session: Session) -> bool:
-        """Return whether this session has it."""
+        """Return whether it is established in a session."""
         return self._session is session
 
     async def establish(self, session: Session) -> None:
-        """Begin to listen in a new session; what RabbitMQ refuses is tried again later.
+        """Consume in a new session; what RabbitMQ refuses is tried again later.
 
         Raises:
             ConnectionLostError: the session is over.
         """
         self._session = session
-        self._attempting = set()  # What is left of another session ends by itself.
+        self._attempting = set()  # Attempts of another session end with it.
         self._consumers.clear()
-        self._retries = Retries(self._bus.retry_backoff)
+        self._retries = Retries(self._owner.retry_backoff)
         self._retry_no_more()
         try:
             await self._begin(session)
@@ -86,7 +108,7 @@ class Interest:
     # One thing to consume
 
     async def _attempt(self, session: Session, name: str) -> None:
-        """Try to consume, and see that it is tried again where that fails."""
+        """Try to consume; on failure schedule another attempt."""
         attempting = self._attempting
         if name in attempting:
             return
@@ -102,7 +124,7 @@ class Interest:
             attempting.discard(name)
 
     def _accept(self, name: str, consumer: Consumer | None) -> None:
-        """Take that nothing is refused, and the consumer, if there is one."""
+        """Note that nothing is refused, and keep the consumer, if there is one."""
         if self._grant(name):
             _log.info("bus.subscription_granted", bus="RABBITMQ", topic=name or self.topic)
         if consumer is None:
@@ -116,7 +138,7 @@ class Interest:
             self._retries.forget(name)
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:
-        """Consume; return None if that is not wanted any more, or was put off.
+        """Consume; return None if that is no longer wanted, or postponed.
 
         Raises:
             ChannelClosedError: RabbitMQ refuses it.
@@ -130,12 +152,14 @@ class Interest:
         self._retries.fail(name)
         queue = name or self.topic
         self._refused.add(name)
-        if self._bus.note_refusal((self, name), f"{queue} is not consumed: {reason}"):
+        if self._owner.refused_subscriptions.add(
+            (self, name), f"{queue} is not consumed: {reason}"
+        ):
             _log.error("bus.subscription_refused", bus="RABBITMQ", topic=queue, error=reason)
         self._retry_later()
 
     def _on_lost(self, name: str, consumer: Consumer) -> None:
-        """Take that RabbitMQ has ended a consumer: its queue is gone, or the queue's node."""
+        """Note that RabbitMQ has cancelled a consumer: its queue is gone, or the queue's node."""
         if self._consumers.get(name) is consumer and not self._is_ended:
             del self._consumers[name]
             # A dialog's queue is deleted when the dialog is over.
@@ -180,7 +204,7 @@ class Interest:
     ) -> Consumer:
         wanted = Wanted(
             queue=queue,
-            take=self._take,
+            take=self._deliver,
             on_lost=lambda consumer: self._on_lost(name, consumer),
             kind=kind,
             is_kept=is_kept,
@@ -193,40 +217,40 @@ class Interest:
 
     @staticmethod
     def _abandon(session: Session, queue: str) -> None:
-        """Have a queue deleted that this subscription has declared and does not consume."""
+        """Schedule the deletion of a queue that this subscription has declared and not consumed."""
         session.jobs.put_nowait(lambda session: session.operations.delete_unused(queue))
 
     # Its end
 
     async def unsubscribe(self) -> None:
-        """End it; what RabbitMQ had sent for it was handled on return."""
+        """End the subscription; messages that RabbitMQ had already sent are handled on return."""
         self._is_ended = True
-        self._bus.forget(self)
+        self._owner.forget(self)
         with contextlib.suppress(AmqpError, TimeoutError):
             async with asyncio.timeout(CANCEL_SECONDS):
                 for ending in self._cancel():
                     await ending
 
     def _grant(self, name: str) -> bool:
-        """Say no more that something is refused; return False if it was not."""
+        """Withdraw a refusal; return False if there was none."""
         self._refused.discard(name)
-        return self._bus.note_granted((self, name))
+        return self._owner.refused_subscriptions.remove((self, name))
 
     def forget_refusals(self) -> None:
-        """Say no more that it is refused."""
+        """Withdraw all refusals of this subscription."""
         for name in tuple(self._refused):
             self._grant(name)
 
     def _cancel(self) -> "list[asyncio.Future[base.Frame]]":
-        """Begin to end all consumers, at once: this may be all that is done on a cancellation."""
+        """Cancel all consumers without waiting, as a cancelled caller can't wait."""
         self._retry_no_more()
         consumers, self._consumers = self._consumers, {}
         endings = [consumer.cancel() for consumer in consumers.values()]
         return [ending for ending in endings if ending is not None]
 
-    # What comes
+    # Messages
 
-    def _take(self, consumer: Consumer, incoming: Incoming) -> None:
+    def _deliver(self, consumer: Consumer, incoming: Incoming) -> None:
         delivery, properties, body = incoming
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
         ack: Callable[[], Awaitable[bool]] = already_acked
@@ -236,18 +260,18 @@ class Interest:
             consumer.channel.acknowledge_later(delivery.tag)
         topic = self._topic_of(consumer, delivery.routing_key)
         message = Message(topic, body, reply, ack, properties.traceparent)
-        self._bus.handle(message, self._handler)
+        self._owner.handler_faults.run(self._handler, message)
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
-        """Return the topic of a message: that of its queue, however it came there.
+        """Return the topic of a message: its queue, however it was routed there.
 
         seed: a client may publish through an exchange of its own, with any routing key.
         """
         return consumer.queue
 
 
-class QueueInterest(Interest):
-    """Listens to one queue."""
+class QueueSubscription(RabbitMqSubscription):
+    """A subscription to one queue."""
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:
         is_kept = True
@@ -256,7 +280,7 @@ class QueueInterest(Interest):
         except ChannelClosedError as error:
             if error.code not in topology.DECLARED_OTHERWISE:
                 raise
-            # It may serve all the same.
+            # It may still be consumed.
             _log.warning("queue.declared_otherwise", queue=name, error=str(error))
             is_kept = topics.is_of_dialog(name)
         return await self._consume_queue(
@@ -264,13 +288,19 @@ class QueueInterest(Interest):
         )
 
 
-class TopicInterest(Interest):
-    """Listens to a topic of the exchange, alone or in a group."""
+class TopicSubscription(RabbitMqSubscription):
+    """A subscription to a topic of the exchange, alone or in a group."""
 
     def __init__(
-        self, bus: "RabbitMqBus", topic: str, handler: Handler, *, group: str, manual_ack: bool
+        self,
+        owner: SubscriptionOwner,
+        topic: str,
+        handler: Handler,
+        *,
+        group: str,
+        manual_ack: bool,
     ) -> None:
-        super().__init__(bus, topic, handler, manual_ack=manual_ack)
+        super().__init__(owner, topic, handler, manual_ack=manual_ack)
         self._group = group
 
     async def _consume(self, session: Session, name: str) -> Consumer | None:
@@ -284,5 +314,5 @@ class TopicInterest(Interest):
             raise
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002
-        # With a `*` it has many; only the routing key tells which.
+        # With a `*` it has many; the routing key shows which.
         return routing_key if topics.matches(self.topic, routing_key) else self.topic

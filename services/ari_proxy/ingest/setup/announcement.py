@@ -7,10 +7,11 @@ from collections.abc import Callable
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Receipt
+from ari_proxy.bus.base import Bus
 from ari_proxy.bus.durable import DurableQueues
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.listeners import has_listener
+from ari_proxy.bus.receipt import Receipt
 from ari_proxy.ingest.queues import orphans
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger, LifePhase

@@ -1,0 +1,138 @@
+"""The outbox on one connection to NATS: sent in order, confirmed by round trips."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from ari_proxy.bus.errors import MessageTooLargeError
+from ari_proxy.bus.outbox import Outbox
+
+from .errors import ending_connection, port_errors
+from .headers import headers_of
+from .permissions import NatsPermissions
+from .reconnect_buffer import ReconnectBuffer
+from .requests import ROUND_TRIP_SECONDS, NatsRequests
+from .servers import ClusterClient
+
+_log = structlog.get_logger()
+
+#: Seconds between round trips while messages are unconfirmed: bounds how many are sent twice.
+CONFIRM_SECONDS: Final = 0.05
+#: Messages sent in one go, before other tasks get a turn.
+BATCH: Final = 256
+
+
+class NatsPublishing:
+    """Sends what the outbox holds, until the connection is lost."""
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        *,
+        outbox: Outbox,
+        requests: NatsRequests,
+        permissions: NatsPermissions,
+        check_size: Callable[[str, bytes, str], None],
+        is_reconnect: bool,
+    ) -> None:
+        """Make it for a connection.
+
+        Args:
+            client: the connection.
+            outbox: what is published.
+            requests: for round trips on this connection.
+            permissions: of our account.
+            check_size: raises MessageTooLargeError.
+            is_reconnect: whether listeners may need time to come back as well.
+        """
+        self._client = client
+        self._outbox = outbox
+        self._requests = requests
+        self._permissions = permissions
+        self._check_size = check_size
+        self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
+        self._something_to_confirm = asyncio.Event()
+
+    async def send_all(self, something_to_send: asyncio.Event) -> None:
+        """Send messages as they come, until cancelled.
+
+        Raises:
+            DisconnectedError: the connection is lost.
+        """
+        while True:
+            await something_to_send.wait()
+            something_to_send.clear()
+            while self._outbox.is_waiting:
+                with ending_connection(), port_errors():
+                    await self._send_batch()
+                self._something_to_confirm.set()
+                await asyncio.sleep(0)
+
+    async def _send_batch(self) -> None:
+        outbox, buffer = self._outbox, self._buffer
+        for _ in range(BATCH):
+            if not outbox.is_waiting:
+                return
+            topic, payload, reply, _, traceparent, _ = outbox.next()
+            try:
+                # Before it is held back, too: it must be valid once its listener comes.
+                self._check_size(topic, payload, traceparent)
+            except MessageTooLargeError as error:
+                outbox.refuse_last()
+                _log.error("bus.message_too_large", topic=topic, error=str(error))
+                continue
+            if not buffer.is_over and buffer.hold_back(topic):
+                continue
+            self._permissions.note_sent(topic)
+            await self._client.publish(topic, payload, reply, headers_of(traceparent))
+
+    async def release_held(self) -> None:
+        """Send what is held back for a listener as soon as it has come back.
+
+        Raises:
+            DisconnectedError: the connection is lost.
+        """
+        with ending_connection():
+            await self._buffer.watch(self)
+
+    async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
+        """Send messages in one go; return for each whether it had a listener."""
+        async with asyncio.timeout(ROUND_TRIP_SECONDS):
+            return await self._requests.probe(messages)
+
+    async def send(self, topic: str, payload: bytes) -> None:
+        """Send a message that the outbox counts as sent."""
+        self._permissions.note_sent(topic)
+        with port_errors():
+            await self._client.publish(topic, payload)
+        self._something_to_confirm.set()
+
+    async def keep_confirming(self, idle_seconds: float) -> None:
+        """Confirm what was sent, until cancelled; check an idle connection now and then.
+
+        Raises:
+            DisconnectedError: the connection is lost.
+        """
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(idle_seconds):
+                    await self._something_to_confirm.wait()
+            self._something_to_confirm.clear()
+            with ending_connection():
+                async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                    await self.confirm()
+            await asyncio.sleep(CONFIRM_SECONDS)
+
+    async def confirm(self) -> None:
+        """Confirm what was sent so far.
+
+        Raises:
+            BusUnavailableError: the connection is lost.
+        """
+        count, sent = self._outbox.sent_count, self._permissions.sent()
+        await self._requests.round_trip()
+        self._outbox.confirm(count)
+        self._permissions.confirm(sent)

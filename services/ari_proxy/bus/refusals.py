@@ -1,0 +1,40 @@
+"""What the server refuses now, and has refused since the start."""
+
+from collections.abc import Hashable
+
+
+class Refusals:
+    """Subscriptions and rights to publish that the server refuses."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[Hashable, str] = {}
+        #: How many there were since the start.
+        self.total = 0
+
+    def __len__(self) -> int:
+        """Return how many there are now."""
+        return len(self._reasons)
+
+    def add(self, subject: Hashable, reason: str) -> bool:
+        """Note a refusal; return False if it was known already.
+
+        Args:
+            subject: identifies the refused object.
+            reason: a sentence for users.
+        """
+        is_new = subject not in self._reasons
+        self._reasons[subject] = reason
+        self.total += is_new
+        return is_new
+
+    def remove(self, subject: Hashable) -> bool:
+        """Note that the server no longer refuses an object; return False if it did not."""
+        return self._reasons.pop(subject, None) is not None
+
+    @property
+    def summary(self) -> str:
+        """The oldest reason and the number of the others, or ''."""
+        if not self._reasons:
+            return ""
+        first, *others = self._reasons.values()
+        return f"{first} (and {len(others)} more)" if others else first
