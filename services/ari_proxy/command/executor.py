@@ -137,7 +137,8 @@ class Executor:
                 answer = await self._rest.request(method, url, request.body, max_bytes=limit)
                 answered(span, answer.status)
             self._telemetry.request_answered(method, time.monotonic() - begun_at)
-            registered.is_void = answer.status >= _FAILED
+            if answer.status >= _FAILED:
+                registered.withdraw()
         if request.deletes is not None and answer.status < _FAILED:
             await self._registrar.release(request.deletes)
         return answer

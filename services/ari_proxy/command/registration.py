@@ -69,14 +69,17 @@ class ObjectRegistrar:
 class RegisteredObject:
     """Releases the object's name again if Asterisk provably has not created the object."""
 
-    __slots__ = ("_is_new", "_registrar", "_registration", "is_void")
+    __slots__ = ("_is_new", "_is_void", "_registrar", "_registration")
 
     def __init__(self, registrar: ObjectRegistrar, registration: ObjectRegistration | None) -> None:
         self._registrar = registrar
         self._registration = registration
         self._is_new = False
-        #: Set by the block if Asterisk has refused the request.
-        self.is_void = False
+        self._is_void = False
+
+    def withdraw(self) -> None:
+        """Release the name at the end of the block: Asterisk has refused the request."""
+        self._is_void = True
 
     async def __aenter__(self) -> Self:
         if self._registration is not None:
@@ -92,6 +95,6 @@ class RegisteredObject:
         if self._registration is None or not self._is_new:
             return
         if isinstance(error, RejectedError | TransportError):
-            self.is_void = not error.sent
-        if self.is_void:
+            self._is_void = not error.sent
+        if self._is_void:
             await self._registrar.release(self._registration)

@@ -30,7 +30,7 @@ async def test_name_is_registered_in_the_block_and_stays() -> None:
 
 async def test_name_is_released_where_asterisk_has_refused_the_request() -> None:
     async with execution() as it, registrar_of(it).registered(BRIDGE) as registered:
-        registered.is_void = True
+        registered.withdraw()
 
     assert not is_registered(it)
 
@@ -60,7 +60,7 @@ async def test_nothing_to_register_needs_no_ingest() -> None:
     async with execution() as it:
         await it.ingest_ends()
         async with registrar_of(it).registered(None) as registered:
-            registered.is_void = True
+            registered.withdraw()
 
 
 async def test_release_that_fails_leaves_the_answer_alone() -> None:
