@@ -196,11 +196,11 @@ def tail(
     """
     from .bus.errors import BusError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
-    from .tap.copies import Copy  # noqa: PLC0415
+    from .tap.records import TapRecord  # noqa: PLC0415
     from .tap.watcher import NobodyServesError  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
-    from .watch import lines  # noqa: PLC0415
     from .watch.filters import Filter  # noqa: PLC0415
+    from .watch.render import lines  # noqa: PLC0415
     from .watch.tail import tail as follow  # noqa: PLC0415
 
     settings = _load(config)
@@ -208,8 +208,8 @@ def tail(
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     wanted = Filter(applications=application or (), dialogs=dialog or (), types=type_ or ())
 
-    def show(copy: Copy) -> None:
-        typer.echo(lines.as_json(copy) if json else lines.line(copy, coloured=coloured))
+    def show(record: TapRecord) -> None:
+        typer.echo(lines.as_json(record) if json else lines.line(record, coloured=coloured))
 
     with _reported(BusError, NobodyServesError):
         run(lambda stop: follow(settings, server or [settings.server_id], wanted, show, stop))
@@ -232,11 +232,11 @@ def ladder(
     from .telemetry import logging  # noqa: PLC0415
     from .watch import ladder as ladders  # noqa: PLC0415
 
-    expected = (BusError, NobodyServesError, ladders.NoSuchDialogError, ladders.RecordError)
+    expected = (BusError, NobodyServesError, ladders.NoSuchDialogError, ladders.CaptureError)
     with _reported(*expected, OSError):
         if source is not None:
             with source.open(encoding="utf-8") as lines:
-                found = list(ladders.read_record(lines, dialog_id))
+                found = list(ladders.read_capture(lines, dialog_id))
             typer.echo(ladders.draw(form, dialog_id, found))
             return
         settings = _load(config)

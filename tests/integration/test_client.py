@@ -5,7 +5,7 @@ import itertools
 import json
 
 from ari_proxy.client.application import Application
-from ari_proxy.client.dialog import Dialog
+from ari_proxy.client.call import Call
 from ari_proxy.connections import factories
 from tests.support.running import bus_client, running_proxy, settings_for, until
 from tests.support.servers import Asterisk, BusServer
@@ -25,7 +25,7 @@ async def test_caller_is_back_in_the_dialplan_at_once_and_the_other_leg_is_hung_
     )
     legs: list[str] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         """Place a second leg, and fail when it is there."""
         caller = f"/channels/{call.channel_id}"
         async for event in call.events():

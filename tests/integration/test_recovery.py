@@ -9,7 +9,7 @@ from typing import Any
 
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.client.application import Application
-from ari_proxy.client.dialog import Dialog
+from ari_proxy.client.call import Call
 from ari_proxy.ingest.recovery.unserved import UNSERVED_SECONDS
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import load
@@ -165,7 +165,7 @@ async def test_application_in_python_ends_no_dialog_that_is_newer_than_the_list(
     got: dict[str, list[str]] = {"server-1.old": [], "server-1.new": []}
     ended: list[bool] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         async for event in call.events():
             got[call.dialog_id].append(event.type)
 
@@ -200,7 +200,7 @@ async def test_application_in_python_ends_what_nobody_has_found_again(
 ) -> None:
     ends: list[str] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         ends.append([event.type async for event in call.events()][-1])
 
     async with scripted_asterisk() as asterisk:

@@ -14,10 +14,10 @@ import pytest
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap.copies import Copy, Kind
+from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
 from ari_proxy.watch import ladder
-from ari_proxy.watch.descriptions import message_of
+from ari_proxy.watch.render.descriptions import message_of
 from tests.support import process
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
@@ -39,10 +39,12 @@ async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
 
 
 @asynccontextmanager
-async def watching(bus: Bus, dialog_id: str = "", **seconds: float) -> AsyncIterator[list[Copy]]:
-    found: list[Copy] = []
+async def watching(
+    bus: Bus, dialog_id: str = "", **seconds: float
+) -> AsyncIterator[list[TapRecord]]:
+    found: list[TapRecord] = []
 
-    async def keep(copies: AsyncIterator[Copy]) -> None:
+    async def keep(copies: AsyncIterator[TapRecord]) -> None:
         async for copy in copies:
             found.append(copy)  # noqa: PERF401  to be seen at once
 
@@ -63,7 +65,7 @@ async def serve(setting: Setting) -> str:
     return dialog
 
 
-def kinds(copies: list[Copy]) -> list[Kind]:
+def kinds(copies: list[TapRecord]) -> list[Kind]:
     return [copy.kind for copy in copies]
 
 

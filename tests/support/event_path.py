@@ -19,7 +19,7 @@ from ari_proxy.ingest.wiring import Surroundings, Times, wire
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
-from ari_proxy.tap.copies import Watch
+from ari_proxy.tap.records import TapRequest
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
@@ -169,8 +169,8 @@ class Scene(EventPath):
     async def watch(self) -> None:
         """Have somebody watch all dialogs."""
         await self.tap.listen()
-        watch = msgspec.json.encode(Watch("test", 60))
-        await self.application.bus.publish_to_listener(topics.watching(SERVER), watch)
+        watch = msgspec.json.encode(TapRequest("test", 60))
+        await self.application.bus.publish_to_listener(topics.tap_requests(SERVER), watch)
         await until(lambda: self.tap.is_on)
 
 

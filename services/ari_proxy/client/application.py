@@ -17,7 +17,7 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
 
-from .dialog import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Dialog, Topics
+from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call, Topics
 
 _log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ _event = msgspec.json.Decoder(Event)
 _server_response = msgspec.json.Decoder(ServerCommandResponse)
 
 #: Serves one call, until it is over; see `Application`.
-Serve = Callable[[Dialog], Awaitable[None]]
+Serve = Callable[[Call], Awaitable[None]]
 
 
 class Application:
@@ -80,7 +80,7 @@ class Application:
         self._serving: set[str] = set()
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
         #: By server; a server that is here is listened to.
-        self._dialogs: dict[str, dict[str, Dialog]] = {}
+        self._dialogs: dict[str, dict[str, Call]] = {}
         self._servers: dict[str, SubscriptionHandle] = {}
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
@@ -120,7 +120,7 @@ class Application:
             self._serving.discard(start.dialog_id)
 
     async def _serve_dialog(self, start: AppStart) -> None:
-        dialog = Dialog(self._bus, start, **self._seconds)
+        dialog = Call(self._bus, start, **self._seconds)
         owner = DialogId(start.dialog_id)
         dialogs = await self._listen_to(start.server_id)
         if start.dialog_id in dialogs:
@@ -136,14 +136,14 @@ class Application:
         finally:
             dialogs.pop(start.dialog_id, None)
 
-    async def _run_handler(self, dialog: Dialog) -> None:
+    async def _run_handler(self, dialog: Call) -> None:
         try:
             await self._serve(dialog)
         except (Exception, asyncio.CancelledError):
             await dialog.give_back()
             raise
 
-    async def _listen_to(self, server: str) -> dict[str, Dialog]:
+    async def _listen_to(self, server: str) -> dict[str, Call]:
         """Return the dialogs of a server; end those that its ingest has not found again."""
         if server in self._dialogs:
             return self._dialogs[server]

@@ -3,7 +3,7 @@
 from typing import Final
 from urllib.parse import quote
 
-from ari_proxy.client.dialog import Dialog
+from ari_proxy.client.call import Call
 
 DIGITS: Final = 4
 
@@ -14,7 +14,7 @@ class DigitCollector:
     def __init__(self) -> None:
         self.digits: dict[str, str] = {}
 
-    async def serve(self, dialog: Dialog) -> None:
+    async def serve(self, dialog: Call) -> None:
         """Serve one call from its StasisStart to its StasisEnd."""
         channel = f"/channels/{quote(dialog.channel_id, safe='')}"
         digits = ""

@@ -18,11 +18,11 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.settings.load import Settings, load
 from ari_proxy.settings.urls import UrlError, bus_address, plain_url
 from ari_proxy.simulator import server as simulator
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.watcher import Watcher
 from ari_proxy.watch import ladder
-from ari_proxy.watch.descriptions import message_of
 from ari_proxy.watch.formats import Format
+from ari_proxy.watch.render.descriptions import message_of
 
 from . import nats_server as embedded
 from .application import DIGITS, DigitCollector
@@ -46,16 +46,16 @@ class Record:
     """What passed on the bus, by dialog."""
 
     def __init__(self) -> None:
-        self.dialogs: dict[str, list[Copy]] = {}
+        self.dialogs: dict[str, list[TapRecord]] = {}
         self.ended: set[str] = set()
         self._changed = asyncio.Event()
 
-    async def keep(self, copies: AsyncIterator[Copy]) -> None:
-        """Keep copies, for ever."""
-        async for copy in copies:
-            self.dialogs.setdefault(copy.dialog_id, []).append(copy)
-            if message_of(copy).get("type") == "StasisEnd":
-                self.ended.add(copy.dialog_id)
+    async def keep(self, records: AsyncIterator[TapRecord]) -> None:
+        """Keep records, for ever."""
+        async for record in records:
+            self.dialogs.setdefault(record.dialog_id, []).append(record)
+            if message_of(record).get("type") == "StasisEnd":
+                self.ended.add(record.dialog_id)
                 self._changed.set()
 
     async def until_ended(self, calls: int) -> None:
@@ -66,7 +66,9 @@ class Record:
 
     def ladders(self) -> list[str]:
         """Return each dialog's ladder."""
-        return [ladder.draw(Format.TEXT, dialog, copies) for dialog, copies in self.dialogs.items()]
+        return [
+            ladder.draw(Format.TEXT, dialog, records) for dialog, records in self.dialogs.items()
+        ]
 
 
 async def run_demo(
@@ -167,8 +169,8 @@ async def _serve_calls(
         application = Application(bus, APPLICATION, collector.serve)
         serving = tasks.create_task(application.run())
         await _within(READY_SECONDS, "Asterisk is not ready", _registered(rest))
-        async with Watcher(bus, ServerId(SERVER_ID)).watching() as copies:
-            keeping = tasks.create_task(record.keep(copies))
+        async with Watcher(bus, ServerId(SERVER_ID)).watching() as records:
+            keeping = tasks.create_task(record.keep(records))
             for _ in range(calls):
                 query = urlencode({"endpoint": endpoint, "app": APPLICATION})
                 answer = await rest.request("POST", f"/channels?{query}")

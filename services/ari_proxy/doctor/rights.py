@@ -58,9 +58,9 @@ def needed(settings: Settings) -> Mapping[str, tuple[Right, ...]]:
 
 
 def _heard(server: ServerId) -> Mapping[str, tuple[str, ...]]:
-    watching = topics.watching(server)
+    watching = topics.tap_requests(server)
     own = (topics.bindings(server), topics.owners(server), topics.hand_over(server))
-    return {"ingest": (*own, watching, topics.copies(server)), "command": (watching,)}
+    return {"ingest": (*own, watching, topics.tap_records(server)), "command": (watching,)}
 
 
 def _sent_by_ingest(server: ServerId, dialog: DialogId) -> tuple[str, ...]:
@@ -68,8 +68,8 @@ def _sent_by_ingest(server: ServerId, dialog: DialogId) -> tuple[str, ...]:
         topics.events(server),
         topics.events(dialog),
         topics.hand_over(server),
-        topics.watching(server),
-        topics.copies(server),
+        topics.tap_requests(server),
+        topics.tap_records(server),
     )
 
 
@@ -79,7 +79,7 @@ def _sent_by_command(server: ServerId, dialog: DialogId) -> tuple[str, ...]:
         topics.responses(dialog),
         topics.bindings(server),
         topics.owners(server),
-        topics.copies(server),
+        topics.tap_records(server),
     )
 
 

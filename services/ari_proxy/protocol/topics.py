@@ -15,8 +15,8 @@ others are routing keys of an exchange. Topics without a mark are the original's
 | `bindings_<server_id>`   | ObjectRegistration, command → ingest; RegistrationReply back (ours) |
 | `owners_<server_id>`     | OwnershipQuery, command → ingest; OwnershipReply back (ours)        |
 | `handover_<server_id>`   | dialogs, from an ingest to its successor (ours)                     |
-| `watching_<server_id>`   | Watch, a request for copies; ingest answers (ours)                  |
-| `copies_<server_id>`     | Copy, ingest and command → watchers (ours)                          |
+| `watching_<server_id>`   | TapRequest: asks for copies; ingest answers with OpenDialogs (ours) |
+| `copies_<server_id>`     | TapRecord: a copy, ingest and command → watchers (ours)             |
 """
 
 from typing import Final
@@ -77,12 +77,12 @@ def hand_over(server: ServerId) -> str:
     return _HAND_OVER + server
 
 
-def watching(server: ServerId) -> str:
-    """Return the topic on which watchers request copies."""
+def tap_requests(server: ServerId) -> str:
+    """Return the topic on which watchers request copies of messages."""
     return _WATCHING + server
 
 
-def copies(server: ServerId) -> str:
+def tap_records(server: ServerId) -> str:
     """Return the topic with copies of all messages, sent only while somebody watches."""
     return _COPIES + server
 

@@ -7,7 +7,14 @@ import asyncio
 from typing import Any, Final
 
 from .media import Media
-from .model import Bridge, Channel, Emit, Parameters, RefusedError, new_id
+from .model import (
+    Emit,
+    Parameters,
+    SimulatedBridge,
+    SimulatedChannel,
+    SimulatedRefusalError,
+    new_id,
+)
 
 #: Seconds between two digits of the simulated caller, and of ringing.
 DIGIT_SECONDS: Final = 0.05
@@ -20,22 +27,22 @@ class Exchange:
     def __init__(self, tasks: asyncio.TaskGroup, emit: Emit) -> None:
         self._tasks = tasks
         self._emit = emit
-        self.channels: dict[str, Channel] = {}
-        self.bridges: dict[str, Bridge] = {}
+        self.channels: dict[str, SimulatedChannel] = {}
+        self.bridges: dict[str, SimulatedBridge] = {}
         self.media = Media(tasks, emit, self._app_of)
 
     # Look-up
 
-    def channel(self, name: str) -> Channel:
+    def channel(self, name: str) -> SimulatedChannel:
         """Return a channel."""
         if name not in self.channels:
-            raise RefusedError(404, "Channel not found")
+            raise SimulatedRefusalError(404, "Channel not found")
         return self.channels[name]
 
-    def bridge(self, name: str) -> Bridge:
+    def bridge(self, name: str) -> SimulatedBridge:
         """Return a bridge."""
         if name not in self.bridges:
-            raise RefusedError(404, "Bridge not found")
+            raise SimulatedRefusalError(404, "Bridge not found")
         return self.bridges[name]
 
     def _app_of(self, target: str) -> str:
@@ -45,18 +52,18 @@ class Exchange:
             return self.channels[members[0]].app if members else ""
         channel = self.channel(name)
         if not channel.in_stasis:
-            raise RefusedError(409, "Channel not in Stasis application")
+            raise SimulatedRefusalError(409, "Channel not in Stasis application")
         return channel.app
 
     # Calls
 
-    def originate(self, name: str, asked: Parameters) -> Channel:
+    def originate(self, name: str, asked: Parameters) -> SimulatedChannel:
         """Call an endpoint, which enters the application once it has answered."""
         channel = self._new_channel(name, asked)
         self._tasks.create_task(self._originated(channel, _seconds(asked, "timeout")))
         return channel
 
-    async def create(self, name: str, asked: Parameters) -> Channel:
+    async def create(self, name: str, asked: Parameters) -> SimulatedChannel:
         """Make a channel that is in the application already and is dialled later."""
         channel = self._new_channel(name, asked)
         self._tasks.create_task(self._enter(channel))
@@ -66,18 +73,18 @@ class Exchange:
         """Dial a channel that was created."""
         channel = self.channel(name)
         if channel.state != "Down":
-            raise RefusedError(409, "Channel is not in the 'Down' state")
+            raise SimulatedRefusalError(409, "Channel is not in the 'Down' state")
         self._tasks.create_task(self._dialled(channel, _seconds(asked, "timeout")))
 
-    def _new_channel(self, name: str, asked: Parameters) -> Channel:
+    def _new_channel(self, name: str, asked: Parameters) -> SimulatedChannel:
         endpoint = asked.get("endpoint", "")
         if not endpoint:
-            raise RefusedError(400, "Endpoint must be specified")
+            raise SimulatedRefusalError(400, "Endpoint must be specified")
         name = name or asked.get("channelId") or new_id()
         if name in self.channels:
-            raise RefusedError(409, "Channel with given unique ID already exists")
+            raise SimulatedRefusalError(409, "Channel with given unique ID already exists")
         arguments = asked.get("appArgs", "")
-        channel = Channel(
+        channel = SimulatedChannel(
             id=name,
             app=asked.get("app", ""),
             arguments=tuple(arguments.split(",")) if arguments else (),
@@ -86,7 +93,7 @@ class Exchange:
         self.channels[name] = channel
         return channel
 
-    async def _originated(self, channel: Channel, seconds: float) -> None:
+    async def _originated(self, channel: SimulatedChannel, seconds: float) -> None:
         await self._dial_event(channel, "")
         if channel.extension == "busy":
             await self._channel_event("ChannelHangupRequest", channel, cause=17)
@@ -100,7 +107,7 @@ class Exchange:
             await self._enter(channel)
             await self._press_digits(channel)
 
-    async def _dialled(self, channel: Channel, seconds: float) -> None:
+    async def _dialled(self, channel: SimulatedChannel, seconds: float) -> None:
         await self._dial_event(channel, "")
         if channel.extension == "busy":
             await self._channel_event("ChannelHangupRequest", channel, cause=17)
@@ -115,22 +122,22 @@ class Exchange:
             await self._answered(channel)
             await self._press_digits(channel)
 
-    async def _ring(self, channel: Channel, seconds: float) -> None:
+    async def _ring(self, channel: SimulatedChannel, seconds: float) -> None:
         channel.state = "Ringing"
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "RINGING")
         await asyncio.sleep(seconds)
 
-    async def _answered(self, channel: Channel) -> None:
+    async def _answered(self, channel: SimulatedChannel) -> None:
         channel.state = "Up"
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "ANSWER")
 
-    async def _enter(self, channel: Channel) -> None:
+    async def _enter(self, channel: SimulatedChannel) -> None:
         channel.in_stasis = True
         await self._channel_event("StasisStart", channel, args=list(channel.arguments))
 
-    async def _press_digits(self, channel: Channel) -> None:
+    async def _press_digits(self, channel: SimulatedChannel) -> None:
         kind, _, digits = channel.extension.partition("-")
         for digit in digits if kind == "dtmf" else "":
             await asyncio.sleep(DIGIT_SECONDS)
@@ -148,7 +155,7 @@ class Exchange:
         """Send a channel back into the dialplan."""
         channel = self.channel(name)
         if not channel.in_stasis:
-            raise RefusedError(409, "Channel not in Stasis application")
+            raise SimulatedRefusalError(409, "Channel not in Stasis application")
         await self._leave(channel)
 
     async def set_variable(self, name: str, variable: str, value: str) -> None:
@@ -157,7 +164,7 @@ class Exchange:
         channel.variables[variable] = value
         await self._channel_event("ChannelVarset", channel, variable=variable, value=value)
 
-    async def _leave(self, channel: Channel) -> None:
+    async def _leave(self, channel: SimulatedChannel) -> None:
         await self.media.stop(f"channel:{channel.id}")
         if channel.bridge:
             await self._leave_bridge(channel)
@@ -165,35 +172,37 @@ class Exchange:
             channel.in_stasis = False
             await self._channel_event("StasisEnd", channel)
 
-    async def _destroy(self, channel: Channel, cause: int, text: str) -> None:
+    async def _destroy(self, channel: SimulatedChannel, cause: int, text: str) -> None:
         if channel.id in self.channels:
             await self._channel_event("ChannelDestroyed", channel, cause=cause, cause_txt=text)
             self.channels.pop(channel.id, None)
 
-    async def _channel_event(self, event_type: str, channel: Channel, **fields: Any) -> None:
+    async def _channel_event(
+        self, event_type: str, channel: SimulatedChannel, **fields: Any
+    ) -> None:
         if channel.id in self.channels:
             await self._emit(channel.app, event_type, **fields, channel=channel.as_json())
 
-    async def _dial_event(self, channel: Channel, status: str) -> None:
+    async def _dial_event(self, channel: SimulatedChannel, status: str) -> None:
         dial = {"dialstatus": status, "forward": "", "dialstring": channel.dialstring}
         if channel.id in self.channels:
             await self._emit(channel.app, "Dial", **dial, peer=channel.as_json())
 
     # Bridges
 
-    def create_bridge(self, name: str, asked: Parameters) -> Bridge:
+    def create_bridge(self, name: str, asked: Parameters) -> SimulatedBridge:
         """Make a bridge."""
         name = name or asked.get("bridgeId") or new_id()
         if name in self.bridges:
-            raise RefusedError(409, "Bridge with id already exists")
-        self.bridges[name] = Bridge(id=name, name=asked.get("name", ""))
+            raise SimulatedRefusalError(409, "Bridge with id already exists")
+        self.bridges[name] = SimulatedBridge(id=name, name=asked.get("name", ""))
         return self.bridges[name]
 
     async def add_channels(self, name: str, channels: list[str]) -> None:
         """Put channels into a bridge."""
         bridge = self.bridge(name)
         if not all(channel in self.channels for channel in channels):
-            raise RefusedError(400, "Channel not found")
+            raise SimulatedRefusalError(400, "Channel not found")
         for channel in map(self.channel, channels):
             if channel.bridge:
                 await self._leave_bridge(channel)
@@ -206,7 +215,7 @@ class Exchange:
         """Take channels out of a bridge."""
         bridge = self.bridge(name)
         if not all(channel in bridge.channels for channel in channels):
-            raise RefusedError(422, "Channel not in this bridge")
+            raise SimulatedRefusalError(422, "Channel not in this bridge")
         for channel in map(self.channel, channels):
             await self._leave_bridge(channel)
 
@@ -222,7 +231,7 @@ class Exchange:
         for app in apps:
             await self._emit(app, "BridgeDestroyed", bridge=bridge.as_json())
 
-    async def _leave_bridge(self, channel: Channel) -> None:
+    async def _leave_bridge(self, channel: SimulatedChannel) -> None:
         bridge = self.bridges[channel.bridge]
         channel.bridge = ""
         bridge.channels.remove(channel.id)

@@ -7,7 +7,14 @@ from typing import Final
 
 from ari_proxy.ari.decoding import arguments
 
-from .model import Emit, Parameters, Playback, Recording, RefusedError, new_id
+from .model import (
+    Emit,
+    Parameters,
+    SimulatedPlayback,
+    SimulatedRecording,
+    SimulatedRefusalError,
+    new_id,
+)
 
 #: Seconds that a sound lasts.
 PLAYBACK_SECONDS: Final = 0.2
@@ -21,34 +28,34 @@ class Media:
         self._tasks = tasks
         self._emit = emit
         self._app_of = app_of
-        self.playbacks: dict[str, Playback] = {}
-        self.recordings: dict[str, Recording] = {}
-        self.stored: dict[str, Recording] = {}
+        self.playbacks: dict[str, SimulatedPlayback] = {}
+        self.recordings: dict[str, SimulatedRecording] = {}
+        self.stored: dict[str, SimulatedRecording] = {}
         #: Playbacks of a target, one after another, and who plays them.
         self._players: dict[str, asyncio.Task[None]] = {}
         self._recorders: dict[str, asyncio.Task[None]] = {}
 
-    def playback(self, name: str) -> Playback:
+    def playback(self, name: str) -> SimulatedPlayback:
         """Return a playback that has not ended."""
         if name not in self.playbacks:
-            raise RefusedError(404, "Playback not found")
+            raise SimulatedRefusalError(404, "Playback not found")
         return self.playbacks[name]
 
-    def recording(self, name: str) -> Recording:
+    def recording(self, name: str) -> SimulatedRecording:
         """Return a live recording."""
         if name not in self.recordings:
-            raise RefusedError(404, "Recording not found")
+            raise SimulatedRefusalError(404, "Recording not found")
         return self.recordings[name]
 
-    def stored_recording(self, name: str) -> Recording:
+    def stored_recording(self, name: str) -> SimulatedRecording:
         """Return a stored recording."""
         if name not in self.stored:
-            raise RefusedError(404, "Recording not found")
+            raise SimulatedRefusalError(404, "Recording not found")
         return self.stored[name]
 
-    def play(self, target: str, name: str, asked: Parameters) -> Playback:
+    def play(self, target: str, name: str, asked: Parameters) -> SimulatedPlayback:
         """Play media, after what the target plays already."""
-        playback = Playback(
+        playback = SimulatedPlayback(
             id=name or asked.get("playbackId") or new_id(),
             media=tuple(arguments(asked.get("media", ""))),
             target=target,
@@ -64,7 +71,7 @@ class Media:
             await self._run_playback(queue[0])
         del self._players[target]
 
-    async def _run_playback(self, playback: Playback) -> None:
+    async def _run_playback(self, playback: SimulatedPlayback) -> None:
         for position in range(len(playback.media)):
             playback.position = position
             await self._playback_event("PlaybackStarted", playback, "playing")
@@ -92,29 +99,31 @@ class Media:
             playback.stopped.set()
             playback.unpaused.set()
 
-    async def _playback_event(self, event_type: str, playback: Playback, state: str) -> None:
+    async def _playback_event(
+        self, event_type: str, playback: SimulatedPlayback, state: str
+    ) -> None:
         playback.state = state
         await self._emit(playback.app, event_type, playback=playback.as_json())
 
-    def record(self, target: str, asked: Parameters) -> Recording:
+    def record(self, target: str, asked: Parameters) -> SimulatedRecording:
         """Begin a recording."""
         name = asked.get("name", "")
         if asked.get("format") not in _FORMATS:
-            raise RefusedError(422, "specified format is unknown on this system")
+            raise SimulatedRefusalError(422, "specified format is unknown on this system")
         is_kept = name in self.stored and (asked.get("ifExists") or "fail") == "fail"
         if name in self.recordings or is_kept:
             text = f"Recording '{name}' already exists and can not be overwritten"
-            raise RefusedError(409, text)
+            raise SimulatedRefusalError(409, text)
         seconds = float(asked.get("maxDurationSeconds") or 0) or None
         app = self._app_of(target)
-        recording = Recording(
+        recording = SimulatedRecording(
             name=name, target=target, app=app, format=asked["format"], max_seconds=seconds
         )
         self.recordings[name] = recording
         self._recorders[name] = self._tasks.create_task(self._run_recording(recording))
         return recording
 
-    async def _run_recording(self, recording: Recording) -> None:
+    async def _run_recording(self, recording: SimulatedRecording) -> None:
         recording.state = "recording"
         await self._emit(recording.app, "RecordingStarted", recording=recording.as_json())
         with suppress(TimeoutError):

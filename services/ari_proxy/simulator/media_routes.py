@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from .media import Media
-from .model import Recording
+from .model import SimulatedRecording
 from .requests import NO_CONTENT, Route, parameters, shown, target
 
 
@@ -83,6 +83,8 @@ class MediaRoutes:
     async def _copy_stored(self, request: web.Request) -> web.Response:
         original = self._media.stored_recording(request.match_info["recording"])
         name = (await parameters(request)).get("destinationRecordingName", "")
-        copy = Recording(name=name, target="", app="", format=original.format, state="done")
+        copy = SimulatedRecording(
+            name=name, target="", app="", format=original.format, state="done"
+        )
         self._media.stored[name] = copy
         return shown(copy.as_stored())

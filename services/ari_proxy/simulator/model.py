@@ -18,7 +18,7 @@ Emit = Callable[..., Awaitable[None]]
 Parameters = Mapping[str, str]
 
 
-class RefusedError(Exception):
+class SimulatedRefusalError(Exception):
     """Asterisk's answer to what it doesn't do."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -37,7 +37,7 @@ def new_id() -> str:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Channel:
+class SimulatedChannel:
     """A channel; a simulated one is a Local channel whose other half runs an extension."""
 
     id: str
@@ -78,7 +78,7 @@ class Channel:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Bridge:
+class SimulatedBridge:
     """A bridge."""
 
     id: str
@@ -103,7 +103,7 @@ class Bridge:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Playback:
+class SimulatedPlayback:
     """A playback of one or more media to a channel or a bridge."""
 
     id: str
@@ -132,7 +132,7 @@ class Playback:
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Recording:
+class SimulatedRecording:
     """A recording, live until it is done."""
 
     name: str

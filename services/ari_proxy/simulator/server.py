@@ -12,7 +12,7 @@ from aiohttp import web
 from .call_routes import BridgeRoutes, ChannelRoutes
 from .exchange import Exchange
 from .media_routes import MediaRoutes
-from .model import ENTITY_ID, RefusedError, now
+from .model import ENTITY_ID, SimulatedRefusalError, now
 from .requests import NO_CONTENT, Handler, Route, decode_path, message, parameters
 
 
@@ -54,7 +54,7 @@ class Simulator:
         decode_path(request)
         try:
             return await handler(request)
-        except RefusedError as refusal:
+        except SimulatedRefusalError as refusal:
             return message(refusal.status, str(refusal))
         except web.HTTPNotFound:
             return message(404, "Resource not found")

@@ -1,1 +1,1 @@
-"""Copies of what passes, for people who watch: made only while somebody does."""
+"""Copies of messages for people who watch calls; made only while somebody does."""

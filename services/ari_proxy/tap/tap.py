@@ -1,4 +1,4 @@
-"""The tap of one process: publishes copies of what passes, while somebody wants them."""
+"""The tap of one process: publishes copies of messages while somebody watches."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,15 +12,15 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 
-from . import copies
-from .copies import Kind, Watch, Watched, Watchers
+from . import records
+from .records import Kind, OpenDialogs, TapRequest, Watchers
 
 _log = structlog.get_logger()
-_decoder = msgspec.json.Decoder(Watch)
+_decoder = msgspec.json.Decoder(TapRequest)
 
 
 class Tap:
-    """Copies messages for those who watch. Costs one look at `is_on` while nobody does."""
+    """Copies messages for watchers. Without a watcher it costs one read of `is_on`."""
 
     def __init__(
         self, server: ServerId, bus: Bus, *, clock: Callable[[], float] = time.monotonic
@@ -29,7 +29,7 @@ class Tap:
         self._bus = bus
         self._clock = clock
         self._watchers = Watchers()
-        #: True while somebody may be watching.
+        #: True while there may be a watcher.
         self.is_on = False
         self._dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
 
@@ -42,10 +42,10 @@ class Tap:
         self._dialogs = dialogs
 
     async def listen(self) -> SubscriptionHandle:
-        """Hear from now on whoever wants to watch."""
-        return await self._bus.subscribe(topics.watching(self._server), self._on_watch)
+        """Subscribe to requests of watchers."""
+        return await self._bus.subscribe(topics.tap_requests(self._server), self._on_request)
 
-    def _on_watch(self, message: Message) -> None:
+    def _on_request(self, message: Message) -> None:
         try:
             watch = _decoder.decode(message.payload)
         except UNDECODABLE as error:
@@ -55,16 +55,16 @@ class Tap:
         self.is_on = True
         dialogs = self._dialogs()
         if message.reply and dialogs is not None:
-            some = dict(islice(dialogs.items(), copies.MAX_DIALOGS))
-            self._bus.publish(message.reply, msgspec.json.encode(Watched(some)))
+            some = dict(islice(dialogs.items(), records.MAX_DIALOGS))
+            self._bus.publish(message.reply, msgspec.json.encode(OpenDialogs(some)))
 
     def copy(self, kind: Kind, dialog_id: str, message: bytes = b"{}") -> None:
-        """Publish a copy, if anybody wants it.
+        """Publish a copy of a message if its dialog is watched.
 
         Args:
-            kind: what it is.
-            dialog_id: whose it is.
-            message: JSON, as it went over the bus.
+            kind: of the record.
+            dialog_id: of the message, or ''.
+            message: JSON, as on the bus.
         """
         if not self.is_on:
             return
@@ -80,6 +80,6 @@ class Tap:
         self._publish(kind, dialog_id, message)
 
     def _publish(self, kind: Kind, dialog_id: str, message: bytes) -> None:
-        copy = copies.encode(kind, time.time(), self._server, dialog_id, message)
-        # Better lost than late.
-        self._bus.publish(topics.copies(self._server), copy, once=True)
+        record = records.encode(kind, time.time(), self._server, dialog_id, message)
+        # Lost rather than late.
+        self._bus.publish(topics.tap_records(self._server), record, once=True)

@@ -1,4 +1,4 @@
-"""Watches one server: asks for copies, again and again, and hands them over."""
+"""A watcher of one server: requests copies, renews the request, and yields the records."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,27 +14,27 @@ from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 
-from .copies import MAX_DIALOGS, Copy, Watch, Watched
+from .records import MAX_DIALOGS, OpenDialogs, TapRecord, TapRequest
 
 _log = structlog.get_logger()
 
-#: Seconds for which copies are asked for, and between two times of asking.
+#: Seconds that one request for copies lasts, and between two requests.
 WATCH_SECONDS: Final = 15.0
 RENEW_SECONDS: Final = 5.0
 #: Seconds for an ingest to answer.
 ANSWER_SECONDS: Final = 2.0
-#: Copies that may wait to be read; those above it are lost, and counted.
+#: Records that may wait to be read; those above it are lost and counted.
 MAX_WAITING: Final = 10_000
-_copy_decoder = msgspec.json.Decoder(Copy)
-_watched_decoder = msgspec.json.Decoder(Watched)
+_record_decoder = msgspec.json.Decoder(TapRecord)
+_dialogs_decoder = msgspec.json.Decoder(OpenDialogs)
 
 
 class NobodyServesError(Exception):
-    """There is neither an ingest nor a command of a server on the bus."""
+    """Neither ingest nor command of a server is on the bus."""
 
 
 class Watcher:
-    """Copies of one server's messages, in the order in which they come."""
+    """Records of one server's messages, in the order of their arrival."""
 
     def __init__(
         self,
@@ -51,23 +51,23 @@ class Watcher:
         self._server = server
         self._dialog_id = dialog_id
         self._name = ids.random_id(ids.TOKEN_LENGTH)
-        self._copies: asyncio.Queue[Copy] = asyncio.Queue(MAX_WAITING)
-        #: Lost because nobody read them in time.
+        self._records: asyncio.Queue[TapRecord] = asyncio.Queue(MAX_WAITING)
+        #: Records lost because they were not read in time.
         self.lost = 0
-        #: Open dialogs and their applications, as the ingest told at the beginning; None if it did
-        #: not, or has more than it can tell.
+        #: Open dialogs with their applications, as ingest has reported them at the beginning; None
+        #: without a report, or if there are more than one report holds.
         self.dialogs: dict[str, str] | None = None
 
     @asynccontextmanager
-    async def watching(self) -> AsyncIterator[AsyncIterator[Copy]]:
-        """Yield the copies, for as long as the block lasts.
+    async def watching(self) -> AsyncIterator[AsyncIterator[TapRecord]]:
+        """Yield the records, for as long as the block lasts.
 
         Raises:
-            NobodyServesError: no process of the server is on the bus.
+            NobodyServesError: neither ingest nor command of the server is on the bus.
             BusError: the bus does not answer.
         """
         async with asyncio.TaskGroup() as tasks:
-            subscription = await self._bus.subscribe(topics.copies(self._server), self._take)
+            subscription = await self._bus.subscribe(topics.tap_records(self._server), self._take)
             try:
                 await self._begin()
                 renewing = tasks.create_task(self._renew())
@@ -79,13 +79,13 @@ class Watcher:
                 await subscription.unsubscribe()
 
     def _ask(self) -> bytes:
-        return msgspec.json.encode(Watch(self._name, self._watch_seconds, self._dialog_id))
+        return msgspec.json.encode(TapRequest(self._name, self._watch_seconds, self._dialog_id))
 
     async def _begin(self) -> None:
-        topic = topics.watching(self._server)
+        topic = topics.tap_requests(self._server)
         try:
             answer = await self._bus.request(topic, self._ask(), timeout_seconds=ANSWER_SECONDS)
-            dialogs = _watched_decoder.decode(answer).dialogs
+            dialogs = _dialogs_decoder.decode(answer).dialogs
             self.dialogs = dialogs if len(dialogs) < MAX_DIALOGS else None
         except NoRespondersError as error:
             raise NobodyServesError(
@@ -97,25 +97,25 @@ class Watcher:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._renew_seconds)
-            self._bus.publish(topics.watching(self._server), self._ask(), once=True)
+            self._bus.publish(topics.tap_requests(self._server), self._ask(), once=True)
 
     def _take(self, message: Message) -> None:
         try:
-            copy = _copy_decoder.decode(message.payload)
+            record = _record_decoder.decode(message.payload)
         except UNDECODABLE as error:
             _log.warning("copy.malformed", error=str(error))
             return
-        if self._dialog_id and copy.dialog_id not in {self._dialog_id, ""}:
+        if self._dialog_id and record.dialog_id not in {self._dialog_id, ""}:
             return  # Another watcher's.
         try:
-            self._copies.put_nowait(copy)
+            self._records.put_nowait(record)
         except asyncio.QueueFull:
             self.lost += 1
 
-    # No generator: that would be over after a wait that was given up.
+    # Not a generator: that would be finished after a cancelled wait.
 
-    def __aiter__(self) -> AsyncIterator[Copy]:
+    def __aiter__(self) -> AsyncIterator[TapRecord]:
         return self
 
-    async def __anext__(self) -> Copy:
-        return await self._copies.get()
+    async def __anext__(self) -> TapRecord:
+        return await self._records.get()

@@ -1,1 +1,1 @@
-"""What people see of calls: lines, ladders and a web page, from copies of the messages."""
+"""Calls as people see them: `tail` and `ladder`, from copies of the messages."""

@@ -1,14 +1,14 @@
-"""Which copies `tail` shows. Pure."""
+"""The filter of `tail`. Sans-I/O."""
 
 from collections.abc import Collection, Mapping
 
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 
-from .descriptions import event_body, message_of
+from .render.descriptions import event_body, message_of
 
 
 class Filter:
-    """Picks copies by application, dialog and type; what is not given lets all pass."""
+    """Selects records by application, dialog and type; an empty criterion matches all."""
 
     def __init__(
         self,
@@ -20,31 +20,31 @@ class Filter:
         self._applications = frozenset(applications)
         self._dialogs = frozenset(dialogs)
         self._types = frozenset(types)
-        #: Each dialog's application, as far as is known; as many as are open at once.
+        #: Dialog id → application, where known; ended dialogs are removed.
         self._application_of: dict[str, str] = {}
 
     def learn(self, dialogs: Mapping[str, str]) -> None:
-        """Take over what an ingest knows of its dialogs and their applications."""
+        """Add dialogs that an ingest has reported, with their applications."""
         self._application_of.update(dialogs)
 
-    def passes(self, copy: Copy) -> bool:
-        """Return whether a copy is to be shown."""
-        if copy.kind == "skipped":
+    def passes(self, record: TapRecord) -> bool:
+        """Return whether a record matches."""
+        if record.kind == "skipped":
             return True
-        application = self._application(copy)
+        application = self._application(record)
         if self._applications and application not in self._applications:
             return False
-        if self._dialogs and copy.dialog_id not in self._dialogs:
+        if self._dialogs and record.dialog_id not in self._dialogs:
             return False
-        return not self._types or bool(self._types & {copy.kind, message_of(copy).get("type")})
+        return not self._types or bool(self._types & {record.kind, message_of(record).get("type")})
 
-    def _application(self, copy: Copy) -> str:
+    def _application(self, record: TapRecord) -> str:
         if not self._applications:
             return ""
         known = self._application_of
-        if copy.kind == "end":
-            return known.pop(copy.dialog_id, "")
-        if copy.dialog_id not in known and copy.kind in {"app_start", "event", "unheard"}:
-            told = event_body(copy) or message_of(copy)
-            known[copy.dialog_id] = str(told.get("application", ""))
-        return known.get(copy.dialog_id, "")
+        if record.kind == "end":
+            return known.pop(record.dialog_id, "")
+        if record.dialog_id not in known and record.kind in {"app_start", "event", "unheard"}:
+            content = event_body(record) or message_of(record)
+            known[record.dialog_id] = str(content.get("application", ""))
+        return known.get(record.dialog_id, "")

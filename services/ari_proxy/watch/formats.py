@@ -1,10 +1,10 @@
-"""What a ladder can be drawn as. Imports nothing: the command line starts with it."""
+"""Formats of `ladder`. Imports next to nothing, since every command of the CLI loads it."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """What a ladder can be drawn as."""
+    """A format of `ladder`."""
 
     TEXT = "text"
     MERMAID = "mermaid"

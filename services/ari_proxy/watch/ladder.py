@@ -1,4 +1,4 @@
-"""`ari-proxy ladder`: one dialog, as it goes on or from a record."""
+"""`ari-proxy ladder`: one dialog, live or from a file that `tail --json` has written."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -13,50 +13,50 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.load import Settings
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.watcher import Watcher
 
-from . import mermaid, steps, svg, terminal
 from .formats import Format
+from .render import mermaid, steps, svg, text
 
 _DRAWINGS: Final = {
-    Format.TEXT: terminal.draw,
+    Format.TEXT: text.draw,
     Format.MERMAID: mermaid.draw,
     Format.SVG: svg.draw,
 }
-#: Of one dialog; a longer one is cut.
-MAX_COPIES: Final = 100_000
-_decoder = msgspec.json.Decoder(Copy)
+#: Records of one dialog; a longer one is cut off.
+MAX_RECORDS: Final = 100_000
+_decoder = msgspec.json.Decoder(TapRecord)
 
 
-class RecordError(Exception):
-    """A record of copies can't be read."""
+class CaptureError(Exception):
+    """A file of `tail --json` can't be read."""
 
 
 class NoSuchDialogError(Exception):
-    """The dialog is not open."""
+    """No such dialog is open."""
 
 
-def read_record(lines: Iterable[str], dialog_id: str) -> Iterator[Copy]:
-    """Yield a dialog's copies from what `tail --json` has written.
+def read_capture(lines: Iterable[str], dialog_id: str) -> Iterator[TapRecord]:
+    """Yield one dialog's records from the lines of `tail --json`.
 
     Raises:
-        RecordError: with the number of the line.
+        CaptureError: a line is no record; names its number.
     """
-    for number, text in enumerate(lines, 1):
+    for number, line in enumerate(lines, 1):
         try:
-            copy = _decoder.decode(text)
+            record = _decoder.decode(line)
         except UNDECODABLE as error:
-            raise RecordError(f"line {number} is no copy of `tail --json`: {error}") from error
-        if copy.dialog_id == dialog_id:
-            yield copy
+            raise CaptureError(f"line {number} is not from `tail --json`: {error}") from error
+        if record.dialog_id == dialog_id:
+            yield record
 
 
-def draw(form: Format, dialog_id: str, copies: list[Copy]) -> str:
-    """Return a dialog in one of the formats."""
+def draw(form: Format, dialog_id: str, records: list[TapRecord]) -> str:
+    """Return a dialog's ladder in a format."""
     if form is Format.JSON:
-        return steps.as_json(dialog_id, copies)
-    found = [steps.step_of(copy) for copy in copies]
+        return steps.as_json(dialog_id, records)
+    found = [steps.step_of(record) for record in records]
     return _DRAWINGS[form](dialog_id, found)
 
 
@@ -64,21 +64,21 @@ async def follow(
     settings: Settings,
     dialog_id: str,
     stop: asyncio.Event,
-    found: list[Copy],
-    show: Callable[[Copy], None],
+    found: list[TapRecord],
+    show: Callable[[TapRecord], None],
 ) -> None:
-    """Gather a dialog's copies from now until its end, or until `stop`.
+    """Collect a dialog's records from now until its end, or until `stop`.
 
     Args:
-        settings: where the bus is.
-        dialog_id: which.
-        stop: set when it should end.
-        found: gets the copies.
-        show: called with each.
+        settings: of the bus.
+        dialog_id: the dialog to follow.
+        stop: ends the collection.
+        found: receives the records.
+        show: called with each record.
 
     Raises:
-        NobodyServesError: no process of its server is on the bus.
-        NoSuchDialogError: its ingest does not know it.
+        NobodyServesError: neither ingest nor command of its server is on the bus.
+        NoSuchDialogError: its ingest does not have it.
         BusError: the bus does not answer.
     """
     server = _server_of(dialog_id, settings.server_id)
@@ -86,40 +86,40 @@ async def follow(
 
         async def watch() -> None:
             watcher = Watcher(bus, server, dialog_id)
-            async with watcher.watching() as copies:
+            async with watcher.watching() as records:
                 if dialog_id not in (watcher.dialogs or {dialog_id: ""}):
                     raise NoSuchDialogError(f"{server} has no open dialog {dialog_id}")
-                async for copy in copies:
-                    found.append(copy)
-                    show(copy)
-                    if copy.kind == "end" or len(found) >= MAX_COPIES:
+                async for record in records:
+                    found.append(record)
+                    show(record)
+                    if record.kind == "end" or len(found) >= MAX_RECORDS:
                         return
 
         await run_until_first(watch(), stop.wait())
 
 
 def _server_of(dialog_id: str, configured: str) -> ServerId:
-    """Return the server that a dialog's id names; a UUID names none, but tells a given one."""
+    """Return the server of a dialog, by its id; a UUID names none, but can be checked for one."""
     named, dot, _ = dialog_id.partition(".")
     if not dot and ids.is_dialog_id(dialog_id) and not ids.is_of_server(dialog_id, configured):
         raise NoSuchDialogError(
-            f"{dialog_id} is no dialog of {configured}; set server_id to the server that has it"
+            f"{dialog_id} is not a dialog of {configured}; set server_id to that of its server"
         )
     return ServerId(named if dot else configured)
 
 
-def silent(_: Copy) -> None:
-    """Show nothing."""
+def silent(_: TapRecord) -> None:
+    """Print nothing."""
 
 
-def live(dialog_id: str, show: Callable[[str], None]) -> Callable[[Copy], None]:
-    """Return what shows each copy as a line of a ladder, below its head."""
+def live(dialog_id: str, show: Callable[[str], None]) -> Callable[[TapRecord], None]:
+    """Return a callback that prints each record as a line of a ladder, header first."""
     begun_at: list[float] = []
 
-    def show_copy(copy: Copy) -> None:
+    def show_record(record: TapRecord) -> None:
         if not begun_at:
-            begun_at.append(copy.at)
-            show("\n".join(terminal.head(dialog_id)))
-        show(terminal.line(steps.step_of(copy), begun_at[0]))
+            begun_at.append(record.at)
+            show("\n".join(text.head(dialog_id)))
+        show(text.line(steps.step_of(record), begun_at[0]))
 
-    return show_copy
+    return show_record

@@ -1,4 +1,4 @@
-"""`ari-proxy tail`: the copies of some servers, as they come."""
+"""`ari-proxy tail`: live messages of one or more servers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -7,7 +7,7 @@ from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.watcher import Watcher
 
 from .filters import Filter
@@ -17,10 +17,10 @@ async def tail(
     settings: Settings,
     servers: Sequence[str],
     wanted: Filter,
-    show: Callable[[Copy], None],
+    show: Callable[[TapRecord], None],
     stop: asyncio.Event,
 ) -> None:
-    """Show copies until `stop`.
+    """Show the matching records until `stop`.
 
     Raises:
         NobodyServesError: no process of a server is on the bus.
@@ -33,10 +33,10 @@ async def tail(
             task.cancel()
 
 
-async def _watch(bus: Bus, server: str, wanted: Filter, show: Callable[[Copy], None]) -> None:
+async def _watch(bus: Bus, server: str, wanted: Filter, show: Callable[[TapRecord], None]) -> None:
     watcher = Watcher(bus, ServerId(server))
-    async with watcher.watching() as copies:
+    async with watcher.watching() as records:
         wanted.learn(watcher.dialogs or {})
-        async for copy in copies:
-            if wanted.passes(copy):
-                show(copy)
+        async for record in records:
+            if wanted.passes(record):
+                show(record)

@@ -13,12 +13,12 @@ from ari_proxy.bus.base import Handler, Message, SubscriptionHandle, opened
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.client.application import Application, Serve
-from ari_proxy.client.dialog import (
+from ari_proxy.client.call import (
     GIVE_BACK_SECONDS,
     RESPONSE_SECONDS,
-    AriEvent,
-    Dialog,
-    Events,
+    Call,
+    CallEvent,
+    CallEvents,
     Topics,
 )
 from ari_proxy.protocol.messages import MAX_COMMANDS
@@ -131,12 +131,12 @@ GIVEN_BACK = [
 ]
 
 
-async def within(events: Events) -> AriEvent:
+async def within(events: CallEvents) -> CallEvent:
     async with asyncio.timeout(0.01):
         return await anext(events)
 
 
-WAITS: dict[str, Callable[[Events], Awaitable[AriEvent]]] = {
+WAITS: dict[str, Callable[[CallEvents], Awaitable[CallEvent]]] = {
     "timeout": within,
     "wait_for": lambda events: asyncio.wait_for(anext(events), 0.01),
 }
@@ -147,7 +147,7 @@ async def test_events_go_on_after_a_wait_that_ended(wait: str) -> None:
     seen: list[str] = []
     is_late = asyncio.Event()
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         events = call.events()
         seen.append((await anext(events)).type)
         with pytest.raises(TimeoutError):
@@ -168,7 +168,7 @@ async def test_events_go_on_after_a_wait_that_ended(wait: str) -> None:
 async def test_wait_that_is_cancelled_at_any_moment_loses_no_event() -> None:
     seen: list[int] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         events = call.events()
         while len(seen) < 500:
             try:
@@ -197,7 +197,7 @@ async def test_wait_that_is_cancelled_at_any_moment_loses_no_event() -> None:
 async def test_events_that_are_over_stay_over() -> None:
     types: list[list[str]] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         types.append([event.type async for event in call.events()])
         types.append([event.type async for event in call.events()])
 
@@ -210,7 +210,7 @@ async def test_events_that_are_over_stay_over() -> None:
 
 
 async def test_handler_that_raises_gives_its_caller_back_at_once() -> None:
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         await anext(call.events())
         raise RuntimeError("no database")
 
@@ -227,7 +227,7 @@ async def test_handler_that_raises_gives_its_caller_back_at_once() -> None:
 
 
 async def test_call_that_the_application_placed_is_hung_up_with_all_its_legs() -> None:
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         async for event in call.events():
             if event.type == "ChannelVarset":
                 raise RuntimeError
@@ -247,7 +247,7 @@ async def test_call_that_the_application_placed_is_hung_up_with_all_its_legs() -
 
 
 async def test_call_with_very_many_legs_is_given_back_in_several_messages() -> None:
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         async for event in call.events():
             if event.type == "ChannelVarset":
                 raise RuntimeError
@@ -265,7 +265,7 @@ async def test_call_with_very_many_legs_is_given_back_in_several_messages() -> N
 
 
 async def test_call_that_has_ended_is_not_given_back() -> None:
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         async for _ in call.events():
             pass
         raise RuntimeError
@@ -281,7 +281,7 @@ async def test_call_that_has_ended_is_not_given_back() -> None:
 @pytest.mark.parametrize("is_answering", [True, False])
 async def test_application_that_is_cancelled_gives_its_calls_back(*, is_answering: bool) -> None:
 
-    async def serve(_: Dialog) -> None:
+    async def serve(_: Call) -> None:
         await asyncio.Event().wait()
 
     async with serving(serve, give_back_seconds=10 if is_answering else 0.01) as proxy:
@@ -293,7 +293,7 @@ async def test_application_that_is_cancelled_gives_its_calls_back(*, is_answerin
 
 
 async def test_proxy_that_does_not_answer_holds_nobody_up() -> None:
-    async def serve(_: Dialog) -> None:
+    async def serve(_: Call) -> None:
         raise RuntimeError
 
     with structlog.testing.capture_logs() as logs:
@@ -310,7 +310,7 @@ async def test_proxy_that_does_not_answer_holds_nobody_up() -> None:
 async def test_refusal_to_take_a_call_back_is_told_unless_it_is_gone(
     status: int, *, is_told: bool
 ) -> None:
-    async def serve(_: Dialog) -> None:
+    async def serve(_: Call) -> None:
         raise RuntimeError
 
     with structlog.testing.capture_logs() as logs:
@@ -323,7 +323,7 @@ async def test_refusal_to_take_a_call_back_is_told_unless_it_is_gone(
 
 
 async def test_handler_that_returns_early_leaves_the_call_as_it_is() -> None:
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         await call.command("POST", f"/channels/{call.channel_id}/continue")
 
     async with serving(serve) as proxy:
@@ -337,7 +337,7 @@ async def test_command_without_response_says_which() -> None:
     found: list[str] = []
     answered: list[int] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         with pytest.raises(TimeoutError) as raised:
             await call.command("POST", "/channels/c/answer")
         found.append(str(raised.value))
@@ -370,7 +370,7 @@ async def test_command_without_response_says_which() -> None:
 async def test_malformed_event_ends_nothing(event_type: str, body: str) -> None:
     seen: list[str] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         seen.extend([event.type async for event in call.events()])
 
     async with serving(serve) as proxy:
@@ -385,7 +385,7 @@ async def test_malformed_event_ends_nothing(event_type: str, body: str) -> None:
 async def test_dialog_that_is_announced_again_is_served_once() -> None:
     served: list[str] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         served.append(call.dialog_id)
         async for _ in call.events():
             pass
@@ -439,7 +439,7 @@ async def test_bus_that_fails_in_one_call_does_not_end_the_others(
 ) -> None:
     served: list[str] = []
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         served.append(call.dialog_id)
         if call.dialog_id == second:
             await anext(call.events())
@@ -460,7 +460,7 @@ async def test_application_that_stops_takes_no_new_call_and_finishes_those_it_ha
     served: list[str] = []
     stop = asyncio.Event()
 
-    async def serve(call: Dialog) -> None:
+    async def serve(call: Call) -> None:
         async for _ in call.events():
             pass
         served.append(call.dialog_id)

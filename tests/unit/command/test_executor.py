@@ -202,7 +202,7 @@ async def test_request_has_a_span_and_who_watches_sees_it() -> None:
     provider.add_span_processor(SimpleSpanProcessor(spans))
     traces = Traces(provider.get_tracer("test"), bus="NATS", server_id=SERVER)
     async with execution(traces=traces) as it:
-        copies = await it.path.application.listen(topics.copies(SERVER))
+        copies = await it.path.application.listen(topics.tap_records(SERVER))
         await it.path.watch()
         it.path.asterisk.answer("POST", "/channels/c/answer", 500, "{}")
         await it.do("POST", "/channels/c/answer")

@@ -9,23 +9,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_proxy.tap import copies
-from ari_proxy.tap.copies import Copy, Kind
-from ari_proxy.watch import ladder, lines, steps
-from ari_proxy.watch.descriptions import describe, is_failure
+from ari_proxy.tap import records
+from ari_proxy.tap.records import Kind, TapRecord
+from ari_proxy.watch import ladder
 from ari_proxy.watch.filters import Filter
 from ari_proxy.watch.formats import Format
+from ari_proxy.watch.render import lines, steps
+from ari_proxy.watch.render.descriptions import describe, is_failure
 from tests.support.malformed import DEEPLY_NESTED
 
 DIALOG = "s.0123456789abcdef"
 
 
-def copy_of(kind: Kind, at: float = 0.0, dialog: str = DIALOG, **message: Any) -> Copy:
-    encoded = copies.encode(kind, at, "s", dialog, json.dumps(message).encode())
-    return msgspec.json.decode(encoded, type=Copy)
+def copy_of(kind: Kind, at: float = 0.0, dialog: str = DIALOG, **message: Any) -> TapRecord:
+    encoded = records.encode(kind, at, "s", dialog, json.dumps(message).encode())
+    return msgspec.json.decode(encoded, type=TapRecord)
 
 
-def event(event_type: str, sequence: int = 1, **body: Any) -> Copy:
+def event(event_type: str, sequence: int = 1, **body: Any) -> TapRecord:
     application = body.pop("application", "demo")
     body = {"type": event_type, "application": application, **body}
     dialog = body.pop("dialog", DIALOG)
@@ -62,12 +63,12 @@ CALL = [
             copy_of("response", status_code=404, response_body='{"message":"Channel not found"}'),
             "404 Channel not found",
         ),
-        (copy_of("skipped", count=7), "7 copies were too many, and are not shown"),
+        (copy_of("skipped", count=7), "7 messages are not shown: too many per second"),
         (CALL[6], "the dialog has ended"),
         (copy_of("command", method="GET", url="/\x1b[2Jx\ny"), "GET /\ufffd[2Jx y"),
     ],
 )
-def test_copy_in_a_few_words(copy: Copy, text: str) -> None:
+def test_copy_in_a_few_words(copy: TapRecord, text: str) -> None:
     assert describe(copy) == text
 
 
@@ -80,7 +81,7 @@ def test_copy_in_a_few_words(copy: Copy, text: str) -> None:
 )
 def test_whatever_a_message_holds_it_can_be_drawn(kind: Kind, message: Any) -> None:
     encoded = json.dumps(message).encode()
-    copy = msgspec.json.decode(copies.encode(kind, 0, "s", DIALOG, encoded), type=Copy)
+    copy = msgspec.json.decode(records.encode(kind, 0, "s", DIALOG, encoded), type=TapRecord)
     assert lines.line(copy, coloured=False).isprintable()
     for form in Format:
         ladder.draw(form, DIALOG, [copy])
@@ -153,14 +154,14 @@ def test_ladder_of_nothing_has_a_head() -> None:
 def test_record_is_read_back_and_other_dialogs_left_out() -> None:
     other = copy_of("event", dialog="s.other")
     record = [lines.as_json(copy) for copy in [*CALL, other]]
-    found = list(ladder.read_record(record, DIALOG))
+    found = list(ladder.read_capture(record, DIALOG))
     assert ladder.draw(Format.TEXT, DIALOG, found) == ladder.draw(Format.TEXT, DIALOG, CALL)
 
 
 @pytest.mark.parametrize("line", ['{"kind":"x"}', DEEPLY_NESTED.decode()])
 def test_line_that_is_no_copy_is_named(line: str) -> None:
-    with pytest.raises(ladder.RecordError, match=r"line 2 is no copy.*"):
-        list(ladder.read_record([lines.as_json(CALL[0]), line], DIALOG))
+    with pytest.raises(ladder.CaptureError, match=r"line 2 is not from.*"):
+        list(ladder.read_capture([lines.as_json(CALL[0]), line], DIALOG))
 
 
 def test_line_tells_time_dialog_and_message() -> None:
@@ -169,7 +170,7 @@ def test_line_tells_time_dialog_and_message() -> None:
 
 
 @pytest.mark.parametrize("copy", CALL)
-def test_failures_are_red(copy: Copy) -> None:
+def test_failures_are_red(copy: TapRecord) -> None:
     refused = msgspec.Raw(b'{"status_code":409}')
     failing = msgspec.structs.replace(copy, kind="response", message=refused)
     assert "\x1b[31m" in lines.line(failing, coloured=True)

@@ -15,7 +15,7 @@ from ari_proxy.__about__ import __version__
 from ari_proxy.admin.checks import Check, problems
 from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.watch.steps import row_of
+from ari_proxy.watch.render.steps import row_of
 
 from .stream import EventStream
 

@@ -13,7 +13,7 @@ from ari_proxy.aio import first_leaf, run_until_first
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
 
 _log = structlog.get_logger()
@@ -31,7 +31,7 @@ class EventStream(Response):
         server: ServerId,
         dialog_id: str,
         *,
-        encode: Callable[[Copy], bytes],
+        encode: Callable[[TapRecord], bytes],
         closing: asyncio.Event,
         count: Callable[[int], None],
         headers: Mapping[str, str],
@@ -81,30 +81,30 @@ class EventStream(Response):
     async def _stream(self, receive: Receive, send: Send) -> None:
         try:
             watcher = Watcher(self._bus, self._server, self._dialog_id)
-            async with watcher.watching() as copies:
-                sending = self._send_all(copies, send)
+            async with watcher.watching() as records:
+                sending = self._send_all(records, send)
                 await run_until_first(sending, _until_gone(receive), self._closing.wait())
         except* (BusError, NobodyServesError) as errors:
             _log.warning("console.not_watching", error=str(first_leaf(errors)))
 
-    async def _send_all(self, copies: AsyncIterator[Copy], send: Send) -> None:
+    async def _send_all(self, records: AsyncIterator[TapRecord], send: Send) -> None:
         await self._begin(send)
         await _send(send, b": watching\n\n")
         while True:
-            copy = await _next(copies, self._heartbeat_seconds)
-            if copy is None:
+            record = await _next(records, self._heartbeat_seconds)
+            if record is None:
                 await _send(send, b":\n\n")
                 continue
-            await _send(send, b"data: %b\n\n" % self._encode(copy))
-            if copy.kind == "end":
+            await _send(send, b"data: %b\n\n" % self._encode(record))
+            if record.kind == "end":
                 return
 
 
-async def _next(copies: AsyncIterator[Copy], seconds: float) -> Copy | None:
-    """Return the next copy, or None if there is none for a while."""
+async def _next(records: AsyncIterator[TapRecord], seconds: float) -> TapRecord | None:
+    """Return the next record, or None if there is none for a while."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            return await anext(copies)
+            return await anext(records)
     return None
 
 

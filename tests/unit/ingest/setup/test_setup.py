@@ -288,7 +288,7 @@ async def test_empty_dialog_to_which_nobody_comes_is_no_call_that_was_lost() -> 
 
 async def test_who_watches_sees_the_app_start_before_the_events() -> None:
     async with scene() as path:
-        copies = await path.application.listen(topics.copies(SERVER))
+        copies = await path.application.listen(topics.tap_records(SERVER))
         await path.watch()
         await path.application.listen("demo")
         path.push("StasisStart", "c")

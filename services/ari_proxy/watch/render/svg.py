@@ -1,4 +1,4 @@
-"""A dialog as SVG, for a page or a ticket. Pure."""
+"""A dialog as SVG, for a page or a ticket."""
 
 from html import escape
 from typing import Final
@@ -13,7 +13,7 @@ _TOP: Final = 60
 _ROW: Final = 26
 _X: Final = {name: _LEFT + _GAP * index for index, name in enumerate(PARTICIPANTS)}
 _WIDTH: Final = _LEFT * 2 + _GAP * (len(PARTICIPANTS) - 1)
-#: Pixels of a character.
+#: Width of a character in pixels.
 _CHARACTER: Final = 7
 _STYLE: Final = (
     "text{font:12px ui-monospace,monospace;fill:#1f2937}"
@@ -27,7 +27,7 @@ _HEAD: Final = (
 
 
 def draw(dialog_id: str, steps: list[Step]) -> str:
-    """Return the drawing."""
+    """Return the SVG document."""
     height = _TOP + _ROW * (len(steps) + 1)
     parts = [
         f'<svg xmlns="{_XMLNS}" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}">',

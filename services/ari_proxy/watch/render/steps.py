@@ -1,11 +1,11 @@
-"""A dialog as steps: who said what to whom. Pure."""
+"""A dialog as steps: the arrows and notes of its sequence diagram."""
 
 from collections.abc import Iterable
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from ari_proxy.tap.copies import Copy, Kind
+from ari_proxy.tap.records import Kind, TapRecord
 
 from .descriptions import describe, is_failure, message_of
 
@@ -13,7 +13,7 @@ Participant = Literal["Asterisk", "ingest", "application", "command"]
 #: From left to right.
 PARTICIPANTS: Final[tuple[Participant, ...]] = ("Asterisk", "ingest", "application", "command")
 
-_WAYS: Final[dict[Kind, tuple[Participant, Participant]]] = {
+_DIRECTIONS: Final[dict[Kind, tuple[Participant, Participant]]] = {
     "app_start": ("ingest", "application"),
     "event": ("Asterisk", "application"),
     "unheard": ("Asterisk", "application"),
@@ -24,7 +24,7 @@ _WAYS: Final[dict[Kind, tuple[Participant, Participant]]] = {
 
 
 class Step(NamedTuple):
-    """One arrow of a sequence diagram, or a note across it if it goes from nobody to nobody."""
+    """One arrow of a sequence diagram, or a note across it if it has no source and target."""
 
     at: float  #: Unix seconds
     source: Participant | None
@@ -39,22 +39,22 @@ class Step(NamedTuple):
         return self.kind == "response"
 
 
-def step_of(copy: Copy) -> Step:
-    """Return what a copy shows."""
-    source, target = _WAYS.get(copy.kind, (None, None))
-    return Step(copy.at, source, target, describe(copy), copy.kind, is_failure(copy))
+def step_of(record: TapRecord) -> Step:
+    """Return a record as a step."""
+    source, target = _DIRECTIONS.get(record.kind, (None, None))
+    return Step(record.at, source, target, describe(record), record.kind, is_failure(record))
 
 
-def _row(copy: Copy) -> dict[str, Any]:
-    return step_of(copy)._asdict()
+def _row(record: TapRecord) -> dict[str, Any]:
+    return step_of(record)._asdict()
 
 
-def row_of(copy: Copy) -> bytes:
-    """Return what a copy shows, as JSON on one line."""
-    return msgspec.json.encode(_row(copy))
+def row_of(record: TapRecord) -> bytes:
+    """Return a record's step as JSON on one line."""
+    return msgspec.json.encode(_row(record))
 
 
-def as_json(dialog_id: str, copies: Iterable[Copy]) -> str:
-    """Return a dialog's steps as one JSON object, with the messages as they went over the bus."""
-    rows = [_row(copy) | {"message": message_of(copy)} for copy in copies]
+def as_json(dialog_id: str, records: Iterable[TapRecord]) -> str:
+    """Return a dialog's steps as one JSON object, with the messages as they were on the bus."""
+    rows = [_row(record) | {"message": message_of(record)} for record in records]
     return msgspec.json.encode({"dialog_id": dialog_id, "steps": rows}).decode()

@@ -1,8 +1,8 @@
-"""A dialog as Mermaid's sequence diagram (mermaid.js.org/syntax/sequenceDiagram). Pure."""
+"""A dialog as Mermaid's sequence diagram (mermaid.js.org/syntax/sequenceDiagram)."""
 
 from .steps import PARTICIPANTS, Step
 
-#: What ends a message, or begins something else in one, as Mermaid's entity codes.
+#: Characters with a meaning in a message → Mermaid's entity codes.
 _ENTITIES = str.maketrans({"#": "#35;", ";": "#59;", "<": "#lt;", ">": "#gt;", "\n": " "})
 
 

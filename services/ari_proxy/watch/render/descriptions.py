@@ -1,21 +1,21 @@
-"""Copies in a few words. Pure; whatever a message holds, there are words for it."""
+"""Records in a few words, whatever their messages hold."""
 
 from typing import Any, Final, assert_never
 
 import msgspec
 
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.tap.copies import Copy
+from ari_proxy.tap.records import TapRecord
 
-#: Characters of a response's body that are shown.
+#: Characters shown of a response's body.
 _SHOWN: Final = 60
-#: What of an event tells most, by the field that has it.
+#: Fields of an event worth showing, the first that it has.
 _DETAILS: Final = ("digit", "dialstatus", "variable", "cause_txt", "reason", "eventname")
 
 
-def message_of(copy: Copy) -> dict[str, Any]:
-    """Return the copied message, or {} where it is no JSON object."""
-    return _object(copy.message)
+def message_of(record: TapRecord) -> dict[str, Any]:
+    """Return a record's message, or {} if that is no JSON object."""
+    return _object(record.message)
 
 
 def _object(text: msgspec.Raw | str) -> dict[str, Any]:
@@ -26,40 +26,40 @@ def _object(text: msgspec.Raw | str) -> dict[str, Any]:
     return decoded if isinstance(decoded, dict) else {}
 
 
-def event_body(copy: Copy) -> dict[str, Any]:
-    """Return the ARI event in a copy of one, or {}."""
-    return _object(str(message_of(copy).get("ari_body", "")))
+def event_body(record: TapRecord) -> dict[str, Any]:
+    """Return the ARI event in a record of one, or {}."""
+    return _object(str(message_of(record).get("ari_body", "")))
 
 
-def describe(copy: Copy) -> str:
-    """Return what was said, without who said it, on one line that any terminal can show."""
-    text = " ".join(_describe(copy).split())
+def describe(record: TapRecord) -> str:
+    """Return a record's message on one line of printable characters, without its direction."""
+    text = " ".join(_describe(record).split())
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def _describe(copy: Copy) -> str:
-    message = message_of(copy)
-    match copy.kind:
+def _describe(record: TapRecord) -> str:
+    message = message_of(record)
+    match record.kind:
         case "app_start":
             return f"AppStart {message.get('application', '')} {message.get('channel_id', '')}"
         case "event" | "unheard":
-            return _describe_event(copy, message)
+            return _describe_event(record, message)
         case "command" | "request":
             return f"{message.get('method', '')} {message.get('url', '')}"
         case "response":
             return _describe_response(message)
         case "skipped":
-            return f"{message.get('count', 0)} copies were too many, and are not shown"
+            return f"{message.get('count', 0)} messages are not shown: too many per second"
         case "end":
             return "the dialog has ended"
         case _:
-            assert_never(copy.kind)
+            assert_never(record.kind)
 
 
-def _describe_event(copy: Copy, message: dict[str, Any]) -> str:
+def _describe_event(record: TapRecord, message: dict[str, Any]) -> str:
     sequence = message.get("sequence", 0)
     text = f"{sequence} {message.get('type', '')}" if sequence else str(message.get("type", ""))
-    return f"{text} {_detail(event_body(copy))}".rstrip()
+    return f"{text} {_detail(event_body(record))}".rstrip()
 
 
 def _detail(body: dict[str, Any]) -> str:
@@ -75,14 +75,14 @@ def _detail(body: dict[str, Any]) -> str:
 
 def _describe_response(message: dict[str, Any]) -> str:
     body = str(message.get("response_body", ""))
-    told = _object(body).get("message", body)
-    return f"{message.get('status_code', '')} {shortened(str(told), _SHOWN)}".rstrip()
+    text = _object(body).get("message", body)
+    return f"{message.get('status_code', '')} {shortened(str(text), _SHOWN)}".rstrip()
 
 
-def is_failure(copy: Copy) -> bool:
-    """Return whether a copy tells that something did not work."""
-    status = message_of(copy).get("status_code", 0) if copy.kind == "response" else 0
-    return copy.kind in {"unheard", "skipped"} or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
+def is_failure(record: TapRecord) -> bool:
+    """Return whether a record shows a failure."""
+    status = message_of(record).get("status_code", 0) if record.kind == "response" else 0
+    return record.kind in {"unheard", "skipped"} or (isinstance(status, int) and status >= 400)  # noqa: PLR2004
 
 
 def shortened(text: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""A dialog's ladder in a terminal, line by line. Pure.
+"""A dialog's ladder as text, line by line.
 
 seconds Asterisk      ingest                    application                command
 0.000 │              │── AppStart demo 1.2 ───────▶│                            │
@@ -10,7 +10,7 @@ from typing import Final
 from .descriptions import shortened
 from .steps import PARTICIPANTS, Participant, Step
 
-#: Where the line of each participant is.
+#: Column of each participant's line.
 COLUMNS: Final[dict[Participant, int]] = {
     "Asterisk": 0,
     "ingest": 13,
@@ -22,7 +22,7 @@ _TIME: Final = 10
 
 
 def head(dialog_id: str) -> list[str]:
-    """Return what stands above the steps."""
+    """Return the header lines."""
     names = [" "] * (_WIDTH + max(map(len, PARTICIPANTS)))
     for name, column in COLUMNS.items():
         begin = max(column - len(name) // 2, 0) if column else 0
@@ -31,7 +31,7 @@ def head(dialog_id: str) -> list[str]:
 
 
 def line(step: Step, begun_at: float) -> str:
-    """Return one step; its time counts from `begun_at`."""
+    """Return a step as a line; its time counts from `begun_at`, in Unix seconds."""
     row = [" "] * _WIDTH
     for column in COLUMNS.values():
         row[column] = "│"

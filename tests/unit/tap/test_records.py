@@ -7,15 +7,15 @@ from ari_proxy.bus.base import opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap import copies
-from ari_proxy.tap.copies import Copy, Watch, Watchers
+from ari_proxy.tap import records
+from ari_proxy.tap.records import TapRecord, TapRequest, Watchers
 from ari_proxy.tap.tap import Tap
 
 SERVER = ServerId("s")
 
 
-def watch(watcher: str = "w", seconds: float = 10, dialog_id: str = "") -> Watch:
-    return Watch(watcher, seconds, dialog_id)
+def watch(watcher: str = "w", seconds: float = 10, dialog_id: str = "") -> TapRequest:
+    return TapRequest(watcher, seconds, dialog_id)
 
 
 def test_nobody_watches_until_asked_and_after_the_time_is_over() -> None:
@@ -50,7 +50,7 @@ def test_only_the_dialogs_that_somebody_wants_are_copied() -> None:
 
 def test_there_is_room_for_a_number_of_watchers() -> None:
     watchers = Watchers()
-    for number in range(copies.MAX_WATCHERS):
+    for number in range(records.MAX_WATCHERS):
         watchers.add(watch(str(number), dialog_id="s.1"), now=0)
     watchers.add(watch("one too many"), now=0)
     assert not watchers.wants("s.2")
@@ -61,15 +61,15 @@ def test_there_is_room_for_a_number_of_watchers() -> None:
 
 def test_copies_above_the_rate_are_skipped_and_counted() -> None:
     watchers = Watchers()
-    admitted = [watchers.admit(0.5) for _ in range(copies.MAX_RATE + 3)]
-    assert admitted == [0] * copies.MAX_RATE + [None] * 3
+    admitted = [watchers.admit(0.5) for _ in range(records.MAX_RATE + 3)]
+    assert admitted == [0] * records.MAX_RATE + [None] * 3
     assert [watchers.admit(1.0), watchers.admit(1.0)] == [3, 0]
 
 
 @pytest.mark.parametrize("name", ['s."x', 's.","kind":"end', "s.ü\\", "s.\n"])
 def test_whatever_a_client_takes_for_a_dialog_stays_one(name: str) -> None:
-    encoded = copies.encode("command", 1.5, "s", name, b'{"url":"/x"}')
-    copy = msgspec.json.decode(encoded, type=Copy)
+    encoded = records.encode("command", 1.5, "s", name, b'{"url":"/x"}')
+    copy = msgspec.json.decode(encoded, type=TapRecord)
     assert (copy.kind, copy.dialog_id, bytes(copy.message)) == ("command", name, b'{"url":"/x"}')
 
 
@@ -89,22 +89,23 @@ async def test_malformed_wish_turns_nothing_on(payload: bytes) -> None:
     async with opened(MemoryBus(MemoryBroker())) as bus:
         tap = Tap(SERVER, bus)
         await tap.listen()
-        bus.publish(topics.watching(SERVER), payload)
+        bus.publish(topics.tap_requests(SERVER), payload)
         await bus.flush(timeout_seconds=5)
     assert not tap.is_on
 
 
 async def test_copies_are_made_while_somebody_watches_and_carry_the_message_as_it_was() -> None:
     now = 0.0
-    got: list[Copy] = []
+    got: list[TapRecord] = []
     async with opened(MemoryBus(MemoryBroker())) as bus:
         tap = Tap(SERVER, bus, clock=lambda: now)
         await tap.listen()
         await bus.subscribe(
-            topics.copies(SERVER), lambda m: got.append(msgspec.json.decode(m.payload, type=Copy))
+            topics.tap_records(SERVER),
+            lambda m: got.append(msgspec.json.decode(m.payload, type=TapRecord)),
         )
         tap.copy("event", "s.1", b'{"type":"before"}')
-        bus.publish(topics.watching(SERVER), msgspec.json.encode(watch(seconds=10)))
+        bus.publish(topics.tap_requests(SERVER), msgspec.json.encode(watch(seconds=10)))
         await bus.flush(timeout_seconds=5)
         tap.copy("event", "s.1", b'{"type":"StasisStart"}')
         now = 10.0

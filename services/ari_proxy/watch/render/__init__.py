@@ -1,0 +1,1 @@
+"""Copies of messages as lines, ladders and diagrams. Sans-I/O."""
