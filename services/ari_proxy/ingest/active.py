@@ -190,7 +190,7 @@ class ActiveIngest:
             async with asyncio.timeout(drain_seconds):
                 await self._taken_over()
         await self._drain.finish(drain_seconds)
-        self._parts.loss_reporter.tell()
+        self._parts.loss_reporter.report()
         self._parts.sweeper.finish()
         unheard = await self._parts.background.finish(drain_seconds)
         if unheard:
@@ -244,7 +244,7 @@ class ActiveIngest:
         unserved = await recovery.run(known, gap)
         self._missing.forget()
         self._drain.open()
-        await recovery.tell_recovered(self._bus, gap.reason)
+        await recovery.publish_recovered(self._bus, gap.reason)
         return partial(self._serve, unserved, gap)
 
     async def _serve(self, unserved: Unserved, gap: Gap) -> None:

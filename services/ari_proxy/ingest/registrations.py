@@ -1,4 +1,4 @@
-"""What executors tell and ask: the objects that clients have named, and whose an object is."""
+"""Registration of objects that clients have named, and queries about their owners."""
 
 import time
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class ObjectRegistrations:
         self._clock = clock
 
     def on_binding(self, message: Message) -> None:
-        """Take an executor's notice of an object that a client has named, and acknowledge it."""
+        """Register an object that a client has named, or release it, and acknowledge that."""
         try:
             binding = _binding_decoder.decode(message.payload)
             answer = RegistrationReply(is_new=self._dialogs.register(binding, self._clock()))
@@ -45,7 +45,7 @@ class ObjectRegistrations:
             self._bus.publish(message.reply, msgspec.json.encode(answer))
 
     def on_question(self, message: Message) -> None:
-        """Tell an executor which objects are a dialog's."""
+        """Answer which of some objects belong to a dialog."""
         try:
             question = _question_decoder.decode(message.payload)
         except UNDECODABLE as error:

@@ -1,4 +1,4 @@
-"""Ends what is over: dialogs without channels, and what could not be done before."""
+"""Reports and forgets dialogs that have ended, and retries labels of channels."""
 
 import asyncio
 import math
@@ -24,14 +24,14 @@ from ari_proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
-#: Seconds between looks for dialogs whose grace period is over.
+#: Seconds between two sweeps.
 SWEEP_SECONDS: Final = 1.0
 
 
 class Sweeper:
     """Sweeps the dialogs of one server."""
 
-    def __init__(  # noqa: PLR0913  whom an end concerns
+    def __init__(  # noqa: PLR0913  all that an end concerns
         self,
         server: ServerId,
         dialogs: DialogTable,
@@ -60,7 +60,7 @@ class Sweeper:
         self._is_paused = False
 
     async def run(self) -> None:
-        """Forget ended dialogs, and label again what could not be labelled, until paused."""
+        """Report and forget dialogs that have ended, and retry labels, until paused."""
         while not self._is_paused:
             for labelling in self._labels.retries():
                 self._background.begin(labelling)
@@ -68,11 +68,11 @@ class Sweeper:
             await asyncio.sleep(SWEEP_SECONDS)
 
     def pause(self) -> None:
-        """End no dialog any more: another ingest goes on with them."""
+        """Report no further end: another ingest continues with the dialogs."""
         self._is_paused = True
 
     def finish(self) -> None:
-        """Tell now what would be told a little later: nobody is here then."""
+        """Report all ends now that are due later: this ingest will be gone."""
         self._sweep(math.inf)
 
     def report_end(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
@@ -81,10 +81,10 @@ class Sweeper:
         Args:
             dialog: one that has ended.
             reason: why.
-            channels: whose own end nobody has seen.
+            channels: those without a ChannelDestroyed or StasisEnd of their own.
         """
         if dialog.life is LifePhase.ENDED:
-            self._stream.tell_ended(dialog, reason, channels)
+            self._stream.publish_end(dialog, reason, channels)
             self._setup.begin(dialog)
 
     def _sweep(self, now: float) -> None:

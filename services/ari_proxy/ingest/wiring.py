@@ -114,7 +114,7 @@ class Parts:
             applications,
             give_up=self.setup.give_up,
             channel_ids=self.fetch.channel_ids,
-            report_end=self.stream.tell_gone,
+            report_end=self.stream.publish_orphan_end,
         )
 
 

@@ -1,11 +1,11 @@
-"""Work that an active ingest has begun, and finishes before it stops."""
+"""Tasks that an active ingest finishes before it stops."""
 
 import asyncio
 from collections.abc import Coroutine
 
 
 class BackgroundWork:
-    """Tasks side by side, in the group of whoever runs the ingest."""
+    """Independent tasks in the task group of the ingest."""
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self._group = tasks
@@ -19,7 +19,7 @@ class BackgroundWork:
         return task
 
     async def finish(self, timeout_seconds: float) -> int:
-        """Wait for all tasks under way; cancel those that take longer, and return how many."""
+        """Wait for all tasks; cancel those that take longer, and return their number."""
         if not self._tasks:
             return 0
         _, pending = await asyncio.wait(self._tasks, timeout=timeout_seconds)

@@ -1,4 +1,4 @@
-"""The events of each dialog, in its order: they pass, are held, or are dropped."""
+"""The events of each dialog, in order: they are published, held or dropped."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ _OPEN: Final = DeliveryPhase.OPEN
 class DialogStream:
     """Publishes the events of one server's dialogs; never waits."""
 
-    def __init__(  # noqa: PLR0913  all that events meet
+    def __init__(  # noqa: PLR0913  everything that an event meets
         self,
         server: ServerId,
         bus: Bus,
@@ -54,16 +54,16 @@ class DialogStream:
         """Make one for an active ingest.
 
         Args:
-            server: whose dialogs they are.
-            bus: where events go.
-            losses: notes what has to be dropped.
-            background: offers what may be lost.
-            metrics: counts what is dropped.
-            counters: counts what is published.
-            tap: copies what passes.
-            held_bytes: of a dialog that waits for its application.
-            keep_seconds: how long the bus keeps a message for a client that may come; None for
-                ever.
+            server: of the dialogs.
+            bus: publishes the events.
+            losses: records events that are dropped from a full dialog.
+            background: runs the sending of events that may be lost.
+            metrics: counts dropped events.
+            counters: counts published events.
+            tap: copies published events.
+            held_bytes: limit of the events held for one dialog.
+            keep_seconds: how long the bus keeps a message for a client that may come; None for any
+                time.
             clock: monotonic seconds.
         """
         self._server = server
@@ -85,10 +85,10 @@ class DialogStream:
         """Publish an event as the dialog's next one, or hold it for the application.
 
         Args:
-            dialog: which; one that is not open yet has to be set up (`set_up.py`).
-            event_type: as Asterisk calls it.
+            dialog: one that is not open has to be set up (`DialogSetup.begin`).
+            event_type: its ARI type.
             text: the event, JSON.
-            timestamp: RFC 3339, when it has come.
+            timestamp: RFC 3339, when it arrived.
         """
         self._counters.published += 1
         sequence = dialog.next_sequence()
@@ -106,7 +106,7 @@ class DialogStream:
             self._hold(dialog, payload)
 
     def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
-        """Publish an event of our own as the dialog's next one."""
+        """Publish an event of the proxy itself as the dialog's next one."""
         self.publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
 
     def publish_for_server(self, event_type: str, text: str, timestamp: str) -> None:
@@ -117,7 +117,14 @@ class DialogStream:
     def envelope(
         self, event_type: str, text: str, owner: DialogId | str = "", sequence: int = 0
     ) -> bytes:
-        """Return an event of our own: of a dialog or the server (''), in its order or not (0)."""
+        """Return an event of the proxy itself.
+
+        Args:
+            event_type: its type.
+            text: the event, JSON.
+            owner: the dialog, or '' for the server.
+            sequence: in the dialog's order; 0 outside of it.
+        """
         timestamp = self._timestamps.format(time.time_ns())
         return self._encoder.encode(text, event_type, timestamp, owner, sequence)
 
@@ -141,11 +148,11 @@ class DialogStream:
             self._losses.note(dialog.topic, lost, "full")
 
     def release(self, dialog: Dialog, *, is_first_delivered: bool) -> None:
-        """Let a dialog's events pass: the held ones first, and those that come behind them.
+        """Open a dialog: publish the events that were held, and from now on those that come.
 
         Args:
-            dialog: whose application listens.
-            is_first_delivered: whether the first one has been the probe, and is there already.
+            dialog: one with an application that listens.
+            is_first_delivered: whether the first held event was the probe, and has arrived.
         """
         held = dialog.deliver(self._clock())
         for payload in held[1:] if is_first_delivered else held:
@@ -155,7 +162,7 @@ class DialogStream:
                 self._tap.copy("event", dialog.dialog_id, payload)
 
     def abandon(self, dialog: Dialog) -> None:
-        """Drop the dialog's events: no application serves it."""
+        """Drop the dialog's events, now and later: no application serves it."""
         for payload in dialog.abandon():
             self._drop_unheard(dialog, payload)
 
@@ -164,29 +171,29 @@ class DialogStream:
         self._tap.copy("unheard", dialog.dialog_id, payload)
 
     def count_dropped(self, reason: str) -> None:
-        """Count an event that nobody gets."""
+        """Count a dropped event."""
         self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc()
 
     # Ends
 
-    def tell_ended(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
-        """Tell a dialog's application that it is over, behind what is held for it.
+    def publish_end(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
+        """Publish the ProxyDialogEnded of a dialog, behind the events that are held for it.
 
         Args:
-            dialog: one that has ended, and whose end is not told. If events are held it has to be
-                set up, as with any event.
-            reason: why.
-            channels: whose own end nobody has seen.
+            dialog: one that has ended and was not reported. If events are held it has to be set up,
+                as with any event.
+            reason: why it has ended.
+            channels: those without a ChannelDestroyed or StasisEnd of their own.
         """
         dialog.note_end_reported()
         text = proxy_events.dialog_ended(dialog.application, channels, time.time(), reason)
         if dialog.delivery is _OPEN or dialog.held:
             self.notify(dialog, proxy_events.DIALOG_ENDED, text)
         elif dialog.is_known_to_application:
-            self._tell_apart(dialog, text)
+            self._send_end(dialog, text)
 
-    def _tell_apart(self, dialog: Dialog, text: str) -> None:
-        """Tell the end to a client that may not be there, or not yet: nothing waits for it."""
+    def _send_end(self, dialog: Dialog, text: str) -> None:
+        """Send the end to a client that may not be there, or not yet: no event waits for it."""
         sequence = dialog.next_sequence()
         payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog.dialog_id, sequence)
         has_queue = dialog.is_abandoned or dialog.delivery is DeliveryPhase.ACCEPTED
@@ -196,7 +203,7 @@ class DialogStream:
             self._background.begin(self._offer(dialog, payload))
 
     async def _offer(self, dialog: Dialog, payload: bytes) -> None:
-        """Send an event of a dialog to whoever listens now."""
+        """Send an event of a dialog to a client that listens now, if there is one."""
         with contextlib.suppress(TimeoutError, BusUnavailableError):
             async with asyncio.timeout(_OFFER_SECONDS):
                 try:
@@ -207,8 +214,8 @@ class DialogStream:
                     own = {"dialog_id": dialog.dialog_id, "application": dialog.application}
                     _log.error("bus.message_refused", **own, error=str(error))
 
-    def tell_gone(self, dialog_id: DialogId, application: str) -> None:
-        """Tell the application of a dialog that is known to nobody else that it is over."""
+    def publish_orphan_end(self, dialog_id: DialogId, application: str) -> None:
+        """Publish the end of a dialog that no ingest has any more."""
         now = time.time()
         text = proxy_events.dialog_ended(application, [], now, "channels_gone")
         payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog_id, int(now * 1e6))

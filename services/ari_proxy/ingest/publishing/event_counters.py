@@ -1,4 +1,4 @@
-"""What the event path counts. It is read when it is scraped, so that an event costs no lock."""
+"""Plain counters for the event path, exported at scrape time so that an event takes no lock."""
 
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +11,7 @@ TYPES: Final = (*EVENT_TYPES, OTHER)
 
 @dataclass(slots=True)
 class EventCounters:
-    """Plain numbers that outlive a term."""
+    """Counters that outlive an active period."""
 
     #: ARI events by type, those that Asterisk 22 does not describe as `other`.
     received: dict[str, int] = field(default_factory=lambda: dict.fromkeys(TYPES, 0))

@@ -1,4 +1,4 @@
-"""What each dialog has lost, until its application is told of it."""
+"""The events that each dialog has lost, until they are reported to its application."""
 
 import asyncio
 import math
@@ -16,28 +16,31 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.messages import Event, timestamp_of
 from ari_proxy.protocol.timestamps import seconds_of
 
-#: Entries that are kept, one per dialog and reason; with more of them the oldest is not told.
+#: Entries that are kept, one per dialog and reason; beyond that the oldest is dropped unreported.
 MAX_LOSSES: Final = 10_000
-#: What stands in events of our own.
+#: Part of all events of the proxy itself.
 _OWN: Final = b'","type":"Proxy'
 
 
 @dataclass(slots=True)
 class Loss:
-    """What a dialog has lost for one reason; not in order: what was sent comes back later."""
+    """Events that a dialog has lost for one reason.
+
+    They come in any order: the bus returns messages after others were dropped.
+    """
 
     application: str
     #: Unix time of the first lost event; None if earlier ones may be missing too.
     since: float | None = math.inf
     #: Unix time of the last one.
     until: float = 0.0
-    #: How many; None if that is not known.
+    #: Number of events; None if it is not known.
     count: int | None = 0
     #: The body of a lost ProxyDialogEnded, or ''.
     end: str = ""
 
     def add(self, payload: bytes) -> None:
-        """Take one more lost event."""
+        """Add a lost event."""
         at = seconds_of(timestamp_of(payload))
         self.until = max(self.until, at or 0.0)
         self._cover(at, 1)
@@ -66,22 +69,22 @@ class LossLedger:
         self._is_filled = asyncio.Event()
 
     def note(self, topic: str, payload: bytes, reason: DropReason) -> None:
-        """Take a message that was lost; publishes nothing. Others than dialogs' events are let be.
+        """Record a lost message, if it is an event of a dialog; publishes nothing.
 
-        Nor is it told what nobody could hear: the connection does not allow us to publish there,
-        or another ingest has taken over and tells of its own gap.
+        Losses that no report could reach are left out: the account may not publish there, or
+        another ingest has taken over and reports its own gap.
         """
-        told_as = self._told_as(payload, reason)
-        if told_as is None:
+        gap_reason = self._gap_reason(payload, reason)
+        if gap_reason is None:
             return
-        loss = self._losses.get((topic, told_as))
+        loss = self._losses.get((topic, gap_reason))
         if loss is None:
             if not (topics.is_events(topic) and topics.is_of_dialog(topic)):
                 return
-            loss = self._losses[topic, told_as] = self._new(topic)
+            loss = self._losses[topic, gap_reason] = self._new(topic)
         loss.add(payload)
 
-    def _told_as(self, payload: bytes, reason: DropReason) -> GapReason | None:
+    def _gap_reason(self, payload: bytes, reason: DropReason) -> GapReason | None:
         if reason == "full":
             return "buffer_full"
         if reason == "refused" and len(payload) > self._bus.max_message_bytes:
@@ -96,11 +99,11 @@ class LossLedger:
         return Loss(dialog.application if dialog is not None else "")
 
     def entries(self) -> Iterable[tuple[str, GapReason]]:
-        """Return the topics of dialogs that have lost something, each with the reason."""
+        """Return the entries: the topic of a dialog, and the reason."""
         return tuple(self._losses)
 
     def remove(self, topic: str, reason: GapReason) -> Loss | None:
-        """Remove an entry and return it; None if there is none any more."""
+        """Remove an entry and return it, or None if it is gone."""
         loss = self._losses.pop((topic, reason), None)
         if not self._losses:
             self._is_filled.clear()

@@ -1,7 +1,8 @@
-"""Dialogs that a crashed ingest has left behind: when their queues may go. Pure.
+"""Orphaned dialogs, of which a crashed ingest has left queues. Sans-I/O.
 
-Their ids come from the bus, which remembers them. Such a dialog lives as long as Asterisk has its
-first channel, or any channel whose id tells it; its queues stay so long, and the grace period.
+Their ids come from the bus's registry of queues. Such a dialog lives as long as Asterisk has its
+first channel, or any channel with the dialog's token in its id. Its queues stay until then and for
+the grace period.
 """
 
 from collections.abc import Collection, Container, Iterable
@@ -24,7 +25,7 @@ _decoder = msgspec.json.Decoder(_Note)
 
 
 def note(application: str, channel_id: str) -> str:
-    """Return what the bus remembers of a dialog."""
+    """Return the note that the bus's registry keeps for a dialog."""
     return msgspec.json.encode(_Note(application, channel_id)).decode()
 
 
@@ -38,7 +39,7 @@ class _Orphan:
 
 
 class OrphanedDialogs:
-    """The dialogs that nobody else looks after."""
+    """The orphaned dialogs of one server."""
 
     def __init__(self, *, grace_seconds: float) -> None:
         self._grace = grace_seconds
@@ -48,37 +49,39 @@ class OrphanedDialogs:
         return len(self._dialogs)
 
     def add(self, declared: DeclaredQueues) -> None:
-        """Look after the queues of one more dialog."""
+        """Add a dialog by its queues."""
         owner = topics.owner_of(declared.topics[0]) if declared.topics else ""
         try:
             channel_id = _decoder.decode(declared.note).channel_id
         except UNDECODABLE:
-            channel_id = ""  # Another version's note: the token has to do.
+            channel_id = ""  # Another version's note: the token has to suffice.
         token = ids.token_of_dialog(DialogId(owner))
         self._dialogs[declared.topics] = _Orphan(declared, token, channel_id)
 
     @staticmethod
     def application_of(declared: DeclaredQueues) -> str:
-        """Return the application that served a dialog, as far as that is known."""
+        """Return the application that served a dialog, or '' if it is not known."""
         try:
             return _decoder.decode(declared.note).application
         except UNDECODABLE:
             return ""
 
     def forget(self, known: Container[str]) -> None:
-        """Remove those that the router knows, by their ids."""
+        """Remove those that an ingest has, by their ids."""
         for names in list(self._dialogs):
             if names and topics.owner_of(names[0]) in known:
                 del self._dialogs[names]
 
     def drop(self, names: tuple[str, ...]) -> None:
-        """Look no more after the queues with these names, if they are among them."""
+        """Remove the dialog with these queues, if it is one of them."""
         self._dialogs.pop(names, None)
 
     def observe(
         self, channel_ids: Collection[str], now: float
     ) -> tuple[list[DeclaredQueues], list[DeclaredQueues]]:
-        """Return those that are found without a channel, and those that are over, to forget them.
+        """Return dialogs that are newly without a channel, and those past their grace period.
+
+        The latter are removed.
 
         Args:
             channel_ids: of all channels that Asterisk has.

@@ -1,8 +1,8 @@
-"""Dialogs without a channel: whether what their clients have asked for is there, or their end.
+"""Dialogs without a channel: they end if Asterisk has nothing that their clients have asked for.
 
-A client that chooses a dialog begins it with a request. Asterisk tells nothing of a channel without
-an application, nor of a bridge; and an executor may have died before it knew the outcome. So
-Asterisk is asked.
+A client that chooses a dialog begins it with a request. Asterisk sends no event for a channel
+without an application, nor for a bridge; and an executor may have died before it knew the outcome.
+So Asterisk is asked.
 """
 
 import asyncio
@@ -15,13 +15,12 @@ from ari_proxy.ingest.routing.dialog_table import DialogTable
 
 from .fetch import AsteriskFetch
 
-#: Seconds between looks for dialogs that have waited long enough.
+#: Seconds between two checks for dialogs that have waited long enough.
 LOOK_SECONDS: Final = 5.0
-_OK: Final = 200
 
 
 class EmptyDialogs:
-    """Looks after the empty dialogs of one server."""
+    """Watches the empty dialogs of one server."""
 
     def __init__(
         self,
@@ -37,16 +36,16 @@ class EmptyDialogs:
         self._look_seconds = look_seconds
 
     async def watch(self) -> None:
-        """End those of which Asterisk has nothing, for ever."""
+        """End those of which Asterisk has nothing, until cancelled."""
         while True:
             await asyncio.sleep(self._look_seconds)
-            await self._look()
+            await self._check()
 
-    async def _look(self) -> None:
+    async def _check(self) -> None:
         overdue = {d: d.awaited_objects for d in self._dialogs.overdue(self._clock())}
         there = await self._fetch.object_ids() if overdue else None
         for dialog, asked_before in overdue.items():
-            # Of what was asked for meanwhile Asterisk's answer says nothing.
+            # What was asked for meanwhile is not in Asterisk's answer.
             self._decide(dialog, there if dialog.awaited_objects == asked_before else None)
 
     def _decide(self, dialog: Dialog, there: Collection[str] | None) -> None:

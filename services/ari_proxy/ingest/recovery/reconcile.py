@@ -1,17 +1,17 @@
-"""Our dialogs against what Asterisk has: which are kept, taken over, ended. Pure.
+"""Compares the dialogs with what Asterisk has: which are kept, adopted, ended. Sans-I/O.
 
-Events that Asterisk sends while nobody is connected are lost, and a new process knows nothing. So
-after every connect what there is tells what must have happened:
+Events that Asterisk sends while no ingest is connected are lost, and a new process knows nothing.
+So after every connect the channels show what must have happened:
 
 1. A channel that a dialog has is gone if Asterisk does not have it, or if it had entered Stasis and
    is in none of our applications any more. A dialog without channels has ended.
-2. A channel tells its dialog by the id that we gave it, by the name that a client has registered,
-   or by its variable ARI_PROXY_DIALOG. It keeps the dialog alive while it is in one of our
-   applications, or, telling it by its id, while it is not answered yet. The variable stays on a
-   channel that has left: then it tells nothing.
+2. A channel identifies its dialog by an id that ari-proxy gave it, by a name that a client has
+   registered, or by its variable ARI_PROXY_DIALOG. It keeps the dialog alive while it is in one of
+   our applications, or, with the dialog in its id, while it is not answered yet. The variable stays
+   on a channel that has left: then it says nothing.
 3. A bridge that a client has named belongs to the dialog of its channels, if they have only one.
-4. A channel in one of our applications that tells no dialog is unserved: it entered while nobody
-   was there to see it, so a dialog has to begin.
+4. A channel in one of our applications that identifies no dialog is unserved: it entered while no
+   ingest was connected, so a dialog has to begin.
 """
 
 from collections.abc import Collection, Mapping
@@ -26,7 +26,7 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 
 @dataclass(slots=True, kw_only=True)
 class Adoption:
-    """What is found of a dialog that is not known, or not as a whole."""
+    """The objects found of a dialog that is not known, or not as a whole."""
 
     dialog_id: DialogId
     #: That of its oldest channel in Stasis, or ''.
@@ -51,7 +51,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPlan:
-    """What has to be done."""
+    """The changes that bring the dialogs up to date."""
 
     #: Open before and after.
     kept: list[Dialog]
@@ -63,7 +63,7 @@ class RecoveryPlan:
 
 
 class Reconciliation:
-    """One look at what Asterisk has."""
+    """The dialogs and one snapshot of Asterisk."""
 
     def __init__(
         self,
@@ -73,14 +73,14 @@ class Reconciliation:
         snapshot: Snapshot,
         applications: Collection[str],
     ) -> None:
-        """Take what is known.
+        """Compare dialogs with a snapshot.
 
         Args:
-            server: whose.
+            server: of the dialogs.
             dialogs: all that are known, by id.
-            bound: the dialogs of channels.
-            snapshot: what Asterisk has.
-            applications: ours.
+            bound: the dialogs of channels, by channel id.
+            snapshot: of Asterisk.
+            applications: those of this ingest.
         """
         self._server = server
         self._dialogs = dialogs
@@ -91,7 +91,7 @@ class Reconciliation:
     def plan(
         self, known: Mapping[Dialog, Collection[str]], *, was_restarted: bool = False
     ) -> RecoveryPlan:
-        """Return what follows.
+        """Return the changes that follow.
 
         Args:
             known: the open dialogs, with the channels that each had when the connection began.
@@ -126,7 +126,7 @@ class Reconciliation:
             for name, state in self._snapshot.channels.items()
             if state.application in self._applications
             and not state.dialog_id
-            and self._told(name) is None
+            and self._named_by(name) is None
         ]
 
     def _is_there(self, dialog: Dialog, name: str) -> bool:
@@ -136,7 +136,7 @@ class Reconciliation:
         return not dialog.channels.get(name) or state.application in self._applications
 
     def _found(self, counted: Collection[str]) -> tuple[dict[DialogId, Adoption], list[str]]:
-        """Return what channels tell of dialogs that do not have them, and those that tell none."""
+        """Group unclaimed channels by the dialog in them; also return those without one."""
         found: dict[DialogId, Adoption] = {}
         unserved = []
         channels = self._snapshot.channels.items()
@@ -156,17 +156,17 @@ class Reconciliation:
     def _matters(self, name: str, state: ChannelState, *, in_stasis: bool) -> bool:
         """Return whether a channel keeps a dialog alive, whichever it is."""
         return in_stasis or (
-            not state.application and not state.is_up and self._told(name) is not None
+            not state.application and not state.is_up and self._named_by(name) is not None
         )
 
     def _dialog_of(self, name: str, state: ChannelState) -> DialogId | None:
-        """Return the dialog that a channel tells, unless that is over."""
-        dialog_id = self._told(name) or self._of_variable(state)
+        """Return the dialog that a channel identifies, unless the channel has left it."""
+        dialog_id = self._named_by(name) or self._of_variable(state)
         dialog = self._dialogs.get(dialog_id or "")
         return dialog_id if dialog is None or dialog.may_have(name) else None
 
-    def _told(self, name: str) -> DialogId | None:
-        """Return the dialog that a channel's id tells, or that a client has registered it for."""
+    def _named_by(self, name: str) -> DialogId | None:
+        """Return the dialog in a channel's id, or the one that a client has registered it for."""
         token = ids.token_of_object(name)
         if token is not None:
             return ids.dialog_of_token(self._server, token)
@@ -177,7 +177,7 @@ class Reconciliation:
         try:
             return ids.dialog_id(self._server, state.dialog_id) if state.dialog_id else None
         except IllegalSubjectTokenError:
-            return None  # Somebody else's: another server's, or set by hand.
+            return None  # Of another server, or set by hand.
 
     def _add_bridges(self, found: Mapping[DialogId, Adoption]) -> None:
         of_channel = {name: adoption for adoption in found.values() for name in adoption.channels}

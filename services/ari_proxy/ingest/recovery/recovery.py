@@ -37,7 +37,7 @@ Known = Mapping[Dialog, Collection[str]]
 class Recovery:
     """Recovers the dialogs of one server."""
 
-    def __init__(  # noqa: PLR0913  what it asks, and what follows
+    def __init__(  # noqa: PLR0913  its source and all that an end or a gap concerns
         self,
         server: ServerId,
         applications: Collection[str],
@@ -61,15 +61,15 @@ class Recovery:
         self._started_at = ""
 
     def known(self) -> Known:
-        """Return what there is to reconcile: the open dialogs as they are now."""
+        """Return the open dialogs with their channels, as they are now."""
         return {d: tuple(d.channels) for d in self._dialogs if not d.is_ended}
 
     async def run(self, known: Known, gap: Gap) -> Unserved:
-        """Reconcile, and tell the applications; waits as long as Asterisk does not answer.
+        """Reconcile, and inform the applications; waits as long as Asterisk does not answer.
 
         Args:
             known: the dialogs as the connection found them.
-            gap: what may be missing.
+            gap: events that may be missing.
         """
         snapshot = await self._fetch.snapshot(self._unidentified)
         was_restarted = self._is_another(snapshot)
@@ -101,7 +101,7 @@ class Recovery:
         return {name: self._dialogs.objects.channels.get(name) for name in channels}
 
     def _is_another(self, snapshot: Snapshot) -> bool:
-        """Return whether it is another process than at the last look, as far as is known."""
+        """Return whether it is another process than in the last snapshot, as far as is known."""
         both = self._started_at, snapshot.started_at
         return all(both) and len(set(both)) > 1
 
@@ -119,10 +119,10 @@ class Recovery:
                 summary=advisory.summary,
             )
 
-    async def tell_recovered(self, bus: Bus, reason: GapReason) -> None:
-        """Tell which dialogs are open, once the bus is there, to whoever listens."""
+    async def publish_recovered(self, bus: Bus, reason: GapReason) -> None:
+        """Publish which dialogs are open, once the bus is connected, to clients that listen."""
         await bus.wait_connected()
-        # Listed and dated in one go: the AppStart of a dialog that is not among them is later.
+        # Listed and dated at one time: the AppStart of a dialog that is not listed is later.
         # Which of them reaches a client first is not known: they travel on two topics.
         open_ = [dialog.dialog_id for dialog in self.known()]
         text = proxy_events.recovered(open_, time.time(), reason)
@@ -141,7 +141,7 @@ class Recovery:
     def _unidentified(self, snapshot: Snapshot) -> Collection[str]:
         return self._reconciliation(snapshot).unidentified()
 
-    # What follows
+    # Applying a plan
 
     def _apply(self, plan: RecoveryPlan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
         now = time.time()
@@ -153,7 +153,7 @@ class Recovery:
         for dialog in plan.ended:
             self._sweeper.report_end(dialog, ended, plan.gone[dialog])
         for dialog in plan.kept:
-            if dialog.sequence:  # One without an event has missed none that anybody knows of.
+            if dialog.sequence:  # One without an event has missed none.
                 self._notify(dialog, proxy_events.GAP, gap.event(dialog.application, now))
 
     def _notify(self, dialog: Dialog, event_type: str, text: str) -> None:
@@ -172,7 +172,7 @@ class Recovery:
             announce=bool(adoption.application),
             now=time.monotonic(),
         )
-        # Higher than what anybody has used before, as long as clocks agree to a second.
+        # Higher than any number used before, as long as clocks agree to a second.
         number = int(now * 1e6)
         self._dialogs.adopt(dialog, adoption.channels, {"bridge": adoption.bridges})
         lost_start = b""

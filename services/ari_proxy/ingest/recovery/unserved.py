@@ -35,7 +35,7 @@ Unserved = Mapping[str, Dialog | None]
 class UnservedChannels:
     """Begins dialogs for the unserved channels of one server."""
 
-    def __init__(  # noqa: PLR0913  what it asks, and what follows
+    def __init__(  # noqa: PLR0913  its source and all that a late dialog concerns
         self,
         server: ServerId,
         applications: Collection[str],
@@ -63,7 +63,7 @@ class UnservedChannels:
 
         Args:
             channels: as they were when Asterisk was asked.
-            gap: what they have missed.
+            gap: events that they have missed.
         """
         if not channels:
             return

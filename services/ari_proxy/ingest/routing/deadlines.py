@@ -1,4 +1,4 @@
-"""Deadlines in the order of time, at most one for each thing. Sans-I/O."""
+"""Deadlines in the order of time, at most one per item. Sans-I/O."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ T = TypeVar("T")
 
 
 class Deadlines(Generic[T]):
-    """Who is due when, where each new deadline is later than those before."""
+    """Items with their deadlines; each new deadline has to be later than those before."""
 
     def __init__(self) -> None:
         self._at: OrderedDict[T, float] = OrderedDict()
@@ -15,22 +15,22 @@ class Deadlines(Generic[T]):
     def __len__(self) -> int:
         return len(self._at)
 
-    def set(self, thing: T, at: float) -> None:
-        """Give a thing a deadline, instead of the one that it has."""
-        self._at[thing] = at
-        self._at.move_to_end(thing)
+    def set(self, item: T, at: float) -> None:
+        """Set the deadline of an item; it replaces a former one."""
+        self._at[item] = at
+        self._at.move_to_end(item)
 
-    def drop(self, thing: T) -> None:
-        """Let a thing have none."""
-        self._at.pop(thing, None)
+    def drop(self, item: T) -> None:
+        """Remove the deadline of an item, if it has one."""
+        self._at.pop(item, None)
 
     def due(self, now: float) -> list[T]:
-        """Return what is due, the earliest first; it has no deadline any more."""
+        """Remove the items that are due and return them, the earliest first."""
         found = []
         while self._at:
-            thing, at = next(iter(self._at.items()))
+            item, at = next(iter(self._at.items()))
             if at > now:
                 break
-            del self._at[thing]
-            found.append(thing)
+            del self._at[item]
+            found.append(item)
         return found

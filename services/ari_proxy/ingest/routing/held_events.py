@@ -1,4 +1,4 @@
-"""Events that wait until a dialog's application listens: in order, and bounded. Sans-I/O."""
+"""Events that are held until a dialog's application listens: in order and bounded. Sans-I/O."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -21,27 +21,27 @@ class HeldEvents:
 
     @property
     def first(self) -> bytes:
-        """The oldest one: it goes out as the probe that shows whether somebody listens.
+        """The oldest one, which is sent as the probe for a listener.
 
         Raises:
-            IndexError: there is none.
+            IndexError: no event is held.
         """
         return self._events[0]
 
     def append(self, event: bytes) -> None:
-        """Add the newest one."""
+        """Add an event behind all others."""
         self._events.append(event)
         self._bytes += len(event)
 
     def prepend(self, event: bytes) -> None:
-        """Add one that is older than all others."""
+        """Add an event before all others."""
         self._events.appendleft(event)
         self._bytes += len(event)
 
     def trim(self, limit: int) -> list[bytes]:
         """Remove the oldest events until the rest has at most `limit` bytes; return them.
 
-        The first one stays: it may be under way as the probe.
+        The first one stays: it may be on its way as the probe.
         """
         removed = []
         while self._bytes > limit and len(self._events) > 1:

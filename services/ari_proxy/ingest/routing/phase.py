@@ -66,9 +66,9 @@ class DeliveryTrigger(Enum):
     ACCEPTED = auto()
     #: Its first event has reached a listener.
     DELIVERED = auto()
-    #: Nobody listens to an adopted one.
+    #: No application listens to an adopted one.
     UNHEARD = auto()
-    #: Nobody serves it: the no-listener policy applies.
+    #: No application serves it: the no-listener policy applies.
     GIVEN_UP = auto()
     #: Its client is there after all, and has asked for another channel.
     REVIVED = auto()
@@ -116,13 +116,13 @@ LIFE: Final = {
     (LifePhase.REPORTED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
 }
 
-#: Somebody has to set it up before its events pass.
+#: A set-up has to succeed before its events pass.
 TO_SET_UP: Final = frozenset({_D.OFFERED, _D.ACCEPTED, _D.ADOPTED})
 #: No event has passed yet, and some may.
 BEFORE_OPEN: Final = TO_SET_UP | {_D.PENDING}
 #: An application got its AppStart or its events.
 KNOWN: Final = frozenset({_D.ACCEPTED, _D.OPEN, _D.DESERTED})
-#: Nobody gets its events any more.
+#: Its events are dropped.
 ABANDONED: Final = frozenset({_D.UNWANTED, _D.DESERTED})
 
 

@@ -1,7 +1,7 @@
-"""Events of our own: what applications have to know and Asterisk can't tell. Pure.
+"""Events of the proxy itself, about what Asterisk cannot know. Sans-I/O.
 
-They look like ARI events, with types that begin with `Proxy`. `StasisStart` is the exception: it is
-told again for a channel whose own one was lost, with `"reconstructed": true`.
+They look like ARI events, with types that begin with `Proxy`. The exception is a `StasisStart` with
+`"reconstructed": true`: it stands for a lost one.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ GAP: Final = "ProxyGap"
 DIALOG_ENDED: Final = "ProxyDialogEnded"
 PROBE: Final = "ProxyProbe"
 RECOVERED: Final = "ProxyRecovered"
-#: In place of a Unix time: nobody knows since when events are missing.
+#: In place of a Unix time: events are missing since an unknown time.
 UNKNOWN: Final = 0.0
 
 #: Why events may be missing.
@@ -26,13 +26,13 @@ GapReason = Literal[
     "buffer_full",  # The bus was away or slow for longer than ours lasts.
     "too_large",  # The bus takes no messages of this size.
 ]
-#: Why a dialog is over.
+#: Why a dialog has ended.
 EndReason = Literal[
     "channels_left",  # Its last channel has left Stasis or was destroyed: the normal end.
     "not_created",  # Asterisk has refused the request that was to bring it its first channel.
     "no_channel",  # No channel has come, and Asterisk has none that was asked for.
     "no_listener",  # Its application did not listen, and `ingest.no_listener` was applied.
-    "channels_gone",  # Its channels have ended while nobody saw it.
+    "channels_gone",  # Its channels have ended while no ingest was connected.
     "asterisk_restarted",  # … since Asterisk was.
 ]
 
@@ -59,7 +59,12 @@ class Gap(NamedTuple):
     lost: int | None = None
 
     def event(self, application: str, now: float) -> str:
-        """Return the event that says so."""
+        """Return the ProxyGap for one application.
+
+        Args:
+            application: gets it.
+            now: Unix time.
+        """
         since = _time(self.since) if self.since is not None else None
         until = _time(self.until if self.until is not None else now)
         missing = {"count": self.lost, "from": since, "to": until}
@@ -67,56 +72,57 @@ class Gap(NamedTuple):
 
 
 class Missing:
-    """Keeps since when events may be missing."""
+    """Since when events may be missing."""
 
     def __init__(self) -> None:
         #: Unix time, or UNKNOWN; None if none are.
         self.since: float | None = None
 
     def note(self, since: float | None) -> None:
-        """Take that events may be missing since then; an earlier time stays."""
+        """Record that events may be missing since a time (Unix, or None); an earlier one stays."""
         times = [time for time in (self.since, since) if time is not None]
         self.since = min(times, default=None)
 
     def forget(self) -> None:
-        """Take that everybody knows."""
+        """Forget the time: all applications are informed."""
         self.since = None
 
     @property
     def gap(self) -> Gap:
-        """What to tell of it."""
+        """The gap to report."""
         if self.since == UNKNOWN:
             return Gap("ingest_restarted")
         return Gap("websocket_lost", self.since)
 
 
 def dialog_ended(application: str, channels: Sequence[str], now: float, reason: EndReason) -> str:
-    """Return the event that says: a dialog is over.
+    """Return the ProxyDialogEnded of a dialog.
 
     Args:
-        application: that served it.
-        channels: whose own end nobody has seen.
+        application: gets it.
+        channels: those without a ChannelDestroyed or StasisEnd of their own.
         now: Unix time.
-        reason: why it is over.
+        reason: why the dialog has ended.
     """
     return _encode(DIALOG_ENDED, application, now, reason=reason, channels=list(channels))
 
 
 def recovered(dialog_ids: Sequence[str], now: float, reason: GapReason) -> str:
-    """Return the event of the server that says: these are all open dialogs, others are over.
+    """Return the ProxyRecovered of the server, with the ids of all open dialogs.
 
-    What ended while no ingest was there to see it is known to nobody but its application.
+    A dialog that is not listed has ended. If it ended while no ingest was connected, only its
+    application remembers it.
     """
     return _encode(RECOVERED, "", now, reason=reason, dialogs=list(dialog_ids))
 
 
 def probe(application: str, now: float) -> str:
-    """Return an event that only finds out whether somebody listens."""
+    """Return a ProxyProbe: an event that only shows whether an application listens."""
     return _encode(PROBE, application, now)
 
 
 def stasis_start(state: ChannelState, now: float) -> str:
-    """Return the StasisStart of a channel whose own one was lost."""
+    """Return a StasisStart in place of a lost one."""
     channel = msgspec.Raw(state.description.encode())
     arguments = list(state.arguments)
     fields = {"args": arguments, "channel": channel, "reconstructed": True}

@@ -1,13 +1,13 @@
 """The router: which dialogs an event belongs to. Sans-I/O, without a clock.
 
-Rules (docs/reference/wire.md says why):
+Rules (for the reasons see docs/reference/wire.md):
 
 1. StasisStart of a channel that no dialog has starts one. A channel that a dialog has is its own.
 2. `replace_channel` hands the dialog of the old channel to the new one (SIP REFER).
-3. An object that we named tells its dialog by its id; one that a client named was registered before
-   the request was sent. So events may come before or after the answer.
+3. The id of an object that ari-proxy has named contains the dialog; an object that a client names
+   is registered before the request is sent. So events may come before or after the response.
 4. An event goes to every dialog that has one of the objects it is about; one of playbacks and
-   recordings to the playback's dialog, else to that of the target; one of a bridge that nobody has
+   recordings to the playback's dialog, else to that of the target; one of a bridge without a dialog
    to the dialogs of its channels.
 5. StasisEnd or ChannelDestroyed, whichever comes, releases a channel. A dialog ends with its last
    channel and still gets late events for a grace period. A channel that comes back after its

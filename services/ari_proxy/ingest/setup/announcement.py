@@ -1,4 +1,4 @@
-"""Announcement of one dialog: its queues, its AppStart, and the first event that is heard."""
+"""Announcement of one dialog: its queues, its AppStart, and the delivery of the first event."""
 
 import asyncio
 import time
@@ -27,13 +27,13 @@ _log = structlog.get_logger()
 
 
 class DialogOverError(Exception):
-    """The dialog has ended long enough ago: nobody wants to hear of it any more."""
+    """The dialog ended so long ago that its announcement is given up."""
 
 
 class Announcement:
-    """What is said to applications of one dialog, until one of them has its first event.
+    """The messages about one dialog to applications, until one of them has its first event.
 
-    All waiting is endless here: whoever calls has a deadline.
+    Nothing here has a deadline: callers set one.
     """
 
     def __init__(
@@ -45,14 +45,14 @@ class Announcement:
         *,
         patience_seconds: float,
     ) -> None:
-        """Make one.
+        """Make the announcement of a dialog.
 
         Args:
-            server: whose dialog it is.
-            bus: where applications are.
-            dialog: which.
-            check_active: called before each attempt; raises if it is not ours to announce it.
-            patience_seconds: from now on until a dialog that is over and forgotten is given up.
+            server: of the dialog.
+            bus: reaches the applications.
+            dialog: to announce.
+            check_active: called before each attempt; raises if another ingest has the dialog.
+            patience_seconds: from now on, after which a dialog that is forgotten is given up.
         """
         self.dialog = dialog
         self._server = server
@@ -64,7 +64,7 @@ class Announcement:
         self.announced_at_ns = 0
         #: Of its AppStart's span, or ''.
         self._traceparent = ""
-        #: Whether the bus has refused its queues or AppStart when it was last asked.
+        #: Whether the bus refused its queues or AppStart at the last attempt.
         self.is_refused = False
 
     def _check(self) -> None:
@@ -80,7 +80,7 @@ class Announcement:
         timestamp = Rfc3339Nano().format(self.announced_at_ns)
         return messages.encode(AppStart(*own, self._traceparent or msgspec.UNSET, timestamp))
 
-    # The queues of a bus that keeps messages
+    # Durable queues
 
     async def declare(self, queues: DurableQueues, *, is_new: bool) -> None:
         """Declare the dialog's queues.
@@ -88,7 +88,7 @@ class Announcement:
         Args:
             queues: of the bus.
             is_new: False if another process has begun it: its application may be there even if the
-                dialog is over, and has to get the end.
+                dialog has ended, and has to get the end.
         """
         async for is_first in Attempts(self._check if is_new else self._check_active):
             if await self._is_declared(queues, loudly=is_first):
@@ -113,7 +113,7 @@ class Announcement:
         """Offer the AppStart until an instance has accepted it, unless one has before.
 
         Args:
-            until: the loop's time at which the call is given up: nobody gets it later. Or None.
+            until: the loop's time at which the call is given up and the AppStart expires; or None.
         """
         dialog = self.dialog
         if not (dialog.announce and dialog.delivery is DeliveryPhase.OFFERED):
@@ -152,11 +152,11 @@ class Announcement:
     # The first event
 
     async def deliver_first(self, offered: Receipt, *, taker_seconds: float) -> None:
-        """Return once the first event has reached somebody; offer the AppStart anew meanwhile.
+        """Return once the first event has reached a listener; offer the AppStart again meanwhile.
 
         Args:
-            offered: the last offer.
-            taker_seconds: for its taker to subscribe, at first.
+            offered: the receipt of the last offer.
+            taker_seconds: for the instance that accepted it to subscribe; doubled each time.
         """
         offering = Offering(self._loop.time(), taker_seconds=taker_seconds)
         async for _ in Attempts(self._check, at_once=False):
@@ -166,14 +166,14 @@ class Announcement:
                 offered = await self._offer_again(offering, offered)
 
     async def _offer_again(self, offering: Offering, offered: Receipt) -> Receipt:
-        """Offer the AppStart to another instance if it is time to; return the last offer.
+        """Offer the AppStart to another instance if it is due; return the last receipt.
 
-        Its taker may come all the same, so this does not wait until another one is there.
+        The first instance may come all the same, so this does not wait for another one.
         """
         now = self._loop.time
         if not offering.is_due(now(), is_declined=messages.declines(offered.reply)):
             return offered
-        # One that was handed over was first offered by another process.
+        # After a hand-over another process made the first offer.
         self.announced_at_ns = self.announced_at_ns or time.time_ns()
         again = await self._offer_once(None, loudly=False)
         if not again:
@@ -183,13 +183,13 @@ class Announcement:
         return again
 
     async def wait_heard(self) -> None:
-        """Return once the first event has reached somebody."""
+        """Return once an application listens; on NATS it has the first event then."""
         async for _ in Attempts(self._check_active):
             if await self._is_heard():
                 return
 
     async def _is_heard(self) -> bool:
-        """Return whether anybody listens to a dialog's events; on NATS he then has the first."""
+        """Return whether an application listens; on NATS it has the first event then."""
         await self._bus.wait_connected()
         try:
             return await has_listener(self._bus, self.dialog.topic, self.dialog.held.first)

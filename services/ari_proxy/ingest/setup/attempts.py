@@ -1,4 +1,4 @@
-"""Attempts at something that may take a while, with longer and longer pauses between them."""
+"""Repeated attempts, with pauses that double up to a limit."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,29 +10,29 @@ LAST_PAUSE_SECONDS: Final = 0.1
 
 
 class Attempts:
-    """Gives True for the attempt at once, and False for each one after a pause; has no end.
+    """An endless iterator over attempts: True for one without a pause before it, else False.
 
-    No generator: one that is left before its end is closed by the garbage collector, in a task that
-    nobody has begun.
+    Not a generator: one that is not exhausted is closed by the garbage collector, in a task of its
+    own.
     """
 
     def __init__(self, check: Callable[[], None], *, at_once: bool = True) -> None:
-        """Make them.
+        """Make the attempts.
 
         Args:
-            check: called before each attempt; raises if there is to be none.
-            at_once: whether there is an attempt before the first pause.
+            check: called before each attempt; raises to end them.
+            at_once: whether the first attempt comes without a pause.
         """
         self._check = check
         self._at_once = at_once
         self._pause = FIRST_PAUSE_SECONDS
 
     def __aiter__(self) -> Self:
-        """Return itself."""
+        """Return this iterator."""
         return self
 
     async def __anext__(self) -> bool:
-        """Return at once, or after a pause; whether it was at once."""
+        """Wait for the next attempt; return whether there was no pause."""
         at_once, self._at_once = self._at_once, False
         if not at_once:
             await asyncio.sleep(self._pause)

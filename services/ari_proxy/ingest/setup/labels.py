@@ -1,4 +1,4 @@
-"""Labels of channels: the variable ARI_PROXY_DIALOG tells a successor a channel's dialog."""
+"""Labels of channels: the variable ARI_PROXY_DIALOG, by which a successor finds the dialog."""
 
 from collections.abc import Coroutine
 from typing import Final
@@ -14,11 +14,11 @@ from ari_proxy.protocol import ids
 
 _log = structlog.get_logger()
 
-#: Seconds for Asterisk to keep a channel's variable; a slow one must not keep the caller waiting.
+#: Seconds for Asterisk to set the variable; a slow Asterisk must not keep the caller waiting.
 _SECONDS: Final = 1.0
-#: … when nobody waits for it.
+#: … for a retry, which delays no caller.
 _RETRY_SECONDS: Final = 5.0
-#: Done; gone already; out of Stasis.
+#: Set; the channel is gone; it is out of Stasis.
 _EXPECTED: Final = frozenset({204, 404, 409})
 
 
@@ -27,15 +27,15 @@ class ChannelLabels:
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
-        #: Channels without their label, and those of them that are tried again now.
+        #: Channels without their label, and those of them that are retried now.
         self._failed: set[tuple[Dialog, str]] = set()
         self._retried: set[tuple[Dialog, str]] = set()
 
     async def label(self, dialog: Dialog, channel: str) -> None:
-        """Write the dialog's id onto a channel whose own id does not tell it.
+        """Write the dialog's id onto a channel, unless the channel's own id contains it.
 
-        `report_events` (22.10) lets it ride in every event and list; older versions ignore it. The
-        caller does not wait for a slow Asterisk: `retries` does it later.
+        With `report_events` (22.10) Asterisk adds it to every event and list; older versions ignore
+        it. A caller does not wait for a slow Asterisk: `retries` has the rest.
         """
         if ids.token_of_object(channel) == dialog.token:
             return
@@ -55,7 +55,7 @@ class ChannelLabels:
             _log.warning("dialog.not_marked", dialog_id=dialog.dialog_id, status=answer.status)
 
     def retries(self) -> list[Coroutine[None, None, None]]:
-        """Return the work that is left: a successor would not know those dialogs."""
+        """Return the labels that are still missing, as coroutines that write them."""
         self._retried, self._failed = self._failed, set()
         return [
             self.label(dialog, channel)

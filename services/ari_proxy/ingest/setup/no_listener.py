@@ -1,4 +1,4 @@
-"""The no-listener policy: what becomes of a call that no application serves."""
+"""The no-listener policy, for calls that no application serves."""
 
 from typing import Literal
 from urllib.parse import quote, urlencode
@@ -24,11 +24,11 @@ class NoListener:
         self._policy = policy
 
     async def apply(self, dialog: Dialog, *, status: str = NO_APPLICATION) -> None:
-        """Do not leave the caller in Stasis where nobody serves it.
+        """Apply the policy to the channels of a dialog.
 
         Args:
-            dialog: which.
-            status: the reason for the dialplan.
+            dialog: one that was abandoned.
+            status: the reason, for the dialplan.
         """
         if dialog.is_call:
             own = {"dialog_id": dialog.dialog_id, "application": dialog.application}

@@ -1,15 +1,15 @@
-"""When an AppStart goes out again: its taker has declined it, or nobody came for the events. Pure.
+"""When an AppStart is offered again: it was declined, or nobody has subscribed. Sans-I/O.
 
-On NATS nobody knows whether a taker lives. Two that serve the same dialog would harm the call, so
-one that is slow has time: some seconds, and each time twice as many.
+NATS does not show whether the instance that accepted it is alive. Two instances that serve the same
+dialog would harm the call, so a slow one gets some seconds, and twice as many each time.
 """
 
 from typing import Final
 
-#: Seconds for a taker to subscribe to the dialog's events; doubled with each offer.
+#: Seconds for an instance that accepted to subscribe to the events; doubled with each offer.
 TAKER_SECONDS: Final = 3.0
-#: Seconds before a declined AppStart goes out again: at first, and at most. It may come to the same
-#: instance, and must not keep it busy.
+#: Seconds before a declined AppStart is offered again: at first, and at most. The same instance may
+#: get it, and must not be kept busy.
 FIRST_DECLINED_SECONDS: Final = 0.05
 LAST_DECLINED_SECONDS: Final = 1.0
 
@@ -28,7 +28,7 @@ class Offering:
 
         Args:
             now: monotonic seconds.
-            is_declined: whether the taker of the last offer has declined it.
+            is_declined: whether the last offer was declined.
         """
         if is_declined and not self._is_declined:
             self._is_declined = True
@@ -37,7 +37,7 @@ class Offering:
         return now >= self._due_at
 
     def offered(self, now: float) -> None:
-        """Note that it went out again."""
+        """Record that it was offered again."""
         if not self._is_declined:
             self._patience *= 2
         self._is_declined = False

@@ -1,7 +1,7 @@
-"""Whether the applications of open dialogs are still there: a caller is not left with a dead one.
+"""Watches the applications of open dialogs, so that no caller is left with a dead one.
 
-NATS tells it of a message that it is given, so a dialog gets a ProxyProbe now and then; a bus that
-keeps messages knows who consumes.
+On NATS only a message shows whether somebody listens, so a dialog gets a ProxyProbe now and then;
+durable queues know their consumers.
 """
 
 import asyncio
@@ -23,13 +23,13 @@ from .setup import DialogSetup
 
 _log = structlog.get_logger()
 
-#: How often each dialog is looked at within the time of silence that is allowed.
+#: Checks of each dialog within the time of silence that is allowed.
 LOOKS: Final = 4
 _MAX_INTERVAL_SECONDS: Final = 15.0
 
 
 class ApplicationWatchdog:
-    """Looks after the applications of one server's dialogs."""
+    """Gives up dialogs of one server if their applications are gone."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class ApplicationWatchdog:
         self._reconnects = 0
 
     async def watch(self) -> None:
-        """Give up dialogs whose application has been away for too long; for ever."""
+        """Give up dialogs without an application for too long, until cancelled."""
         while self._silence:
             await asyncio.sleep(self._interval)
             await self._bus.wait_connected()
@@ -59,10 +59,10 @@ class ApplicationWatchdog:
             due = self._clock() - self._interval
             for dialog in self._dialogs:
                 if dialog.is_served and dialog.heard_at <= due:
-                    await self._look(dialog)
+                    await self._check(dialog)
 
     def _forgive_outages(self) -> None:
-        """After an outage of the bus the applications have all their time to come back."""
+        """Restart the time of silence after an outage of the bus: applications may come back."""
         if self._bus.reconnects == self._reconnects:
             return
         self._reconnects = self._bus.reconnects
@@ -70,11 +70,11 @@ class ApplicationWatchdog:
             dialog.note_heard(self._clock())
 
     def _probe(self, dialog: Dialog) -> bytes:
-        """Return an event that stands outside of the dialog's order."""
+        """Return a ProxyProbe, outside of the dialog's order."""
         text = proxy_events.probe(dialog.application, time.time())
         return self._stream.envelope(proxy_events.PROBE, text, dialog.dialog_id)
 
-    async def _look(self, dialog: Dialog) -> None:
+    async def _check(self, dialog: Dialog) -> None:
         try:
             is_heard = await has_listener(self._bus, dialog.topic, self._probe(dialog))
         except (BusUnavailableError, BusRefusedError) as error:

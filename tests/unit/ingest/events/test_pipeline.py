@@ -159,7 +159,7 @@ async def test_oldest_events_behind_the_first_go_where_too_many_wait() -> None:
         await path.application.listen(dialog.topic)
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         await until(lambda: path.application.messages[dialog.topic])
-        path.loss_reporter.tell()
+        path.loss_reporter.report()
         await until(lambda: proxy_events.GAP in path.application.types(dialog.topic))
 
     sequences = [event["sequence"] for event in path.application.bodies(dialog.topic)]
@@ -259,7 +259,7 @@ async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
     async with scene(is_durable=is_durable) as path:
         topic = topics.events(OTHER_DIALOG)
         await path.application.listen(topic)
-        path.stream.tell_gone(OTHER_DIALOG, "demo")
+        path.stream.publish_orphan_end(OTHER_DIALOG, "demo")
         await until(lambda: path.application.messages[topic])
 
     (end,) = path.application.bodies(topic)

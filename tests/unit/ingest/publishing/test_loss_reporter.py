@@ -56,7 +56,7 @@ class Losing(EventPath):
         self.broker.start()
         async with opened(self.bus):
             await self.bus.flush(timeout_seconds=5)
-            self.loss_reporter.tell()
+            self.loss_reporter.report()
             await self.bus.flush(timeout_seconds=5)
         self.broker.stop()
         return got
@@ -102,7 +102,7 @@ async def test_nothing_is_published_while_the_buffer_is_full_or_another_ingest_s
         dialog = path.begin("c")
         path.flood("c")
         dropped = path.bus.dropped
-        path.loss_reporter.tell()
+        path.loss_reporter.report()
         assert path.bus.dropped == dropped
         path.is_permitted = False
         assert proxy_events.GAP not in {
@@ -132,7 +132,7 @@ async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: b
         over, other = path.begin("over"), path.begin("other")
         path.flood("over", 3)
         path.dialogs.end(over, 0, "channels_left")
-        path.stream.tell_ended(over, "channels_left")
+        path.stream.publish_end(over, "channels_left")
         path.flood("other")
         if is_forgotten:
             path.dialogs.sweep(math.inf)

@@ -216,7 +216,7 @@ async def test_all_open_dialogs_are_told_to_whoever_listens() -> None:
         await it.path.application.listen(topics.events(SERVER))
         dialog, over = await it.open("c"), await it.open("over")
         it.path.push("StasisEnd", "over")
-        await it.recovery.tell_recovered(it.path.bus, "ingest_restarted")
+        await it.recovery.publish_recovered(it.path.bus, "ingest_restarted")
         await until(lambda: it.path.application.types(topics.events(SERVER)))
 
     told = it.told(topics.events(SERVER))
