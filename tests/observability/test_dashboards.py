@@ -138,7 +138,7 @@ async def test_prometheus_has_data_for_every_picture(
 DRAWN = (
     ("overview", "Open dialogs"),
     ("overview", "Dialogs begun"),
-    ("ingest", "Received, by type"),
+    ("ingest", "Received by type"),
     ("ingest", "Published"),
 )
 

@@ -1,4 +1,4 @@
-"""Writes what the chart takes from elsewhere: the CRD's template and README.md (`make chart`)."""
+"""Generates the chart's CRD template and README.md (`make chart`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "ari-proxy"
 CRD = ROOT / "k8s" / "crds" / "ariproxies.yaml"
 
-_HEAD = """{{- /* Made from k8s/crds/ariproxies.yaml by `make chart`. */}}
+_HEAD = """{{- /* Generated from k8s/crds/ariproxies.yaml by `make chart`. */}}
 {{- if .Values.crds.enabled }}
 """
 _ANNOTATIONS = """  {{- if .Values.crds.keep }}
@@ -25,7 +25,7 @@ def crd_template() -> str:
     lines = [line for line in CRD.read_text().splitlines(keepends=True) if line[0] != "#"]
     name = next(number for number, line in enumerate(lines) if line.startswith("  name: "))
     body = "".join([*lines[: name + 1], _ANNOTATIONS, *lines[name + 1 :]])
-    assert "{{" not in "".join(lines)  # Helm would take it for its own.
+    assert "{{" not in "".join(lines)  # Helm would interpret it.
     return _HEAD + body + "{{- end }}\n"
 
 

@@ -1,4 +1,4 @@
-"""Writes the chart's dashboards (`make chart`): panels as rows of a table, laid out by themselves."""
+"""Generates the chart's dashboards (`make chart`) from a table of panels."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _WIDTH, _HEIGHT, _COLUMNS = 8, 8, 24
 _SCHEMA_VERSION: Final = 39
 _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
-#: What a query selects by; the variables stand for all by default.
+#: Label selectors of queries; by default the variables match everything.
 S: Final = 'namespace=~"$namespace",server_id=~"$server_id"'
 N: Final = 'namespace=~"$namespace"'
 R: Final = "$__rate_interval"
@@ -21,7 +21,7 @@ R: Final = "$__rate_interval"
 
 @dataclass(frozen=True)
 class Panel:
-    """One picture: its queries with the legends of their lines."""
+    """One panel: its queries, each with a legend."""
 
     title: str
     about: str
@@ -32,7 +32,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Row:
-    """Panels under a heading."""
+    """A row of panels."""
 
     title: str
     panels: tuple[Panel, ...]
@@ -77,7 +77,7 @@ OVERVIEW = Dashboard(
             (
                 Panel(
                     "Served applications",
-                    "1 where an ingest has the websocket and nobody else has taken the application.",
+                    "1 if an ingest has the websocket and no other client has taken over the application.",
                     "bool_yes_no",
                     (
                         (
@@ -90,7 +90,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Open dialogs",
-                    "Calls that are served now, those in their grace period included.",
+                    "Calls that are served now, including those in their grace period.",
                     "short",
                     ((f"sum by (server_id) (ariproxy_ingest_dialogs{{{S}}})", SERVER),),
                 ),
@@ -109,7 +109,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Calls without an application",
-                    "Nobody took them, or theirs was gone: they went where ingest.no_listener says.",
+                    "No application accepted them, or theirs was gone; ingest.no_listener was applied.",
                     "cps",
                     (
                         (
@@ -120,14 +120,14 @@ OVERVIEW = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Time until an application has a call",
-                    "From a dialog's first event until its application has got it.",
+                    "Set-up time",
+                    "From a dialog's first event until its application receives it.",
                     "s",
                     _latency("ariproxy_ingest_set_up_duration_seconds", "server_id", SERVER),
                 ),
                 Panel(
                     "Events lost",
-                    "Events of dialogs that were thrown away, and messages that the bus did not get.",
+                    "Dropped events of dialogs, and messages that did not reach the bus.",
                     "cps",
                     (
                         (
@@ -147,13 +147,13 @@ OVERVIEW = Dashboard(
             (
                 Panel(
                     "Commands",
-                    "ARI requests answered.",
+                    "Answered ARI requests.",
                     "reqps",
                     ((_rate("ariproxy_command_requests_total", "server_id"), SERVER),),
                 ),
                 Panel(
                     "Errors",
-                    "Share of commands that Asterisk answered with 5xx, or not at all.",
+                    "Share of commands that Asterisk answered with 5xx or not at all.",
                     "percentunit",
                     (
                         (
@@ -167,18 +167,18 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Duration",
-                    "From taking a command off the bus until its response.",
+                    "From receiving a command until publishing its response.",
                     "s",
                     _latency("ariproxy_command_duration_seconds", "server_id", SERVER),
                 ),
             ),
         ),
         Row(
-            "Asterisk (its own res_prometheus, with server_id by relabelling)",
+            "Asterisk (metrics of res_prometheus, with server_id added by relabelling)",
             (
                 Panel(
                     "Channels",
-                    "Channels of Asterisk, those outside of ari-proxy included.",
+                    "All channels of Asterisk, including those outside ari-proxy.",
                     "short",
                     (
                         (
@@ -201,7 +201,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Uptime",
-                    "Since Asterisk was started.",
+                    "Time since Asterisk was started.",
                     "s",
                     (
                         (
@@ -224,8 +224,8 @@ INGEST = Dashboard(
             "Events",
             (
                 Panel(
-                    "Received, by type",
-                    "ARI events from the websocket.",
+                    "Received by type",
+                    "ARI events received on the websocket.",
                     "cps",
                     (
                         (
@@ -236,13 +236,13 @@ INGEST = Dashboard(
                 ),
                 Panel(
                     "Published",
-                    "Events given to the bus on dialogs' topics.",
+                    "Events published on the topics of dialogs.",
                     "cps",
                     ((_rate("ariproxy_ingest_events_published_total", "server_id"), SERVER),),
                 ),
                 Panel(
-                    "Of no dialog",
-                    "Events that belong to no dialog; they go out on events_<server_id>.",
+                    "Without a dialog",
+                    "Events that belong to no dialog, published on events_<server_id>.",
                     "cps",
                     ((_rate("ariproxy_ingest_events_unrouted_total", "server_id"), SERVER),),
                 ),
@@ -254,7 +254,7 @@ INGEST = Dashboard(
                 ),
                 Panel(
                     "Age of the last event",
-                    "A quiet Asterisk sends nothing.",
+                    "An idle Asterisk sends no events.",
                     "s",
                     (
                         (
@@ -265,26 +265,26 @@ INGEST = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Frames that are no event",
-                    "What came on the websocket and could not be read.",
+                    "Malformed frames",
+                    "Websocket frames that could not be decoded.",
                     "cps",
                     ((_rate("ariproxy_ingest_malformed_frames_total", "server_id"), SERVER),),
                 ),
             ),
         ),
         Row(
-            "Websocket and turns",
+            "Websocket and active ingest",
             (
                 Panel(
                     "Active ingest",
-                    "The active pod.",
+                    "The pod that is active.",
                     "bool_yes_no",
                     ((f"ariproxy_ingest_active{{{S}}}", "{{server_id}} {{pod}}"),),
                     kind="stat",
                 ),
                 Panel(
                     "Websocket lost",
-                    "By reason, within an hour.",
+                    "Lost connections per hour, by reason.",
                     "short",
                     (
                         (
@@ -295,8 +295,8 @@ INGEST = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Changes of turn",
-                    "Times a process became or ceased to be active, within an hour.",
+                    "Changes of the active ingest",
+                    "How often per hour a process became active or stopped being active.",
                     "short",
                     (
                         (
@@ -307,8 +307,8 @@ INGEST = Dashboard(
                     ),
                 ),
                 Panel(
-                    "Dialogs after a connect",
-                    "Kept (and told of a gap), adopted, ended or begun late, within an hour.",
+                    "Recovered dialogs",
+                    "Dialogs per hour that were kept (with a ProxyGap), adopted, ended or begun late after a reconnect.",
                     "short",
                     (
                         (
@@ -324,8 +324,8 @@ INGEST = Dashboard(
             "Dialogs",
             (
                 Panel(
-                    "Length of calls",
-                    "Until their last channel has gone.",
+                    "Call duration",
+                    "Until the last channel of the dialog is gone.",
                     "s",
                     _latency(
                         "ariproxy_ingest_dialog_duration_seconds", "application", "{{application}}"
@@ -349,14 +349,14 @@ INGEST = Dashboard(
             (
                 Panel(
                     "Bus connected",
-                    "Of each pod.",
+                    "By pod.",
                     "bool_yes_no",
                     ((f"ariproxy_bus_connected{{{N}}}", "{{pod}} {{bus}}"),),
                     kind="stat",
                 ),
                 Panel(
                     "Bus blocked or refusing",
-                    "RabbitMQ low on memory or disk; how much the account may not do now.",
+                    "Whether RabbitMQ is low on memory or disk; number of refused subscriptions and permissions.",
                     "short",
                     (
                         (f"ariproxy_bus_blocked{{{N}}}", "{{pod}} blocked"),
@@ -368,7 +368,7 @@ INGEST = Dashboard(
                 ),
                 Panel(
                     "Buffer",
-                    "What the bus has not confirmed; beyond its capacity the oldest events go.",
+                    "Unconfirmed messages; beyond the capacity the oldest events are dropped.",
                     "bytes",
                     (
                         (f"ariproxy_bus_outbound_buffer_bytes{{{N}}}", "{{pod}}"),
@@ -380,13 +380,13 @@ INGEST = Dashboard(
                 ),
                 Panel(
                     "Messages confirmed",
-                    "By the bus.",
+                    "Messages that the bus has confirmed.",
                     "cps",
                     ((_rate("ariproxy_bus_messages_published_total", "pod", where=N), "{{pod}}"),),
                 ),
                 Panel(
-                    "Event loop's lag",
-                    "Beyond 100 ms Asterisk may end the websocket.",
+                    "Event loop lag",
+                    "Beyond 100 ms Asterisk may close the websocket.",
                     "s",
                     _latency("ariproxy_event_loop_lag_seconds", "pod", "{{pod}}", where=N),
                 ),
@@ -405,19 +405,19 @@ COMMAND = Dashboard(
             (
                 Panel(
                     "By operation",
-                    "ARI requests answered.",
+                    "Answered ARI requests.",
                     "reqps",
                     ((_rate("ariproxy_command_requests_total", "operation"), "{{operation}}"),),
                 ),
                 Panel(
                     "By status",
-                    "What Asterisk answered.",
+                    "HTTP status of Asterisk's answers.",
                     "reqps",
                     ((_rate("ariproxy_command_requests_total", "code"), "{{code}}"),),
                 ),
                 Panel(
                     "Not answered",
-                    "Requests that got no HTTP answer.",
+                    "Requests without an HTTP answer.",
                     "reqps",
                     (
                         (
@@ -428,7 +428,7 @@ COMMAND = Dashboard(
                 ),
                 Panel(
                     "Not sent",
-                    "Commands that were refused: malformed, not allowed, too many.",
+                    "Refused commands: malformed, not allowed, or too many.",
                     "reqps",
                     (
                         (
@@ -444,13 +444,13 @@ COMMAND = Dashboard(
             (
                 Panel(
                     "ARI",
-                    "Time until Asterisk answered, the wait for a free connection included.",
+                    "Time until Asterisk's answer, including the wait for a free connection.",
                     "s",
                     _latency("ariproxy_command_request_duration_seconds", "method", "{{method}}"),
                 ),
                 Panel(
                     "In flight",
-                    "Requests under way, and most at once.",
+                    "Concurrent requests, and their limit.",
                     "short",
                     (
                         (f"sum by (server_id) (ariproxy_command_in_flight{{{S}}})", SERVER),
@@ -462,7 +462,7 @@ COMMAND = Dashboard(
                 ),
                 Panel(
                     "Pending",
-                    "Commands that wait or run.",
+                    "Commands that are queued or running.",
                     "short",
                     ((f"sum by (server_id) (ariproxy_command_pending{{{S}}})", SERVER),),
                 ),
@@ -474,7 +474,7 @@ COMMAND = Dashboard(
 OPERATOR = Dashboard(
     "ari-proxy-operator",
     "ari-proxy: operator",
-    "AriProxy resources and who looks after them.",
+    "AriProxy resources and their operator.",
     (
         Row(
             "Resources",
@@ -500,11 +500,11 @@ OPERATOR = Dashboard(
             ),
         ),
         Row(
-            "Work",
+            "Reconciliation",
             (
                 Panel(
-                    "Looks",
-                    "Looks at resources, by result.",
+                    "Reconciliations",
+                    "Reconciliations of resources, by result.",
                     "ops",
                     (
                         (
@@ -515,7 +515,7 @@ OPERATOR = Dashboard(
                 ),
                 Panel(
                     "Duration",
-                    "Of one look.",
+                    "Duration of a reconciliation.",
                     "s",
                     _latency(
                         "ariproxy_operator_reconcile_duration_seconds", "pod", "{{pod}}", where=""
@@ -543,7 +543,7 @@ DASHBOARDS = {"overview": OVERVIEW, "ingest": INGEST, "command": COMMAND, "opera
 
 
 def expressions(dashboard: Dashboard) -> Iterator[tuple[Panel, str]]:
-    """Yield each query with its panel."""
+    """Yield each panel with each of its queries."""
     for row in dashboard.rows:
         for panel in row.panels:
             for expression, _ in panel.queries:
@@ -551,7 +551,7 @@ def expressions(dashboard: Dashboard) -> Iterator[tuple[Panel, str]]:
 
 
 def text(name: str) -> str:
-    """Return a dashboard as Grafana reads it."""
+    """Return a dashboard in Grafana's JSON model."""
     dashboard = DASHBOARDS[name]
     model = {
         "uid": dashboard.uid,

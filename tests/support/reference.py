@@ -134,48 +134,50 @@ def metrics() -> str:
 
 ARIPROXY_HEAD = """# AriProxy
 
-Written from k8s/crds/ariproxies.yaml by `make reference`; a test compares the two. Samples stand in
-k8s/samples; `kubectl explain ariproxy.spec` shows the same.
+Generated from k8s/crds/ariproxies.yaml by `make reference`; a test compares the two. k8s/samples has
+examples; `kubectl explain ariproxy.spec` shows the same fields.
 
-**An AriProxy** (`ari-proxy.io/v1alpha1`, short `ari`) names a bus and Asterisk servers. For each of
-them the operator makes two Deployments, `<resource>-ingest-<server>` and `<resource>-command-<server>`,
-and what they need. Secrets are those of the resource's own namespace; they are mounted as files and
-may change while calls go on. What is not said here, say nodes and tolerations, goes into
-`podTemplate`; so do settings that are not said here, like a policy per application, as variables of the
-container (`ARI_PROXY_COMMAND__APPLICATIONS`, see [Settings](settings.md)).
+**An AriProxy** (`ari-proxy.io/v1alpha1`, short name `ari`) names a bus and Asterisk servers. For each
+server the operator creates two Deployments, `<resource>-ingest-<server>` and
+`<resource>-command-<server>`, and the objects that they need. Secrets are read from the resource's own
+namespace; they are mounted as files and may change during calls. Pod settings without a field here,
+such as tolerations, go into `podTemplate`; so do settings of ari-proxy without a field here, such as a
+policy per application, as environment variables of the container (`ARI_PROXY_COMMAND__APPLICATIONS`,
+see [Settings](settings.md)).
 
-**A new ingest comes before the old one goes.** It takes over the dialogs, and no event is lost: on new
-images and settings, and when the operator itself is upgraded. With two replicas one stands by; a
-Lease decides, and while Kubernetes' API can't be reached the active one goes on. Once a server's
-ingest has a Lease it keeps it, also with one replica.
+**A new ingest starts before the old one stops.** It takes over the dialogs without losing an event: for
+new images and settings, and when the operator itself is upgraded. With two replicas one stands by. A
+Lease decides which one is active; while the Kubernetes API is unreachable, the active one continues. An
+ingest with a Lease keeps it, even if it is scaled down to one replica.
 
-**A server that is no longer wanted** (gone from the list, or its pod from the StatefulSet) keeps its
-Deployments until its ingest has no dialog any more, `drainTimeoutSeconds` at most; one that was
-discovered at least 30 s, since a StatefulSet replaces a pod under its old name. An ingest that does not
-tell how many it has is waited for, too, say one that has not reached its Asterisk yet; `Progressing` and
-the operator's log say why it does not.
+**A removed server** (no longer listed, or its pod deleted) keeps its Deployments until its ingests have
+no open dialogs, but not longer than `drainTimeoutSeconds`. A discovered server keeps them for at least
+30 s, since a StatefulSet replaces a pod under its old name. The operator also waits for an ingest that
+does not report its open dialogs, for example as it has not reached Asterisk yet; `Progressing` and the
+operator's log give the reason.
 
-**A password changes** without a restart. Change the Secret and reload Asterisk (`module reload
-res_ari.so`) within the minute that the kubelet takes; in between whatever Asterisk refuses is sent
-again with the other password.
+**Passwords change** without a restart. Change the Secret and reload Asterisk (`module reload
+res_ari.so`) within the minute that the kubelet needs to update the file; meanwhile ari-proxy repeats
+each refused request with the other password.
 
-## What it tells
+## Status
 
-`kubectl get ariproxies` shows whether all servers are served (`READY`), why not, how many there are
-and how many are up. Changes of these are Events of the resource. Conditions:
+`kubectl get ariproxies` shows whether all servers are served (`READY`), the reason if not, and the
+numbers of servers and of ready servers. The operator records changes as Events of the resource.
+Conditions:
 
-| condition | true means | reasons |
+| condition | meaning of `True` | reasons |
 | --- | --- | --- |
-| `Accepted` | nothing stands against serving it | `Valid`, `ServerIdConflict`: an older resource has that server_id on the same bus |
-| `Progressing` | something is on its way | `RollingOut`, `Draining`, `Settled` |
-| `Ready` | every server is served | `AllServersReady`, `NoServersFound`, `ApplyFailed` (the API server's words), or a server's reason |
-| `Degraded` | calls are served, but not as they should be: a server or a standby is missing | `ServersImpaired`, `NotDegraded` |
+| `Accepted` | the spec can be applied | `Valid`, `ServerIdConflict`: an older resource serves that server_id on the same bus |
+| `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled` |
+| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, or the reason of a server |
+| `Degraded` | calls are served, but a server or a replica is missing | `ServersImpaired`, `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
 
-Of each server: `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`), `IngestReady`
-and `CommandReady` (`Serving`; `NotReady` with what the pod says of itself; `Starting`; or what a
-container waits for, like `ImagePullBackOff`). While a Secret is missing nothing of its server is
-touched: what runs goes on.
+Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`),
+`IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`; or the
+reason why a container waits, such as `ImagePullBackOff`). While a Secret is missing, the operator leaves
+the server's running pods alone.
 
 ## Fields
 
@@ -196,7 +198,7 @@ def ariproxy() -> str:
     rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
     rows += _fields(schema["properties"]["spec"], "spec")
     rules = [f"- {place}: {text}" for place, text in _rules(schema, "")]
-    return ARIPROXY_HEAD + "\n".join([*rows, "", "What else has to hold:", "", *rules, ""])
+    return ARIPROXY_HEAD + "\n".join([*rows, "", "Further rules:", "", *rules, ""])
 
 
 def _fields(schema: dict[str, Any], place: str) -> list[str]:

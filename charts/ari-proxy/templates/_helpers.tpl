@@ -58,7 +58,7 @@ app.kubernetes.io/component: operator
 {{- end }}
 {{- end }}
 
-{{/* The namespaces to look after, as JSON; an empty list means all. */}}
+{{/* The watched namespaces as JSON; an empty list means all. */}}
 {{- define "ari-proxy.namespaces" -}}
 {{- $found := .Values.operator.watchNamespaces }}
 {{- if and (eq .Values.rbac.scope "Namespace") (not $found) }}
@@ -67,8 +67,8 @@ app.kubernetes.io/component: operator
 {{- toJson $found }}
 {{- end }}
 
-{{/* What the operator may do where it looks after resources. Roles that it hands out hold nothing
-that it does not hold itself: Kubernetes sees to that. */}}
+{{/* The operator's permissions in the watched namespaces. Kubernetes lets it create only Roles with
+permissions that it has itself. */}}
 {{- define "ari-proxy.rules" -}}
 - apiGroups: [ari-proxy.io]
   resources: [ariproxies]
@@ -77,7 +77,7 @@ that it does not hold itself: Kubernetes sees to that. */}}
   resources: [ariproxies/status]
   verbs: [get, patch]
 - apiGroups: [ari-proxy.io]
-  # Owners of objects that block their deletion, where the cluster checks that.
+  # For ownerReferences with blockOwnerDeletion, where an admission plugin checks them.
   resources: [ariproxies/finalizers]
   verbs: [update]
 - apiGroups: [apps]
@@ -96,7 +96,7 @@ that it does not hold itself: Kubernetes sees to that. */}}
   resources: [roles, rolebindings]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [coordination.k8s.io]
-  # update is what ingests do with theirs.
+  # update is for the Roles of the ingests.
   resources: [leases]
   verbs: [get, list, create, update, patch, delete]
 - apiGroups: [monitoring.coreos.com]
@@ -106,7 +106,7 @@ that it does not hold itself: Kubernetes sees to that. */}}
   resources: [pods]
   verbs: [get, list, watch]
 - apiGroups: [""]
-  # Whether they are there, and which keys they have; never a list of all.
+  # To see whether they exist and which keys they have; they are never listed.
   resources: [secrets]
   verbs: [get]
 - apiGroups: [events.k8s.io]
