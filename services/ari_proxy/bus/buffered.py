@@ -10,7 +10,7 @@ from .drop_log import DropLog
 from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
 from .faults import Faults
 from .outbox import Outbox
-from .refusals import Refusals
+from .refusals import ServerRefusals
 
 
 class BufferedBus(ABC):
@@ -37,7 +37,7 @@ class BufferedBus(ABC):
         self._tried = asyncio.Event()
         #: Why the server accepts no messages now, or ''.
         self._blocked_by = ""
-        self._refusals = Refusals()
+        self._refusals = ServerRefusals()
         self._faults = Faults()
 
     @property

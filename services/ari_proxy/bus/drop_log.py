@@ -1,4 +1,4 @@
-"""Says in the log which messages are lost, and not once for each of them."""
+"""Log lines about lost messages, at a bounded rate."""
 
 import asyncio
 from collections import Counter
@@ -15,12 +15,12 @@ LOG_SECONDS: Final = 10.0
 
 
 class DropLog:
-    """Tells of the first lost message at once, and how many there were every ten seconds."""
+    """Logs the first lost message at once, then counts every ten seconds, by reason."""
 
     def __init__(self, *, log_seconds: float = LOG_SECONDS) -> None:
         self._log_seconds = log_seconds
         self._counts: Counter[DropReason] = Counter()
-        #: Until it fires, what is lost is only counted.
+        #: Until it fires, lost messages are only counted.
         self._timer: asyncio.TimerHandle | None = None
 
     def note(self, reason: DropReason) -> None:
@@ -30,7 +30,7 @@ class DropLog:
             self.write()
 
     def write(self) -> None:
-        """Say what was lost since the last time."""
+        """Log what was lost since the last time."""
         counts, self._counts = self._counts, Counter()
         if self._timer is not None:
             self._timer.cancel()

@@ -1,25 +1,25 @@
 """Errors of the bus.
 
 BusError
-├── BusUnavailableError   there is no connection, or it was lost while an answer was awaited
-├── NoRespondersError     nobody listens on the topic of a request
-├── BusTimeoutError   somebody listens, but no reply came in time
-├── BusRefusedError       the server does not do what it was asked
-│   └── MessageTooLargeError  a message is larger than the server takes
+├── BusUnavailableError   there is no connection, or it was lost before the outcome was known
+├── NoRespondersError     the topic of a request has no listener
+├── BusTimeoutError   there is a listener, but no reply came in time
+├── BusRefusedError       the server refuses an operation
+│   └── MessageTooLargeError  a message is larger than the server accepts
 └── BusSettingsError      the URL or the credentials can't work
 """
 
 
 class BusError(Exception):
-    """The message bus did not do what it was asked."""
+    """An operation of the message bus has failed."""
 
 
 class BusUnavailableError(BusError):
-    """There is no connection to the bus, or it was lost meanwhile."""
+    """There is no connection to the bus, or it was lost before the outcome was known."""
 
 
 class NoRespondersError(BusError):
-    """Nobody listens on the topic."""
+    """The topic has no listener."""
 
     def __init__(self, topic: str) -> None:
         super().__init__(f"nobody listens on {topic}")
@@ -35,11 +35,11 @@ class BusTimeoutError(BusError):
 
 
 class BusRefusedError(BusError):
-    """The server does not do what it was asked."""
+    """The server refuses an operation."""
 
 
 class MessageTooLargeError(BusRefusedError):
-    """A message is larger than the server takes; it was not sent."""
+    """A message is larger than the server accepts; it was not sent."""
 
     def __init__(self, topic: str, size: int, limit: int) -> None:
         super().__init__(

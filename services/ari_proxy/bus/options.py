@@ -1,4 +1,4 @@
-"""How to reach a bus, whichever it is."""
+"""Options that every bus has: servers, account, TLS."""
 
 import ssl
 from collections.abc import Callable
@@ -14,30 +14,30 @@ from .errors import BusSettingsError
 class BusOptions:
     """How to reach the servers of one cluster; secrets don't show in a repr.
 
-    An account in the URLs holds where none is named apart from them, and is taken out of them.
+    An account in the URLs is moved to its own fields, unless those are set.
 
     Raises:
-        BusSettingsError: the URLs are none of this kind of bus.
+        BusSettingsError: the URLs are not valid for this bus.
     """
 
-    #: Whose URLs these are.
+    #: The bus that the URLs are for.
     kind: ClassVar[str]
 
     urls: tuple[str, ...]
-    #: Shown in the server's list of connections.
+    #: Name in the server's list of connections.
     name: str
     buffer_bytes: int = 64 * 1024 * 1024
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     #: For the servers whose URL asks for TLS.
     tls: ssl.SSLContext | None = None
-    #: The name that stands in the servers' certificate; '' for the host of the URL.
+    #: Name in the servers' certificate; '' for the host of the URL.
     server_name: str = ""
-    #: Returns them anew before each connection: secrets and certificates change while we run.
+    #: Returns current options before each connection: secrets and certificates may change.
     renewed: Callable[[], Self] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Take the account out of the URLs."""
+        """Move the account out of the URLs."""
         given: object = self.urls  # One URL instead of several is an easy slip.
         try:
             address = bus_address(given if isinstance(given, str) else ",".join(self.urls))
@@ -51,5 +51,5 @@ class BusOptions:
                 object.__setattr__(self, name, found)
 
     def current(self) -> Self:
-        """Return the options of the connection that is made now."""
+        """Return the options for the next connection."""
         return self.renewed() if self.renewed is not None else self

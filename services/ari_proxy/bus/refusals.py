@@ -3,7 +3,7 @@
 from collections.abc import Hashable
 
 
-class Refusals:
+class ServerRefusals:
     """Subscriptions and rights to publish that the server refuses."""
 
     def __init__(self) -> None:

@@ -1,8 +1,8 @@
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 
 
 def test_refusals_are_counted_once_each_and_summed_up() -> None:
-    refusals = Refusals()
+    refusals = ServerRefusals()
 
     assert refusals.summary == ""
     assert refusals.add("queue", "the queue is not consumed")

@@ -1,1 +1,1 @@
-"""The bus inside one process, for standalone mode and for tests."""
+"""The bus in memory, for tests and standalone mode."""

@@ -26,7 +26,7 @@ class MemoryBroker:
     """The server in memory: joins any number of `MemoryBus`."""
 
     def __init__(self) -> None:
-        self._subscriptions: dict[int, TopicSubscription] = {}
+        self._subscriptions: dict[int, MemorySubscription] = {}
         self._turns: dict[tuple[str, str], int] = {}
         self._ids = itertools.count()
         self._running = asyncio.Event()
@@ -56,7 +56,7 @@ class MemoryBroker:
         """Return once it accepts none."""
         await self._stopped.wait()
 
-    def add(self, subscription: "TopicSubscription") -> int:
+    def add(self, subscription: "MemorySubscription") -> int:
         """Register a subscription and return its id."""
         number = next(self._ids)
         self._subscriptions[number] = subscription
@@ -68,7 +68,7 @@ class MemoryBroker:
 
     def deliver(self, message: Message) -> bool:
         """Deliver a message to its subscriptions; return False if there are none."""
-        groups: dict[tuple[str, str], list[TopicSubscription]] = {}
+        groups: dict[tuple[str, str], list[MemorySubscription]] = {}
         has_listener = False
         for subscription in self._subscriptions.values():
             if not topics.matches(subscription.topic, message.topic):
@@ -85,7 +85,7 @@ class MemoryBroker:
         return has_listener
 
 
-class TopicSubscription:
+class MemorySubscription:
     """A subscription to a topic, alone or in a group; handles each message in a later callback."""
 
     def __init__(
@@ -221,7 +221,7 @@ class MemoryConnection(BufferedBus):
             if not reply.done():
                 reply.set_result(message.payload)
 
-        subscription = TopicSubscription(self._broker, inbox, add, "", self._faults)
+        subscription = MemorySubscription(self._broker, inbox, add, "", self._faults)
         try:
             async with self._deadline(topic, timeout_seconds):
                 await self._connected.wait()
@@ -275,7 +275,9 @@ class MemoryBus(MemoryConnection):
             if (receipt := wanted()) is not None:
                 receipt.add_reply(message.payload)
 
-        weakref.finalize(receipt, TopicSubscription(self._broker, inbox, add, "", self._faults).end)
+        weakref.finalize(
+            receipt, MemorySubscription(self._broker, inbox, add, "", self._faults).end
+        )
         return inbox
 
     async def subscribe(
@@ -287,4 +289,4 @@ class MemoryBus(MemoryConnection):
         manual_ack: bool = False,  # noqa: ARG002
     ) -> SubscriptionHandle:
         """Call `handler` with every message on `topic`."""
-        return TopicSubscription(self._broker, topic, handler, group, self._faults)
+        return MemorySubscription(self._broker, topic, handler, group, self._faults)

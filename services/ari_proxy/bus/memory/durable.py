@@ -12,7 +12,7 @@ from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.protocol import topics
 
-from .bus import MemoryBroker, MemoryConnection, TopicSubscription
+from .bus import MemoryBroker, MemoryConnection, MemorySubscription
 from .listening import PatternListener, QueueListener
 from .queues import MemoryQueues
 from .registry import MemoryRegistry
@@ -171,7 +171,7 @@ class DurableMemoryBus(MemoryConnection):
     ) -> SubscriptionHandle:
         """Call `handler` with every message on `topic`."""
         if not topics.is_queue(topic):
-            return TopicSubscription(self._broker, topic, handler, group, self._faults)
+            return MemorySubscription(self._broker, topic, handler, group, self._faults)
         shared = self, self._stored, self._faults, topic, handler
         listener: QueueListener
         if "*" in topic:

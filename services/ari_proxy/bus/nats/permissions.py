@@ -9,7 +9,7 @@ import structlog
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.outbox import Outbox
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 from ari_proxy.protocol import topics
 
 from .denials import DeniedTopics, Violation, violation_in
@@ -27,7 +27,7 @@ class NatsPermissions:
 
     def __init__(
         self,
-        refusals: Refusals,
+        refusals: ServerRefusals,
         subscriptions: Collection[NatsSubscription],
         *,
         replies: Replies,

@@ -18,7 +18,7 @@ from .errors import port_errors
 PENDING_BYTES: Final = 128 * 1024 * 1024
 
 
-class SubscriptionOwner(Protocol):
+class NatsSubscriptionOwner(Protocol):
     """The collection that a subscription belongs to."""
 
     def forget(self, subscription: "NatsSubscription") -> None:
@@ -37,7 +37,7 @@ class NatsSubscription:
         handler: Handler,
         *,
         group: str,
-        owner: SubscriptionOwner,
+        owner: NatsSubscriptionOwner,
         faults: Faults,
         pending_messages: int,
     ) -> None:

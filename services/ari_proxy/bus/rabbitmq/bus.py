@@ -26,7 +26,7 @@ from ari_proxy.bus.connection_loop import keep_connected
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.receipt import Receipt
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
@@ -196,7 +196,7 @@ class RabbitMqBus(BufferedBus):
     # What subscriptions use
 
     @property
-    def refused_subscriptions(self) -> Refusals:
+    def refused_subscriptions(self) -> ServerRefusals:
         """Where a subscription reports that RabbitMQ refuses it."""
         return self._refusals
 

@@ -20,7 +20,7 @@ from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.errors import BusRefusedError
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.malformed import UNDECODABLE
 
@@ -66,7 +66,7 @@ class Declarations:
         self,
         registry: str,
         publish: Publish,
-        refusals: Refusals,
+        refusals: ServerRefusals,
         *,
         check_right: Callable[[str], None],
         refresh_seconds: float = REFRESH_SECONDS,

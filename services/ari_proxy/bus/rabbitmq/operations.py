@@ -1,4 +1,4 @@
-"""Operations that RabbitMQ may refuse: declare, delete, look, bind; on channels of their own.
+"""Operations that RabbitMQ may refuse: declare, delete, describe, bind; on separate channels.
 
 A refusal closes the channel (AMQP 0-9-1 §1.4.2.2); it is opened again, and what was behind the
 refused operation is done again. Several channels, since RabbitMQ writes each durable queue to disk
@@ -26,12 +26,12 @@ T = TypeVar("T")
 _CHANNELS: Final = 16
 _ACCESS_REFUSED: Final = 403
 _NOT_FOUND: Final = 404
-#: What RabbitMQ says with it of a queue that does not exist; of one whose node is down it says so.
+#: In RabbitMQ's text for a missing queue, but not for a queue whose node is down.
 _NO_QUEUE: Final = "no queue"
 
 
 class QueueState(NamedTuple):
-    """What is in a queue, and how many listen to it."""
+    """Messages and consumers of a queue."""
 
     messages: int
     consumers: int
@@ -54,7 +54,7 @@ class _Slot:
 
 
 class Operations:
-    """What may be done on one connection and refused."""
+    """The operations on one connection."""
 
     def __init__(self, slots: list[_Slot]) -> None:
         self._slots = itertools.cycle(slots)
@@ -79,12 +79,12 @@ class Operations:
         except ChannelClosedError as error:
             if error.code != _ACCESS_REFUSED:
                 raise
-            # Who may not declare it may use it all the same, once it is there.
+            # An account that may not declare it may still use it, once it exists.
             exchange.passive = True
             await self._attempt(lambda channel: channel.call(exchange, Exchange.DeclareOk))
 
     async def _attempt(self, work: Callable[[Channel], Awaitable[T]]) -> T:
-        """Do something that RabbitMQ may refuse, as often as others' refusals interrupt it.
+        """Run an operation, again whenever the refusal of another one has interrupted it.
 
         Raises:
             ChannelClosedError: it is refused.
@@ -128,7 +128,7 @@ class Operations:
         """Return the state of a queue, or None if there is none.
 
         Raises:
-            ChannelClosedError: its node is down, or somebody else has it for himself.
+            ChannelClosedError: its node is down, or it has an exclusive consumer.
             ConnectionLostError: the outcome is not known.
         """
 
@@ -162,10 +162,10 @@ class Operations:
         """Bind a queue of our own, or of a group, to a topic that is none; return its name.
 
         Args:
-            pattern: the topic.
+            pattern: a topic, which may contain `*`.
             group: or '' for a queue of our own.
-            on_abandoned: called with the name of a queue that nobody waits for any more: RabbitMQ
-                deletes by itself only those that have had a consumer.
+            on_abandoned: called with the name of a queue whose caller was cancelled: RabbitMQ
+                auto-deletes only queues that have had a consumer.
         """
         name = topology.group_queue(group, pattern) if group else ""
 
@@ -190,9 +190,9 @@ class Operations:
         return await self._attempt(work)
 
     async def delete_unused(self, queue: str) -> None:
-        """Delete a queue unless somebody consumes it."""
+        """Delete a queue unless it has a consumer."""
         method = Queue.Delete(queue=queue, if_unused=True)
-        with contextlib.suppress(ChannelClosedError):  # Somebody does.
+        with contextlib.suppress(ChannelClosedError):  # It has one.
             await self._attempt(lambda channel: channel.call(method, Queue.DeleteOk))
 
     async def bind(self, queue: str, pattern: str) -> None:

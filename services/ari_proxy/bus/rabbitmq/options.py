@@ -20,13 +20,13 @@ class RabbitMqOptions(BusOptions):
 
     kind: ClassVar[str] = "RABBITMQ"
 
-    #: Seconds without a sign of life, two to three times which RabbitMQ waits.
+    #: Interval of heartbeats; RabbitMQ closes the connection after two to three silent ones.
     heartbeat_seconds: int = 10
-    #: The queue that remembers what this bus declares with a note, or '' for none.
+    #: The queue that records queues declared with a note; '' for no records.
     registry: str = ""
 
     def logins(self) -> Iterator[Login]:
-        """Yield where to try, node by node."""
+        """Yield the login for each node."""
         for url in self.urls:
             parts = urlsplit(url)
             is_secure = parts.scheme == "amqps"

@@ -24,7 +24,7 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 from . import topology
 from .consuming import Consumer, Wanted
 from .session import Session
-from .subscriptions import RabbitMqSubscription, SubscriptionOwner
+from .subscriptions import RabbitMqSubscription, RabbitMqSubscriptionOwner
 
 _log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class PatternSubscription(RabbitMqSubscription):
 
     def __init__(
         self,
-        owner: SubscriptionOwner,
+        owner: RabbitMqSubscriptionOwner,
         topic: str,
         handler: Handler,
         *,

@@ -10,7 +10,7 @@ from ari_proxy.bus.amqp.channel import Channel, Returned
 from ari_proxy.bus.amqp.frames import Confirmation
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.outbox import Outbox
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 
 from . import topology, trials
 from .confirmations import Confirmations
@@ -32,7 +32,7 @@ class PublishPermissions:
     none is sent there until a trial (`trials.py`) has shown that it is permitted.
     """
 
-    def __init__(self, refusals: Refusals) -> None:
+    def __init__(self, refusals: ServerRefusals) -> None:
         self._refusals = refusals
         self._missing: dict[str, str] = {}
 

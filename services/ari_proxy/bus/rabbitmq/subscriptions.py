@@ -20,7 +20,7 @@ from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, already_acked
 from ari_proxy.bus.faults import Faults
-from ari_proxy.bus.refusals import Refusals
+from ari_proxy.bus.refusals import ServerRefusals
 from ari_proxy.protocol import topics
 
 from . import topology
@@ -37,11 +37,11 @@ RETRY_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 _RETRIED_AT_ONCE: Final = 16
 
 
-class SubscriptionOwner(Protocol):
+class RabbitMqSubscriptionOwner(Protocol):
     """The bus of a subscription, as the subscription uses it."""
 
     @property
-    def refused_subscriptions(self) -> Refusals:
+    def refused_subscriptions(self) -> ServerRefusals:
         """Where a subscription reports that RabbitMQ refuses it."""
 
     @property
@@ -63,7 +63,7 @@ class RabbitMqSubscription:
     """A subscription that outlives sessions; its subclasses know what to consume."""
 
     def __init__(
-        self, owner: SubscriptionOwner, topic: str, handler: Handler, *, manual_ack: bool
+        self, owner: RabbitMqSubscriptionOwner, topic: str, handler: Handler, *, manual_ack: bool
     ) -> None:
         self.topic = topic
         self._owner = owner
@@ -293,7 +293,7 @@ class TopicSubscription(RabbitMqSubscription):
 
     def __init__(
         self,
-        owner: SubscriptionOwner,
+        owner: RabbitMqSubscriptionOwner,
         topic: str,
         handler: Handler,
         *,

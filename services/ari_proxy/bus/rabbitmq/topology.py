@@ -1,8 +1,8 @@
-"""How topics become RabbitMQ's exchanges, queues and properties. Pure.
+"""Topics as RabbitMQ's exchanges, queues and message properties. Sans-I/O.
 
 Queues (`protocol/topics.is_queue`) are go-ari-proxy's: durable, without arguments, on the default
 exchange, since any other declaration closes a legacy client's channel. All other topics are routing
-keys of one topic exchange, to which each listener, or group of them, binds a queue of its own.
+keys of one topic exchange, to which each subscriber, or group of them, binds a queue of its own.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
 
-#: The topic exchange for what is no queue.
+#: The topic exchange for topics that are no queue.
 EXCHANGE: Final = "ari-proxy"
-#: A queue of RabbitMQ's that is none: replies come straight to the channel that asks.
+#: RabbitMQ's pseudo-queue: replies are sent straight to the requesting channel.
 DIRECT_REPLY_TO: Final = "amq.rabbitmq.reply-to"
-#: RabbitMQ 4's default limit; RabbitMQ 3.10 takes more.
+#: RabbitMQ 4's default limit; RabbitMQ 3.10 accepts more.
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
-#: What the AMQP standard allows for a routing key.
+#: Limit of a routing key in the AMQP standard.
 MAX_TOPIC_BYTES: Final = 255
-#: Begins the topic of a reply: what a message's `reply` holds is an address, not a topic.
+#: Separator in the topic of a reply, `\0reply_to\0correlation_id`: an address, not a topic.
 _REPLY: Final = "\0"
 _TRANSIENT: Final = 1
-#: Of what has to outlive RabbitMQ's restart.
+#: For messages that must survive a restart of RabbitMQ.
 PERSISTENT: Final = 2
 _JSON: Final = "application/json"
 #: As the original publishes.
@@ -39,9 +39,9 @@ LEGACY_PROPERTIES: Final = frames.properties_of(
 )
 #: Stands for all queues that RabbitMQ names itself (`kind_of`).
 OWN_QUEUES: Final = "amq.gen"
-#: What RabbitMQ answers where one may not declare a queue, or not so, which is there all the same.
+#: RabbitMQ's codes for an existing queue that we may not declare, or that has other arguments.
 DECLARED_OTHERWISE: Final = frozenset({403, 406})
-#: Above all priorities of those who learn of a queue later than others.
+#: Above all priorities of subscribers that learn of a queue later than others.
 _FIRST_COMER: Final = 1 << 30
 #: RabbitMQ's refusal of a message that is larger than its max_message_size.
 _TOO_LARGE: Final = re.compile(r"larger than configured max size (\d+)")
@@ -54,7 +54,7 @@ _DEFAULT_EXCHANGE: Final = "amq.default"
 
 
 def refused_exchange(refusal: str) -> str | None:
-    """Return the exchange to which RabbitMQ does not let us publish, if its refusal tells it."""
+    """Return the exchange to which our account may not publish, according to a refusal, or None."""
     found = _NO_WRITE.search(refusal)
     if found is None:
         return None
@@ -62,22 +62,22 @@ def refused_exchange(refusal: str) -> str | None:
 
 
 def is_login_refused(reason: str) -> bool:
-    """Return whether RabbitMQ has answered that we may not connect: account or virtual host."""
+    """Return whether RabbitMQ has rejected the account or the virtual host."""
     return any(word in reason for word in ("ACCESS_REFUSED", "NOT_ALLOWED"))
 
 
 def is_taken_by_another(refusal: str) -> bool:
-    """Return whether RabbitMQ refuses a queue since somebody else consumes it for himself."""
+    """Return whether RabbitMQ refuses a queue because it has an exclusive consumer."""
     return "in exclusive use" in refusal
 
 
 def kind_of(queue: str) -> str:
-    """Return what stands for all queues that an account may consume alike, as a rule."""
+    """Return the kind of a queue; as a rule an account may consume all queues of a kind or none."""
     return queue.partition("_")[0]
 
 
 def limit_in(refusal: str) -> int | None:
-    """Return the largest message that RabbitMQ takes, if its refusal tells it."""
+    """Return the largest message that RabbitMQ accepts, according to a refusal, or None."""
     found = _TOO_LARGE.search(refusal)
     return int(found[1]) if found else None
 
@@ -100,7 +100,7 @@ def properties_for(reply: str, traceparent: str) -> bytes:
 
 
 def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_frame: int) -> bytes:
-    """Return the frames that publish a message, on the topic of a reply too.
+    """Return the frames that publish a message; its topic may be that of a reply.
 
     Raises:
         ValueError: its topic is too long.
@@ -119,12 +119,12 @@ def _publish_method(channel: int, topic: str) -> bytes:
     if len(topic.encode()) > MAX_TOPIC_BYTES:
         raise ValueError(f"its topic is longer than {MAX_TOPIC_BYTES} bytes")
     exchange = exchange_of(topic)
-    # A queue that is gone sends the message back; nobody has to listen to a routing key.
+    # Returned if the queue is gone; a routing key needs no listener.
     return frames.publish_method(channel, exchange, topic, mandatory=not exchange)
 
 
 def encoded(properties: Basic.Properties) -> bytes:
-    """Return encoded properties: the original's where nothing else is said."""
+    """Return encoded properties, with the original's defaults."""
     properties.content_type = _JSON
     properties.delivery_mode = properties.delivery_mode or _TRANSIENT
     return frames.properties_of(properties)
@@ -136,22 +136,22 @@ def headers(traceparent: str) -> FieldTable | None:
 
 
 def expiration(seconds: float | None) -> str | None:
-    """Return how long a queue may keep a message, as RabbitMQ wants it (rabbitmq.com/docs/ttl)."""
+    """Return the expiration of a message in RabbitMQ's form (rabbitmq.com/docs/ttl)."""
     return None if seconds is None else str(int(seconds * 1000))
 
 
 def group_queue(group: str, topic: str) -> str:
-    """Return the queue of a group of listeners to a topic that is none."""
+    """Return the queue of a group of subscribers to a topic that is no queue."""
     return f"{EXCHANGE}.{group}.{topic}"
 
 
 def declared_topic(queue: str) -> str:
-    """Return the topic that tells that a queue was declared."""
+    """Return the topic that announces the declaration of a queue."""
     return f"declared.{_noticed(queue)}"
 
 
 def deleted_topic(queue: str) -> str:
-    """Return the topic that tells that a queue was deleted."""
+    """Return the topic that announces the deletion of a queue."""
     return f"deleted.{_noticed(queue)}"
 
 
@@ -164,14 +164,14 @@ def _noticed(queue: str) -> str:
 
 
 def notices_of(pattern: str) -> list[str]:
-    """Return the topics of notices, with wildcards, on all queues of a pattern."""
+    """Return the topics, with wildcards, that announce the queues of a pattern."""
     kind, _, server = pattern.removesuffix(".*").partition("_")
     marked = f"{kind}_{ids.server_mark(server)}.*"
     return [f"{notice}.{form}" for notice in ("declared", "deleted") for form in (pattern, marked)]
 
 
 def queue_of(notice: str) -> str:
-    """Return the queue that a notice's topic is about."""
+    """Return the queue in the topic of an announcement."""
     queue = notice.partition(".")[2]
     kind, _, owner = queue.partition("_")
     mark, _, dialog = owner.partition(".")
@@ -180,7 +180,7 @@ def queue_of(notice: str) -> str:
 
 
 def missing_topic(queue: str) -> str:
-    """Return the topic that tells that a queue is gone which should be there."""
+    """Return the topic that reports a queue as missing."""
     return f"missing.{_noticed(queue)}"
 
 
@@ -189,7 +189,7 @@ ALL_MISSING: Final = missing_topic("*.*")
 
 
 def list_topic(pattern: str) -> str:
-    """Return the topic that asks for all declared queues of a pattern."""
+    """Return the topic that requests a list of the declared queues of a pattern."""
     return f"list.{pattern}"
 
 
@@ -198,15 +198,15 @@ ALL_LISTS: Final = list_topic("*.*")
 
 
 def priority(listener: str, topic: str, *, first_comer: bool) -> int:
-    """Return a consumer's priority at a queue: RabbitMQ hands all to the one with the highest.
+    """Return a consumer's priority at a queue; RabbitMQ delivers to the highest.
 
-    Different for each listener and queue, so that listeners share queues evenly. Those that know a
-    queue from its beginning come before later ones, so that a newcomer takes over from none.
+    It differs for each subscriber and queue, so that subscribers share queues evenly. Those that
+    know a queue since its declaration come first, so that a newcomer takes over from none.
 
     Args:
-        listener: an id of its own.
+        listener: id of the subscriber.
         topic: the queue.
-        first_comer: whether it knew the queue from its beginning.
+        first_comer: whether it has known the queue since its declaration.
     """
     digest = hashlib.blake2b(f"{listener} {topic}".encode(), digest_size=4).digest()
     return int.from_bytes(digest, "big") % _FIRST_COMER + (_FIRST_COMER if first_comer else 0)
@@ -222,12 +222,12 @@ _topics_decoder = msgspec.json.Decoder(list[str])
 
 
 def encode_record(declared: DeclaredQueues) -> bytes:
-    """Return what the registry keeps of declared queues."""
+    """Return the registry's record of declared queues."""
     return msgspec.json.encode(_Record(declared.topics, declared.note))
 
 
 def decode_record(payload: bytes) -> DeclaredQueues:
-    """Return what the registry has kept.
+    """Return the queues of a record.
 
     Raises:
         UNDECODABLE: it is something else.

@@ -1,8 +1,8 @@
-"""Finds out what an account may do on RabbitMQ, so that nobody notices.
+"""Checks of an account's rights on RabbitMQ, without a visible effect on anyone.
 
-RabbitMQ looks at the account's rights before all else (rabbitmq.com/docs/access-control). So each
-operation is tried with an argument or a name that it does not take: 406 or 404, and nothing has
-happened, says that the right is there, 403 that it is not.
+RabbitMQ checks rights before anything else (rabbitmq.com/docs/access-control). So each operation is
+tried with an invalid argument or a missing name: 406 or 404, with nothing done, shows that the
+right is granted, 403 that it is not.
 """
 
 import secrets
@@ -21,12 +21,12 @@ from . import topology
 from .session import Session
 
 _ACCESS_REFUSED: Final = 403
-#: In the place of a number.
+#: Instead of a number.
 _NO_NUMBER: Final = "none"
 
 
 async def may_publish(session: Session, exchange: str, routing_key: str) -> bool:
-    """Return whether the account may publish; the message is refused for its expiration."""
+    """Return whether the account may publish; the message has an invalid expiration."""
     properties = topology.encoded(Basic.Properties(expiration=_NO_NUMBER))
 
     async def work(channel: Channel) -> None:
@@ -37,7 +37,7 @@ async def may_publish(session: Session, exchange: str, routing_key: str) -> bool
 
 
 async def may_declare(session: Session, queue: str) -> bool:
-    """Return whether the account may declare a queue, and tell who consumes such queues."""
+    """Return whether the account may declare a queue, and announce it to pattern subscribers."""
     method = Queue.Declare(queue=queue, durable=True, arguments={"x-expires": _NO_NUMBER})
     notices: list[str] = []
     if topics.is_of_dialog(queue):
@@ -48,7 +48,7 @@ async def may_declare(session: Session, queue: str) -> bool:
 
 
 async def may_consume(session: Session, queue: str) -> bool:
-    """Return whether the account may consume a queue, which there need not be."""
+    """Return whether the account may consume a queue, which need not exist."""
     method = Basic.Consume(queue=queue, consumer_tag="trial", arguments={"x-priority": _NO_NUMBER})
     return await _is_allowed(
         session.consumer, lambda channel: channel.call(method, Basic.ConsumeOk)
@@ -59,8 +59,8 @@ async def may_subscribe(session: Session, topic: str) -> bool:
     """Return whether the account may have a queue of its own, bound to a topic of the exchange.
 
     Args:
-        session: whose account it is.
-        topic: with a `*` in the name of a queue, what tells of all such queues.
+        session: of the account.
+        topic: may be a queue's name with `*`: then it is about the announcements of such queues.
     """
     keys, sent = [topic], []
     if topics.is_queue(topic):
