@@ -343,7 +343,7 @@ async def test_full_buffer_drops_the_oldest_and_tells_of_each(
     lost: list[tuple[str, bytes, str]] = []
     adapter.stop()
     bus = adapter.make(100_000)
-    bus.on_dropped = lambda *message: lost.append(message)
+    bus.set_drop_handler(lambda *message: lost.append(message))
     for number in range(1000):
         bus.publish(topic, b"%04d" % number + bytes(800))
 
@@ -366,7 +366,7 @@ async def test_whatever_is_lost_is_told_with_its_reason(
 ) -> None:
     bus, _ = buses
     lost: list[tuple[bytes, str]] = []
-    bus.on_dropped = lambda _, payload, reason: lost.append((payload[:9], reason))
+    bus.set_drop_handler(lambda _, payload, reason: lost.append((payload[:9], reason)))
 
     bus.publish(topic, b"too large" + bytes(2 * bus.max_message_bytes))
     await bus.flush(timeout_seconds=5)

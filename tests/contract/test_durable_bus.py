@@ -215,7 +215,7 @@ async def test_messages_for_a_deleted_queue_are_lost_and_told(
 ) -> None:
     lost: list[tuple[str, bytes, str]] = []
     async with adapter.connected() as bus:
-        bus.on_dropped = lambda *what: lost.append(what)
+        bus.set_drop_handler(lambda *what: lost.append(what))
         await bus.queues.declare([queue])
         await bus.queues.delete([queue])
         await bus.queues.delete([queue])
@@ -900,7 +900,7 @@ async def test_messages_that_a_queue_rejects_are_told_one_by_one(
         channel = await connection.channel()
         await channel.declare_queue(queue, durable=True, arguments=arguments)
         async with connected(rabbitmq_link) as bus:
-            bus.on_dropped = lambda *what: lost.append(what)
+            bus.set_drop_handler(lambda *what: lost.append(what))
             for number in range(2000):
                 bus.publish(queue, b"%d" % number)
             await bus.flush(timeout_seconds=10)

@@ -237,7 +237,7 @@ async def test_exchange_that_may_not_be_written_costs_what_goes_there(
         async with connected(rabbitmq_link) as listener, connected(rabbitmq_link, user=user) as bus:
             for topic in (queue, "events_refusals"):
                 await listener.subscribe(topic, lambda message: got.append(message.payload))
-            bus.on_dropped = lambda *what: lost.append(what)
+            bus.set_drop_handler(lambda *what: lost.append(what))
             bus.publish("events_refusals", b"refused")
             await until(lambda: bus.problem and bus.problem.kind == "deaf")
             problem = bus.problem

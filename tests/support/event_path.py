@@ -88,7 +88,7 @@ class EventPath:
             is_permitted=lambda: self.is_permitted,
             times=Times(**times),
         )
-        self.bus.on_dropped = parts.ledger.note
+        self.bus.set_drop_handler(parts.ledger.note)
         self.background = parts.background
         self.dialogs = parts.dialogs
         self.router = parts.router

@@ -4,8 +4,9 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
 - **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
 - **Loss.** `publish` never waits. During an outage messages are kept in a bounded buffer; when it
-  is full the oldest are dropped: counted in `dropped`, logged, and passed to `on_dropped`.
-  Messages that the bus had not confirmed when the connection was lost are published again.
+  is full the oldest are dropped: counted in `dropped`, logged, and passed to the handler
+  of `set_drop_handler`. Messages that the bus had not confirmed when the connection was lost are
+  published again.
 - **Duplication.** Hence a message may arrive twice, but only around a lost connection, and never
   one that was published with `once`. Events carry a `sequence`.
 - **Groups.** Of the subscriptions with one topic and one group, each message reaches exactly one,
@@ -112,9 +113,6 @@ class SubscriptionHandle(Protocol):
 class Bus(Protocol):
     """One connection to a message bus."""
 
-    #: Called for each message that the buffer loses; it is logged in any case.
-    on_dropped: OnDropped
-
     @property
     def queues(self) -> DurableQueues | None:
         """The bus's durable queues; None on a bus that keeps no messages."""
@@ -203,6 +201,9 @@ class Bus(Protocol):
                 connection is lost before the bus has confirmed it.
             traceparent: trace context (W3C) for the header of that name, or ''.
         """
+
+    def set_drop_handler(self, handler: OnDropped | None) -> None:
+        """Call `handler` for each message that the buffer loses; it is logged in any case."""
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Drop the buffered messages on unwanted topics; return how many."""

@@ -20,8 +20,7 @@ class BufferedBus(ABC):
         self._outbox = Outbox(buffer_bytes)
         self._outbox.on_dropped = self._note_drop
         self._drop_log = DropLog()
-        #: Called for each message that the buffer loses.
-        self.on_dropped: OnDropped = lambda *_: None
+        self._on_dropped: OnDropped | None = None
         self._something_to_send = asyncio.Event()
         self._connected = asyncio.Event()
         self._connections = 0
@@ -165,9 +164,14 @@ class BufferedBus(ABC):
         """Drop the buffered messages on unwanted topics; return how many."""
         return self._outbox.discard(is_unwanted)
 
+    def set_drop_handler(self, handler: OnDropped | None) -> None:
+        """Call `handler` for each message that the buffer loses."""
+        self._on_dropped = handler
+
     def _note_drop(self, topic: str, payload: bytes, reason: DropReason) -> None:
         self._drop_log.note(reason)
-        self.on_dropped(topic, payload, reason)
+        if self._on_dropped is not None:
+            self._on_dropped(topic, payload, reason)
 
     async def flush(self, *, timeout_seconds: float) -> None:
         """Return once the bus has confirmed all messages published so far.

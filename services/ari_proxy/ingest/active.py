@@ -148,8 +148,8 @@ class ActiveIngest:
 
     async def _begin(self, stack: AsyncExitStack) -> None:
         parts = self._parts
-        self._bus.on_dropped = parts.ledger.note
-        stack.callback(setattr, self._bus, "on_dropped", lambda *_: None)
+        self._bus.set_drop_handler(parts.ledger.note)
+        stack.callback(self._bus.set_drop_handler, None)
         for topic, handler in (
             (topics.bindings(self._server), parts.registrations.on_binding),
             (topics.owners(self._server), parts.registrations.on_question),
