@@ -2,21 +2,14 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from . import cli_support
 from .__about__ import __version__
-from .aio import first_leaf
-from .settings.errors import SettingsError
 from .watch.formats import Format
-
-if TYPE_CHECKING:
-    from .settings.load import Settings
-    from .standalone import Component
 
 app = typer.Typer(
     name="ari-proxy",
@@ -32,7 +25,7 @@ Config = Annotated[
     typer.Option(
         "--config",
         envvar="ARI_PROXY_CONFIG",
-        help="Configuration file (JSON), in go-ari-proxy's format or ours.",
+        help="Configuration file (JSON), in go-ari-proxy's format or ari-proxy's own.",
     ),
 ]
 
@@ -49,30 +42,30 @@ def _root(
 
 @app.command()
 def ingest(config: Config = None) -> None:
-    """Publish Asterisk's events on the bus."""
-    _serve(config, ["ingest"])
+    """Run ingest: publish Asterisk's events on the bus."""
+    cli_support.serve(config, ["ingest"])
 
 
 @app.command()
 def command(config: Config = None) -> None:
-    """Send commands from the bus to Asterisk."""
-    _serve(config, ["command"])
+    """Run command: send commands from the bus to Asterisk."""
+    cli_support.serve(config, ["command"])
 
 
 @app.command()
 def standalone(
     config: Config = None,
     embedded_nats: Annotated[
-        bool, typer.Option("--embedded-nats", help="Start a bundled nats-server.")
+        bool, typer.Option("--embedded-nats", help="Start the bundled nats-server and use it.")
     ] = False,
 ) -> None:
     """Run ingest and command in one process, as go-ari-proxy did."""
-    _serve(config, ["ingest", "command"], embedded_nats=embedded_nats)
+    cli_support.serve(config, ["ingest", "command"], embedded_nats=embedded_nats)
 
 
 @app.command()
 def operator() -> None:
-    """Turn AriProxy resources into Deployments; in a pod, or for the cluster of KUBECONFIG."""
+    """Run the Kubernetes operator, in a pod or for the cluster of KUBECONFIG."""
     from .settings.operator import load_operator  # noqa: PLC0415
 
     try:
@@ -86,7 +79,7 @@ def operator() -> None:
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    with _reported(AdminApiError, OperatorError):
+    with cli_support.reported(AdminApiError, OperatorError):
         settings = load_operator()
         logging.configure(level=settings.log.level, form=settings.log.format, component="operator")
         run(lambda stop: serve(settings, stop))
@@ -94,15 +87,15 @@ def operator() -> None:
 
 @app.command("check-config")
 def check_config(config: Config = None) -> None:
-    """Print the effective settings with secrets masked, or what is wrong with them.
+    """Print the effective settings with secrets masked, or each bad value with its place.
 
-    Reads all files that they name: secrets, URLs, certificates.
+    Also reads every file that they name: secrets, URLs, certificates.
     """
     from .doctor import files  # noqa: PLC0415  commands import what they need
     from .settings import load  # noqa: PLC0415
 
-    settings = _load_and_warn(config)
-    with _refused():
+    settings = cli_support.load_and_warn(config)
+    with cli_support.refused():
         files.check(settings)
     typer.echo(load.as_text(settings))
 
@@ -115,8 +108,8 @@ def doctor(config: Config = None) -> None:
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    settings = _load_and_warn(config)
-    logging.configure(level="critical", form="auto", component="doctor")  # It tells all that.
+    settings = cli_support.load_and_warn(config)
+    logging.configure(level="critical", form="auto", component="doctor")  # The findings say it all.
     found: list[Finding] = []
 
     async def report(_: object) -> None:
@@ -124,7 +117,7 @@ def doctor(config: Config = None) -> None:
             found.append(finding)
             typer.echo(str(finding))
 
-    with _reported():
+    with cli_support.reported():
         run(report)
     raise typer.Exit(exit_code(found))
 
@@ -132,11 +125,11 @@ def doctor(config: Config = None) -> None:
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,
-    user: Annotated[str, typer.Option(help="User that may log in.")] = "ari",
+    user: Annotated[str, typer.Option(help="Name of the ARI user.")] = "ari",
 ) -> None:
-    """Run a simulated Asterisk with an ARI, for trying things out.
+    """Run a simulated Asterisk with ARI, to try things out.
 
-    Its password is `ari`, or that of the environment's ARI_PROXY_ARI__PASSWORD.
+    The password is that of the environment variable ARI_PROXY_ARI__PASSWORD, or `ari`.
     """
     from .runtime import run  # noqa: PLC0415
     from .simulator.server import serve  # noqa: PLC0415
@@ -148,20 +141,23 @@ def simulate(
 @app.command()
 def demo(
     asterisk: Annotated[
-        str, typer.Option(help="http://host:port of a real Asterisk; simulated if left out.")
+        str, typer.Option(help="http://host:port of a real Asterisk. Default: a simulated one.")
     ] = "",
     endpoint: Annotated[
-        str, typer.Option(help="Whom to call; must send the digits 1 2 3 4.")
+        str, typer.Option(help="Endpoint to call; it must send the digits 1 2 3 4.")
     ] = "Local/dtmf-1234@default",
-    calls: Annotated[int, typer.Option(min=1, max=100, help="How many calls to place.")] = 3,
+    calls: Annotated[int, typer.Option(min=1, max=100, help="Number of calls to place.")] = 3,
     bus: Annotated[
-        str, typer.Option(help="nats://host:port or amqp://host:port of a running server.")
+        str,
+        typer.Option(
+            help="nats://host:port or amqp://host:port of a bus. Default: a bundled NATS."
+        ),
     ] = "",
 ) -> None:
     """Serve some calls with an example application and show each one as a ladder.
 
-    User and password at a real Asterisk are those of ARI_PROXY_ARI__USER (ari) and
-    ARI_PROXY_ARI__PASSWORD or ARI_PROXY_ARI__PASSWORD_FILE.
+    A real Asterisk's user and password come from the environment variables ARI_PROXY_ARI__USER
+    (default ari) and ARI_PROXY_ARI__PASSWORD or ARI_PROXY_ARI__PASSWORD_FILE.
     """
     from .bus.errors import BusError  # noqa: PLC0415
     from .demo.run import DemoFailedError, run_demo  # noqa: PLC0415
@@ -169,7 +165,7 @@ def demo(
     from .telemetry import logging  # noqa: PLC0415
 
     logging.configure(level="warning", form="auto", component="demo")
-    with _reported(DemoFailedError, BusError):
+    with cli_support.reported(DemoFailedError, BusError):
         run(lambda stop: run_demo(stop, asterisk=asterisk, endpoint=endpoint, calls=calls, bus=bus))
 
 
@@ -180,19 +176,23 @@ Names = Annotated[list[str] | None, typer.Option(show_default=False)]
 def tail(
     config: Config = None,
     server: Annotated[
-        list[str] | None, typer.Option(help="server_id; that of the settings if left out.")
+        list[str] | None, typer.Option(help="A server_id. Default: that of the settings.")
     ] = None,
     application: Names = None,
     dialog: Names = None,
     type_: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Of the event, or app_start, command, request, response, end."),
+        typer.Option(
+            "--type", help="An event's type, or app_start, command, request, response or end."
+        ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="JSON lines, for `ladder --from`.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines, for `ladder --from`.")
+    ] = False,
 ) -> None:
-    """Show messages between Asterisk and the applications live; each option may be repeated.
+    """Show live messages between Asterisk and applications; filters may be repeated.
 
-    Nobody but those who watch notices: copies come from ingest and command themselves.
+    Calls and applications are not affected: ingest and command send copies.
     """
     from .bus.errors import BusError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
@@ -203,7 +203,7 @@ def tail(
     from .watch.render import lines  # noqa: PLC0415
     from .watch.tail import tail as follow  # noqa: PLC0415
 
-    settings = _load(config)
+    settings = cli_support.load(config)
     logging.configure(level="warning", form="auto", component="tail")
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     wanted = Filter(applications=application or (), dialogs=dialog or (), types=type_ or ())
@@ -211,7 +211,7 @@ def tail(
     def show(record: TapRecord) -> None:
         typer.echo(lines.as_json(record) if json else lines.line(record, coloured=coloured))
 
-    with _reported(BusError, NobodyServesError):
+    with cli_support.reported(BusError, NobodyServesError):
         run(lambda stop: follow(settings, server or [settings.server_id], wanted, show, stop))
 
 
@@ -222,10 +222,10 @@ def ladder(
     form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
     source: Annotated[
         Path | None,
-        typer.Option("--from", help="A recording made by `tail --json`; live if left out."),
+        typer.Option("--from", help="A file written by `tail --json`. Default: the live dialog."),
     ] = None,
 ) -> None:
-    """Draw one dialog between Asterisk, ingest, application and command, until it ends."""
+    """Draw one dialog as a sequence diagram, live until it ends or from a file."""
     from .bus.errors import BusError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .tap.watcher import NobodyServesError  # noqa: PLC0415
@@ -233,84 +233,19 @@ def ladder(
     from .watch import ladder as ladders  # noqa: PLC0415
 
     expected = (BusError, NobodyServesError, ladders.NoSuchDialogError, ladders.CaptureError)
-    with _reported(*expected, OSError):
+    with cli_support.reported(*expected, OSError):
         if source is not None:
             with source.open(encoding="utf-8") as lines:
                 found = list(ladders.read_capture(lines, dialog_id))
             typer.echo(ladders.draw(form, dialog_id, found))
             return
-        settings = _load(config)
+        settings = cli_support.load(config)
         logging.configure(level="warning", form="auto", component="ladder")
         show = ladders.live(dialog_id, typer.echo) if form is Format.TEXT else ladders.silent
         found = []
         run(lambda stop: ladders.follow(settings, dialog_id, stop, found, show))
         if form is not Format.TEXT:
             typer.echo(ladders.draw(form, dialog_id, found))
-
-
-@contextmanager
-def _reported(*expected: type[Exception]) -> Iterator[None]:
-    """End with a message, not with a traceback, on what users can mend, bad settings included."""
-    kinds: tuple[type[Exception], ...] = (SettingsError, *expected)
-    failure: BaseException | None = None
-    try:
-        yield
-    except* kinds as group:
-        failure = group
-    if failure is not None:
-        typer.echo(f"error: {first_leaf(failure)}", err=True)
-        raise typer.Exit(1)
-
-
-@contextmanager
-def _refused() -> Iterator[None]:
-    """End with a line for each setting that can't be used."""
-    try:
-        yield
-    except SettingsError as error:
-        for problem in error.problems:
-            typer.echo(f"error: {problem}", err=True)
-        raise typer.Exit(2) from error
-
-
-def _load(config: Path | None, **overrides: object) -> "Settings":
-    from .settings import load  # noqa: PLC0415
-
-    with _refused():
-        return load.load(config, **overrides)
-
-
-def _load_and_warn(config: Path | None) -> "Settings":
-    settings = _load(config)
-    for warning in settings.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-    return settings
-
-
-def _serve(
-    config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
-) -> None:
-    from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
-    from ari_proxy.demo import nats_server as embedded  # noqa: PLC0415
-
-    from .bus.errors import BusError  # noqa: PLC0415
-    from .runtime import run  # noqa: PLC0415
-    from .standalone import serve  # noqa: PLC0415
-    from .telemetry import logging  # noqa: PLC0415
-
-    with (
-        _reported(AdminApiError, BusError),
-        embedded.nats_server(enabled=embedded_nats) as server,
-    ):
-        nats = {"bus": {"kind": "NATS", "urls": [server.url]}}
-        settings = _load(config, **(nats if embedded_nats else {}))
-        logging.configure(
-            level=settings.log.level,
-            form=settings.log.format,
-            component=components[0] if len(components) == 1 else "standalone",
-            server_id=settings.server_id,
-        )
-        run(lambda stop: serve(settings, components, stop), at_once=server.kill)
 
 
 def main() -> None:

@@ -1,0 +1,83 @@
+"""What the commands of the CLI share: loading settings, reporting errors, running services."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from .aio import first_leaf
+from .settings.errors import SettingsError
+
+if TYPE_CHECKING:
+    from .settings.load import Settings
+    from .standalone import Component
+
+
+@contextmanager
+def reported(*expected: type[Exception]) -> Iterator[None]:
+    """Exit with a message, not a traceback, on SettingsError and the `expected` errors."""
+    kinds: tuple[type[Exception], ...] = (SettingsError, *expected)
+    failure: BaseException | None = None
+    try:
+        yield
+    except* kinds as group:
+        failure = group
+    if failure is not None:
+        typer.echo(f"error: {first_leaf(failure)}", err=True)
+        raise typer.Exit(1)
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Exit with a line for each setting that can't be used."""
+    try:
+        yield
+    except SettingsError as error:
+        for problem in error.problems:
+            typer.echo(f"error: {problem}", err=True)
+        raise typer.Exit(2) from error
+
+
+def load(config: Path | None, **overrides: object) -> "Settings":
+    """Return the settings; on bad ones, exit with a line for each."""
+    from .settings.load import load as load_settings  # noqa: PLC0415  commands import what they need
+
+    with refused():
+        return load_settings(config, **overrides)
+
+
+def load_and_warn(config: Path | None) -> "Settings":
+    """Return the settings, and print their warnings."""
+    settings = load(config)
+    for warning in settings.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    return settings
+
+
+def serve(
+    config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
+) -> None:
+    """Run services until SIGTERM; exit with a message if they can't start."""
+    from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
+    from ari_proxy.demo import nats_server as embedded  # noqa: PLC0415
+
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .standalone import serve  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+
+    with (
+        reported(AdminApiError, BusError),
+        embedded.nats_server(enabled=embedded_nats) as server,
+    ):
+        nats = {"bus": {"kind": "NATS", "urls": [server.url]}}
+        settings = load(config, **(nats if embedded_nats else {}))
+        logging.configure(
+            level=settings.log.level,
+            form=settings.log.format,
+            component=components[0] if len(components) == 1 else "standalone",
+            server_id=settings.server_id,
+        )
+        run(lambda stop: serve(settings, components, stop), at_once=server.kill)
