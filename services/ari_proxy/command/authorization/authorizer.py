@@ -107,7 +107,7 @@ class Authorizer:
             files += sounds_elsewhere(template, url, body)
         if files:
             named = ", ".join(map(repr, files))
-            message = f"{named} may be another spelling of a recording's name: use the name itself"
+            message = f"{named} may refer to another recording's file: use the plain name"
             raise RejectedError(403, "scope", message)
         others = await self._others(template, object_refs(method, template, url, body), dialog_id)
         if others:
