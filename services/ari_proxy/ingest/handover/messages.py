@@ -18,12 +18,12 @@ from ari_proxy.protocol.messages import ObjectKind
 
 #: Bytes of records in a page, unless one record has more.
 PAGE_BYTES: Final = 200_000
-#: In place of a page's number: who asks goes on without the dialogs, come what may.
+#: Instead of a page number: the successor goes on without the dialogs and asks no more.
 GOES_ON: Final = -1
 
 
 class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
-    """One dialog. An ingest of another version reads it, so its phases are told by flags."""
+    """One dialog. An ingest of another version reads it, so its phases are written as flags."""
 
     dialog_id: str
     application: str
@@ -68,7 +68,7 @@ class SnapshotPage(msgspec.Struct, frozen=True):
 
 
 class HandoverRequest(msgspec.Struct, frozen=True):
-    """Asks for a page, the first one for everything; or tells that there is nothing to ask for."""
+    """Asks for a page (the first request collects all dialogs), or says that none is wanted."""
 
     by: str
     page: int
@@ -103,7 +103,7 @@ def _record(dialog: Dialog) -> DialogRecord:
 
 
 def _delivery_of(record: DialogRecord) -> DeliveryPhase:
-    """Return the phase that a record tells; one with events that wait is `OFFERED` then."""
+    """Return the phase in a record; `OFFERED`, if events wait, follows from `PENDING`."""
     if record.is_abandoned:
         is_known = record.is_announced or not record.announce
         return DeliveryPhase.DESERTED if is_known else DeliveryPhase.UNWANTED

@@ -1,1 +1,1 @@
-"""The lease: which of several ingests of a server is the active one."""
+"""The lease decides which of several ingests of a server is active."""

@@ -1,7 +1,7 @@
-"""The lease: which of several ingests of a server is the active one.
+"""The lease decides which of several ingests of a server is active.
 
-Asterisk itself gives an application to the websocket that came last; the lease keeps two ingests
-from taking it from each other for ever. Who has it not stands by.
+Asterisk gives an application to the latest websocket, so two ingests would take it from each other
+without end. An ingest without the lease stands by.
 """
 
 import asyncio
@@ -13,32 +13,32 @@ class Lease(Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether others may wait for it."""
+        """Whether other ingests may wait for it."""
 
     def is_valid(self) -> bool:
-        """Return whether the holder may still act: asked for each event, so it must be cheap.
+        """Return whether this process may act as the holder; cheap, since each event needs it.
 
-        It turns false before another one can have got the lease, also in a process that was stopped
-        for a while.
+        It turns false before another process can get the lease, even if this one was suspended
+        meanwhile.
         """
 
     async def acquire(self) -> None:
-        """Return once this process has it."""
+        """Return once this process holds the lease."""
 
     async def keep(self) -> None:
-        """Renew it; returns when it is lost."""
+        """Renew the lease; return when it is lost."""
 
     async def release(self) -> None:
-        """Let others have it. What is held stays valid until they take over."""
+        """Give the lease up; `is_valid` stays true until another process acquires it."""
 
 
 class Unshared:
-    """The lease of an ingest that knows of no other one: the last one that starts is active."""
+    """The lease of an ingest without standbys: the latest one to connect is active."""
 
     is_shared = False
 
     def is_valid(self) -> bool:
-        """Return True: Asterisk decides."""
+        """Return True: Asterisk decides who gets the events."""
         return True
 
     async def acquire(self) -> None:

@@ -1,4 +1,4 @@
-"""The lease that the settings ask for."""
+"""Creates the lease from the settings."""
 
 import socket
 from pathlib import Path
@@ -13,7 +13,7 @@ from .kubernetes import KubernetesApi, KubernetesLease
 
 
 def lease(settings: Settings) -> Lease:
-    """Return the lease of the settings' server.
+    """Return the lease of the server in the settings.
 
     Raises:
         SettingsError: the lock file can't be written.
@@ -34,7 +34,7 @@ def lease(settings: Settings) -> Lease:
         ca_file=wanted.ca_file,
         namespace=wanted.namespace,
     )
-    # A pod's name, and what tells its container from the one that it was before a restart.
+    # The pod's name, and a part that changes when its container restarts.
     identity = f"{socket.gethostname()}_{ids.random_id(8)}"
     name = wanted.name or f"ari-proxy-{settings.server_id}"
     return KubernetesLease(api, name, identity, duration_seconds=wanted.duration_seconds)

@@ -1,7 +1,7 @@
 """The lease as a lock on a file, for ingests on one machine.
 
-The kernel holds the lock (flock(2)) for the process, and lets go of it when the process is gone,
-however it ends. So it can't be lost while the process lives, and a stopped process keeps it.
+The kernel keeps the lock (flock(2)) for the process and releases it when the process ends, however
+that happens. So it can't be lost while the process lives, and a suspended process keeps it.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ import structlog
 
 _log = structlog.get_logger()
 
-#: Seconds between attempts: the kernel tells nobody that the lock is free.
+#: Seconds between attempts: the kernel does not notify of a released lock.
 RETRY_SECONDS: Final = 0.2
 
 
 class FileLease:
-    """A lock file; whoever has locked it is active."""
+    """A lock file; the process that has locked it is active."""
 
     is_shared = True
 
@@ -29,7 +29,7 @@ class FileLease:
         self._file: int | None = None
 
     def is_valid(self) -> bool:
-        """Return True: the kernel takes it from nobody."""
+        """Return True: the kernel revokes no lock."""
         return True
 
     async def acquire(self) -> None:

@@ -1,9 +1,10 @@
 """The lease as a Kubernetes Lease, for ingests on several machines.
 
-A holder that did not renew it in time, since it was stopped, knows by its own clock that it is
-over, before anybody else can have it: the events that it still has go nowhere. One that can't reach
-the API server goes on: calls don't depend on Kubernetes' control plane. Where it alone is cut off,
-its successor takes the application at Asterisk, and ApplicationReplaced ends its turn.
+A holder that was suspended and did not renew the lease in time knows by its own clock that it has
+expired, before another ingest can acquire it; it drops the events that it still has. A holder that
+can't reach the API server stays active: calls don't depend on Kubernetes' control plane. If it
+alone is cut off, its successor takes the applications at Asterisk, and ApplicationReplaced ends its
+active period.
 """
 
 import asyncio
@@ -27,9 +28,9 @@ from .record import Claim, LeaseRecord, parse
 
 _log = structlog.get_logger()
 
-#: Where a pod finds who it is (kubernetes.io/docs/tasks/run-application/access-api-from-pod).
+#: A pod's credentials (kubernetes.io/docs/tasks/run-application/access-api-from-pod).
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-#: Attempts to renew it within its duration.
+#: Attempts to renew the lease within its duration.
 RENEWALS: Final = 3
 _decoder = msgspec.json.Decoder(dict[str, Any])
 _CREATED: Final = frozenset({200, 201})
@@ -39,20 +40,20 @@ _SERVER_ERROR: Final = 500
 
 
 class _LeaseRefusedError(Exception):
-    """Kubernetes does not do what it was asked."""
+    """Kubernetes has refused a request."""
 
 
 class _LeaseMissingError(_LeaseRefusedError):
-    """There is no such object."""
+    """There is no such lease."""
 
 
 class _ApiUnreachableError(_LeaseRefusedError):
-    """Kubernetes can't be asked."""
+    """The API server can't be reached, or fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesApi:
-    """How to reach the API server; as a pod does, unless something else is said."""
+    """How to reach the API server; by default as a pod does."""
 
     url: str = ""
     token_file: str = str(SERVICE_ACCOUNT / "token")
@@ -70,18 +71,18 @@ class KubernetesApi:
         return self.namespace or (SERVICE_ACCOUNT / "namespace").read_text().strip()
 
     def headers(self) -> dict[str, str]:
-        """Return what to log in with; the token's file is read each time, since tokens change."""
+        """Return the authorization; the token file is read each time, since tokens rotate."""
         return {"Authorization": f"Bearer {Path(self.token_file).read_text().strip()}"}
 
     def tls(self) -> ssl.SSLContext | bool:
-        """Return how to check the server's certificate."""
+        """Return the TLS context that verifies the server, or False without TLS."""
         if not self.address.startswith("https:"):
             return False
         return ssl.create_default_context(cafile=self.ca_file or None)
 
 
 class KubernetesLease:
-    """A Lease object; whoever has written its name into it is active."""
+    """A Lease object; the process named in it is active."""
 
     is_shared = True
 
@@ -103,24 +104,24 @@ class KubernetesLease:
         self._is_resigned = False
 
     def is_valid(self) -> bool:
-        """Return whether it is ours, for certain; or was, and nobody else has claimed it."""
+        """Return whether this process certainly holds it, or has released it with no new holder."""
         return self._is_resigned or self._claim.is_valid
 
     async def acquire(self) -> None:
-        """Return once it is ours."""
+        """Return once this process holds the lease."""
         self._is_resigned = False
         _log.info("lease.awaited", lease=self._name)
         while not await self._is_acquired():  # noqa: ASYNC110  Kubernetes is asked
             await asyncio.sleep(self._pause)
 
     async def keep(self) -> None:
-        """Renew it; return when we did not try in time, or when somebody else has it."""
+        """Renew the lease; return when it has expired or another process holds it."""
         while self._claim.is_valid:
             await asyncio.sleep(self._pause)
             await self._is_acquired()
 
     async def release(self) -> None:
-        """Take our name out of it."""
+        """Remove this process's name from the lease."""
         if self._record is None or not self._claim.is_valid:
             return
         self._is_resigned = True
@@ -155,7 +156,7 @@ class KubernetesLease:
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        """Open what one attempt needs, and bound it: the next one is due after a pause."""
+        """Open a session for one attempt, bounded by the pause before the next one."""
         try:
             async with asyncio.timeout(self._pause):
                 connector = aiohttp.TCPConnector(ssl=self._api.tls())

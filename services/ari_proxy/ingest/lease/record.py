@@ -1,8 +1,8 @@
-"""A Kubernetes Lease: who has it, and who may take it. Pure.
+"""A Kubernetes Lease: its holder, and who may acquire it. Sans-I/O.
 
 Kubernetes only stores it; the rules are those of its own components (client-go's leaderelection).
-Nobody trusts another machine's clock: a lease is over when nobody has seen it change for its
-duration. Its holder counts from before it wrote, the others from after, so the holder knows first.
+No machine trusts another one's clock: a lease has expired if it has not changed for its duration.
+The holder counts from before it wrote, the others from after, so the holder knows first.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ class LeaseRecord:
     acquired_at: str = ""
     transitions: int = 0
     version: str = ""
-    #: All of the object's metadata: who writes a Lease writes it whole, with its owner and labels.
+    #: All of the object's metadata: a PUT replaces it, with its owner and labels.
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
 
 def parse(lease: Mapping[str, Any]) -> LeaseRecord:
-    """Return what a Lease object (coordination.k8s.io/v1) says."""
+    """Return the record in a Lease object (coordination.k8s.io/v1)."""
     spec, metadata = (lease.get(part) for part in ("spec", "metadata"))
     spec = spec if isinstance(spec, Mapping) else {}
     metadata = metadata if isinstance(metadata, Mapping) else {}
@@ -58,16 +58,16 @@ class Claim:
         self._now = now
         self._seen: LeaseRecord | None = None
         self._seen_at = 0.0
-        #: Monotonic seconds until which it is ours.
+        #: Monotonic seconds until which this candidate holds the lease.
         self.valid_until = 0.0
 
     @property
     def is_valid(self) -> bool:
-        """Return whether it is ours, for certain."""
+        """Return whether this candidate certainly holds the lease."""
         return self._clock() < self.valid_until
 
     def observe(self, record: LeaseRecord) -> bool:
-        """Take what the lease says now; return whether we may write ourselves into it."""
+        """Note the lease as it is now; return whether this candidate may claim it."""
         unchanged = self._seen is not None and (
             (self._seen.holder, self._seen.renewed_at) == (record.holder, record.renewed_at)
         )
@@ -78,24 +78,25 @@ class Claim:
         return record.holder in {"", self._identity} or is_over
 
     def written(self, begun_at: float) -> None:
-        """Note that Kubernetes has taken our claim, which we began to send at that time."""
+        """Note that Kubernetes has accepted the claim, whose sending began at that time."""
         self.valid_until = begun_at + self._duration
 
     def presumed(self) -> None:
-        """Note that Kubernetes could not be asked just now.
+        """Note that Kubernetes can't be reached, and presume that the lease is still held.
 
-        Then nobody else can claim it either, or only somebody who takes the application at
-        Asterisk as well, which tells us. Once it is over it stays so: we may have been frozen.
+        Then no other candidate can claim it either; if one can, it takes the applications at
+        Asterisk too, and ApplicationReplaced shows it. An expired lease stays expired: this process
+        may have been suspended.
         """
         if self.is_valid:
             self.written(self._clock())
 
     def lost(self) -> None:
-        """Note that somebody else has it."""
+        """Note that another candidate holds the lease."""
         self.valid_until = 0.0
 
     def claim(self, record: LeaseRecord | None) -> dict[str, Any]:
-        """Return the Lease to write: ours, taken or renewed.
+        """Return the Lease object that claims or renews the lease.
 
         Args:
             record: as it was read; None if there is none yet.
@@ -113,7 +114,7 @@ class Claim:
         )
 
     def resignation(self, record: LeaseRecord) -> dict[str, Any]:
-        """Return the Lease to write so that others need not wait until it is over."""
+        """Return the Lease object that releases the lease, so that others need not wait."""
         return self._lease(record, holderIdentity="", leaseTransitions=record.transitions)
 
     def _lease(self, record: LeaseRecord | None, **spec: Any) -> dict[str, Any]:
