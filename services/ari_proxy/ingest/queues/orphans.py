@@ -89,13 +89,13 @@ class OrphanedDialogs:
         """
         tokens = _tokens(channel_ids)
         gone, over = [], []
-        for key, dialog in list(self._dialogs.items()):
-            if dialog.channel_id in channel_ids or dialog.token in tokens:
-                dialog.gone_at = None
-            elif dialog.gone_at is None:
-                dialog.gone_at = now
-                gone.append(dialog.declared)
-            elif now - dialog.gone_at >= self._grace:
+        for key, orphan in list(self._dialogs.items()):
+            if orphan.channel_id in channel_ids or orphan.token in tokens:
+                orphan.gone_at = None
+            elif orphan.gone_at is None:
+                orphan.gone_at = now
+                gone.append(orphan.declared)
+            elif now - orphan.gone_at >= self._grace:
                 over.append(self._dialogs.pop(key).declared)
         return gone, over
 
