@@ -92,7 +92,7 @@ def voice_namespace(*, replicas: int) -> Iterator[Namespace]:
 
 
 def is_draining(namespace: Namespace, proxy: str) -> bool:
-    """Return whether a server of a resource waits for its dialogs to end."""
+    """Return whether a server of a resource is draining."""
     servers = namespace.get("ariproxy", proxy)["status"]["servers"]
     return any(item.get("drainingSince") for item in servers)
 

@@ -1,4 +1,4 @@
-"""Calls that are served in a cluster, and go on whatever happens to what serves them."""
+"""Calls in a cluster survive restarts, upgrades and failures of everything that serves them."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The contract on a real API server: samples are taken, mistakes refused with a word that helps."""
+"""The CRD on a real API server: samples are accepted, mistakes refused with a helpful message."""
 
 import copy
 from collections.abc import Iterator
@@ -128,11 +128,11 @@ def test_rendered_chart_is_taken(namespace: Namespace, values: str) -> None:
 
 
 def _is_checkable(item: dict[str, Any]) -> bool:
-    """Leave out what not every cluster has, and the pod whose account would have to be there."""
+    """Skip kinds that a cluster may lack, and pods, whose ServiceAccount would have to exist."""
     return "coreos" not in item["apiVersion"] and item["kind"] != "Pod"
 
 
 def test_kind_is_found_by_its_short_name_and_category(namespace: Namespace) -> None:
     assert namespace.kubectl("get", "ari", "--no-headers") is not None
     explained = cluster.kubectl("explain", "ariproxy.spec.servers")
-    assert "Asterisk servers; one ingest" in explained
+    assert "The operator creates an ingest" in explained

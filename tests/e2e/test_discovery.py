@@ -1,4 +1,4 @@
-"""Asterisk's pods as servers: found, scaled up and down, restarted."""
+"""Discovered Asterisk pods: scaled up and down, and restarted."""
 
 import asyncio
 

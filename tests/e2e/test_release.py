@@ -1,4 +1,4 @@
-"""The chart's life: its own test, an upgrade, an uninstallation that leaves nothing behind."""
+"""The release: `helm test`, an upgrade, and an uninstallation that leaves nothing behind."""
 
 import urllib.request
 

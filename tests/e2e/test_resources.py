@@ -1,4 +1,4 @@
-"""What becomes of resources: good ones, bad ones, and their children."""
+"""Resources, valid and invalid ones, and their children."""
 
 import json
 from collections.abc import Iterator

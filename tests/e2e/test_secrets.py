@@ -1,4 +1,4 @@
-"""A Secret that changes while calls go on."""
+"""A Secret changes during calls."""
 
 import asyncio
 import base64
@@ -38,7 +38,7 @@ async def test_password_is_rotated_and_calls_go_on(set_of_asterisks: Namespace) 
 
 
 def rotate(voice: Namespace, name: str, password: str) -> None:
-    """Change the password in both Secrets, and have Asterisk and all pods take it."""
+    """Change the password in both Secrets, and wait until Asterisk and all pods use it."""
     users = f"[ari]\ntype=user\npassword={password}\npassword_format=plain\n"
     put(voice, "asterisk-users", "users.conf", users)
     put(voice, "asterisk-ari", "password", password)
@@ -57,7 +57,7 @@ def put(voice: Namespace, secret: str, key: str, value: str) -> None:
 
 
 def until_mounted(voice: Namespace, pod: str, path: str, content: str) -> None:
-    """Wait until the kubelet has renewed a file; a change of the pod has it look at once."""
+    """Wait until the kubelet has updated a file; a change of the pod makes it do so at once."""
     voice.kubectl("annotate", "pod", pod, f"looked-at={hash(content)}", "--overwrite")
 
     def is_there() -> bool:

@@ -1,4 +1,4 @@
-"""What people see of a call in a cluster: the console, and traces at a collector."""
+"""Views of a call in a cluster: the console, and traces at a collector."""
 
 import asyncio
 

@@ -19,7 +19,7 @@ from tests.support.resources import component
     ],
 )
 def test_single_pod_has_no_budget(command: dict[str, Any], exists: bool) -> None:
-    """It would block the drain of its node for ever."""
+    """It would block the drain of its node."""
     assert (disruption_budget(component("command", command=command)) is not None) is exists
 
 
