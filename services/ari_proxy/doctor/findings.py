@@ -1,4 +1,4 @@
-"""What the answers of Asterisk mean, and what to do about it. Pure."""
+"""What the answers of Asterisk mean, and what to do about it."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -7,7 +7,7 @@ from .group import Group
 
 
 class AriSettings(Group):
-    """Where Asterisk is, and as whom to talk to it."""
+    """The connections to Asterisk."""
 
     websocket_url: WebsocketUrl = "ws://127.0.0.1:8088/ari/events"
     """Asterisk's events websocket. Default: Asterisk's own port on this machine."""
@@ -16,13 +16,13 @@ class AriSettings(Group):
     """The root of Asterisk's REST interface."""
 
     user: str = "ari"
-    """A user of ari.conf; it must not be read-only."""
+    """A user of ari.conf that is not read-only."""
 
     user_file: str = ""
     """A file with the user."""
 
     password: SecretStr = SecretStr("")
-    """Its password; better `password_file`, which may change while running."""
+    """Its password; prefer `password_file`, which may change at run time."""
 
     password_file: str = ""
     """A file with the password; read again whenever a connection is made."""
@@ -31,23 +31,24 @@ class AriSettings(Group):
     """The Origin header of the websocket; ari.conf's allowed_origins. Default: none is sent."""
 
     subscribe_all: bool = False
-    """Ask for the events of all objects, also of those that no application owns."""
+    """Subscribe to the events of all objects, including those that no application owns."""
 
     ca_file: str = ""
-    """Certificates of the authorities that vouch for Asterisk, for wss:// and https://. Default:
-    the system's."""
+    """CA certificates for Asterisk's wss:// and https://. Default: the system's."""
 
     server_name: str = ""
-    """The name that stands in Asterisk's certificate. Default: the host of the URL."""
+    """The name in Asterisk's certificate. Default: the host of the URL."""
 
     certificate_file: str = ""
-    """Our certificate, if Asterisk wants one; certificates are read again when they change."""
+    """A client certificate, if Asterisk requires one; certificates are read again when they
+    change."""
 
     key_file: str = ""
-    """Its key. Default: it stands in the certificate's file."""
+    """Its private key. Default: in the certificate's file."""
 
     max_connections: int = Field(default=32, ge=1, le=1000)
-    """Requests at once. http.conf's sessionlimit (100) counts websockets and other users too."""
+    """Maximum number of concurrent requests. http.conf's sessionlimit (100) also counts websockets
+    and other users."""
 
     timeout_seconds: float = Field(default=10.0, gt=0, le=300)
     """Deadline of one request, the wait for a free connection included."""

@@ -9,7 +9,7 @@ from ari_proxy.protocol import ids
 from .group import Group
 from .urls import bus_urls
 
-#: By bus: where it is if nobody says so.
+#: Kind of bus → default URLs.
 _BUS_URLS: Final = {
     "NATS": ("nats://127.0.0.1:4222",),
     "RABBITMQ": ("amqp://127.0.0.1:5672",),
@@ -23,18 +23,18 @@ class BusSettings(Group):
     """Which bus."""
 
     urls: tuple[str, ...] = ("nats://127.0.0.1:4222",)
-    """The servers of one cluster: nats://, tls://, ws:// or wss://; for RabbitMQ amqp:// or amqps://
-    with a virtual host as path (default amqp://127.0.0.1:5672)."""
+    """The servers of one cluster: nats://, tls://, ws:// or wss://; for RabbitMQ amqp:// or
+    amqps:// with a virtual host as path (default amqp://127.0.0.1:5672)."""
 
     url_file: str = ""
-    """A file with URLs, separated by commas, instead of `urls`; with credentials where they have
-    some. Read anew for each connection, as all files with secrets are."""
+    """A file with URLs, separated by commas, instead of `urls`; they may hold credentials. Read
+    again for each connection, like all files with secrets."""
 
     queue: str = "ari-proxy"
-    """The queue group of the command executors on NATS. Default: a group of our own."""
+    """The queue group of the command executors on NATS. Default: ari-proxy's own group."""
 
     user: str = ""
-    """User at the bus, if it wants one."""
+    """The user at the bus, if it requires one."""
 
     user_file: str = ""
     """A file with the user."""
@@ -55,35 +55,36 @@ class BusSettings(Group):
     """A NATS credentials file: JWT and nkey seed."""
 
     nkey_seed_file: str = ""
-    """A file with the seed of a NATS nkey. Secrets in files are read anew for each connection."""
+    """A file with the seed of a NATS nkey. Files with secrets are read again for each
+    connection."""
 
     inbox_prefix: str = Field(default="_INBOX", pattern=r"^[^\s.*>]+(\.[^\s.*>]+)*$")
-    """What the NATS subjects begin with on which replies come to us, `<inbox_prefix>.ari-proxy.>`;
-    for accounts that may not use `_INBOX`."""
+    """Prefix of the NATS subjects of replies, `<inbox_prefix>.ari-proxy.>`; for accounts that may
+    not use `_INBOX`."""
 
     tls_handshake_first: bool = False
-    """NATS: TLS comes before the server says anything, as its `tls { handshake_first: true }` wants
-    it."""
+    """NATS: start TLS before the server's INFO, as its `tls { handshake_first: true }` requires."""
 
     ca_file: str = ""
-    """Certificates of the authorities that vouch for the servers. Default: the system's."""
+    """CA certificates for the servers. Default: the system's."""
 
     server_name: str = ""
-    """The name that stands in the servers' certificate. Default: the host of the URL."""
+    """The name in the servers' certificates. Default: the host of the URL."""
 
     certificate_file: str = ""
-    """Our certificate, if the servers want one."""
+    """A client certificate, if the servers require one."""
 
     key_file: str = ""
-    """Its key. Default: it stands in the certificate's file."""
+    """Its private key. Default: in the certificate's file."""
 
     heartbeat_seconds: int = Field(default=10, ge=1, le=300)
-    """RabbitMQ: a process that gives no sign of life for two to three times as long is dead, and
-    others get its work; so is a server after twice as long. Default: longer than a process or a
-    virtual machine stops now and then."""
+    """RabbitMQ: a process silent for two to three times as long is considered dead, and others get
+    its work; a server after twice as long. Default: longer than the usual pauses of a process or a
+    virtual machine."""
 
     buffer_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
-    """What may wait while the bus is away; beyond it the oldest events go."""
+    """Size of the outbound buffer while the bus is unreachable; when it is full, the oldest events
+    are dropped."""
 
     dialog_ids: Literal["", "token", "uuid"] = ""
     """The form of new dialogs' ids: `token` is `<server_id>.<token>`, `uuid` is for clients that

@@ -13,34 +13,35 @@ DENY: Final = ("* /asterisk/modules/**", "* /asterisk/config/**")
 
 
 class PolicySettings(Group):
-    """What the dialogs of one application may do."""
+    """The policy of one application's dialogs."""
 
     allow: tuple[Rule, ...] = ALLOW
-    """Method and path. `*` in a path is one segment, `**` the rest."""
+    """Permitted requests: method and path. `*` in a path is one segment, `**` the rest."""
 
     deny: tuple[Rule, ...] = DENY
-    """What they may not do, though it is allowed."""
+    """Exceptions from `allow`."""
 
 
 class CommandSettings(Group):
-    """How commands become requests."""
+    """Commands and what they may do."""
 
     max_pending: int = Field(default=10_000, ge=1)
-    """Commands that wait or run; one more is answered with 503."""
+    """Maximum number of commands waiting or running; further ones are answered with 503."""
 
     allow: tuple[Rule, ...] = ALLOW
-    """What clients may do: method and path. `*` in a path is one segment, `**` the rest."""
+    """Requests that clients may make: method and path. `*` in a path is one segment, `**` the
+    rest."""
 
     deny: tuple[Rule, ...] = DENY
-    """What they may not do, though it is allowed. Default: what changes Asterisk itself."""
+    """Exceptions from `allow`. Default: what changes Asterisk itself."""
 
     applications: dict[str, PolicySettings] = Field(default={})
-    """By application: what its dialogs may do, instead of `allow` and `deny`; those hold for
-    commands of dialogs that no ingest knows."""
+    """Policies by application, instead of `allow` and `deny`; those apply to commands of dialogs
+    that no ingest knows."""
 
     scope: Literal["server", "dialog"] = "server"
-    """What commands may touch: all objects of the server, or those of their dialog only."""
+    """Objects that commands may use: all of the server, or only those of their dialog."""
 
     stored_recordings: Literal["all", "own", "none"] = "all"
-    """Which stored recordings commands may read, play, copy and delete: `own` are those that the
-    dialog has made itself."""
+    """Which stored recordings commands may read, play, copy and delete: `own` are those made by the
+    dialog."""

@@ -9,34 +9,36 @@ from .group import Group
 
 
 class IngestSettings(Group):
-    """How events become dialogs."""
+    """Events and dialogs."""
 
     listener_seconds: float = Field(default=10.0, gt=0, le=600)
-    """How long to look for an application that takes a new dialog. Default: a caller's patience."""
+    """How long to offer a new dialog to applications. Default: a caller's patience."""
 
     no_listener: Literal["continue", "hangup", "keep"] = "continue"
-    """What becomes of the call: on in the dialplan with ARI_PROXY_STATUS set, hung up, or kept."""
+    """What to do with a call that no application serves: continue in the dialplan with
+    ARI_PROXY_STATUS set, hang up, or keep it."""
 
     silence_seconds: float = Field(default=60.0, ge=0, le=86400)
-    """How long the application of an open dialog may be away before `no_listener` applies; 0 for
-    ever. Default: longer than a restart takes."""
+    """How long the application of an open dialog may be absent before `no_listener` applies; 0
+    means no limit. Default: longer than a restart."""
 
     grace_seconds: float = Field(default=10.0, ge=0, le=600)
-    """How long after its last channel a dialog gets late events. Asterisk's come within 1 s."""
+    """How long a dialog receives late events after its last channel has left. Asterisk's come
+    within 1 s."""
 
     queue_grace_seconds: float = Field(default=60.0, ge=0, le=86400)
-    """How long after a dialog's end its RabbitMQ queues stay, for an application that is behind."""
+    """How long a dialog's RabbitMQ queues stay after its end, for a slow application."""
 
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
-    """What may wait per dialog until its application has subscribed."""
+    """Bytes of events held per dialog until its application has subscribed."""
 
     proof_seconds: float = Field(default=10.0, ge=0, le=3600)
-    """How often Asterisk has to prove, by a user event that comes back, that the websocket delivers
-    events; 0 for never. Default: as long as a dead socket takes to be found."""
+    """Interval of a user event sent through Asterisk to check that the websocket delivers events; 0
+    disables it. Default: the time it takes to detect a dead socket."""
 
 
 class LeaseSettings(Group):
-    """Which of several ingests of a server is active; the others stand by."""
+    """Leader election: which of several ingests of a server is active; the others stand by."""
 
     kind: Literal["none", "file", "kubernetes"] = "none"
     """`none`: the last one that starts takes over. `file`: a lock file, on one machine.
@@ -46,24 +48,24 @@ class LeaseSettings(Group):
     """The lock file; all ingests of the server name the same one."""
 
     name: OptionalObjectName = ""
-    """The Lease object's name; needed where `server_id` has other than lower-case letters, digits
-    and `-`. Default: ari-proxy-<server_id>."""
+    """The Lease object's name; required if `server_id` has characters other than lower-case
+    letters, digits and `-`. Default: ari-proxy-<server_id>."""
 
     namespace: OptionalObjectName = ""
     """Its namespace. Default: the pod's own."""
 
     duration_seconds: int = Field(default=3, ge=1, le=60)
-    """After how long without a sign of its holder the lease is over. Default: so that another one
-    is active within 5 s."""
+    """How long the lease is valid after its holder's last renewal. Default: short enough for a
+    standby to be active within 5 s."""
 
     api_url: OptionalWebUrl = ""
-    """The Kubernetes API server. Default: as a pod finds it."""
+    """The Kubernetes API server. Default: the pod's own cluster."""
 
     token_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105  a path
-    """A file with the token to log in there with; read each time."""
+    """A file with a bearer token for it; read for each request."""
 
     ca_file: str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
-    """Certificates of the authorities that vouch for it."""
+    """CA certificates for it."""
 
     @model_validator(mode="after")
     def _check_file(self) -> Self:

@@ -59,17 +59,17 @@ class Settings(BaseSettings):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What in the configuration file is of no use, a sentence each."""
+        """Keys of the configuration file that are ignored, a sentence each."""
         return self._warnings
 
     @property
     def admin_port_may_move(self) -> bool:
-        """Whether another one does as well: the original had none, and nobody has asked for it."""
+        """Whether the admin API may take another port: go-ari-proxy had none to configure."""
         return self._is_legacy and "port" not in self.admin.model_fields_set
 
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
-        """Refuse an application whose queue would be taken for another topic."""
+        """Refuse an application with a name that is also a topic of ari-proxy."""
         for name in self.applications if self.bus.kind == "RABBITMQ" else ():
             if name.startswith(topics.RESERVED):
                 reserved = ", ".join(topics.RESERVED)

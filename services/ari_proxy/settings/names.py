@@ -1,4 +1,4 @@
-"""The names of settings: which there are, and which one somebody may have meant. Pure."""
+"""The names of settings: which exist, and which one a misspelt name is closest to."""
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping

@@ -13,7 +13,7 @@ from .process import AdminSettings, LogSettings
 
 
 class OperatorSettings(BaseSettings):
-    """What the operator needs to know; all else stands in the resources."""
+    """The operator's settings; everything else is in the resources."""
 
     model_config = SettingsConfigDict(
         env_prefix="ARI_PROXY_",
@@ -24,16 +24,16 @@ class OperatorSettings(BaseSettings):
     )
 
     namespaces: tuple[str, ...] = ()
-    """Namespaces to look after. Default: all."""
+    """Namespaces to watch. Default: all."""
 
     ingest_image: str = f"ari-proxy-ingest:{__version__}"
-    """Image of ingests whose resource names none. Default: as `make images` calls it."""
+    """Image of ingest for resources that name none. Default: the one of `make images`."""
 
     command_image: str = f"ari-proxy-command:{__version__}"
-    """Image of executors whose resource names none."""
+    """Image of command for resources that name none."""
 
     workers: int = Field(default=4, ge=1, le=64)
-    """Resources that are looked at side by side."""
+    """Number of resources reconciled concurrently."""
 
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()

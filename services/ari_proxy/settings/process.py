@@ -12,45 +12,44 @@ class AdminSettings(Group):
     """The admin API: /livez, /readyz, /metrics, /dialogs, /dialogs/count."""
 
     enabled: bool = True
-    """Serve it."""
+    """Serve the admin API."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Default: this machine only; 0.0.0.0 in containers."""
+    """Address to listen on. Default: only this machine; 0.0.0.0 in containers."""
 
     port: int = Field(default=9797, ge=0, le=65535)
-    """Port to listen on; 0 takes any and logs it."""
+    """Port to listen on; 0 for any free port, which is logged."""
 
     console: bool = False
-    """Serve ingest's console at /console: dialogs and ladders for whoever reaches this address.
-    Default: calls are nobody else's business."""
+    """Serve ingest's console at /console: dialogs and ladders, for anyone who can reach this
+    address. Default: calls are private."""
 
 
 class TracesSettings(Group):
     """OpenTelemetry: a span per AppStart, command and request; needs `ari-proxy[traces]`."""
 
     enabled: bool = False
-    """Trace, and send the spans by OTLP. Default: no trace, at no cost."""
+    """Export spans by OTLP. Default: no traces, at no cost."""
 
     endpoint: OptionalWebUrl = ""
-    """Where OTLP over HTTP is taken, like http://collector:4318; OTEL_EXPORTER_OTLP_ENDPOINT if
-    left out."""
+    """The OTLP/HTTP endpoint, like http://collector:4318. Default: OTEL_EXPORTER_OTLP_ENDPOINT."""
 
     ratio: float = Field(default=1.0, ge=0, le=1)
-    """Which part of the dialogs is traced, unless the client's own trace says."""
+    """Share of dialogs that are traced; a client's own sampling decision wins."""
 
 
 class LogSettings(Group):
     """Logs."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least important that shows."""
+    """The lowest level that is logged."""
 
     format: Literal["auto", "json", "console"] = "auto"
-    """JSON lines, or text for people. Default: text on a terminal."""
+    """JSON lines, or text for people. `auto` is text on a terminal, else JSON."""
 
 
 class RuntimeSettings(Group):
     """The process."""
 
     drain_seconds: float = Field(default=10.0, ge=0, le=3600)
-    """After SIGTERM: how long commands and set-ups that have begun may take."""
+    """How long running commands and set-ups may take after SIGTERM."""

@@ -1,4 +1,4 @@
-"""URLs of the settings: read in one place, whichever source they come from. Pure.
+"""URLs of the settings: read in one place, whichever source they come from.
 
 No error here quotes a URL: where one can't be read, nobody knows which part of it is the password.
 For the same reason none is raised while another one, of the standard library, is being handled.
