@@ -20,8 +20,8 @@ from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
 from .ingest.admin_view import AdminView
+from .ingest.parts import TIMES, Surroundings, Times
 from .ingest.service import IngestService
-from .ingest.wiring import TIMES, Surroundings, Times
 from .protocol.ids import ServerId
 from .settings.load import Settings
 from .tap.tap import Tap

@@ -9,7 +9,7 @@ import pytest
 import websockets
 from structlog.testing import capture_logs
 
-from ari_proxy.ingest.wiring import Times
+from ari_proxy.ingest.parts import Times
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import Calls

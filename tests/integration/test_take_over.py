@@ -13,8 +13,8 @@ from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle, opened
 from ari_proxy.bus.errors import BusTimeoutError, BusUnavailableError
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.connections import factories
+from ari_proxy.ingest.parts import Surroundings, Times
 from ari_proxy.ingest.service import IngestService
-from ari_proxy.ingest.wiring import Surroundings, Times
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import Settings, load

@@ -12,10 +12,11 @@ from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus
+from ari_proxy.ingest.parts import Surroundings, Times
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy
-from ari_proxy.ingest.wiring import Surroundings, Times, wire
+from ari_proxy.ingest.wiring import wire
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings

@@ -32,7 +32,8 @@ from .active_phase import (
     DepartureTrigger,
 )
 from .collector import DialogCollector
-from .wiring import TIMES, Surroundings, Times, wire
+from .parts import TIMES, Surroundings, Times
+from .wiring import wire
 
 _log = structlog.get_logger()
 

@@ -22,7 +22,7 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 
 from .active_phase import ActiveState, ActiveTrigger
-from .wiring import Parts
+from .parts import Parts
 
 
 class DialogCollector:

@@ -19,8 +19,8 @@ from .active import ActiveIngest
 from .activity import Activity
 from .admin_view import AdminView
 from .metrics import declare
+from .parts import TIMES, Surroundings, Times
 from .readiness import Readiness
-from .wiring import TIMES, Surroundings, Times
 
 _log = structlog.get_logger()
 
