@@ -1,13 +1,13 @@
-"""Reads the bodies of HTTP answers, up to a bound: whoever answers may go on for ever."""
+"""HTTP response bodies of bounded size: a server may never stop sending."""
 
 import aiohttp
 
 
 async def read(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
-    """Return an answer's body, or None if it is too large: then its connection is ended.
+    """Return a response's body, or None, with its connection closed, if it is too large.
 
     Raises:
-        aiohttp.ClientError: it breaks off.
+        aiohttp.ClientError: the connection broke off.
     """
     if (answer.content_length or 0) <= max_bytes:
         content = bytearray()

@@ -1,50 +1,50 @@
-"""What is wrong with a server's certificate, and what to do about it. Pure."""
+"""Explanations of why a server's certificate was refused, each with a remedy. Sans-I/O."""
 
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 _BEGINNING: Final = "the server's certificate "
-#: OpenSSL's codes (x509_vfy.h) → cause and remedy; {group} is that of the settings, ari or bus.
+#: OpenSSL's codes (x509_vfy.h) → cause and remedy; {group} is the settings group, ari or bus.
 _CAUSES: Final[Mapping[int, str]] = {
     9: "is not yet valid; compare the clocks of both machines",
     10: "has expired; renew it",
-    18: "is signed by itself; put it into {group}.ca_file",
-    19: "is of an authority that is not known here; put the authority's into {group}.ca_file",
-    20: "is of an authority that is not known here; put the authority's into {group}.ca_file",
-    21: "is of an authority that is not known here; put the authority's into {group}.ca_file",
+    18: "is self-signed; put it into {group}.ca_file",
+    19: "was issued by an unknown authority; put its certificate into {group}.ca_file",
+    20: "was issued by an unknown authority; put its certificate into {group}.ca_file",
+    21: "was issued by an unknown authority; put its certificate into {group}.ca_file",
     62: "does not name the host{instead}",
     64: "does not name the host's address{instead}",
 }
-#: OpenSSL's codes of what RFC 5280 does not allow; Python looks for it since 3.13.
+#: OpenSSL's codes for violations of RFC 5280; Python checks for them since 3.13.
 _STRICT: Final = range(79, 95)
 _IS_MALFORMED: Final = (
-    "breaks a rule of RFC 5280 ({rule}), on which Python insists since 3.13; issue it anew, or its "
+    "breaks a rule of RFC 5280 ({rule}), which Python enforces since 3.13; reissue it, or its "
     "authority's"
 )
 _ABOUT_NAMES: Final = frozenset({62, 64})
 _NAMES_NOT_KNOWN: Final = (
-    "; set {group}.server_name to a name that stands in it (subjectAltName), or issue one that "
+    "; set {group}.server_name to a name that it contains (subjectAltName), or issue one that "
     "names the host"
 )
 _HAS_OTHERS: Final = (
     " but {names}; set {group}.server_name to one of them, or issue one that names it"
 )
 _HAS_NONE: Final = (
-    ": it has no subjectAltName, and names nothing so; issue it anew with the host in its "
+    ": it has no subjectAltName, so it names nothing; reissue it with the host in its "
     "subjectAltName"
 )
-#: Names that are told.
+#: Names that a message lists.
 _SOME: Final = 5
 
 
 def explained(error: BaseException, group: str, names: Sequence[str] | None = None) -> str:
-    """Return what a failed connection tells of the server's certificate, or '' if nothing.
+    """Explain a failed connection by the server's certificate; '' if it was not the cause.
 
     Args:
-        error: as a client library raised it.
-        group: of the settings with which it is mended: `ari` or `bus`.
-        names: those that it has (subjectAltName), or None if they are not known.
+        error: the exception of a client library.
+        group: the settings group that holds the remedy: `ari` or `bus`.
+        names: the certificate's own (subjectAltName), or None if they are not known.
     """
     fault = _fault(error)
     if fault is None:
@@ -70,7 +70,7 @@ def is_about_names(error: BaseException) -> bool:
 
 
 def _fault(error: BaseException) -> ssl.SSLCertVerificationError | None:
-    """Return what OpenSSL says of a certificate, if it is something that we can explain."""
+    """Return OpenSSL's verification error behind `error`, if it can be explained."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             code = getattr(cause, "verify_code", 0)  # Not set by a library that makes its own.
@@ -80,12 +80,12 @@ def _fault(error: BaseException) -> ssl.SSLCertVerificationError | None:
 
 
 def is_explained(reason: str) -> bool:
-    """Return whether a reason has what `explained` tells, which says what to do."""
+    """Return whether a reason contains an explanation by `explained`, and so a remedy."""
     return _BEGINNING in reason
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and those that led to it; aiohttp keeps its own apart."""
+    """Yield an error and its causes; aiohttp keeps the TLS error in an attribute."""
     current: BaseException | None = error
     while current is not None:
         inner = getattr(current, "certificate_error", None)

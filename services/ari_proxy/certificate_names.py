@@ -1,7 +1,7 @@
-"""Looks which names a server's certificate has, where ours was not among them.
+"""Names in a server's certificate, fetched after a host name mismatch.
 
-OpenSSL tells that it was not, and nothing more. So the server is asked again, by a handshake that
-checks all but the name and sends nothing behind it.
+OpenSSL reports the mismatch and nothing more. So a second handshake checks all but the name and
+sends nothing after it.
 """
 
 import asyncio
@@ -11,18 +11,18 @@ from typing import Final
 
 from . import certificate_errors
 
-_LOOK_SECONDS: Final = 3.0
-#: For which a server is not asked again.
+_HANDSHAKE_SECONDS: Final = 3.0
+#: For which fetched names are reused.
 _KNOWN_SECONDS: Final = 30.0
 _READ_BYTES: Final = 65_536
 
 
 class CertificateNames:
-    """Explains faults of the certificates of one group's servers: `ari` or `bus`."""
+    """Explains refused certificates of one settings group's servers: `ari` or `bus`."""
 
     def __init__(self, group: str) -> None:
         self._group = group
-        #: By server: when it was asked, and what it told.
+        #: By (host, port): monotonic time of the handshake, and the names.
         self._known: dict[tuple[str, int], tuple[float, tuple[str, ...]]] = {}
 
     async def explained(
@@ -33,13 +33,13 @@ class CertificateNames:
         *,
         greets: bool = False,
     ) -> str:
-        """Return what a failed connection tells of the server's certificate, or '' if nothing.
+        """Explain a failed connection by the server's certificate; '' if it was not the cause.
 
         Args:
-            error: as a client library raised it.
+            error: the exception of a client library.
             server: host and port.
-            tls: with which it was checked; None for the system's authorities.
-            greets: whether the server says a line before TLS begins.
+            tls: the context that refused it; None for the system's authorities.
+            greets: whether the server sends a line before TLS begins.
         """
         names = None
         if certificate_errors.is_about_names(error):
@@ -49,11 +49,11 @@ class CertificateNames:
     async def _names(
         self, server: tuple[str, int], tls: ssl.SSLContext, *, greets: bool
     ) -> tuple[str, ...] | None:
-        asked_at, names = self._known.get(server, (0.0, ()))
-        if server in self._known and time.monotonic() - asked_at < _KNOWN_SECONDS:
+        fetched_at, names = self._known.get(server, (0.0, ()))
+        if server in self._known and time.monotonic() - fetched_at < _KNOWN_SECONDS:
             return names
         try:
-            async with asyncio.timeout(_LOOK_SECONDS):
+            async with asyncio.timeout(_HANDSHAKE_SECONDS):
                 names = await _names_of(server, tls, greets=greets)
         except (OSError, TimeoutError, EOFError):
             return None
@@ -91,7 +91,10 @@ async def _names_of(
 def _unnamed(
     tls: ssl.SSLContext, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO, host: str
 ) -> ssl.SSLObject:
-    """Return a handshake that does not check the name; no other one is begun meanwhile."""
+    """Return a handshake that skips the name check.
+
+    Nothing is awaited here, so no other handshake begins while the check is off.
+    """
     is_checked = tls.check_hostname
     tls.check_hostname = False
     try:

@@ -15,7 +15,7 @@ app = typer.Typer(
     name="ari-proxy",
     no_args_is_help=True,
     add_completion=False,
-    # A plain traceback is what logs can hold; and a rich one may show what variables hold.
+    # Logs need plain tracebacks, and rich ones may show the values of variables.
     pretty_exceptions_enable=False,
     help=__doc__,
 )
@@ -89,7 +89,7 @@ def operator() -> None:
 def check_config(config: Config = None) -> None:
     """Print the effective settings with secrets masked, or each bad value with its place.
 
-    Also reads every file that they name: secrets, URLs, certificates.
+    Also reads every file that the settings name: secrets, URLs, certificates.
     """
     from .doctor import files  # noqa: PLC0415  commands import what they need
     from .settings import load  # noqa: PLC0415
@@ -109,7 +109,7 @@ def doctor(config: Config = None) -> None:
     from .telemetry import logging  # noqa: PLC0415
 
     settings = cli_support.load_and_warn(config)
-    logging.configure(level="critical", form="auto", component="doctor")  # The findings say it all.
+    logging.configure(level="critical", form="auto", component="doctor")  # The findings suffice.
     found: list[Finding] = []
 
     async def report(_: object) -> None:
@@ -129,7 +129,7 @@ def simulate(
 ) -> None:
     """Run a simulated Asterisk with ARI, to try things out.
 
-    The password is that of the environment variable ARI_PROXY_ARI__PASSWORD, or `ari`.
+    The password comes from the environment variable ARI_PROXY_ARI__PASSWORD (default ari).
     """
     from .runtime import run  # noqa: PLC0415
     from .simulator.server import serve  # noqa: PLC0415
@@ -176,7 +176,7 @@ Names = Annotated[list[str] | None, typer.Option(show_default=False)]
 def tail(
     config: Config = None,
     server: Annotated[
-        list[str] | None, typer.Option(help="A server_id. Default: that of the settings.")
+        list[str] | None, typer.Option(help="A server_id. Default: the one in the settings.")
     ] = None,
     application: Names = None,
     dialog: Names = None,

@@ -1,4 +1,4 @@
-"""What the commands of the CLI share: loading settings, reporting errors, running services."""
+"""Shared by the CLI's commands: loading settings, reporting errors, running services."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

@@ -1,6 +1,6 @@
 """The process: event loop, signals, drain.
 
-The first SIGTERM or SIGINT asks to drain: no new dialogs, finish commands, flush, exit 0. A second
+The first SIGTERM or SIGINT starts a drain: no new dialogs, finish commands, flush, exit 0. A second
 one ends the process at once. As PID 1 of a container a process without handlers would ignore both.
 """
 
@@ -22,8 +22,8 @@ def run(main: Main, *, at_once: Callable[[], None] = lambda: None) -> None:
     """Run `main` until it returns.
 
     Args:
-        main: gets an event that is set when it should stop.
-        at_once: called on a second signal, when nothing is unwound: ends child processes.
+        main: receives an event that is set on the first signal.
+        at_once: called on a second signal, before an exit without unwinding: ends child processes.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(_with_signals(main, at_once))
@@ -42,7 +42,7 @@ async def _with_signals(main: Main, at_once: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _on_signal, number, stop, at_once)
-    # Out of the collector's sight: to walk all that was imported stops every call for 50 ms.
+    # Exempt imported objects from collection: walking them stops every call for 50 ms.
     gc.collect()
     gc.freeze()
     await main(stop)

@@ -47,7 +47,7 @@ async def serve(
     """Serve until `stop`, drain, and return.
 
     Args:
-        settings: of all components.
+        settings: for all components.
         components: services to run.
         stop: set when the process should end.
         event_socket: makes the client of Asterisk's events websocket.
@@ -99,7 +99,7 @@ def _admin_api(
     checks: Mapping[str, Check],
     view: AdminView | None,
 ) -> AdminApi:
-    """Return the contents of the admin API; `view` is that of ingest, if it runs here."""
+    """Return the admin API's contents; `view` is ingest's, or None without ingest."""
     if view is None:
         return AdminApi(checks, metrics)
     console = None
@@ -114,7 +114,7 @@ async def _run(
     api: AdminApi,
     stop: asyncio.Event,
 ) -> None:
-    """Run the services until they have stopped; meanwhile serve the admin API."""
+    """Run the services until they have stopped; serve the admin API meanwhile."""
     async with asyncio.TaskGroup() as tasks:
         admin = settings.admin
         lag = api.metrics.histogram(table.LOOP_LAG)

@@ -346,7 +346,7 @@ WRONG: dict[str, tuple[list[str], dict[str, datetime], str]] = {
     "nameless": ([], {}, "does not name the host: it has no subjectAltName"),
     "expired": (["localhost"], {"not_after": NOW - timedelta(days=1)}, "has expired"),
     "early": (["localhost"], {"not_before": NOW + timedelta(days=1)}, "is not yet valid"),
-    "authority": (["localhost"], {}, "an authority that is not known here; put the authority"),
+    "authority": (["localhost"], {}, "an unknown authority; put its certificate"),
 }
 
 
@@ -466,7 +466,7 @@ async def test_fault_of_the_certificate_of_rabbitmq_is_named(
     async with opened(factories.bus(settings, "test")) as bus:
         await until(lambda: bus.problem and bus.problem.kind == "refused")
         assert bus.problem is not None
-        assert "an authority that is not known here" in bus.problem.reason
+        assert "issued by an unknown authority" in bus.problem.reason
         assert "bus.ca_file" in bus.problem.reason
 
 

@@ -1,4 +1,4 @@
-"""What a refused certificate is told to be."""
+"""Explanations of refused certificates."""
 
 import ssl
 
@@ -18,14 +18,14 @@ def refused(code: int, message: str) -> ssl.SSLCertVerificationError:
     ("code", "message"),
     [(85, "Missing Authority Key Identifier"), (89, "Basic Constraints of CA cert not marked")],
 )
-def test_certificate_that_python_has_become_too_strict_for_is_told_so(
+def test_certificate_that_python_has_become_too_strict_for_is_explained(
     code: int, message: str
 ) -> None:
-    told = certificate_errors.explained(refused(code, message), "bus")
-    assert told.startswith("the server's certificate breaks a rule of RFC 5280")
-    assert message in told
-    assert "issue it anew" in told
-    assert certificate_errors.is_explained(told)
+    reason = certificate_errors.explained(refused(code, message), "bus")
+    assert reason.startswith("the server's certificate breaks a rule of RFC 5280")
+    assert message in reason
+    assert "reissue it" in reason
+    assert certificate_errors.is_explained(reason)
 
 
 def test_cause_is_found_behind_other_errors() -> None:

@@ -1,1 +1,1 @@
-"""A small Python library for applications."""
+"""A small library for applications in Python."""

@@ -1,4 +1,4 @@
-"""A small library for applications in Python: dialogs with events to read and commands to await."""
+"""An application: receives AppStarts and runs a handler for each call."""
 
 import asyncio
 from collections import deque
@@ -22,7 +22,7 @@ from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call, Topics
 _log = structlog.get_logger()
 
 RECOVERED: Final = "ProxyRecovered"
-#: How many dialogs are remembered that are over: AppStart may come again around a lost connection.
+#: Ended dialogs to remember: an AppStart may be repeated around a lost connection.
 _REMEMBERED: Final = 1000
 
 
@@ -35,18 +35,18 @@ _recovered = msgspec.json.Decoder(_Recovered)
 _event = msgspec.json.Decoder(Event)
 _server_response = msgspec.json.Decoder(ServerCommandResponse)
 
-#: Serves one call, until it is over; see `Application`.
+#: Handles one call until it is over; see `Application`.
 Serve = Callable[[Call], Awaitable[None]]
 
 
 class Application:
-    """Serves the dialogs of one Stasis application, each with a task of its own.
+    """Serves the dialogs of one Stasis application, each in its own task.
 
-    A handler that raises or is cancelled leaves nobody in silence: its call goes back to the
+    A handler that raises or is cancelled leaves no caller in silence: its call goes back to the
     dialplan, with FAILED in the channel variable ARI_PROXY_STATUS, and channels that the
-    application itself has placed are hung up. A handler that returns while its call is still there
-    has put it in order itself: nothing is done, and nobody listens to the call any more; if it is
-    still in Stasis after `ingest.silence_seconds`, `ingest.no_listener` says what becomes of it.
+    application placed are hung up. When a handler returns before its call has ended, the library
+    does nothing and stops listening to the call; if the call is still in Stasis after
+    `ingest.silence_seconds`, the policy `ingest.no_listener` applies.
     """
 
     def __init__(
@@ -59,15 +59,15 @@ class Application:
         response_seconds: float = RESPONSE_SECONDS,
         give_back_seconds: float = GIVE_BACK_SECONDS,
     ) -> None:
-        """Make one.
+        """Initialise an application that is not running.
 
         Args:
-            bus: on which the proxy is.
-            name: of the Stasis application.
-            serve: serves one call, until it is over.
-            group: the instances among which calls are shared.
-            response_seconds: for the proxy to answer a command.
-            give_back_seconds: for it to take back a call that nobody serves any more.
+            bus: the bus that the proxy uses.
+            name: name of the Stasis application.
+            serve: handles one call until it is over.
+            group: name of the group of instances that share the calls.
+            response_seconds: timeout of a command.
+            give_back_seconds: timeout for returning a failed handler's call to the dialplan.
         """
         self._seconds = {
             "response_seconds": response_seconds,
@@ -79,12 +79,12 @@ class Application:
         self._group = group
         self._serving: set[str] = set()
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
-        #: By server; a server that is here is listened to.
+        #: By server, then dialog; a server's events are subscribed to while it has an entry.
         self._dialogs: dict[str, dict[str, Call]] = {}
         self._servers: dict[str, SubscriptionHandle] = {}
 
     async def run(self, stop: asyncio.Event | None = None) -> None:
-        """Serve until cancelled, or until `stop` is set and all calls that it has are over."""
+        """Serve until cancelled, or until `stop` is set and all open calls have ended."""
         try:
             async with asyncio.TaskGroup() as tasks:
 
@@ -105,7 +105,7 @@ class Application:
                 await _unsubscribe(*self._servers.popitem())
 
     def _is_new(self, start: AppStart) -> bool:
-        """Return whether a dialog is neither served nor was: its AppStart may come again."""
+        """Return whether the dialog is new; record it. An AppStart may be repeated."""
         if start.dialog_id in self._serving or start.dialog_id in self._over:
             return False
         self._serving.add(start.dialog_id)
@@ -124,7 +124,7 @@ class Application:
         owner = DialogId(start.dialog_id)
         dialogs = await self._listen_to(start.server_id)
         if start.dialog_id in dialogs:
-            return  # It is served already: the AppStart came again.
+            return  # Already served: a repeated AppStart.
         dialogs[start.dialog_id] = dialog
         try:
             async with (
@@ -144,24 +144,24 @@ class Application:
             raise
 
     async def _listen_to(self, server: str) -> dict[str, Call]:
-        """Return the dialogs of a server; end those that its ingest has not found again."""
+        """Return the dialogs of a server; end those that its ingest did not recover."""
         if server in self._dialogs:
             return self._dialogs[server]
         dialogs = self._dialogs[server] = {}
 
-        def take(message: Message) -> None:
+        def on_event(message: Message) -> None:
             found = _recovered_in(message)
             if found is None:
                 return
             open_, listed_at = found
             for dialog_id in dialogs.keys() - open_:
-                # AppStart has a topic of its own: sent behind this list, it may come before it.
+                # AppStart has its own topic: one sent after this list may arrive before it.
                 if dialogs[dialog_id].announced_at < listed_at:
                     dialogs[dialog_id].end()
 
         topic = topics.events(ServerId(server))
         try:
-            self._servers[topic] = await self._bus.subscribe(topic, take)
+            self._servers[topic] = await self._bus.subscribe(topic, on_event)
         except BaseException:
             del self._dialogs[server]
             raise
@@ -181,12 +181,12 @@ class Application:
 async def _unsubscribe(topic: str, subscription: SubscriptionHandle) -> None:
     try:
         await subscription.unsubscribe()
-    except BusError as error:  # It is gone with its connection.
+    except BusError as error:  # Lost with its connection.
         _log.warning("subscription.lost", topic=topic, error=str(error))
 
 
 def _recovered_in(message: Message) -> tuple[set[str], float] | None:
-    """Return the dialogs that an ingest has found, and when, if that is what the message tells."""
+    """Return the dialogs in a ProxyRecovered event and its Unix time; None for other messages."""
     try:
         event = _event.decode(message.payload)
         if event.type != RECOVERED:
@@ -199,11 +199,11 @@ def _recovered_in(message: Message) -> tuple[set[str], float] | None:
 
 
 async def call(bus: Bus, server: ServerId, command: Command) -> ServerCommandResponse:
-    """Send a command that belongs to no dialog, like one that places a call.
+    """Send a command outside of any dialog, such as one that places a call.
 
     Raises:
-        BusError: no executor answered.
-        MalformedMessageError: the answer is no response.
+        BusError: no executor responded.
+        MalformedMessageError: the response can't be decoded.
     """
     payload = messages.encode(command)
     answer = await bus.request(topics.commands(server), payload, timeout_seconds=RESPONSE_SECONDS)

@@ -19,18 +19,18 @@ _log = structlog.get_logger()
 
 #: Seconds to wait for a response; the proxy itself gives up on Asterisk after 10.
 RESPONSE_SECONDS: Final = 15.0
-#: Seconds to wait until a call that nobody serves any more is given back.
+#: Seconds to wait while a failed handler's call is returned to the dialplan.
 GIVE_BACK_SECONDS: Final = 5.0
-#: Events that may wait to be read; a dialog has a few hundred in all.
+#: Unread events to hold; a dialog has a few hundred in all.
 MAX_WAITING_EVENTS: Final = 10_000
-#: Events of ari-proxy's own (docs/reference/wire.md).
+#: ari-proxy's own events (docs/reference/wire.md).
 DIALOG_ENDED: Final = "ProxyDialogEnded"
 PROBE: Final = "ProxyProbe"
-#: The channel variable that tells the dialplan why it has the call back, and its value.
+#: The channel variable that gives the dialplan the reason for a returned call, and its value.
 STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
 FAILED: Final = "FAILED"
 
-#: Asterisk's answers that say that a channel is gone, or in the dialplan already.
+#: Asterisk's statuses for a channel that is gone, or already in the dialplan.
 _GONE: Final = frozenset({404, 409})
 _BEGINNINGS: Final = frozenset({"ChannelCreated", "StasisStart"})
 _ENDS: Final = frozenset({"ChannelDestroyed", "StasisEnd"})
@@ -44,16 +44,16 @@ class Topics(Protocol):
     """The part of a bus that an application needs."""
 
     def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
-        """Send a message; with `once` it is better lost than sent twice."""
+        """Send a message; with `once` it is never sent twice, and may be lost instead."""
 
     async def subscribe(
         self, topic: str, handler: Handler, *, group: str = ""
     ) -> SubscriptionHandle:
-        """Hand every message on `topic` to `handler`."""
+        """Call `handler` with every message on `topic`."""
 
 
 class CallEvent:
-    """One event: its sequence in the dialog, and what Asterisk sent."""
+    """One event: its sequence in the dialog, and the JSON that Asterisk sent."""
 
     def __init__(self, event: Event) -> None:
         self.sequence = event.sequence
@@ -62,16 +62,16 @@ class CallEvent:
 
     @property
     def channel_id(self) -> str:
-        """The id of the channel that it is about, or ''."""
+        """The id of the event's channel, or ''."""
         channel = self.body.get("channel")
         name = channel.get("id") if isinstance(channel, dict) else None
         return name if isinstance(name, str) else ""
 
 
 class CallEvents:
-    """The events of a dialog in order, until it is over, for its first channel at least.
+    """Events of a dialog in order, until the dialog or its first channel has ended.
 
-    A wait for the next one may be cancelled or time out: nothing is lost by it.
+    A wait for the next event may be cancelled or time out without losing one.
     """
 
     def __init__(self, channel_id: str) -> None:
@@ -80,7 +80,11 @@ class CallEvents:
         self._is_over = False
 
     def put(self, event: CallEvent) -> None:
-        """Add an event, or raise asyncio.QueueFull."""
+        """Add an event.
+
+        Raises:
+            asyncio.QueueFull: MAX_WAITING_EVENTS are unread.
+        """
         if event.type != PROBE:
             self._waiting.put_nowait(event)
 
@@ -90,7 +94,7 @@ class CallEvents:
     async def __anext__(self) -> CallEvent:
         if self._is_over:
             raise StopAsyncIteration
-        # Nothing is awaited behind this: whoever is cancelled here has taken none.
+        # Nothing is awaited after this: a reader cancelled here has removed no event.
         event = await self._waiting.get()
         is_own_end = event.type == "StasisEnd" and event.channel_id == self._channel_id
         self._is_over = is_own_end or event.type == DIALOG_ENDED
@@ -113,11 +117,11 @@ class Call:
         self._give_back_seconds = give_back_seconds
         self.dialog_id = start.dialog_id
         self.channel_id = start.channel_id
-        #: Unix time; 0 for one of an ingest that does not tell.
+        #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
         self._commands = topics.commands(DialogId(start.dialog_id))
         self._events = CallEvents(start.channel_id)
-        #: Those that may still be there.
+        #: Channels that may still exist, in order of arrival.
         self._channels = {start.channel_id: None}
         self._responses: dict[str, asyncio.Future[CommandResponse]] = {}
         self._ids = itertools.count(1)
@@ -129,7 +133,7 @@ class Call:
             self._follow(event)
             self._events.put(event)
         except (*UNDECODABLE, asyncio.QueueFull) as error:
-            reason = str(error) or f"{MAX_WAITING_EVENTS} events wait to be read"
+            reason = str(error) or f"{MAX_WAITING_EVENTS} events are unread"
             _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
 
     def _follow(self, event: CallEvent) -> None:
@@ -152,7 +156,7 @@ class Call:
             waiting.set_result(response)
 
     def end(self) -> None:
-        """Take it for over: ingest has found that it is, and nobody has seen how."""
+        """End the dialog with ProxyDialogEnded: ingest did not recover it."""
         body = msgspec.json.encode({"type": DIALOG_ENDED, "reason": "not_recovered"}).decode()
         event = CallEvent(Event("", "", DIALOG_ENDED, body))
         self._follow(event)
@@ -160,10 +164,10 @@ class Call:
             self._events.put(event)
 
     def events(self) -> CallEvents:
-        """Return the events in order until the dialog is over, for its first channel at least.
+        """Return the events in order, until the dialog or its first channel has ended.
 
-        Among them are ari-proxy's own: ProxyGap says that some may be missing, ProxyDialogEnded
-        that the dialog is over, though its StasisEnd was not seen.
+        They include ari-proxy's own: ProxyGap, after which events may be missing, and
+        ProxyDialogEnded, for a dialog whose StasisEnd was not seen.
         """
         return self._events
 
@@ -173,7 +177,7 @@ class Call:
         """Send a command and return its response.
 
         Raises:
-            TimeoutError: none came.
+            TimeoutError: no response arrived within `response_seconds`.
         """
         url = f"{path}?{urlencode(parameters)}" if parameters else path
         command = Command(self._next_id(), url, method, body)
@@ -182,9 +186,9 @@ class Call:
         return response
 
     async def give_back(self) -> None:
-        """Leave the caller to the dialplan, and hang up what this application has placed.
+        """Return the caller to the dialplan, and hang up channels that this application placed.
 
-        The dialplan finds FAILED in the channel variable ARI_PROXY_STATUS.
+        The channel variable ARI_PROXY_STATUS is then FAILED.
         """
         commands = [
             Command(self._next_id(), url, method, "")
@@ -199,7 +203,9 @@ class Call:
                 array = commands[start : start + MAX_COMMANDS]
                 payload = messages.encode_all(array)
                 responses = await self._send(array, payload, self._give_back_seconds)
-                refused += [_told(response) for response in responses if _is_refusal(response)]
+                refused += [
+                    _status_text(response) for response in responses if _is_refusal(response)
+                ]
         except TimeoutError as error:
             refused.append(str(error))
         if refused:
@@ -234,7 +240,7 @@ class Call:
                 self._responses.pop(unique_id, None)
 
 
-def _told(response: CommandResponse) -> str:
+def _status_text(response: CommandResponse) -> str:
     return f"{response.status_code} {response.response_body}"
 
 

@@ -1,1 +1,1 @@
-"""The demonstration: some calls, served by an example application."""
+"""The demo: a few calls, served by an example application."""

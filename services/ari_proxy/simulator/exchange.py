@@ -1,6 +1,6 @@
 """The behaviour of the simulated Asterisk: calls, bridges and their events.
 
-The texts of refusals and the order of events are those of Asterisk 22's recordings.
+Error texts and the order of events follow recordings of Asterisk 22.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ from .model import (
     new_id,
 )
 
-#: Seconds between two digits of the simulated caller, and of ringing.
+#: Seconds between two digits of the simulated caller, and the default length of ringing.
 DIGIT_SECONDS: Final = 0.05
 RING_SECONDS: Final = 30.0
 
 
 class Exchange:
-    """All objects, and what becomes of them."""
+    """Channels and bridges with their state changes, and the media they play and record."""
 
     def __init__(self, tasks: asyncio.TaskGroup, emit: Emit) -> None:
         self._tasks = tasks
@@ -64,13 +64,13 @@ class Exchange:
         return channel
 
     async def create(self, name: str, asked: Parameters) -> SimulatedChannel:
-        """Make a channel that is in the application already and is dialled later."""
+        """Create a channel that is in the application at once and is dialled later."""
         channel = self._new_channel(name, asked)
         self._tasks.create_task(self._enter(channel))
         return channel
 
     def dial(self, name: str, asked: Parameters) -> None:
-        """Dial a channel that was created."""
+        """Dial a created channel."""
         channel = self.channel(name)
         if channel.state != "Down":
             raise SimulatedRefusalError(409, "Channel is not in the 'Down' state")
@@ -145,7 +145,7 @@ class Exchange:
             await self._channel_event("ChannelDtmfReceived", channel, **pressed)
 
     async def hang_up(self, name: str) -> None:
-        """End a channel."""
+        """Hang up a channel."""
         channel = self.channel(name)
         await self._channel_event("ChannelHangupRequest", channel, cause=32, soft=True)
         await self._leave(channel)
@@ -191,7 +191,7 @@ class Exchange:
     # Bridges
 
     def create_bridge(self, name: str, asked: Parameters) -> SimulatedBridge:
-        """Make a bridge."""
+        """Create a bridge."""
         name = name or asked.get("bridgeId") or new_id()
         if name in self.bridges:
             raise SimulatedRefusalError(409, "Bridge with id already exists")
@@ -212,7 +212,7 @@ class Exchange:
             await self._channel_event("ChannelEnteredBridge", channel, bridge=shown)
 
     async def remove_channels(self, name: str, channels: list[str]) -> None:
-        """Take channels out of a bridge."""
+        """Remove channels from a bridge."""
         bridge = self.bridge(name)
         if not all(channel in bridge.channels for channel in channels):
             raise SimulatedRefusalError(422, "Channel not in this bridge")
@@ -220,7 +220,7 @@ class Exchange:
             await self._leave_bridge(channel)
 
     async def destroy_bridge(self, name: str) -> None:
-        """End a bridge; its channels stay."""
+        """Destroy a bridge; its channels stay."""
         bridge = self.bridge(name)
         apps = {self.channels[channel].app for channel in bridge.channels}
         await self.media.stop(f"bridge:{name}")

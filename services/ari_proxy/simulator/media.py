@@ -1,4 +1,4 @@
-"""Playbacks and recordings of the simulated Asterisk; a target is like `channel:1.2`."""
+"""Playbacks and recordings of the simulated Asterisk; targets look like `channel:1.2`."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,13 +16,13 @@ from .model import (
     new_id,
 )
 
-#: Seconds that a sound lasts.
+#: Length of every sound.
 PLAYBACK_SECONDS: Final = 0.2
 _FORMATS: Final = frozenset({"wav", "gsm", "sln", "ulaw", "alaw"})
 
 
 class Media:
-    """All that is played and recorded."""
+    """Playbacks, live recordings and stored recordings."""
 
     def __init__(self, tasks: asyncio.TaskGroup, emit: Emit, app_of: Callable[[str], str]) -> None:
         self._tasks = tasks
@@ -31,7 +31,7 @@ class Media:
         self.playbacks: dict[str, SimulatedPlayback] = {}
         self.recordings: dict[str, SimulatedRecording] = {}
         self.stored: dict[str, SimulatedRecording] = {}
-        #: Playbacks of a target, one after another, and who plays them.
+        #: By target: the task that plays its playbacks one after another.
         self._players: dict[str, asyncio.Task[None]] = {}
         self._recorders: dict[str, asyncio.Task[None]] = {}
 
@@ -54,7 +54,7 @@ class Media:
         return self.stored[name]
 
     def play(self, target: str, name: str, asked: Parameters) -> SimulatedPlayback:
-        """Play media, after what the target plays already."""
+        """Queue media behind the target's other playbacks."""
         playback = SimulatedPlayback(
             id=name or asked.get("playbackId") or new_id(),
             media=tuple(arguments(asked.get("media", ""))),
@@ -87,7 +87,7 @@ class Media:
         await self._playback_event("PlaybackFinished", playback, "done")
 
     async def control_playback(self, name: str, operation: str) -> None:
-        """Pause, go on with or stop a playback."""
+        """Pause, resume or stop a playback."""
         playback = self.playback(name)
         if operation == "pause":
             playback.unpaused.clear()
@@ -106,7 +106,7 @@ class Media:
         await self._emit(playback.app, event_type, playback=playback.as_json())
 
     def record(self, target: str, asked: Parameters) -> SimulatedRecording:
-        """Begin a recording."""
+        """Start a recording."""
         name = asked.get("name", "")
         if asked.get("format") not in _FORMATS:
             raise SimulatedRefusalError(422, "specified format is unknown on this system")
@@ -135,12 +135,12 @@ class Media:
         await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
 
     async def stop_recording(self, name: str) -> None:
-        """End a live recording and keep it."""
+        """Stop a live recording and store it."""
         self.recording(name).stopped.set()
         await self._recorders[name]
 
     async def stop(self, target: str) -> None:
-        """End all that a target plays and records."""
+        """Stop a target's playbacks and recordings."""
         for playback in self.playbacks.values():
             if playback.target == target:
                 playback.stopped.set()

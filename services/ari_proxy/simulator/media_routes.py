@@ -1,4 +1,4 @@
-"""The operations on playbacks and recordings of the simulated Asterisk."""
+"""ARI operations on playbacks and recordings of the simulated Asterisk."""
 
 from aiohttp import web
 
@@ -8,7 +8,7 @@ from .requests import NO_CONTENT, Route, parameters, shown, target
 
 
 class MediaRoutes:
-    """`/playbacks`, `/recordings`, and what channels and bridges play and record."""
+    """`/playbacks`, `/recordings`, and the play and record operations of channels and bridges."""
 
     def __init__(self, media: Media) -> None:
         self._media = media

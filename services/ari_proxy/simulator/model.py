@@ -1,6 +1,6 @@
-"""What the simulated Asterisk holds: channels, bridges, playbacks, recordings; as ARI shows them.
+"""Channels, bridges, playbacks and recordings of the simulated Asterisk, and their ARI JSON.
 
-Shapes are those of Asterisk 22's recordings; `tests/contract/test_simulator.py` compares them.
+The shapes follow recordings of Asterisk 22; `tests/contract/test_simulator.py` compares them.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from typing import Any, Final
 ENTITY_ID: Final = "02:00:00:00:00:01"
 _numbers = itertools.count(1)
 
-#: Takes an application, an event type and the event's fields.
+#: Sends an event: (application, event type, **fields).
 Emit = Callable[..., Awaitable[None]]
 Parameters = Mapping[str, str]
 
 
 class SimulatedRefusalError(Exception):
-    """Asterisk's answer to what it doesn't do."""
+    """An ARI error response: HTTP status and message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -27,18 +27,18 @@ class SimulatedRefusalError(Exception):
 
 
 def now() -> str:
-    """Return the time as Asterisk writes it."""
+    """Return the current time in Asterisk's format."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "+0000"
 
 
 def new_id() -> str:
-    """Return an id like those that Asterisk makes."""
+    """Return a new unique id in Asterisk's format, `<unix time>.<number>`."""
     return f"{int(datetime.now(UTC).timestamp())}.{next(_numbers)}"
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedChannel:
-    """A channel; a simulated one is a Local channel whose other half runs an extension."""
+    """A Local channel; its other half runs an extension."""
 
     id: str
     app: str
@@ -54,7 +54,7 @@ class SimulatedChannel:
 
     @property
     def extension(self) -> str:
-        """What the other half runs."""
+        """The extension that the other half runs, like `dtmf-123`."""
         return self.dialstring.partition("@")[0]
 
     def as_json(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How requests and responses of the simulated Asterisk look."""
+"""Parsing of requests and building of responses for the simulated Asterisk."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -10,31 +10,31 @@ from aiohttp import web
 from ari_proxy.ari import decoding
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-#: Method, path below `/ari`, and who answers.
+#: Method, path below `/ari`, and handler.
 Route = tuple[str, str, Handler]
 NO_CONTENT: Final = 204
-#: Parameters that are numbers.
+#: Parameters with numeric values.
 _NUMBERS: Final = frozenset({"maxDurationSeconds", "timeout"})
 
 
 def target(request: web.Request) -> str:
-    """Return what a path names, like `channel:1.2`."""
+    """Return the channel or bridge in the path, like `channel:1.2`."""
     kind = "channel" if "channel" in request.match_info else "bridge"
     return f"{kind}:{request.match_info[kind]}"
 
 
 def shown(content: Any, status: int = 200) -> web.Response:
-    """Return a response with JSON."""
+    """Return a JSON response."""
     return web.json_response(content, status=status)
 
 
 def message(status: int, text: str) -> web.Response:
-    """Return a refusal as Asterisk words it."""
+    """Return an error response in Asterisk's shape."""
     return web.json_response({"message": text}, status=status)
 
 
 def decode_path(request: web.Request) -> None:
-    """Read what a path names as Asterisk does."""
+    """Decode the variables in the path the way Asterisk does."""
     resource = request.match_info.route.resource
     if resource is None:
         return
@@ -45,7 +45,7 @@ def decode_path(request: web.Request) -> None:
 
 
 async def parameters(request: web.Request) -> dict[str, str]:
-    """Return the parameters of the query and of a JSON body; the body's win, as in Asterisk."""
+    """Return the parameters of the query and the JSON body; the body wins, as in Asterisk."""
     found = dict(decoding.parameters(request.rel_url.raw_query_string))
     body = await request.text()
     if body:
@@ -55,7 +55,7 @@ async def parameters(request: web.Request) -> dict[str, str]:
 
 
 def _text(name: str, value: Any) -> str:
-    """Return a field of a body as Asterisk reads it: where it wants a text, nothing else is one."""
+    """Return a body's field as Asterisk reads it: non-strings count as '' where it wants text."""
     if isinstance(value, list):
         return ",".join(f'"{entry}"' for entry in value if isinstance(entry, str))
     is_number = isinstance(value, int) and name in _NUMBERS

@@ -17,7 +17,7 @@ from .requests import NO_CONTENT, Handler, Route, decode_path, message, paramete
 
 
 class _StoppedError(Exception):
-    """Ends the calls under way."""
+    """Cancels the tasks of open calls."""
 
 
 class Simulator:
@@ -82,7 +82,7 @@ class Simulator:
     async def _emit(self, app: str, event_type: str, **fields: Any) -> None:
         socket = self._sockets.get(app)
         if socket is not None and not socket.closed:
-            with suppress(ConnectionError):  # It went away meanwhile.
+            with suppress(ConnectionError):  # The client has disconnected.
                 await self._send(socket, app, event_type, fields)
 
     @staticmethod
@@ -137,7 +137,7 @@ async def serve(
     password: str,
     listening: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Serve on 127.0.0.1 until `stop`; tells the port once it listens."""
+    """Serve on 127.0.0.1 until `stop`; call `listening` with the port once it is open."""
     try:
         async with asyncio.TaskGroup() as calls:
             simulator = Simulator(calls, user=user, password=password)
