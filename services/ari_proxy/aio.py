@@ -1,4 +1,4 @@
-"""What asyncio lacks: a race of coroutines, a task of its own, the first error of a group."""
+"""Additions to asyncio: a race of coroutines, a task of its own, the first error of a group."""
 
 import asyncio
 from collections.abc import Coroutine

@@ -62,7 +62,7 @@ class _Place(Generic[T]):
         self.held: list[_Place[T]] = []
 
     def stay(self) -> None:
-        """Keep the item at its place."""
+        """Leave the item in its place."""
         if self.timer is not None:
             self.timer.cancel()
 
@@ -82,7 +82,7 @@ class Lanes(Generic[T]):
         holds_back: Callable[[T], bool] = lambda _: False,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Make lanes.
+        """Initialise empty lanes.
 
         Args:
             tasks: the group of the lanes' tasks.

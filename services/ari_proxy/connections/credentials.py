@@ -33,7 +33,7 @@ class RotatingCredentials:
         self._read_at = clock()
 
     def __call__(self) -> Credentials:
-        """Return what to log in with now."""
+        """Return the current credentials."""
         if self._has_files and self._clock() - self._read_at > REREAD_SECONDS:
             self._renew()
         return self._current

@@ -95,7 +95,7 @@ def bus(settings: Settings, component: str) -> Bus:
 
 
 class _Common(TypedDict):
-    """What both buses are told; the fields are those of `BusOptions`."""
+    """Options of both buses; the fields are those of `BusOptions`."""
 
     urls: tuple[str, ...]
     name: str

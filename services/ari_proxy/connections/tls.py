@@ -23,7 +23,7 @@ class RotatingTls:
         self._context = tls_context(group, settings)
 
     def __call__(self) -> ssl.SSLContext | None:
-        """Return what is true now, or None if nothing is said of certificates."""
+        """Return the current context, or None if no certificates are configured."""
         stamps = self._read_stamps()
         if stamps != self._stamps:
             with self._rereading:

@@ -1,4 +1,4 @@
-"""What is wrong with the files that the settings name: each is read as the services read it."""
+"""Faults in the files that the settings name: each is read as the services read it."""
 
 from collections.abc import Callable, Iterator
 from functools import partial

@@ -1,4 +1,4 @@
-"""What the answers of Asterisk mean, and what to do about it."""
+"""Findings from Asterisk's responses, each fault with a remedy."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -34,7 +34,7 @@ class Finding:
 
 
 def of_info(status: int, body: str) -> list[Finding]:
-    """Return what `GET /asterisk/info` tells: whether we may log in, and who it is."""
+    """Judge `GET /asterisk/info`: the login, and Asterisk's identity and version."""
     what = "Asterisk, REST"
     if status == _UNAUTHORIZED:
         return [Finding("fault", what, "401, wrong user or password", _LOGIN)]
@@ -77,7 +77,7 @@ def _versions(fixed: Iterable[advisories.Version]) -> str:
 
 
 def of_write(status: int) -> Finding:
-    """Return what Asterisk's answer to the hang-up of a channel that does not exist tells."""
+    """Judge the user's right to write by the hang-up of a channel that does not exist."""
     what = "Asterisk, user's rights"
     if status == _FORBIDDEN:
         return Finding("fault", what, "the user may only read", "say read_only=no in ari.conf")
@@ -106,7 +106,7 @@ def of_description(description: str) -> list[Finding]:
 
 
 def of_clock(difference_seconds: float) -> Finding:
-    """Return what the difference between Asterisk's clock and ours means."""
+    """Judge the difference between Asterisk's clock and ours."""
     found = f"{abs(difference_seconds):.0f} s apart from Asterisk's"
     if abs(difference_seconds) > CLOCK_SECONDS:
         remedy = (

@@ -1,4 +1,4 @@
-"""Looks for JetStream streams that record subjects of calls."""
+"""Detection of JetStream streams that record subjects of calls."""
 
 import json
 from collections.abc import AsyncIterator

@@ -27,7 +27,7 @@ _DONE: Final[Mapping[str, str]] = {
 
 
 def needed(settings: Settings) -> Mapping[str, tuple[Right, ...]]:
-    """Return what each service has to be allowed, with a dialog that nobody has."""
+    """Return the rights that each service needs, for the example of an unused dialog."""
     server = ServerId(settings.server_id)
     dialog = ids.new_dialog_id(server, form=settings.bus.dialog_form)
     if settings.bus.kind == "RABBITMQ":

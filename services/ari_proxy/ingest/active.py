@@ -53,7 +53,7 @@ class ActiveIngest:
         times: Times = TIMES,
         page_bytes: int = messages.PAGE_BYTES,
     ) -> None:
-        """Make an ingest that has not begun.
+        """Initialise an ingest that has not started.
 
         Args:
             around: the parts that outlive this period.
@@ -175,7 +175,7 @@ class ActiveIngest:
         self._state.depart(DepartureTrigger.EVICT)
 
     async def wait_handed_over(self, timeout_seconds: float) -> None:
-        """Give a successor some time to ask for the dialogs."""
+        """Wait a limited time for a successor to ask for the dialogs."""
         self._state.depart(DepartureTrigger.LEAVE)
         if not self._reader.is_connected:
             self._reader.stop()
@@ -255,7 +255,7 @@ class ActiveIngest:
     # Take-over and hand-over
 
     async def _take_over(self) -> None:
-        """Take the dialogs of the former ingest, then answer requests for them.
+        """Take over the former ingest's dialogs, then answer requests for them.
 
         It happens once, and goes on while the connection to Asterisk is lost: the former ingest has
         let go of the dialogs that it has sent.

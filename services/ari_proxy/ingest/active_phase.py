@@ -20,7 +20,7 @@ from ari_proxy.ingest.routing.phase import after
 
 
 class ActivePhase(Enum):
-    """Who has the dialogs."""
+    """Owner of the dialogs during an active period."""
 
     #: Nobody has asked for them: no events websocket has been open yet.
     CONNECTING = auto()
@@ -37,7 +37,7 @@ class ActivePhase(Enum):
 
 
 class ActiveTrigger(Enum):
-    """What happens to the dialogs as a whole."""
+    """Events that affect the dialogs as a whole."""
 
     #: The events websocket is open for the first time.
     CONNECTED = auto()
@@ -57,7 +57,7 @@ class DeparturePhase(Enum):
     """Whether an active ingest is to stop."""
 
     STAYING = auto()
-    #: It is; a standby may take over before.
+    #: To stop; a standby may take over before that.
     LEAVING = auto()
     #: It finishes what it has begun.
     DRAINING = auto()
@@ -107,7 +107,7 @@ class ActiveState:
 
     @property
     def phase(self) -> ActivePhase:
-        """Who has the dialogs."""
+        """Owner of the dialogs during an active period."""
         return self._phase
 
     @property

@@ -15,7 +15,7 @@ class Activity:
     """The state of one ingest, which the service reports."""
 
     def __init__(self, *, is_shared: bool) -> None:
-        """Make the state of an ingest that has not begun.
+        """Initialise the state of an ingest that has not started.
 
         Args:
             is_shared: whether there may be other ingests of the server.

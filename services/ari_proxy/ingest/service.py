@@ -40,7 +40,7 @@ class IngestService:
         times: Times = TIMES,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
-        """Make a service that has not begun.
+        """Initialise a service that has not started.
 
         Args:
             around: all that an ingest uses.

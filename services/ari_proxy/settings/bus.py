@@ -93,7 +93,7 @@ class BusSettings(Group):
     @model_validator(mode="before")
     @classmethod
     def _default_urls(cls, values: Any) -> Any:
-        """Look for RabbitMQ where it is by default, not where NATS is."""
+        """Default to the URL of the chosen kind: RabbitMQ's is not that of NATS."""
         if isinstance(values, dict) and not values.get("urls") and "kind" in values:
             kind = values["kind"] if values["kind"] in ("NATS", "RABBITMQ") else "NATS"
             return values | {"urls": _BUS_URLS[kind]}

@@ -1,4 +1,4 @@
-"""What all groups of settings have in common."""
+"""The base of all settings groups."""
 
 from pydantic import BaseModel, ConfigDict
 

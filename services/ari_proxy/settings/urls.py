@@ -46,7 +46,7 @@ class BusAddress:
     token: str = field(default="", repr=False)
 
     def settings(self) -> dict[str, object]:
-        """Return what there is of it, by the names of the settings."""
+        """Return the non-empty parts by the names of their settings."""
         return {name: part for name, part in asdict(self).items() if part}
 
 
@@ -146,7 +146,7 @@ def _credentials(account: str, scheme: str) -> dict[str, str]:
 
 
 def _decoded(part: str) -> str | None:
-    """Return what is percent-encoded, or None if that is no text."""
+    """Decode percent-encoding; None if the result is not UTF-8."""
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:

@@ -67,7 +67,7 @@ class Console:
         app.add_api_route("/console/copies", self._copies, methods=["GET"], response_model=None)
 
     async def _state(self, find: str = "") -> Response:
-        """Tell how it is, and the newest of the dialogs that have `find` in them."""
+        """Return the server's state and the newest dialogs that match `find`."""
         failed = await problems(self._checks)
         dialogs, found, total = self._newest(find, MAX_DIALOGS)
         state = {

@@ -37,7 +37,7 @@ class EventStream(Response):
         headers: Mapping[str, str],
         heartbeat_seconds: float = HEARTBEAT_SECONDS,
     ) -> None:
-        """Make one.
+        """Initialise a response that has not started.
 
         Args:
             bus: where the copies come from.

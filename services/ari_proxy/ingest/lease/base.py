@@ -29,7 +29,7 @@ class Lease(Protocol):
         """Renew the lease; return when it is lost."""
 
     async def release(self) -> None:
-        """Give the lease up; `is_valid` stays true until another process acquires it."""
+        """Release the lease; `is_valid` stays true until another process acquires it."""
 
 
 class Unshared:

@@ -51,7 +51,7 @@ class DialogStream:
         keep_seconds: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make one for an active ingest.
+        """Initialise for an active ingest.
 
         Args:
             server: of the dialogs.

@@ -38,7 +38,7 @@ class LossReporter:
         buffer_bytes: int,
         is_permitted: Callable[[], bool],
     ) -> None:
-        """Make one for an active ingest.
+        """Initialise for an active ingest.
 
         Args:
             ledger: has the losses.

@@ -39,7 +39,7 @@ class OrphanWatch:
         clock: Callable[[], float] = time.monotonic,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        """Make one for an active ingest.
+        """Initialise for an active ingest.
 
         Args:
             queues: of the bus.

@@ -50,7 +50,7 @@ class QueueRetention:
         retry_seconds: float = RETRY_SECONDS,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
-        """Make one for an active ingest.
+        """Initialise for an active ingest.
 
         Args:
             bus: after a reconnect its queues stay for another grace period.

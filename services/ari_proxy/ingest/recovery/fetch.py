@@ -1,4 +1,4 @@
-"""What Asterisk has, by REST: its channels, bridges and version."""
+"""Asterisk's objects, fetched by REST: its channels, bridges and version."""
 
 import asyncio
 from collections.abc import Callable, Collection

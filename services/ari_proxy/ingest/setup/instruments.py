@@ -1,4 +1,4 @@
-"""What metrics, traces and the tap see of a set-up."""
+"""Metrics, traces and tap records of a set-up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

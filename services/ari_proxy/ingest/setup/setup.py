@@ -76,7 +76,7 @@ class DialogSetup:
         is_permitted: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Make one for an active ingest.
+        """Initialise for an active ingest.
 
         Args:
             server: whose dialogs they are.

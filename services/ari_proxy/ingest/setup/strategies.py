@@ -43,7 +43,7 @@ class ProbingStrategy:
     delivers_first = True
 
     def __init__(self, *, taker_seconds: float = TAKER_SECONDS) -> None:
-        """Make one.
+        """Initialise a strategy.
 
         Args:
             taker_seconds: for the instance that accepts an AppStart to subscribe, before the

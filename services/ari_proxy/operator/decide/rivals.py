@@ -26,7 +26,7 @@ def _age(proxy: AriProxy) -> tuple[str, str]:
 
 
 def _buses(proxy: AriProxy) -> set[str]:
-    """Return what identifies the bus: its URLs, or the Secret that holds them."""
+    """Return the bus's identity: its URLs, or the Secret that holds them."""
     bus = proxy.spec.bus
     if bus.nats is not None and bus.nats.servers:
         return {url.rstrip("/") for url in bus.nats.servers}
