@@ -1,4 +1,4 @@
-"""What a message costs with aio-pika, with aiormq below it, and with our own connection.
+"""CPU cost of a message with aio-pika, with aiormq below it, and with our own connection.
 
     .venv/bin/python bench/amqp.py amqp://guest:guest@127.0.0.1:5672/
 

@@ -1,4 +1,4 @@
-"""The floor: events from the websocket to NATS and commands to REST, with none of the safety.
+"""The floor: events from the websocket to NATS and commands to REST, without any safeguards.
 
     aribench event … -proxy 'cmd:python bench/trial.py {config}'
 

@@ -19,7 +19,7 @@ from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 from tests.support.setting import Setting, serving
 
 # A property's example may be slow on a shared machine; and importing it here, not at the end of the
-# session, keeps clear of a fault of CPython 3.11's parser.
+# session, avoids a bug in CPython 3.11's parser.
 hypothesis.settings.register_profile("ari-proxy", deadline=None)
 hypothesis.settings.load_profile("ari-proxy")
 
@@ -50,7 +50,7 @@ for name in [name for name in os.environ if name.startswith("ARI_PROXY_")]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
-    """Fail a call of ours, direct or through a library, that blocks the event loop."""
+    """Fail a test whose event loop our code blocks, directly or through a library."""
     with blockbuster_ctx("ari_proxy") as guard:
         for function in guard.functions.values():
             for file, functions in MAY_BLOCK:
@@ -60,7 +60,7 @@ def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs without a server, which `make cover` takes, before `-m` selects by it."""
+    """Mark tests that need no server (`make cover`), before `-m` selects by the mark."""
     for item in items:
         if coverage.needs_no_server(item.nodeid):
             item.add_marker("no_server")
@@ -70,7 +70,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test, whatever it was about, whose logs show Asterisk's password."""
+    """Fail any test whose logs contain Asterisk's password."""
     report = yield
     if call.when == "call" and any(PASSWORD in text for _, _, text in item._report_sections):
         report.outcome = "failed"
@@ -79,7 +79,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Tell what was skipped: one line for each thing that this machine does not have."""
+    """Report skips: one line for each program that this machine lacks."""
     skipped = Counter(
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", ())

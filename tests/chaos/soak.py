@@ -103,7 +103,7 @@ class Fleet:
         await self._stack.aclose()
 
     def active(self) -> str:
-        """Return the name of the ingest whose turn it is."""
+        """Return the name of the active ingest."""
         names = [name for name in self.running if name.startswith("ingest")]
         return max(names, key=lambda name: _last(self.running[name], "ingest.active"))
 
@@ -346,7 +346,7 @@ class BrokerLink(Link):
 
 @asynccontextmanager
 async def _bus(kind: str) -> AsyncIterator[tuple[BusServer, Callable[[float], Awaitable[None]]]]:
-    """A bus, and what is done to it."""
+    """A bus and its faults."""
     if kind == "nats":
         nats = NatsServer()
         nats.start()

@@ -1,4 +1,4 @@
-"""A real headless Chromium, spoken to by the Chrome DevTools Protocol."""
+"""A real headless Chromium, driven by the Chrome DevTools Protocol."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ from tests.support.running import until
 
 #: Where docs have their pictures; written there when asked (`make screenshots`).
 SCREENSHOTS = Path(os.environ["SCREENSHOTS"]) if "SCREENSHOTS" in os.environ else None
-#: It talks to nobody but the pages under test.
+#: Disables all traffic but that of the pages under test.
 _OPTIONS = (
     "--headless",
     "--no-sandbox",
@@ -39,7 +39,7 @@ _OPTIONS = (
 
 
 class Page:
-    """One page, and what it complains about."""
+    """One page and its errors."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
@@ -75,7 +75,7 @@ class Page:
         await self.do("Page.navigate", url=url)
 
     async def evaluate(self, expression: str) -> Any:
-        """Return what a JavaScript expression is worth."""
+        """Return the value of a JavaScript expression."""
         answer = await self.do("Runtime.evaluate", expression=expression, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")

@@ -1,4 +1,4 @@
-"""Calls on a real Asterisk with numbered events, and the account of what became of each."""
+"""Calls on a real Asterisk with numbered events, and an account of their delivery."""
 
 import asyncio
 import itertools
@@ -23,7 +23,7 @@ MARK = "MARK"
 
 @dataclass
 class Account:
-    """What became of the numbered events of some calls."""
+    """Delivery of the numbered events of some calls."""
 
     sent: int = 0
     received: int = 0
@@ -92,7 +92,7 @@ class Calls:
         return next((d for d in self.dialogs_of(channel) if self.client.events.get(d)), "")
 
     async def mark(self, channel: str) -> None:
-        """Have Asterisk send a numbered event."""
+        """Make Asterisk send a numbered event."""
         number = next(self._numbers)
         self.sent[channel].append(number)
         path = f"/channels/{channel}/variable?variable={MARK}&value={number}"
@@ -192,7 +192,7 @@ class Calls:
         return len([e for e in events if e["sequence"]]) - len(self._fresh(channel))
 
     async def mark_once_more(self, channels: Collection[str]) -> None:
-        """Wait until a numbered event has come on each call; one lost in a gap is sent anew.
+        """Wait until a numbered event has come on each call; one lost in a gap is sent again.
 
         A connection that is new may be lost at once, or be silent (ingest/events/canary.py).
         """
@@ -219,7 +219,7 @@ class Calls:
         return not sent or sent[-1] in self.marks(channel)
 
     def account(self, channels: Collection[str] = ()) -> Account:
-        """Return what became of the numbered events."""
+        """Return the account of the numbered events."""
         account = Account()
         for channel in channels or self.sent:
             self._add(account, channel)

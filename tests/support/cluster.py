@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 
 def require(*programs: str) -> None:
-    """Skip the test where there is no cluster that we were told to install things in."""
+    """Skip the test unless a cluster was named for installing things in."""
     if not os.environ.get("E2E"):
         missing("e2e", "make e2e, in the cluster of KUBECONFIG")
     require_cluster(*programs)
@@ -57,7 +57,7 @@ def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
 
 
 class RefusedError(Exception):
-    """The cluster does not do what it was asked."""
+    """The cluster refused a request."""
 
 
 def kubectl(*arguments: str, stdin: str = "", timeout: float = 90) -> str:

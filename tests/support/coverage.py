@@ -1,4 +1,4 @@
-"""Which branches of what decides the tests take: `make cover`."""
+"""Branch coverage of the modules that decide: `make cover`."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ LEAST: Final = 95.0
 
 
 def needs_no_server(test: str) -> bool:
-    """Tell whether a test, by its node id, runs without a server: `make cover` measures those.
+    """Return whether a test, by its node id, runs without a server: `make cover` measures those.
 
     They are the unit and property tests, and of the contract tests those on the bus in memory and
     on the simulator.
@@ -74,7 +74,7 @@ def _percent(covered: int, of: int) -> float:
 
 
 def main(report: str) -> int:
-    """Say whether the tests take enough of what decides; return the exit status."""
+    """Print the shortfalls; return the exit status."""
     modules = deciding_modules(tomllib.loads((ROOT / "pyproject.toml").read_text()))
     files = json.loads(Path(report).read_text())["files"]
     found = list(shortfalls(files, modules))

@@ -51,15 +51,15 @@ class EventPath:
         traces: Traces | None = None,
         **times: float,
     ) -> None:
-        """Make one.
+        """Initialise an event path.
 
         Args:
             tasks: of the set-ups.
             rest: asks Asterisk.
             buffer_bytes: of the bus.
             is_durable: whether the bus does.
-            listener_seconds: for an application to come.
-            no_listener: what becomes of a call to which none comes.
+            listener_seconds: timeout for an application to subscribe.
+            no_listener: policy for a call without an application.
             traces: none unless given.
             times: instead of those that calls have; see `Times`.
         """
@@ -148,7 +148,7 @@ class Listener:
         return got
 
     def bodies(self, topic: str) -> list[dict[str, Any]]:
-        """What has come on a topic."""
+        """The messages received on a topic."""
         return [json.loads(message.payload) for message in self.messages.get(topic, ())]
 
     def types(self, topic: str) -> list[str]:
@@ -168,7 +168,7 @@ class Scene(EventPath):
         self.application = Listener(self.connection())
 
     async def watch(self) -> None:
-        """Have somebody watch all dialogs."""
+        """Start a watcher of all dialogs."""
         await self.tap.listen()
         watch = msgspec.json.encode(TapRequest("test", 60))
         await self.application.bus.publish_to_listener(topics.tap_requests(SERVER), watch)

@@ -22,7 +22,7 @@ OTHER = DialogId(f"{SERVER}.zyxwvtsrqpnmkjhg")
 
 
 class Execution:
-    """An executor, and what it talks to."""
+    """An executor, and its bus, ingest and Asterisk."""
 
     def __init__(self, path: Scene, settings: CommandSettings) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class Execution:
         self._subscriptions: list[SubscriptionHandle] = []
 
     async def ingest_begins(self) -> None:
-        """Have an ingest answer from now on."""
+        """Start an ingest that answers."""
         for topic, handler in (
             (topics.bindings(SERVER), self.path.registrations.on_binding),
             (topics.owners(SERVER), self.path.registrations.on_question),
@@ -45,12 +45,12 @@ class Execution:
             self._subscriptions.append(await self.path.bus.subscribe(topic, handler))
 
     async def ingest_ends(self) -> None:
-        """Have no ingest answer any more."""
+        """Stop the ingest that answers."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
 
     async def ingest_answers(self, answer: bytes) -> None:
-        """Have something else than an ingest answer."""
+        """Answer in place of an ingest."""
         await self.ingest_ends()
         for topic in (topics.bindings(SERVER), topics.owners(SERVER)):
             handler = partial(self._answer, answer)
@@ -60,7 +60,7 @@ class Execution:
         self.path.bus.publish(message.reply, answer)
 
     def open(self, dialog_id: DialogId, channel: str, application: str = "demo") -> None:
-        """Have a dialog with a channel."""
+        """Open a dialog with a channel."""
         table = self.path.dialogs
         dialog = table.open(dialog_id, application, channel, announce=True, now=0)
         table.adopt(dialog, {channel: True})
@@ -83,7 +83,7 @@ class Execution:
 
     @property
     def requests(self) -> list[tuple[str, str]]:
-        """What Asterisk was asked."""
+        """Requests that Asterisk received."""
         return [(request.method, request.target) for request in self.path.asterisk.requests]
 
 

@@ -24,7 +24,7 @@ Take = Callable[[bytes], Awaitable[None]]
 
 class MessageBus(Protocol):
     async def produce(self, topic: str) -> Take:
-        """Return what publishes on a topic."""
+        """Return a publisher for a topic."""
 
     async def consume(self, topic: str, take: Take) -> None:
         """Hand over what comes on a topic."""

@@ -24,7 +24,7 @@ class Hold:
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def on(self, bus: Bus) -> None:
-        """Have the calls go through it, on any bus."""
+        """Route the calls of a bus through it."""
         call = getattr(bus, self.method)
 
         async def request(topic: str, payload: bytes, **options: Any) -> bytes:

@@ -21,7 +21,7 @@ _END_SECONDS: Final = 10
 
 
 def end_with_this_process() -> None:
-    """Have all that this process starts from now on end when it ends, by kill -9 as well.
+    """End all later child processes with this process, even if it dies by kill -9.
 
     Linux only. A fixture's own end comes first; this is for the run that has none: it was killed.
     """

@@ -1,4 +1,4 @@
-"""A TCP proxy on 127.0.0.1 that does to a connection what networks do."""
+"""A TCP proxy on 127.0.0.1 that simulates network faults."""
 
 import asyncio
 import contextlib
@@ -58,7 +58,7 @@ class Link:
         self._do(self._overlap())
 
     def freeze(self) -> None:
-        """Let nothing pass, with all connections open: a half-open connection."""
+        """Stop all traffic but keep connections open, as with a half-open connection."""
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def thaw(self) -> None:

@@ -53,7 +53,7 @@ class Process:
         return self.events(name)[0]
 
     def signal(self) -> None:
-        """Ask it to end."""
+        """Send it a signal."""
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -61,11 +61,11 @@ class Process:
         self._process.kill()
 
     def freeze(self) -> None:
-        """Let it do nothing any more, with all its connections open."""
+        """Suspend it with all its connections open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         self._process.send_signal(signal.SIGCONT)
 
     async def admin(self, path: str) -> tuple[int, str]:

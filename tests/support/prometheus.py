@@ -21,7 +21,7 @@ from tests.support.servers import free_port
 
 
 def objections(metrics: bytes) -> str:
-    """Return what promtool objects to in what an endpoint tells."""
+    """Return promtool's objections to the output of an endpoint."""
     done = subprocess.run(
         [program("promtool"), "check", "metrics"],
         input=metrics,

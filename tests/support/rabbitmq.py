@@ -134,7 +134,7 @@ class RabbitMqServer:
         self.control("start_app")
 
     def permit(self, user: str, *, configure: str = "", write: str = "", read: str = "") -> None:
-        """Let a user do something with the queues and exchanges of these patterns, and no more."""
+        """Restrict a user to the queues and exchanges of these patterns."""
         self.control("set_permissions", user, configure, write, read)
 
     def delete_queue_of_another(self, queue: str) -> None:
@@ -148,7 +148,7 @@ class RabbitMqServer:
 
     @contextlib.contextmanager
     def account(self, **permissions: str) -> Iterator[str]:
-        """Have a user of that name and password, with these permissions, around a block."""
+        """Create a user with that name and password, with these permissions, around a block."""
         user = f"user-{secrets.token_hex(4)}"
         self.control("add_user", user, user)
         self.permit(user, **permissions)
@@ -159,7 +159,7 @@ class RabbitMqServer:
 
     @contextlib.asynccontextmanager
     async def low_on(self, resource: Literal["memory", "disk"]) -> AsyncIterator[None]:
-        """Have the alarm of a resource go off, around a block."""
+        """Raise the alarm of a resource during a block."""
         begin, end = _ALARMS[resource]
         await asyncio.to_thread(self.control, *begin)
         try:

@@ -16,7 +16,7 @@ FOREIGN = {"PodMonitor", "PrometheusRule"}
 
 
 def problems(items: Iterable[dict[str, Any]], version: str) -> list[str]:
-    """Return what is wrong with objects, unknown fields included."""
+    """Return the faults of objects, unknown fields included."""
     return [problem for item in items if (problem := _problem(item, version))]
 
 

@@ -121,7 +121,7 @@ class NatsServer:
         pytest.fail("nats-server did not start")
 
     def reload(self) -> None:
-        """Have it read its configuration anew; connections stay."""
+        """Reload its configuration; connections stay."""
         if self._process is not None:
             self._process.send_signal(signal.SIGHUP)
 
@@ -257,7 +257,7 @@ class Asterisk:
             return False
 
     def terminate(self) -> None:
-        """Tell it to end, as a service manager does, and wait until it has."""
+        """Terminate it as a service manager does, and wait for its exit."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
