@@ -748,10 +748,9 @@ async def test_ended_subscriptions_leave_no_memory_and_are_not_counted_as_lost(
     assert re.search(r"consumers\W+1\b", re.sub(r"\x1b\[[0-9;]*m", "", closed)), closed
 
 
-async def test_queue_that_is_tried_first_keeps_its_messages_and_their_order(
+async def test_first_queues_of_their_kind_keep_their_messages_and_their_order(
     rabbitmq_link: Link, server: str
 ) -> None:
-    """Whether RabbitMQ allows it is tried with another consumer, who gets nothing."""
     inbox = Inbox()
     queues = topics_of(server, 1)
     async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as listener:
@@ -773,6 +772,101 @@ async def test_queue_that_is_tried_first_keeps_its_messages_and_their_order(
     for queue in queues:
         steps = [message.payload for message in inbox.messages if message.topic == queue]
         assert steps == [b"%d" % step for step in range(500)]
+
+
+async def consumer_counts(bus: RabbitMqBus, queue: str, done: asyncio.Event) -> list[int]:
+    """Return how many consumers a queue had at each moment until `done`."""
+    assert bus._session is not None
+    counts = []
+    while not done.is_set():
+        state = await bus._session.operations.queue_state(queue)
+        counts.append(0 if state is None else state.consumers)
+    return counts
+
+
+async def publish_until(bus: RabbitMqBus, queue: str, done: asyncio.Event) -> list[bytes]:
+    """Publish numbered messages until `done`; return them."""
+    sent: list[bytes] = []
+    while not done.is_set():
+        sent.append(b"%d" % len(sent))
+        bus.publish(queue, sent[-1])
+        await asyncio.sleep(0)
+    return sent
+
+
+async def consumer_counts_of_subscribing(
+    server: RabbitMqServer, link: Link, queue: str, *, manual_ack: bool, is_refused_first: bool
+) -> list[list[int]]:
+    """Subscribe to a queue while messages come; return its consumer counts, as seen in turn."""
+    inbox, done = Inbox(), asyncio.Event()
+    async with (
+        connected(link) as bus,
+        connected(link, retry_backoff=OFTEN) as listener,
+        AsyncExitStack() as somebody,
+    ):
+        # The queue is then not the first one of the connection.
+        await listener.subscribe(f"other-{queue}", Inbox(), manual_ack=manual_ack)
+        await bus.queues.declare([queue])
+        if is_refused_first:
+            await somebody.enter_async_context(had_by_somebody(server, queue))
+            await listener.subscribe(queue, inbox, manual_ack=manual_ack)
+            assert listener.problem is not None
+            await somebody.aclose()
+        async with asyncio.TaskGroup() as tasks:
+            watching = [tasks.create_task(consumer_counts(bus, queue, done)) for _ in range(8)]
+            publishing = tasks.create_task(publish_until(bus, queue, done))
+            if not is_refused_first:
+                await listener.subscribe(queue, inbox, manual_ack=manual_ack)
+            await until(lambda: listener.problem is None and len(inbox.messages) > 10)
+            done.set()
+        sent = publishing.result()
+        await until(lambda: len(inbox.messages) >= len(sent))
+        await bus.queues.delete([queue, f"other-{queue}"])
+    assert inbox.payloads == sent
+    return [watch.result() for watch in watching]
+
+
+@pytest.mark.parametrize("manual_ack", [False, True], ids=["at once", "manual ack"])
+@pytest.mark.parametrize("is_refused_first", [False, True], ids=["allowed", "refused first"])
+async def test_queue_keeps_the_consumer_that_it_has_got(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    queue: str,
+    manual_ack: bool,
+    is_refused_first: bool,
+) -> None:
+    """Without one for a moment, a request would find no responder, and an AppStart nobody."""
+    for number in range(20):
+        seen = await consumer_counts_of_subscribing(
+            rabbitmq_server,
+            rabbitmq_link,
+            f"{queue}-{number}",
+            manual_ack=manual_ack,
+            is_refused_first=is_refused_first,
+        )
+        for counts in seen:
+            assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize("number", [1, 20])
+async def test_what_a_listener_that_has_left_still_takes_is_its_own_on_every_channel(
+    rabbitmq_link: Link, queue: str, number: int
+) -> None:
+    """The channel of a consumer that has ended stays open while messages are held on it."""
+    inbox = Inbox(takes=False)
+    queues = [f"{queue}-{place}" for place in range(number)]
+    async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as other:
+        for name in queues:
+            subscription = await bus.subscribe(name, inbox, manual_ack=True)
+            bus.publish(name, b"")
+            await until(lambda name=name: inbox.messages and inbox.messages[-1].topic == name)  # type: ignore[misc]
+            await subscription.unsubscribe()
+        left = [await other.queues.backlog(name) for name in queues]
+        taken = [await message.ack() for message in inbox.messages]
+        await bus.queues.delete(queues)
+
+    assert left == [0] * number
+    assert taken == [True] * number
 
 
 async def test_message_whose_taking_did_not_reach_rabbitmq_was_not_taken(

@@ -2,12 +2,14 @@
 
 RabbitMQ closes the channel on which it refuses to consume (AMQP 0-9-1 §1.4.2.2), and all consumers
 on it are gone. So what this account has not been seen to consume yet, of each *kind* of queue, and
-each queue that was refused before, is tried on a channel of its own; what works shares one channel,
-whatever their number. When that one is closed all the same (a queue went in between), its consumers
-begin anew on another one.
+each queue that was refused before, is tried on a channel of its own; all other queues share one
+channel, whatever their number. When that one is closed all the same (a queue went in between), its
+consumers begin anew on another one.
 
-A trial gets no message: what RabbitMQ sends there is not acknowledged, and comes again, in order,
-once that channel is closed. A queue that would go with its first consumer stays where it was tried.
+A consumer stays on the channel on which it was tried: while a queue has none, requests to it fail
+and nothing is offered there. Only when there are many such channels is a queue that outlives its
+consumers tried first and then consumed on the shared one. That trial handles no message: what
+RabbitMQ sends there is not acknowledged, and comes again, in order, once its channel is closed.
 """
 
 import asyncio
@@ -30,6 +32,8 @@ _log = structlog.get_logger()
 
 #: Channels that are opened to find out whether something is refused; a connection has 128.
 _TRIALS_AT_ONCE: Final = 8
+#: Channels from which on a consumer does not stay on that of its trial if it can be moved.
+_MANY_CHANNELS: Final = 8
 
 
 class Proofs:
@@ -43,6 +47,8 @@ class Proofs:
         self._channel = channel
         self._next: asyncio.Future[bool] | None = None
         self._tags: list[int] = []
+        #: Messages that are not acknowledged yet; RabbitMQ requeues them if the channel is closed.
+        self.held = 0
 
     def acknowledge(self, tag: int) -> "asyncio.Future[bool]":
         """Acknowledge a message; the result is False if RabbitMQ may not have heard of it."""
@@ -56,6 +62,7 @@ class Proofs:
     def _ask(self, proof: "asyncio.Future[bool]") -> None:
         tags, self._tags, self._next = self._tags, [], None
         self._channel.acknowledge(*tags)
+        self.held -= len(tags)
         try:
             answer = self._channel.request(Basic.Qos(prefetch_count=0))  # It changes nothing.
         except AmqpError:
@@ -77,6 +84,7 @@ class Taking:
 
     def __init__(self, proofs: Proofs, tag: int) -> None:
         self._proofs = proofs
+        proofs.held += 1
         self._tag = tag
         self._proof: asyncio.Future[bool] | None = None
 
@@ -208,7 +216,8 @@ class Consuming:
 
     async def _try(self, wanted: Wanted) -> Consumer | None:
         async with self._trying:
-            if not wanted.is_kept:
+            self._release_idle()
+            if not wanted.is_kept or len(self._consumers) < _MANY_CHANNELS:
                 return await self._begin_alone(wanted)
             channel = await self._connection.channel()
             try:
@@ -268,12 +277,14 @@ class Consuming:
             consumer.lose()
 
     def _on_ended(self, consumer: Consumer) -> None:
-        """Forget a consumer that this side has ended, and its channel if it was the last one."""
-        channel = consumer.channel
-        others = self._consumers.get(channel)
-        if others is not None:
-            others.pop(consumer.tag, None)
-            if not others and channel is not self._shared:
+        """Forget a consumer that this side has ended, and its channel if nothing else needs it."""
+        self._consumers.get(consumer.channel, {}).pop(consumer.tag, None)
+        self._release_idle()
+
+    def _release_idle(self) -> None:
+        """Close the channels without consumers whose messages are all acknowledged."""
+        for channel, consumers in tuple(self._consumers.items()):
+            if not consumers and not self._proofs[channel].held and channel is not self._shared:
                 self._release(channel)
 
     def _release(self, channel: Channel) -> None:
