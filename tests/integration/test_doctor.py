@@ -30,12 +30,12 @@ async def test_all_is_well(asterisk: Asterisk, bus_server: BusServer, tmp_path: 
     assert f"Asterisk, REST: Asterisk {asterisk.version}." in said
     assert "may read and write" in said
     assert "websocket: open" in said
-    assert "nobody serves it yet" in said
-    assert said.count("all that it does is allowed") == 2
-    assert "an answer takes" in said
+    assert "no client is connected for it" in said
+    assert said.count("all granted") == 2
+    assert "a reply takes" in said
     assert "FAULT" not in said
     has_features = asterisk.version == "22"
-    assert ("not there" in said) is not has_features
+    assert ("not available" in said) is not has_features
     assert not await asterisk_applications(asterisk)
 
 
@@ -98,7 +98,7 @@ async def test_user_who_may_only_read_and_served_application(
 
     assert code == 1
     assert "may only read" in said
-    assert "somebody has a websocket for it" in said
+    assert "a client is connected for it" in said
 
 
 async def test_bad_settings_are_told_as_elsewhere(tmp_path: Path) -> None:

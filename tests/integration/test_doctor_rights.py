@@ -99,7 +99,7 @@ async def test_documented_account_of_nats_has_all_rights(
 ) -> None:
     findings = await found(nats_accounts.settings(service))
 
-    assert findings[service] == f"   ok  bus, rights of {service}: all that it does is allowed"
+    assert findings[service] == f"   ok  bus, rights of {service}: all granted"
 
 
 async def test_each_right_that_is_missing_on_nats_is_named(nats_accounts: NatsAccounts) -> None:

@@ -1,1 +1,1 @@
-"""`ari-proxy doctor`: looks at Asterisk and the bus as the services would, says what is wrong."""
+"""`ari-proxy doctor`: checks Asterisk and the bus as the services use them, and reports faults."""

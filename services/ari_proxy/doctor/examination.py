@@ -1,4 +1,4 @@
-"""Asks Asterisk and the bus what there is to know; changes nothing, takes nothing from anybody."""
+"""Read-only checks of Asterisk and the bus; no running client loses its application."""
 
 import asyncio
 import time
@@ -24,16 +24,16 @@ from ari_proxy.settings.load import Settings
 from . import findings, nats_streams, rights
 from .findings import Finding
 
-#: An application of our own: to ask for a real one would take it from whoever serves it.
+#: An application of its own: connecting with a real one would take it from its current client.
 APPLICATION: Final = "ari-proxy-doctor"
-#: Seconds for a step.
+#: Timeout of one step, in seconds.
 STEP_SECONDS: Final = 10.0
-#: http.conf's default.
+#: The default of `sessionlimit` in http.conf.
 SESSION_LIMIT: Final = 100
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield what is found, step by step.
+    """Yield the findings, step by step.
 
     Raises:
         SettingsError: a secret or a certificate can't be read.
@@ -55,8 +55,10 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
     try:
         answer = await rest.request("GET", "/asterisk/info")
     except TransportError as error:
-        remedy = "see that Asterisk runs, that ari.rest_url is right, and who may reach its port"
-        is_untrusted = certificate_errors.is_explained(str(error))  # It says what to do.
+        remedy = (
+            "check that Asterisk runs, that ari.rest_url is right and that its port is reachable"
+        )
+        is_untrusted = certificate_errors.is_explained(str(error))  # Includes a remedy.
         yield Finding("fault", "Asterisk, REST", str(error), "" if is_untrusted else remedy)
         return
     found = findings.of_info(answer.status, answer.body)
@@ -82,7 +84,7 @@ async def _asked(
 
 
 async def _description(rest: RestClient) -> str:
-    """Return Asterisk's own description of its API, as far as it gives one."""
+    """Return Asterisk's own description of its API; '' if it has none."""
     texts = []
     for name in ("channels", "events"):
         try:
@@ -103,25 +105,25 @@ async def _websocket(settings: Settings) -> Finding:
             seconds = time.monotonic() - begun_at
             await connection.close()
     except (OSError, WebSocketException, EOFError) as error:  # Among them TimeoutError.
-        remedy = "see ari.websocket_url; a proxy in between has to let websockets pass"
+        remedy = "check ari.websocket_url; a proxy in between must support websockets"
         if untrusted := await socket.explained(error):
             return Finding("fault", what, untrusted)
-        return Finding("fault", what, str(error) or "no answer in time", remedy)
+        return Finding("fault", what, str(error) or "timed out", remedy)
     return Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
 
 
 async def _clock(settings: Settings) -> Finding:
-    """Compare clocks by the Date that Asterisk's HTTP server puts into each answer."""
+    """Compare clocks, using the Date header of Asterisk's HTTP responses."""
     try:
         async with (
             asyncio.timeout(STEP_SECONDS),
             aiohttp.ClientSession() as session,
             session.get(settings.ari.rest_url, ssl=False) as answer,
         ):
-            told = parsedate_to_datetime(answer.headers["Date"])
+            date = parsedate_to_datetime(answer.headers["Date"])
     except (aiohttp.ClientError, OSError, KeyError, ValueError):
-        return Finding("warning", "clock", "Asterisk does not tell its time")
-    return findings.of_clock(time.time() - told.timestamp())
+        return Finding("warning", "clock", "Asterisk sent no usable Date header")
+    return findings.of_clock(time.time() - date.timestamp())
 
 
 # The bus
@@ -131,8 +133,8 @@ async def _bus(settings: Settings) -> AsyncIterator[Finding]:
     what = f"bus, {settings.bus.kind}"
     async with opened(factories.bus(settings, "doctor")) as bus:
         if failure := await _failure(bus):
-            remedy = "see bus.urls, the account, and who may reach the bus's port"
-            is_untrusted = certificate_errors.is_explained(failure)  # It says what to do.
+            remedy = "check bus.urls, the account, and that the bus's port is reachable"
+            is_untrusted = certificate_errors.is_explained(failure)  # Includes a remedy.
             remedy = "" if is_untrusted else remedy
             yield Finding("fault", what, f"no connection: {failure}", remedy)
             return
@@ -141,26 +143,26 @@ async def _bus(settings: Settings) -> AsyncIterator[Finding]:
             async with asyncio.timeout(STEP_SECONDS):
                 found = [finding async for finding in _account(settings, bus)]
         except (BusError, TimeoutError) as error:
-            yield Finding("fault", what, str(error) or "no answer in time")
+            yield Finding("fault", what, str(error) or "timed out")
             return
         for finding in found:
             yield finding
 
 
 async def _failure(bus: Bus) -> str:
-    """Return why there is no connection after one attempt at each server, or ''."""
+    """Try each server once; return why there is no connection, or ''."""
     try:
         async with asyncio.timeout(STEP_SECONDS):
             return await bus.wait_tried()
     except TimeoutError:
-        return "no answer in time"
+        return "timed out"
 
 
 async def _account(settings: Settings, bus: Bus) -> AsyncIterator[Finding]:
     begun_at = time.monotonic()
     await bus.try_right(Right("publish", topics.events(ServerId(settings.server_id))))
     milliseconds = (time.monotonic() - begun_at) * 1000
-    yield Finding("ok", "bus, round trip", f"an answer takes {milliseconds:.1f} ms")
+    yield Finding("ok", "bus, round trip", f"a reply takes {milliseconds:.1f} ms")
     async for finding in rights.rights(settings, bus):
         yield finding
     if settings.bus.kind == "NATS":

@@ -16,7 +16,7 @@ def check(settings: Settings) -> None:
     """Read every file that the settings name.
 
     Raises:
-        SettingsError: with a line for each that can't be used, and nothing of what it holds.
+        SettingsError: one line per unusable file, without its contents.
     """
     found: list[str] = []
     for read in (*_of_connections(settings), *_of_lease(settings.lease)):
@@ -48,7 +48,7 @@ def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
 
 
 def _of_lease(lease: LeaseSettings) -> Iterator[Callable[[], object]]:
-    """Of a Lease only what was written: the defaults are a pod's, and this may be no pod."""
+    """Yield only files set explicitly: the defaults exist only in a pod."""
     if "token_file" in lease.model_fields_set:
         yield partial(read_value, "lease.token_file", "", lease.token_file)
     if "ca_file" in lease.model_fields_set:

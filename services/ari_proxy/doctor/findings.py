@@ -10,22 +10,22 @@ from ari_proxy.ari import advisories
 Level = Literal["ok", "warning", "fault"]
 _SIGNS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "warn", "fault": "FAULT"}
 
-#: By feature of ARI: what in its own description shows it, and since when there is such.
+#: ARI features: name, text in Asterisk's API description that shows it, first version.
 FEATURES: Final = (
     ("report_events (a dialog's variable in each event)", '"report_events"', "22.10"),
-    ("claim (calls that are offered to several applications)", '"claim', "22.7"),
+    ("claim (calls offered to several applications)", '"claim', "22.7"),
 )
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Level
     what: str
     found: str
-    #: What to do, or ''.
+    #: What to do about it, or ''.
     remedy: str = ""
 
     def __str__(self) -> str:
@@ -40,9 +40,9 @@ def of_info(status: int, body: str) -> list[Finding]:
         return [Finding("fault", what, "401, wrong user or password", _LOGIN)]
     if status != _OK:
         remedy = (
-            "see that http.conf and ari.conf say enabled=yes, and that ari.rest_url ends in /ari"
+            "set enabled=yes in http.conf and ari.conf, and check that ari.rest_url ends in /ari"
         )
-        return [Finding("fault", what, f"it answers {status}", remedy)]
+        return [Finding("fault", what, f"unexpected status {status}", remedy)]
     version = _version(body)
     return [
         Finding("ok", what, f"Asterisk {version or 'of unknown version'}"),
@@ -80,26 +80,28 @@ def of_write(status: int) -> Finding:
     """Judge the user's right to write by the hang-up of a channel that does not exist."""
     what = "Asterisk, user's rights"
     if status == _FORBIDDEN:
-        return Finding("fault", what, "the user may only read", "say read_only=no in ari.conf")
+        return Finding("fault", what, "the user may only read", "set read_only=no in ari.conf")
     if status == _NOT_FOUND:
         return Finding("ok", what, "the user may read and write")
-    return Finding("warning", what, f"it answers {status}, not 404, to what does not exist")
+    return Finding("warning", what, f"status {status} instead of 404 for a missing channel")
 
 
 def of_application(application: str, status: int) -> Finding:
-    """Return whether somebody serves an application now."""
+    """Report whether a client serves the application now."""
     what = f"application {application}"
     if status == _OK:
-        remedy = "if that is no ari-proxy, starting ingest takes the application away from it"
-        return Finding("warning", what, "somebody has a websocket for it now", remedy)
-    return Finding("ok", what, "nobody serves it yet")
+        remedy = "unless it is ari-proxy, starting ingest takes the application away from it"
+        return Finding("warning", what, "a client is connected for it now", remedy)
+    return Finding("ok", what, "no client is connected for it")
 
 
 def of_description(description: str) -> list[Finding]:
-    """Return which newer features Asterisk's own description of ARI has."""
+    """Report which newer features Asterisk's own description of ARI has."""
     return [
         Finding(
-            "ok", f"feature {name}", "there" if sign in description else f"not there ({since}+)"
+            "ok",
+            f"feature {name}",
+            "available" if sign in description else f"not available (needs {since})",
         )
         for name, sign, since in FEATURES
     ]
@@ -109,30 +111,26 @@ def of_clock(difference_seconds: float) -> Finding:
     """Judge the difference between Asterisk's clock and ours."""
     found = f"{abs(difference_seconds):.0f} s apart from Asterisk's"
     if abs(difference_seconds) > CLOCK_SECONDS:
-        remedy = (
-            "have both machines follow a time server (NTP): timestamps and sequences rely on it"
-        )
+        remedy = "synchronise both machines with NTP: timestamps and sequence numbers rely on it"
         return Finding("warning", "clock", found, remedy)
     return Finding("ok", "clock", found)
 
 
-#: Asterisk tells whole seconds.
+#: Largest tolerated difference; Asterisk's Date has whole seconds.
 CLOCK_SECONDS: Final = 2.0
 
 
 def of_sessions(connections: int, limit: int) -> Finding:
-    """Return whether our connections fit into Asterisk's HTTP server, as far as it is known."""
-    found = f"up to {connections} of one executor, and a websocket of ingest"
+    """Report whether the proxy's connections fit into Asterisk's default limit."""
+    found = f"one executor opens up to {connections} connections, ingest one websocket"
     if connections >= limit:
         remedy = (
             f"lower ari.max_connections, or raise sessionlimit in http.conf ({limit} by default)"
         )
         return Finding("warning", "http.conf, sessionlimit", found, remedy)
-    return Finding(
-        "ok", "http.conf, sessionlimit", f"{found}; {limit} by default, ARI does not tell"
-    )
+    return Finding("ok", "http.conf, sessionlimit", f"{found}; the limit is {limit} by default")
 
 
 def exit_code(findings: Iterable[Finding]) -> int:
-    """Return 1 if anything stands against serving calls, else 0."""
+    """Return 1 if there is a fault, else 0."""
     return int(any(finding.level == "fault" for finding in findings))

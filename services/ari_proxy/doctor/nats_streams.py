@@ -12,14 +12,14 @@ from ari_proxy.settings.load import Settings
 
 from .findings import Finding
 
-_STREAMS: Final = "record copies instead: docs/reference/wire.md#jetstream"
+_STREAMS: Final = "record copies instead, see docs/reference/wire.md#jetstream"
 _API: Final = "$JS.API.STREAM.NAMES"
-#: For JetStream to tell its streams.
+#: Timeout of one JetStream request.
 _API_SECONDS: Final = 2.0
 
 
 async def streams(settings: Settings, bus: Bus) -> AsyncIterator[Finding]:
-    """Yield the JetStream streams that record subjects of calls, as far as the account may ask."""
+    """Yield the streams that record subjects of calls, if the account may list streams."""
     dialogs = topics.pattern_of(topics.events(ids.new_dialog_id(ServerId(settings.server_id))))
     for topic in (*settings.applications, dialogs):
         for stream in await _streams_over(bus, topic):
@@ -34,6 +34,6 @@ async def _streams_over(bus: Bus, topic: str) -> list[str]:
         BusError,
         ValueError,
         RecursionError,
-    ):  # There is no JetStream, or the account may not ask.
+    ):  # No JetStream, or no right to use its API.
         return []
     return list(answer.get("streams") or ())

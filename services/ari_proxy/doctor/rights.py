@@ -1,4 +1,4 @@
-"""Tries what each service does on the bus; nobody gets anything of it."""
+"""Tries each service's rights on the bus; no message reaches a listener."""
 
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -14,7 +14,7 @@ from .findings import Finding, Level
 
 _REMEDY: Final = "give the account the rights of docs/reference/wire.md#permissions"
 _OLD_SERVER: Final = (
-    "only nats-server 2.11 or later can tell without a message to whoever listens; compare the "
+    "only nats-server 2.11 or later can check this without reaching listeners; compare the "
     "account with docs/reference/wire.md#permissions"
 )
 _DONE: Final[Mapping[str, str]] = {
@@ -99,12 +99,12 @@ def _queues_of_command(server: ServerId, dialog: DialogId) -> tuple[Right, ...]:
 
 
 async def rights(settings: Settings, bus: Bus) -> AsyncIterator[Finding]:
-    """Yield of each service whether the account may do what it needs to.
+    """Yield for each service whether the account has the rights it needs.
 
-    One that may not is a fault, unless the account is the other one's.
+    A missing right is a fault, or a warning if the account has all rights of the other service.
 
     Raises:
-        BusError, TimeoutError: the bus does not tell.
+        BusError, TimeoutError: the bus gave no verdict.
     """
     verdicts = {
         service: {right: await _verdict(bus, right) for right in wanted}
@@ -126,7 +126,7 @@ def _findings(
     if unknown:
         yield Finding("warning", what, f"not tried: to {unknown}", _OLD_SERVER)
     if not refused and not unknown:
-        yield Finding("ok", what, "all that it does is allowed")
+        yield Finding("ok", what, "all granted")
 
 
 def _those(verdicts: Mapping[Right, Verdict], wanted: Verdict) -> str:
@@ -139,7 +139,7 @@ def _those(verdicts: Mapping[Right, Verdict], wanted: Verdict) -> str:
 
 async def _verdict(bus: Bus, right: Right) -> Verdict:
     verdict = await bus.try_right(right)
-    if verdict == "unknown" and topics.is_of_dialog(right.topic):  # Nobody listens to it.
+    if verdict == "unknown" and topics.is_of_dialog(right.topic):  # Without a listener.
         try:
             await bus.publish_to_listener(right.topic, b"{}")
         except BusRefusedError:

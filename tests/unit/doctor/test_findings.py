@@ -56,8 +56,8 @@ def test_features_are_those_of_asterisks_own_description() -> None:
     with_both = findings.of_description('"name": "report_events" … "nickname": "claim"')
     with_none = findings.of_description("")
 
-    assert all(finding.found == "there" for finding in with_both)
-    assert all("not there" in finding.found for finding in with_none)
+    assert all(finding.found == "available" for finding in with_both)
+    assert all("not available" in finding.found for finding in with_none)
     assert exit_code([*with_both, *with_none]) == 0
 
 
