@@ -1,4 +1,4 @@
-"""Messages that no decoder takes."""
+"""Messages that every decoder rejects."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""AMQP 0-9-1 frames: those on the path of every message, packed at once. Pure.
+"""AMQP 0-9-1 frames: those on the path of every message, packed at once. Sans-I/O.
 
 pamqp codes every method field by field, which is right for the rest and too slow for these: three
 frames for each message in either direction.

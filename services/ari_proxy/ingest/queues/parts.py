@@ -16,7 +16,7 @@ from .retention import QueueRetention
 
 
 class QueueParts:
-    """What one active period does for the durable queues of its dialogs."""
+    """Upkeep of the durable queues of one active period's dialogs."""
 
     def __init__(  # noqa: PLR0913  its times by name
         self,
