@@ -1,13 +1,14 @@
 """Settings from environment, secret files, configuration file and defaults, in this order."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, PrivateAttr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -37,6 +38,10 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
+    #: The values of the configuration file. Sources are made by class, so `load` makes a class of
+    #: its own; as arguments the values would neither be merged in any case of their keys, nor be
+    #: kept apart from pydantic's own arguments.
+    file_values: ClassVar[dict[str, Any]] = {}
 
     server_id: ServerId = "asterisk"
     """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
@@ -84,14 +89,15 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003
+        settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Validate what `load` has read: one of its sources is a file, which a class can't know."""
-        return (init_settings,)
+        """Order the sources: the first that has a value wins."""
+        file = InitSettingsSource(settings_cls, cls.file_values)
+        return (init_settings, Environment(settings_cls), file)
 
 
 def load(config: Path | None = None, **overrides: object) -> Settings:
@@ -110,14 +116,14 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     if is_legacy:
         file = legacy.translate(content, frozenset(Settings.model_fields))
     source = str(config) if config else "the environment"
+    sourced = type("Settings", (Settings,), {"file_values": file.values, "__module__": __name__})
     found = environment.unknown_variables(Settings.model_fields)
     found += [
         describe(name, message, source, is_legacy=is_legacy)
         for name, message in file.problems.items()
     ]
     try:
-        over_file = _layered(Environment(Settings)(), file.values)
-        settings = Settings(**_layered(overrides, over_file))
+        settings = Settings.model_validate(sourced(**overrides))
     except ValidationError as error:
         found += problems_of(error, source, Settings.model_fields, is_legacy=is_legacy)
         raise SettingsError(found) from error
@@ -126,18 +132,6 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     settings._is_legacy = is_legacy  # noqa: SLF001  of this module
     settings._warnings = tuple(f"{source}: {warning}" for warning in file.warnings)  # noqa: SLF001
     return settings
-
-
-def _layered(upper: Mapping[str, Any], lower: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge the values of two sources, groups included; where both have one, `upper` wins."""
-    merged = dict(lower)
-    for name, value in upper.items():
-        below = merged.get(name)
-        if isinstance(value, dict) and isinstance(below, dict):
-            merged[name] = _layered(value, below)
-        else:
-            merged[name] = value
-    return merged
 
 
 def read_file(path: Path) -> dict[str, Any]:

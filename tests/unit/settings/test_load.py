@@ -71,6 +71,38 @@ def test_environment_wins_over_the_file(config: Path, monkeypatch: pytest.Monkey
     assert settings.ari.password.get_secret_value() == "hush"
 
 
+def test_environment_wins_over_the_file_in_any_case_of_its_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"Ari": {"user": "u"}, "Server_ID": "file"}')
+    monkeypatch.setenv("ARI_PROXY_ARI__PASSWORD", "s")
+    monkeypatch.setenv("ARI_PROXY_SERVER_ID", "environment")
+
+    settings = load(file)
+
+    assert settings.server_id == "environment"
+    assert (settings.ari.user, settings.ari.password.get_secret_value()) == ("u", "s")
+
+
+def test_command_line_wins_over_the_file_in_any_case_of_its_keys(tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text('{"Bus": {"kind": "RABBITMQ", "urls": ["amqp://x"]}}')
+
+    assert load(file, bus={"kind": "NATS", "urls": ["nats://x"]}).bus.kind == "NATS"
+
+
+@pytest.mark.parametrize(
+    "key", ["_env_file", "_secrets_dir", "_cli_parse_args", "_build_sources", "__pydantic_self__"]
+)
+def test_what_pydantic_calls_its_arguments_is_no_setting(tmp_path: Path, key: str) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps({key: 1}))
+
+    with pytest.raises(SettingsError, match="there is no such setting"):
+        load(file)
+
+
 def test_effective_settings_show_no_secret(config: Path) -> None:
     text = as_text(load(config)) + repr(load(config))
 
