@@ -47,6 +47,7 @@ class EventPath:
         buffer_bytes: int = 64 * 1024 * 1024,
         is_durable: bool = False,
         listener_seconds: float = 60,
+        proof_seconds: float = 10,
         no_listener: NoListenerPolicy = "keep",
         traces: Traces | None = None,
         **times: float,
@@ -59,6 +60,7 @@ class EventPath:
             buffer_bytes: of the bus.
             is_durable: whether the bus does.
             listener_seconds: timeout for an application to subscribe.
+            proof_seconds: between canaries.
             no_listener: policy for a call without an application.
             traces: none unless given.
             times: instead of those that calls have; see `Times`.
@@ -73,6 +75,7 @@ class EventPath:
         ingest = {
             "held_bytes": HELD_BYTES,
             "listener_seconds": listener_seconds,
+            "proof_seconds": proof_seconds,
             "no_listener": no_listener,
         }
         parts = wire(

@@ -9,8 +9,8 @@ ask for the dialogs whether this ingest is to stop or not. `ActivePhase` says wh
                                                         └────REFUSED─────┘  │
                               HANDED_OVER ◀──TAKEN── RELEASED ◀──RELEASED───┘
 
-    STAYING ──LEAVE──▶ LEAVING ──STOP──▶ DRAINING; STOP leads there from STAYING, too, and
-    EVICTED from STAYING to EVICTED, where it remains.
+    STAYING ──LEAVE──▶ LEAVING ──STOP──▶ DRAINING; STOP leads there from STAYING, too, and EVICT
+    from STAYING to EVICTED, where it remains.
 """
 
 from enum import Enum, auto
@@ -30,7 +30,8 @@ class ActivePhase(Enum):
     ACTIVE = auto()
     #: This ingest; a successor has asked, and Asterisk's ApplicationReplaced is awaited.
     HANDING_OVER = auto()
-    #: The successor, once it has fetched them: the websocket is given up, nothing changes any more.
+    #: The successor, once it has fetched them: the websocket is given up; the frames held, and the
+    #: set-ups under way, are finished.
     RELEASED = auto()
     #: The successor, or nobody if it goes on without them.
     HANDED_OVER = auto()

@@ -66,11 +66,13 @@ class AsteriskFetch:
     async def object_ids(self) -> set[str] | None:
         """Return the ids of all channels and bridges, or None if Asterisk does not answer."""
         try:
-            channels = asterisk.channels(await self._get("/channels"))
-            return {*channels, *asterisk.bridges(await self._get("/bridges"))}
+            # Nothing waits for these: they have all the time that a request may take.
+            channels = asterisk.channels(await self._get("/channels", timeout_seconds=None))
+            bridges = asterisk.bridges(await self._get("/bridges", timeout_seconds=None))
         except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
             _log.debug("dialogs.empty_unknown", error=str(error))
             return None
+        return {*channels, *bridges}
 
     async def _try_all(
         self, unidentified: Callable[[Snapshot], Collection[str]]
@@ -113,8 +115,8 @@ class AsteriskFetch:
         answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
         return asterisk.variable(answer.body) if answer.status == _OK else ""
 
-    async def _get(self, path: str) -> str:
-        answer = await self._rest.request("GET", path, timeout_seconds=REQUEST_SECONDS)
+    async def _get(self, path: str, *, timeout_seconds: float | None = REQUEST_SECONDS) -> str:
+        answer = await self._rest.request("GET", path, timeout_seconds=timeout_seconds)
         if answer.status != _OK:
             raise _NoAnswerError(f"Asterisk answers {answer.status} to GET {path}")
         return answer.body

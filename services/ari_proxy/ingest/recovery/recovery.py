@@ -149,7 +149,7 @@ class Recovery:
             self._adopt(adoption, snapshot, gap, now)
         for dialog, names in plan.gone.items():
             for name in names:
-                self._dialogs.release(dialog, name, time.monotonic())
+                self._dialogs.release(dialog, name, time.monotonic(), ended)
         for dialog in plan.ended:
             self._sweeper.report_end(dialog, ended, plan.gone[dialog])
         for dialog in plan.kept:

@@ -2,9 +2,10 @@
 
 import asyncio
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
@@ -123,6 +124,31 @@ async def test_event_that_we_have_caused_ourselves_reaches_no_application(
         await until(lambda: len(path.application.types(topic)) == 2)
 
     assert path.dialog("c").sequence == 2
+
+
+class Websocket:
+    """Hands frames over as Asterisk's websocket does."""
+
+    def __init__(self, path: Scene) -> None:
+        self._path = path
+
+    async def send_str(self, frame: str) -> None:
+        self._path.pipeline.on_frame(frame.encode())
+
+    async def close(self) -> None:
+        """Nothing is left to close."""
+
+
+async def test_canary_that_arrives_proves_that_the_websocket_delivers() -> None:
+    async with scene(proof_seconds=0.01, silent_seconds=0.05) as path:
+        path.asterisk.socket = cast("web.WebSocketResponse", Websocket(path))
+        path.asterisk.standing["GET", "/applications/demo"] = (200, '{"name":"demo"}')
+        silent = asyncio.create_task(path.canary.until_silent(()))
+        await until(lambda: path.asterisk.proofs >= 3 or silent.done())
+        assert not silent.done()
+        path.asterisk.silent.add("demo")
+
+        assert await silent == "demo"
 
 
 async def test_loss_of_the_application_is_told_and_published() -> None:

@@ -91,6 +91,7 @@ async def test_asterisk_that_has_restarted_has_nothing_of_the_old_dialogs() -> N
         await until(lambda: len(it.path.application.types(dialog.topic)) == 3)
 
     assert it.told(dialog.topic)["reason"] == "asterisk_restarted"
+    assert dialog.end_reason == "asterisk_restarted"
     assert samples(it.path.metrics, table.RECONCILIATIONS)[("restarted_asterisk",)] == 1
 
 
