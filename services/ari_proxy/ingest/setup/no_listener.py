@@ -24,7 +24,7 @@ class NoListener:
         self._policy = policy
 
     async def apply(self, dialog: Dialog, *, status: str = NO_APPLICATION) -> None:
-        """Apply the policy to the channels of a dialog.
+        """Apply the policy to the channels of a dialog, as long as it is abandoned.
 
         Args:
             dialog: one that was abandoned.
@@ -35,17 +35,21 @@ class NoListener:
             _log.warning("dialog.no_listener", **own, policy=self._policy, reason=status)
         for channel in tuple(dialog.channels):
             try:
-                await self._apply(channel, status)
+                await self._apply(dialog, channel, status)
             except TransportError as error:
                 _log.error("dialog.no_listener_policy_failed", channel=channel, error=str(error))
 
-    async def _apply(self, channel: str, status: str) -> None:
+    async def _apply(self, dialog: Dialog, channel: str, status: str) -> None:
+        for method, target in self._requests(channel, status):
+            if dialog.is_abandoned:  # An application may serve it again meanwhile.
+                await self._rest.request(method, target)
+
+    def _requests(self, channel: str, status: str) -> tuple[tuple[str, str], ...]:
+        """Return the method and target of each request for a channel."""
         path = f"/channels/{quote(channel, safe='')}"
         if self._policy == "keep":
-            return
+            return ()
         if self._policy == "hangup":
-            await self._rest.request("DELETE", path)
-            return
+            return (("DELETE", path),)
         variable = urlencode({"variable": STATUS_VARIABLE, "value": status})
-        await self._rest.request("POST", f"{path}/variable?{variable}")
-        await self._rest.request("POST", f"{path}/continue")
+        return (("POST", f"{path}/variable?{variable}"), ("POST", f"{path}/continue"))

@@ -29,7 +29,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry.traces import failed
 
 from .announcement import Announcement, DialogOverError
-from .dialplan_status import dialplan_status
+from .dialplan_status import NO_APPLICATION, dialplan_status
 from .instruments import SetupInstruments
 from .labels import ChannelLabels
 from .no_listener import NoListener
@@ -103,6 +103,8 @@ class DialogSetup:
         self._is_permitted = is_permitted
         self._clock = clock
         self._running: dict[Dialog, asyncio.Task[None]] = {}
+        #: Where the no-listener policy is being applied.
+        self._policies: dict[Dialog, asyncio.Task[None]] = {}
         self._is_paused = False
 
     def pause(self) -> None:
@@ -118,7 +120,7 @@ class DialogSetup:
         """Continue with a dialog that another ingest has handed over, in the phase it had there.
 
         A set-up that began here meanwhile is cancelled: it knew neither the dialog's phase nor its
-        events.
+        events. So is the no-listener policy, if the set-up has given up a dialog that is served.
 
         Args:
             dialog: in the state that was handed over.
@@ -127,6 +129,9 @@ class DialogSetup:
         running = self._running.pop(dialog, None)
         if running is not None:
             running.cancel()
+        policy = self._policies.get(dialog)
+        if policy is not None and not dialog.is_abandoned:
+            policy.cancel()
         self._stream.renumber(dialog, held)
         if dialog.delivery is DeliveryPhase.OPEN:
             self._strategy.on_open(dialog)
@@ -145,7 +150,16 @@ class DialogSetup:
             return
         self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)
-        self._background.begin(self._no_listener.apply(dialog))
+        self._apply_policy(dialog, NO_APPLICATION)
+
+    def _apply_policy(self, dialog: Dialog, status: str) -> None:
+        policy = self._background.begin(self._no_listener.apply(dialog, status=status))
+        self._policies[dialog] = policy
+        policy.add_done_callback(lambda ended: self._forget_policy(dialog, ended))
+
+    def _forget_policy(self, dialog: Dialog, ended: asyncio.Task[None]) -> None:
+        if self._policies.get(dialog) is ended:
+            del self._policies[dialog]
 
     def _check(self) -> None:
         if self._is_paused or not self._is_permitted():
@@ -206,7 +220,7 @@ class DialogSetup:
             self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)
         status = dialplan_status(self._bus.problem, is_refused=announcement.is_refused)
-        self._background.begin(self._no_listener.apply(dialog, status=status))
+        self._apply_policy(dialog, status)
 
     async def _has_listener(self, announcement: Announcement) -> bool:
         """Return whether the application of an adopted dialog listens.

@@ -3,6 +3,7 @@
 import asyncio
 import json
 
+import msgspec
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -401,3 +402,45 @@ async def test_set_up_that_waits_for_a_listener_ends_when_its_dialog_is_handed_o
 
     assert unfinished == 0
     assert path.dialogs.dialogs[DIALOG].delivery is DeliveryPhase.OPEN
+
+
+@pytest.mark.parametrize("no_listener", ["continue", "hangup"])
+async def test_policy_ends_when_its_dialog_is_handed_over_with_an_application(
+    no_listener: str,
+) -> None:
+    """The set-up here has given the dialog up, and Asterisk is slow."""
+    async with scene(no_listener=no_listener, listener_seconds=0.02) as path:
+        binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+        dialog = path.dialogs.dialogs[DIALOG]
+        path.dialogs.adopt(dialog, {"c": True, "d": True})
+        answers = path.asterisk.hold = asyncio.Event()
+        path.push("ChannelHold", "c")
+        await until(lambda: path.asterisk.requests)
+        assert dialog.is_abandoned
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=True)], 0).items():
+            path.setup.resume(found, held)
+        unfinished = await path.background.finish(5)  # It does not wait for the answer.
+        answers.set()
+
+    assert unfinished == 0
+    assert len(requests(path)) == 1
+    assert dialog.delivery is DeliveryPhase.OPEN
+
+
+async def test_policy_goes_on_when_its_dialog_is_handed_over_without_an_application() -> None:
+    """The former ingest may have had no time to apply it."""
+    async with scene(no_listener="hangup", listener_seconds=0.02) as path:
+        binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.dialogs.adopt(path.dialogs.dialogs[DIALOG], {"c": True, "d": True})
+        answers = path.asterisk.hold = asyncio.Event()
+        path.push("ChannelHold", "c")
+        await until(lambda: path.asterisk.requests)
+        record = msgspec.structs.replace(handed_over(is_open=False), is_abandoned=True)
+        for found, held in messages.load(path.dialogs, [record], 0).items():
+            path.setup.resume(found, held)
+        answers.set()
+        await path.background.finish(5)
+
+    assert requests(path) == [("DELETE", "/ari/channels/c"), ("DELETE", "/ari/channels/d")]
