@@ -260,7 +260,7 @@ class ActiveIngest:
         It happens once, and goes on while the connection to Asterisk is lost: the former ingest has
         let go of the dialogs that it has sent.
         """
-        self._load(await self._taker.take())
+        await self._load(await self._taker.take())
         self._state.advance(ActiveTrigger.LOADED)
         self._requests = await self._bus.subscribe(
             topics.hand_over(self._server), self._giver.on_request
@@ -278,18 +278,19 @@ class ActiveIngest:
         if self._requests is not None:
             await self._requests.unsubscribe()
 
-    def _load(self, snapshot: HandoverSnapshot | None) -> None:
+    async def _load(self, snapshot: HandoverSnapshot | None) -> None:
         """Load the dialogs of the former ingest, if there was one, and pass the frames held."""
         self._missing.note(UNKNOWN if snapshot is None else snapshot.gap_since)
         if snapshot is not None:
-            self._resume(snapshot.records)
+            await self._resume(snapshot.records)
         if self._reader.is_connected:
             self._drain.buffer.open_for_former()
         else:
             self._drain.open()
 
-    def _resume(self, records: Collection[messages.Record]) -> None:
+    async def _resume(self, records: Collection[messages.Record]) -> None:
         parts = self._parts
+        await parts.setup.stop(messages.dialog_ids(records))
         for dialog, held in messages.load(parts.dialogs, records, time.monotonic()).items():
             parts.setup.resume(dialog, held)
         _log.info("hand_over.taken", dialogs=len(parts.dialogs))

@@ -134,6 +134,11 @@ def pages(
     ]
 
 
+def dialog_ids(records: Iterable[Record]) -> list[str]:
+    """Return the ids of the dialogs in the records."""
+    return [record.dialog_id for record in records if isinstance(record, DialogRecord)]
+
+
 def load(
     table: DialogTable, records: Iterable[Record], now: float
 ) -> dict[Dialog, tuple[bytes, ...]]:

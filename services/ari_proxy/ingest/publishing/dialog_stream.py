@@ -161,6 +161,12 @@ class DialogStream:
             for payload in held:
                 self._tap.copy("event", dialog.dialog_id, payload)
 
+    def drop_first(self, dialog: Dialog) -> None:
+        """Drop the first held event, which has arrived as the probe; hold the others."""
+        payload = dialog.held.remove_first()
+        if self._tap.is_on:
+            self._tap.copy("event", dialog.dialog_id, payload)
+
     def abandon(self, dialog: Dialog) -> None:
         """Drop the dialog's events, now and later: no application serves it."""
         for payload in dialog.abandon():

@@ -51,6 +51,16 @@ class HeldEvents:
             removed.append(event)
         return removed
 
+    def remove_first(self) -> bytes:
+        """Remove the oldest one; return it.
+
+        Raises:
+            IndexError: no event is held.
+        """
+        event = self._events.popleft()
+        self._bytes -= len(event)
+        return event
+
     def clear(self) -> tuple[bytes, ...]:
         """Remove all of them; return them."""
         removed = tuple(self._events)

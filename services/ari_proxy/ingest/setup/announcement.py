@@ -66,6 +66,8 @@ class Announcement:
         self._traceparent = ""
         #: Whether the bus refused its queues or AppStart at the last attempt.
         self.is_refused = False
+        #: Whether the first event is on its way: the application may get it.
+        self.is_probing = False
 
     def _check(self) -> None:
         self._check_active()
@@ -191,6 +193,7 @@ class Announcement:
     async def _is_heard(self) -> bool:
         """Return whether an application listens; on NATS it has the first event then."""
         await self._bus.wait_connected()
+        self.is_probing = self._bus.queues is None
         try:
             return await has_listener(self._bus, self.dialog.topic, self.dialog.held.first)
         except BusUnavailableError:
@@ -198,6 +201,8 @@ class Announcement:
         except BusRefusedError as error:
             self._note_refusal("bus.message_refused", error, loudly=False)
             return False
+        finally:
+            self.is_probing = False
 
     def _note_refusal(self, event: str, error: BusRefusedError, *, loudly: bool) -> None:
         self.is_refused = True

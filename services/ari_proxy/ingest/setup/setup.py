@@ -15,7 +15,8 @@ import contextlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -40,6 +41,9 @@ _log = structlog.get_logger()
 #: Seconds for the application of a dialog that was taken over to show that it listens; longer than
 #: a client needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
+#: Seconds for the outcome of a first event that is on its way at a hand-over; far longer than a
+#: round trip. All calls wait meanwhile.
+PROBE_SECONDS: Final = 1.0
 
 
 class SetUpPausedError(Exception):
@@ -56,6 +60,13 @@ class SetupTimes:
     patience_seconds: float
     #: For the application of an adopted dialog to show that it listens.
     resume_seconds: float = RESUME_SECONDS
+
+
+class _SetUp(NamedTuple):
+    """One that is under way."""
+
+    announcement: Announcement
+    task: asyncio.Task[None]
 
 
 class DialogSetup:
@@ -102,7 +113,9 @@ class DialogSetup:
         self._times = times
         self._is_permitted = is_permitted
         self._clock = clock
-        self._running: dict[Dialog, asyncio.Task[None]] = {}
+        self._running: dict[Dialog, _SetUp] = {}
+        #: Dialogs that are about to be resumed.
+        self._stopped: set[str] = set()
         #: Where the no-listener policy is being applied.
         self._policies: dict[Dialog, asyncio.Task[None]] = {}
         self._is_paused = False
@@ -113,22 +126,59 @@ class DialogSetup:
 
     def begin(self, dialog: Dialog) -> None:
         """Begin the set-up of a dialog whose events are held, unless it is under way."""
-        if dialog.held and dialog.delivery in phase.TO_SET_UP and dialog not in self._running:
-            self._running[dialog] = self._background.begin(self._run(dialog))
+        if not dialog.held or dialog.delivery not in phase.TO_SET_UP:
+            return
+        if dialog in self._running or dialog.dialog_id in self._stopped:
+            return
+        announcement = Announcement(
+            self._server,
+            self._bus,
+            dialog,
+            partial(self._check, dialog),
+            patience_seconds=self._times.patience_seconds,
+        )
+        task = self._background.begin(self._run(announcement))
+        self._running[dialog] = _SetUp(announcement, task)
+
+    async def stop(self, dialog_ids: Iterable[str]) -> None:
+        """Stop the set-ups of dialogs that another ingest hands over, until `resume`.
+
+        The application may get a first event that is on its way: its outcome is awaited for
+        `PROBE_SECONDS`, so that it is not published again.
+
+        Args:
+            dialog_ids: also of dialogs that are not known here yet.
+        """
+        self._stopped.update(dialog_ids)
+        probing = []
+        for dialog, (announcement, task) in tuple(self._running.items()):
+            if dialog.dialog_id not in self._stopped:
+                continue
+            if announcement.is_probing:
+                probing.append(task)
+            else:
+                self._cancel(dialog)
+        if probing:
+            await asyncio.wait(probing, timeout=PROBE_SECONDS)
+
+    def _cancel(self, dialog: Dialog) -> None:
+        set_up = self._running.pop(dialog, None)
+        if set_up is not None:
+            set_up.task.cancel()
 
     def resume(self, dialog: Dialog, held: Iterable[bytes]) -> None:
         """Continue with a dialog that another ingest has handed over, in the phase it had there.
 
-        A set-up that began here meanwhile is cancelled: it knew neither the dialog's phase nor its
-        events. So is the no-listener policy, if the set-up has given up a dialog that is served.
+        A set-up that began here meanwhile is cancelled, unless `stop` has ended it: it knew neither
+        the dialog's phase nor its events. So is the no-listener policy, if the set-up has given up
+        a dialog that is served.
 
         Args:
             dialog: in the state that was handed over.
             held: the events that were held here before that.
         """
-        running = self._running.pop(dialog, None)
-        if running is not None:
-            running.cancel()
+        self._cancel(dialog)
+        self._stopped.discard(dialog.dialog_id)
         policy = self._policies.get(dialog)
         if policy is not None and not dialog.is_abandoned:
             policy.cancel()
@@ -161,30 +211,35 @@ class DialogSetup:
         if self._policies.get(dialog) is ended:
             del self._policies[dialog]
 
-    def _check(self) -> None:
-        if self._is_paused or not self._is_permitted():
+    def _check(self, dialog: Dialog) -> None:
+        if self._is_paused or dialog.dialog_id in self._stopped or not self._is_permitted():
             raise SetUpPausedError
 
-    async def _run(self, dialog: Dialog) -> None:
+    async def _run(self, announcement: Announcement) -> None:
+        dialog = announcement.dialog
         began_at = self._clock()
-        patience_seconds = self._times.patience_seconds
-        announcement = Announcement(
-            self._server, self._bus, dialog, self._check, patience_seconds=patience_seconds
-        )
         try:
             if await self._is_served(announcement):
-                self._instruments.copy_app_start(announcement)
-                self._stream.release(dialog, is_first_delivered=self._strategy.delivers_first)
-                self._instruments.record_duration(self._clock() - began_at)
-                self._strategy.on_open(dialog)
+                self._open(announcement, began_at)
         except SetUpPausedError:
             pass
         except Exception:  # noqa: BLE001  a bug that one call meets must not end all others
             _log.exception("dialog.set_up_failed", dialog_id=dialog.dialog_id)
             self.give_up(dialog)
         finally:
-            if self._running.get(dialog) is asyncio.current_task():
+            set_up = self._running.get(dialog)
+            if set_up is not None and set_up.task is asyncio.current_task():
                 del self._running[dialog]
+
+    def _open(self, announcement: Announcement, began_at: float) -> None:
+        dialog = announcement.dialog
+        if dialog.dialog_id in self._stopped:  # The others follow behind the former ingest's.
+            self._stream.drop_first(dialog)
+            return
+        self._instruments.copy_app_start(announcement)
+        self._stream.release(dialog, is_first_delivered=self._strategy.delivers_first)
+        self._instruments.record_duration(self._clock() - began_at)
+        self._strategy.on_open(dialog)
 
     async def _is_served(self, announcement: Announcement) -> bool:
         """Return once an application serves the dialog, or with False once it is abandoned."""

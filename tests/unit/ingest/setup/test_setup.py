@@ -21,7 +21,7 @@ from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.durable import queues_of
-from tests.support.event_path import SERVER, Scene, scene
+from tests.support.event_path import SERVER, Scene, SlowMemoryBus, scene
 from tests.support.running import until
 from tests.support.samples import samples
 
@@ -444,3 +444,94 @@ async def test_policy_goes_on_when_its_dialog_is_handed_over_without_an_applicat
         await path.background.finish(5)
 
     assert requests(path) == [("DELETE", "/ari/channels/c"), ("DELETE", "/ari/channels/d")]
+
+
+async def first_event_under_way(path: Scene) -> asyncio.Event:
+    """Begin the set-up of a client's own dialog; return what lets the outcome of its probe come."""
+    bus = path.bus
+    assert isinstance(bus, SlowMemoryBus)
+    outcome = bus.hold = asyncio.Event()
+    binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+    path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+    before = bus.outcomes
+    path.push("ChannelHold", "c")
+    await until(lambda: bus.outcomes > before)
+    path.push("ChannelUnhold", "c")
+    return outcome
+
+
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "held"])
+async def test_first_event_that_is_under_way_at_a_hand_over_comes_once(*, is_open: bool) -> None:
+    async with scene(no_listener="hangup") as path:
+        await path.watch()
+        copies = await path.application.listen(topics.tap_records(SERVER))
+        await path.application.listen(EVENTS)
+        outcome = await first_event_under_way(path)
+        stopping = asyncio.create_task(path.setup.stop([DIALOG]))
+        await asyncio.sleep(0)
+        path.push("ChannelTalkingStarted", "c")
+        outcome.set()
+        await stopping
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=is_open)], 0).items():
+            path.setup.resume(found, held)
+        await until(lambda: len(path.application.bodies(EVENTS)) >= 3)
+        path.push("ChannelTalkingFinished", "c")
+        await until(lambda: len(copies) == 4)
+        await path.background.finish(5)
+
+    events = [(event["type"], event["sequence"]) for event in path.application.bodies(EVENTS)]
+    assert events == [
+        ("ChannelHold", 1),
+        ("ChannelUnhold", 58),
+        ("ChannelTalkingStarted", 59),
+        ("ChannelTalkingFinished", 60),
+    ]
+    assert path.dialogs.dialogs[DIALOG].delivery is DeliveryPhase.OPEN
+
+
+async def test_first_event_that_nobody_heard_before_a_hand_over_comes_behind_it() -> None:
+    async with scene(no_listener="hangup") as path:
+        outcome = await first_event_under_way(path)
+        await path.application.listen(EVENTS)
+        stopping = asyncio.create_task(path.setup.stop([DIALOG]))
+        await asyncio.sleep(0)
+        outcome.set()
+        await stopping
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=True)], 0).items():
+            path.setup.resume(found, held)
+        await until(lambda: len(path.application.bodies(EVENTS)) == 2)
+        await path.background.finish(5)
+
+    events = [(event["type"], event["sequence"]) for event in path.application.bodies(EVENTS)]
+    assert events == [("ChannelHold", 58), ("ChannelUnhold", 59)]
+
+
+async def test_hand_over_does_not_wait_for_the_outcome_of_a_first_event_without_end() -> None:
+    async with scene(no_listener="hangup") as path:
+        await path.application.listen(EVENTS)
+        await first_event_under_way(path)
+        async with asyncio.timeout(10):
+            await path.setup.stop([DIALOG])
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=True)], 0).items():
+            path.setup.resume(found, held)
+        await until(lambda: "ChannelUnhold" in path.application.types(EVENTS))
+        unfinished = await path.background.finish(5)
+
+    assert unfinished == 0
+    assert path.dialogs.dialogs[DIALOG].delivery is DeliveryPhase.OPEN
+
+
+async def test_no_set_up_begins_between_its_stop_and_the_record(*, is_durable: bool) -> None:
+    async with scene(is_durable=is_durable, no_listener="hangup") as path:
+        await path.application.listen(EVENTS)
+        await path.setup.stop([DIALOG])
+        binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
+        path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
+        path.push("ChannelHold", "c")
+        assert await path.background.finish(5) == 0
+        assert path.application.types(EVENTS) == []
+        for found, held in messages.load(path.dialogs, [handed_over(is_open=False)], 0).items():
+            path.setup.resume(found, held)
+        await until(lambda: path.application.types(EVENTS))
+
+    assert path.application.bodies(EVENTS)[0]["sequence"] == 58
