@@ -12,7 +12,6 @@ from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus
-from ari_proxy.bus.receipt import Receipt
 from ari_proxy.ingest.parts import Surroundings, Times
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -35,32 +34,6 @@ from tests.support.scripted_asterisk import (
 SERVER: Final = ServerId("s")
 NOBODY: Final = Credentials("a", "b")
 HELD_BYTES: Final = 10_000
-
-
-class SlowMemoryBus(MemoryBus):
-    """A bus in memory whose round trips last as long as a test wants."""
-
-    #: Set to let no outcome come back; the messages arrive.
-    hold: asyncio.Event | None = None
-    #: How many there were, with those that are held.
-    outcomes = 0
-
-    async def publish_to_listener(
-        self,
-        topic: str,
-        payload: bytes,
-        *,
-        keep_seconds: float | None = None,
-        traceparent: str = "",
-    ) -> Receipt:
-        """Send a message; return its outcome once it is no longer held."""
-        receipt = await super().publish_to_listener(
-            topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
-        )
-        self.outcomes += 1
-        if self.hold is not None:
-            await self.hold.wait()
-        return receipt
 
 
 class EventPath:
@@ -138,11 +111,11 @@ class EventPath:
 
     def connection(
         self, *, buffer_bytes: int = 64 * 1024 * 1024, registry: str = ""
-    ) -> SlowMemoryBus | DurableMemoryBus:
+    ) -> MemoryBus | DurableMemoryBus:
         """One more connection to the broker."""
         if isinstance(self.broker, DurableMemoryBroker):
             return DurableMemoryBus(self.broker, buffer_bytes=buffer_bytes, registry=registry)
-        return SlowMemoryBus(self.broker, buffer_bytes=buffer_bytes)
+        return MemoryBus(self.broker, buffer_bytes=buffer_bytes)
 
     def push(self, event_type: str, channel: str, *, more: str = "") -> None:
         """Asterisk sends an event of a channel."""

@@ -12,9 +12,9 @@ from ari_proxy.bus.memory.bus import MemoryBus
 
 @dataclass
 class Hold:
-    """Holds one call: a request once its answer is there, a subscription before it is in force."""
+    """Holds one call: a message once its outcome is there, a subscription before it is in force."""
 
-    method: Literal["request", "subscribe"]
+    method: Literal["request", "publish_to_listener", "subscribe"]
     topic: str
     #: How many such calls are not held before it.
     after: int = 0
@@ -27,16 +27,16 @@ class Hold:
         """Route the calls of a bus through it."""
         call = getattr(bus, self.method)
 
-        async def request(topic: str, payload: bytes, **options: Any) -> bytes:
-            answer: bytes = await call(topic, payload, **options)
+        async def send(topic: str, payload: bytes, **options: Any) -> object:
+            outcome = await call(topic, payload, **options)
             await self._wait(topic)
-            return answer
+            return outcome
 
         async def subscribe(topic: str, *listener: Any, **options: Any) -> object:
             await self._wait(topic)
             return await call(topic, *listener, **options)
 
-        setattr(bus, self.method, request if self.method == "request" else subscribe)
+        setattr(bus, self.method, subscribe if self.method == "subscribe" else send)
 
     async def _wait(self, topic: str) -> None:
         if topic != self.topic or self.reached.is_set():

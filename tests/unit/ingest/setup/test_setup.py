@@ -21,7 +21,8 @@ from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.traces import Traces
 from tests.support.durable import queues_of
-from tests.support.event_path import SERVER, Scene, SlowMemoryBus, scene
+from tests.support.event_path import SERVER, Scene, scene
+from tests.support.held_bus import Hold
 from tests.support.running import until
 from tests.support.samples import samples
 
@@ -448,16 +449,15 @@ async def test_policy_goes_on_when_its_dialog_is_handed_over_without_an_applicat
 
 async def first_event_under_way(path: Scene) -> asyncio.Event:
     """Begin the set-up of a client's own dialog; return what lets the outcome of its probe come."""
-    bus = path.bus
-    assert isinstance(bus, SlowMemoryBus)
-    outcome = bus.hold = asyncio.Event()
+    first_event = Hold("publish_to_listener", EVENTS)
+    first_event.on(path.bus)
     binding = {"dialog_id": DIALOG, "kind": "channel", "object_id": "c"}
     path.registrations.on_binding(Message("bindings", json.dumps(binding).encode()))
-    before = bus.outcomes
     path.push("ChannelHold", "c")
-    await until(lambda: bus.outcomes > before)
+    async with asyncio.timeout(10):
+        await first_event.reached.wait()
     path.push("ChannelUnhold", "c")
-    return outcome
+    return first_event.released
 
 
 @pytest.mark.parametrize("is_open", [True, False], ids=["open", "held"])
