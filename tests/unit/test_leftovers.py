@@ -43,7 +43,7 @@ def is_running(pid: int) -> bool:
     """Tell whether a process lives: what has ended may stay in the table as a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # It may end between open and read.
         return False
     return fields[0] != "Z"
 
