@@ -47,3 +47,20 @@ def test_publishing_is_denied_until_the_server_has_taken_a_later_message() -> No
     denied.note_sent("events_s.3")  # Its refusal may still be on its way.
     assert denied.confirm(before) == ["events_s.*"]
     assert not denied
+
+
+def test_what_was_sent_on_other_topics_is_not_counted() -> None:
+    denied = DeniedTopics()
+    denied.deny("events_s.*")
+    denied.note_sent("responses_s.1")
+
+    assert denied.sent() == {"events_s.*": 0}
+
+
+def test_permission_that_is_granted_is_forgotten_once() -> None:
+    denied = DeniedTopics()
+    denied.deny("events_s.*")
+
+    assert denied.forget("events_s.*")
+    assert not denied.forget("events_s.*")
+    assert not denied
