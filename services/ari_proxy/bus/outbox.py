@@ -71,11 +71,6 @@ class Outbox:
         """True if there is something to send."""
         return bool(self._waiting)
 
-    @property
-    def is_unconfirmed(self) -> bool:
-        """True if something was sent and not confirmed."""
-        return bool(self._sent)
-
     def append(
         self,
         topic: str,
