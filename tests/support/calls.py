@@ -260,7 +260,7 @@ def _between(got: list[int], sent: list[int]) -> set[int]:
 async def asterisk_client(asterisk: Asterisk) -> AsyncIterator[RestClient]:
     """A client of Asterisk's REST interface that goes past the proxy."""
     credentials = Credentials("ari", PASSWORD)
-    rest = RestClient(asterisk.url, lambda: credentials, concurrency=16, timeout_seconds=10)
+    rest = RestClient(asterisk.url, lambda: credentials, concurrency=16, timeout_seconds=60)
     async with rest:
         yield rest
 
