@@ -28,32 +28,35 @@ class _NoAnswerError(Exception):
     """Asterisk refuses to describe what it has."""
 
 
-def _nothing(_: Snapshot) -> Collection[str]:
-    return ()
-
-
 class AsteriskFetch:
     """Fetches what one Asterisk has."""
 
     def __init__(self, rest: RestClient) -> None:
         self._rest = rest
 
-    async def snapshot(
-        self, unidentified: Callable[[Snapshot], Collection[str]] = _nothing
-    ) -> Snapshot:
-        """Return a snapshot; waits as long as Asterisk does not answer.
+    async def snapshot(self) -> Snapshot:
+        """Return a snapshot; waits as long as Asterisk does not answer."""
+        while True:
+            try:
+                return await self._get_all()
+            except (_NoAnswerError, TransportError, *UNDECODABLE) as error:
+                _log.debug("snapshot.failed", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def identified(self, snapshot: Snapshot, channels: Collection[str]) -> Snapshot | None:
+        """Return a snapshot with the dialogs that are in channels' variables.
 
         Args:
-            unidentified: returns the channels of a snapshot that have to be asked for their dialog.
+            snapshot: as it was fetched.
+            channels: those of which nothing else names the dialog.
+
+        Returns:
+            None if Asterisk does not answer; then the snapshot may be outdated.
         """
-        while True:
-            # In a task of its own: a group whose child fails forgets a cancellation (Python 3.11).
-            async with asyncio.TaskGroup() as tasks:
-                asking = tasks.create_task(self._try_all(unidentified))
-            snapshot = asking.result()
-            if snapshot is not None:
-                return snapshot
-            await asyncio.sleep(RETRY_SECONDS)
+        # In a task of its own: a group whose child fails forgets a cancellation (Python 3.11).
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(self._try_to_identify(snapshot, channels))
+        return asking.result()
 
     async def channel_ids(self) -> Collection[str] | None:
         """Return the ids of all channels, or None if Asterisk does not answer."""
@@ -74,32 +77,30 @@ class AsteriskFetch:
             return None
         return {*channels, *bridges}
 
-    async def _try_all(
-        self, unidentified: Callable[[Snapshot], Collection[str]]
+    async def _try_to_identify(
+        self, snapshot: Snapshot, channels: Collection[str]
     ) -> Snapshot | None:
-        snapshot = None
+        identified = None
         try:
-            snapshot = await self._get_all(unidentified)
+            async with asyncio.TaskGroup() as tasks:
+                # As many go out at once as the client has connections.
+                answers = {name: tasks.create_task(self._dialog_of(name)) for name in channels}
+            dialogs = {name: task.result() for name, task in answers.items()}
+            identified = snapshot.with_dialogs(dialogs)
         except* (_NoAnswerError, TransportError, *UNDECODABLE) as errors:
             _log.debug("snapshot.failed", error=str(first_leaf(errors)))
-        return snapshot
+        return identified
 
-    async def _get_all(self, unidentified: Callable[[Snapshot], Collection[str]]) -> Snapshot:
+    async def _get_all(self) -> Snapshot:
         channels = asterisk.channels(await self._get("/channels"))
         nothing: dict[str, tuple[str, ...]] = {}
         bridges = await self._optional("/bridges", asterisk.bridges, nothing)
         information = await self._optional(
             "/asterisk/info?only=status,system", asterisk.information, Information()
         )
-        snapshot = Snapshot(
+        return Snapshot(
             channels, bridges, information.status.startup_time, information.system.version
         )
-        async with asyncio.TaskGroup() as tasks:
-            # As many go out at once as the client has connections.
-            answers = {
-                name: tasks.create_task(self._dialog_of(name)) for name in unidentified(snapshot)
-            }
-        return snapshot.with_dialogs({name: task.result() for name, task in answers.items()})
 
     async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
         """Return an answer, or a default: without it less is known, but no call waits."""

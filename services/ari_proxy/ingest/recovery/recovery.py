@@ -3,6 +3,7 @@
 `fetch.py` asks Asterisk, `reconcile.py` decides, and this applies the plan.
 """
 
+import asyncio
 import time
 from collections.abc import Collection, Mapping
 
@@ -24,7 +25,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .fetch import AsteriskFetch
+from .fetch import RETRY_SECONDS, AsteriskFetch
 from .reconcile import Adoption, Reconciliation, RecoveryPlan
 from .unserved import Unserved
 
@@ -71,7 +72,7 @@ class Recovery:
             known: the dialogs as the connection found them.
             gap: events that may be missing.
         """
-        snapshot = await self._fetch.snapshot(self._unidentified)
+        snapshot = await self._snapshot()
         was_restarted = self._is_another(snapshot)
         self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
@@ -93,7 +94,7 @@ class Recovery:
 
     async def look(self) -> Unserved:
         """Return the unserved channels, where no dialog is in doubt."""
-        snapshot = await self._fetch.snapshot(self._unidentified)
+        snapshot = await self._snapshot()
         self._note(snapshot)
         return self._with_former(self._reconciliation(snapshot).plan(self.known()).unserved)
 
@@ -138,8 +139,15 @@ class Recovery:
             self._server, dialogs.dialogs, dialogs.objects.channels, snapshot, self._applications
         )
 
-    def _unidentified(self, snapshot: Snapshot) -> Collection[str]:
-        return self._reconciliation(snapshot).unidentified()
+    async def _snapshot(self) -> Snapshot:
+        """Return a snapshot with the dialogs of all channels that have one."""
+        while True:
+            snapshot = await self._fetch.snapshot()
+            channels = self._reconciliation(snapshot).unidentified()
+            identified = await self._fetch.identified(snapshot, channels)
+            if identified is not None:
+                return identified
+            await asyncio.sleep(RETRY_SECONDS)
 
     # Applying a plan
 
