@@ -48,16 +48,13 @@ class KeptQueues:
             retry_seconds=0.001,
             check_seconds=0.001,
         )
-        self._backlog = BacklogWatch(
-            path.bus, queues, self.deadlines, self.unheard.append, check_seconds=0.001
-        )
+        self._backlog = BacklogWatch(path.bus, queues, self.deadlines, check_seconds=0.001)
         self._orphan_watch = OrphanWatch(
             queues,
             self.orphans,
             self.retention,
             path.dialogs,
             channel_ids=self._channel_ids,
-            report_end=lambda *dialog: self.gone.append(dialog),
             clock=self._clock,
             check_seconds=0.001,
         )
@@ -79,9 +76,17 @@ class KeptQueues:
         """Run the parts until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.retention.run())
-            tasks.create_task(self._backlog.run())
+            tasks.create_task(self._give_up())
             tasks.create_task(self._orphan_watch.claim())
-            tasks.create_task(self._orphan_watch.run())
+            tasks.create_task(self._report())
+
+    async def _give_up(self) -> None:
+        async for dialog in self._backlog.unheard():
+            self.unheard.append(dialog)
+
+    async def _report(self) -> None:
+        async for dialog in self._orphan_watch.gone():
+            self.gone.append(dialog)
 
     async def observed(self) -> None:
         """Return when Asterisk was asked twice more: what was due at first is done."""

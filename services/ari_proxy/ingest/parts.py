@@ -21,7 +21,6 @@ from ari_proxy.ingest.queues.orphan_watch import CHECK_SECONDS as ORPHANS_SECOND
 from ari_proxy.ingest.queues.parts import QueueParts
 from ari_proxy.ingest.recovery.empty_dialogs import LOOK_SECONDS as EMPTY_SECONDS
 from ari_proxy.ingest.recovery.empty_dialogs import EmptyDialogs
-from ari_proxy.ingest.recovery.fetch import AsteriskFetch
 from ari_proxy.ingest.recovery.recovery import Recovery
 from ari_proxy.ingest.recovery.unserved import UNSERVED_SECONDS, UnservedChannels
 from ari_proxy.ingest.registrations import ObjectRegistrations
@@ -97,7 +96,6 @@ class Parts:
     loss_reporter: LossReporter
     watchdog: ApplicationWatchdog
     empty_dialogs: EmptyDialogs
-    fetch: AsteriskFetch
     recovery: Recovery
     unserved: UnservedChannels
 
@@ -105,11 +103,10 @@ class Parts:
         """Return the work for durable queues, one coroutine each; none without them."""
         if self.queues is None:
             return ()
-        return self.queues.work(
-            applications,
-            give_up=self.setup.give_up,
-            channel_ids=self.fetch.channel_ids,
-            report_end=self.stream.publish_orphan_end,
+        return (
+            *self.queues.work(applications),
+            self.watchdog.give_up_unheard(self.queues.backlog),
+            self.sweeper.report_orphans(self.queues.orphan_watch),
         )
 
 

@@ -1,6 +1,7 @@
 """Reports and forgets dialogs that have ended, and retries labels of channels."""
 
 import asyncio
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ import structlog
 
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
 from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
@@ -86,6 +88,12 @@ class Sweeper:
         if dialog.life is LifePhase.ENDED:
             self._stream.publish_end(dialog, reason, channels)
             self._setup.begin(dialog)
+
+    async def report_orphans(self, orphans: OrphanWatch) -> None:
+        """Publish the ends of orphaned dialogs, until cancelled."""
+        async with contextlib.aclosing(orphans.gone()) as gone:
+            async for dialog_id, application in gone:
+                self._stream.publish_orphan_end(dialog_id, application)
 
     def _sweep(self, now: float) -> None:
         for dialog in self._dialogs.ended(now):

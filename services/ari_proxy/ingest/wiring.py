@@ -72,6 +72,7 @@ class _Wiring:
         )
         self._ledger = LossLedger(around.bus, self._dialogs)
         self._stream = self._make_stream()
+        self._fetch = AsteriskFetch(around.rest)
         self._queues = self._make_queues()
         self._labels = ChannelLabels(around.rest)
         self._setup = self._make_setup()
@@ -105,6 +106,7 @@ class _Wiring:
             bus,
             bus.queues,
             self._dialogs,
+            channel_ids=self._fetch.channel_ids,
             deadline_seconds=self._deadline_seconds,
             # No event may come after the queues have gone.
             grace_seconds=max(ingest.queue_grace_seconds, ingest.grace_seconds),
@@ -195,11 +197,11 @@ class _Wiring:
             silence_seconds=0.0 if ingest.no_listener == "keep" else ingest.silence_seconds,
         )
 
-    def _make_recovery(self, fetch: AsteriskFetch) -> Recovery:
+    def _make_recovery(self) -> Recovery:
         return Recovery(
             self._server,
             self._around.settings.applications,
-            fetch,
+            self._fetch,
             self._dialogs,
             stream=self._stream,
             setup=self._setup,
@@ -207,11 +209,11 @@ class _Wiring:
             metrics=self._around.metrics,
         )
 
-    def _make_unserved(self, fetch: AsteriskFetch) -> UnservedChannels:
+    def _make_unserved(self) -> UnservedChannels:
         return UnservedChannels(
             self._server,
             self._around.settings.applications,
-            fetch,
+            self._fetch,
             self._dialogs.objects,
             self._router,
             stream=self._stream,
@@ -225,7 +227,6 @@ class _Wiring:
         canary = self._make_canary()
         replaced = ReplacedApplications(settings.applications)
         pipeline = self._make_pipeline(canary, replaced)
-        fetch = AsteriskFetch(self._around.rest)
         return Parts(
             background=self._background,
             dialogs=self._dialogs,
@@ -246,9 +247,8 @@ class _Wiring:
             loss_reporter=self._make_loss_reporter(),
             watchdog=self._make_watchdog(),
             empty_dialogs=EmptyDialogs(
-                fetch, self._dialogs, look_seconds=self._times.empty_seconds
+                self._fetch, self._dialogs, look_seconds=self._times.empty_seconds
             ),
-            fetch=fetch,
-            recovery=self._make_recovery(fetch),
-            unserved=self._make_unserved(fetch),
+            recovery=self._make_recovery(),
+            unserved=self._make_unserved(),
         )

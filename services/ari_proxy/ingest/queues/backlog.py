@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Final, NamedTuple
 
 from ari_proxy.bus.base import Bus
@@ -71,31 +71,29 @@ class _Suspect(NamedTuple):
 
 
 class BacklogWatch:
-    """Gives up dialogs if no application has consumed any of their events in time."""
+    """Finds dialogs of which no application has consumed any event in time."""
 
     def __init__(
         self,
         bus: Bus,
         queues: DurableQueues,
         deadlines: ArrivalDeadlines,
-        give_up: Callable[[Dialog], None],
         *,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self._bus = bus
         self._queues = queues
         self._deadlines = deadlines
-        self._give_up = give_up
         self._check_seconds = check_seconds
 
-    async def run(self) -> None:
-        """Check the dialogs that are due, until cancelled."""
+    async def unheard(self) -> AsyncGenerator[Dialog, None]:
+        """Check the dialogs that are due; yield those to give up, without an end."""
         suspects: list[_Suspect] = []
         while True:
             await asyncio.sleep(self._check_seconds)
             for suspect in suspects:
                 if await self._is_unheard(suspect):
-                    self._give_up(suspect.dialog)
+                    yield suspect.dialog
             # Checked in the next round: what is published now will be in the queue by then.
             suspects = [_Suspect(*due, due[0].sequence) for due in self._deadlines.due()]
 

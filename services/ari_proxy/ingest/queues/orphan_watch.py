@@ -1,13 +1,13 @@
-"""Ends the dialogs of a crashed ingest whose queues are still there, and deletes the queues."""
+"""Finds the ends of dialogs that a crashed ingest has left, and deletes their queues."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from typing import Final
 
 import structlog
 
-from ari_proxy.bus.durable import DurableQueues
+from ari_proxy.bus.durable import DeclaredQueues, DurableQueues
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
@@ -35,7 +35,6 @@ class OrphanWatch:
         dialogs: DialogTable,
         *,
         channel_ids: ChannelIds,
-        report_end: Callable[[DialogId, str], None],
         clock: Callable[[], float] = time.monotonic,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
@@ -47,7 +46,6 @@ class OrphanWatch:
             retention: deletes their queues.
             dialogs: those that this ingest has; they are no orphans.
             channel_ids: asks Asterisk.
-            report_end: publishes the end of a dialog, to its application.
             clock: monotonic seconds.
             check_seconds: between two requests to Asterisk.
         """
@@ -56,7 +54,6 @@ class OrphanWatch:
         self._retention = retention
         self._dialogs = dialogs
         self._channel_ids = channel_ids
-        self._report_end = report_end
         self._clock = clock
         self._check_seconds = check_seconds
 
@@ -66,8 +63,13 @@ class OrphanWatch:
             _log.debug("dialog.left_behind", topics=declared.topics)
             self._orphans.add(declared)
 
-    async def run(self) -> None:
-        """End orphaned dialogs when Asterisk has none of their channels, until cancelled."""
+    async def gone(self) -> AsyncGenerator[tuple[DialogId, str], None]:
+        """Delete the queues of orphaned dialogs once their grace period is over.
+
+        Yields:
+            Each dialog when Asterisk has none of its channels any more, and its application, or ''
+            if that is not known.
+        """
         logged = 0
         while True:
             await asyncio.sleep(self._check_seconds)
@@ -77,14 +79,15 @@ class OrphanWatch:
                 logged = len(self._orphans)
                 _log.info("dialogs.left_behind", dialogs=logged)
             channels = await self._channel_ids() if logged else None
-            if channels is not None:
-                await self._observe(channels)
+            if channels is None:
+                continue
+            gone, over = self._orphans.observe(channels, self._clock())
+            for declared in gone:
+                dialog_id = DialogId(topics.owner_of(declared.topics[0]))
+                yield dialog_id, self._orphans.application_of(declared)
+            await self._delete(over)
 
-    async def _observe(self, channels: Collection[str]) -> None:
-        gone, over = self._orphans.observe(channels, self._clock())
-        for declared in gone:
-            dialog_id = DialogId(topics.owner_of(declared.topics[0]))
-            self._report_end(dialog_id, self._orphans.application_of(declared))
+    async def _delete(self, over: Collection[DeclaredQueues]) -> None:
         for declared in over:
             if not await self._retention.delete(declared.topics):
                 self._orphans.add(declared)

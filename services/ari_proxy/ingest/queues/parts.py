@@ -1,12 +1,10 @@
 """The parts that an active ingest has only on a bus with durable queues."""
 
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.durable import DurableQueues
-from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.protocol.ids import DialogId
 
 from .backlog import CHECK_SECONDS, ArrivalDeadlines, BacklogWatch
 from .orphan_watch import CHECK_SECONDS as ORPHANS_SECONDS
@@ -24,6 +22,7 @@ class QueueParts:
         queues: DurableQueues,
         dialogs: DialogTable,
         *,
+        channel_ids: ChannelIds,
         deadline_seconds: float | None,
         grace_seconds: float,
         check_seconds: float = CHECK_SECONDS,
@@ -35,15 +34,12 @@ class QueueParts:
             bus: that has the queues.
             queues: of the bus.
             dialogs: whose queues they are.
+            channel_ids: asks Asterisk.
             deadline_seconds: for an application to come for its events; None for any time.
             grace_seconds: from the end of a dialog to the deletion of its queues.
             check_seconds: between two checks of the queues.
             orphans_seconds: between two requests for the channels of orphaned dialogs.
         """
-        self._bus = bus
-        self._dialogs = dialogs
-        self._check_seconds = check_seconds
-        self._orphans_seconds = orphans_seconds
         self.queues = queues
         self.orphans = OrphanedDialogs(grace_seconds=grace_seconds)
         self.deadlines = ArrivalDeadlines(bus, deadline_seconds=deadline_seconds)
@@ -56,39 +52,24 @@ class QueueParts:
             retry_seconds=orphans_seconds,
             check_seconds=check_seconds,
         )
+        self.backlog = BacklogWatch(bus, queues, self.deadlines, check_seconds=check_seconds)
+        self.orphan_watch = OrphanWatch(
+            queues,
+            self.orphans,
+            self.retention,
+            dialogs,
+            channel_ids=channel_ids,
+            check_seconds=orphans_seconds,
+        )
 
-    def work(
-        self,
-        applications: Collection[str],
-        *,
-        give_up: Callable[[Dialog], None],
-        channel_ids: ChannelIds,
-        report_end: Callable[[DialogId, str], None],
-    ) -> Sequence[Coroutine[None, None, None]]:
-        """Return the work of these parts, one coroutine each.
+    def work(self, applications: Collection[str]) -> Sequence[Coroutine[None, None, None]]:
+        """Return the upkeep of the queues, one coroutine each.
 
         Args:
             applications: of this ingest.
-            give_up: of set-up, for dialogs without an application.
-            channel_ids: asks Asterisk.
-            report_end: publishes the end of an orphaned dialog to its application.
         """
-        backlog = BacklogWatch(
-            self._bus, self.queues, self.deadlines, give_up, check_seconds=self._check_seconds
-        )
-        orphan_watch = OrphanWatch(
-            self.queues,
-            self.orphans,
-            self.retention,
-            self._dialogs,
-            channel_ids=channel_ids,
-            report_end=report_end,
-            check_seconds=self._orphans_seconds,
-        )
         return (
             self.retention.declare(applications),
             self.retention.run(),
-            backlog.run(),
-            orphan_watch.claim(),
-            orphan_watch.run(),
+            self.orphan_watch.claim(),
         )

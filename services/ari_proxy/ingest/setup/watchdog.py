@@ -5,6 +5,7 @@ durable queues know their consumers.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Final
@@ -15,6 +16,7 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.queues.backlog import BacklogWatch
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
@@ -60,6 +62,12 @@ class ApplicationWatchdog:
             for dialog in self._dialogs:
                 if dialog.is_served and dialog.heard_at <= due:
                     await self._check(dialog)
+
+    async def give_up_unheard(self, backlog: BacklogWatch) -> None:
+        """Give up dialogs whose applications have not come for their events, until cancelled."""
+        async with contextlib.aclosing(backlog.unheard()) as unheard:
+            async for dialog in unheard:
+                self._setup.give_up(dialog)
 
     def _forgive_outages(self) -> None:
         """Restart the time of silence after an outage of the bus: applications may come back."""
