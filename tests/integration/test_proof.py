@@ -6,6 +6,7 @@ import pytest
 
 from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.settings.load import load
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
@@ -75,7 +76,7 @@ async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
                 rest,
                 ["demo"],
                 every_seconds=0.05,
-                received_bytes=lambda: 0,
+                counters=EventCounters(),
                 is_permitted=lambda: permitted,
                 silent_seconds=0.1,
             )

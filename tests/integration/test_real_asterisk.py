@@ -22,7 +22,7 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
 from ari_proxy.connections import factories
-from ari_proxy.ingest.events.canary import EVENT_NAME
+from ari_proxy.ingest.events.own_events import CANARY_NAME
 from ari_proxy.protocol.ids import (
     DialogId,
     ServerId,
@@ -117,7 +117,7 @@ async def scene(asterisk: Asterisk, bus_server: BusServer) -> AsyncIterator[Scen
         async def recv(self, decode: bool | None = None) -> Any:
             frame = await super().recv(decode=decode)
             text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
-            is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or EVENT_NAME in text
+            is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or CANARY_NAME in text
             if not is_own:  # Those are not passed on.
                 frames.append(text)
             return frame

@@ -16,6 +16,7 @@ from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_buffer import FrameBuffer
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.events.replaced import ReplacedApplications
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.telemetry.metrics import Metrics
@@ -98,7 +99,7 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
                 ServerId("server-1"),
                 factories.event_socket(settings),
                 FrameBuffer(_ignore, capacity_bytes=1),
-                canary=EventCanary(rest, (), every_seconds=0, received_bytes=lambda: 0),
+                canary=EventCanary(rest, (), every_seconds=0, counters=EventCounters()),
                 replaced=ReplacedApplications(()),
                 metrics=Metrics(),
             )

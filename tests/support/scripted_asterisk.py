@@ -16,7 +16,7 @@ from aiohttp import UnixConnector, WSCloseCode, web
 
 from ari_proxy.ari.rest import Credentials, RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest.events.canary import EVENT_NAME
+from ari_proxy.ingest.events.own_events import CANARY_NAME
 from tests.support.servers import PASSWORD
 
 
@@ -145,7 +145,7 @@ class ScriptedAsterisk:
         if asked.target.endswith("report_events=true") and self.late_marks:
             self.late_marks -= 1
             await asyncio.sleep(1.5)
-        if asked.method == "POST" and f"/events/user/{EVENT_NAME}." in asked.target:
+        if asked.method == "POST" and f"/events/user/{CANARY_NAME}." in asked.target:
             answer = await self._prove(request)
         if answer is not None:
             return answer

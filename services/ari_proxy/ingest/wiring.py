@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from ari_proxy.ingest.events.canary import EventCanary, is_own
+from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
@@ -154,12 +154,12 @@ class _Wiring:
         )
 
     def _make_canary(self) -> EventCanary:
-        settings, counters = self._around.settings, self._around.counters
+        settings = self._around.settings
         return EventCanary(
             self._around.rest,
             settings.applications,
             every_seconds=settings.ingest.proof_seconds,
-            received_bytes=lambda: counters.received_bytes,
+            counters=self._around.counters,
             is_permitted=self._is_permitted,
             silent_seconds=self._times.silent_seconds,
         )
@@ -240,9 +240,7 @@ class _Wiring:
             canary=canary,
             replaced=replaced,
             pipeline=pipeline,
-            frame_drain=FrameDrain(
-                pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes, overtakes=is_own
-            ),
+            frame_drain=FrameDrain(pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes),
             sweeper=self._sweeper,
             loss_reporter=self._make_loss_reporter(),
             watchdog=self._make_watchdog(),

@@ -19,14 +19,14 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.malformed import UNDECODABLE
 
+from .own_events import CANARY_NAME
+
 _log = structlog.get_logger()
 
-#: Prefix of the names of canary events; no dialog gets them.
-EVENT_NAME: Final = "AriProxyProof"
-_EVENT_MARK: Final = f'"eventname":"{EVENT_NAME}.'.encode()
 #: Seconds without any frame after which a connection with a pending canary is silent. Asterisk
 #: writes the event before it answers the request.
 SILENT_SECONDS: Final = 1.0
@@ -62,11 +62,6 @@ def is_conclusive(status: int, body: str) -> bool:
     return status == _OK and not is_filtered
 
 
-def is_own(frame: bytes) -> bool:
-    """Return whether a frame looks like a canary; it need not wait for other events."""
-    return _EVENT_MARK in frame
-
-
 class EventCanary:
     """Sends canaries through one connection after another."""
 
@@ -76,7 +71,7 @@ class EventCanary:
         applications: Collection[str],
         *,
         every_seconds: float,
-        received_bytes: Callable[[], int],
+        counters: EventCounters,
         is_permitted: Callable[[], bool] = lambda: True,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
@@ -86,7 +81,7 @@ class EventCanary:
             rest: sends the canaries.
             applications: the names of those that get one.
             every_seconds: between canaries; 0 for none.
-            received_bytes: returns the bytes of all frames until now.
+            counters: show whether any frames arrive.
             is_permitted: returns whether this ingest may be active. If not, the events may rightly
                 go to another one, and a new connection would take them from it.
             silent_seconds: without any frame, after which a connection with a pending canary is
@@ -96,7 +91,7 @@ class EventCanary:
         self._rest = rest
         self._applications = applications
         self._every_seconds = every_seconds
-        self._received_bytes = received_bytes
+        self._counters = counters
         self._is_permitted = is_permitted
         self._refused: set[str] = set()
         self._name = ""
@@ -117,7 +112,7 @@ class EventCanary:
         if not self._every_seconds:
             await asyncio.get_running_loop().create_future()
         while True:
-            self._name = f"{EVENT_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
+            self._name = f"{CANARY_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
             for application in self._applications:
                 is_silent = application not in replaced and await self._is_silent(application)
                 # It may have been taken meanwhile.
@@ -159,8 +154,8 @@ class EventCanary:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(OVERDUE_SECONDS):
                 before = -1
-                while not pending.is_set() and before != self._received_bytes():
-                    before = self._received_bytes()
+                while not pending.is_set() and before != self._counters.received_bytes:
+                    before = self._counters.received_bytes
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(self._silent_seconds):
                             await pending.wait()

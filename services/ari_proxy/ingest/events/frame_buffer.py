@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from .own_events import is_canary
+
 
 class FrameHandler(Protocol):
     """Handles frames in their order."""
@@ -25,7 +27,6 @@ class FrameBuffer:
         handle: FrameHandler,
         *,
         capacity_bytes: int,
-        overtakes: Callable[[bytes], bool] = lambda _: False,
         on_open: Callable[[], None] = lambda: None,
     ) -> None:
         """Make an open buffer.
@@ -33,12 +34,10 @@ class FrameBuffer:
         Args:
             handle: gets each frame that passes.
             capacity_bytes: of the frames that are held.
-            overtakes: whether a frame need not wait for those before it.
-            on_open: called when held frames may pass: somebody has to call `release`.
+            on_open: called when held frames may pass: somebody has to call `release_first`.
         """
         self._handle = handle
         self._capacity = capacity_bytes
-        self._overtakes = overtakes
         self._on_open = on_open
         self._held: deque[bytes] = deque()
         #: How many held frames may pass; None for all of them and those that follow.
@@ -67,8 +66,11 @@ class FrameBuffer:
         return self._held_bytes
 
     def put(self, frame: bytes) -> None:
-        """Pass on or hold the next frame; a full buffer opens, and its first frames pass."""
-        if (self._free is None and not self._held) or self._overtakes(frame):
+        """Pass on or hold the next frame; a full buffer opens, and its first frames pass.
+
+        A canary event waits for none.
+        """
+        if (self._free is None and not self._held) or is_canary(frame):
             self._handle(frame)
             return
         self._held.append(frame)
@@ -76,7 +78,7 @@ class FrameBuffer:
         if self._held_bytes > self._capacity:
             self.open()
             while self._held_bytes > self._capacity:
-                self._release_first()
+                self.release_first()
 
     def close(self) -> None:
         """Hold all frames that follow; those that might pass still may."""
@@ -96,14 +98,8 @@ class FrameBuffer:
             self._free = None
             self._on_open()
 
-    def release(self, count: int, has_room: Callable[[], bool]) -> None:
-        """Pass on held frames: `count` at most, and while there is room for one more."""
-        for _ in range(count):
-            if not (self.is_passable and has_room()):
-                return
-            self._release_first()
-
-    def _release_first(self) -> None:
+    def release_first(self) -> None:
+        """Pass on the first held frame, which may pass (`is_passable`)."""
         frame = self._held.popleft()
         self._held_bytes -= len(frame)
         if self._free is not None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Final
 
 from ari_proxy.bus.base import Bus
@@ -26,7 +25,6 @@ class FrameDrain:
         bus: Bus,
         *,
         buffer_bytes: int,
-        overtakes: Callable[[bytes], bool],
     ) -> None:
         """Make a drain whose buffer is open.
 
@@ -34,7 +32,6 @@ class FrameDrain:
             handle: publishes each frame.
             bus: on which it is published.
             buffer_bytes: capacity of the bus's buffer; held frames use half of it.
-            overtakes: whether a frame need not wait for those before it.
         """
         self._bus = bus
         self._room = buffer_bytes // 2
@@ -44,7 +41,6 @@ class FrameDrain:
         self.buffer = FrameBuffer(
             handle,
             capacity_bytes=CAPACITY_BYTES,
-            overtakes=overtakes,
             on_open=self._may_pass.set,
         )
 
@@ -52,13 +48,19 @@ class FrameDrain:
         """Return whether one more may pass; without a connection the bus drops its oldest."""
         return self._bus.buffered_bytes < self._room or not self._bus.is_connected
 
+    def _release_batch(self, *, needs_room: bool = True) -> None:
+        for _ in range(BATCH):
+            if not self.buffer.is_passable or (needs_room and not self._has_room()):
+                return
+            self.buffer.release_first()
+
     async def run(self) -> None:
         """Drain the buffer until cancelled."""
         while True:
             await self._may_pass.wait()
             self._may_pass.clear()
             while self.buffer.is_passable:
-                self.buffer.release(BATCH, self._has_room)
+                self._release_batch()
                 self._has_passed.set()
                 await asyncio.sleep(0 if self._has_room() else ROOM_SECONDS)
 
@@ -95,5 +97,5 @@ class FrameDrain:
             async with asyncio.timeout(timeout_seconds):
                 await self.drained()
         while self.buffer.is_passable:
-            self.buffer.release(BATCH, lambda: True)
+            self._release_batch(needs_room=False)
             await asyncio.sleep(0)

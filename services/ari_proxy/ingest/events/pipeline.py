@@ -9,7 +9,6 @@ import structlog
 from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
-from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ari.websocket import DEAD_SECONDS
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import OTHER, EventCounters
@@ -21,16 +20,12 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
-from .canary import EVENT_NAME, EventCanary
+from .canary import EventCanary
+from .own_events import OWN_TEXTS
 from .replaced import ReplacedApplications
 
 _log = structlog.get_logger()
 
-#: Text in events that the proxy itself has caused, by their type: no application gets them.
-_OWN: Final = {
-    "ChannelVarset": f'"variable":"{DIALOG_VARIABLE}"',
-    "ChannelUserevent": f'"eventname":"{EVENT_NAME}.',
-}
 _OPEN: Final = DeliveryPhase.OPEN
 
 
@@ -94,7 +89,7 @@ class Pipeline:
 
     def _is_control(self, event: AriEvent, text: str, *, is_former: bool) -> bool:
         """Handle an event that concerns the proxy; return whether it concerns nobody else."""
-        own = _OWN.get(event.type)
+        own = OWN_TEXTS.get(event.type)
         if own is not None and own in text:
             self._canary.on_event(event.application, text)
             return True

@@ -1,10 +1,11 @@
 """The buffer that holds frames back while the dialogs are recovered."""
 
+from typing import Final
+
 from ari_proxy.ingest.events.frame_buffer import FrameBuffer
+from ari_proxy.ingest.events.own_events import CANARY_NAME
 
-
-def is_free() -> bool:
-    return True
+CANARY: Final = f'{{"type":"ChannelUserevent","eventname":"{CANARY_NAME}.1"}}'.encode()
 
 
 def buffer_of(passed: list[bytes], capacity_bytes: int = 100) -> FrameBuffer:
@@ -12,9 +13,14 @@ def buffer_of(passed: list[bytes], capacity_bytes: int = 100) -> FrameBuffer:
         del is_former
         passed.append(frame)
 
-    return FrameBuffer(
-        handle, capacity_bytes=capacity_bytes, overtakes=lambda frame: frame == b"canary"
-    )
+    return FrameBuffer(handle, capacity_bytes=capacity_bytes)
+
+
+def release(buffer: FrameBuffer, count: int) -> None:
+    """Release the frames that may pass, so many at most."""
+    for _ in range(count):
+        if buffer.is_passable:
+            buffer.release_first()
 
 
 def test_frames_that_were_held_keep_their_order() -> None:
@@ -28,24 +34,24 @@ def test_frames_that_were_held_keep_their_order() -> None:
     buffer.open()
     buffer.put(b"4")  # Not before those that wait.
     assert (passed, buffer.is_passable) == ([b"1"], True)
-    buffer.release(2, is_free)
+    release(buffer, 2)
     assert passed == [b"1", b"2", b"3"]
-    buffer.release(2, is_free)
+    release(buffer, 2)
     buffer.put(b"5")
 
     assert (passed, buffer.held_bytes) == ([b"1", b"2", b"3", b"4", b"5"], 0)
 
 
-def test_held_frames_pass_only_while_there_is_room() -> None:
+def test_held_frames_pass_one_by_one() -> None:
     passed: list[bytes] = []
     buffer = buffer_of(passed)
     buffer.close()
     for number in range(5):
         buffer.put(b"%d" % number)
-    buffer.release(5, is_free)
+    release(buffer, 5)
     assert passed == []
     buffer.open()
-    buffer.release(5, lambda: len(passed) < 2)
+    release(buffer, 2)
 
     assert (passed, buffer.is_passable) == ([b"0", b"1"], True)
 
@@ -58,10 +64,10 @@ def test_frames_that_may_pass_still_may_after_the_buffer_closes_again() -> None:
     buffer.open()
     buffer.close()
     buffer.put(b"later")
-    buffer.release(5, is_free)
+    release(buffer, 5)
     assert (passed, buffer.is_passable) == ([b"former"], False)
     buffer.open()
-    buffer.release(5, is_free)
+    release(buffer, 5)
 
     assert passed == [b"former", b"later"]
 
@@ -81,14 +87,14 @@ def test_frames_of_former_connections_pass_first_and_are_marked() -> None:
     buffer.put(b"third")
     assert (buffer.former, buffer.is_passable) == (2, False)
     buffer.open_for_former()
-    buffer.release(5, is_free)
+    release(buffer, 5)
     assert passed == [(b"first", True), (b"second", True)]
     buffer.put(b"fourth")
     assert (buffer.former, buffer.is_passable) == (0, False)
     buffer.open_for_former()
     assert not buffer.is_passable
     buffer.open()
-    buffer.release(5, is_free)
+    release(buffer, 5)
     buffer.put(b"fifth")
 
     assert passed[2:] == [(b"third", False), (b"fourth", False), (b"fifth", False)]
@@ -106,11 +112,11 @@ def test_full_buffer_opens_and_passes_its_first_frames() -> None:
     assert buffer.held_bytes == 8
 
 
-def test_frame_that_overtakes_does_not_wait_for_those_held() -> None:
+def test_canary_does_not_wait_for_the_frames_held() -> None:
     passed: list[bytes] = []
     buffer = buffer_of(passed)
     buffer.close()
     buffer.put(b"1")
-    buffer.put(b"canary")
+    buffer.put(CANARY)
 
-    assert passed == [b"canary"]
+    assert passed == [CANARY]

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
-from ari_proxy.ingest.events.canary import EVENT_NAME
+from ari_proxy.ingest.events.own_events import CANARY_NAME
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import Gap
@@ -111,7 +111,7 @@ async def test_event_of_no_dialog_goes_out_on_the_topic_of_the_server() -> None:
     ("event_type", "more"),
     [
         ("ChannelVarset", f'"variable":"{DIALOG_VARIABLE}",'),
-        ("ChannelUserevent", f'"eventname":"{EVENT_NAME}.x",'),
+        ("ChannelUserevent", f'"eventname":"{CANARY_NAME}.x",'),
     ],
 )
 async def test_event_that_we_have_caused_ourselves_reaches_no_application(
