@@ -99,6 +99,7 @@ class EventPath:
         self.registrations = parts.registrations
         self.ledger = parts.ledger
         self.stream = parts.stream
+        self.ends = parts.ends
         self.labels = parts.labels
         self.setup = parts.setup
         self.pipeline = parts.pipeline

@@ -12,6 +12,7 @@ from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.handover.giver import SILENCE_SECONDS
 from ari_proxy.ingest.publishing.background import BackgroundWork
+from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
@@ -85,6 +86,7 @@ class Parts:
     registrations: ObjectRegistrations
     ledger: LossLedger
     stream: DialogStream
+    ends: DialogEnds
     queues: QueueParts | None
     labels: ChannelLabels
     setup: DialogSetup

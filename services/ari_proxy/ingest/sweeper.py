@@ -10,7 +10,7 @@ from typing import Final
 import structlog
 
 from ari_proxy.ingest.publishing.background import BackgroundWork
-from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
 from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -37,7 +37,7 @@ class Sweeper:
         self,
         server: ServerId,
         dialogs: DialogTable,
-        stream: DialogStream,
+        ends: DialogEnds,
         setup: DialogSetup,
         *,
         labels: ChannelLabels,
@@ -46,11 +46,10 @@ class Sweeper:
         metrics: Metrics,
         tap: Tap,
         is_permitted: Callable[[], bool],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._server = server
         self._dialogs = dialogs
-        self._stream = stream
+        self._ends = ends
         self._setup = setup
         self._labels = labels
         self._retention = retention
@@ -58,7 +57,6 @@ class Sweeper:
         self._metrics = metrics
         self._tap = tap
         self._is_permitted = is_permitted
-        self._clock = clock
         self._is_paused = False
 
     async def run(self) -> None:
@@ -66,7 +64,7 @@ class Sweeper:
         while not self._is_paused:
             for labelling in self._labels.retries():
                 self._background.begin(labelling)
-            self._sweep(self._clock())
+            self._sweep(time.monotonic())
             await asyncio.sleep(SWEEP_SECONDS)
 
     def pause(self) -> None:
@@ -86,14 +84,14 @@ class Sweeper:
             channels: those without a ChannelDestroyed or StasisEnd of their own.
         """
         if dialog.life is LifePhase.ENDED:
-            self._stream.publish_end(dialog, reason, channels)
+            self._ends.publish(dialog, reason, channels)
             self._setup.begin(dialog)
 
     async def report_orphans(self, orphans: OrphanWatch) -> None:
         """Publish the ends of orphaned dialogs, until cancelled."""
         async with contextlib.aclosing(orphans.gone()) as gone:
             async for dialog_id, application in gone:
-                self._stream.publish_orphan_end(dialog_id, application)
+                self._ends.publish_orphaned(dialog_id, application)
 
     def _sweep(self, now: float) -> None:
         for dialog in self._dialogs.ended(now):
@@ -107,7 +105,7 @@ class Sweeper:
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
         labels = self._server, dialog.application
         self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
-        life = self._clock() - dialog.started_at
+        life = time.monotonic() - dialog.started_at
         self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
         self._tap.copy("end", dialog.dialog_id)
         if self._retention is not None:

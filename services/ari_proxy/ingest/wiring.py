@@ -8,7 +8,9 @@ from ari_proxy.ingest.events.frame_drain import FrameDrain
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.publishing.background import BackgroundWork
+from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
+from ari_proxy.ingest.publishing.event_metrics import EventMetrics
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.publishing.loss_reporter import LossReporter
 from ari_proxy.ingest.queues.parts import QueueParts
@@ -71,7 +73,11 @@ class _Wiring:
             self._server, self._dialogs, dialog_form=around.settings.bus.dialog_form
         )
         self._ledger = LossLedger(around.bus, self._dialogs)
+        self._event_metrics = EventMetrics(self._server, around.metrics)
         self._stream = self._make_stream()
+        self._ends = DialogEnds(
+            around.bus, self._stream, self._background, keep_seconds=self._deadline_seconds
+        )
         self._fetch = AsteriskFetch(around.rest)
         self._queues = self._make_queues()
         self._labels = ChannelLabels(around.rest)
@@ -90,12 +96,10 @@ class _Wiring:
             self._server,
             around.bus,
             losses=self._ledger,
-            background=self._background,
-            metrics=around.metrics,
+            metrics=self._event_metrics,
             counters=around.counters,
             tap=around.tap,
             held_bytes=around.settings.ingest.held_bytes,
-            keep_seconds=self._deadline_seconds,
         )
 
     def _make_queues(self) -> QueueParts | None:
@@ -143,7 +147,7 @@ class _Wiring:
         return Sweeper(
             self._server,
             self._dialogs,
-            self._stream,
+            self._ends,
             self._setup,
             labels=self._labels,
             retention=self._queues.retention if self._queues is not None else None,
@@ -166,11 +170,10 @@ class _Wiring:
 
     def _make_pipeline(self, canary: EventCanary, replaced: ReplacedApplications) -> Pipeline:
         return Pipeline(
-            self._server,
             self._router,
             stream=self._stream,
             setup=self._setup,
-            metrics=self._around.metrics,
+            metrics=self._event_metrics,
             counters=self._around.counters,
             canary=canary,
             replaced=replaced,
@@ -234,6 +237,7 @@ class _Wiring:
             registrations=ObjectRegistrations(bus, self._dialogs),
             ledger=self._ledger,
             stream=self._stream,
+            ends=self._ends,
             queues=self._queues,
             labels=self._labels,
             setup=self._setup,

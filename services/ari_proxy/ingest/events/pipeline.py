@@ -11,14 +11,12 @@ from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.websocket import DEAD_SECONDS
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
-from ari_proxy.ingest.publishing.event_counters import OTHER, EventCounters
+from ari_proxy.ingest.publishing.event_counters import EventCounters
+from ari_proxy.ingest.publishing.event_metrics import EventMetrics
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.setup import DialogSetup
-from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.timestamps import Rfc3339Nano
-from ari_proxy.telemetry import metrics_table as table
-from ari_proxy.telemetry.metrics import Metrics
 
 from .canary import EventCanary
 from .own_events import OWN_TEXTS
@@ -34,19 +32,16 @@ class Pipeline:
 
     def __init__(  # noqa: PLR0913  all that a frame meets
         self,
-        server: ServerId,
         router: Router,
         *,
         stream: DialogStream,
         setup: DialogSetup,
-        metrics: Metrics,
+        metrics: EventMetrics,
         counters: EventCounters,
         canary: EventCanary,
         replaced: ReplacedApplications,
         is_permitted: Callable[[], bool] = lambda: True,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._server = server
         self._router = router
         self._stream = stream
         self._setup = setup
@@ -55,9 +50,7 @@ class Pipeline:
         self._is_permitted = is_permitted
         self._canary = canary
         self._replaced = replaced
-        self._clock = clock
         self._timestamps = Rfc3339Nano()
-        self._unrouted = metrics.counter(table.EVENTS_UNROUTED, server)
         self._last_event_ns = 0
 
     @property
@@ -72,18 +65,17 @@ class Pipeline:
             frame: as Asterisk has sent it.
             is_former: whether it came on a connection that is over.
         """
-        self._counters.received_bytes += len(frame)
         text = frame.decode(errors="replace")
         try:
             event = events.decode(text)
         except MalformedEventError as error:
-            self._metrics.counter(table.FRAMES_MALFORMED, self._server).inc()
+            self._counters.count_malformed(len(frame))
+            self._metrics.count_malformed()
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
-        received = self._counters.received
-        received[event.type if event.type in received else OTHER] += 1
+        self._counters.count_received(event.type, len(frame))
         if not self._is_permitted():
-            self._stream.count_dropped("fenced")
+            self._metrics.count_dropped("fenced")
         elif not self._is_control(event, text, is_former=is_former):
             self._route(event, text)
 
@@ -98,17 +90,18 @@ class Pipeline:
         return False
 
     def _route(self, event: AriEvent, text: str) -> None:
-        dialogs = self._router.route(event, self._clock())
+        dialogs = self._router.route(event, time.monotonic())
         if event.type == "StasisStart" and event.channel is not None:
             for dialog in dialogs:
                 self._setup.label(dialog, event.channel.id)
         now = time.time_ns()
-        self._last_event_ns = self._counters.last_event_ns = now
+        self._last_event_ns = now
+        self._counters.count_routed(len(dialogs), now)
         timestamp = self._timestamps.format(now)
         for dialog in dialogs:
             self._stream.publish(dialog, event.type, text, timestamp)
             if dialog.delivery is not _OPEN:
                 self._setup.begin(dialog)
         if not dialogs:
-            self._unrouted.inc()
+            self._metrics.count_unrouted()
             self._stream.publish_for_server(event.type, text, timestamp)

@@ -1,36 +1,27 @@
 """The events of each dialog, in order: they are published, held or dropped."""
 
-import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
-from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
-from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Event, EventEncoder
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics_table as table
-from ari_proxy.telemetry.metrics import Metrics
 
-from .background import BackgroundWork
 from .event_counters import EventCounters
+from .event_metrics import EventMetrics
 from .loss_ledger import LossLedger
 
 _log = structlog.get_logger()
 
-#: Seconds for a message that may be lost.
-_OFFER_SECONDS: Final = 1.0
 _OPEN: Final = DeliveryPhase.OPEN
 
 
@@ -43,13 +34,10 @@ class DialogStream:
         bus: Bus,
         *,
         losses: LossLedger,
-        background: BackgroundWork,
-        metrics: Metrics,
+        metrics: EventMetrics,
         counters: EventCounters,
         tap: Tap,
         held_bytes: int,
-        keep_seconds: float | None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Initialise for an active ingest.
 
@@ -57,25 +45,17 @@ class DialogStream:
             server: of the dialogs.
             bus: publishes the events.
             losses: records events that are dropped from a full dialog.
-            background: runs the sending of events that may be lost.
             metrics: counts dropped events.
-            counters: counts published events.
+            counters: counts the published events of the proxy itself.
             tap: copies published events.
             held_bytes: limit of the events held for one dialog.
-            keep_seconds: how long the bus keeps a message for a client that may come; None for any
-                time.
-            clock: monotonic seconds.
         """
-        self._server = server
         self._bus = bus
         self._losses = losses
-        self._background = background
         self._metrics = metrics
         self._counters = counters
         self._tap = tap
         self._held_bytes = held_bytes
-        self._keep_seconds = keep_seconds
-        self._clock = clock
         self._encoder = EventEncoder(server)
         self._decoder = msgspec.json.Decoder(Event)
         self._timestamps = Rfc3339Nano()
@@ -90,7 +70,6 @@ class DialogStream:
             text: the event, JSON.
             timestamp: RFC 3339, when it arrived.
         """
-        self._counters.published += 1
         sequence = dialog.next_sequence()
         payload = self._encoder.encode(text, event_type, timestamp, dialog.dialog_id, sequence)
         self._pass(dialog, payload)
@@ -107,6 +86,7 @@ class DialogStream:
 
     def notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         """Publish an event of the proxy itself as the dialog's next one."""
+        self._counters.count_own()
         self.publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
 
     def publish_for_server(self, event_type: str, text: str, timestamp: str) -> None:
@@ -144,7 +124,7 @@ class DialogStream:
 
     def _hold(self, dialog: Dialog, payload: bytes) -> None:
         for lost in dialog.hold(payload, self._held_bytes):
-            self.count_dropped("held_too_long")
+            self._metrics.count_dropped("held_too_long")
             self._losses.note(dialog.topic, lost, "full")
 
     def release(self, dialog: Dialog, *, is_first_delivered: bool) -> None:
@@ -154,7 +134,7 @@ class DialogStream:
             dialog: one with an application that listens.
             is_first_delivered: whether the first held event was the probe, and has arrived.
         """
-        held = dialog.deliver(self._clock())
+        held = dialog.deliver(time.monotonic())
         for payload in held[1:] if is_first_delivered else held:
             self._bus.publish(dialog.topic, payload)
         if self._tap.is_on:
@@ -173,56 +153,5 @@ class DialogStream:
             self._drop_unheard(dialog, payload)
 
     def _drop_unheard(self, dialog: Dialog, payload: bytes) -> None:
-        self.count_dropped("no_listener")
+        self._metrics.count_dropped("no_listener")
         self._tap.copy("unheard", dialog.dialog_id, payload)
-
-    def count_dropped(self, reason: str) -> None:
-        """Count a dropped event."""
-        self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc()
-
-    # Ends
-
-    def publish_end(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
-        """Publish the ProxyDialogEnded of a dialog, behind the events that are held for it.
-
-        Args:
-            dialog: one that has ended and was not reported. If events are held it has to be set up,
-                as with any event.
-            reason: why it has ended.
-            channels: those without a ChannelDestroyed or StasisEnd of their own.
-        """
-        dialog.note_end_reported()
-        text = proxy_events.dialog_ended(dialog.application, channels, time.time(), reason)
-        if dialog.delivery is _OPEN or dialog.held:
-            self.notify(dialog, proxy_events.DIALOG_ENDED, text)
-        elif dialog.is_known_to_application:
-            self._send_end(dialog, text)
-
-    def _send_end(self, dialog: Dialog, text: str) -> None:
-        """Send the end to a client that may not be there, or not yet: no event waits for it."""
-        sequence = dialog.next_sequence()
-        payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog.dialog_id, sequence)
-        has_queue = dialog.is_abandoned or dialog.delivery is DeliveryPhase.ACCEPTED
-        if has_queue and self._bus.queues is not None:
-            self._bus.publish(dialog.topic, payload)
-        else:
-            self._background.begin(self._offer(dialog, payload))
-
-    async def _offer(self, dialog: Dialog, payload: bytes) -> None:
-        """Send an event of a dialog to a client that listens now, if there is one."""
-        with contextlib.suppress(TimeoutError, BusUnavailableError):
-            async with asyncio.timeout(_OFFER_SECONDS):
-                try:
-                    await self._bus.publish_to_listener(
-                        dialog.topic, payload, keep_seconds=self._keep_seconds
-                    )
-                except BusRefusedError as error:
-                    own = {"dialog_id": dialog.dialog_id, "application": dialog.application}
-                    _log.error("bus.message_refused", **own, error=str(error))
-
-    def publish_orphan_end(self, dialog_id: DialogId, application: str) -> None:
-        """Publish the end of a dialog that no ingest has any more."""
-        now = time.time()
-        text = proxy_events.dialog_ended(application, [], now, "channels_gone")
-        payload = self.envelope(proxy_events.DIALOG_ENDED, text, dialog_id, int(now * 1e6))
-        self._bus.publish(topics.events(dialog_id), payload)

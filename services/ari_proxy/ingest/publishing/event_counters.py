@@ -21,3 +21,22 @@ class EventCounters:
     published: int = 0
     #: Unix nanoseconds of the last event, 0 if there was none.
     last_event_ns: int = 0
+
+    def count_malformed(self, size: int) -> None:
+        """Count the bytes of a frame that is no event."""
+        self.received_bytes += size
+
+    def count_received(self, event_type: str, size: int) -> None:
+        """Count an event, and the bytes of its frame."""
+        self.received_bytes += size
+        received = self.received
+        received[event_type if event_type in received else OTHER] += 1
+
+    def count_routed(self, dialogs: int, now_ns: int) -> None:
+        """Count an event as published once for each of its dialogs; it is the last one so far."""
+        self.published += dialogs
+        self.last_event_ns = now_ns
+
+    def count_own(self) -> None:
+        """Count an event of the proxy itself as published."""
+        self.published += 1

@@ -285,7 +285,7 @@ async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
     async with scene(is_durable=is_durable) as path:
         topic = topics.events(OTHER_DIALOG)
         await path.application.listen(topic)
-        path.stream.publish_orphan_end(OTHER_DIALOG, "demo")
+        path.ends.publish_orphaned(OTHER_DIALOG, "demo")
         await until(lambda: path.application.messages[topic])
 
     (end,) = path.application.bodies(topic)

@@ -132,7 +132,7 @@ async def test_end_that_was_lost_is_told_again_behind_the_gap(*, is_forgotten: b
         over, other = path.begin("over"), path.begin("other")
         path.flood("over", 3)
         path.dialogs.end(over, 0, "channels_left")
-        path.stream.publish_end(over, "channels_left")
+        path.ends.publish(over, "channels_left")
         path.flood("other")
         if is_forgotten:
             path.dialogs.sweep(math.inf)

@@ -180,7 +180,7 @@ async def test_second_end_of_a_dialog_that_lived_again_in_vain_is_told(*, is_dur
         path.setup.give_up(dialog)
         path.push("StasisEnd", "c")
         for due in path.dialogs.ended(math.inf):
-            path.stream.publish_end(due, due.end_reason)
+            path.ends.publish(due, due.end_reason)
         await until(
             lambda: path.application.types(dialog.topic).count(proxy_events.DIALOG_ENDED) == 1
         )
