@@ -21,10 +21,12 @@ from ari_proxy.ingest.recovery.unserved import UnservedChannels
 from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.gate import SetupGate
 from ari_proxy.ingest.setup.instruments import SetupInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
-from ari_proxy.ingest.setup.no_listener import NoListener
-from ari_proxy.ingest.setup.setup import DialogSetup, SetupTimes
+from ari_proxy.ingest.setup.no_listener import NoListener, NoListenerTasks
+from ari_proxy.ingest.setup.search import ApplicationSearch, SetupTimes
+from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.ingest.setup.strategies import ProbingStrategy, QueueingStrategy, SetupStrategy
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.protocol.ids import ServerId
@@ -126,21 +128,31 @@ class _Wiring:
 
     def _make_setup(self) -> DialogSetup:
         around, ingest = self._around, self._around.settings.ingest
-        return DialogSetup(
+        gate, strategy = SetupGate(self._is_permitted), self._make_strategy()
+        instruments = SetupInstruments(self._server, around.metrics, around.tap, around.traces)
+        search = ApplicationSearch(
             self._server,
             around.bus,
-            stream=self._stream,
-            strategy=self._make_strategy(),
+            gate,
+            strategy=strategy,
             labels=self._labels,
-            no_listener=NoListener(around.rest, ingest.no_listener),
-            background=self._background,
-            instruments=SetupInstruments(self._server, around.metrics, around.tap, around.traces),
+            instruments=instruments,
             times=SetupTimes(
                 deadline_seconds=self._deadline_seconds,
                 patience_seconds=ingest.listener_seconds,
                 resume_seconds=self._times.resume_seconds,
             ),
-            is_permitted=self._is_permitted,
+        )
+        no_listener = NoListener(around.rest, ingest.no_listener)
+        return DialogSetup(
+            search,
+            gate,
+            stream=self._stream,
+            strategy=strategy,
+            labels=self._labels,
+            no_listener=NoListenerTasks(no_listener, self._background),
+            background=self._background,
+            instruments=instruments,
         )
 
     def _make_sweeper(self) -> Sweeper:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -21,6 +20,7 @@ from ari_proxy.protocol.messages import AppStart
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from .attempts import Attempts
+from .gate import SetupGate
 from .offering import Offering
 
 _log = structlog.get_logger()
@@ -41,7 +41,7 @@ class Announcement:
         server: ServerId,
         bus: Bus,
         dialog: Dialog,
-        check_active: Callable[[], None],
+        gate: SetupGate,
         *,
         patience_seconds: float,
     ) -> None:
@@ -51,13 +51,13 @@ class Announcement:
             server: of the dialog.
             bus: reaches the applications.
             dialog: to announce.
-            check_active: called before each attempt; raises if another ingest has the dialog.
+            gate: checked before each attempt.
             patience_seconds: from now on, after which a dialog that is forgotten is given up.
         """
         self.dialog = dialog
         self._server = server
         self._bus = bus
-        self._check_active = check_active
+        self._gate = gate
         self._loop = asyncio.get_running_loop()
         self._given_up_at = self._loop.time() + patience_seconds
         #: Unix nanoseconds since which its AppStart is offered; 0 before that.
@@ -70,7 +70,13 @@ class Announcement:
         self.is_probing = False
 
     def _check(self) -> None:
-        self._check_active()
+        """Return if a further attempt makes sense.
+
+        Raises:
+            SetUpPausedError: another ingest has the dialog.
+            DialogOverError: it is forgotten, and its time is over.
+        """
+        self._gate.check(self.dialog)
         if self.dialog.life is LifePhase.FORGOTTEN and self._loop.time() >= self._given_up_at:
             raise DialogOverError
 
@@ -92,7 +98,11 @@ class Announcement:
             is_new: False if another process has begun it: its application may be there even if the
                 dialog has ended, and has to get the end.
         """
-        async for is_first in Attempts(self._check if is_new else self._check_active):
+        async for is_first in Attempts():
+            if is_new:
+                self._check()
+            else:
+                self._gate.check(self.dialog)
             if await self._is_declared(queues, loudly=is_first):
                 return
 
@@ -122,7 +132,8 @@ class Announcement:
             return Receipt()
         self.announced_at_ns = time.time_ns()
         receipt = Receipt(has_listener=False)
-        async for is_first in Attempts(self._check):
+        async for is_first in Attempts():
+            self._check()
             receipt = await self._offer_once(until, loudly=is_first)
             if receipt:
                 break
@@ -161,7 +172,8 @@ class Announcement:
             taker_seconds: for the instance that accepted it to subscribe; doubled each time.
         """
         offering = Offering(self._loop.time(), taker_seconds=taker_seconds)
-        async for _ in Attempts(self._check, at_once=False):
+        async for _ in Attempts(at_once=False):
+            self._check()
             if await self._is_heard():
                 return
             if self.dialog.announce and not self.dialog.is_ended:
@@ -186,7 +198,8 @@ class Announcement:
 
     async def wait_heard(self) -> None:
         """Return once an application listens; on NATS it has the first event then."""
-        async for _ in Attempts(self._check_active):
+        async for _ in Attempts():
+            self._gate.check(self.dialog)
             if await self._is_heard():
                 return
 

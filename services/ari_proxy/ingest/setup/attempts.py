@@ -1,7 +1,6 @@
 """Repeated attempts, with pauses that double up to a limit."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final, Self
 
 #: Seconds between two attempts: the first pause is what a client needs to subscribe.
@@ -16,14 +15,12 @@ class Attempts:
     own.
     """
 
-    def __init__(self, check: Callable[[], None], *, at_once: bool = True) -> None:
+    def __init__(self, *, at_once: bool = True) -> None:
         """Make the attempts.
 
         Args:
-            check: called before each attempt; raises to end them.
             at_once: whether the first attempt comes without a pause.
         """
-        self._check = check
         self._at_once = at_once
         self._pause = FIRST_PAUSE_SECONDS
 
@@ -37,5 +34,4 @@ class Attempts:
         if not at_once:
             await asyncio.sleep(self._pause)
             self._pause = min(self._pause * 2, LAST_PAUSE_SECONDS)
-        self._check()
         return at_once

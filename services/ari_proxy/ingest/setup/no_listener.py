@@ -1,5 +1,6 @@
 """The no-listener policy, for calls that no application serves."""
 
+import asyncio
 from typing import Literal
 from urllib.parse import quote, urlencode
 
@@ -7,6 +8,7 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.routing.dialog import Dialog
 
 from .dialplan_status import NO_APPLICATION, STATUS_VARIABLE
@@ -53,3 +55,33 @@ class NoListener:
             return (("DELETE", path),)
         variable = urlencode({"variable": STATUS_VARIABLE, "value": status})
         return (("POST", f"{path}/variable?{variable}"), ("POST", f"{path}/continue"))
+
+
+class NoListenerTasks:
+    """The tasks that apply the policy, one per dialog."""
+
+    def __init__(self, no_listener: NoListener, background: BackgroundWork) -> None:
+        self._no_listener = no_listener
+        self._background = background
+        self._tasks: dict[Dialog, asyncio.Task[None]] = {}
+
+    def begin(self, dialog: Dialog, status: str) -> None:
+        """Apply the policy to a dialog that was abandoned.
+
+        Args:
+            dialog: to which the policy applies.
+            status: the reason, for the dialplan.
+        """
+        task = self._background.begin(self._no_listener.apply(dialog, status=status))
+        self._tasks[dialog] = task
+        task.add_done_callback(lambda ended: self._forget(dialog, ended))
+
+    def _forget(self, dialog: Dialog, ended: asyncio.Task[None]) -> None:
+        if self._tasks.get(dialog) is ended:
+            del self._tasks[dialog]
+
+    def cancel(self, dialog: Dialog) -> None:
+        """Stop applying the policy to a dialog, if it is being applied."""
+        task = self._tasks.get(dialog)
+        if task is not None:
+            task.cancel()

@@ -11,55 +11,32 @@ process finds the dialog there, and does not announce it again.
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import structlog
 
-from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing import phase
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
-from ari_proxy.protocol.ids import ServerId
-from ari_proxy.telemetry.traces import failed
 
-from .announcement import Announcement, DialogOverError
-from .dialplan_status import NO_APPLICATION, dialplan_status
+from .announcement import Announcement
+from .dialplan_status import NO_APPLICATION
+from .gate import SetupGate, SetUpPausedError
 from .instruments import SetupInstruments
 from .labels import ChannelLabels
-from .no_listener import NoListener
+from .no_listener import NoListenerTasks
+from .search import ApplicationSearch
 from .strategies import SetupStrategy
 
 _log = structlog.get_logger()
 
-#: Seconds for the application of a dialog that was taken over to show that it listens; longer than
-#: a client needs to come back to its bus.
-RESUME_SECONDS: Final = 5.0
 #: Seconds for the outcome of a first event that is on its way at a hand-over; far longer than a
 #: round trip. All calls wait meanwhile.
 PROBE_SECONDS: Final = 1.0
-
-
-class SetUpPausedError(Exception):
-    """Another ingest continues with the dialog."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetupTimes:
-    """How long set-ups wait for applications."""
-
-    #: For an application to come; None for any time.
-    deadline_seconds: float | None
-    #: … for a call that is over, if there is no deadline.
-    patience_seconds: float
-    #: For the application of an adopted dialog to show that it listens.
-    resume_seconds: float = RESUME_SECONDS
 
 
 class _SetUp(NamedTuple):
@@ -74,69 +51,49 @@ class DialogSetup:
 
     def __init__(  # noqa: PLR0913  all that a new dialog meets
         self,
-        server: ServerId,
-        bus: Bus,
+        search: ApplicationSearch,
+        gate: SetupGate,
         *,
         stream: DialogStream,
         strategy: SetupStrategy,
         labels: ChannelLabels,
-        no_listener: NoListener,
+        no_listener: NoListenerTasks,
         background: BackgroundWork,
         instruments: SetupInstruments,
-        times: SetupTimes,
-        is_permitted: Callable[[], bool] = lambda: True,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Initialise for an active ingest.
 
         Args:
-            server: whose dialogs they are.
-            bus: where applications are.
+            search: finds applications.
+            gate: closed when another ingest continues with set-ups.
             stream: lets a dialog's events pass.
             strategy: the one for the bus.
             labels: write the dialog's id onto its channels.
             no_listener: applied to calls that no application serves.
             background: where set-ups run.
             instruments: metrics, traces and the tap.
-            times: how long to wait.
-            is_permitted: returns whether this ingest may publish now.
-            clock: monotonic seconds.
         """
-        self._server = server
-        self._bus = bus
+        self._search = search
+        self._gate = gate
         self._stream = stream
         self._strategy = strategy
         self._labels = labels
         self._no_listener = no_listener
         self._background = background
         self._instruments = instruments
-        self._times = times
-        self._is_permitted = is_permitted
-        self._clock = clock
         self._running: dict[Dialog, _SetUp] = {}
-        #: Dialogs that are about to be resumed.
-        self._stopped: set[str] = set()
-        #: Where the no-listener policy is being applied.
-        self._policies: dict[Dialog, asyncio.Task[None]] = {}
-        self._is_paused = False
 
     def pause(self) -> None:
         """End all set-ups after the attempt under way, so that another ingest can continue them."""
-        self._is_paused = True
+        self._gate.pause()
 
     def begin(self, dialog: Dialog) -> None:
         """Begin the set-up of a dialog whose events are held, unless it is under way."""
         if not dialog.held or dialog.delivery not in phase.TO_SET_UP:
             return
-        if dialog in self._running or dialog.dialog_id in self._stopped:
+        if dialog in self._running or self._gate.is_stopped(dialog):
             return
-        announcement = Announcement(
-            self._server,
-            self._bus,
-            dialog,
-            partial(self._check, dialog),
-            patience_seconds=self._times.patience_seconds,
-        )
+        announcement = self._search.announcement(dialog)
         task = self._background.begin(self._run(announcement))
         self._running[dialog] = _SetUp(announcement, task)
 
@@ -149,10 +106,10 @@ class DialogSetup:
         Args:
             dialog_ids: also of dialogs that are not known here yet.
         """
-        self._stopped.update(dialog_ids)
+        self._gate.stop(dialog_ids)
         probing = []
         for dialog, (announcement, task) in tuple(self._running.items()):
-            if dialog.dialog_id not in self._stopped:
+            if not self._gate.is_stopped(dialog):
                 continue
             if announcement.is_probing:
                 probing.append(task)
@@ -178,10 +135,9 @@ class DialogSetup:
             held: the events that were held here before that.
         """
         self._cancel(dialog)
-        self._stopped.discard(dialog.dialog_id)
-        policy = self._policies.get(dialog)
-        if policy is not None and not dialog.is_abandoned:
-            policy.cancel()
+        self._gate.resume(dialog)
+        if not dialog.is_abandoned:
+            self._no_listener.cancel(dialog)
         self._stream.renumber(dialog, held)
         if dialog.delivery is DeliveryPhase.OPEN:
             self._strategy.on_open(dialog)
@@ -200,27 +156,16 @@ class DialogSetup:
             return
         self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)
-        self._apply_policy(dialog, NO_APPLICATION)
-
-    def _apply_policy(self, dialog: Dialog, status: str) -> None:
-        policy = self._background.begin(self._no_listener.apply(dialog, status=status))
-        self._policies[dialog] = policy
-        policy.add_done_callback(lambda ended: self._forget_policy(dialog, ended))
-
-    def _forget_policy(self, dialog: Dialog, ended: asyncio.Task[None]) -> None:
-        if self._policies.get(dialog) is ended:
-            del self._policies[dialog]
-
-    def _check(self, dialog: Dialog) -> None:
-        if self._is_paused or dialog.dialog_id in self._stopped or not self._is_permitted():
-            raise SetUpPausedError
+        self._no_listener.begin(dialog, NO_APPLICATION)
 
     async def _run(self, announcement: Announcement) -> None:
         dialog = announcement.dialog
-        began_at = self._clock()
+        began_at = time.monotonic()
         try:
-            if await self._is_served(announcement):
+            if await self._search.find(announcement):
                 self._open(announcement, began_at)
+            else:
+                self._abandon(announcement)
         except SetUpPausedError:
             pass
         except Exception:  # noqa: BLE001  a bug that one call meets must not end all others
@@ -233,61 +178,17 @@ class DialogSetup:
 
     def _open(self, announcement: Announcement, began_at: float) -> None:
         dialog = announcement.dialog
-        if dialog.dialog_id in self._stopped:  # The others follow behind the former ingest's.
+        if self._gate.is_stopped(dialog):  # The others follow behind the former ingest's.
             self._stream.drop_first(dialog)
             return
         self._instruments.copy_app_start(announcement)
         self._stream.release(dialog, is_first_delivered=self._strategy.delivers_first)
-        self._instruments.record_duration(self._clock() - began_at)
+        self._instruments.record_duration(time.monotonic() - began_at)
         self._strategy.on_open(dialog)
-
-    async def _is_served(self, announcement: Announcement) -> bool:
-        """Return once an application serves the dialog, or with False once it is abandoned."""
-        dialog = announcement.dialog
-        if dialog.delivery is DeliveryPhase.ADOPTED:
-            if await self._has_listener(announcement):
-                return True
-            dialog.announce_again()
-        elif dialog.delivery is DeliveryPhase.OFFERED:
-            _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
-            self._instruments.count_started(dialog)
-        return await self._is_accepted(announcement)
-
-    async def _is_accepted(self, announcement: Announcement) -> bool:
-        """Announce a dialog; abandon it and return False if no application accepts it in time."""
-        dialog = announcement.dialog
-        with self._instruments.span(announcement) as span:
-            try:
-                async with asyncio.timeout(self._times.deadline_seconds) as life:
-                    for name in tuple(dialog.channels):
-                        await self._labels.label(dialog, name)
-                    await self._strategy.announce(announcement, life.when())
-            except (TimeoutError, DialogOverError):
-                failed(span, "no_listener")
-                self._abandon(announcement)
-                return False
-        self._instruments.count_result(dialog, "accepted")
-        return True
 
     def _abandon(self, announcement: Announcement) -> None:
         dialog = announcement.dialog
         if dialog.is_call:
             self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)
-        status = dialplan_status(self._bus.problem, is_refused=announcement.is_refused)
-        self._apply_policy(dialog, status)
-
-    async def _has_listener(self, announcement: Announcement) -> bool:
-        """Return whether the application of an adopted dialog listens.
-
-        The first held event is the probe. An instance that accepted the dialog's AppStart listens,
-        or comes back to the bus within a few seconds.
-        """
-        while True:
-            await self._bus.wait_connected()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._times.resume_seconds):
-                    await self._strategy.wait_listener(announcement)
-                    return True
-            if self._bus.is_connected:
-                return False
+        self._no_listener.begin(dialog, self._search.failure(announcement))

@@ -1,0 +1,124 @@
+"""The search for an application that serves a dialog: for one that listens, or a new one."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import DeliveryPhase
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.telemetry.traces import failed
+
+from .announcement import Announcement, DialogOverError
+from .dialplan_status import dialplan_status
+from .gate import SetupGate
+from .instruments import SetupInstruments
+from .labels import ChannelLabels
+from .strategies import SetupStrategy
+
+_log = structlog.get_logger()
+
+#: Seconds for the application of a dialog that was taken over to show that it listens; longer than
+#: a client needs to come back to its bus.
+RESUME_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetupTimes:
+    """How long set-ups wait for applications."""
+
+    #: For an application to come; None for any time.
+    deadline_seconds: float | None
+    #: … for a call that is over, if there is no deadline.
+    patience_seconds: float
+    #: For the application of an adopted dialog to show that it listens.
+    resume_seconds: float = RESUME_SECONDS
+
+
+class ApplicationSearch:
+    """Finds applications for the dialogs of one server."""
+
+    def __init__(  # noqa: PLR0913  all that an announcement meets
+        self,
+        server: ServerId,
+        bus: Bus,
+        gate: SetupGate,
+        *,
+        strategy: SetupStrategy,
+        labels: ChannelLabels,
+        instruments: SetupInstruments,
+        times: SetupTimes,
+    ) -> None:
+        """Initialise for an active ingest.
+
+        Args:
+            server: whose dialogs they are.
+            bus: where applications are.
+            gate: checked before each attempt.
+            strategy: the one for the bus.
+            labels: write the dialog's id onto its channels.
+            instruments: metrics and traces.
+            times: how long to wait.
+        """
+        self._server = server
+        self._bus = bus
+        self._gate = gate
+        self._strategy = strategy
+        self._labels = labels
+        self._instruments = instruments
+        self._times = times
+
+    def announcement(self, dialog: Dialog) -> Announcement:
+        """Return the announcement of a dialog, which `find` makes."""
+        patience = self._times.patience_seconds
+        return Announcement(self._server, self._bus, dialog, self._gate, patience_seconds=patience)
+
+    def failure(self, announcement: Announcement) -> str:
+        """Return why there is no application, for the dialplan."""
+        return dialplan_status(self._bus.problem, is_refused=announcement.is_refused)
+
+    async def find(self, announcement: Announcement) -> bool:
+        """Return once an application serves the dialog; False if none does in time."""
+        dialog = announcement.dialog
+        if dialog.delivery is DeliveryPhase.ADOPTED:
+            if await self._has_listener(announcement):
+                return True
+            dialog.announce_again()
+        elif dialog.delivery is DeliveryPhase.OFFERED:
+            _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
+            self._instruments.count_started(dialog)
+        return await self._is_accepted(announcement)
+
+    async def _is_accepted(self, announcement: Announcement) -> bool:
+        """Announce a dialog; return whether an application has accepted it in time."""
+        dialog = announcement.dialog
+        with self._instruments.span(announcement) as span:
+            try:
+                async with asyncio.timeout(self._times.deadline_seconds) as life:
+                    for name in tuple(dialog.channels):
+                        await self._labels.label(dialog, name)
+                    await self._strategy.announce(announcement, life.when())
+            except (TimeoutError, DialogOverError):
+                failed(span, "no_listener")
+                return False
+        self._instruments.count_result(dialog, "accepted")
+        return True
+
+    async def _has_listener(self, announcement: Announcement) -> bool:
+        """Return whether the application of an adopted dialog listens.
+
+        The first held event is the probe. An instance that accepted the dialog's AppStart listens,
+        or comes back to the bus within a few seconds.
+        """
+        while True:
+            await self._bus.wait_connected()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._times.resume_seconds):
+                    await self._strategy.wait_listener(announcement)
+                    return True
+            if self._bus.is_connected:
+                return False
