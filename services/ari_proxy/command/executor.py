@@ -33,6 +33,7 @@ _METHODS: Final = frozenset({"GET", "POST", "PUT", "DELETE"})
 MAX_ANSWER_BYTES: Final = 1 << 20
 #: From this status on Asterisk has not done what the request asked for.
 _FAILED: Final = 400
+_OK: Final = 200
 
 
 class _Request(NamedTuple):
@@ -69,6 +70,14 @@ class Executor:
         self._assigner = DialogAssigner(
             self._server, form=settings.bus.dialog_form, allows_uuid=bus.queues is not None
         )
+
+    async def check_asterisk(self) -> str:
+        """Return why commands cannot be executed now, or ''."""
+        try:
+            answer = await self._rest.request("GET", "/asterisk/ping", timeout_seconds=1)
+        except TransportError as error:
+            return str(error)
+        return "" if answer.status == _OK else f"Asterisk answers {answer.status}"
 
     async def execute(self, command: Command, owner: DialogId | ServerId) -> CommandResponse:
         """Execute a command and return its response, also if it is refused or fails.

@@ -8,7 +8,8 @@ that may create a channel: the channel would be created after its hang-up, and s
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
@@ -44,27 +45,52 @@ class Turn:
 class _Place(Generic[T]):
     """The place of an item in its lane."""
 
-    __slots__ = ("ahead", "held", "holds_back", "item", "task", "timer", "turn")
+    __slots__ = ("_holds_back", "_task", "_timer", "ahead", "held", "item", "turn")
 
     def __init__(self, item: T) -> None:
         self.item = item
         self.turn = Turn()
         #: Runs until the item overtakes.
-        self.timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         #: The task that works on the item; None until it has begun, since a task that is cancelled
         #: earlier would drop its items.
-        self.task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
         #: The item's own task, if it has overtaken others.
         self.ahead: asyncio.Task[None] | None = None
         #: Whether no item may overtake this one; None until that matters.
-        self.holds_back: bool | None = None
+        self._holds_back: bool | None = None
         #: Items that overtake once this one is done.
         self.held: list[_Place[T]] = []
 
+    def call_later(self, seconds: float, overtake: Callable[[], None]) -> None:
+        """Call `overtake` after this time, unless the item's turn comes before."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, overtake)
+
     def stay(self) -> None:
         """Leave the item in its place."""
-        if self.timer is not None:
-            self.timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def holds(self, later: "_Place[T]", holds_back: Callable[[T], bool]) -> bool:
+        """Return whether a later item may not overtake it; then that one does once it is done."""
+        if self._holds_back is None:
+            self._holds_back = holds_back(self.item)
+        if self._holds_back:
+            self.held.append(later)
+        return self._holds_back
+
+    def overtake(self, work: Coroutine[None, None, None], tasks: asyncio.TaskGroup) -> None:
+        """Start the item's work before its turn."""
+        self.ahead = tasks.create_task(work)
+
+    def begin(self) -> None:
+        """Record that the current task works on the item."""
+        self._task = asyncio.current_task()
+
+    def cancel_work(self) -> None:
+        """Cancel the work on the item, unless it only waits for its turn."""
+        if self._task is not None and not self.turn.is_awaited:
+            self._task.cancel()
 
 
 class Lanes(Generic[T]):
@@ -124,18 +150,14 @@ class Lanes(Generic[T]):
             return
         lane.append(place)
         if urgent:
-            loop = asyncio.get_running_loop()
-            place.timer = loop.call_later(self._patience_seconds, self._overtake, key, place)
+            place.call_later(self._patience_seconds, partial(self._overtake, key, place))
 
     def _overtake(self, key: str, place: _Place[T]) -> None:
         """Start an item before its turn, or as soon as no item holds it back."""
         for earlier in itertools.takewhile(lambda other: other is not place, self._lanes[key]):
-            if earlier.holds_back is None:
-                earlier.holds_back = self._holds_back(earlier.item)
-            if earlier.holds_back:
-                earlier.held.append(place)
+            if earlier.holds(place, self._holds_back):
                 return
-        place.ahead = self._tasks.create_task(self._perform(key, place))
+        place.overtake(self._perform(key, place), self._tasks)
 
     async def _run(self, key: str) -> None:
         lane = self._lanes[key]
@@ -146,7 +168,7 @@ class Lanes(Generic[T]):
                 place.turn.come()
                 try:
                     if place.ahead is None:
-                        place.task = asyncio.current_task()
+                        place.begin()
                         await self._work(key, place.item, place.turn)
                     else:
                         await asyncio.wait((place.ahead,))
@@ -163,7 +185,7 @@ class Lanes(Generic[T]):
                 self._idle.set()
 
     async def _perform(self, key: str, place: _Place[T]) -> None:
-        place.task = asyncio.current_task()
+        place.begin()
         await self._work(key, place.item, place.turn)
 
     def cancel_work(self) -> None:
@@ -172,8 +194,7 @@ class Lanes(Generic[T]):
         Work that only waits for its turn is not cancelled: the turn comes.
         """
         for place in itertools.chain.from_iterable(self._lanes.values()):
-            if place.task is not None and not place.turn.is_awaited:
-                place.task.cancel()
+            place.cancel_work()
 
     async def wait_idle(self) -> None:
         """Wait until no item waits or runs."""

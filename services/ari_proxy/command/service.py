@@ -6,7 +6,6 @@ from typing import Final
 import structlog
 
 from ari_proxy.admin.checks import Check
-from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import topics
@@ -48,7 +47,6 @@ class CommandService:
         self._settings = settings
         self._server = ServerId(settings.server_id)
         self._bus = bus
-        self._rest = rest
         self._telemetry = CommandTelemetry(self._server, metrics, tap, traces)
         self._refusals = Refusals(self._telemetry)
         self._responses = Responses(bus, self._refusals, self._telemetry)
@@ -70,7 +68,7 @@ class CommandService:
     @property
     def checks(self) -> dict[str, Check]:
         """Readiness checks of the service."""
-        return {"asterisk": self._check_asterisk}
+        return {"asterisk": self._executor.check_asterisk}
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish the commands that were taken."""
@@ -214,13 +212,6 @@ class CommandService:
         _log.exception("command.failed", owner=owner, method=command.method)
         message = "the proxy failed to execute the command; its log has the error"
         return RejectedError(500, "internal", message, sent=True)
-
-    async def _check_asterisk(self) -> str:
-        try:
-            answer = await self._rest.request("GET", "/asterisk/ping", timeout_seconds=1)
-        except TransportError as error:
-            return str(error)
-        return "" if answer.status == 200 else f"Asterisk answers {answer.status}"  # noqa: PLR2004
 
 
 def _owner_of(message: Message) -> DialogId | ServerId:
