@@ -37,6 +37,14 @@ class _Orphan:
     #: When it was first seen without a channel, or None while it has one.
     gone_at: float | None = None
 
+    def note_there(self) -> None:
+        """Record that it has a channel."""
+        self.gone_at = None
+
+    def note_gone(self, now: float) -> None:
+        """Record that it has no channel since now."""
+        self.gone_at = now
+
 
 class OrphanedDialogs:
     """The orphaned dialogs of one server."""
@@ -91,9 +99,9 @@ class OrphanedDialogs:
         gone, over = [], []
         for key, orphan in list(self._dialogs.items()):
             if orphan.channel_id in channel_ids or orphan.token in tokens:
-                orphan.gone_at = None
+                orphan.note_there()
             elif orphan.gone_at is None:
-                orphan.gone_at = now
+                orphan.note_gone(now)
                 gone.append(orphan.declared)
             elif now - orphan.gone_at >= self._grace:
                 over.append(self._dialogs.pop(key).declared)
