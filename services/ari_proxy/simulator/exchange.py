@@ -123,18 +123,18 @@ class Exchange:
             await self._press_digits(channel)
 
     async def _ring(self, channel: SimulatedChannel, seconds: float) -> None:
-        channel.state = "Ringing"
+        channel.ring()
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "RINGING")
         await asyncio.sleep(seconds)
 
     async def _answered(self, channel: SimulatedChannel) -> None:
-        channel.state = "Up"
+        channel.answer()
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "ANSWER")
 
     async def _enter(self, channel: SimulatedChannel) -> None:
-        channel.in_stasis = True
+        channel.enter_stasis()
         await self._channel_event("StasisStart", channel, args=list(channel.arguments))
 
     async def _press_digits(self, channel: SimulatedChannel) -> None:
@@ -169,7 +169,7 @@ class Exchange:
         if channel.bridge:
             await self._leave_bridge(channel)
         if channel.in_stasis:
-            channel.in_stasis = False
+            channel.leave_stasis()
             await self._channel_event("StasisEnd", channel)
 
     async def _destroy(self, channel: SimulatedChannel, cause: int, text: str) -> None:
@@ -206,8 +206,7 @@ class Exchange:
         for channel in map(self.channel, channels):
             if channel.bridge:
                 await self._leave_bridge(channel)
-            channel.bridge = bridge.id
-            bridge.channels.append(channel.id)
+            bridge.add(channel)
             shown = bridge.as_json()
             await self._channel_event("ChannelEnteredBridge", channel, bridge=shown)
 
@@ -233,8 +232,7 @@ class Exchange:
 
     async def _leave_bridge(self, channel: SimulatedChannel) -> None:
         bridge = self.bridges[channel.bridge]
-        channel.bridge = ""
-        bridge.channels.remove(channel.id)
+        bridge.remove(channel)
         await self._channel_event("ChannelLeftBridge", channel, bridge=bridge.as_json())
 
 

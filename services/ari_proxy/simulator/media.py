@@ -73,7 +73,7 @@ class Media:
 
     async def _run_playback(self, playback: SimulatedPlayback) -> None:
         for position in range(len(playback.media)):
-            playback.position = position
+            playback.start(position)
             await self._playback_event("PlaybackStarted", playback, "playing")
             with suppress(TimeoutError):
                 async with asyncio.timeout(PLAYBACK_SECONDS):
@@ -90,19 +90,17 @@ class Media:
         """Pause, resume or stop a playback."""
         playback = self.playback(name)
         if operation == "pause":
-            playback.unpaused.clear()
-            playback.state = "paused"
+            playback.pause()
         elif operation == "unpause":
             playback.unpaused.set()
             await self._playback_event("PlaybackStarted", playback, "playing")
         elif operation == "stop":
-            playback.stopped.set()
-            playback.unpaused.set()
+            playback.stop()
 
     async def _playback_event(
         self, event_type: str, playback: SimulatedPlayback, state: str
     ) -> None:
-        playback.state = state
+        playback.enter(state)
         await self._emit(playback.app, event_type, playback=playback.as_json())
 
     def record(self, target: str, asked: Parameters) -> SimulatedRecording:
@@ -124,13 +122,13 @@ class Media:
         return recording
 
     async def _run_recording(self, recording: SimulatedRecording) -> None:
-        recording.state = "recording"
+        recording.enter("recording")
         await self._emit(recording.app, "RecordingStarted", recording=recording.as_json())
         with suppress(TimeoutError):
             async with asyncio.timeout(recording.max_seconds):
                 await recording.stopped.wait()
         del self.recordings[recording.name], self._recorders[recording.name]
-        recording.state = "done"
+        recording.enter("done")
         self.stored[recording.name] = recording
         await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
 
@@ -143,8 +141,7 @@ class Media:
         """Stop a target's playbacks and recordings."""
         for playback in self.playbacks.values():
             if playback.target == target:
-                playback.stopped.set()
-                playback.unpaused.set()
+                playback.stop()
         if target in self._players:
             await self._players[target]
         for recording in tuple(self.recordings.values()):

@@ -52,6 +52,26 @@ class SimulatedChannel:
     created: str = field(default_factory=now)
     serial: int = field(default_factory=lambda: next(_numbers))
 
+    def ring(self) -> None:
+        """Ring: the other half is called."""
+        self.state = "Ringing"
+
+    def answer(self) -> None:
+        """Be up: the other half has answered."""
+        self.state = "Up"
+
+    def enter_stasis(self) -> None:
+        """Enter the application."""
+        self.in_stasis = True
+
+    def leave_stasis(self) -> None:
+        """Leave the application."""
+        self.in_stasis = False
+
+    def join(self, bridge: str) -> None:
+        """Be in a bridge; in none with ''."""
+        self.bridge = bridge
+
     @property
     def extension(self) -> str:
         """The extension that the other half runs, like `dtmf-123`."""
@@ -87,6 +107,16 @@ class SimulatedBridge:
     channels: list[str] = field(default_factory=list)
     created: str = field(default_factory=now)
 
+    def add(self, channel: SimulatedChannel) -> None:
+        """Add a channel."""
+        channel.join(self.id)
+        self.channels.append(channel.id)
+
+    def remove(self, channel: SimulatedChannel) -> None:
+        """Remove a channel."""
+        channel.join("")
+        self.channels.remove(channel.id)
+
     def as_json(self) -> dict[str, Any]:
         """Return the bridge as ARI shows it."""
         return {
@@ -118,6 +148,24 @@ class SimulatedPlayback:
     def __post_init__(self) -> None:
         self.unpaused.set()
 
+    def enter(self, state: str) -> None:
+        """Enter a state, by Asterisk's name."""
+        self.state = state
+
+    def start(self, position: int) -> None:
+        """Go to one of its media."""
+        self.position = position
+
+    def pause(self) -> None:
+        """Pause before the next of its media."""
+        self.unpaused.clear()
+        self.state = "paused"
+
+    def stop(self) -> None:
+        """Stop, also where it is paused."""
+        self.stopped.set()
+        self.unpaused.set()
+
     def as_json(self) -> dict[str, Any]:
         """Return the playback as ARI shows it."""
         following = self.media[self.position + 1 : self.position + 2]
@@ -142,6 +190,10 @@ class SimulatedRecording:
     max_seconds: float | None = None
     state: str = "queued"
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def enter(self, state: str) -> None:
+        """Enter a state, by Asterisk's name."""
+        self.state = state
 
     def as_json(self) -> dict[str, Any]:
         """Return the live recording as ARI shows it."""
