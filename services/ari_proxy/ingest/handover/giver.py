@@ -22,6 +22,7 @@ from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .messages import GOES_ON, HandoverRequest, SnapshotPage
+from .successor import Successor
 
 _log = structlog.get_logger()
 
@@ -94,12 +95,7 @@ class HandoverGiver:
         self._collect = collect
         self._tasks = tasks
         self._replaced = replaced
-        self._clock = clock
-        self._silence_seconds = silence_seconds
-        #: The name of the successor, and when it last asked.
-        self._taker = ""
-        self._asked_at = 0.0
-        self._is_late = False
+        self._successor = Successor(clock, silence_seconds=silence_seconds)
         self._collecting: asyncio.Task[Collected | str] | None = None
         #: Of the bus, when the collecting began.
         self._reconnects = 0
@@ -124,7 +120,7 @@ class HandoverGiver:
         if request.page == GOES_ON:
             self._tasks.create_task(self._leave())
         elif self._is_taker(request.by):
-            self._asked_at = self._clock()
+            self._successor.note_request()
             self._tasks.create_task(self._send(message, request.page))
         else:
             busy = "another ingest is taking over already"
@@ -132,18 +128,17 @@ class HandoverGiver:
 
     def _is_taker(self, by: str) -> bool:
         """Return whether this successor gets the dialogs: the first, or the next if it died."""
-        if self._taker == by:
+        if self._successor.name == by:
             return True
-        if self._taker:
-            if self._clock() - self._asked_at <= self._silence_seconds:
+        if self._successor.name:
+            if not self._successor.is_silent:
                 return False
             if self._bus.reconnects != self._reconnects:
                 # Its message that it goes on alone may be lost: the dialogs would be outdated.
                 self._tasks.create_task(self._leave())
                 return False
-            self._is_late = True
         _log.info("hand_over.asked", by=by)
-        self._taker = by
+        self._successor.become(by)
         self._replaced.expect()
         return True
 
@@ -152,7 +147,7 @@ class HandoverGiver:
         if isinstance(collected, str):
             self._answer(message, SnapshotPage(error=collected))
             return
-        page = collected.page(number, is_late=self._is_late)
+        page = collected.page(number, is_late=self._successor.is_late)
         self._answer(message, page)
         if page.is_last and not page.error:
             self._done.set()
@@ -178,7 +173,8 @@ class HandoverGiver:
             _log.error("hand_over.refused", error=str(error))
             if isinstance(error, HandoverFailedError):
                 self._done.set()
-            self._taker, self._is_late, self._collecting = "", False, None
+            self._successor.forget()
+            self._collecting = None
             return str(error)
 
     def _answer(self, message: Message, page: SnapshotPage) -> None:

@@ -1,0 +1,48 @@
+"""The successor that gets the dialogs: the first one to ask, or the next if it dies. Sans-I/O."""
+
+from collections.abc import Callable
+
+
+class Successor:
+    """The one successor that is answered."""
+
+    def __init__(self, clock: Callable[[], float], *, silence_seconds: float) -> None:
+        """Initialise without a successor.
+
+        Args:
+            clock: monotonic seconds.
+            silence_seconds: without a request, after which it counts as dead.
+        """
+        self._clock = clock
+        self._silence_seconds = silence_seconds
+        self._name = ""
+        self._asked_at = 0.0
+        self._is_late = False
+
+    @property
+    def name(self) -> str:
+        """Its name, or '' if there is none."""
+        return self._name
+
+    @property
+    def is_late(self) -> bool:
+        """True if another one had asked before it."""
+        return self._is_late
+
+    @property
+    def is_silent(self) -> bool:
+        """True if it has not asked for so long that it counts as dead."""
+        return self._clock() - self._asked_at > self._silence_seconds
+
+    def become(self, name: str) -> None:
+        """Be this one, after the former one, if there was any."""
+        self._is_late = bool(self._name)
+        self._name = name
+
+    def note_request(self) -> None:
+        """Record that it asks now."""
+        self._asked_at = self._clock()
+
+    def forget(self) -> None:
+        """Be none again: any one may ask."""
+        self._name, self._is_late = "", False
