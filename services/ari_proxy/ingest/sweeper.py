@@ -17,12 +17,9 @@ from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
+from ari_proxy.ingest.setup.instruments import DialogInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.setup import DialogSetup
-from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap.tap import Tap
-from ari_proxy.telemetry import metrics_table as table
-from ari_proxy.telemetry.metrics import Metrics
 
 _log = structlog.get_logger()
 
@@ -35,7 +32,6 @@ class Sweeper:
 
     def __init__(  # noqa: PLR0913  all that an end concerns
         self,
-        server: ServerId,
         dialogs: DialogTable,
         ends: DialogEnds,
         setup: DialogSetup,
@@ -43,19 +39,16 @@ class Sweeper:
         labels: ChannelLabels,
         retention: QueueRetention | None,
         background: BackgroundWork,
-        metrics: Metrics,
-        tap: Tap,
+        instruments: DialogInstruments,
         is_permitted: Callable[[], bool],
     ) -> None:
-        self._server = server
         self._dialogs = dialogs
         self._ends = ends
         self._setup = setup
         self._labels = labels
         self._retention = retention
         self._background = background
-        self._metrics = metrics
-        self._tap = tap
+        self._instruments = instruments
         self._is_permitted = is_permitted
         self._is_paused = False
 
@@ -103,10 +96,6 @@ class Sweeper:
         if self._is_permitted():
             self.report_end(dialog, reason)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
-        labels = self._server, dialog.application
-        self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
-        life = time.monotonic() - dialog.started_at
-        self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
-        self._tap.copy("end", dialog.dialog_id)
+        self._instruments.record_end(dialog)
         if self._retention is not None:
             self._retention.on_ended(dialog)

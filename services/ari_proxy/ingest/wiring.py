@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import cached_property
 
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
@@ -22,7 +23,7 @@ from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.gate import SetupGate
-from ari_proxy.ingest.setup.instruments import SetupInstruments
+from ari_proxy.ingest.setup.instruments import DialogInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.no_listener import NoListener, NoListenerTasks
 from ari_proxy.ingest.setup.search import ApplicationSearch, SetupTimes
@@ -50,16 +51,16 @@ def wire(
         is_permitted: returns whether this ingest may publish: no other one is active.
         times: instead of the usual ones.
     """
-    return _Wiring(around, tasks, is_permitted, times).parts()
+    return _Wiring(around, BackgroundWork(tasks), is_permitted, times).parts()
 
 
 class _Wiring:
-    """Makes the parts, each group from those before it."""
+    """Makes the parts, each once and when the first other part needs it."""
 
     def __init__(
         self,
         around: Surroundings,
-        tasks: asyncio.TaskGroup,
+        background: BackgroundWork,
         is_permitted: Callable[[], bool],
         times: Times,
     ) -> None:
@@ -67,24 +68,47 @@ class _Wiring:
         self._times = times
         self._is_permitted = is_permitted
         self._server = ServerId(around.settings.server_id)
-        self._background = BackgroundWork(tasks)
-        self._dialogs = DialogTable(
-            self._server, grace_seconds=around.settings.ingest.grace_seconds
-        )
-        self._router = Router(
-            self._server, self._dialogs, dialog_form=around.settings.bus.dialog_form
-        )
-        self._ledger = LossLedger(around.bus, self._dialogs)
-        self._event_metrics = EventMetrics(self._server, around.metrics)
-        self._stream = self._make_stream()
-        self._ends = DialogEnds(
-            around.bus, self._stream, self._background, keep_seconds=self._deadline_seconds
-        )
-        self._fetch = AsteriskFetch(around.rest)
-        self._queues = self._make_queues()
-        self._labels = ChannelLabels(around.rest)
-        self._setup = self._make_setup()
-        self._sweeper = self._make_sweeper()
+        self._background = background
+
+    @cached_property
+    def _dialogs(self) -> DialogTable:
+        grace_seconds = self._around.settings.ingest.grace_seconds
+        return DialogTable(self._server, grace_seconds=grace_seconds)
+
+    @cached_property
+    def _router(self) -> Router:
+        dialog_form = self._around.settings.bus.dialog_form
+        return Router(self._server, self._dialogs, dialog_form=dialog_form)
+
+    @cached_property
+    def _ledger(self) -> LossLedger:
+        return LossLedger(self._around.bus, self._dialogs)
+
+    @cached_property
+    def _event_metrics(self) -> EventMetrics:
+        return EventMetrics(self._server, self._around.metrics)
+
+    @cached_property
+    def _ends(self) -> DialogEnds:
+        bus, keep_seconds = self._around.bus, self._deadline_seconds
+        return DialogEnds(bus, self._stream, self._background, keep_seconds=keep_seconds)
+
+    @cached_property
+    def _fetch(self) -> AsteriskFetch:
+        return AsteriskFetch(self._around.rest)
+
+    @cached_property
+    def _labels(self) -> ChannelLabels:
+        return ChannelLabels(self._around.rest)
+
+    @cached_property
+    def _instruments(self) -> DialogInstruments:
+        around = self._around
+        return DialogInstruments(self._server, around.metrics, around.tap, around.traces)
+
+    @cached_property
+    def _replaced(self) -> ReplacedApplications:
+        return ReplacedApplications(self._around.settings.applications)
 
     @property
     def _deadline_seconds(self) -> float | None:
@@ -92,7 +116,8 @@ class _Wiring:
         ingest = self._around.settings.ingest
         return None if ingest.no_listener == "keep" else ingest.listener_seconds
 
-    def _make_stream(self) -> DialogStream:
+    @cached_property
+    def _stream(self) -> DialogStream:
         around = self._around
         return DialogStream(
             self._server,
@@ -104,7 +129,8 @@ class _Wiring:
             held_bytes=around.settings.ingest.held_bytes,
         )
 
-    def _make_queues(self) -> QueueParts | None:
+    @cached_property
+    def _queues(self) -> QueueParts | None:
         bus, ingest = self._around.bus, self._around.settings.ingest
         if bus.queues is None:
             return None
@@ -120,23 +146,24 @@ class _Wiring:
             orphans_seconds=self._times.orphans_seconds,
         )
 
-    def _make_strategy(self) -> SetupStrategy:
+    @cached_property
+    def _strategy(self) -> SetupStrategy:
         queues = self._around.bus.queues
         if queues is None or self._queues is None:
             return ProbingStrategy(taker_seconds=self._times.taker_seconds)
         return QueueingStrategy(queues, self._queues.deadlines)
 
-    def _make_setup(self) -> DialogSetup:
+    @cached_property
+    def _setup(self) -> DialogSetup:
         around, ingest = self._around, self._around.settings.ingest
-        gate, strategy = SetupGate(self._is_permitted), self._make_strategy()
-        instruments = SetupInstruments(self._server, around.metrics, around.tap, around.traces)
+        gate = SetupGate(self._is_permitted)
         search = ApplicationSearch(
             self._server,
             around.bus,
             gate,
-            strategy=strategy,
+            strategy=self._strategy,
             labels=self._labels,
-            instruments=instruments,
+            instruments=self._instruments,
             times=SetupTimes(
                 deadline_seconds=self._deadline_seconds,
                 patience_seconds=ingest.listener_seconds,
@@ -148,28 +175,28 @@ class _Wiring:
             search,
             gate,
             stream=self._stream,
-            strategy=strategy,
+            strategy=self._strategy,
             labels=self._labels,
             no_listener=NoListenerTasks(no_listener, self._background),
             background=self._background,
-            instruments=instruments,
+            instruments=self._instruments,
         )
 
-    def _make_sweeper(self) -> Sweeper:
+    @cached_property
+    def _sweeper(self) -> Sweeper:
         return Sweeper(
-            self._server,
             self._dialogs,
             self._ends,
             self._setup,
             labels=self._labels,
             retention=self._queues.retention if self._queues is not None else None,
             background=self._background,
-            metrics=self._around.metrics,
-            tap=self._around.tap,
+            instruments=self._instruments,
             is_permitted=self._is_permitted,
         )
 
-    def _make_canary(self) -> EventCanary:
+    @cached_property
+    def _canary(self) -> EventCanary:
         settings = self._around.settings
         return EventCanary(
             self._around.rest,
@@ -180,19 +207,21 @@ class _Wiring:
             silent_seconds=self._times.silent_seconds,
         )
 
-    def _make_pipeline(self, canary: EventCanary, replaced: ReplacedApplications) -> Pipeline:
+    @cached_property
+    def _pipeline(self) -> Pipeline:
         return Pipeline(
             self._router,
             stream=self._stream,
             setup=self._setup,
             metrics=self._event_metrics,
             counters=self._around.counters,
-            canary=canary,
-            replaced=replaced,
+            canary=self._canary,
+            replaced=self._replaced,
             is_permitted=self._is_permitted,
         )
 
-    def _make_loss_reporter(self) -> LossReporter:
+    @cached_property
+    def _loss_reporter(self) -> LossReporter:
         return LossReporter(
             self._ledger,
             self._around.bus,
@@ -202,7 +231,8 @@ class _Wiring:
             is_permitted=self._is_permitted,
         )
 
-    def _make_watchdog(self) -> ApplicationWatchdog:
+    @cached_property
+    def _watchdog(self) -> ApplicationWatchdog:
         ingest = self._around.settings.ingest
         return ApplicationWatchdog(
             self._around.bus,
@@ -212,7 +242,8 @@ class _Wiring:
             silence_seconds=0.0 if ingest.no_listener == "keep" else ingest.silence_seconds,
         )
 
-    def _make_recovery(self) -> Recovery:
+    @cached_property
+    def _recovery(self) -> Recovery:
         return Recovery(
             self._server,
             self._around.settings.applications,
@@ -224,7 +255,8 @@ class _Wiring:
             metrics=self._around.metrics,
         )
 
-    def _make_unserved(self) -> UnservedChannels:
+    @cached_property
+    def _unserved(self) -> UnservedChannels:
         return UnservedChannels(
             self._server,
             self._around.settings.applications,
@@ -239,9 +271,6 @@ class _Wiring:
 
     def parts(self) -> Parts:
         bus, settings = self._around.bus, self._around.settings
-        canary = self._make_canary()
-        replaced = ReplacedApplications(settings.applications)
-        pipeline = self._make_pipeline(canary, replaced)
         return Parts(
             background=self._background,
             dialogs=self._dialogs,
@@ -253,16 +282,18 @@ class _Wiring:
             queues=self._queues,
             labels=self._labels,
             setup=self._setup,
-            canary=canary,
-            replaced=replaced,
-            pipeline=pipeline,
-            frame_drain=FrameDrain(pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes),
+            canary=self._canary,
+            replaced=self._replaced,
+            pipeline=self._pipeline,
+            frame_drain=FrameDrain(
+                self._pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes
+            ),
             sweeper=self._sweeper,
-            loss_reporter=self._make_loss_reporter(),
-            watchdog=self._make_watchdog(),
+            loss_reporter=self._loss_reporter,
+            watchdog=self._watchdog,
             empty_dialogs=EmptyDialogs(
                 self._fetch, self._dialogs, look_seconds=self._times.empty_seconds
             ),
-            recovery=self._make_recovery(),
-            unserved=self._make_unserved(),
+            recovery=self._recovery,
+            unserved=self._unserved,
         )

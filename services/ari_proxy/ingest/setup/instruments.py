@@ -1,5 +1,6 @@
-"""Metrics, traces and tap records of a set-up."""
+"""Metrics, traces and tap records of dialogs: their set-ups and their ends."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,8 +16,8 @@ from ari_proxy.telemetry.traces import Traces, traceparent_of
 from .announcement import Announcement
 
 
-class SetupInstruments:
-    """Instruments of one server's set-ups."""
+class DialogInstruments:
+    """Instruments of one server's dialogs."""
 
     def __init__(self, server: ServerId, metrics: Metrics, tap: Tap, traces: Traces) -> None:
         self._server = server
@@ -41,6 +42,14 @@ class SetupInstruments:
     def record_duration(self, seconds: float) -> None:
         """Record the duration of a set-up after which events pass."""
         self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(seconds)
+
+    def record_end(self, dialog: Dialog) -> None:
+        """Count a dialog that has ended, and how long it lived; copy its end to the tap."""
+        labels = self._server, dialog.application
+        self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
+        life = time.monotonic() - dialog.started_at
+        self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
+        self._tap.copy("end", dialog.dialog_id)
 
     @contextmanager
     def span(self, announcement: Announcement) -> Iterator[Span]:

@@ -16,7 +16,7 @@ from ari_proxy.telemetry.traces import failed
 from .announcement import Announcement, DialogOverError
 from .dialplan_status import dialplan_status
 from .gate import SetupGate
-from .instruments import SetupInstruments
+from .instruments import DialogInstruments
 from .labels import ChannelLabels
 from .strategies import SetupStrategy
 
@@ -50,7 +50,7 @@ class ApplicationSearch:
         *,
         strategy: SetupStrategy,
         labels: ChannelLabels,
-        instruments: SetupInstruments,
+        instruments: DialogInstruments,
         times: SetupTimes,
     ) -> None:
         """Initialise for an active ingest.

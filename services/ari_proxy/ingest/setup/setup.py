@@ -26,7 +26,7 @@ from ari_proxy.ingest.routing.phase import DeliveryPhase
 from .announcement import Announcement
 from .dialplan_status import NO_APPLICATION
 from .gate import SetupGate, SetUpPausedError
-from .instruments import SetupInstruments
+from .instruments import DialogInstruments
 from .labels import ChannelLabels
 from .no_listener import NoListenerTasks
 from .search import ApplicationSearch
@@ -59,7 +59,7 @@ class DialogSetup:
         labels: ChannelLabels,
         no_listener: NoListenerTasks,
         background: BackgroundWork,
-        instruments: SetupInstruments,
+        instruments: DialogInstruments,
     ) -> None:
         """Initialise for an active ingest.
 
