@@ -15,6 +15,7 @@ from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus
 from ari_proxy.ingest.parts import Surroundings, Times
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy
 from ari_proxy.ingest.wiring import wire
 from ari_proxy.protocol import topics
@@ -191,3 +192,15 @@ async def scene(**options: Any) -> AsyncIterator[Scene]:
                 yield made
             finally:
                 await made.background.finish(0)
+
+
+async def begun(path: Scene, channel: str = "c") -> str:
+    """Begin a call whose application listens; returns the topic of its events."""
+    if not path.application.messages.get("demo"):
+        await path.application.listen("demo")
+    path.push("StasisStart", channel)
+    dialog = path.dialog(channel)
+    await until(lambda: path.application.messages["demo"])
+    await path.application.listen(dialog.topic)
+    await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
+    return dialog.topic

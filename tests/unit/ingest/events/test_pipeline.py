@@ -11,12 +11,12 @@ from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.bus.base import Message
 from ari_proxy.ingest.events.own_events import CANARY_NAME
 from ari_proxy.ingest.routing import proxy_events
-from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
-from tests.support.event_path import HELD_BYTES, SERVER, Scene, scene
+from tests.support.event_path import HELD_BYTES, SERVER, Scene, begun, scene
 from tests.support.running import until
 from tests.support.samples import samples
 from tests.support.scripted_asterisk import channel_event
@@ -27,18 +27,6 @@ OTHER_DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 @pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
 def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
-
-
-async def begun(path: Scene, channel: str = "c") -> str:
-    """A call whose application listens; returns the topic of its events."""
-    if not path.application.messages.get("demo"):
-        await path.application.listen("demo")
-    path.push("StasisStart", channel)
-    dialog = path.dialog(channel)
-    await until(lambda: path.application.messages["demo"])
-    await path.application.listen(dialog.topic)
-    await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
-    return dialog.topic
 
 
 def body_of(event: dict[str, Any]) -> dict[str, Any]:
@@ -207,89 +195,6 @@ async def test_second_channel_of_a_dialog_is_marked_and_one_that_tells_it_is_not
 
     assert [mark.target.split("/")[3] for mark in path.asterisk.marks] == ["c", "second"]
     assert all(f"value={dialog.dialog_id}" in mark.target for mark in path.asterisk.marks)
-
-
-async def test_end_of_a_dialog_is_told_once_as_its_last_event() -> None:
-    async with scene() as path:
-        topic = await begun(path)
-        dialog = path.dialog("c")
-        path.push("StasisEnd", "c")
-        path.sweeper.finish()
-        path.sweeper.finish()
-        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
-        await path.bus.flush(timeout_seconds=5)
-
-    assert path.application.types(topic) == ["StasisStart", "StasisEnd", proxy_events.DIALOG_ENDED]
-    assert dialog.life is LifePhase.FORGOTTEN
-    end = path.application.bodies(topic)[-1]
-    assert (end["sequence"], body_of(end)["reason"]) == (3, "channels_left")
-    assert samples(path.metrics, table.DIALOGS_ENDED) == {("demo",): 1}
-
-
-async def test_end_is_left_to_the_next_ingest_once_the_sweeper_is_paused() -> None:
-    async with scene() as path:
-        topic = await begun(path)
-        path.push("StasisEnd", "c")
-        path.sweeper.pause()
-        async with asyncio.timeout(10):
-            await path.sweeper.run()  # Is over at once.
-
-    assert path.application.types(topic) == ["StasisStart", "StasisEnd"]
-
-
-async def test_end_of_a_dialog_of_which_nobody_has_heard_is_told_to_nobody() -> None:
-    async with scene(no_listener="continue", listener_seconds=0.05) as path:
-        path.push("StasisStart", "c")
-        dialog = path.dialog("c")
-        await path.application.listen(dialog.topic)
-        await until(lambda: dialog.is_abandoned)
-        path.push("StasisEnd", "c")
-        path.sweeper.finish()
-        await path.background.finish(5)
-        await path.bus.flush(timeout_seconds=5)
-
-    assert path.application.types(dialog.topic) == []
-    assert samples(path.metrics, table.EVENTS_DROPPED)[("no_listener",)] >= 1
-
-
-async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now() -> None:
-    async with scene(no_listener="continue") as path:
-        topic = await begun(path)
-        path.setup.give_up(path.dialog("c"))
-        path.push("StasisEnd", "c")
-        path.sweeper.finish()
-        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
-
-    assert path.application.types(topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
-    assert body_of(path.application.bodies(topic)[-1])["reason"] == "no_listener"
-    assert ("demo", "no_listener") in samples(path.metrics, table.APP_STARTS)
-
-
-@pytest.mark.parametrize("is_heard", [True, False])
-async def test_end_of_a_dialog_without_an_event_waits_for_nobody(*, is_heard: bool) -> None:
-    async with scene() as path:
-        dialog = path.dialogs.open(OTHER_DIALOG, "demo", "", announce=False, now=0)
-        if is_heard:
-            await path.application.listen(dialog.topic)
-        path.dialogs.end(dialog, 0, "not_created")
-        path.sweeper.finish()
-        assert await path.background.finish(5) == 0
-        await path.bus.flush(timeout_seconds=5)
-
-    assert path.application.types(dialog.topic) == [proxy_events.DIALOG_ENDED] * is_heard
-
-
-async def test_end_of_a_dialog_that_only_the_bus_knows_is_told_on_its_topic(
-    *, is_durable: bool
-) -> None:
-    async with scene(is_durable=is_durable) as path:
-        topic = topics.events(OTHER_DIALOG)
-        await path.application.listen(topic)
-        path.ends.publish_orphaned(OTHER_DIALOG, "demo")
-        await until(lambda: path.application.messages[topic])
-
-    (end,) = path.application.bodies(topic)
-    assert (end["type"], body_of(end)["application"]) == (proxy_events.DIALOG_ENDED, "demo")
 
 
 async def test_paused_set_up_holds_its_events_for_the_next_ingest() -> None:

@@ -2,57 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
-from ari_proxy.ingest.recovery.unserved import Unserved
 from ari_proxy.ingest.routing import proxy_events
-from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.phase import DeliveryPhase
-from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
-from tests.support.event_path import SERVER, Scene, scene
+from tests.support.event_path import SERVER
+from tests.support.recovering import recovering
 from tests.support.running import until
 from tests.support.samples import samples
 
-GAP = Gap("websocket_lost", 1.0)
 DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
-
-
-class Recovering:
-    """The event path, with what recovers its dialogs."""
-
-    def __init__(self, path: Scene) -> None:
-        self.path = path
-        self.recovery = path.recovery
-
-    async def open(self, channel: str) -> Dialog:
-        """A call whose application has had its first event."""
-        self.path.push("StasisStart", channel)
-        dialog = self.path.dialog(channel)
-        await self.path.application.listen(dialog.topic)
-        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
-        return dialog
-
-    def told(self, topic: str) -> dict[str, Any]:
-        """The last event on a topic."""
-        body: dict[str, Any] = json.loads(self.path.application.bodies(topic)[-1]["ari_body"])
-        return body
-
-    async def run(self) -> Unserved:
-        """Reconcile; return the channels that are unserved."""
-        return await self.recovery.run(self.recovery.known(), GAP)
-
-
-@asynccontextmanager
-async def recovering(**options: Any) -> AsyncIterator[Recovering]:
-    async with scene(unserved_seconds=0, **options) as path:
-        await path.application.listen("demo")
-        yield Recovering(path)
 
 
 async def test_open_dialog_is_told_of_the_gap_and_goes_on() -> None:
@@ -156,60 +117,6 @@ async def test_recovery_that_waits_for_asterisk_can_be_cancelled() -> None:
 
     assert done
     assert running.cancelled()
-
-
-async def test_call_whose_start_nobody_has_seen_begins_late() -> None:
-    async with recovering() as it:
-        it.path.asterisk.add_channel("c", "demo,a,b")
-        unserved = await it.run()
-        assert unserved == {"c": None}
-        await it.path.unserved.serve(unserved, GAP)
-        dialog = it.path.dialog("c")
-        await it.path.application.listen(dialog.topic)
-        await until(lambda: len(it.path.application.types(dialog.topic)) == 2)
-
-    start = json.loads(it.path.application.bodies(dialog.topic)[0]["ari_body"])
-    assert it.path.application.types(dialog.topic) == ["StasisStart", proxy_events.GAP]
-    assert (start["args"], start["reconstructed"]) == (["a", "b"], True)
-    assert [body["channel_id"] for body in it.path.application.bodies("demo")] == ["c"]
-    assert samples(it.path.metrics, table.RECONCILED_DIALOGS)[("begun_late",)] == 1
-
-
-async def test_call_whose_start_comes_after_the_list_begins_once() -> None:
-    async with recovering() as it:
-        for name in ("c", "unseen"):
-            it.path.asterisk.add_channel(name)
-        unserved = await it.run()
-        dialog = await it.open("c")
-        await it.path.unserved.serve(unserved, GAP)
-
-    assert it.path.dialog("c") is dialog
-    assert it.path.dialog("unseen") is not dialog
-    assert it.path.application.types(dialog.topic) == ["StasisStart"]
-
-
-async def test_call_that_is_over_before_it_is_looked_for_again_is_not_served_twice() -> None:
-    async with recovering() as it:
-        it.path.asterisk.add_channel("c")  # Asterisk goes on listing it for a while.
-        unserved = await it.run()
-        dialog = await it.open("c")
-        it.path.push("StasisEnd", "c")
-        await it.path.unserved.serve(unserved, GAP)
-
-    assert tuple(it.path.dialogs) == (dialog,)
-
-
-async def test_unserved_call_that_has_left_meanwhile_begins_no_dialog() -> None:
-    async with recovering() as it:
-        for name in ("gone", "elsewhere"):
-            it.path.asterisk.add_channel(name)
-        unserved = await it.run()
-        it.path.asterisk.channels.clear()
-        it.path.asterisk.add_channel("elsewhere", "other")
-        await it.path.unserved.serve(unserved, GAP)
-
-    assert len(unserved) == 2
-    assert len(it.path.dialogs) == 0
 
 
 async def test_all_open_dialogs_are_told_to_whoever_listens() -> None:

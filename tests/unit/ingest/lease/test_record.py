@@ -1,18 +1,12 @@
 """Who may have a Kubernetes Lease, and until when; two candidates with clocks of their own."""
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ari_proxy.ingest.lease import factory as leases
-from ari_proxy.ingest.lease.file import FileLease
 from ari_proxy.ingest.lease.record import Claim, LeaseRecord, parse
-from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.load import load
 
 DURATION = 3
 
@@ -140,54 +134,6 @@ def test_lease_without_a_holder_is_free(spec: Any) -> None:
     assert record == LeaseRecord(version="7")
 
 
-def test_lock_file_that_can_not_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
-    file = tmp_path / "missing" / "lock"
-    settings = load(lease={"kind": "file", "file": str(file)})
-
-    with pytest.raises(SettingsError, match="No such file"):
-        leases.lease(settings)
-
-
-async def test_lock_file_belongs_to_one_at_a_time(tmp_path: Path) -> None:
-    first, second = FileLease(tmp_path / "lock"), FileLease(tmp_path / "lock")
-    await first.acquire()
-    waiting = asyncio.ensure_future(second.acquire())
-    done, _ = await asyncio.wait([waiting], timeout=0.5)
-    assert not done
-
-    await first.release()
-    async with asyncio.timeout(10):
-        await waiting
-    await second.release()
-
-
 @pytest.mark.parametrize("answer", [{}, {"spec": []}, {"spec": {}, "metadata": 7}])
 def test_lease_of_another_shape_is_free(answer: Any) -> None:
     assert parse(answer) == LeaseRecord()
-
-
-@pytest.mark.parametrize(
-    ("server", "name", "expected"),
-    [("berlin-1", "", "ari-proxy-berlin-1"), ("Berlin_1", "berlin.voice", "berlin.voice")],
-)
-def test_lease_is_named_after_the_server_or_as_the_settings_say(
-    server: str, name: str, expected: str
-) -> None:
-    settings = load(server_id=server, lease={"kind": "kubernetes", "name": name})
-
-    assert vars(leases.lease(settings))["_name"] == expected
-
-
-@pytest.mark.parametrize("server", ["Berlin-1", "berlin_1", "berlin-", "m\u00fcnchen", "-"])
-def test_server_that_cannot_name_a_lease_needs_another_name_for_it(server: str) -> None:
-    """Else two servers, A and a, would share one lease, of which one waits for ever."""
-    assert load(server_id=server, lease={"kind": "none"})
-    with pytest.raises(SettingsError, match=rf"lease\.name.*{server}"):
-        load(server_id=server, lease={"kind": "kubernetes"})
-
-
-@pytest.mark.parametrize("field", ["name", "namespace"])
-@pytest.mark.parametrize("value", ["A", "a b", "a_b", "-a", "a/b", "x" * 254])
-def test_name_that_kubernetes_would_refuse_is_refused_at_the_start(field: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=rf"lease\.{field}.*RFC 1123"):
-        load(lease={"kind": "kubernetes", field: value})

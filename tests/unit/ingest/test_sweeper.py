@@ -1,0 +1,73 @@
+"""Ends of dialogs: reported once, in order, and then forgotten."""
+
+import asyncio
+import json
+from typing import Any
+
+from ari_proxy.ingest.routing import proxy_events
+from ari_proxy.ingest.routing.phase import LifePhase
+from ari_proxy.telemetry import metrics_table as table
+from tests.support.event_path import begun, scene
+from tests.support.running import until
+from tests.support.samples import samples
+
+
+def body_of(event: dict[str, Any]) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(event["ari_body"])
+    return body
+
+
+async def test_end_of_a_dialog_is_told_once_as_its_last_event() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        dialog = path.dialog("c")
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        path.sweeper.finish()
+        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(topic) == ["StasisStart", "StasisEnd", proxy_events.DIALOG_ENDED]
+    assert dialog.life is LifePhase.FORGOTTEN
+    end = path.application.bodies(topic)[-1]
+    assert (end["sequence"], body_of(end)["reason"]) == (3, "channels_left")
+    assert samples(path.metrics, table.DIALOGS_ENDED) == {("demo",): 1}
+
+
+async def test_end_is_left_to_the_next_ingest_once_the_sweeper_is_paused() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        path.push("StasisEnd", "c")
+        path.sweeper.pause()
+        async with asyncio.timeout(10):
+            await path.sweeper.run()  # Is over at once.
+
+    assert path.application.types(topic) == ["StasisStart", "StasisEnd"]
+
+
+async def test_end_of_a_dialog_of_which_nobody_has_heard_is_told_to_nobody() -> None:
+    async with scene(no_listener="continue", listener_seconds=0.05) as path:
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await path.application.listen(dialog.topic)
+        await until(lambda: dialog.is_abandoned)
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        await path.background.finish(5)
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(dialog.topic) == []
+    assert samples(path.metrics, table.EVENTS_DROPPED)[("no_listener",)] >= 1
+
+
+async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now() -> None:
+    async with scene(no_listener="continue") as path:
+        topic = await begun(path)
+        path.setup.give_up(path.dialog("c"))
+        path.push("StasisEnd", "c")
+        path.sweeper.finish()
+        await until(lambda: proxy_events.DIALOG_ENDED in path.application.types(topic))
+
+    assert path.application.types(topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
+    assert body_of(path.application.bodies(topic)[-1])["reason"] == "no_listener"
+    assert ("demo", "no_listener") in samples(path.metrics, table.APP_STARTS)
