@@ -3,14 +3,10 @@
 import json
 
 from ari_proxy.ingest.routing import proxy_events
-from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
-from tests.support.event_path import SERVER
 from tests.support.recovering import GAP, recovering
 from tests.support.running import until
 from tests.support.samples import samples
-
-DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 
 
 async def test_call_whose_start_nobody_has_seen_begins_late() -> None:
