@@ -93,6 +93,7 @@ class EventPath:
             is_permitted=lambda: self.is_permitted,
             times=Times(**times),
         )
+        self.parts = parts
         self.bus.set_drop_handler(parts.ledger.note)
         self.background = parts.background
         self.dialogs = parts.dialogs

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Collection, Coroutine
 from contextlib import AsyncExitStack
 from functools import partial
@@ -12,14 +11,13 @@ import structlog
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.ari.websocket import EventSocket
-from ari_proxy.bus.base import SubscriptionHandle
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
 from ari_proxy.ingest.handover.giver import HandoverGiver
-from ari_proxy.ingest.handover.taker import HandoverSnapshot, HandoverTaker
+from ari_proxy.ingest.handover.taker import HandoverTaker
 from ari_proxy.ingest.recovery.unserved import Unserved
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
+from ari_proxy.ingest.routing.proxy_events import Gap, Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
@@ -33,6 +31,7 @@ from .active_phase import (
 )
 from .collector import DialogCollector
 from .parts import TIMES, Surroundings, Times
+from .take_over import DialogTakeOver
 from .wiring import wire
 
 _log = structlog.get_logger()
@@ -63,15 +62,14 @@ class ActiveIngest:
             times: instead of the usual ones.
             page_bytes: of the pages in which dialogs are handed over.
         """
-        self._settings = around.settings
+        self._around = around
         self._server = ServerId(around.settings.server_id)
-        self._bus = bus = around.bus
+        bus = around.bus
         self._tasks = tasks
         self._times = times
         self._state = ActiveState()
         self._missing = Missing()
         parts = self._parts = wire(around, tasks, is_permitted=is_permitted, times=times)
-        self._drain = parts.frame_drain
         self._reader = EventReader(
             self._server,
             socket,
@@ -96,9 +94,15 @@ class ActiveIngest:
             parts.replaced,
             silence_seconds=times.successor_seconds,
         )
-        self._taker = HandoverTaker(bus, self._server)
-        self._taking_over: asyncio.Task[None] | None = None
-        self._requests: SubscriptionHandle | None = None
+        self._take_over = DialogTakeOver(
+            topics.hand_over(self._server),
+            HandoverTaker(bus, self._server),
+            self._giver,
+            state=self._state,
+            reader=self._reader,
+            parts=parts,
+            missing=self._missing,
+        )
 
     # State
 
@@ -149,22 +153,22 @@ class ActiveIngest:
 
     async def _begin(self, stack: AsyncExitStack) -> None:
         parts = self._parts
-        self._bus.set_drop_handler(parts.ledger.note)
-        stack.callback(self._bus.set_drop_handler, None)
+        self._around.bus.set_drop_handler(parts.ledger.note)
+        stack.callback(self._around.bus.set_drop_handler, None)
         for topic, handler in (
             (topics.bindings(self._server), parts.registrations.on_binding),
             (topics.owners(self._server), parts.registrations.on_question),
         ):
-            subscription = await self._bus.subscribe(topic, handler)
+            subscription = await self._around.bus.subscribe(topic, handler)
             stack.push_async_callback(subscription.unsubscribe)
-        stack.push_async_callback(self._end_hand_overs)
+        stack.push_async_callback(self._take_over.end)
         for work in (
             parts.frame_drain.run(),
             parts.loss_reporter.run(),
             parts.sweeper.run(),
             parts.watchdog.watch(),
             parts.empty_dialogs.watch(),
-            *parts.queue_work(self._settings.applications),
+            *parts.queue_work(self._around.settings.applications),
         ):
             stack.callback(self._tasks.create_task(work).cancel)
         self._reader.start(self._read(), self._tasks)
@@ -185,12 +189,12 @@ class ActiveIngest:
 
     async def _finish(self) -> None:
         is_evicted = self._state.departure is DeparturePhase.EVICTED
-        drain_seconds = 0.0 if is_evicted else self._settings.runtime.drain_seconds
+        drain_seconds = 0.0 if is_evicted else self._around.settings.runtime.drain_seconds
         # The former ingest has let go of the dialogs that it has sent.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_seconds):
-                await self._taken_over()
-        await self._drain.finish(drain_seconds)
+                await self._take_over.wait_done()
+        await self._parts.frame_drain.finish(drain_seconds)
         self._parts.loss_reporter.report()
         self._parts.sweeper.finish()
         unheard = await self._parts.background.finish(drain_seconds)
@@ -201,7 +205,7 @@ class ActiveIngest:
 
     async def _read(self) -> None:
         # Without a bus it could serve no call, and would take calls from an ingest that can.
-        await self._bus.wait_connected()
+        await self._around.bus.wait_connected()
         async with contextlib.aclosing(self._reader.connections()) as connections:
             async for connection in connections:
                 self._on_connected()
@@ -212,19 +216,19 @@ class ActiveIngest:
 
     def _on_connected(self) -> None:
         """Hold the frames that follow; at the first connect, begin to take over the dialogs."""
-        self._drain.buffer.close()
+        self._parts.frame_drain.buffer.close()
         if not self._state.has_dialogs:
-            self._drain.open_within(self._times.hold_seconds)
+            self._parts.frame_drain.open_within(self._times.hold_seconds)
         if self._state.phase is ActivePhase.CONNECTING:
             self._state.advance(ActiveTrigger.CONNECTED)
-            self._taking_over = self._tasks.create_task(self._take_over())
+            self._take_over.begin(self._tasks)
 
     def _on_lost(self) -> None:
         """Note that events may be missing since the last one, or the last answer to a ping."""
         self._missing.note(self._parts.pipeline.complete_until)
         if self._state.has_dialogs:
             # The frames held are older than the recovery of the next connection.
-            self._drain.open()
+            self._parts.frame_drain.open()
 
     async def _catch_up(self) -> Callable[[], Coroutine[None, None, None]]:
         """Bring the dialogs up to date, then pass the frames held, at the latest after a while.
@@ -233,64 +237,21 @@ class ActiveIngest:
             The work that is left, without haste.
         """
         recovery = self._parts.recovery
-        await self._drain.former_drained()  # Frames of former connections come first.
-        self._drain.open_within(self._times.hold_seconds)
-        await self._taken_over()
+        await self._parts.frame_drain.former_drained()  # Frames of former connections come first.
+        self._parts.frame_drain.open_within(self._times.hold_seconds)
+        await self._take_over.wait_done()
         known = recovery.known()
         gap = self._missing.gap
         if self._missing.since is None:
-            self._drain.open()
+            self._parts.frame_drain.open()
             unserved = await recovery.look()
             return partial(self._serve, unserved, gap)
         unserved = await recovery.run(known, gap)
         self._missing.forget()
-        self._drain.open()
-        await recovery.publish_recovered(self._bus, gap.reason)
+        self._parts.frame_drain.open()
+        await recovery.publish_recovered(self._around.bus, gap.reason)
         return partial(self._serve, unserved, gap)
 
     async def _serve(self, unserved: Unserved, gap: Gap) -> None:
-        await self._drain.drained()  # Their StasisStart may be among the frames held.
+        await self._parts.frame_drain.drained()  # Their StasisStart may be among the frames held.
         await self._parts.unserved.serve(unserved, gap)
-
-    # Take-over and hand-over
-
-    async def _take_over(self) -> None:
-        """Take over the former ingest's dialogs, then answer requests for them.
-
-        It happens once, and goes on while the connection to Asterisk is lost: the former ingest has
-        let go of the dialogs that it has sent.
-        """
-        await self._load(await self._taker.take())
-        self._state.advance(ActiveTrigger.LOADED)
-        self._requests = await self._bus.subscribe(
-            topics.hand_over(self._server), self._giver.on_request
-        )
-
-    async def _taken_over(self) -> None:
-        """Return once the take-over is through, if it has begun."""
-        if self._taking_over is not None:
-            await asyncio.shield(self._taking_over)
-
-    async def _end_hand_overs(self) -> None:
-        if self._taking_over is not None:
-            self._taking_over.cancel()
-            await asyncio.wait([self._taking_over])
-        if self._requests is not None:
-            await self._requests.unsubscribe()
-
-    async def _load(self, snapshot: HandoverSnapshot | None) -> None:
-        """Load the dialogs of the former ingest, if there was one, and pass the frames held."""
-        self._missing.note(UNKNOWN if snapshot is None else snapshot.gap_since)
-        if snapshot is not None:
-            await self._resume(snapshot.records)
-        if self._reader.is_connected:
-            self._drain.buffer.open_for_former()
-        else:
-            self._drain.open()
-
-    async def _resume(self, records: Collection[messages.Record]) -> None:
-        parts = self._parts
-        await parts.setup.stop(messages.dialog_ids(records))
-        for dialog, held in messages.load(parts.dialogs, records, time.monotonic()).items():
-            parts.setup.resume(dialog, held)
-        _log.info("hand_over.taken", dialogs=len(parts.dialogs))

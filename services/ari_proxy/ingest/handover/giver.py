@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Bus, Message
+from ari_proxy.bus.base import Bus, Message, SubscriptionHandle
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.protocol.malformed import UNDECODABLE
 
@@ -100,6 +100,7 @@ class HandoverGiver:
         #: Of the bus, when the collecting began.
         self._reconnects = 0
         self._done = asyncio.Event()
+        self._requests: SubscriptionHandle | None = None
 
     @property
     def is_done(self) -> bool:
@@ -109,6 +110,15 @@ class HandoverGiver:
     async def wait_done(self) -> None:
         """Return once the last page is on its way, or no successor will ask for it."""
         await self._done.wait()
+
+    async def serve(self, topic: str) -> None:
+        """Subscribe to the requests of successors."""
+        self._requests = await self._bus.subscribe(topic, self.on_request)
+
+    async def end(self) -> None:
+        """Answer no further request."""
+        if self._requests is not None:
+            await self._requests.unsubscribe()
 
     def on_request(self, message: Message) -> None:
         """Handle a successor's request."""
