@@ -5,6 +5,7 @@ Each server announces the addresses of all others, again whenever one joins or l
 reconnecting, and forgets none; our connections are separate clients, one after another.
 """
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
@@ -31,6 +32,9 @@ class ClusterClient(Client):
         super().__init__()
         self._known = tuple(known)
         self._announced: tuple[str, ...] = ()
+        #: Set once the server says that it will stop ("lame duck mode"): it accepts no connection
+        #: any more, and closes those that it has, at the earliest after `lame_duck_grace_period`.
+        self.is_leaving = asyncio.Event()
 
     def _setup_server_pool(self, connect_url: list[str]) -> None:
         super()._setup_server_pool(connect_url)
@@ -48,6 +52,8 @@ class ClusterClient(Client):
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
         self._announced = tuple(info.get("connect_urls") or ())
+        if info.get("ldm"):
+            self.is_leaving.set()
         await super()._process_info(info, initial_connection)
 
     @property
