@@ -36,7 +36,12 @@ _CANDIDATES = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 
 
 def find_rabbitmq_server() -> Path:
-    """Return the start script itself: what is on the PATH changes to another user."""
+    """Return the start script itself: what is on the PATH changes to another user.
+
+    TEST_RABBITMQ_SERVER names that of another release.
+    """
+    if chosen := os.environ.get("TEST_RABBITMQ_SERVER"):
+        return Path(chosen)
     found = sorted(Path("/").glob(_CANDIDATES.removeprefix("/")))
     if not found:
         missing("rabbitmq", "apt-get install rabbitmq-server")
@@ -89,6 +94,8 @@ class RabbitMqServer:
             "ssl_options.fail_if_no_peer_cert = true",
             "vm_memory_high_watermark.absolute = 2GB",
         ]
+        if queue_type := os.environ.get("TEST_RABBITMQ_QUEUE_TYPE"):
+            lines.append(f"default_queue_type = {queue_type}")
         (self._directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         cookie = self._directory / ".erlang.cookie"
         cookie.write_text(self.cookie)
