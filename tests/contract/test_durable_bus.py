@@ -942,8 +942,7 @@ async def test_lower_limit_of_rabbitmq_costs_the_large_messages_only(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
 ) -> None:
     inbox = Inbox()
-    limit = "application:set_env(rabbit, max_message_size, {})"
-    await asyncio.to_thread(rabbitmq_server.control, "eval", limit.format("100000") + ".")
+    await asyncio.to_thread(rabbitmq_server.limit_messages, 100_000)
     try:
         async with connected(rabbitmq_link) as bus, connected(rabbitmq_link) as other:
             await other.subscribe(queue, inbox)
@@ -956,7 +955,7 @@ async def test_lower_limit_of_rabbitmq_costs_the_large_messages_only(
             assert bus.max_message_bytes == 100_000
             await bus.queues.delete([queue])
     finally:
-        await asyncio.to_thread(rabbitmq_server.control, "eval", limit.format("134217728") + ".")
+        await asyncio.to_thread(rabbitmq_server.limit_messages, 134_217_728)
 
 
 async def test_registry_that_is_taken_anew_holds_each_record_once(

@@ -458,6 +458,7 @@ async def test_calls_go_on_after_rabbitmq_was_killed() -> None:
                 await client.start()
                 await asterisk.push(channel_event("StasisStart", "c"))
                 dialog = await client.first_dialog()
+                await asyncio.to_thread(server.sync)
                 await asyncio.to_thread(server.kill)
                 await until(lambda: not bus.is_connected)
                 for number in range(100):

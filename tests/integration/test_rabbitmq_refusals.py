@@ -203,7 +203,7 @@ async def test_registry_that_was_declared_otherwise_is_told(
     names = [f"events_{server}.{1:016}"]
     async with await aio_pika.connect(rabbitmq_server.url) as connection:
         channel = await connection.channel()
-        await channel.declare_queue(registry, durable=True, arguments={"x-queue-type": "quorum"})
+        await channel.declare_queue(registry, durable=True, arguments={"x-max-length": 1000})
         async with connected(rabbitmq_link, registry=registry) as bus:
             await queues_of(bus).declare(names, note="note")
             await until(lambda: bus.problem)

@@ -144,6 +144,18 @@ class RabbitMqServer:
         """Restrict a user to the queues and exchanges of these patterns."""
         self.control("set_permissions", user, configure, write, read)
 
+    def sync(self) -> None:
+        """Have it write what it writes some seconds late.
+
+        It cannot use a quorum queue again that was declared just before it is killed.
+        """
+        self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
+
+    def limit_messages(self, size: int) -> None:
+        """Refuse larger messages, on new channels; RabbitMQ 4 reads the limit at its start only."""
+        for place in ("application:set_env(rabbit, ", "persistent_term:put("):
+            self.control("eval", f"{place}max_message_size, {size}).")
+
     def delete_queue_of_another(self, queue: str) -> None:
         """Delete a queue that a living connection has for itself."""
         name = f'rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)'
@@ -222,6 +234,18 @@ class RabbitMqServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
+            self._wait_until_gone()
+
+    def _wait_until_gone(self) -> None:
+        """Wait until the port is closed: Erlang is a child of the script, and ends after it."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                return
+            time.sleep(0.01)
+        pytest.fail("RabbitMQ does not end")
 
     def stop(self) -> None:
         self.kill()
