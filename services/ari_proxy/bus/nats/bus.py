@@ -25,10 +25,10 @@ from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTo
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.certificate_names import CertificateNames
 
-from .connection import ConnectFailure, address_of, attempt
+from .connection import ConnectFailure, address_of, attempt, expiry, is_login_refusal
 from .errors import DisconnectedError, ending_connection
 from .headers import HEADER_BYTES, header_bytes_of
-from .moving import USELESS, MovedError, NatsReception
+from .moving import USELESS, MovedError, NatsReception, reason_to_move
 from .options import NatsOptions, NatsTuning
 from .permissions import NatsPermissions
 from .publishing import CONFIRM_SECONDS, NatsPublishing
@@ -245,12 +245,15 @@ class NatsBus(BufferedBus):
             self._something_to_send.set()
 
     def _note_loss(self, client: ClusterClient, cause: BaseException | None) -> None:
-        reason = str(cause or client.last_error or "the connection was lost")
+        error = str(cause or client.last_error or "the connection was lost")
+        expired = expiry(client)
+        reason = expired or error
         _log.warning(
             "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
         )
-        if not self.is_connected:
-            self._note_failure(reason, is_refusal=isinstance(cause, BusRefusedError))
+        is_refusal = bool(expired) or isinstance(cause, BusRefusedError) or is_login_refusal(error)
+        if is_refusal or not self.is_connected:
+            self._note_failure(reason, is_refusal=is_refusal)
 
     def _publish_on(self, client: ClusterClient) -> NatsPublishing:
         former = self._publishing
@@ -277,14 +280,12 @@ class NatsBus(BufferedBus):
     # Moving
 
     async def _move(self, live: list[ClusterClient], publishing: NatsPublishing) -> None:
-        """Move to another server once ours says that it will stop.
+        """Move to another connection once there is a reason to.
 
         Raises:
             MovedError: the last of our connections is another one by now.
         """
-        client = live[-1]
-        await client.is_leaving.wait()
-        _log.info("bus.server_leaving", bus="NATS", url=address_of(client))
+        await reason_to_move(live[-1], self._tuning.renewal_seconds)
         failures = 0
         while (successor := await self._successor()) is None:
             failures += 1
@@ -297,7 +298,7 @@ class NatsBus(BufferedBus):
         raise MovedError
 
     async def _successor(self) -> ClusterClient | None:
-        """Return a connection to another server that has all our subscriptions, or None."""
+        """Return another connection that has all our subscriptions, or None."""
         attempted = await self._attempt(self._options.current())
         if isinstance(attempted, ConnectFailure):
             return None

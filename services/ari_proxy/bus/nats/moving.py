@@ -2,7 +2,9 @@
 
 A server that will stop says so: nats-server's lame duck mode (docs.nats.io, "Lame Duck Mode"). It
 closes its connections one after another, so a bus that waits for that is cut in the middle of its
-work. Instead it subscribes on another server first, finishes what it has sent, and goes.
+work. Instead it subscribes on another server first, finishes what it has sent, and goes. So it does
+when its credentials file has got a JWT that lasts longer: the server cuts a connection whose JWT
+expires.
 """
 
 import asyncio
@@ -10,9 +12,13 @@ import contextlib
 from functools import partial
 from typing import Final
 
+import structlog
+
+from ari_proxy.aio import run_until_first
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 
-from .connection import discard
+from .account_files import UserToken
+from .connection import address_of, discard
 from .errors import port_errors
 from .permissions import NatsPermissions
 from .replies import Replies
@@ -20,10 +26,32 @@ from .requests import TRACE_SECONDS, NatsRequests
 from .servers import ClusterClient
 from .subscriptions import NatsSubscriptions
 
+_log = structlog.get_logger()
+
 #: Seconds between looks at whether something is still awaited on a connection that was left.
 _LOOK_SECONDS: Final = 0.05
 #: What a connection raises that is of no use.
 USELESS: Final = (BusUnavailableError, BusRefusedError, TimeoutError)
+
+
+async def reason_to_move(client: ClusterClient, renewal_seconds: float) -> None:
+    """Return once a connection will be cut, and another one may not; log why.
+
+    Args:
+        client: the connection.
+        renewal_seconds: between looks into the credentials file.
+    """
+    if await run_until_first(client.is_leaving.wait(), _renewed(client.token, renewal_seconds)):
+        file = client.token.credentials_file
+        _log.info("bus.credentials_renewed", bus="NATS", credentials_file=file)
+    else:
+        _log.info("bus.server_leaving", bus="NATS", url=address_of(client))
+
+
+async def _renewed(token: UserToken, interval_seconds: float) -> None:
+    """Return once the file of a token has one that lasts longer."""
+    while not token.is_renewed():  # noqa: ASYNC110  a file tells nobody
+        await asyncio.sleep(interval_seconds)
 
 
 class MovedError(Exception):
