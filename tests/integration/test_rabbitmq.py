@@ -5,7 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import aio_pika
 import pytest
@@ -154,6 +154,30 @@ async def test_app_start_goes_to_another_instance_when_one_is_at_its_limit(
     assert len(setting.client.starts) == 1
     assert setting.client.types(dialog) == ["StasisStart"]
     assert setting.asterisk.requests == []
+
+
+@pytest.mark.parametrize("lost", ["sent", "answers"])
+async def test_app_start_around_a_lost_connection_comes_once(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, lost: Literal["sent", "answers"]
+) -> None:
+    """Either RabbitMQ never gets it, or its confirmation is lost while the application has it."""
+    async with (
+        foreign_client(rabbitmq_server.url) as foreign,
+        proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting,
+    ):
+        client = setting.client
+        await client.start()
+        rabbitmq_link.lose_from(b'"server_id":"server-1","channel_id":"c"', lost)
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: rabbitmq_link.is_losing and (lost == "sent" or client.starts))
+        rabbitmq_link.stop()
+        rabbitmq_link.start()
+        dialog = await client.first_dialog()
+        await setting.asterisk.push(channel_event("ChannelVarset", "c"))
+        await client.until_events(dialog, 2)
+
+    assert [start["dialog_id"] for start in client.starts] == [dialog]
+    assert client.types(dialog) == ["StasisStart", "ChannelVarset"]
 
 
 @pytest.mark.parametrize("consumer", ["none", "takes and does not come"])

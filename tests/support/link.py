@@ -32,6 +32,10 @@ class Link:
         self._listening: socket.socket | None = None
         self._accepted: dict[asyncio.Task[None], socket.socket] = {}
         self._is_lingering = False
+        #: Bytes from which on one direction is lost, and which.
+        self._marker: tuple[bytes, Literal["sent", "answers"]] | None = None
+        #: The direction that is lost.
+        self._losing: Literal["sent", "answers", ""] = ""
         #: Ways to the target whose near end is over.
         self._lingering: list[asyncio.StreamWriter] = []
 
@@ -65,6 +69,20 @@ class Link:
         """Let pass what has waited."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
+    def lose_from(self, marker: bytes, direction: Literal["sent", "answers"]) -> None:
+        """Lose what passes, once the near end has sent certain bytes, until the link is stopped.
+
+        Args:
+            marker: these bytes.
+            direction: whether what is sent is lost, with them, or what the target says then.
+        """
+        self._marker = (marker, direction)
+
+    @property
+    def is_losing(self) -> bool:
+        """True once something was lost."""
+        return bool(self._losing)
+
     def remove(self) -> None:
         self.thaw()
         self.stop()
@@ -85,6 +103,7 @@ class Link:
             listening.close()
         await self._end_all()
         await self._end_lingering()
+        self._losing = ""
 
     async def _overlap(self) -> None:
         self._is_lingering = True
@@ -119,8 +138,8 @@ class Link:
                 onward = await asyncio.open_connection("127.0.0.1", self._target)
                 try:
                     async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(self._copy(reader, onward[1]))
-                        tasks.create_task(self._copy(onward[0], writer))
+                        tasks.create_task(self._copy(reader, onward[1], "sent"))
+                        tasks.create_task(self._copy(onward[0], writer, "answers"))
                 finally:
                     if self._is_lingering:
                         self._lingering.append(onward[1])
@@ -129,10 +148,23 @@ class Link:
             finally:
                 await _abort(writer)
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _is_lost(self, chunk: bytes, direction: Literal["sent", "answers"]) -> bool:
+        if self._marker and direction == "sent" and self._marker[0] in chunk:
+            _, self._losing = self._marker
+            self._marker = None
+        return self._losing == direction
+
+    async def _copy(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        direction: Literal["sent", "answers"],
+    ) -> None:
         with contextlib.suppress(OSError):
             while chunk := await reader.read(65536):
                 await self._flowing.wait()
+                if self._is_lost(chunk, direction):
+                    continue
                 if self.delay_seconds:
                     await asyncio.sleep(self.delay_seconds)
                 writer.write(chunk)

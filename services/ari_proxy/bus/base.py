@@ -229,7 +229,8 @@ class Bus(Protocol):
             traceparent: trace context (W3C) for the header of that name, or ''.
 
         Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
+            BusUnavailableError: the connection was lost before the outcome was known; with durable
+                queues as `OutcomeUnknownError` if the message was sent: it may be in its queue.
             BusRefusedError: the bus does not accept the message; as `MessageTooLargeError` if it
                 is too large.
         """

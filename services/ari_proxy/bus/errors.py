@@ -2,6 +2,7 @@
 
 BusError
 ├── BusUnavailableError   there is no connection, or it was lost before the outcome was known
+│   └── OutcomeUnknownError   a message was sent, and its confirmation was lost
 ├── NoRespondersError     the topic of a request has no listener
 ├── BusTimeoutError   there is a listener, but no reply came in time
 ├── BusRefusedError       the server refuses an operation
@@ -16,6 +17,10 @@ class BusError(Exception):
 
 class BusUnavailableError(BusError):
     """There is no connection to the bus, or it was lost before the outcome was known."""
+
+
+class OutcomeUnknownError(BusUnavailableError):
+    """A message was sent, and the connection was lost before it was confirmed."""
 
 
 class NoRespondersError(BusError):

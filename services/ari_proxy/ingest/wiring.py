@@ -151,7 +151,9 @@ class _Wiring:
         queues = self._around.bus.queues
         if queues is None or self._queues is None:
             return ProbingStrategy(taker_seconds=self._times.taker_seconds)
-        return QueueingStrategy(queues, self._queues.deadlines)
+        return QueueingStrategy(
+            queues, self._queues.deadlines, taker_seconds=self._times.taker_seconds
+        )
 
     @cached_property
     def _setup(self) -> DialogSetup:

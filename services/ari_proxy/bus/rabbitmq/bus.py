@@ -23,7 +23,12 @@ from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, Right, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.connection_loop import keep_connected
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, NoRespondersError
+from ari_proxy.bus.errors import (
+    BusRefusedError,
+    BusUnavailableError,
+    NoRespondersError,
+    OutcomeUnknownError,
+)
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.bus.refusals import ServerRefusals
@@ -111,7 +116,8 @@ class RabbitMqBus(BufferedBus):
         """Send a message now; the outcome is false if there was no listener.
 
         Raises:
-            BusUnavailableError: the connection was lost before the outcome was known.
+            BusUnavailableError: the connection was lost before the outcome was known; as
+                `OutcomeUnknownError` if the message was sent.
             BusRefusedError: the account may not publish on the topic, or RabbitMQ does not describe
                 the queue; as `MessageTooLargeError` if the message is too large.
         """
@@ -119,9 +125,16 @@ class RabbitMqBus(BufferedBus):
 
         async def work(session: Session) -> bool:
             self._permissions.check(topic)
-            return await session.operations.is_served(topic) and await session.ask(
-                topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
-            )
+            if not await session.operations.is_served(topic):
+                return False
+            try:
+                return await session.ask(
+                    topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
+                )
+            except ChannelClosedError:
+                raise
+            except AmqpError as error:
+                raise OutcomeUnknownError(str(error)) from error
 
         return Receipt(has_listener=await self._in_session(work))
 

@@ -8,7 +8,7 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.durable import DurableQueues
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, OutcomeUnknownError
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.ingest.queues import orphans
@@ -21,7 +21,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from .attempts import Attempts
 from .gate import SetupGate
-from .offering import Offering
+from .offering import TAKER_SECONDS, Offering
 
 _log = structlog.get_logger()
 
@@ -121,11 +121,13 @@ class Announcement:
 
     # AppStart
 
-    async def offer(self, until: float | None) -> Receipt:
+    async def offer(self, until: float | None, *, taker_seconds: float = TAKER_SECONDS) -> Receipt:
         """Offer the AppStart until an instance has accepted it, unless one has before.
 
         Args:
             until: the loop's time at which the call is given up and the AppStart expires; or None.
+            taker_seconds: for an instance that may have it to consume the dialog's events, before
+                it is offered again.
         """
         dialog = self.dialog
         if not (dialog.announce and dialog.delivery is DeliveryPhase.OFFERED):
@@ -134,7 +136,10 @@ class Announcement:
         receipt = Receipt(has_listener=False)
         async for is_first in Attempts():
             self._check()
-            receipt = await self._offer_once(until, loudly=is_first)
+            try:
+                receipt = await self._offer_once(until, loudly=is_first)
+            except OutcomeUnknownError:
+                receipt = Receipt(has_listener=await self._is_taken(taker_seconds))
             if receipt:
                 break
         dialog.advance(DeliveryTrigger.ACCEPTED)
@@ -154,6 +159,8 @@ class Announcement:
             offered = await self._bus.publish_to_listener(
                 application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
             )
+        except OutcomeUnknownError:
+            raise
         except BusUnavailableError:
             return Receipt(has_listener=False)
         except BusRefusedError as error:
@@ -161,6 +168,28 @@ class Announcement:
             return Receipt(has_listener=False)
         self.is_refused = False
         return offered
+
+    async def _is_taken(self, taker_seconds: float) -> bool:
+        """Find out whether an instance has the AppStart, whose confirmation was lost.
+
+        It may wait in its queue, or be with an instance that has yet to consume the events: two
+        that serve the same dialog would harm the call. It counts as lost once the application has
+        had a consumer for some seconds, and the events none.
+        """
+        lost_at: float | None = None
+        async for _ in Attempts():
+            self._check()
+            if await self._is_heard():
+                return True
+            now = self._loop.time()
+            if not await self._has_listener(self.dialog.application, b""):
+                lost_at = None
+            elif lost_at is None:
+                lost_at = now + taker_seconds
+            elif now >= lost_at:
+                break
+        _log.info("app_start.lost", dialog_id=self.dialog.dialog_id)
+        return False
 
     # The first event
 
@@ -208,14 +237,19 @@ class Announcement:
         await self._bus.wait_connected()
         self.is_probing = self._bus.queues is None
         try:
-            return await has_listener(self._bus, self.dialog.topic, self.dialog.held.first)
+            return await self._has_listener(self.dialog.topic, self.dialog.held.first)
+        finally:
+            self.is_probing = False
+
+    async def _has_listener(self, topic: str, probe: bytes) -> bool:
+        await self._bus.wait_connected()
+        try:
+            return await has_listener(self._bus, topic, probe)
         except BusUnavailableError:
             return False
         except BusRefusedError as error:
             self._note_refusal("bus.message_refused", error, loudly=False)
             return False
-        finally:
-            self.is_probing = False
 
     def _note_refusal(self, event: str, error: BusRefusedError, *, loudly: bool) -> None:
         self.is_refused = True

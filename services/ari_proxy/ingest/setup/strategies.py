@@ -69,14 +69,29 @@ class QueueingStrategy:
 
     delivers_first = False
 
-    def __init__(self, queues: DurableQueues, deadlines: ArrivalDeadlines) -> None:
+    def __init__(
+        self,
+        queues: DurableQueues,
+        deadlines: ArrivalDeadlines,
+        *,
+        taker_seconds: float = TAKER_SECONDS,
+    ) -> None:
+        """Initialise a strategy.
+
+        Args:
+            queues: of the bus.
+            deadlines: for applications to come for their events.
+            taker_seconds: for an instance that may have an AppStart, whose confirmation was lost,
+                to consume the events, before the AppStart goes out again.
+        """
         self._queues = queues
         self._deadlines = deadlines
+        self._taker_seconds = taker_seconds
 
     async def announce(self, announcement: Announcement, until: float | None) -> None:
         """Declare the dialog's queues, then offer the AppStart."""
         await announcement.declare(self._queues, is_new=True)
-        await announcement.offer(until)
+        await announcement.offer(until, taker_seconds=self._taker_seconds)
 
     async def wait_listener(self, announcement: Announcement) -> None:
         """Declare the dialog's queues; return once they have a consumer."""
