@@ -35,9 +35,11 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
     ]
     if as_json:
         shared.append(structlog.processors.format_exc_info)
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer()
-    )
+    renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
+    if not as_json:
+        # Not rich's tracebacks, which show the values of variables.
+        plain = structlog.dev.plain_traceback
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=plain)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
