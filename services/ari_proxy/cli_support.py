@@ -1,5 +1,6 @@
 """Shared by the CLI's commands: loading settings, reporting errors, running services."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,8 @@ def serve(
     config: Path | None, components: "Sequence[Component]", *, embedded_nats: bool = False
 ) -> None:
     """Run services until SIGTERM; exit with a message if they can't start."""
+    # structlog imports rich where there is one; it needs 4 MB, and nothing here is drawn with it.
+    sys.modules["rich"] = None  # type: ignore[assignment]  # as if it were not installed
     from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
     from ari_proxy.demo import nats_server as embedded  # noqa: PLC0415
 

@@ -11,7 +11,6 @@ import structlog
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.admin.checks import Check
-from ari_proxy.admin.console.console import Console
 from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
 
@@ -104,6 +103,8 @@ def _admin_api(
         return AdminApi(checks, metrics)
     console = None
     if settings.admin.console:
+        from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
+
         console = Console(ServerId(settings.server_id), bus, view.newest, checks)
     return AdminApi(checks, metrics, view.dialogs, view.count_open, console)
 

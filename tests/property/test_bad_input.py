@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from starlette.routing import Route
 
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
@@ -301,7 +302,17 @@ def _dialogs() -> list[dict[str, Any]]:
 _api = admin_api.application(
     AdminApi(checks={"x": _wrong}, metrics=Metrics(), dialogs=_dialogs, count_open=lambda: 1)
 )
-_schema = schemathesis.openapi.from_dict(_api.openapi())
+_schema = schemathesis.openapi.from_dict(
+    {
+        "openapi": "3.1.0",
+        "info": {"title": "the admin API", "version": "1"},
+        "paths": {
+            route.path: {"get": {"responses": {"default": {"description": ""}}}}
+            for route in _api.routes
+            if isinstance(route, Route)
+        },
+    }
+)
 _schema.app = _api
 
 

@@ -1,17 +1,22 @@
-"""The admin API: /livez, /readyz, /metrics and, for ingest, its dialogs and its console."""
+"""The admin API: /livez, /readyz, /metrics and, for ingest, its dialogs and its console.
+
+Its routes are Starlette's own: FastAPI, which needs 8 MB, comes with the console alone.
+"""
 
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
 import uvicorn
-from fastapi import FastAPI, HTTPException, Response
-from fastapi.responses import PlainTextResponse
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
 
 from ari_proxy.telemetry.metrics import Metrics
 
@@ -28,8 +33,8 @@ MOVES: Final = 32
 class Extension(Protocol):
     """Further routes of the admin API."""
 
-    def mount(self, app: FastAPI) -> None:
-        """Add the routes to `app`."""
+    def application(self, routes: Sequence[BaseRoute]) -> Starlette:
+        """Return an application that has `routes` and the extension's own."""
 
     def close(self) -> None:
         """End open streams: the process is stopping."""
@@ -47,49 +52,51 @@ class AdminApi:
     extension: Extension | None = None
 
 
-def application(api: AdminApi) -> FastAPI:
+def application(api: AdminApi) -> Starlette:
     """Return the ASGI application."""
-    app = FastAPI(title="ari-proxy", docs_url=None, redoc_url=None, openapi_url=None)
+    routes = [*_health(api), *_dialogs(api)]
+    return api.extension.application(routes) if api.extension else Starlette(routes=routes)
 
-    @app.get("/livez")
-    async def livez() -> dict[str, str]:
+
+def _health(api: AdminApi) -> Iterator[Route]:
+    async def livez(_: Request) -> Response:
         """Report that the event loop runs."""
-        return {"status": "alive"}
+        return JSONResponse({"status": "alive"})
 
-    @app.get("/readyz", responses={503: {"description": "Calls can't be served."}})
-    async def readyz(response: Response) -> dict[str, Any]:
+    async def readyz(_: Request) -> Response:
         """Report whether calls can be served and, if not, why."""
         failed = await problems(api.checks)
-        response.status_code = 503 if failed else 200
         ready = {name: failed.get(name, "ok") for name in api.checks}
-        return {"ready": not failed, "checks": ready}
+        return JSONResponse({"ready": not failed, "checks": ready}, 503 if failed else 200)
 
-    @app.get("/metrics", response_class=PlainTextResponse)
-    async def metrics() -> Response:
+    async def metrics(_: Request) -> Response:
         """Return the metrics in Prometheus's text format."""
         return Response(api.metrics.text(), media_type="text/plain; version=0.0.4")
 
+    yield Route("/livez", livez)
+    yield Route("/readyz", readyz)
+    yield Route("/metrics", metrics)
+
+
+def _dialogs(api: AdminApi) -> Iterator[Route]:
     if (read_dialogs := api.dialogs) is not None:
 
-        @app.get("/dialogs")
-        async def dialogs() -> list[dict[str, Any]]:
+        async def dialogs(_: Request) -> Response:
             """Return the dialogs."""
-            return read_dialogs()
+            return JSONResponse(read_dialogs())
+
+        yield Route("/dialogs", dialogs)
 
     if (count_open := api.count_open) is not None:
 
-        @app.get("/dialogs/count", responses={503: {"description": "Not known yet."}})
-        async def count() -> dict[str, int]:
+        async def count(_: Request) -> Response:
             """Return the number of open dialogs."""
             if (number := count_open()) is None:
-                raise HTTPException(
-                    503, "the dialogs are not known until they have been reconciled with Asterisk"
-                )
-            return {"open": number}
+                problem = "the dialogs are not known until they have been reconciled with Asterisk"
+                return JSONResponse({"detail": problem}, 503)
+            return JSONResponse({"open": number})
 
-    if api.extension is not None:
-        api.extension.mount(app)
-    return app
+        yield Route("/dialogs/count", count)
 
 
 class AdminApiError(Exception):
@@ -123,6 +130,7 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
         application(api),
         log_config=None,
         access_log=False,
+        ws="none",  # The server side of websockets need not be imported.
         lifespan="off",
         timeout_graceful_shutdown=1,
     )

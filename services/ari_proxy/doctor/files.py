@@ -5,7 +5,7 @@ from functools import partial
 
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.account_files import check_account_files
-from ari_proxy.connections import factories, tls
+from ari_proxy.connections import bus_options, tls
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.files import read_value
 from ari_proxy.settings.ingest import LeaseSettings
@@ -32,7 +32,7 @@ def check(settings: Settings) -> None:
 
 def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
     ari, bus = settings.ari, settings.bus
-    yield partial(factories.address_of, bus)
+    yield partial(bus_options.address_of, bus)
     for setting, file in (
         ("ari.user_file", ari.user_file),
         ("ari.password_file", ari.password_file),

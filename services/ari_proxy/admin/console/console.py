@@ -4,12 +4,13 @@ It watches as `tail` does, over the bus: an event costs nothing more while no la
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI, Response
+from starlette.routing import BaseRoute
 
 from ari_proxy.__about__ import __version__
 from ari_proxy.admin.checks import Check, problems
@@ -59,12 +60,16 @@ class Console:
         """End all streams."""
         self._closing.set()
 
-    def mount(self, app: FastAPI) -> None:
-        """Add the pages and streams."""
+    def application(self, routes: Sequence[BaseRoute]) -> FastAPI:
+        """Return an application that has `routes`, the pages and the streams."""
+        app = FastAPI(
+            title="ari-proxy", docs_url=None, redoc_url=None, openapi_url=None, routes=[*routes]
+        )
         for path, page in _PAGES.items():
             app.add_api_route(f"/console{path}", _serving(*page), methods=["GET"])
         app.add_api_route("/console/state", self._state, methods=["GET"])
         app.add_api_route("/console/copies", self._copies, methods=["GET"], response_model=None)
+        return app
 
     async def _state(self, find: str = "") -> Response:
         """Return the server's state and the newest dialogs that match `find`."""

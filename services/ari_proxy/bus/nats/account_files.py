@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import msgspec
-import nkeys
 
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -99,6 +98,8 @@ def _check_credentials(place: str, file: Path) -> None:
 
 
 def _check_seed(place: str, seed: bytes) -> None:
+    import nkeys  # noqa: PLC0415  libsodium, for logins with a seed only
+
     try:
         nkeys.from_seed(bytearray(seed)).wipe()
     except (nkeys.NkeysError, ValueError):
