@@ -33,6 +33,7 @@ from ari_proxy.demo.nats_server import find_nats_server
 from ari_proxy.settings.load import Settings, load
 from ari_proxy.settings.urls import bus_address
 from ari_proxy.simulator import server as simulator
+from ari_proxy.telemetry import logging
 
 START_SECONDS = 60
 MIB = 1024 * 1024
@@ -153,6 +154,8 @@ async def open_calls(settings: Settings, calls: int) -> AsyncIterator[None]:
 
 async def main(arguments: argparse.Namespace) -> None:
     is_nats = not arguments.bus
+    # The calls that are open at the end are given up, which is logged.
+    logging.configure(level="critical", form="auto", component="bench")
     settings = load(
         server_id=f"bench{secrets.token_hex(3)}",
         applications=("demo",),
