@@ -1,7 +1,6 @@
 """Registration of objects that clients have named, and queries about their owners."""
 
 import time
-from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -26,18 +25,16 @@ _question_decoder = msgspec.json.Decoder(OwnershipQuery)
 class ObjectRegistrations:
     """Answers the executors of one server."""
 
-    def __init__(
-        self, bus: Bus, dialogs: DialogTable, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, bus: Bus, dialogs: DialogTable) -> None:
         self._bus = bus
         self._dialogs = dialogs
-        self._clock = clock
 
     def on_binding(self, message: Message) -> None:
         """Register an object that a client has named, or release it, and acknowledge that."""
         try:
             binding = _binding_decoder.decode(message.payload)
-            answer = RegistrationReply(is_new=self._dialogs.register(binding, self._clock()))
+            is_new = self._dialogs.register(binding, time.monotonic())
+            answer = RegistrationReply(is_new=is_new)
         except (*UNDECODABLE, IllegalSubjectTokenError) as error:
             _log.warning("binding.refused", error=str(error))
             answer = RegistrationReply(str(error))

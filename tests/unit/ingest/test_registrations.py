@@ -30,7 +30,7 @@ class Setting:
     def __init__(self, bus: MemoryBus) -> None:
         self.bus = bus
         self.dialogs = DialogTable(ServerId("s"), grace_seconds=10)
-        self.registrations = ObjectRegistrations(bus, self.dialogs, clock=lambda: 0.0)
+        self.registrations = ObjectRegistrations(bus, self.dialogs)
 
     async def register(self, payload: bytes) -> RegistrationReply:
         """Send a registration; return the answer."""

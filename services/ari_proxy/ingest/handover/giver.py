@@ -95,7 +95,8 @@ class HandoverGiver:
         self._collect = collect
         self._tasks = tasks
         self._replaced = replaced
-        self._successor = Successor(clock, silence_seconds=silence_seconds)
+        self._clock = clock
+        self._successor = Successor(silence_seconds=silence_seconds)
         self._collecting: asyncio.Task[Collected | str] | None = None
         #: Of the bus, when the collecting began.
         self._reconnects = 0
@@ -130,7 +131,7 @@ class HandoverGiver:
         if request.page == GOES_ON:
             self._tasks.create_task(self._leave())
         elif self._is_taker(request.by):
-            self._successor.note_request()
+            self._successor.note_request(self._clock())
             self._tasks.create_task(self._send(message, request.page))
         else:
             busy = "another ingest is taking over already"
@@ -141,7 +142,7 @@ class HandoverGiver:
         if self._successor.name == by:
             return True
         if self._successor.name:
-            if not self._successor.is_silent:
+            if not self._successor.is_silent(self._clock()):
                 return False
             if self._bus.reconnects != self._reconnects:
                 # Its message that it goes on alone may be lost: the dialogs would be outdated.

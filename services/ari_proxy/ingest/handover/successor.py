@@ -1,19 +1,15 @@
 """The successor that gets the dialogs: the first one to ask, or the next if it dies. Sans-I/O."""
 
-from collections.abc import Callable
-
 
 class Successor:
     """The one successor that is answered."""
 
-    def __init__(self, clock: Callable[[], float], *, silence_seconds: float) -> None:
+    def __init__(self, *, silence_seconds: float) -> None:
         """Initialise without a successor.
 
         Args:
-            clock: monotonic seconds.
             silence_seconds: without a request, after which it counts as dead.
         """
-        self._clock = clock
         self._silence_seconds = silence_seconds
         self._name = ""
         self._asked_at = 0.0
@@ -29,19 +25,18 @@ class Successor:
         """True if another one had asked before it."""
         return self._is_late
 
-    @property
-    def is_silent(self) -> bool:
-        """True if it has not asked for so long that it counts as dead."""
-        return self._clock() - self._asked_at > self._silence_seconds
+    def is_silent(self, now: float) -> bool:
+        """Return whether it has not asked for so long that it counts as dead."""
+        return now - self._asked_at > self._silence_seconds
 
     def become(self, name: str) -> None:
         """Be this one, after the former one, if there was any."""
         self._is_late = bool(self._name)
         self._name = name
 
-    def note_request(self) -> None:
-        """Record that it asks now."""
-        self._asked_at = self._clock()
+    def note_request(self, now: float) -> None:
+        """Record that it asks now, in monotonic seconds."""
+        self._asked_at = now
 
     def forget(self) -> None:
         """Be none again: any one may ask."""

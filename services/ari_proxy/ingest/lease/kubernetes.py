@@ -12,9 +12,10 @@ import contextlib
 import os
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,25 +88,18 @@ class KubernetesLease:
     is_shared = True
 
     def __init__(
-        self,
-        api: KubernetesApi,
-        name: str,
-        identity: str,
-        *,
-        duration_seconds: int,
-        clock: Callable[[], float] = time.monotonic,
+        self, api: KubernetesApi, name: str, identity: str, *, duration_seconds: int
     ) -> None:
         self._api = api
         self._name = name
-        self._clock = clock
         self._pause = duration_seconds / RENEWALS
-        self._claim = Claim(name, identity, duration_seconds=duration_seconds, clock=clock)
+        self._claim = Claim(name, identity, duration_seconds=duration_seconds)
         self._record: LeaseRecord | None = None
         self._is_resigned = False
 
     def is_valid(self) -> bool:
         """Return whether this process certainly holds it, or has released it with no new holder."""
-        return self._is_resigned or self._claim.is_valid
+        return self._is_resigned or self._claim.is_valid(time.monotonic())
 
     async def acquire(self) -> None:
         """Return once this process holds the lease."""
@@ -116,13 +110,13 @@ class KubernetesLease:
 
     async def keep(self) -> None:
         """Renew the lease; return when it has expired or another process holds it."""
-        while self._claim.is_valid:
+        while self._claim.is_valid(time.monotonic()):
             await asyncio.sleep(self._pause)
             await self._is_acquired()
 
     async def release(self) -> None:
         """Remove this process's name from the lease."""
-        if self._record is None or not self._claim.is_valid:
+        if self._record is None or not self._claim.is_valid(time.monotonic()):
             return
         self._is_resigned = True
         with contextlib.suppress(_LeaseRefusedError):
@@ -130,19 +124,20 @@ class KubernetesLease:
                 await self._send(session, "PUT", self._claim.resignation(self._record))
 
     async def _is_acquired(self) -> bool:
-        begun_at = self._clock()
+        begun_at = time.monotonic()
         try:
             async with self._session() as session:
                 record = await self._read(session)
-                if record is not None and not self._claim.observe(record):
+                if record is not None and not self._claim.observe(record, time.monotonic()):
                     self._claim.lost()
                     return False
                 method = "POST" if record is None else "PUT"
-                written = await self._send(session, method, self._claim.claim(record))
+                claim = self._claim.claim(record, datetime.now(UTC))
+                written = await self._send(session, method, claim)
         except _LeaseRefusedError as error:
             _log.warning("lease.not_renewed", lease=self._name, error=str(error))
             if isinstance(error, _ApiUnreachableError):
-                self._claim.presumed()
+                self._claim.presumed(time.monotonic())
             return False
         self._record = parse(written)
         self._claim.written(begun_at)

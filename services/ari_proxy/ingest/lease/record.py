@@ -5,9 +5,9 @@ No machine trusts another one's clock: a lease has expired if it has not changed
 The holder counts from before it wrote, the others from after, so the holder knows first.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 
@@ -40,68 +40,58 @@ def parse(lease: Mapping[str, Any]) -> LeaseRecord:
 
 
 class Claim:
-    """One candidate's view of a lease."""
+    """One candidate's view of a lease; its times are monotonic seconds."""
 
-    def __init__(
-        self,
-        name: str,
-        identity: str,
-        *,
-        duration_seconds: int,
-        clock: Callable[[], float],
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
+    def __init__(self, name: str, identity: str, *, duration_seconds: int) -> None:
         self._name = name
         self._identity = identity
         self._duration = duration_seconds
-        self._clock = clock
-        self._now = now
         self._seen: LeaseRecord | None = None
         self._seen_at = 0.0
         #: Monotonic seconds until which this candidate holds the lease.
         self.valid_until = 0.0
 
-    @property
-    def is_valid(self) -> bool:
+    def is_valid(self, now: float) -> bool:
         """Return whether this candidate certainly holds the lease."""
-        return self._clock() < self.valid_until
+        return now < self.valid_until
 
-    def observe(self, record: LeaseRecord) -> bool:
+    def observe(self, record: LeaseRecord, now: float) -> bool:
         """Note the lease as it is now; return whether this candidate may claim it."""
         unchanged = self._seen is not None and (
             (self._seen.holder, self._seen.renewed_at) == (record.holder, record.renewed_at)
         )
         if not unchanged:
-            self._seen_at = self._clock()
+            self._seen_at = now
         self._seen = record
-        is_over = self._clock() - self._seen_at >= self._duration
+        is_over = now - self._seen_at >= self._duration
         return record.holder in {"", self._identity} or is_over
 
     def written(self, begun_at: float) -> None:
         """Note that Kubernetes has accepted the claim, whose sending began at that time."""
         self.valid_until = begun_at + self._duration
 
-    def presumed(self) -> None:
+    def presumed(self, now: float) -> None:
         """Note that Kubernetes can't be reached, and presume that the lease is still held.
 
         Then no other candidate can claim it either; if one can, it takes the applications at
         Asterisk too, and ApplicationReplaced shows it. An expired lease stays expired: this process
         may have been suspended.
         """
-        if self.is_valid:
-            self.written(self._clock())
+        if self.is_valid(now):
+            self.written(now)
 
     def lost(self) -> None:
         """Note that another candidate holds the lease."""
         self.valid_until = 0.0
 
-    def claim(self, record: LeaseRecord | None) -> dict[str, Any]:
+    def claim(self, record: LeaseRecord | None, at: datetime) -> dict[str, Any]:
         """Return the Lease object that claims or renews the lease.
 
         Args:
             record: as it was read; None if there is none yet.
+            at: the time now, in UTC.
         """
-        now = self._now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = at.isoformat(timespec="microseconds").replace("+00:00", "Z")
         former = record or LeaseRecord()
         is_renewal = former.holder == self._identity
         transitions = former.transitions + (0 if is_renewal or record is None else 1)
