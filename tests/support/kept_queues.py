@@ -1,6 +1,7 @@
 """The durable queues of an ingest's dialogs, on a bus in memory."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,13 +22,18 @@ from tests.support.running import until
 DIALOG: Final = DialogId(f"{SERVER}.0123456789abcdef")
 NAMES: Final = topics.of_dialog(DIALOG)
 DECLARED: Final = DeclaredQueues(NAMES, note("demo", "c"))
+DEADLINE_SECONDS: Final = 10.0
 
 
 class KeptQueues:
-    """The queues of an ingest's dialogs, with a clock that is set by hand."""
+    """The queues of an ingest's dialogs; the clock of their retention is set by hand."""
 
     def __init__(
-        self, path: Scene, *, grace_seconds: float, deadline_seconds: float | None = 10
+        self,
+        path: Scene,
+        *,
+        grace_seconds: float,
+        deadline_seconds: float | None = DEADLINE_SECONDS,
     ) -> None:
         self.path = path
         self.now = 0.0
@@ -35,9 +41,7 @@ class KeptQueues:
         self.unheard: list[Dialog] = []
         queues = queues_of(path.bus)
         self.orphans = OrphanedDialogs(grace_seconds=grace_seconds)
-        self.deadlines = ArrivalDeadlines(
-            path.bus, deadline_seconds=deadline_seconds, clock=self._clock
-        )
+        self.deadlines = ArrivalDeadlines(path.bus, deadline_seconds=deadline_seconds)
         self.retention = QueueRetention(
             path.bus,
             queues,
@@ -72,13 +76,20 @@ class KeptQueues:
         self.requests += 1
         return self.channels
 
-    async def run(self) -> None:
-        """Run the parts until cancelled."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Run the parts around a block."""
+        works = (
+            self.retention.run(),
+            self._give_up(),
+            self._orphan_watch.claim(),
+            self._report(),
+        )
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.retention.run())
-            tasks.create_task(self._give_up())
-            tasks.create_task(self._orphan_watch.claim())
-            tasks.create_task(self._report())
+            running = [tasks.create_task(work) for work in works]
+            yield
+            for task in running:
+                task.cancel()
 
     async def _give_up(self) -> None:
         async for dialog in self._backlog.unheard():
@@ -94,7 +105,7 @@ class KeptQueues:
         await until(lambda: self.requests >= before + 2)
 
     async def open(self) -> Dialog:
-        """A dialog whose AppStart was taken, with an event in its queue."""
+        """A dialog whose AppStart was taken long ago, with an event in its queue."""
         dialog = self.path.dialogs.open(DIALOG, "demo", "c", announce=False, now=0)
         self.path.dialogs.adopt(dialog, {"c": True})
         await queues_of(self.path.bus).declare(NAMES, note=DECLARED.note)
@@ -103,8 +114,12 @@ class KeptQueues:
         for payload in dialog.deliver(0):
             self.path.bus.publish(dialog.topic, payload)
         await self.path.bus.flush(timeout_seconds=5)
-        self.deadlines.set(dialog)
+        self.set_due(dialog)
         return dialog
+
+    def set_due(self, dialog: Dialog) -> None:
+        """Let a dialog's application be due."""
+        self.deadlines.set(dialog, time.monotonic() - DEADLINE_SECONDS)
 
     def end(self, dialog: Dialog) -> None:
         """End a dialog, as the sweeper does."""
@@ -122,7 +137,5 @@ async def kept(*, grace_seconds: float = 60) -> AsyncIterator[KeptQueues]:
     """Run the parts that keep the queues around a block."""
     async with scene(is_durable=True) as path:
         made = KeptQueues(path, grace_seconds=grace_seconds)
-        running = asyncio.create_task(made.run())
-        yield made
-        running.cancel()
-        await asyncio.wait([running])
+        async with made.running():
+            yield made

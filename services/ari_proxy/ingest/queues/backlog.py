@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from typing import Final, NamedTuple
 
 from ari_proxy.bus.base import Bus
@@ -28,35 +28,27 @@ class _Opened(NamedTuple):
 class ArrivalDeadlines:
     """Until when the applications of open dialogs have to come for their events."""
 
-    def __init__(
-        self,
-        bus: Bus,
-        *,
-        deadline_seconds: float | None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, bus: Bus, *, deadline_seconds: float | None) -> None:
         """Make the deadlines of one server's dialogs.
 
         Args:
             bus: its reconnects are recorded with each deadline.
             deadline_seconds: for an application to come; None if calls wait without a limit.
-            clock: monotonic seconds.
         """
         self._bus = bus
         self._deadline_seconds = deadline_seconds
-        self._clock = clock
         self._opened: deque[_Opened] = deque()
 
-    def set(self, dialog: Dialog) -> None:
-        """Set the deadline of a dialog that is open now."""
+    def set(self, dialog: Dialog, now: float) -> None:
+        """Set the deadline of a dialog that is open now, in monotonic seconds."""
         if self._deadline_seconds is not None:
-            due_at = self._clock() + self._deadline_seconds
+            due_at = now + self._deadline_seconds
             self._opened.append(_Opened(due_at, dialog, self._bus.reconnects))
 
-    def due(self) -> list[tuple[Dialog, int]]:
+    def due(self, now: float) -> list[tuple[Dialog, int]]:
         """Return the dialogs that are due, each with the bus's reconnects when it opened."""
         found = []
-        while self._opened and self._opened[0].due_at <= self._clock():
+        while self._opened and self._opened[0].due_at <= now:
             opened = self._opened.popleft()
             found.append((opened.dialog, opened.reconnects))
         return found
@@ -95,7 +87,8 @@ class BacklogWatch:
                 if await self._is_unheard(suspect):
                     yield suspect.dialog
             # Checked in the next round: what is published now will be in the queue by then.
-            suspects = [_Suspect(*due, due[0].sequence) for due in self._deadlines.due()]
+            due = self._deadlines.due(time.monotonic())
+            suspects = [_Suspect(dialog, reconnects, dialog.sequence) for dialog, reconnects in due]
 
     async def _is_unheard(self, suspect: _Suspect) -> bool:
         """Return whether no application has consumed any event of a dialog."""

@@ -5,6 +5,7 @@ sent until an application has subscribed. A bus with durable queues gets the dia
 and all events as soon as the AppStart is accepted: they wait there.
 """
 
+import time
 from typing import Protocol
 
 from ari_proxy.bus.durable import DurableQueues
@@ -100,4 +101,4 @@ class QueueingStrategy:
 
     def on_open(self, dialog: Dialog) -> None:
         """Set a deadline for the application to come for the events."""
-        self._deadlines.set(dialog)
+        self._deadlines.set(dialog, time.monotonic())

@@ -1,6 +1,7 @@
 """How first events reach an application, on a bus with and without durable queues."""
 
 import asyncio
+import time
 from typing import Final
 
 from ari_proxy.ingest.queues.backlog import ArrivalDeadlines
@@ -78,12 +79,11 @@ async def test_events_wait_in_durable_queues_once_the_app_start_is_accepted() ->
 
 async def test_dialog_with_durable_queues_gets_a_deadline_when_it_opens() -> None:
     async with scene(is_durable=True) as path:
-        now = 0.0
-        deadlines = ArrivalDeadlines(path.bus, deadline_seconds=10, clock=lambda: now)
+        deadlines = ArrivalDeadlines(path.bus, deadline_seconds=10)
         dialog, _ = announced(path)
+        before = time.monotonic()
         QueueingStrategy(queues_of(path.bus), deadlines).on_open(dialog)
-        assert deadlines.due() == []
-        now = 10.0
-        due = deadlines.due()
+        assert deadlines.due(before + 9.9) == []
+        due = deadlines.due(time.monotonic() + 10)
 
     assert [late for late, _ in due] == [dialog]
