@@ -8,6 +8,7 @@ from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.settings.load import load
+from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import PASSWORD, BusServer
@@ -70,20 +71,21 @@ async def test_ingest_whose_turn_is_over_takes_nothing_back() -> None:
         asterisk.silent.add("demo")
         asterisk.standing["GET", "/applications/demo"] = 200, REGISTERED
         settings = load(ari={"rest_url": asterisk.url, "user": "ari", "password": PASSWORD})
-        permitted = False
+        permit = SwitchedPermit()
+        permit.is_given = False
         async with factories.rest_client(settings) as rest:
             asked = EventCanary(
                 rest,
                 ["demo"],
                 every_seconds=0.05,
                 counters=EventCounters(),
-                is_permitted=lambda: permitted,
+                permit=permit,
                 silent_seconds=0.1,
             )
             waiting = asyncio.create_task(asked.until_silent(()))
             await until(lambda: asterisk.proofs > 2)
             assert not waiting.done()
-            permitted = True
+            permit.is_given = True
             async with asyncio.timeout(20):
                 assert await waiting == "demo"
 

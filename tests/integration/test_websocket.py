@@ -21,6 +21,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import load
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support.link import Link
+from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 from tests.support.scripted_asterisk import scripted_asterisk
 
@@ -99,7 +100,9 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
                 ServerId("server-1"),
                 factories.event_socket(settings),
                 FrameBuffer(_ignore, capacity_bytes=1),
-                canary=EventCanary(rest, (), every_seconds=0, counters=EventCounters()),
+                canary=EventCanary(
+                    rest, (), every_seconds=0, counters=EventCounters(), permit=SwitchedPermit()
+                ),
                 replaced=ReplacedApplications(()),
                 metrics=Metrics(),
             )

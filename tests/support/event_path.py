@@ -25,6 +25,7 @@ from ari_proxy.tap.records import TapRequest
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
+from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 from tests.support.scripted_asterisk import (
     ScriptedAsterisk,
@@ -72,7 +73,7 @@ class EventPath:
         self.counters = EventCounters()
         self.tap = Tap(SERVER, self.bus)
         self.traces = traces or Traces()
-        self.is_permitted = True
+        self.permit = SwitchedPermit()
         ingest = {
             "held_bytes": HELD_BYTES,
             "listener_seconds": listener_seconds,
@@ -90,7 +91,7 @@ class EventPath:
                 traces=self.traces,
             ),
             tasks,
-            is_permitted=lambda: self.is_permitted,
+            permit=self.permit,
             times=Times(**times),
         )
         self.parts = parts

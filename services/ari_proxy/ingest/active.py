@@ -31,6 +31,7 @@ from .active_phase import (
 )
 from .collector import DialogCollector
 from .parts import TIMES, Surroundings, Times
+from .permit import Permit
 from .take_over import DialogTakeOver
 from .wiring import wire
 
@@ -48,7 +49,7 @@ class ActiveIngest:
         socket: EventSocket,
         tasks: asyncio.TaskGroup,
         *,
-        is_permitted: Callable[[], bool],
+        permit: Permit,
         times: Times = TIMES,
         page_bytes: int = messages.PAGE_BYTES,
     ) -> None:
@@ -58,7 +59,7 @@ class ActiveIngest:
             around: the parts that outlive this period.
             socket: connects to Asterisk's events.
             tasks: runs all tasks of this period.
-            is_permitted: returns whether this ingest may publish: no other one is active.
+            permit: to publish.
             times: instead of the usual ones.
             page_bytes: of the pages in which dialogs are handed over.
         """
@@ -69,7 +70,7 @@ class ActiveIngest:
         self._times = times
         self._state = ActiveState()
         self._missing = Missing()
-        parts = self._parts = wire(around, tasks, is_permitted=is_permitted, times=times)
+        parts = self._parts = wire(around, tasks, permit=permit, times=times)
         self._reader = EventReader(
             self._server,
             socket,

@@ -78,7 +78,7 @@ class IngestService:
     async def _serve(self, stop: asyncio.Event) -> None:
         over = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            active = self._new_active(tasks, is_permitted=self._lease.is_valid)
+            active = self._new_active(tasks, permit=self._lease)
             self._activity.begin(active)
             _log.info("ingest.active")
             keeping = tasks.create_task(self._keep(stop, over, active))

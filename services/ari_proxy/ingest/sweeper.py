@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
@@ -40,7 +41,7 @@ class Sweeper:
         retention: QueueRetention | None,
         background: BackgroundWork,
         instruments: DialogInstruments,
-        is_permitted: Callable[[], bool],
+        permit: Permit,
     ) -> None:
         self._dialogs = dialogs
         self._ends = ends
@@ -49,7 +50,7 @@ class Sweeper:
         self._retention = retention
         self._background = background
         self._instruments = instruments
-        self._is_permitted = is_permitted
+        self._permit = permit
         self._is_paused = False
 
     async def run(self) -> None:
@@ -93,7 +94,7 @@ class Sweeper:
 
     def _end(self, dialog: Dialog) -> None:
         reason = "no_listener" if dialog.is_abandoned else dialog.end_reason
-        if self._is_permitted():
+        if self._permit.is_valid():
             self.report_end(dialog, reason)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
         self._instruments.record_end(dialog)

@@ -1,13 +1,13 @@
 """Makes the parts of an active ingest: which one needs which."""
 
 import asyncio
-from collections.abc import Callable
 from functools import cached_property
 
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
@@ -40,7 +40,7 @@ def wire(
     around: Surroundings,
     tasks: asyncio.TaskGroup,
     *,
-    is_permitted: Callable[[], bool],
+    permit: Permit,
     times: Times = TIMES,
 ) -> Parts:
     """Make the parts of an active ingest.
@@ -48,10 +48,10 @@ def wire(
     Args:
         around: the parts that outlive them.
         tasks: runs their tasks.
-        is_permitted: returns whether this ingest may publish: no other one is active.
+        permit: to publish.
         times: instead of the usual ones.
     """
-    return _Wiring(around, BackgroundWork(tasks), is_permitted, times).parts()
+    return _Wiring(around, BackgroundWork(tasks), permit, times).parts()
 
 
 class _Wiring:
@@ -61,12 +61,12 @@ class _Wiring:
         self,
         around: Surroundings,
         background: BackgroundWork,
-        is_permitted: Callable[[], bool],
+        permit: Permit,
         times: Times,
     ) -> None:
         self._around = around
         self._times = times
-        self._is_permitted = is_permitted
+        self._permit = permit
         self._server = ServerId(around.settings.server_id)
         self._background = background
 
@@ -158,7 +158,7 @@ class _Wiring:
     @cached_property
     def _setup(self) -> DialogSetup:
         around, ingest = self._around, self._around.settings.ingest
-        gate = SetupGate(self._is_permitted)
+        gate = SetupGate(self._permit)
         search = ApplicationSearch(
             self._server,
             around.bus,
@@ -194,7 +194,7 @@ class _Wiring:
             retention=self._queues.retention if self._queues is not None else None,
             background=self._background,
             instruments=self._instruments,
-            is_permitted=self._is_permitted,
+            permit=self._permit,
         )
 
     @cached_property
@@ -205,7 +205,7 @@ class _Wiring:
             settings.applications,
             every_seconds=settings.ingest.proof_seconds,
             counters=self._around.counters,
-            is_permitted=self._is_permitted,
+            permit=self._permit,
             silent_seconds=self._times.silent_seconds,
         )
 
@@ -219,7 +219,7 @@ class _Wiring:
             counters=self._around.counters,
             canary=self._canary,
             replaced=self._replaced,
-            is_permitted=self._is_permitted,
+            permit=self._permit,
         )
 
     @cached_property
@@ -230,7 +230,7 @@ class _Wiring:
             self._dialogs,
             self._stream,
             buffer_bytes=self._around.settings.bus.buffer_bytes,
-            is_permitted=self._is_permitted,
+            permit=self._permit,
         )
 
     @cached_property

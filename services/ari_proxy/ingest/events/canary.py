@@ -10,7 +10,7 @@ arrives.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Final
 from urllib.parse import quote
 
@@ -19,6 +19,7 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -72,7 +73,7 @@ class EventCanary:
         *,
         every_seconds: float,
         counters: EventCounters,
-        is_permitted: Callable[[], bool] = lambda: True,
+        permit: Permit,
         silent_seconds: float = SILENT_SECONDS,
     ) -> None:
         """Make a canary for an active ingest.
@@ -82,8 +83,8 @@ class EventCanary:
             applications: the names of those that get one.
             every_seconds: between canaries; 0 for none.
             counters: show whether any frames arrive.
-            is_permitted: returns whether this ingest may be active. If not, the events may rightly
-                go to another one, and a new connection would take them from it.
+            permit: to be active. Without it the events may rightly go to another ingest, and a new
+                connection would take them from it.
             silent_seconds: without any frame, after which a connection with a pending canary is
                 silent.
         """
@@ -92,7 +93,7 @@ class EventCanary:
         self._applications = applications
         self._every_seconds = every_seconds
         self._counters = counters
-        self._is_permitted = is_permitted
+        self._permit = permit
         self._refused: set[str] = set()
         self._name = ""
         self._pending: dict[str, asyncio.Event] = {}
@@ -116,7 +117,7 @@ class EventCanary:
             for application in self._applications:
                 is_silent = application not in replaced and await self._is_silent(application)
                 # It may have been taken meanwhile.
-                if is_silent and application not in replaced and self._is_permitted():
+                if is_silent and application not in replaced and self._permit.is_valid():
                     return application
             await asyncio.sleep(self._every_seconds)
 

@@ -1,7 +1,6 @@
 """The event path: frame → dialogs → envelope → bus. One writer, in order; it never waits."""
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -10,6 +9,7 @@ from ari_proxy.ari import events
 from ari_proxy.ari.errors import MalformedEventError
 from ari_proxy.ari.events import AriEvent
 from ari_proxy.ari.websocket import DEAD_SECONDS
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.publishing.event_metrics import EventMetrics
@@ -40,14 +40,14 @@ class Pipeline:
         counters: EventCounters,
         canary: EventCanary,
         replaced: ReplacedApplications,
-        is_permitted: Callable[[], bool] = lambda: True,
+        permit: Permit,
     ) -> None:
         self._router = router
         self._stream = stream
         self._setup = setup
         self._metrics = metrics
         self._counters = counters
-        self._is_permitted = is_permitted
+        self._permit = permit
         self._canary = canary
         self._replaced = replaced
         self._timestamps = Rfc3339Nano()
@@ -74,7 +74,7 @@ class Pipeline:
             _log.warning("frame.malformed", error=str(error), bytes=len(frame))
             return
         self._counters.count_received(event.type, len(frame))
-        if not self._is_permitted():
+        if not self._permit.is_valid():
             self._metrics.count_dropped("fenced")
         elif not self._is_control(event, text, is_former=is_former):
             self._route(event, text)

@@ -7,20 +7,15 @@ without end. An ingest without the lease stands by.
 import asyncio
 from typing import Protocol
 
+from ari_proxy.ingest.permit import Permit
 
-class Lease(Protocol):
+
+class Lease(Permit, Protocol):
     """The right to be active; one holder at a time."""
 
     @property
     def is_shared(self) -> bool:
         """Whether other ingests may wait for it."""
-
-    def is_valid(self) -> bool:
-        """Return whether this process may act as the holder; cheap, since each event needs it.
-
-        It turns false before another process can get the lease, even if this one was suspended
-        meanwhile.
-        """
 
     async def acquire(self) -> None:
         """Return once this process holds the lease."""

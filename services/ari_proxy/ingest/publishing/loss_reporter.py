@@ -6,10 +6,10 @@ sent once the buffer has room again, so it may come behind later events.
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final
 
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
@@ -36,7 +36,7 @@ class LossReporter:
         stream: DialogStream,
         *,
         buffer_bytes: int,
-        is_permitted: Callable[[], bool],
+        permit: Permit,
     ) -> None:
         """Initialise for an active ingest.
 
@@ -46,14 +46,14 @@ class LossReporter:
             dialogs: of this server.
             stream: publishes the reports.
             buffer_bytes: of the bus; reports go out while half of it is free.
-            is_permitted: returns whether this ingest may publish now.
+            permit: to publish.
         """
         self._ledger = ledger
         self._bus = bus
         self._dialogs = dialogs
         self._stream = stream
         self._room = buffer_bytes // 2
-        self._is_permitted = is_permitted
+        self._permit = permit
 
     async def run(self) -> None:
         """Report losses when the bus has room again, until cancelled."""
@@ -66,7 +66,7 @@ class LossReporter:
     def report(self) -> None:
         """Report losses now, as far as the bus has room: reports must not cause more losses."""
         for topic, reason in self._ledger.entries():
-            if self._bus.buffered_bytes > self._room or not self._is_permitted():
+            if self._bus.buffered_bytes > self._room or not self._permit.is_valid():
                 return
             dialog = self._dialogs.dialogs.get(topics.owner_of(topic))
             if dialog is None or dialog.delivery is DeliveryPhase.OPEN:

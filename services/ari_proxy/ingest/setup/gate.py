@@ -1,7 +1,8 @@
 """The gate of set-ups: which ones may go on here, and which another ingest continues. Sans-I/O."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
+from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.routing.dialog import Dialog
 
 
@@ -12,13 +13,13 @@ class SetUpPausedError(Exception):
 class SetupGate:
     """Open for all dialogs of one server, until their set-ups are paused or stopped."""
 
-    def __init__(self, is_permitted: Callable[[], bool]) -> None:
+    def __init__(self, permit: Permit) -> None:
         """Make an open gate.
 
         Args:
-            is_permitted: returns whether this ingest may publish now.
+            permit: to publish.
         """
-        self._is_permitted = is_permitted
+        self._permit = permit
         #: Dialogs that are about to be resumed.
         self._stopped: set[str] = set()
         self._is_paused = False
@@ -45,5 +46,5 @@ class SetupGate:
         Raises:
             SetUpPausedError: another ingest continues with it.
         """
-        if self._is_paused or self.is_stopped(dialog) or not self._is_permitted():
+        if self._is_paused or self.is_stopped(dialog) or not self._permit.is_valid():
             raise SetUpPausedError

@@ -152,9 +152,9 @@ async def test_loss_of_the_application_is_told_and_published() -> None:
 async def test_nothing_goes_out_while_it_is_another_ones_turn() -> None:
     async with scene() as path:
         topic = await begun(path)
-        path.is_permitted = False
+        path.permit.is_given = False
         path.push("ChannelHold", "c")
-        path.is_permitted = True
+        path.permit.is_given = True
         path.push("ChannelUnhold", "c")
         await until(lambda: len(path.application.types(topic)) == 2)
 

@@ -104,11 +104,11 @@ async def test_nothing_is_published_while_the_buffer_is_full_or_another_ingest_s
         dropped = path.bus.dropped
         path.loss_reporter.report()
         assert path.bus.dropped == dropped
-        path.is_permitted = False
+        path.permit.is_given = False
         assert proxy_events.GAP not in {
             e["type"] for e in (await path.drained(dialog))[dialog.topic]
         }
-        path.is_permitted = True
+        path.permit.is_given = True
 
         assert gap_of((await path.drained(dialog))[dialog.topic])["count"] == dropped
 

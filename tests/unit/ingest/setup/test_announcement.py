@@ -200,9 +200,9 @@ async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
         await until(lambda: path.asterisk.marks)
-        path.is_permitted = False
+        path.permit.is_given = False
         assert await path.background.finish(5) == 0
-        path.is_permitted = True
+        path.permit.is_given = True
         path.dialogs.end(dialog, 0, "channels_left")
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)

@@ -150,7 +150,7 @@ async def test_set_up_goes_on_when_the_bus_is_back(*, is_durable: bool) -> None:
     assert len(path.application.messages["demo"]) == 1
 
 
-@pytest.mark.parametrize("paused", ["pause", "is_permitted"])
+@pytest.mark.parametrize("paused", ["pause", "permit"])
 async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
     paused: str, *, is_durable: bool
 ) -> None:
@@ -161,7 +161,7 @@ async def test_attempts_end_when_another_ingest_goes_on_with_the_dialog(
         if paused == "pause":
             path.setup.pause()
         else:
-            path.is_permitted = False
+            path.permit.is_given = False
         assert await path.background.finish(10) == 0
         starts = await path.application.listen("demo")
         await path.bus.flush(timeout_seconds=5)
@@ -175,9 +175,9 @@ async def test_set_up_goes_on_where_it_has_stopped(*, is_durable: bool) -> None:
     async with scene(is_durable=is_durable) as path:
         path.push("StasisStart", "c")
         dialog = path.dialog("c")
-        path.is_permitted = False
+        path.permit.is_given = False
         assert await path.background.finish(10) == 0
-        path.is_permitted = True
+        path.permit.is_given = True
         await path.application.listen("demo")
         await path.application.listen(dialog.topic)
         path.push("ChannelHold", "c")

@@ -13,6 +13,7 @@ from ari_proxy.ingest.setup.strategies import ProbingStrategy, QueueingStrategy
 from ari_proxy.protocol.ids import DialogId
 from tests.support.durable import queues_of
 from tests.support.event_path import SERVER, Scene, scene
+from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 
 DIALOG: Final = DialogId(f"{SERVER}.0123456789abcdef")
@@ -23,7 +24,7 @@ def announced(path: Scene) -> tuple[Dialog, Announcement]:
     """A new dialog with an event, and its announcement."""
     dialog = path.dialogs.open(DIALOG, "demo", "c", announce=True, now=0)
     dialog.hold(EVENT)
-    gate = SetupGate(lambda: True)
+    gate = SetupGate(SwitchedPermit())
     return dialog, Announcement(SERVER, path.bus, dialog, gate, patience_seconds=60)
 
 
