@@ -1,11 +1,11 @@
 """Settings from environment, secret files, configuration file and defaults, in this order."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from pydantic import Field, PrivateAttr, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     #: its own; as arguments the values would neither be merged in any case of their keys, nor be
     #: kept apart from pydantic's own arguments.
     file_values: ClassVar[dict[str, Any]] = {}
+    #: Whether that file has go-ari-proxy's form.
+    is_legacy: ClassVar[bool] = False
+    #: Keys of that file that are ignored, a sentence each.
+    warnings: ClassVar[tuple[str, ...]] = ()
 
     server_id: ServerId = "asterisk"
     """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
@@ -59,18 +63,10 @@ class Settings(BaseSettings):
     traces: TracesSettings = TracesSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
-    _warnings: tuple[str, ...] = PrivateAttr(default=())
-    _is_legacy: bool = PrivateAttr(default=False)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """Keys of the configuration file that are ignored, a sentence each."""
-        return self._warnings
-
     @property
     def admin_port_may_move(self) -> bool:
         """Whether the admin API may take another port: go-ari-proxy had none to configure."""
-        return self._is_legacy and "port" not in self.admin.model_fields_set
+        return self.is_legacy and "port" not in self.admin.model_fields_set
 
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
@@ -116,22 +112,30 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     if is_legacy:
         file = legacy.translate(content, frozenset(Settings.model_fields))
     source = str(config) if config else "the environment"
-    sourced = type("Settings", (Settings,), {"file_values": file.values, "__module__": __name__})
     found = environment.unknown_variables(Settings.model_fields)
     found += [
         describe(name, message, source, is_legacy=is_legacy)
         for name, message in file.problems.items()
     ]
     try:
-        settings = Settings.model_validate(sourced(**overrides))
+        settings = _class_of(file, source, is_legacy=is_legacy)(**overrides)
     except ValidationError as error:
         found += problems_of(error, source, Settings.model_fields, is_legacy=is_legacy)
         raise SettingsError(found) from error
     if found:
         raise SettingsError(found)
-    settings._is_legacy = is_legacy  # noqa: SLF001  of this module
-    settings._warnings = tuple(f"{source}: {warning}" for warning in file.warnings)  # noqa: SLF001
     return settings
+
+
+def _class_of(file: legacy.Translation, source: str, *, is_legacy: bool) -> Callable[..., Settings]:
+    """Return a class of settings that has this configuration file among its sources."""
+    own = {
+        "file_values": file.values,
+        "is_legacy": is_legacy,
+        "warnings": tuple(f"{source}: {warning}" for warning in file.warnings),
+        "__module__": __name__,
+    }
+    return type("Settings", (Settings,), own)
 
 
 def read_file(path: Path) -> dict[str, Any]:
