@@ -7,7 +7,7 @@ So Asterisk is asked.
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Final
 
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -23,26 +23,21 @@ class EmptyDialogs:
     """Watches the empty dialogs of one server."""
 
     def __init__(
-        self,
-        fetch: AsteriskFetch,
-        dialogs: DialogTable,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        look_seconds: float = LOOK_SECONDS,
+        self, fetch: AsteriskFetch, dialogs: DialogTable, *, look_seconds: float = LOOK_SECONDS
     ) -> None:
         self._fetch = fetch
         self._dialogs = dialogs
-        self._clock = clock
         self._look_seconds = look_seconds
 
     async def watch(self) -> None:
         """End those of which Asterisk has nothing, until cancelled."""
         while True:
             await asyncio.sleep(self._look_seconds)
-            await self._check()
+            await self.look()
 
-    async def _check(self) -> None:
-        overdue = {d: d.awaited_objects for d in self._dialogs.overdue(self._clock())}
+    async def look(self) -> None:
+        """End those that have waited long enough, and of which Asterisk has nothing."""
+        overdue = {d: d.awaited_objects for d in self._dialogs.overdue(time.monotonic())}
         there = await self._fetch.object_ids() if overdue else None
         for dialog, asked_before in overdue.items():
             # What was asked for meanwhile is not in Asterisk's answer.
@@ -52,6 +47,6 @@ class EmptyDialogs:
         if dialog.channels or dialog.is_ended:
             return  # Something has come meanwhile.
         if there is None or any(name in there for name in dialog.awaited_objects):
-            self._dialogs.await_channel(dialog, self._clock())
+            self._dialogs.await_channel(dialog, time.monotonic())
         else:
-            self._dialogs.end(dialog, self._clock(), "no_channel")
+            self._dialogs.end(dialog, time.monotonic(), "no_channel")

@@ -7,7 +7,6 @@ durable queues know their consumers.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -41,7 +40,6 @@ class ApplicationWatchdog:
         setup: DialogSetup,
         *,
         silence_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
         self._dialogs = dialogs
@@ -49,7 +47,6 @@ class ApplicationWatchdog:
         self._setup = setup
         self._silence = silence_seconds
         self._interval = min(silence_seconds / LOOKS, _MAX_INTERVAL_SECONDS)
-        self._clock = clock
         self._reconnects = 0
 
     async def watch(self) -> None:
@@ -58,7 +55,7 @@ class ApplicationWatchdog:
             await asyncio.sleep(self._interval)
             await self._bus.wait_connected()
             self._forgive_outages()
-            due = self._clock() - self._interval
+            due = time.monotonic() - self._interval
             for dialog in self._dialogs:
                 if dialog.is_served and dialog.heard_at <= due:
                     await self._check(dialog)
@@ -75,7 +72,7 @@ class ApplicationWatchdog:
             return
         self._reconnects = self._bus.reconnects
         for dialog in self._dialogs:
-            dialog.note_heard(self._clock())
+            dialog.note_heard(time.monotonic())
 
     def _probe(self, dialog: Dialog) -> bytes:
         """Return a ProxyProbe, outside of the dialog's order."""
@@ -88,7 +85,7 @@ class ApplicationWatchdog:
         except (BusUnavailableError, BusRefusedError) as error:
             _log.debug("listener.unknown", dialog_id=dialog.dialog_id, error=str(error))
             return
-        now = self._clock()
+        now = time.monotonic()
         if is_heard:
             dialog.note_heard(now)
         elif now - dialog.heard_at >= self._silence and dialog.is_served:

@@ -1,6 +1,7 @@
 """Dialogs that a client has begun with a request, and whether anything came of it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Literal
@@ -20,24 +21,21 @@ DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 
 
 class Empty:
-    """A dialog without a channel, looked after with a clock that is set by hand."""
+    """A dialog without a channel."""
 
     def __init__(self, path: Scene, dialog: Dialog) -> None:
         self.path = path
         self.dialog = dialog
-        self.now = 0.0
-        self._reads = 0
+        self.dialogs = EmptyDialogs(AsteriskFetch(path.rest), path.dialogs, look_seconds=0.001)
 
-    def clock(self) -> float:
-        self._reads += 1
-        return self.now
+    def be_overdue(self) -> None:
+        """Have waited for a channel long enough."""
+        self.path.dialogs.await_channel(self.dialog, time.monotonic() - EMPTY_SECONDS)
 
     async def looked(self) -> None:
-        """Let the time pass for which a channel is waited for; return once Asterisk was asked."""
-        self.now += EMPTY_SECONDS
-        before = self._reads
-        # At the look's beginning, at its end, and when the next one begins.
-        await until(lambda: self._reads >= before + 3)
+        """Have waited long enough, and be looked for once."""
+        self.be_overdue()
+        await self.dialogs.look()
 
     @property
     def end(self) -> str:
@@ -48,14 +46,7 @@ class Empty:
 async def empty(kind: Literal["channel", "bridge"] = "channel") -> AsyncIterator[Empty]:
     async with scene() as path:
         path.dialogs.register(ObjectRegistration(DIALOG, kind, "mine"), 0)
-        made = Empty(path, path.dialogs.dialogs[DIALOG])
-        empties = EmptyDialogs(
-            AsteriskFetch(path.rest), path.dialogs, clock=made.clock, look_seconds=0.001
-        )
-        watching = asyncio.create_task(empties.watch())
-        yield made
-        watching.cancel()
-        await asyncio.wait([watching])
+        yield Empty(path, path.dialogs.dialogs[DIALOG])
 
 
 @pytest.mark.parametrize("kind", ["channel", "bridge"])
@@ -64,7 +55,10 @@ async def test_dialog_of_which_asterisk_has_nothing_ends(
 ) -> None:
     async with empty(kind) as made:
         made.path.asterisk.add_channel("another")
-        await made.looked()
+        made.be_overdue()
+        watching = asyncio.create_task(made.dialogs.watch())
+        await until(lambda: made.end)
+        watching.cancel()
 
     assert made.end == "no_channel"
 
@@ -119,11 +113,13 @@ async def test_dialog_waits_for_what_is_asked_for_while_asterisk_answers() -> No
 async def test_dialog_whose_channel_has_come_is_not_looked_for() -> None:
     async with empty() as made:
         made.path.push("StasisStart", "mine")
-        made.now = 10 * EMPTY_SECONDS
         # Another one that is due at the same time.
         other = made.path.dialogs.open_empty(
-            DialogId(f"{SERVER}.zyxwvtsrqpnmkjhg"), "", announce=False, now=0
+            DialogId(f"{SERVER}.zyxwvtsrqpnmkjhg"),
+            "",
+            announce=False,
+            now=time.monotonic() - EMPTY_SECONDS,
         )
-        await until(lambda: other.is_ended)
+        await made.looked()
 
-    assert made.end == ""
+    assert (made.end, other.is_ended) == ("", True)

@@ -32,11 +32,6 @@ class Watched:
         self.path = path
         self.dialog = dialog
         self.listening = listening
-        #: Seconds by which the clock is ahead.
-        self.ahead = 0.0
-
-    def clock(self) -> float:
-        return time.monotonic() + self.ahead
 
     def is_given_up(self) -> bool:
         targets = [request.target for request in self.path.asterisk.requests]
@@ -59,7 +54,6 @@ async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterato
             path.stream,
             path.setup,
             silence_seconds=silence,
-            clock=call.clock,
         )
         watching = asyncio.create_task(listeners.watch())
         yield call
@@ -99,7 +93,7 @@ async def test_application_has_all_its_time_again_after_an_outage_of_the_bus(
         await call.listening.unsubscribe()
         call.path.broker.stop()
         await until(lambda: not call.path.bus.is_connected)
-        call.ahead = 1000
+        call.dialog.note_heard(time.monotonic() - 1000)
         call.path.broker.start()
         await heard_again(call.dialog)
         assert not call.dialog.is_abandoned
