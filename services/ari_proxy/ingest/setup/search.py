@@ -99,14 +99,18 @@ class ApplicationSearch:
         with self._instruments.span(announcement) as span:
             try:
                 async with asyncio.timeout(self._times.deadline_seconds) as life:
-                    for name in tuple(dialog.channels):
-                        await self._labels.label(dialog, name)
-                    await self._strategy.announce(announcement, life.when())
+                    await self._announce(announcement, life.when())
             except (TimeoutError, DialogOverError):
                 failed(span, "no_listener")
                 return False
         self._instruments.count_result(dialog, "accepted")
         return True
+
+    async def _announce(self, announcement: Announcement, until: float | None) -> None:
+        dialog = announcement.dialog
+        for name in tuple(dialog.channels):
+            await self._labels.label(dialog, name)
+        await self._strategy.announce(announcement, until)
 
     async def _has_listener(self, announcement: Announcement) -> bool:
         """Return whether the application of an adopted dialog listens.
