@@ -89,5 +89,4 @@ class ApplicationWatchdog:
         if is_heard:
             dialog.note_heard(now)
         elif now - dialog.heard_at >= self._silence and dialog.is_served:
-            _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
-            self._setup.give_up(dialog)
+            self._setup.desert(dialog)
