@@ -70,7 +70,8 @@ class MemoryBroker:
         """Deliver a message to its subscriptions; return False if there are none."""
         groups: dict[tuple[str, str], list[MemorySubscription]] = {}
         has_listener = False
-        for subscription in self._subscriptions.values():
+        # A copy: the garbage collector may end the inbox of a receipt at any moment.
+        for subscription in tuple(self._subscriptions.values()):
             if not topics.matches(subscription.topic, message.topic):
                 continue
             has_listener = True
