@@ -72,7 +72,7 @@ class _Place(Generic[T]):
             self._timer.cancel()
 
     def holds(self, later: "_Place[T]", holds_back: Callable[[T], bool]) -> bool:
-        """Return whether a later item may not overtake it; then that one does once it is done."""
+        """Return whether a later item has to wait for it; note that it waits."""
         if self._holds_back is None:
             self._holds_back = holds_back(self.item)
         if self._holds_back:

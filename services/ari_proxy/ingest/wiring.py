@@ -56,7 +56,7 @@ def wire(
 
 
 class _Wiring:
-    """Makes the parts, each once and when the first other part needs it."""
+    """Makes the parts, each once, when another part first needs it."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class SimulatedChannel:
         self.state = "Ringing"
 
     def answer(self) -> None:
-        """Be up: the other half has answered."""
+        """Note that the other half has answered."""
         self.state = "Up"
 
     def enter_stasis(self) -> None:
@@ -69,7 +69,7 @@ class SimulatedChannel:
         self.in_stasis = False
 
     def join(self, bridge: str) -> None:
-        """Be in a bridge; in none with ''."""
+        """Put it into a bridge, or into none ('')."""
         self.bridge = bridge
 
     @property

@@ -30,8 +30,8 @@ class Successor:
         return now - self._asked_at > self._silence_seconds
 
     def become(self, name: str) -> None:
-        """Be this one, after the former one, if there was any."""
-        self._is_late = bool(self._name)
+        """Accept this one, after the former one, if there was any."""
+        self._is_late = self._is_late or bool(self._name)
         self._name = name
 
     def note_request(self, now: float) -> None:
@@ -39,5 +39,5 @@ class Successor:
         self._asked_at = now
 
     def forget(self) -> None:
-        """Be none again: any one may ask."""
+        """Forget it: anyone may ask."""
         self._name, self._is_late = "", False

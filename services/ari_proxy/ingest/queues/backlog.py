@@ -79,7 +79,7 @@ class BacklogWatch:
         self._check_seconds = check_seconds
 
     async def unheard(self) -> AsyncGenerator[Dialog, None]:
-        """Check the dialogs that are due; yield those to give up, without an end."""
+        """Check the dialogs that are due; yield those to give up; endless."""
         suspects: list[_Suspect] = []
         while True:
             await asyncio.sleep(self._check_seconds)

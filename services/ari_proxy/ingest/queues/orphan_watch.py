@@ -64,7 +64,7 @@ class OrphanWatch:
             self._orphans.add(declared)
 
     async def gone(self) -> AsyncGenerator[tuple[DialogId, str], None]:
-        """Delete the queues of orphaned dialogs once their grace period is over.
+        """Find dialogs that are over; delete their queues after their grace period; endless.
 
         Yields:
             Each dialog when Asterisk has none of its channels any more, and its application, or ''

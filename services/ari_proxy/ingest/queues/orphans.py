@@ -37,12 +37,12 @@ class _Orphan:
     #: When it was first seen without a channel, or None while it has one.
     gone_at: float | None = None
 
-    def note_there(self) -> None:
+    def note_seen(self) -> None:
         """Record that it has a channel."""
         self.gone_at = None
 
     def note_gone(self, now: float) -> None:
-        """Record that it has no channel since now."""
+        """Record that it has no channel from now on."""
         self.gone_at = now
 
 
@@ -99,7 +99,7 @@ class OrphanedDialogs:
         gone, over = [], []
         for key, orphan in list(self._dialogs.items()):
             if orphan.channel_id in channel_ids or orphan.token in tokens:
-                orphan.note_there()
+                orphan.note_seen()
             elif orphan.gone_at is None:
                 orphan.note_gone(now)
                 gone.append(orphan.declared)

@@ -44,7 +44,7 @@ class AsteriskFetch:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def identified(self, snapshot: Snapshot, channels: Collection[str]) -> Snapshot | None:
-        """Return a snapshot with the dialogs that are in channels' variables.
+        """Return a snapshot, completed by the dialogs in channels' variables.
 
         Args:
             snapshot: as it was fetched.

@@ -79,7 +79,7 @@ class Announcement:
         self.is_probing = False
 
     def _check(self) -> None:
-        """Return if a further attempt makes sense.
+        """Raise unless a further attempt makes sense.
 
         Raises:
             SetUpPausedError: another ingest has the dialog.

@@ -41,7 +41,7 @@ class SetupGate:
         return dialog.dialog_id in self._stopped
 
     def check(self, dialog: Dialog) -> None:
-        """Return if the set-up of a dialog may go on.
+        """Raise unless the set-up of a dialog may go on.
 
         Raises:
             SetUpPausedError: another ingest continues with it.

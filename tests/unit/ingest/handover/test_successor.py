@@ -14,6 +14,14 @@ def test_successor_that_does_not_ask_for_too_long_is_silent() -> None:
     assert not successor.is_silent(13.5)
 
 
+def test_one_without_a_name_is_one_too() -> None:
+    successor = Successor(silence_seconds=3)
+    for name in ("s", "", "t"):
+        successor.become(name)
+
+    assert successor.is_late
+
+
 def test_only_the_one_after_another_is_late() -> None:
     successor = Successor(silence_seconds=3)
     assert successor.name == ""

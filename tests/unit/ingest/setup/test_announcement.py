@@ -9,9 +9,12 @@ from ari_proxy.bus.base import Message
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing import phase, proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
+from ari_proxy.ingest.setup.announcement import Announcement
+from ari_proxy.ingest.setup.gate import SetupGate, SetUpPausedError
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import ObjectRegistration
 from tests.support.event_path import SERVER, Scene, scene
+from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 
 OWN = DialogId(f"{SERVER}.0123456789abcdef")
@@ -210,6 +213,34 @@ async def test_end_of_a_dialog_whose_set_up_was_paused_has_it_set_up() -> None:
         await until(lambda: len(path.application.types(dialog.topic)) == 2)
 
     assert path.application.types(dialog.topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
+
+
+def begun(path: Scene, gate: SetupGate) -> Announcement:
+    """Return the announcement of a dialog that has its first event."""
+    dialog = path.dialogs.open(OWN, "demo", "c", announce=True, now=0)
+    path.stream.publish(dialog, "StasisStart", "{}", "")
+    return Announcement(SERVER, path.bus, dialog, gate, patience_seconds=9)
+
+
+async def test_adopted_dialog_is_not_probed_once_its_set_up_is_paused() -> None:
+    async with scene() as path:
+        gate = SetupGate(SwitchedPermit())
+        announcement = begun(path, gate)
+        gate.pause()
+
+        with pytest.raises(SetUpPausedError):
+            await announcement.wait_heard()
+
+
+async def test_new_dialog_has_no_queues_declared_once_its_set_up_is_paused() -> None:
+    async with scene(is_durable=True) as path:
+        gate = SetupGate(SwitchedPermit())
+        announcement = begun(path, gate)
+        gate.pause()
+        assert path.bus.queues is not None
+
+        with pytest.raises(SetUpPausedError):
+            await announcement.declare(path.bus.queues, is_new=True)
 
 
 async def test_application_of_an_adopted_call_gets_its_end_after_a_long_outage() -> None:
