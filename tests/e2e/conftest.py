@@ -8,12 +8,28 @@ from typing import Any
 import pytest
 import yaml
 
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.settings.load import load
 from tests.support import cluster
 from tests.support.calls import Calls
 from tests.support.cluster import CHART, K8S, Namespace
 from tests.support.running import LegacyClient, bus_client
+
+
+class LastPassword:
+    """Credentials with the last of some passwords, which a test may change."""
+
+    def __init__(self, passwords: Sequence[str]) -> None:
+        self._passwords = passwords
+
+    def current(self) -> Credentials:
+        return Credentials("ari", self._passwords[-1])
+
+    def refused(self, credentials: Credentials) -> bool:
+        assert credentials.user == "ari"
+        return False
+
 
 #: Not `ari-proxy`, as the quick start calls its own.
 RELEASE = "e2e"
@@ -120,7 +136,7 @@ async def calls(
             kind = {"kind": "RABBITMQ", "urls": [f"amqp://127.0.0.1:{bus_port}"], **bus}
         rest = RestClient(
             f"http://127.0.0.1:{ari}/ari",
-            lambda: Credentials("ari", passwords[-1]),
+            LastPassword(passwords),
             concurrency=16,
             timeout_seconds=10,
         )

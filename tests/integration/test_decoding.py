@@ -9,7 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from ari_proxy.ari import decoding, operations, urls
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.command.parameters import parameter
 from ari_proxy.simulator import server as simulator
 from tests.support.calls import asterisk_client
@@ -74,7 +75,7 @@ async def simulated() -> AsyncIterator[RestClient]:
         )
         root = f"http://127.0.0.1:{await listening.get()}/ari"
         credentials = Credentials("ari", PASSWORD)
-        async with RestClient(root, lambda: credentials, concurrency=4, timeout_seconds=10) as rest:
+        async with RestClient(root, credentials, concurrency=4, timeout_seconds=10) as rest:
             yield rest
         stop.set()
 

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 import pytest
 
 from ari_proxy.ari import snapshot
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -21,7 +22,7 @@ from tests.support.servers import PASSWORD, Asterisk
 
 @asynccontextmanager
 async def channel_in_stasis(asterisk: Asterisk, rest: RestClient) -> AsyncIterator[str]:
-    socket = EventSocket(asterisk.websocket_url, ("marks",), lambda: Credentials("ari", PASSWORD))
+    socket = EventSocket(asterisk.websocket_url, ("marks",), Credentials("ari", PASSWORD))
     async with aclosing(socket.connections()) as connections:
         await anext(connections)
         query = urlencode({"endpoint": "Local/answer@default/n", "app": "marks"})

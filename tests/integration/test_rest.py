@@ -6,11 +6,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
-from ari_proxy.ari.rest import Answer, Credentials, RestClient
+from ari_proxy.ari.rest import Answer, RestClient
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
 from tests.support.servers import free_port
+
+HUSH = Credentials("ari", "hush")
 
 
 def client(
@@ -18,15 +21,25 @@ def client(
     *,
     concurrency: int = 4,
     timeout_seconds: float = 20,
-    refused: Callable[[Credentials], bool] = lambda _: False,
+    credentials: CredentialSource = HUSH,
 ) -> RestClient:
-    return RestClient(
-        url,
-        lambda: Credentials("ari", "hush"),
-        concurrency=concurrency,
-        timeout_seconds=timeout_seconds,
-        refused=refused,
-    )
+    return RestClient(url, credentials, concurrency=concurrency, timeout_seconds=timeout_seconds)
+
+
+class Refused:
+    """Credentials that Asterisk takes once it has refused them."""
+
+    def __init__(self, asterisk: ScriptedAsterisk, *, has_others: bool) -> None:
+        self._asterisk = asterisk
+        self._has_others = has_others
+
+    def current(self) -> Credentials:
+        return HUSH
+
+    def refused(self, credentials: Credentials) -> bool:
+        assert credentials is HUSH
+        self._asterisk.answer("POST", "/channels", 200, "{}")
+        return self._has_others
 
 
 @pytest.fixture
@@ -53,12 +66,7 @@ async def test_refused_request_is_sent_again_only_with_other_credentials(
     asterisk: ScriptedAsterisk, *, has_others: bool
 ) -> None:
     asterisk.answer("POST", "/channels", 401, "")
-
-    def refused(_: Credentials) -> bool:
-        asterisk.answer("POST", "/channels", 200, "{}")
-        return has_others
-
-    async with client(asterisk.url, refused=refused) as rest:
+    async with client(asterisk.url, credentials=Refused(asterisk, has_others=has_others)) as rest:
         answer = await rest.request("POST", "/channels")
 
     assert answer.status == (200 if has_others else 401)

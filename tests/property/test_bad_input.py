@@ -81,9 +81,7 @@ def with_ingest(work: Callable[[EventPath], None]) -> None:
     """Do something to the event path, and see that a call is served all the same."""
 
     async def run() -> None:
-        rest = RestClient(
-            "http://127.0.0.1:9/ari", lambda: NOBODY, concurrency=1, timeout_seconds=1
-        )
+        rest = RestClient("http://127.0.0.1:9/ari", NOBODY, concurrency=1, timeout_seconds=1)
         async with rest, asyncio.TaskGroup() as tasks:
             ingest = EventPath(tasks, rest)
             work(ingest)

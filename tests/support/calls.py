@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.rest import RestClient
 from tests.support.running import LegacyClient, until, until_done
 from tests.support.servers import PASSWORD
 
@@ -266,7 +267,7 @@ class RestServer(Protocol):
 async def asterisk_client(asterisk: RestServer) -> AsyncIterator[RestClient]:
     """A client of Asterisk's REST interface that goes past the proxy."""
     credentials = Credentials("ari", PASSWORD)
-    rest = RestClient(asterisk.url, lambda: credentials, concurrency=16, timeout_seconds=60)
+    rest = RestClient(asterisk.url, credentials, concurrency=16, timeout_seconds=60)
     async with rest:
         yield rest
 

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.bus.memory.durable import DurableMemoryBroker, DurableMemoryBus

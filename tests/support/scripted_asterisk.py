@@ -6,18 +6,22 @@ import json
 import ssl
 import tempfile
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import UnixConnector, WSCloseCode, web
 
-from ari_proxy.ari.rest import Credentials, RestClient
+from ari_proxy.ari.credentials import Credentials, CredentialSource
+from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.events.own_events import CANARY_NAME
 from tests.support.servers import PASSWORD
+
+#: Of the client that `asterisk_without_network` makes.
+CREDENTIALS: Final = Credentials("ari", PASSWORD)
 
 
 @dataclass
@@ -246,21 +250,19 @@ async def scripted_asterisk(
 
 @asynccontextmanager
 async def asterisk_without_network(
-    refused: Callable[[Credentials], bool] = lambda _: False,
+    credentials: CredentialSource = CREDENTIALS,
 ) -> AsyncIterator[tuple[ScriptedAsterisk, RestClient]]:
     """A scripted ARI endpoint in this process, and a client of it: no network between them."""
     script = ScriptedAsterisk()
-    credentials = Credentials("ari", PASSWORD)
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory, "ari"))
         async with _served(script) as runner:
             await web.UnixSite(runner, path).start()
             async with RestClient(
                 "http://asterisk/ari",
-                lambda: credentials,
+                credentials,
                 concurrency=8,
                 timeout_seconds=5,
-                refused=refused,
                 connector=UnixConnector(path, limit=0),
             ) as rest:
                 yield script, rest

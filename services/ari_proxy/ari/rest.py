@@ -6,22 +6,20 @@ Authorization header, never in a URL.
 """
 
 import asyncio
-import ssl
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 import aiohttp
 import structlog
-from multidict import CIMultiDict
 from yarl import URL
 
 from ari_proxy import bounded_body
 from ari_proxy.__about__ import __version__
-from ari_proxy.certificate_names import CertificateNames
 
+from .credentials import Credentials, CredentialSource
 from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
+from .tls import AriTls
 
 #: Below the 15 s of http.conf's session_keep_alive, so that the client closes first.
 KEEP_ALIVE_SECONDS: Final = 10.0
@@ -30,26 +28,8 @@ MAX_BODY_BYTES: Final = 40_960
 #: Enough for a list of tens of thousands of channels, a kilobyte each.
 MAX_ANSWER_BYTES: Final = 64 << 20
 _UNAUTHORIZED: Final = 401
-_TLS_PORT: Final = 443
 
 _log = structlog.get_logger()
-
-
-class Credentials:
-    """A user of ari.conf; its repr hides the password."""
-
-    __slots__ = ("authorization", "headers", "json_headers", "user")
-
-    def __init__(self, user: str, password: str) -> None:
-        self.user = user
-        #: The value of the Authorization header (RFC 7617).
-        self.authorization = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
-        #: Headers of a request without and with a body, built once.
-        self.headers = CIMultiDict(Authorization=self.authorization)
-        self.json_headers = CIMultiDict(self.headers, **{"Content-Type": "application/json"})
-
-    def __repr__(self) -> str:
-        return f"Credentials(user={self.user!r})"
 
 
 class Answer(NamedTuple):
@@ -62,37 +42,30 @@ class Answer(NamedTuple):
 class RestClient:
     """Sends requests to one Asterisk; at most `concurrency` at once, the others wait in order."""
 
-    def __init__(  # noqa: PLR0913  what a client is made from, by name
+    def __init__(
         self,
         root: str,
-        credentials: Callable[[], Credentials],
+        credentials: CredentialSource,
         *,
         concurrency: int,
         timeout_seconds: float,
-        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
-        server_name: str = "",
-        refused: Callable[[Credentials], bool] = lambda _: False,
+        tls: AriTls | None = None,
         connector: aiohttp.BaseConnector | None = None,
     ) -> None:
         """Create a client; it connects with its first request.
 
         Args:
             root: ARI's URL.
-            credentials: returns the current credentials, called for each request.
+            credentials: asked for each request.
             concurrency: the most requests at once.
             timeout_seconds: the default deadline of a request.
-            tls: returns the TLS context of an https root, called for each request.
-            server_name: the name in Asterisk's certificate; '' for the root's host.
-            refused: called with credentials that Asterisk refuses; returns whether there are newer
-                ones.
+            tls: of an https root; None for the system's authorities.
             connector: aiohttp's connector; None for TCP.
         """
         self._root = root.rstrip("/")
         self._credentials = credentials
-        self._refused = refused
         self._timeout = timeout_seconds
-        self._server_name = server_name or None
-        self._tls = tls if root.startswith("https:") else None
+        self._tls = tls if tls is not None and root.startswith("https:") else AriTls()
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
             connector=connector
@@ -106,7 +79,6 @@ class RestClient:
         )
         # aiohttp would send a PUT or DELETE again when a kept-alive connection breaks.
         self._session._retry_connection = False  # noqa: SLF001
-        self._names = CertificateNames("ari")
         self.in_flight = 0
 
     async def __aenter__(self) -> Self:
@@ -168,15 +140,13 @@ class RestClient:
 
     async def _untrusted(self, error: aiohttp.ClientConnectorError) -> str:
         """Return the fault of Asterisk's certificate, or ''."""
-        server = (error.host, error.port or _TLS_PORT)
-        tls = self._tls() if self._tls is not None else None
-        return await self._names.explained(error, server, tls)
+        return await self._tls.explained(error, error.host, error.port)
 
     async def _send(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
         """Send a request; repeat a GET after a broken connection, and any with new credentials."""
         may_repeat, may_renew = method == "GET", True
         while True:
-            credentials = self._credentials()
+            credentials = self._credentials.current()
             try:
                 async with self._exchange(method, url, body, credentials) as response:
                     answer = await _read(response, method, url, max_bytes)
@@ -187,7 +157,7 @@ class RestClient:
                 continue
             # A refused request has done nothing; a password that changes must not cost a command.
             is_refused = answer.status == _UNAUTHORIZED
-            if not (is_refused and may_renew and self._refused(credentials)):
+            if not (is_refused and may_renew and self._credentials.refused(credentials)):
                 return answer
             may_renew = False
 
@@ -200,8 +170,8 @@ class RestClient:
             data=body.encode() if body else None,
             headers=credentials.json_headers if body else credentials.headers,
             allow_redirects=False,
-            ssl=True if self._tls is None else self._tls() or True,
-            server_hostname=self._server_name,
+            ssl=self._tls.context() or True,
+            server_hostname=self._tls.server_name,
         )
 
 

@@ -9,7 +9,7 @@ reader of the frames deals with that.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any, Final, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -20,9 +20,9 @@ from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from ari_proxy.backoff import Backoff
-from ari_proxy.certificate_names import CertificateNames
 
-from .rest import Credentials
+from .credentials import Credentials, CredentialSource
+from .tls import AriTls
 
 _log = structlog.get_logger()
 
@@ -40,7 +40,6 @@ MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
 #: Asterisk from sending.
 QUEUED_FRAMES: Final = 4096
 _UNAUTHORIZED: Final = 401
-_TLS_PORT: Final = 443
 _ORDERLY: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY})
 
 EndReason = Literal["closed", "lost", "ping_timeout"]
@@ -53,13 +52,11 @@ class EventSocket:
         self,
         url: str,
         applications: tuple[str, ...],
-        credentials: Callable[[], Credentials],
+        credentials: CredentialSource,
         *,
         origin: str = "",
         subscribe_all: bool = False,
-        tls: Callable[[], ssl.SSLContext | None] = lambda: None,
-        server_name: str = "",
-        refused: Callable[[Credentials], bool] = lambda _: False,
+        tls: AriTls | None = None,
         backoff: Backoff = BACKOFF,
         connection: type[websockets_client.ClientConnection] = websockets_client.ClientConnection,
     ) -> None:
@@ -68,13 +65,10 @@ class EventSocket:
         Args:
             url: the URL of ARI's events, without a query.
             applications: the Stasis applications to subscribe.
-            credentials: returns the current credentials, called for each connection.
+            credentials: asked for each connection.
             origin: the value of the Origin header; '' for no such header.
             subscribe_all: whether to subscribe the events of all other objects, too.
-            tls: returns the TLS context of a wss URL, called for each connection.
-            server_name: the name in Asterisk's certificate; '' for the URL's host.
-            refused: called with credentials that Asterisk refuses; returns whether there are newer
-                ones.
+            tls: of a wss URL; None for the system's authorities.
             backoff: the pauses between failed attempts.
             connection: the library's class of a connection.
         """
@@ -86,11 +80,8 @@ class EventSocket:
         self.untrusted = ""
         self._url = f"{url}?{urlencode(query, safe=',')}"
         self._credentials = credentials
-        self._refused = refused
         self._origin = origin
-        self._tls = tls
-        self._server_name = server_name
-        self._names = CertificateNames("ari")
+        self._tls = tls or AriTls()
         self._backoff = backoff
         self._connection = connection
         self._attempt = 0
@@ -122,7 +113,7 @@ class EventSocket:
         Raises:
             OSError, TimeoutError, EOFError, WebSocketException: the attempt failed.
         """
-        return await self._connect(self._credentials())
+        return await self._connect(self._credentials.current())
 
     async def _connect(self, credentials: Credentials) -> websockets_client.ClientConnection:
         headers = {"Authorization": credentials.authorization}
@@ -148,18 +139,18 @@ class EventSocket:
     async def explained(self, error: BaseException) -> str:
         """Return the fault of Asterisk's certificate that made a connection fail, or ''."""
         url = urlsplit(self._url)
-        server = (url.hostname or "", url.port or _TLS_PORT)
-        return await self._names.explained(error, server, self._tls())
+        return await self._tls.explained(error, url.hostname or "", url.port)
 
     def _security(self) -> dict[str, Any]:
         """Return the arguments for TLS; the library rejects them for a ws URL."""
         if not self._url.startswith("wss:"):
             return {}
-        named = {"server_hostname": self._server_name} if self._server_name else {}
-        return {"ssl": self._tls() or ssl.create_default_context(), **named}
+        name = self._tls.server_name
+        named = {"server_hostname": name} if name else {}
+        return {"ssl": self._tls.context() or ssl.create_default_context(), **named}
 
     async def _open(self) -> websockets_client.ClientConnection | None:
-        credentials = self._credentials()
+        credentials = self._credentials.current()
         try:
             connection = await self._connect(credentials)
         except (OSError, WebSocketException, TimeoutError, EOFError) as error:
@@ -167,7 +158,8 @@ class EventSocket:
             reason = self.untrusted or str(error) or repr(error)
             _log.warning("websocket.refused", url=self._url, error=reason)
             if isinstance(error, InvalidStatus) and error.response.status_code == _UNAUTHORIZED:
-                self._refused(credentials)  # The next attempt has newer ones, if there are any.
+                # The next attempt has newer ones, if there are any.
+                self._credentials.refused(credentials)
             return None
         self.untrusted = ""
         return connection

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from ari_proxy.ari.rest import Credentials
+from ari_proxy.ari.credentials import Credentials
 from ari_proxy.settings.ari import AriSettings
 from ari_proxy.settings.files import read_secret, read_value
 
@@ -32,7 +32,7 @@ class RotatingCredentials:
         self._former = self._current
         self._read_at = clock()
 
-    def __call__(self) -> Credentials:
+    def current(self) -> Credentials:
         """Return the current credentials."""
         if self._has_files and self._clock() - self._read_at > REREAD_SECONDS:
             self._renew()

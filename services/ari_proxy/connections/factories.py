@@ -3,6 +3,7 @@
 from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.tls import AriTls
 from ari_proxy.ari.websocket import BACKOFF, EventSocket
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
@@ -18,15 +19,12 @@ def rest_client(settings: Settings) -> RestClient:
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
-    credentials = RotatingCredentials(settings.ari)
     return RestClient(
         settings.ari.rest_url,
-        credentials,
-        refused=credentials.refused,
+        RotatingCredentials(settings.ari),
         concurrency=settings.ari.max_connections,
         timeout_seconds=settings.ari.timeout_seconds,
-        tls=RotatingTls("ari", settings.ari),
-        server_name=settings.ari.server_name,
+        tls=_ari_tls(settings),
     )
 
 
@@ -46,19 +44,20 @@ def event_socket(
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
-    credentials = RotatingCredentials(settings.ari)
     return EventSocket(
         settings.ari.websocket_url,
         settings.applications,
-        credentials,
-        refused=credentials.refused,
+        RotatingCredentials(settings.ari),
         origin=settings.ari.origin,
         subscribe_all=settings.ari.subscribe_all,
-        tls=RotatingTls("ari", settings.ari),
-        server_name=settings.ari.server_name,
+        tls=_ari_tls(settings),
         backoff=backoff,
         connection=connection,
     )
+
+
+def _ari_tls(settings: Settings) -> AriTls:
+    return AriTls(RotatingTls("ari", settings.ari), settings.ari.server_name)
 
 
 def bus(settings: Settings, component: str) -> Bus:

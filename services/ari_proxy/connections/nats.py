@@ -16,7 +16,7 @@ from .tls import RotatingTls
 def nats_bus(settings: Settings, component: str) -> NatsBus:
     """Return a client of NATS; arguments and errors are those of `factories.bus`."""
     tls = RotatingTls("bus", settings.bus)
-    options = last_good(lambda: _options(settings, component, tls()))
+    options = last_good(lambda: _options(settings, component, tls.current()))
     return NatsBus(replace(options(), renewed=options))
 
 

@@ -17,7 +17,7 @@ from .tls import RotatingTls
 def rabbitmq_bus(settings: Settings, component: str) -> RabbitMqBus:
     """Return a client of RabbitMQ; arguments and errors are those of `factories.bus`."""
     tls = RotatingTls("bus", settings.bus)
-    options = last_good(lambda: _options(settings, component, tls()))
+    options = last_good(lambda: _options(settings, component, tls.current()))
     return RabbitMqBus(replace(options(), renewed=options))
 
 

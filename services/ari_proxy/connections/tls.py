@@ -22,7 +22,7 @@ class RotatingTls:
         self._stamps = self._read_stamps()
         self._context = tls_context(group, settings)
 
-    def __call__(self) -> ssl.SSLContext | None:
+    def current(self) -> ssl.SSLContext | None:
         """Return the current context, or None if no certificates are configured."""
         stamps = self._read_stamps()
         if stamps != self._stamps:

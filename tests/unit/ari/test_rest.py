@@ -2,9 +2,23 @@
 
 import pytest
 
+from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.errors import UnreachableError
-from ari_proxy.ari.rest import Credentials
-from tests.support.scripted_asterisk import asterisk_without_network
+from tests.support.scripted_asterisk import CREDENTIALS, asterisk_without_network
+
+
+class Renewed:
+    """Credentials of which there are always newer ones."""
+
+    def __init__(self) -> None:
+        self.refusals: list[str] = []
+
+    def current(self) -> Credentials:
+        return CREDENTIALS
+
+    def refused(self, credentials: Credentials) -> bool:
+        self.refusals.append(credentials.user)
+        return True
 
 
 @pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1), ("PUT", 1), ("DELETE", 1)])
@@ -32,17 +46,13 @@ async def test_refused_credentials_are_an_answer_where_there_are_no_newer_ones()
 async def test_request_is_repeated_once_with_newer_credentials(
     statuses: list[int], last: int
 ) -> None:
-    refusals: list[str] = []
+    source = Renewed()
 
-    def refused(credentials: Credentials) -> bool:
-        refusals.append(credentials.user)
-        return True
-
-    async with asterisk_without_network(refused=refused) as (asterisk, rest):
+    async with asterisk_without_network(source) as (asterisk, rest):
         for status in statuses:
             asterisk.answer("POST", "/channels", status)
         answer = await rest.request("POST", "/channels")
 
     assert answer.status == last
     assert len(asterisk.requests) == 2
-    assert refusals == ["ari"]
+    assert source.refusals == ["ari"]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from ari_proxy.ari.rest import Credentials
+from ari_proxy.ari.credentials import Credentials
 from ari_proxy.connections.credentials import REREAD_SECONDS, RotatingCredentials
 from ari_proxy.settings.ari import AriSettings
 
@@ -24,12 +24,12 @@ class Rotation:
     def log_in(self, right: str) -> bool:
         """Return whether somebody gets in who tries again as long as there is something to try."""
         for _ in range(2):
-            used = self.credentials()
+            used = self.credentials.current()
             if used.authorization == self.with_password(right):
                 return True
             if not self.credentials.refused(used):
                 return False
-        return self.credentials().authorization == self.with_password(right)
+        return self.credentials.current().authorization == self.with_password(right)
 
     @staticmethod
     def with_password(password: str) -> str:
@@ -43,9 +43,9 @@ def rotation(tmp_path: Path) -> Rotation:
 
 def test_file_that_changes_is_read_again(rotation: Rotation) -> None:
     rotation.write("new")
-    assert rotation.credentials().authorization == rotation.with_password("old")
+    assert rotation.credentials.current().authorization == rotation.with_password("old")
     rotation.time += REREAD_SECONDS + 1
-    assert rotation.credentials().authorization == rotation.with_password("new")
+    assert rotation.credentials.current().authorization == rotation.with_password("new")
 
 
 def test_refusal_has_the_file_read_at_once(rotation: Rotation) -> None:
@@ -63,7 +63,7 @@ def test_former_password_serves_as_long_as_asterisk_knows_no_other(rotation: Rot
 
 
 def test_wrong_password_is_tried_once(rotation: Rotation) -> None:
-    assert not rotation.credentials.refused(rotation.credentials())
+    assert not rotation.credentials.refused(rotation.credentials.current())
 
 
 def test_file_that_is_being_replaced_changes_nothing(rotation: Rotation, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_file_that_is_being_replaced_changes_nothing(rotation: Rotation, tmp_pat
     with capture_logs() as logs:
         for _ in range(3):
             rotation.time += REREAD_SECONDS + 1
-            assert rotation.credentials().authorization == rotation.with_password("old")
+            assert rotation.credentials.current().authorization == rotation.with_password("old")
 
     # Once: whoever has removed it has to learn of it.
     (line,) = logs
@@ -79,4 +79,4 @@ def test_file_that_is_being_replaced_changes_nothing(rotation: Rotation, tmp_pat
     assert str(tmp_path / "password") in line["problem"]
     rotation.write("new")
     rotation.time += REREAD_SECONDS + 1
-    assert rotation.credentials().authorization == rotation.with_password("new")
+    assert rotation.credentials.current().authorization == rotation.with_password("new")

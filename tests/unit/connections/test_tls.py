@@ -23,22 +23,22 @@ def touch_later(file: Path) -> None:
 
 
 def test_certificates_are_read_again_when_they_change(certificates: Certificates) -> None:
-    current = RotatingTls("ari", AriSettings(**certificates.settings(with_client=True)))  # type: ignore[arg-type]  # Only texts are given.
-    first = current()
-    assert current() is first
+    tls = RotatingTls("ari", AriSettings(**certificates.settings(with_client=True)))  # type: ignore[arg-type]  # Only texts are given.
+    first = tls.current()
+    assert tls.current() is first
 
     touch_later(certificates.client)
-    second = current()
+    second = tls.current()
     assert second is not first
 
 
 def test_last_good_certificate_stays_in_force(certificates: Certificates) -> None:
-    current = RotatingTls("ari", AriSettings(**certificates.settings(with_client=True)))  # type: ignore[arg-type]  # Only texts are given.
-    first = current()
+    tls = RotatingTls("ari", AriSettings(**certificates.settings(with_client=True)))  # type: ignore[arg-type]  # Only texts are given.
+    first = tls.current()
     certificates.client.write_text("half a certificate")
     touch_later(certificates.client)
 
-    assert current() is first
+    assert tls.current() is first
 
 
 @pytest.mark.parametrize("content", ["nonsense", None])

@@ -64,7 +64,7 @@ class Losing(EventPath):
 
 @asynccontextmanager
 async def losing() -> AsyncIterator[Losing]:
-    rest = RestClient("http://127.0.0.1:9/ari", lambda: NOBODY, concurrency=1, timeout_seconds=1)
+    rest = RestClient("http://127.0.0.1:9/ari", NOBODY, concurrency=1, timeout_seconds=1)
     async with rest, asyncio.TaskGroup() as tasks:
         path = Losing(tasks, rest)
         yield path
