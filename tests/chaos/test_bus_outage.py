@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_proxy.client.call import Topics
+from ari_proxy.client.commands import Topics
 from ari_proxy.settings.load import load
 from tests.chaos.conftest import calls_over, stage_settings
 from tests.support import process

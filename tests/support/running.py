@@ -9,7 +9,7 @@ from typing import Any
 
 from ari_proxy import standalone
 from ari_proxy.bus.base import Bus, Message, opened
-from ari_proxy.client.call import Topics
+from ari_proxy.client.commands import Topics
 from ari_proxy.connections import factories
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import ObjectRegistration

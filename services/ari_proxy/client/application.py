@@ -17,7 +17,8 @@ from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
 
-from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call, Topics
+from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call
+from .commands import Topics
 
 _log = structlog.get_logger()
 

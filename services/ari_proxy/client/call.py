@@ -2,18 +2,19 @@
 
 import asyncio
 import contextlib
-import itertools
-from typing import Any, Final, Protocol, Self
-from urllib.parse import quote, urlencode
+from typing import Any, Final, Self
+from urllib.parse import urlencode
 
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
-from ari_proxy.protocol import messages, timestamps, topics
-from ari_proxy.protocol.ids import DialogId, token_of_object
+from ari_proxy.bus.base import Message
+from ari_proxy.protocol import timestamps
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, Command, CommandResponse, Event
+from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, CommandResponse, Event
+
+from .channels import CallChannels
+from .commands import CallCommands, Topics
 
 _log = structlog.get_logger()
 
@@ -26,30 +27,12 @@ MAX_WAITING_EVENTS: Final = 10_000
 #: ari-proxy's own events (docs/reference/wire.md).
 DIALOG_ENDED: Final = "ProxyDialogEnded"
 PROBE: Final = "ProxyProbe"
-#: The channel variable that gives the dialplan the reason for a returned call, and its value.
-STATUS_VARIABLE: Final = "ARI_PROXY_STATUS"
-FAILED: Final = "FAILED"
 
 #: Asterisk's statuses for a channel that is gone, or already in the dialplan.
 _GONE: Final = frozenset({404, 409})
-_BEGINNINGS: Final = frozenset({"ChannelCreated", "StasisStart"})
-_ENDS: Final = frozenset({"ChannelDestroyed", "StasisEnd"})
 
 _event = msgspec.json.Decoder(Event)
 _body = msgspec.json.Decoder(dict[str, Any])
-_response = msgspec.json.Decoder(CommandResponse)
-
-
-class Topics(Protocol):
-    """The part of a bus that an application needs."""
-
-    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
-        """Send a message; with `once` it is never sent twice, and may be lost instead."""
-
-    async def subscribe(
-        self, topic: str, handler: Handler, *, group: str = ""
-    ) -> SubscriptionHandle:
-        """Call `handler` with every message on `topic`."""
 
 
 class CallEvent:
@@ -112,19 +95,15 @@ class Call:
         response_seconds: float = RESPONSE_SECONDS,
         give_back_seconds: float = GIVE_BACK_SECONDS,
     ) -> None:
-        self._bus = bus
         self._response_seconds = response_seconds
         self._give_back_seconds = give_back_seconds
         self.dialog_id = start.dialog_id
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
-        self._commands = topics.commands(DialogId(start.dialog_id))
+        self._commands = CallCommands(bus, start.dialog_id)
         self._events = CallEvents(start.channel_id)
-        #: Channels that may still exist, in order of arrival.
-        self._channels = {start.channel_id: None}
-        self._responses: dict[str, asyncio.Future[CommandResponse]] = {}
-        self._ids = itertools.count(1)
+        self._channels = CallChannels(start.channel_id)
 
     def take_event(self, message: Message) -> None:
         """Handle a message of the events topic."""
@@ -137,23 +116,14 @@ class Call:
             _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
 
     def _follow(self, event: CallEvent) -> None:
-        if event.type in _BEGINNINGS and event.channel_id:
-            self._channels[event.channel_id] = None
-        elif event.type in _ENDS:
-            self._channels.pop(event.channel_id, None)
-        elif event.type == DIALOG_ENDED:
+        if event.type == DIALOG_ENDED:
             self._channels.clear()
+        else:
+            self._channels.follow(event.type, event.channel_id)
 
     def take_response(self, message: Message) -> None:
         """Handle a message of the responses topic."""
-        try:
-            response = _response.decode(message.payload)
-        except UNDECODABLE as error:
-            _log.error("response.lost", dialog_id=self.dialog_id, error=str(error))
-            return
-        waiting = self._responses.pop(response.unique_id, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(response)
+        self._commands.take_response(message)
 
     def end(self) -> None:
         """End the dialog with ProxyDialogEnded: ingest did not recover it."""
@@ -180,29 +150,24 @@ class Call:
             TimeoutError: no response arrived within `response_seconds`.
         """
         url = f"{path}?{urlencode(parameters)}" if parameters else path
-        command = Command(self._next_id(), url, method, body)
-        payload = messages.encode(command)
-        (response,) = await self._send([command], payload, self._response_seconds)
-        return response
+        return await self._commands.send(
+            self._commands.new(method, url, body), timeout_seconds=self._response_seconds
+        )
 
     async def give_back(self) -> None:
         """Return the caller to the dialplan, and hang up channels that this application placed.
 
         The channel variable ARI_PROXY_STATUS is then FAILED.
         """
-        commands = [
-            Command(self._next_id(), url, method, "")
-            for channel in self._channels
-            for method, url in self._ways_out(channel)
-        ]
+        commands = [self._commands.new(method, url) for method, url in self._channels.ways_out()]
         if not commands:
             return
         refused: list[str] = []
         try:
             for start in range(0, len(commands), MAX_COMMANDS):
-                array = commands[start : start + MAX_COMMANDS]
-                payload = messages.encode_all(array)
-                responses = await self._send(array, payload, self._give_back_seconds)
+                responses = await self._commands.send_all(
+                    commands[start : start + MAX_COMMANDS], timeout_seconds=self._give_back_seconds
+                )
                 refused += [
                     _status_text(response) for response in responses if _is_refusal(response)
                 ]
@@ -210,34 +175,6 @@ class Call:
             refused.append(str(error))
         if refused:
             _log.error("dialog.not_given_back", dialog_id=self.dialog_id, error=", ".join(refused))
-
-    def _ways_out(self, channel: str) -> list[tuple[str, str]]:
-        path = f"/channels/{quote(channel, safe='')}"
-        if channel != self.channel_id or token_of_object(channel) is not None:
-            return [("DELETE", path)]
-        status = f"{path}/variable?variable={STATUS_VARIABLE}&value={FAILED}"
-        return [("POST", status), ("POST", f"{path}/continue")]
-
-    def _next_id(self) -> str:
-        return str(next(self._ids))
-
-    async def _send(
-        self, commands: list[Command], payload: bytes, timeout_seconds: float
-    ) -> list[CommandResponse]:
-        """Send commands in one message and return their responses, or raise TimeoutError."""
-        loop = asyncio.get_running_loop()
-        awaited = {command.unique_id: loop.create_future() for command in commands}
-        self._responses |= awaited
-        self._bus.publish(self._commands, payload, once=True)
-        try:
-            async with asyncio.timeout(timeout_seconds):
-                return [await response for response in awaited.values()]
-        except TimeoutError:
-            what = ", ".join(f"{command.method} {command.url}" for command in commands)
-            raise TimeoutError(f"no response to {what} within {timeout_seconds:g} s") from None
-        finally:
-            for unique_id in awaited:
-                self._responses.pop(unique_id, None)
 
 
 def _status_text(response: CommandResponse) -> str:

@@ -19,8 +19,8 @@ from ari_proxy.client.call import (
     Call,
     CallEvent,
     CallEvents,
-    Topics,
 )
+from ari_proxy.client.commands import Topics
 from ari_proxy.protocol.messages import MAX_COMMANDS
 from tests.support.malformed import DEEPLY_NESTED
 

@@ -1,0 +1,92 @@
+"""The commands of one call: sent on its topic, each awaited until its response arrives."""
+
+import asyncio
+import itertools
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
+from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol.ids import DialogId
+from ari_proxy.protocol.malformed import UNDECODABLE
+from ari_proxy.protocol.messages import Command, CommandResponse
+
+_log = structlog.get_logger()
+
+_response: Final = msgspec.json.Decoder(CommandResponse)
+
+
+class Topics(Protocol):
+    """The part of a bus that an application needs."""
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+        """Send a message; with `once` it is never sent twice, and may be lost instead."""
+
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> SubscriptionHandle:
+        """Call `handler` with every message on `topic`."""
+
+
+class CallCommands:
+    """Sends the commands of one call and matches the responses to them."""
+
+    def __init__(self, bus: Topics, dialog_id: str) -> None:
+        self._bus = bus
+        self._dialog_id = dialog_id
+        self._topic = topics.commands(DialogId(dialog_id))
+        self._awaited: dict[str, asyncio.Future[CommandResponse]] = {}
+        self._ids = itertools.count(1)
+
+    def new(self, method: str, url: str, body: str = "") -> Command:
+        """Return a command with an id of its own."""
+        return Command(str(next(self._ids)), url, method, body)
+
+    async def send(self, command: Command, *, timeout_seconds: float) -> CommandResponse:
+        """Send a command and return its response.
+
+        Raises:
+            TimeoutError: no response arrived in time.
+        """
+        (response,) = await self._send([command], messages.encode(command), timeout_seconds)
+        return response
+
+    async def send_all(
+        self, commands: list[Command], *, timeout_seconds: float
+    ) -> list[CommandResponse]:
+        """Send at most MAX_COMMANDS commands in one message and return their responses.
+
+        Raises:
+            TimeoutError: the responses did not arrive in time.
+        """
+        return await self._send(commands, messages.encode_all(commands), timeout_seconds)
+
+    async def _send(
+        self, commands: list[Command], payload: bytes, timeout_seconds: float
+    ) -> list[CommandResponse]:
+        loop = asyncio.get_running_loop()
+        awaited = {command.unique_id: loop.create_future() for command in commands}
+        self._awaited |= awaited
+        self._bus.publish(self._topic, payload, once=True)
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                return [await response for response in awaited.values()]
+        except TimeoutError:
+            what = ", ".join(f"{command.method} {command.url}" for command in commands)
+            raise TimeoutError(f"no response to {what} within {timeout_seconds:g} s") from None
+        finally:
+            for unique_id in awaited:
+                self._awaited.pop(unique_id, None)
+
+    def take_response(self, message: Message) -> None:
+        """Handle a message of the responses topic."""
+        try:
+            response = _response.decode(message.payload)
+        except UNDECODABLE as error:
+            _log.error("response.lost", dialog_id=self._dialog_id, error=str(error))
+            return
+        waiting = self._awaited.pop(response.unique_id, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(response)
