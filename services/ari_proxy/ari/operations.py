@@ -4,6 +4,7 @@ The table is that of Asterisk 22's `rest-api/api-docs`; a test compares the two.
 template matches, as of a newer Asterisk, is a command like any other; its template is `other`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -137,7 +138,14 @@ class _Node:
     literals: "dict[str, _Node]"
     parameter: "_Node | None" = None
 
-    def child(self, segment: str) -> "_Node":
+    def add(self, template: str, segments: Sequence[str]) -> None:
+        """Add a template that continues with some segments below this one."""
+        if segments:
+            self._child(segments[0]).add(template, segments[1:])
+        else:
+            self.template = template
+
+    def _child(self, segment: str) -> "_Node":
         if segment.startswith("{"):
             self.parameter = self.parameter or _Node(OTHER, {})
             return self.parameter
@@ -147,10 +155,7 @@ class _Node:
 def _tree() -> _Node:
     root = _Node(OTHER, {})
     for template in TEMPLATES:
-        node = root
-        for segment in template[1:].split("/"):
-            node = node.child(segment)
-        node.template = template
+        root.add(template, template[1:].split("/"))
     return root
 
 
