@@ -1,0 +1,55 @@
+"""The ladder of a dialog: drawn in each form, live, and from a capture."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ari_proxy.tap import records
+from ari_proxy.tap.records import Kind, TapRecord
+from ari_proxy.watch import ladder
+from ari_proxy.watch.formats import Format
+from ari_proxy.watch.render import lines
+from ari_proxy.watch.render.descriptions import is_failure
+from tests.support.malformed import DEEPLY_NESTED
+from tests.support.tap_records import CALL, DIALOG, copy_of
+
+
+@given(
+    st.sampled_from(["app_start", "event", "unheard", "command", "request", "response", "end"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+)
+def test_whatever_a_message_holds_it_can_be_drawn(kind: Kind, message: Any) -> None:
+    encoded = json.dumps(message).encode()
+    copy = msgspec.json.decode(records.encode(kind, 0, "s", DIALOG, encoded), type=TapRecord)
+    assert lines.line(copy, coloured=False).isprintable()
+    for form in Format:
+        ladder.draw(form, DIALOG, [copy])
+    is_failure(copy)
+
+
+def test_ladder_is_drawn_as_it_goes_on() -> None:
+    shown: list[str] = []
+    show = ladder.live(DIALOG, shown.append)
+    for copy in CALL:
+        show(copy)
+    assert "\n".join(shown) == ladder.draw(Format.TEXT, DIALOG, CALL)
+
+
+def test_record_is_read_back_and_other_dialogs_left_out() -> None:
+    other = copy_of("event", dialog="s.other")
+    record = [lines.as_json(copy) for copy in [*CALL, other]]
+    found = list(ladder.read_capture(record, DIALOG))
+    assert ladder.draw(Format.TEXT, DIALOG, found) == ladder.draw(Format.TEXT, DIALOG, CALL)
+
+
+@pytest.mark.parametrize("line", ['{"kind":"x"}', DEEPLY_NESTED.decode()])
+def test_line_that_is_no_copy_is_named(line: str) -> None:
+    with pytest.raises(ladder.CaptureError, match=r"line 2 is not from.*"):
+        list(ladder.read_capture([lines.as_json(CALL[0]), line], DIALOG))
