@@ -1,24 +1,24 @@
-# Needs python3 (3.11 or later) with venv, make and git; brings the rest into .venv by itself.
+# Needs python3 (3.11 or later) with venv, make and git; installs the rest into .venv.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-#: What `make test` runs; a tier whose real server is missing is skipped, with how to get it.
+#: What `make test` runs; tests whose real server is missing are skipped, with how to get it.
 TESTS ?= tests --ignore=tests/chaos --ignore=tests/e2e
-#: Each worker starts the servers that its tests need, so that more of them than cores gain little.
+#: Each worker starts the servers that its tests need: more workers than cores gain little.
 WORKERS ?= auto
 PYTEST = $(BIN)/python -m pytest -q --numprocesses $(WORKERS) --maxprocesses 8 --dist worksteal
 
-#: `make soak` for so long on each of these buses; SEED repeats the faults of another time.
+#: `make soak` runs for MINUTES on each of BUSES; SEED repeats the faults of an earlier run.
 MINUTES ?= 30
 VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.py
 BUSES ?= nats rabbitmq
-#: Where `make dist` puts what it makes.
+#: The output directory of `make dist`.
 DIST ?= dist
 
 .PHONY: help setup demo test test-all cover chaos soak e2e observability-test screenshots lint format \
     hooks dist lock asterisk reference chart images kind-up kind-down clean
 
-help:  ## Show this.
+help:  ## Show this help.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # In two steps: --require-hashes takes no local project. The stamp comes last, so that a broken
@@ -29,52 +29,52 @@ $(VENV)/stamp: requirements/dev.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-setup: $(VENV)/stamp  ## Make the virtual environment.
+setup: $(VENV)/stamp  ## Create the virtual environment.
 
-demo: setup  ## Serve some calls of a simulated Asterisk and show them; BUS=amqp://… for RabbitMQ.
+demo: setup  ## Serve calls of a simulated Asterisk and draw each as a ladder; BUS=amqp://… for RabbitMQ.
 	$(BIN)/ari-proxy demo $(if $(BUS),--bus $(BUS)) $(DEMO)
 
-test: setup  ## Run the tests that can run here, but for the long ones: TESTS=tests/unit WORKERS=2.
+test: setup  ## Run all tests but chaos and e2e; TESTS=tests/unit WORKERS=2 for some of them.
 	$(PYTEST) $(TESTS)
 
-chaos: setup  ## Run the tests of faults; LONG=1 with long outages and floods as well.
+chaos: setup  ## Run the fault tests; LONG=1 includes long outages and floods.
 	$(if $(LONG),LONG=$(LONG)) $(PYTEST) tests/chaos
 
-test-all: setup  ## Run test and chaos together, then e2e if KUBECONFIG names a cluster.
+test-all: setup  ## Run test and chaos, then e2e if KUBECONFIG is set.
 	$(PYTEST) tests --ignore=tests/e2e
 	$(if $(KUBECONFIG),$(MAKE) e2e)
 
-# Of what needs no server: a module that decides is tested without one.
-cover: setup  ## Measure what the tests without a server take; of what decides it must be 95 %.
+# Tests without a server only: a module that decides must not need one.
+cover: setup  ## Measure coverage of the tests without a server; modules that decide need 95 %.
 	$(PYTEST) tests/unit tests/property tests/contract -m no_server \
 	    --cov --cov-report=term --cov-report=json:$(VENV)/coverage.json
 	$(BIN)/python -m tests.support.coverage $(VENV)/coverage.json
 
-soak: setup  ## Serve calls under faults at random: MINUTES=30 BUSES="nats rabbitmq" SEED=1.
+soak: setup  ## Serve calls under random faults: MINUTES=30 BUSES="nats rabbitmq" SEED=1.
 	set -e; for bus in $(BUSES); do \
 	    $(BIN)/python -m tests.chaos.soak --minutes $(MINUTES) --bus $$bus $(if $(SEED),--seed $(SEED)); \
 	done
 
-# E2E says that this cluster is meant: the tests install the chart there.
-e2e: setup  ## Test in the cluster of KUBECONFIG, with its own images (see k8s/load-images).
+# E2E confirms that the tests may install the chart in this cluster.
+e2e: setup  ## Run the end-to-end tests in the cluster of KUBECONFIG, with images of this tree.
 	k8s/load-images
 	E2E=1 $(BIN)/python -m pytest -q tests/e2e
 
-observability-test: setup  ## Test what people see: metrics, alerts, dashboards, tail, ladder, console.
+observability-test: setup  ## Test metrics, alerts, dashboards, tail, ladder and the console.
 	$(PYTEST) tests/observability
 
-screenshots: setup  ## Take the pictures of docs/images anew.
+screenshots: setup  ## Update the screenshots in docs/images.
 	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -k "not rabbitmq" \
 	    tests/observability/test_console.py tests/observability/test_dashboards.py
 
-kind-up:  ## Make a cluster on this machine with kind, and load the images into it.
+kind-up:  ## Create a kind cluster and load the images into it.
 	kind create cluster --config k8s/kind/cluster.yaml
 	k8s/load-images
 
-kind-down:  ## Remove it.
+kind-down:  ## Delete the kind cluster.
 	kind delete cluster --name ari-proxy
 
-dist: setup  ## Make what a release consists of beside its images: wheel, sdist, chart; DIST=dist.
+dist: setup  ## Build the wheel, sdist and chart of a release; DIST=dist.
 	$(BIN)/hatchling build --directory $(DIST)
 	PATH="$(BIN):$$PATH" helm package charts/ari-proxy --destination $(DIST)
 
@@ -83,7 +83,7 @@ images:  ## Build the images of ingest, command and operator with docker.
 	    docker build -f Dockerfile.$$name -t ari-proxy-$$name:$$($(VERSION)) .; \
 	done
 
-lint: setup  ## Run what CI checks beside the tests; `make hooks` has it run at each commit.
+lint: setup  ## Run the static checks of CI.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -93,17 +93,17 @@ lint: setup  ## Run what CI checks beside the tests; `make hooks` has it run at 
 	$(BIN)/vulture
 	$(BIN)/complexipy services --max-complexity-allowed 10 --failed
 
-format: setup  ## Mend what ruff can mend, and write all files as it formats them.
+format: setup  ## Fix what ruff can fix, and format all files.
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-hooks: setup  ## Run make lint at each commit from now on (pre-commit).
+hooks: setup  ## Install a pre-commit hook that runs make lint.
 	$(BIN)/pre-commit install
 
 LOCK = $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-emit-index-url \
     --no-header --no-annotate
 
-lock: setup  ## Write the lock files anew from pyproject.toml: of development and of the images.
+lock: setup  ## Update the lock files of development and of the images from pyproject.toml.
 	$(LOCK) pyproject.toml --extra standalone --extra operator --extra traces --group dev --python-version 3.11 \
 	    --output-file requirements/dev.txt
 	$(LOCK) pyproject.toml --extra ingest --extra traces --python-version 3.13 \
@@ -112,16 +112,16 @@ lock: setup  ## Write the lock files anew from pyproject.toml: of development an
 	    --constraint requirements/dev.txt --output-file requirements/operator.txt
 	echo setuptools | $(LOCK) - --python-version 3.13 --output-file requirements/build.txt
 
-asterisk: setup  ## Unpack Asterisk 22 and 16 for the integration tests (needs apt, no root).
+asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs apt, not root).
 	$(BIN)/python tests/support/asterisk_up.py 22 --build-only
 	$(BIN)/python tests/support/asterisk_up.py 16 --build-only
 
-reference: setup  ## Write docs/reference/{settings,metrics,logs,ariproxy}.md from code and contract.
+reference: setup  ## Generate docs/reference/{settings,metrics,logs,ariproxy}.md from code and CRD.
 	$(BIN)/python -m tests.support.reference
 
-chart: setup  ## Write the chart's CRD, dashboards and README.md from what they are made of.
+chart: setup  ## Generate the chart's CRD, dashboards and README.md.
 	$(BIN)/python -m tests.support.chart
 	$(BIN)/python -m tests.support.dashboards
 
-clean:  ## Remove what was made here.
+clean:  ## Remove everything that make has created.
 	rm -rf $(VENV) $(DIST) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
