@@ -19,7 +19,7 @@ _KEY: Final = "standard-key"
 
 
 class GoAriRabbitMqClient:
-    """Serves one dialog at a time, the last one that was announced."""
+    """Serves one dialog at a time, the one announced last."""
 
     def __init__(self, connection: AbstractConnection) -> None:
         self.types: list[str] = []
@@ -49,7 +49,7 @@ class GoAriRabbitMqClient:
             self._response.set_result(json.loads(message.body)["response_body"])
 
     async def action(self, method: str, uri: str) -> str:
-        """Send a command and return the body of what comes next; '[]' if nothing does."""
+        """Send a command and return the body of the next response, or '[]' without one."""
         self._response = asyncio.get_running_loop().create_future()
         channel = await self._connection.channel()  # Never closed.
         responses = await _bound(channel, "AppResponseConsumer", f"responses_{self._dialog}")

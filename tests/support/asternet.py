@@ -28,7 +28,7 @@ _GUID: Final = re.compile(
 
 
 class DialogueClosedError(Exception):
-    """The queue of a dialogue's commands is not there."""
+    """The queue of a dialogue's commands does not exist."""
 
 
 class _Consumer:
@@ -47,7 +47,7 @@ class _Consumer:
         return cls(connection, await channel.get_queue(name, ensure=False))
 
     async def read(self, take: Callable[[str], Awaitable[str]]) -> None:
-        """Hand over messages one after another; `take` says what becomes of each.
+        """Pass on messages one after another; `take` decides on each.
 
         A message whose handling raises is neither acknowledged nor rejected.
         """
@@ -168,7 +168,7 @@ def command(unique_id: str, method: str, path: str, **parameters: Any) -> str:
 
 
 class AriBrokerClient:
-    """Takes dialogues up to a limit and rejects the others with requeue."""
+    """Accepts dialogues up to a limit and rejects the others with requeue."""
 
     def __init__(
         self,
@@ -205,7 +205,7 @@ class AriBrokerClient:
 
     @asynccontextmanager
     async def connected(self, application: str) -> AsyncIterator["AriBrokerClient"]:
-        """Read an application's queue around a block; it has to be there."""
+        """Read an application's queue around a block; the queue must exist."""
         consumer = await _Consumer.of(self._url, application)
         await consumer.read(self._on_app_start)
         try:

@@ -1,4 +1,4 @@
-"""A real headless Chromium, driven by the Chrome DevTools Protocol."""
+"""A headless Chromium, driven by the Chrome DevTools Protocol."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""Certificates of an authority of the tests' own, as files."""
+"""Certificates of a test authority, as files."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,14 +30,14 @@ class Certificates:
         return certificate, key
 
     def settings(self, *, with_client: bool) -> dict[str, str]:
-        """Return a settings group's fields for them."""
+        """Return the fields of a settings group for these files."""
         fields = {"ca_file": str(self.authority)}
         if with_client:
             fields |= {"certificate_file": str(self.client), "key_file": str(self.client_key)}
         return fields
 
     def issue(self, name: str, *identities: str, **dates: datetime) -> tuple[Path, Path]:
-        """Issue another one; return its file and its key's.
+        """Issue a certificate; return its file and that of its key.
 
         Without identities it has no subjectAltName, as old instructions for openssl make it.
         """

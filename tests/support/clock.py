@@ -1,4 +1,4 @@
-"""A clock that tests set."""
+"""A clock set by tests."""
 
 
 class Clock:

@@ -1,4 +1,4 @@
-"""A real Kubernetes cluster, the one that KUBECONFIG names, by kubectl and helm."""
+"""The Kubernetes cluster of KUBECONFIG, through kubectl and helm."""
 
 import json
 import os
@@ -22,14 +22,14 @@ PATIENCE = 60.0
 
 
 def require(*programs: str) -> None:
-    """Skip the test unless a cluster was named for installing things in."""
+    """Skip the test unless E2E is set: tests may then install into the cluster."""
     if not os.environ.get("E2E"):
         missing("e2e", "make e2e, in the cluster of KUBECONFIG")
     require_cluster(*programs)
 
 
 def require_cluster(*programs: str) -> None:
-    """Skip the test where there is no cluster, or no program for it."""
+    """Skip the test without a cluster or a program that it needs."""
     if not os.environ.get("KUBECONFIG"):
         missing("kubernetes", "kind create cluster (any cluster that KUBECONFIG names)")
     for name in programs:
@@ -40,7 +40,7 @@ def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
     """Run a program and return its output.
 
     Raises:
-        RefusedError: it failed; with what it said.
+        RefusedError: it failed; with its error output.
     """
     name, *arguments = command
     done = subprocess.run(
@@ -74,7 +74,7 @@ def until(condition: Callable[[], object], what: str, *, seconds: float = PATIEN
 
 
 class Namespace:
-    """A namespace of one's own, in which Pod Security's standard "restricted" is enforced."""
+    """A namespace of the test, with the Pod Security standard "restricted" enforced."""
 
     def __init__(self, prefix: str = "ari-proxy") -> None:
         self.name = f"{prefix}-{ids.random_id(8).lower()}"
@@ -117,7 +117,7 @@ class Namespace:
         return found[0] if found else {"status": "", "reason": "", "message": ""}
 
     def is_settled(self, proxy: str, servers: int | None = None) -> bool:
-        """Return whether a resource is served as it says now, with so many servers."""
+        """Return whether the current generation of a resource is served, with this many servers."""
         resource = self.get("ariproxy", proxy)
         status = resource.get("status", {})
         states = {item["type"]: item["status"] for item in status.get("conditions", ())}
@@ -132,7 +132,7 @@ class Namespace:
         until(lambda: self.is_settled(proxy, servers), f"{proxy} is settled")
 
     def pods(self, proxy: str, component: str, server: str = "") -> list[dict[str, Any]]:
-        """Return the pods of a component that are not on their way out."""
+        """Return the pods of a component that are not terminating."""
         labels = f"app.kubernetes.io/instance={proxy},app.kubernetes.io/component={component}"
         if server:
             labels += f",ari-proxy.io/server={server}"
@@ -141,7 +141,7 @@ class Namespace:
 
     @contextmanager
     def forwarded(self, target: str, port: int) -> Iterator[int]:
-        """Yield a port of this machine that leads to one of a pod or a Service."""
+        """Forward a local port to one of a pod or Service around a block; yields the local port."""
         with tempfile.NamedTemporaryFile("w+") as log:
             command = [program("kubectl"), "port-forward", "-n", self.name, target, f":{port}"]
             with subprocess.Popen(command, stdout=log, stderr=log) as forwarding:

@@ -20,7 +20,7 @@ RESPONSES: Final = topics.responses(DIALOG)
 
 
 class Served:
-    """A command service, and the client of a dialog."""
+    """A command service and the client of a dialog."""
 
     def __init__(self, it: Execution, stop: asyncio.Event) -> None:
         self.it = it

@@ -13,10 +13,10 @@ LEAST: Final = 95.0
 
 
 def needs_no_server(test: str) -> bool:
-    """Return whether a test, by its node id, runs without a server: `make cover` measures those.
+    """Return whether a test runs without a server, by its node id; `make cover` measures those.
 
-    They are the unit and property tests, and of the contract tests those on the bus in memory and
-    on the simulator.
+    These are the unit and property tests, and the contract tests on the bus in memory and on the
+    simulator.
     """
     path, _, name = test.partition("::")
     tier, *_, module = PurePath(path).parts[1:]
@@ -27,7 +27,7 @@ def needs_no_server(test: str) -> bool:
 
 
 def deciding_modules(pyproject: Mapping[str, Any]) -> list[str]:
-    """Return the modules and packages that know no IO, by import-linter's contract."""
+    """Return the sans-I/O modules and packages of import-linter's contract."""
     contracts = pyproject["tool"]["importlinter"]["contracts"]
     return [
         module
@@ -40,12 +40,12 @@ def deciding_modules(pyproject: Mapping[str, Any]) -> list[str]:
 def shortfalls(
     files: Mapping[str, Mapping[str, Any]], modules: Iterable[str], least: float = LEAST
 ) -> Iterator[str]:
-    """Yield a line for each file of these modules of which the tests take too little.
+    """Yield a line for each file of these modules whose coverage is too low.
 
     Args:
-        files: The files of coverage.py's JSON report, by their path.
-        modules: Names of modules, or of packages with all that is in them.
-        least: Percent of branches and of statements.
+        files: the files of coverage.py's JSON report, by path.
+        modules: names of modules, or of packages with all their modules.
+        least: the required percentage of branches and of statements.
     """
     for module in modules:
         paths = [path for path in files if _is_in(path, module)]

@@ -21,7 +21,7 @@ R: Final = "$__rate_interval"
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its queries, each with a legend."""
+    """One panel: its queries with their legends."""
 
     title: str
     about: str
@@ -543,7 +543,7 @@ DASHBOARDS = {"overview": OVERVIEW, "ingest": INGEST, "command": COMMAND, "opera
 
 
 def expressions(dashboard: Dashboard) -> Iterator[tuple[Panel, str]]:
-    """Yield each panel with each of its queries."""
+    """Yield each query with its panel."""
     for row in dashboard.rows:
         for panel in row.panels:
             for expression, _ in panel.queries:

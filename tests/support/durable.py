@@ -14,6 +14,6 @@ class DurableBus(Bus, Protocol):
 
 
 def queues_of(bus: Bus) -> DurableQueues:
-    """The durable queues of a bus that has some."""
+    """Return the durable queues of a bus that has them."""
     assert bus.queues is not None
     return bus.queues

@@ -59,16 +59,16 @@ class EventPath:
         """Initialise an event path.
 
         Args:
-            tasks: of the set-ups.
-            rest: asks Asterisk.
-            buffer_bytes: of the bus.
-            is_durable: whether the bus does.
+            tasks: runs the set-ups.
+            rest: the client of Asterisk.
+            buffer_bytes: the size of the bus's buffer.
+            is_durable: whether the bus has durable queues.
             listener_seconds: timeout for an application to subscribe.
             silence_seconds: timeout for it to come back.
             proof_seconds: between canaries.
             no_listener: policy for a call without an application.
-            traces: none unless given.
-            times: instead of those that calls have; see `Times`.
+            traces: off by default.
+            times: overrides of `Times`.
         """
         self.broker = DurableMemoryBroker() if is_durable else MemoryBroker()
         self.bus = self.connection(buffer_bytes=buffer_bytes, registry=f"dialogs_{SERVER}")
@@ -122,17 +122,17 @@ class EventPath:
     def connection(
         self, *, buffer_bytes: int = 64 * 1024 * 1024, registry: str = ""
     ) -> MemoryBus | DurableMemoryBus:
-        """One more connection to the broker."""
+        """Return another connection to the broker."""
         if isinstance(self.broker, DurableMemoryBroker):
             return DurableMemoryBus(self.broker, buffer_bytes=buffer_bytes, registry=registry)
         return MemoryBus(self.broker, buffer_bytes=buffer_bytes)
 
     def push(self, event_type: str, channel: str, *, more: str = "") -> None:
-        """Asterisk sends an event of a channel."""
+        """Push an event of a channel, as Asterisk sends it."""
         self.pipeline.on_frame(channel_event(event_type, channel, more=more).encode())
 
     def dialog(self, channel: str) -> Dialog:
-        """The dialog of a channel."""
+        """Return the dialog of a channel."""
         return self.dialogs.objects.channels[channel]
 
 
@@ -148,24 +148,24 @@ def _settings(buffer_bytes: int, ingest: dict[str, Any]) -> Settings:
 
 
 class Listener:
-    """An application on the bus: remembers what comes on each topic."""
+    """An application on the bus: records the messages of each topic."""
 
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.messages: dict[str, list[Message]] = {}
 
     async def listen(self, topic: str) -> list[Message]:
-        """Listen to a topic; returns what will have come on it."""
+        """Listen to a topic; return the list that its messages are added to."""
         got = self.messages.setdefault(topic, [])
         await self.bus.subscribe(topic, got.append)
         return got
 
     def bodies(self, topic: str) -> list[dict[str, Any]]:
-        """The messages received on a topic."""
+        """Return the messages received on a topic."""
         return [json.loads(message.payload) for message in self.messages.get(topic, ())]
 
     def types(self, topic: str) -> list[str]:
-        """The types of the events on a topic."""
+        """Return the types of the events received on a topic."""
         return [body["type"] for body in self.bodies(topic)]
 
 
@@ -190,7 +190,7 @@ class Scene(EventPath):
 
 @asynccontextmanager
 async def scene(**options: Any) -> AsyncIterator[Scene]:
-    """Run the event path around a block; what is still being set up then is given up."""
+    """Run the event path around a block; unfinished set-ups are given up at its end."""
     async with asterisk_without_network() as (asterisk, rest), asyncio.TaskGroup() as tasks:
         made = Scene(tasks, asterisk, rest, **options)
         async with opened(made.bus), opened(made.application.bus):

@@ -1,4 +1,4 @@
-"""What executes commands, with an ingest that answers it: on a bus in memory, without a network."""
+"""An executor of commands with an ingest that answers it, on a bus in memory."""
 
 import json
 from collections.abc import AsyncIterator
@@ -83,7 +83,7 @@ class Execution:
 
     @property
     def requests(self) -> list[tuple[str, str]]:
-        """Requests that Asterisk received."""
+        """Return the requests that Asterisk has received."""
         return [(request.method, request.target) for request in self.path.asterisk.requests]
 
 

@@ -1,9 +1,9 @@
-"""An Asterisk that sends events as fast as one can: a process of its own, for the floods.
+"""An Asterisk that sends events as fast as it can, in its own process.
 
     python -m tests.support.flood EVENTS CHANNELS RATE
 
-Prints its port, and when it is done a line of JSON: events sent, seconds, and the longest time that
-one write took (Asterisk drops a reader that makes it wait for 100 ms).
+Prints its port, and at the end a line of JSON: events sent, seconds, and the longest time of one
+write (Asterisk drops a reader that blocks it for 100 ms).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Clients that are none of ours: nats-py, and aio-pika that declares as go-ari-proxy's library."""
+"""Foreign clients: nats-py, and aio-pika with the declarations of go-ari-proxy's library."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,9 +53,9 @@ class ForeignSubscription:
 
 
 class ForeignClient(_Outgoing):
-    """What an application needs of a bus, on aio-pika; declares, publishes and consumes as theirs.
+    """An application's bus on aio-pika, which declares, publishes and consumes as the original's.
 
-    The golden transcripts show with which arguments.
+    The arguments are those of the golden transcripts.
     """
 
     def __init__(self, connection: AbstractConnection, channel: AbstractChannel) -> None:
@@ -74,13 +74,13 @@ class ForeignClient(_Outgoing):
         await self.channel.default_exchange.publish(message, topic, mandatory=False)
 
     async def cancel_all(self) -> None:
-        """Consume nothing any more."""
+        """Cancel all consumers."""
         for subscription in self._subscriptions:
             await subscription.unsubscribe()
         self._subscriptions.clear()
 
     async def depth(self, queue: str) -> tuple[int, int] | None:
-        """Messages and consumers of a queue, or None if there is none."""
+        """Return the numbers of messages and consumers of a queue, or None without that queue."""
         try:
             # A channel of its own: a queue that is not there closes it.
             async with self._connection.channel() as channel:
@@ -130,7 +130,7 @@ async def foreign_client(url: str) -> AsyncIterator[ForeignClient]:
 
 
 class ForeignNatsClient(_Outgoing):
-    """What an application needs of NATS, on nats-py with its own way of coming back."""
+    """An application's bus on nats-py, with nats-py's own reconnecting."""
 
     def __init__(self, client: Client) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class ForeignNatsClient(_Outgoing):
 
 @asynccontextmanager
 async def foreign_nats_client(url: str) -> AsyncIterator[ForeignNatsClient]:
-    """A client that takes its time to come back to a server that was away: two seconds."""
+    """Yield a client that takes two seconds to reconnect to a server that was away."""
 
     async def say_nothing(_: Exception) -> None:
         pass

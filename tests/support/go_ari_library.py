@@ -27,7 +27,7 @@ class MessageBus(Protocol):
         """Return a publisher for a topic."""
 
     async def consume(self, topic: str, take: Take) -> None:
-        """Hand over what comes on a topic."""
+        """Pass on the messages of a topic."""
 
 
 class Nats:
@@ -102,7 +102,7 @@ class AppInstance:
         self._responses.put_nowait(json.loads(payload))
 
     async def process(self, method: str, url: str, **parameters: str) -> dict[str, Any]:
-        """Send a command and return the response that comes next; an empty one if none does."""
+        """Send a command and return the next response; an empty one if none arrives."""
         return await self.exchange(command(method, url, build_json(parameters)))
 
     async def exchange(self, payload: bytes) -> dict[str, Any]:

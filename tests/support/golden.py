@@ -21,7 +21,7 @@ def payload(line: dict[str, Any]) -> bytes:
 
 
 def bus_payloads(transcript: str, topic_prefix: str, *, sender: str) -> list[bytes]:
-    """The payloads that `sender` (proxy or client) published on topics with a prefix."""
+    """Return the payloads that `sender` (proxy or client) published on topics with a prefix."""
     return [
         payload(line)
         for line in lines(transcript)

@@ -1,4 +1,4 @@
-"""Buses with calls that take as long as a test wants them to."""
+"""Buses whose calls a test can hold up."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from ari_proxy.bus.memory.bus import MemoryBus
 
 @dataclass
 class Hold:
-    """Holds one call: a message once its outcome is there, a subscription before it is in force."""
+    """Holds one call: a message after its outcome, a subscription before it is active."""
 
     method: Literal["request", "publish_to_listener", "subscribe"]
     topic: str
@@ -51,7 +51,7 @@ class Hold:
 
 
 class FullBus(MemoryBus):
-    """A bus in memory whose buffer is full for as long as a test wants it to be."""
+    """A bus in memory whose buffer is full until a test empties it."""
 
     is_full = False
 

@@ -15,7 +15,7 @@ _ROLE = ["--verb=get,create,update", "--resource=leases"]
 
 
 class LeaseNamespace(Namespace):
-    """A namespace of one's own, with a service account that may use leases there."""
+    """A namespace of the test, with a service account that may use leases there."""
 
     def __init__(self) -> None:
         cluster.require_cluster("kubectl")

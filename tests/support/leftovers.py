@@ -1,4 +1,4 @@
-"""Nothing that a test run starts outlives it, however the run ends."""
+"""Ends all processes of a test run with it, however it ends."""
 
 import atexit
 import contextlib
@@ -21,9 +21,9 @@ _END_SECONDS: Final = 10
 
 
 def end_with_this_process() -> None:
-    """End all later child processes with this process, even if it dies by kill -9.
+    """End all later child processes with this process, even if it is killed with SIGKILL.
 
-    Linux only. A fixture's own end comes first; this is for the run that has none: it was killed.
+    Linux only. Fixtures end their processes first; this is for a run that was killed.
     """
     if not (_PROCESSES / "self" / "environ").exists():
         return
@@ -40,7 +40,7 @@ def end_with_this_process() -> None:
 
 
 def _end_all(mark: bytes) -> None:
-    """Kill until nothing is left that could start more."""
+    """Kill processes until none is left that could start more."""
     deadline = time.monotonic() + _END_SECONDS
     while time.monotonic() < deadline and (found := list(_marked(mark))):
         for pid in found:

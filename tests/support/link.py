@@ -11,9 +11,9 @@ from tests.support.servers import free_port
 
 
 class Link:
-    """Forwards to a port of this machine, in a thread of its own; it can be cut and mended.
+    """Forwards to a local port in its own thread; a test can cut and restore it.
 
-    It stands in the place of the bus that it leads to, so that a test can stop and start it.
+    It stands in for a bus, so that a test can stop and start that.
     """
 
     def __init__(self, target_port: int, *, kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ") -> None:
@@ -55,9 +55,9 @@ class Link:
         self._do(self._stop())
 
     def overlap(self) -> None:
-        """End all connections; the target learns of it just as it gets the next one's first bytes.
+        """End all connections; the target learns of it with the first bytes of the next one.
 
-        What it would say before that is lost.
+        What the target sends before that is lost.
         """
         self._do(self._overlap())
 
@@ -66,7 +66,7 @@ class Link:
         self._loop.call_soon_threadsafe(self._flowing.clear)
 
     def thaw(self) -> None:
-        """Let pass what has waited."""
+        """Resume traffic, starting with what was held."""
         self._loop.call_soon_threadsafe(self._flowing.set)
 
     def lose_from(self, marker: bytes, direction: Literal["sent", "answers"]) -> None:

@@ -27,7 +27,7 @@ def on_nats() -> str:
 
 
 def subjects_on_nats(user: str) -> dict[str, list[str]]:
-    """Return what a documented user may publish, and what subscribe."""
+    """Return the subjects to which a documented user may publish and subscribe."""
     rights = on_nats().partition(f"user: {user},")[2].partition("} }")[0]
     found = re.findall(r"(publish|subscribe): \[(.*?)\]", rights, re.DOTALL)
     return {action: re.findall(r'"([^"]*)"', subjects) for action, subjects in found}
@@ -45,13 +45,13 @@ def on_rabbitmq() -> list[list[str]]:
 
 
 def uuids_of(server: str) -> str:
-    """Return what the documentation says that a server's UUIDs begin with."""
+    """Return the documented prefix of a server's UUIDs."""
     digits = hashlib.sha256(server.encode()).hexdigest()
     return f"{digits[:8]}-{digits[8:10]}"
 
 
 class Accounts:
-    """Users of RabbitMQ with the documented rights, on names of the test's own."""
+    """Users of RabbitMQ with the documented rights, on names of the test."""
 
     def __init__(self, rabbitmq: RabbitMqServer) -> None:
         self._rabbitmq = rabbitmq
@@ -60,7 +60,7 @@ class Accounts:
         self.users = {name: f"{name}-{own}" for name in ("ingest", "command", "application")}
 
     def renamed(self, text: str) -> str:
-        """Return a text of the documentation with our own names."""
+        """Return a text of the documentation with the names of the test."""
         ours = {
             uuids_of(SERVER): uuids_of(self.server),
             SERVER: self.server,
@@ -73,10 +73,10 @@ class Accounts:
     def make(
         self, without: Callable[[str, list[str]], list[str]] = lambda _, rights: rights
     ) -> None:
-        """Make the users.
+        """Create the users.
 
         Args:
-            without: gets a user's name and rights as they are documented, returns what is given.
+            without: receives a user's name and documented rights; returns the rights to grant.
         """
         for user in self.users.values():
             self._rabbitmq.control("add_user", user, PASSWORD)
@@ -102,7 +102,7 @@ class Accounts:
         return settings.model_copy(update=own)
 
     def environment(self, settings: Settings) -> dict[str, str]:
-        """Return the same for a process."""
+        """Return the same as environment variables of a process."""
         bus = settings.bus
         return environment_of(settings) | {
             "ARI_PROXY_BUS__USER": bus.user,

@@ -1,4 +1,4 @@
-"""`ari-proxy` as its users run it: a process of its own, with a log to look into."""
+"""`ari-proxy` as a process, with its log."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class Process:
 
     @property
     def log(self) -> str:
-        """All that it wrote."""
+        """Return everything that it has written."""
         return self._log.read_text()
 
     def events(self, name: str) -> list[dict[str, Any]]:
@@ -57,11 +57,11 @@ class Process:
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it as kill -9 does."""
+        """Kill it with SIGKILL."""
         self._process.kill()
 
     def freeze(self) -> None:
-        """Suspend it with all its connections open."""
+        """Suspend it; its connections stay open."""
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -69,14 +69,14 @@ class Process:
         self._process.send_signal(signal.SIGCONT)
 
     async def admin(self, path: str) -> tuple[int, str]:
-        """Ask its admin API; return the status and the text."""
+        """Query its admin API; return status and text."""
         port = (await self.logged("admin.listening"))["port"]
         url = f"http://127.0.0.1:{port}{path}"
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             return answer.status, await answer.text()
 
     async def ended(self) -> int:
-        """Wait for its end and return the exit status, or minus the signal."""
+        """Wait until it exits; return the exit status, or minus the signal."""
         await until(lambda: self._process.poll() is not None)
         code = self._process.poll()
         assert code is not None
@@ -84,7 +84,7 @@ class Process:
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
-    """The settings of a test, for a process."""
+    """Return the settings of a test as environment variables."""
     ari, bus = settings.ari, settings.bus
     return {
         "ARI_PROXY_SERVER_ID": settings.server_id,
@@ -127,7 +127,7 @@ def _is_shown(name: str, value: str, log: Path) -> bool:
 
 
 def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    """Run `ari-proxy` to its end."""
+    """Run `ari-proxy` until it exits."""
     return subprocess.run(
         [sys.executable, "-m", "ari_proxy", *arguments],
         env={**os.environ, **environment},

@@ -1,4 +1,4 @@
-"""The programs that the tests run and that are not ours: where they are, and what brings them."""
+"""External programs of the tests: where they are, and how to get them."""
 
 import os
 import shutil
@@ -36,7 +36,7 @@ BESIDE: Final = Path(sys.executable).parent
 
 
 def missing(what: str, command: str) -> Never:
-    """Skip with the command that provides a server; fail where ARI_PROXY_REQUIRE names it."""
+    """Skip with the command that installs a server; fail if ARI_PROXY_REQUIRE names it."""
     message = f"there is no {what}; it comes with: {command}"
     if what.partition(" ")[0].lower() in os.environ.get("ARI_PROXY_REQUIRE", "").split(","):
         pytest.fail(message)
@@ -44,7 +44,7 @@ def missing(what: str, command: str) -> Never:
 
 
 def program(name: str, *, beside: Path = BESIDE) -> str:
-    """Return the path of a program; skip, or fail, as `missing` does, where there is none."""
+    """Return the path of a program; without one, skip or fail as `missing` does."""
     found = shutil.which(name, path=beside) or shutil.which(name)
     if found is None:
         source = SOURCES[name]
@@ -55,7 +55,7 @@ def program(name: str, *, beside: Path = BESIDE) -> str:
 def refuse_unchecked(event: str, arguments: tuple[object, ...]) -> None:
     """Refuse a command that names a program without its path: an audit hook.
 
-    Such a command works on the machine of whoever wrote it and fails on the next one.
+    Such a command works on its author's machine and may fail on others.
     """
     if event != "subprocess.Popen":
         return
@@ -65,4 +65,4 @@ def refuse_unchecked(event: str, arguments: tuple[object, ...]) -> None:
 
 
 class UncheckedProgramError(Exception):
-    """A test runs a program without asking whether this machine has it."""
+    """A test runs a program without checking that it is installed."""

@@ -1,4 +1,4 @@
-"""A real Prometheus of one's own, that scrapes what the tests run."""
+"""A private Prometheus that scrapes the processes of a test."""
 
 import json
 import shutil
@@ -33,7 +33,7 @@ def objections(metrics: bytes) -> str:
 
 
 class Prometheus:
-    """Scrapes each second; its rules are looked at as often."""
+    """Scrapes, and evaluates its rules, once a second."""
 
     def __init__(self, ports: Iterable[int], rules: str = "") -> None:
         self._binary = program("prometheus")
@@ -78,14 +78,14 @@ class Prometheus:
         raise AssertionError((self._directory / "log").read_text())
 
     async def until_scraped(self) -> None:
-        """Wait until it has looked at all that it was told of; it takes some seconds to begin."""
+        """Wait until it has scraped all targets; it takes some seconds to start."""
         await until(lambda: bool(self.query("up") and not self.query("up == 0")))
 
     def query(self, expression: str) -> list[dict[str, Any]]:
-        """Return the series of an expression, as they are now.
+        """Return the current series of an expression.
 
         Raises:
-            ValueError: Prometheus does not understand it; with its words.
+            ValueError: Prometheus rejects the expression; with its error.
         """
         query = urllib.parse.urlencode({"query": expression})
         url = f"http://127.0.0.1:{self.port}/api/v1/query?{query}"
@@ -99,7 +99,7 @@ class Prometheus:
         return found
 
     def firing(self) -> set[str]:
-        """Return the names of the alerts that fire."""
+        """Return the names of the firing alerts."""
         found = self.query('ALERTS{alertstate="firing"}')
         return {series["metric"]["alertname"] for series in found}
 

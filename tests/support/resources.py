@@ -98,7 +98,7 @@ class Cluster:
             self.run(item["metadata"]["name"])
 
     def run(self, name: str, ready: int | None = None) -> None:
-        """Make a Deployment's pods ready: all of them, or only some."""
+        """Make a Deployment's pods ready, all or some."""
         item = self.children[ObjectKey("Deployment", name)]
         replicas = item["spec"]["replicas"]
         item["status"] = {

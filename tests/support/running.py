@@ -52,9 +52,9 @@ async def running_proxy(
     """Run services around a block; yields the event that stops them.
 
     Args:
-        settings: of all of them.
-        components: which.
-        parts: what else `standalone.serve` takes.
+        settings: the settings of all services.
+        components: the services to run.
+        parts: further arguments of `standalone.serve`.
     """
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
@@ -148,7 +148,7 @@ class LegacyClient:
         return await self.send(dialog_id, json.dumps(command).encode())
 
     async def send(self, dialog_id: str, payload: bytes) -> dict[str, Any]:
-        """Send what may be a command and return the next response."""
+        """Send the bytes of a command, valid or not, and return the next response."""
         await self.until(lambda: dialog_id in self._joined)
         count = len(self.responses[dialog_id])
         self._bus.publish(f"commands_{dialog_id}", payload, once=True)
@@ -156,7 +156,7 @@ class LegacyClient:
         return self.responses[dialog_id][count]
 
     async def until_answered(self, bus: Bus, dialog_id: str, method: str, url: str) -> None:
-        """Repeat a command until an executor is back on the bus and answers it."""
+        """Repeat a command until an executor answers it."""
         command = json.dumps({"unique_id": "", "url": url, "method": method, "body": ""}).encode()
         await until_heard(bus, f"commands_{dialog_id}", command)
         await self.until(lambda: self.responses[dialog_id])
@@ -170,7 +170,7 @@ class LegacyClient:
         return dialog_id in self._joined and bool(self.events.get(dialog_id))
 
     def types_of(self, dialog_id: str) -> list[str]:
-        """Like `types`, also before the first event."""
+        """Return the types of a dialog's events; empty before the first one."""
         return [event["type"] for event in self.events.get(dialog_id, [])]
 
     def types(self, dialog_id: str) -> list[str]:
@@ -183,12 +183,12 @@ def is_normal_end(event: dict[str, Any]) -> bool:
 
 
 async def until_heard(bus: Bus, topic: str, payload: bytes) -> None:
-    """Offer a message until somebody listens; nobody got it before."""
+    """Send a message until it has a listener."""
     await until(lambda: bus.publish_to_listener(topic, payload))
 
 
 async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) -> None:
-    """Wait until the services have subscribed; what is sent for that changes nothing."""
+    """Wait until the services have subscribed; the messages sent for that have no effect."""
     if command:
         await until_heard(bus, "commands_server-1", b"DUMMY")
     if ingest:
@@ -197,10 +197,10 @@ async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) 
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for what no event tells: looks every 10 ms, at most TIMEOUT.
+    """Wait for a condition that no event reports: check every 10 ms, for TIMEOUT at most.
 
     Args:
-        condition: returns whether it is so, or an awaitable of that.
+        condition: returns a truth value or an awaitable of one.
     """
     async with asyncio.timeout(TIMEOUT):
         while not await _value(condition()):
@@ -208,9 +208,9 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 async def until_done(count: Callable[[], int], expected: int) -> None:
-    """Wait for a number of things, however long they take: at most TIMEOUT from one to the next.
+    """Wait until a number is reached, with at most TIMEOUT from one step to the next.
 
-    A busy machine is slow and not wrong.
+    A busy machine may be slow.
     """
     while (before := count()) != expected:
         await until(lambda: count() != before)

@@ -1,4 +1,4 @@
-"""Kubernetes' own schemas and ours: what an API server would refuse is found without one."""
+"""Schemas of Kubernetes and of the CRD: validate objects as an API server does."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -33,7 +33,7 @@ def _problem(item: dict[str, Any], version: str) -> str:
 
 
 def ariproxy() -> jsonschema_rs.Validator:
-    """Return the contract's schema, which takes unknown fields as little as the API server."""
+    """Return the CRD's schema, which rejects unknown fields as the API server does."""
     crd = yaml.safe_load((K8S / "crds" / "ariproxies.yaml").read_text())
     schema: dict[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     properties = schema["properties"] | {"metadata": {"type": "object"}}

@@ -34,7 +34,7 @@ class Request:
 
 @dataclass
 class ScriptedAsterisk:
-    """Answers 204 unless told otherwise."""
+    """Answers 204 by default."""
 
     url: str = ""
     websocket_url: str = ""
@@ -82,13 +82,13 @@ class ScriptedAsterisk:
         self.answers.setdefault((method, path), deque()).append((status, body))
 
     def renamed(self, text: str) -> str:
-        """Return a prepared text with the ids that the proxy has chosen."""
+        """Return a prepared text with the ids chosen by the proxy."""
         for theirs, ours in self.names.items():
             text = text.replace(theirs, ours)
         return text
 
     def add_channel(self, channel: str, application: str = "demo", **fields: Any) -> None:
-        """Have a channel in an application, as the lists show it."""
+        """Add a channel in an application to the lists."""
         dialplan = {"app_name": "Stasis", "app_data": application}
         self.channels.append({"id": channel, "state": "Up", "dialplan": dialplan, **fields})
 
@@ -229,7 +229,7 @@ async def _served(script: ScriptedAsterisk) -> AsyncIterator[web.AppRunner]:
 
 
 def asterisk_at(port: int) -> ScriptedAsterisk:
-    """Return one that does not run, by the URLs that it would have."""
+    """Return an Asterisk that is not running, with the URLs that it would have."""
     return ScriptedAsterisk(*_urls_at(port))
 
 
@@ -252,7 +252,7 @@ async def scripted_asterisk(
 async def asterisk_without_network(
     credentials: CredentialSource = CREDENTIALS,
 ) -> AsyncIterator[tuple[ScriptedAsterisk, RestClient]]:
-    """A scripted ARI endpoint in this process, and a client of it: no network between them."""
+    """Yield a scripted ARI endpoint and a client of it, without a network between them."""
     script = ScriptedAsterisk()
     with tempfile.TemporaryDirectory() as directory:
         path = str(Path(directory, "ari"))

@@ -34,14 +34,14 @@ _FIRST_PORT, _ENOUGH_PORTS = 10_000, 1_000
 
 
 def _port_range() -> range:
-    """Return the ports for servers: none that the kernel gives to an outgoing connection."""
+    """Return the ports for servers: outside the range of outgoing connections."""
     kernels = Path("/proc/sys/net/ipv4/ip_local_port_range")
     end = int(kernels.read_text().split()[0]) if kernels.exists() else 49_152
     return range(_FIRST_PORT, end if end >= _FIRST_PORT + _ENOUGH_PORTS else 60_000)
 
 
 def _take_turn(count: int) -> int:
-    """Return a number that goes up by `count` in all of a user's test runs on this machine."""
+    """Return a number that is increased by `count` across all test runs of this user."""
     counter = Path(tempfile.gettempdir()) / f"ari-proxy-test-ports-{os.getuid()}"
     with counter.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -63,14 +63,13 @@ def _is_free(port: int) -> bool:
 
 
 def free_port(adjacent: int = 0, *, ports: Sequence[int] | None = None) -> int:
-    """Return a port that stays free until its server takes it, and so many adjacent ones above.
+    """Return a port that stays free until its server binds it, followed by adjacent free ones.
 
-    Two tests that run at the same time, in whichever process, get different ones: a port comes up
-    again only after all others.
+    Concurrent tests get different ports, in any process: a port is reused only after all others.
 
     Args:
-        adjacent: how many above it are free, too.
-        ports: among which; those of this machine unless given.
+        adjacent: the number of free ports that follow it.
+        ports: the range to choose from; by default that of this machine.
     """
     ports = ports or _port_range()
     while True:
@@ -80,7 +79,7 @@ def free_port(adjacent: int = 0, *, ports: Sequence[int] | None = None) -> int:
 
 
 class BusServer(Protocol):
-    """A bus that can be stopped and started again on its port, or the link to it."""
+    """A bus, or a link to one, that can be stopped and restarted on its port."""
 
     kind: Literal["NATS", "RABBITMQ"]
 
@@ -93,7 +92,7 @@ class BusServer(Protocol):
 
 
 class NatsServer:
-    """A nats-server that can be stopped, killed and started again on its port."""
+    """A nats-server that can be stopped, killed and restarted on its port."""
 
     kind: Literal["NATS", "RABBITMQ"] = "NATS"
 
@@ -148,7 +147,7 @@ class NatsServer:
 
 
 class NatsCluster:
-    """Servers of which each has the others' clients as well."""
+    """A cluster of nats-servers."""
 
     kind: Literal["NATS", "RABBITMQ"] = "NATS"
 
@@ -227,7 +226,7 @@ class Asterisk:
 
     @contextmanager
     def sip_call(self, scenario: str, extension: str) -> Iterator[None]:
-        """Have sipp call an extension and play a scenario of this folder."""
+        """Call an extension with sipp and a scenario of this folder."""
         libraries = self._root / "usr/lib/x86_64-linux-gnu"
         loaders = self._root.glob("**/ld-linux-x86-64.so.2")
         loader = str(next(path for path in loaders if path.exists()))  # Some are links to /lib.
@@ -272,7 +271,7 @@ class Asterisk:
             return False
 
     def terminate(self) -> None:
-        """Terminate it as a service manager does, and wait for its exit."""
+        """Terminate it with SIGTERM and wait until it exits."""
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)

@@ -1,4 +1,4 @@
-"""The proxy between a scripted Asterisk and a real bus, with a client of the original's kind."""
+"""The proxy between a scripted Asterisk and a real bus, with a client like the original's."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ class Setting:
     client: LegacyClient
 
     async def begin(self, channel: str = "c") -> str:
-        """A channel enters the application; returns its dialog."""
+        """Let a channel enter the application; return its dialog."""
         if not self.client.starts:
             await self.client.start()
         await self.asterisk.push(channel_event("StasisStart", channel))
@@ -45,7 +45,7 @@ def settings_of(asterisk: ScriptedAsterisk, bus_server: BusServer, **groups: Any
 
 @asynccontextmanager
 async def serving(bus_server: BusServer, **groups: Any) -> AsyncIterator[Setting]:
-    """Run ingest and command, with these groups of settings, and wait until they serve."""
+    """Run ingest and command with these settings, and wait until they serve."""
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, **groups)
         async with bus_client(settings) as bus, running_proxy(settings):
@@ -55,7 +55,7 @@ async def serving(bus_server: BusServer, **groups: Any) -> AsyncIterator[Setting
 
 @asynccontextmanager
 async def proxy_with(bus_server: BusServer, **ingest: Any) -> AsyncIterator[Setting]:
-    """Run ingest, with these settings of it."""
+    """Run ingest with these settings."""
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, ingest=ingest)
         async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):

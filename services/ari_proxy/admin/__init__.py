@@ -1,1 +1,1 @@
-"""The process's HTTP surface: health, metrics, the admin API and the console."""
+"""The HTTP server of a process: health, metrics, admin API and console."""

@@ -1,4 +1,4 @@
-"""Readiness checks: what must be true for a process to serve calls, each with a name."""
+"""Readiness checks: named conditions for a process to serve calls."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping

@@ -15,7 +15,7 @@ from . import decoding
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Creation:
-    """How an operation names the object that it creates."""
+    """The parameter in which an operation names the object that it creates."""
 
     kind: ObjectKind
     #: The parameter with the id, in the query or the JSON body.

@@ -1,4 +1,4 @@
-"""Whether a topic has a listener, on any bus."""
+"""Find out whether a topic has a listener, on any bus."""
 
 from .base import Bus
 

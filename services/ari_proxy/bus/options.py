@@ -12,7 +12,7 @@ from .errors import BusSettingsError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusOptions:
-    """How to reach the servers of one cluster; secrets don't show in a repr.
+    """Servers of one cluster, account and TLS; secrets don't show in a repr.
 
     An account in the URLs is moved to its own fields, unless those are set.
 

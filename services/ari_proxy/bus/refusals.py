@@ -1,4 +1,4 @@
-"""What the server refuses now, and has refused since the start."""
+"""Refusals of the server: those in force, and their number since the start."""
 
 from collections.abc import Hashable
 

@@ -1,1 +1,1 @@
-"""How the processes reach Asterisk and the bus: credentials, TLS, clients."""
+"""Clients of Asterisk and of the bus, with credentials and TLS from settings."""

@@ -15,10 +15,10 @@ REREAD_SECONDS: Final = 5.0
 
 
 class RotatingCredentials:
-    """The user of ari.conf; files are read again now and then, so that they may change.
+    """The user of ari.conf; files are read again periodically, so that they may change.
 
-    Asterisk and our files change at different moments: what was right before is tried again where
-    Asterisk refuses what is right by now.
+    Asterisk and our files change at different times: if Asterisk refuses the new credentials, the
+    former ones are tried again.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from .rereading import RereadGuard
 
 
 class RotatingTls:
-    """How to check a server's certificate and show ours; read again when a file has changed."""
+    """The TLS context of one settings group; made again when a certificate file changes."""
 
     def __init__(self, group: str, settings: AriSettings | BusSettings) -> None:
         self._group = group
@@ -45,10 +45,10 @@ def _tls_files(settings: AriSettings | BusSettings) -> list[str]:
 
 
 def tls_context(group: str, settings: AriSettings | BusSettings) -> ssl.SSLContext | None:
-    """Return how to check a server's certificate and show ours, or None if nothing is said of it.
+    """Return the TLS context of a settings group, or None if it names no certificates.
 
     Raises:
-        SettingsError: a file can't be read, or holds something else.
+        SettingsError: a file can't be read, or is no certificate or key.
     """
     if not _tls_files(settings):
         return None
@@ -58,10 +58,10 @@ def tls_context(group: str, settings: AriSettings | BusSettings) -> ssl.SSLConte
 def client_context(
     group: str, ca_file: str, certificate_file: str = "", key_file: str = ""
 ) -> ssl.SSLContext:
-    """Return how to check a server's certificate and show ours, by the files of a group's settings.
+    """Return a TLS context with the certificates in these files.
 
     Raises:
-        SettingsError: a file can't be read, or holds something else.
+        SettingsError: a file can't be read, or is no certificate or key.
     """
     files = {"ca_file": ca_file, "certificate_file": certificate_file, "key_file": key_file}
     used = {f"{group}.{name}": file for name, file in files.items() if file}

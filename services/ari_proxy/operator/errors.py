@@ -26,7 +26,7 @@ class KubernetesError(OperatorError):
 
     @property
     def is_refusal(self) -> bool:
-        """Whether a retry of the same request would fail in the same way."""
+        """True if a retry of the same request would fail in the same way."""
         return self.status in {400, 403, 404, 413, 422}
 
 

@@ -1,1 +1,1 @@
-"""The console: a page of the admin API that shows one ingest's dialogs, and each one's ladder."""
+"""The console: pages of the admin API with the dialogs of one ingest and their ladders."""

@@ -86,7 +86,7 @@ class Console:
         return Response(msgspec.json.encode(state), headers=_JSON)
 
     async def _copies(self, dialog: str = "") -> Response:
-        """Stream the steps of a dialog, from now to its end."""
+        """Stream the steps of a dialog until its end."""
         if not dialog or self._streams >= MAX_STREAMS:
             text = f"{MAX_STREAMS} ladders are open already" if dialog else "which dialog?"
             return Response(text, 429 if dialog else 400, headers=_HEADERS)

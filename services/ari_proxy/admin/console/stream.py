@@ -1,4 +1,4 @@
-"""A stream of server-sent events (WHATWG HTML §9.2): one dialog's steps, from now to its end."""
+"""A stream of server-sent events (WHATWG HTML §9.2): the steps of one dialog until its end."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ HEARTBEAT_SECONDS: Final = 15.0
 
 
 class EventStream(Response):
-    """Answers with events until the dialog, the client or the process ends."""
+    """A response that streams events until the dialog, the client or the process ends."""
 
     def __init__(  # noqa: PLR0913  what a stream is made from, by name
         self,
@@ -40,14 +40,14 @@ class EventStream(Response):
         """Initialise a response that has not started.
 
         Args:
-            bus: where the copies come from.
-            server: whose.
-            dialog_id: which.
+            bus: the bus with the copies.
+            server: the server of the dialog.
+            dialog_id: the dialog to stream.
             encode: returns a copy as JSON without line breaks.
             closing: set when the process ends.
-            count: called with 1 when it begins and with -1 when it ends.
-            headers: of the answer.
-            heartbeat_seconds: of silence after which a comment goes out.
+            count: called with 1 when the stream begins and with -1 when it ends.
+            headers: the headers of the response.
+            heartbeat_seconds: the silence after which a comment is sent.
         """
         super().__init__(headers={**headers, "Content-Type": "text/event-stream"})
         del self.headers["content-length"]
@@ -61,7 +61,7 @@ class EventStream(Response):
         self._heartbeat_seconds = heartbeat_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer (ASGI, HTTP)."""
+        """Send the response (ASGI, HTTP)."""
         del scope
         self._count(1)
         try:
@@ -72,7 +72,7 @@ class EventStream(Response):
             self._count(-1)
 
     async def _begin(self, send: Send) -> None:
-        """Send the head of the answer, once: a browser takes it for the beginning of the copies."""
+        """Send the head of the response once; to a browser it means that copies follow."""
         if not self._is_begun:
             self._is_begun = True
             start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}

@@ -1,4 +1,4 @@
-"""How to reach NATS."""
+"""Options of the bus on NATS."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -11,7 +11,7 @@ _BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsOptions(BusOptions):
-    """How to reach the servers; secrets don't show in a repr."""
+    """Servers, account and TLS; secrets don't show in a repr."""
 
     kind: ClassVar[str] = "NATS"
 

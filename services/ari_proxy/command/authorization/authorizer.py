@@ -39,7 +39,7 @@ class Authorizer:
 
     @property
     def registers_recordings(self) -> bool:
-        """Whether ingest has to know the dialog of each recording."""
+        """True if ingest must know the dialog of each recording."""
         settings = self._settings
         return settings.scope == "dialog" or settings.stored_recordings == "own"
 

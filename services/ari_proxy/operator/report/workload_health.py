@@ -29,7 +29,7 @@ class WorkloadHealth:
 
     @property
     def is_serving(self) -> bool:
-        """Whether a pod is ready, or the Deployment is scaled to zero."""
+        """True if a pod is ready or the Deployment is scaled to zero."""
         return bool(self.deployment) and (self.ready > 0 or self.replicas == 0)
 
     def entry(self) -> dict[str, Any]:

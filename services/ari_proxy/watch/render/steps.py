@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
     @property
     def is_answer(self) -> bool:
-        """Whether the arrow is dashed."""
+        """True if the arrow is dashed."""
         return self.kind == "response"
 
 
