@@ -51,7 +51,7 @@ class Hold:
 
 
 class FullBus(MemoryBus):
-    """A bus in memory whose buffer is full until a test empties it."""
+    """A bus in memory that reports a full buffer while a test sets `is_full`."""
 
     is_full = False
 

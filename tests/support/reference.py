@@ -17,26 +17,26 @@ DOCS = ROOT / "docs" / "reference"
 
 SETTINGS_HEAD = """# Settings
 
-Written from the code by `make reference`; a test compares the two.
+Generated from the code by `make reference`; a test keeps it up to date.
 
-A setting's value comes from the first of these that has it: the environment, the configuration file
-(`--config FILE`, or `ARI_PROXY_CONFIG`), the default. In the environment a list has commas or is
-JSON: `ARI_PROXY_APPLICATIONS=ivr,voicemail` or `'["ivr","voicemail"]'`. `ari-proxy check-config`
-prints what is in force, with secrets masked, or what is wrong, in the files that settings name as well.
-A variable `ARI_PROXY_…` that names no setting is
-refused; those that Kubernetes sets for a Service called `ari-proxy…` are left alone.
+Settings come from the environment, then the configuration file (`--config FILE` or
+`ARI_PROXY_CONFIG`), then the defaults: the first source with a value wins. In the environment a list
+is separated by commas or written as JSON: `ARI_PROXY_APPLICATIONS=ivr,voicemail` or
+`'["ivr","voicemail"]'`. `ari-proxy check-config` prints the effective settings with secrets masked,
+or all errors, including those in the files that settings name. A variable `ARI_PROXY_…` that matches
+no setting is an error; those that Kubernetes sets for a Service called `ari-proxy…` are ignored.
 
-In a URL with user and password (`bus.url_file`, `bus_config.url`) these are percent-encoded: `%` as
-`%25`, `#` as `%23`, `/` as `%2F`, `?` as `%3F`, `@` as `%40`, `[` as `%5B`, `]` as `%5D`, a comma as
-`%2C` and a blank as `%20`. A file that changes while we run is read again; while it holds
-what can't be used, what it held before stays in force, and a warning says so.
+User and password in a URL (`bus.url_file`, `bus_config.url`) are percent-encoded: `%` as `%25`, `#` as
+`%23`, `/` as `%2F`, `?` as `%3F`, `@` as `%40`, `[` as `%5B`, `]` as `%5D`, a comma as `%2C` and a
+blank as `%20`. A file that changes at run time is read again; while its content is invalid, the former
+content stays in force and a warning is logged.
 
-The configuration file is JSON. In our own form it is an object with the groups below, and a name that
-there is not is refused. In that of go-ari-proxy's `config.json` (`config.example.json`) it is read as
-the original read it: keys in any case, `null` for the default, and keys that nobody knows are
-ignored, with a warning. Our groups may stand beside its keys:
+The configuration file is JSON. In ari-proxy's own format it is an object with the groups below, and
+unknown names are errors. A file in the format of go-ari-proxy's `config.json` (`config.example.json`)
+is read as go-ari-proxy reads it: keys in any case, `null` for the default; unknown keys are ignored
+with a warning. It may also contain the groups below.
 
-| key of the original | setting |
+| key of go-ari-proxy | setting |
 | --- | --- |
 | `origin` | `ari.origin` |
 | `server_id` | `server_id` |
@@ -51,13 +51,13 @@ ignored, with a warning. Our groups may stand beside its keys:
 
 OPERATOR_HEAD = """## The operator
 
-From the environment only, with `admin` and `log` as above; the chart sets them.
+Read from the environment only, with `admin` and `log` as above; set by the chart.
 
 """
 
 METRICS_HEAD = """# Metrics
 
-Written from the code by `make reference`; a test compares the two.
+Generated from the code by `make reference`; a test keeps it up to date.
 
 `GET /metrics` of each component's admin API (`admin.port`). Labels are bounded: never a dialog, a
 channel or a URL. `operation` is a method with the path template of Asterisk's API, or `other`.
