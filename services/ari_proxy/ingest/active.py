@@ -129,7 +129,7 @@ class ActiveIngest:
 
     @property
     def orphans(self) -> int:
-        """How many dialogs of former ingests are watched, since their queues are still there."""
+        """The number of dialogs of former ingests whose queues still exist."""
         queues = self._parts.queues
         return len(queues.orphans) if queues is not None else 0
 

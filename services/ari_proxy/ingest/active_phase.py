@@ -55,7 +55,7 @@ class ActiveTrigger(Enum):
 
 
 class DeparturePhase(Enum):
-    """Whether an active ingest is to stop."""
+    """Phases of the departure of an active ingest."""
 
     STAYING = auto()
     #: To stop; a standby may take over before that.
@@ -113,7 +113,7 @@ class ActiveState:
 
     @property
     def departure(self) -> DeparturePhase:
-        """Whether the ingest is to stop."""
+        """The phase of its departure."""
         return self._departure
 
     def advance(self, trigger: ActiveTrigger) -> None:

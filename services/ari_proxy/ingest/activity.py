@@ -38,7 +38,7 @@ class Activity:
 
     @property
     def state(self) -> State:
-        """Whether the ingest is active, or why not."""
+        """The state of the ingest: active, or why not."""
         return self._state
 
     @property
@@ -73,7 +73,7 @@ class Activity:
 
     @property
     def orphans(self) -> int:
-        """How many dialogs of former ingests are watched."""
+        """The number of dialogs of former ingests that are watched."""
         return self._active.orphans if self._active is not None else 0
 
     def objects(self, kind: ObjectKind) -> int:

@@ -15,7 +15,7 @@ class Lease(Permit, Protocol):
 
     @property
     def is_shared(self) -> bool:
-        """Whether other ingests may wait for it."""
+        """True if other ingests may wait for it."""
 
     async def acquire(self) -> None:
         """Return once this process holds the lease."""

@@ -54,7 +54,7 @@ class _ApiUnreachableError(_LeaseRefusedError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KubernetesApi:
-    """How to reach the API server; by default as a pod does."""
+    """Address and credentials of the API server; by default those of a pod."""
 
     url: str = ""
     token_file: str = str(SERVICE_ACCOUNT / "token")

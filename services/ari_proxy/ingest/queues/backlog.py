@@ -1,4 +1,4 @@
-"""Whether the application that accepted an AppStart has come for the events in its queue."""
+"""Check that the application that accepted an AppStart consumes the dialog's events."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""How long durable queues live: those of a dialog until a grace period after its end."""
+"""The lifetime of durable queues: those of a dialog stay for a grace period after its end."""
 
 import asyncio
 import time

@@ -203,7 +203,7 @@ class Dialog:
 
     @property
     def is_call(self) -> bool:
-        """Whether a caller is left alone if no application serves it."""
+        """True if a caller is left alone if no application serves it."""
         return self.announce or bool(self._channels)
 
     @property

@@ -46,7 +46,7 @@ class DeliveryPhase(Enum):
 
 
 class LifePhase(Enum):
-    """Whether a dialog has channels, or may get some."""
+    """Phases of a dialog's life: live, ended, and in the end forgotten."""
 
     LIVE = auto()
     #: Late events still belong to it.

@@ -33,7 +33,7 @@ AWAY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupTimes:
-    """How long set-ups wait for applications."""
+    """Timeouts of set-ups."""
 
     #: For an application to come; None for any time.
     deadline_seconds: float | None

@@ -1,4 +1,4 @@
-"""How a dialog's events reach its application, on each kind of bus.
+"""Strategies to deliver a dialog's events to its application, one for each kind of bus.
 
 A bus without durable queues delivers to those who listen: the first event, itself the probe, is
 sent until an application has subscribed. A bus with durable queues gets the dialog's queues first,
