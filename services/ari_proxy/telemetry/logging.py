@@ -15,6 +15,8 @@ _NOISY: Final = (
     "httpx2",
     "httpcore2",
 )
+#: Libraries whose messages repeat our own, with an account or once per queue.
+_SILENT: Final = ("aiormq",)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
@@ -59,4 +61,6 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
     root.setLevel(_LEVELS[level])
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(_LEVELS[level], logging.WARNING))
+    for silent in _SILENT:
+        logging.getLogger(silent).setLevel(logging.CRITICAL + 1)
     structlog.contextvars.bind_contextvars(component=component, server_id=server_id)
