@@ -1,4 +1,4 @@
-"""CPU cost of a message with aio-pika, with aiormq below it, and with our own connection.
+"""CPU cost of a message with aio-pika, with aiormq below it, and on our channels of aiormq.
 
     .venv/bin/python bench/amqp.py amqp://guest:guest@127.0.0.1:5672/
 
@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 import aio_pika
 import aiormq
 import uvloop
-from pamqp.commands import Basic, Confirm, Queue
+from pamqp.commands import Basic
 
-from ari_proxy.bus.amqp import frames
-from ari_proxy.bus.amqp.channel import Incoming
-from ari_proxy.bus.amqp.connection import AmqpConnection, Login
-from ari_proxy.bus.amqp.frames import Confirmation
+from ari_proxy.bus.rabbitmq import frames
+from ari_proxy.bus.rabbitmq.connection import AmqpConnection, Login
+from ari_proxy.bus.rabbitmq.frames import Confirmation
+from ari_proxy.bus.rabbitmq.messages import Incoming
 
 QUEUE = "ari-proxy-bench"
 MESSAGES = 20_000
@@ -56,7 +56,7 @@ async def with_aio_pika(url: str) -> None:
 
 
 async def with_aiormq(url: str) -> None:
-    async with await aiormq.connect(url) as connection:
+    async with aiormq.connect(url) as connection:
         channel = await connection.channel()
         await channel.queue_purge(QUEUE)
         await measured(
@@ -89,15 +89,15 @@ async def with_ours(url: str) -> None:
         user="guest",
         password="guest",  # noqa: S106
     )
-    connection = await AmqpConnection.connect(login)
-    channel = await connection.channel()
-    await channel.call(Confirm.Select(), Confirm.SelectOk)
+    connection = await AmqpConnection.open(login)
+    publishing = await connection.open_publishing_channel()
     confirmed = 0
     progress = asyncio.Event()
-    method = frames.publish_method(channel.number, "", QUEUE, mandatory=True)
-    properties = frames.properties_of(PROPERTIES)
+    number, max_body = publishing.number, publishing.max_content_size
+    method = frames.publish_method(number, "", QUEUE, mandatory=True)
+    properties = PROPERTIES.marshal()
 
-    def on_confirm(confirmation: Confirmation, _refused: bool) -> None:  # noqa: FBT001
+    def on_confirmed(confirmation: Confirmation) -> None:
         nonlocal confirmed
         confirmed = max(confirmed, confirmation.tag)
         progress.set()
@@ -106,17 +106,15 @@ async def with_ours(url: str) -> None:
         sent = 0
         while confirmed < MESSAGES:
             room = min(WINDOW - (sent - confirmed), MESSAGES - sent)
-            content = (
-                frames.content(channel.number, properties, BODY, channel.max_frame)
-                for _ in range(room)
-            )
-            channel.send_raw(b"".join(method + one for one in content))
+            contents = (frames.content(number, properties, BODY, max_body) for _ in range(room))
+            publishing.publish_batch(b"".join(method + content for content in contents), room)
             sent += room
             progress.clear()
             await progress.wait()
 
-    channel.on_confirm = on_confirm
+    publishing.watch(on_confirmed=on_confirmed, on_returned=lambda _: None)
     await measured("ours publish", publish)
+    channel = await connection.open_channel()
     done = asyncio.Event()
 
     def take(incoming: Incoming) -> None:
@@ -125,13 +123,12 @@ async def with_ours(url: str) -> None:
             done.set()
 
     async def consume() -> None:
-        channel.consumers[b"bench"] = take
-        await channel.call(Basic.Consume(queue=QUEUE, consumer_tag="bench"), Basic.ConsumeOk)
+        await channel.consume(QUEUE, take, tag="bench")
         await done.wait()
 
     await measured("ours deliver and ack", consume)
-    await channel.call(Queue.Delete(queue=QUEUE), Queue.DeleteOk)
-    await connection.close()
+    await channel.queue_delete(QUEUE)
+    await connection.end()
 
 
 async def main(url: str) -> None:

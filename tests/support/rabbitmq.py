@@ -14,10 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal
 
+import aio_pika
 import pytest
-from pamqp.commands import Queue
 
-from ari_proxy.bus.amqp.connection import AmqpConnection, Login
 from tests.support.certificates import Certificates
 from tests.support.programs import missing, program
 from tests.support.servers import free_port
@@ -53,12 +52,16 @@ class RabbitMqServer:
 
     kind: Literal["NATS", "RABBITMQ"] = "RABBITMQ"
 
-    def __init__(self, *, mapped_by: "RabbitMqServer | None" = None) -> None:
+    def __init__(
+        self, *, mapped_by: "RabbitMqServer | None" = None, takes_certificates: bool = False
+    ) -> None:
         """Make a node.
 
         Args:
             mapped_by: the node whose Erlang port mapper and cookie it shares, to join it.
+            takes_certificates: whether a client's certificate is a login (EXTERNAL).
         """
+        self._takes_certificates = takes_certificates
         self._script = find_rabbitmq_server()
         self._directory = Path(tempfile.mkdtemp(prefix="rabbitmq-"))
         self.port = free_port()
@@ -96,6 +99,14 @@ class RabbitMqServer:
         ]
         if queue_type := os.environ.get("TEST_RABBITMQ_QUEUE_TYPE"):
             lines.append(f"default_queue_type = {queue_type}")
+        if self._takes_certificates:
+            lines += [
+                "auth_mechanisms.1 = PLAIN",
+                "auth_mechanisms.2 = EXTERNAL",
+                "ssl_cert_login_from = subject_alternative_name",
+                "ssl_cert_login_san_type = email",
+            ]
+            (self._directory / "plugins").write_text("[rabbitmq_auth_mechanism_ssl].\n")
         (self._directory / "rabbitmq.conf").write_text("\n".join(lines) + "\n")
         cookie = self._directory / ".erlang.cookie"
         cookie.write_text(self.cookie)
@@ -218,14 +229,10 @@ class RabbitMqServer:
         asyncio.run(self._delete_queues(names))
 
     async def _delete_queues(self, names: tuple[str, ...]) -> None:
-        login = Login(host="127.0.0.1", port=self.port, user="guest", password="guest")
-        connection = await AmqpConnection.connect(login)
-        try:
+        async with await aio_pika.connect(self.url) as connection:
             channel = await connection.channel()
             for name in names:
-                await channel.call(Queue.Delete(queue=name), Queue.DeleteOk)
-        finally:
-            await connection.close()
+                await channel.queue_delete(name)
 
     def kill(self) -> None:
         """End it as kill -9 does; its data stay."""

@@ -27,4 +27,5 @@ def _options(settings: Settings, component: str, tls: ssl.SSLContext | None) -> 
         **common_options(settings, component, tls, address_of(settings.bus)),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
         heartbeat_seconds=settings.bus.heartbeat_seconds,
+        has_certificate=bool(settings.bus.certificate_file),
     )

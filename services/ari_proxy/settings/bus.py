@@ -72,7 +72,8 @@ class BusSettings(Group):
     """The name in the servers' certificates. Default: the host of the URL."""
 
     certificate_file: str = ""
-    """A client certificate, if the servers require one."""
+    """A client certificate, if the servers require one. If no user is set, it is also the account
+    on RabbitMQ, where that offers EXTERNAL."""
 
     key_file: str = ""
     """Its private key. Default: in the certificate's file."""

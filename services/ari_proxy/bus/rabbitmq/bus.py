@@ -18,8 +18,6 @@ import structlog
 
 from ari_proxy.aio import first_leaf
 from ari_proxy.backoff import Backoff
-from ari_proxy.bus.amqp.connection import Login
-from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, Right, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.connection_loop import keep_connected
@@ -36,7 +34,9 @@ from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
 from . import topology, trials
+from .connection import Login
 from .declarations import REFRESH_SECONDS, Declarations
+from .errors import AmqpError, ChannelClosedError
 from .options import RabbitMqOptions
 from .patterns import PatternSubscription
 from .publishing import Publishing, PublishPermissions
@@ -293,7 +293,7 @@ class RabbitMqBus(BufferedBus):
             return None
 
     async def _begin(self, session: Session) -> None:
-        session.publisher.on_blocked = self._on_blocked
+        session.publisher.on_blocked(self._on_blocked)
         await self._declarations.restore(session)
         # More may be added while those are being established.
         while missing := [i for i in self._subscriptions if not i.is_established(session)]:

@@ -20,13 +20,13 @@ from functools import partial
 from typing import Final
 
 import structlog
-from pamqp import base
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
-from ari_proxy.bus.amqp.channel import Channel, Incoming
-from ari_proxy.bus.amqp.connection import AmqpConnection
-from ari_proxy.bus.amqp.errors import AmqpError, ChannelAbortedError, ChannelClosedError
+from .channel import AmqpChannel
+from .connection import AmqpConnection
+from .errors import AmqpError, ChannelAbortedError, ChannelClosedError
+from .messages import Incoming
 
 _log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class Proofs:
     acknowledgement proves it. All acknowledgements of a moment are proved by one.
     """
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: AmqpChannel) -> None:
         self._channel = channel
         self._next: asyncio.Future[bool] | None = None
         self._tags: list[int] = []
@@ -103,7 +103,7 @@ class Consumer:
         self,
         queue: str,
         tag: str,
-        channel: Channel,
+        channel: AmqpChannel,
         proofs: Proofs,
         *,
         on_lost: Callable[["Consumer"], None],
@@ -126,16 +126,16 @@ class Consumer:
         self.is_lost = True
         self._on_lost(self)
 
-    def cancel(self) -> "asyncio.Future[base.Frame] | None":
+    def cancel(self) -> "asyncio.Future[Basic.CancelOk] | None":
         """Begin to end it; what RabbitMQ had sent was handled once that is done."""
-        if self.channel.closed is not None:
+        if self.channel.has_ended:
             return None
         answer = self.channel.request(Basic.Cancel(consumer_tag=self.tag))
         answer.add_done_callback(self._end)
         return answer
 
-    def _end(self, _: "asyncio.Future[base.Frame]") -> None:
-        self.channel.consumers.pop(self.tag.encode(), None)
+    def _end(self, _: "asyncio.Future[Basic.CancelOk]") -> None:
+        self.channel.forget(self.tag)
         self._on_ended(self)
 
 
@@ -156,10 +156,10 @@ class Wanted:
     #: Among the queue's consumers.
     priority: int | None = None
 
-    def method(self, tag: str) -> Basic.Consume:
-        """Return what begins to consume it."""
-        arguments: FieldTable = {} if self.priority is None else {"x-priority": self.priority}
-        return Basic.Consume(queue=self.queue, consumer_tag=tag, arguments=arguments)
+    @property
+    def arguments(self) -> FieldTable:
+        """What RabbitMQ is told with it."""
+        return {} if self.priority is None else {"x-priority": self.priority}
 
 
 class Consuming:
@@ -167,14 +167,14 @@ class Consuming:
 
     def __init__(self, connection: AmqpConnection) -> None:
         self._connection = connection
-        self._shared: Channel | None = None
+        self._shared: AmqpChannel | None = None
         self._opening = asyncio.Lock()
         #: Kinds of queues that this account may consume, and where that is being tried.
         self._proven: set[str] = set()
         self._trials: dict[str, asyncio.Lock] = {}
         self._trying = asyncio.Semaphore(_TRIALS_AT_ONCE)
-        self._consumers: dict[Channel, dict[str, Consumer]] = {}
-        self._proofs: dict[Channel, Proofs] = {}
+        self._consumers: dict[AmqpChannel, dict[str, Consumer]] = {}
+        self._proofs: dict[AmqpChannel, Proofs] = {}
         self._tags = itertools.count(1)
 
     async def consume(self, wanted: Wanted, *, is_suspect: bool) -> Consumer:
@@ -197,8 +197,8 @@ class Consuming:
                 return await self._attempt(wanted, channel)
             except (ChannelAbortedError, ChannelClosedError) as error:
                 # Answers of queues have no order: only its text tells whose refusal it is.
-                refusal = channel.closed
-                if isinstance(refusal, ChannelClosedError) and f"'{wanted.queue}'" in str(refusal):
+                refusal = channel.refusal
+                if refusal is not None and f"'{wanted.queue}'" in str(refusal):
                     self._proven.discard(wanted.kind)
                     raise refusal from None
                 is_suspect = is_suspect or isinstance(error, ChannelClosedError)
@@ -219,11 +219,14 @@ class Consuming:
             self._release_idle()
             if not wanted.is_kept or len(self._consumers) < _MANY_CHANNELS:
                 return await self._begin_alone(wanted)
-            channel = await self._connection.channel()
+            channel = await self._connection.open_channel()
             try:
-                await channel.call(wanted.method(f"{next(self._tags)}"), Basic.ConsumeOk)
+                tag = f"{next(self._tags)}"
+                await channel.consume(
+                    wanted.queue, lambda _: None, tag=tag, arguments=wanted.arguments
+                )
             finally:
-                await self._connection.release(channel)
+                await channel.release()
             return None
 
     async def _begin_alone(self, wanted: Wanted) -> Consumer:
@@ -237,21 +240,21 @@ class Consuming:
             self._shared = channel
         return consumer
 
-    async def _shared_channel(self) -> Channel:
+    async def _shared_channel(self) -> AmqpChannel:
         async with self._opening:
             if self._shared is None:
                 self._shared = await self._open()
             return self._shared
 
-    async def _open(self) -> Channel:
-        channel = await self._connection.channel()
+    async def _open(self) -> AmqpChannel:
+        channel = await self._connection.open_channel()
         self._consumers[channel] = {}
         self._proofs[channel] = Proofs(channel)
-        channel.on_cancel = partial(self._on_cancel, channel)
-        channel.on_close = partial(self._on_close, channel)
+        channel.on_consumer_cancel_callbacks.add(partial(self._on_cancel, channel))
+        channel.on_refused(partial(self._on_refused, channel))
         return channel
 
-    async def _attempt(self, wanted: Wanted, channel: Channel) -> Consumer:
+    async def _attempt(self, wanted: Wanted, channel: AmqpChannel) -> Consumer:
         tag = f"{next(self._tags)}"
         consumer = Consumer(
             wanted.queue,
@@ -261,18 +264,18 @@ class Consuming:
             on_lost=wanted.on_lost,
             on_ended=self._on_ended,
         )
-        channel.consumers[tag.encode()] = partial(wanted.take, consumer)
+        on_message = partial(wanted.take, consumer)
         self._consumers[channel][tag] = consumer
         try:
-            await channel.call(wanted.method(tag), Basic.ConsumeOk)
+            await channel.consume(wanted.queue, on_message, tag=tag, arguments=wanted.arguments)
         except asyncio.CancelledError:
             consumer.cancel()
             raise
         consumer.is_begun = True
         return consumer
 
-    def _on_cancel(self, channel: Channel, tag: str) -> None:
-        consumer = self._consumers[channel].pop(tag, None)
+    def _on_cancel(self, channel: AmqpChannel, frame: Basic.Cancel) -> None:
+        consumer = self._consumers.get(channel, {}).pop(frame.consumer_tag or "", None)
         if consumer is not None:
             consumer.lose()
 
@@ -287,12 +290,13 @@ class Consuming:
             if not consumers and not self._proofs[channel].held and channel is not self._shared:
                 self._release(channel)
 
-    def _release(self, channel: Channel) -> None:
+    def _release(self, channel: AmqpChannel) -> None:
         self._consumers.pop(channel, None)
         self._proofs.pop(channel, None)
-        self._connection.abandon(channel)
+        if channel.refusal is None:
+            channel.start(channel.release())
 
-    def _on_close(self, channel: Channel, error: Exception) -> None:
+    def _on_refused(self, channel: AmqpChannel, error: Exception) -> None:
         lost = self._consumers.pop(channel, {})
         if channel is self._shared:
             self._shared = None

@@ -13,10 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final, Protocol
 
 import structlog
-from pamqp.commands import Basic
 
-from ari_proxy.bus.amqp.channel import Channel, Incoming
-from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.errors import BusRefusedError
@@ -25,6 +22,9 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import topology
+from .channel import AmqpChannel
+from .errors import AmqpError, ChannelClosedError
+from .messages import Incoming
 from .session import Session
 
 _log = structlog.get_logger()
@@ -97,7 +97,7 @@ class Declarations:
         self._is_owner = asyncio.Event()
         #: Set to let go of it.
         self._released = asyncio.Event()
-        self._channel: Channel | None = None
+        self._channel: AmqpChannel | None = None
         self._tags: dict[tuple[str, ...], list[int]] = {}
 
     async def declare(self, session: Session, names: tuple[str, ...], note: str) -> None:
@@ -267,16 +267,14 @@ class Declarations:
             )
 
     async def _hold(self, session: Session) -> None:
-        channel = await session.consumer.channel()
+        channel = await session.consumer.open_channel()
         closed = self._released = asyncio.Event()
-        channel.on_close = lambda _: closed.set()
-        channel.on_cancel = lambda _: closed.set()
-        channel.consumers[b"registry"] = self._take_record
+        channel.on_refused(lambda _: closed.set())
+        channel.on_consumer_cancel_callbacks.add(lambda _: closed.set())
         self._channel = channel
         try:
             await session.operations.declare([self._registry])
-            consume = Basic.Consume(queue=self._registry, consumer_tag="registry", exclusive=True)
-            await channel.call(consume, Basic.ConsumeOk)
+            await channel.consume(self._registry, self._take_record, tag="registry", exclusive=True)
             await self._restore_records(session, closed)
             # Not earlier: who is told that all is well may end, and leave what nobody remembers.
             if self._refusals.remove(self):
@@ -288,7 +286,7 @@ class Declarations:
             self._channel = None
             self._tags.clear()
             with contextlib.suppress(AmqpError):
-                await session.consumer.release(channel)
+                await channel.release()
 
     def _take_record(self, incoming: Incoming) -> None:
         tag = incoming.delivery.tag

@@ -10,17 +10,17 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, NamedTuple, Self, TypeVar
 
-from pamqp import base
-from pamqp.commands import Exchange, Queue
+from pamqp.commands import Queue
 
-from ari_proxy.bus.amqp.channel import Channel
-from ari_proxy.bus.amqp.connection import AmqpConnection
-from ari_proxy.bus.amqp.errors import ChannelAbortedError, ChannelClosedError, ConnectionLostError
 from ari_proxy.protocol import topics
 
 from . import topology
+from .channel import AmqpChannel
+from .connection import AmqpConnection
+from .errors import ChannelAbortedError, ChannelClosedError
 
 T = TypeVar("T")
 _CHANNELS: Final = 16
@@ -40,16 +40,15 @@ class QueueState(NamedTuple):
 class _Slot:
     """One channel, opened again when RabbitMQ has closed it."""
 
-    def __init__(self, connection: AmqpConnection, channel: Channel) -> None:
+    def __init__(self, connection: AmqpConnection, channel: AmqpChannel) -> None:
         self._connection = connection
         self._channel = channel
         self._reopening = asyncio.Lock()
 
-    async def channel(self) -> Channel:
+    async def channel(self) -> AmqpChannel:
         async with self._reopening:
-            if isinstance(self._channel.closed, ChannelClosedError):
-                await self._connection.release(self._channel)
-                self._channel = await self._connection.channel()
+            if self._channel.refusal is not None:
+                self._channel = await self._connection.open_channel()
         return self._channel
 
 
@@ -67,23 +66,20 @@ class Operations:
             AmqpError: RabbitMQ refuses it.
         """
         channels = await connection.open_channels(_CHANNELS)
-        slots = [_Slot(connection, channel) for channel in channels]
-        operations = cls(slots)
+        operations = cls([_Slot(connection, channel) for channel in channels])
         await operations._declare_exchange()
         return operations
 
     async def _declare_exchange(self) -> None:
-        exchange = Exchange.Declare(exchange=topology.EXCHANGE, exchange_type="topic", durable=True)
         try:
-            await self._attempt(lambda channel: channel.call(exchange, Exchange.DeclareOk))
+            await self._attempt(partial(_declare_exchange, passive=False))
         except ChannelClosedError as error:
             if error.code != _ACCESS_REFUSED:
                 raise
             # An account that may not declare it may still use it, once it exists.
-            exchange.passive = True
-            await self._attempt(lambda channel: channel.call(exchange, Exchange.DeclareOk))
+            await self._attempt(partial(_declare_exchange, passive=True))
 
-    async def _attempt(self, work: Callable[[Channel], Awaitable[T]]) -> T:
+    async def _attempt(self, work: Callable[[AmqpChannel], Awaitable[T]]) -> T:
         """Run an operation, again whenever the refusal of another one has interrupted it.
 
         Raises:
@@ -106,21 +102,21 @@ class Operations:
             ConnectionLostError: the outcome is not known.
         """
 
-        async def work(channel: Channel) -> None:
+        async def work(channel: AmqpChannel) -> None:
             first, *others = queues
-            for queue in others:
-                channel.send(Queue.Declare(queue=queue, durable=True, nowait=True))
-            await channel.call(Queue.Declare(queue=first, durable=True), Queue.DeclareOk)
+            channel.send(
+                *(Queue.Declare(queue=queue, durable=True, nowait=True) for queue in others)
+            )
+            await channel.queue_declare(first, durable=True)
 
         await self._attempt(work)
 
     async def delete(self, queues: list[str]) -> None:
         """Delete queues; those that don't exist are no error (RabbitMQ's extension)."""
 
-        async def work(channel: Channel) -> None:
-            for queue in queues[:-1]:
-                channel.send(Queue.Delete(queue=queue, nowait=True))
-            await channel.call(Queue.Delete(queue=queues[-1]), Queue.DeleteOk)
+        async def work(channel: AmqpChannel) -> None:
+            channel.send(*(Queue.Delete(queue=queue, nowait=True) for queue in queues[:-1]))
+            await channel.queue_delete(queues[-1])
 
         await self._attempt(work)
 
@@ -132,9 +128,8 @@ class Operations:
             ConnectionLostError: the outcome is not known.
         """
 
-        async def work(channel: Channel) -> QueueState:
-            method = Queue.Declare(queue=queue, passive=True)
-            found = await channel.call(method, Queue.DeclareOk)
+        async def work(channel: AmqpChannel) -> QueueState:
+            found = await channel.queue_declare(queue, passive=True)
             return QueueState(found.message_count or 0, found.consumer_count or 0)
 
         try:
@@ -169,44 +164,37 @@ class Operations:
         """
         name = topology.group_queue(group, pattern) if group else ""
 
-        async def work(channel: Channel) -> str:
+        async def work(channel: AmqpChannel) -> str:
             # RabbitMQ 4 wants no queues that are neither durable nor exclusive.
             method = Queue.Declare(
                 queue=name, durable=bool(group), auto_delete=True, exclusive=not group
             )
             answer = channel.request(method)
             try:
-                queue = _declared(await asyncio.shield(answer))
-                await self._bind(channel, queue, pattern)
+                queue = (await asyncio.shield(answer)).queue or ""
+                await channel.queue_bind(queue, topology.EXCHANGE, pattern)
             except asyncio.CancelledError:
                 answer.add_done_callback(abandon)
                 raise
             return queue
 
-        def abandon(answer: "asyncio.Future[base.Frame]") -> None:
+        def abandon(answer: asyncio.Future[Queue.DeclareOk]) -> None:
             if not answer.cancelled() and answer.exception() is None:
-                on_abandoned(_declared(answer.result()))
+                on_abandoned(answer.result().queue or "")
 
         return await self._attempt(work)
 
     async def delete_unused(self, queue: str) -> None:
         """Delete a queue unless it has a consumer."""
-        method = Queue.Delete(queue=queue, if_unused=True)
         with contextlib.suppress(ChannelClosedError):  # It has one.
-            await self._attempt(lambda channel: channel.call(method, Queue.DeleteOk))
+            await self._attempt(lambda channel: channel.queue_delete(queue, if_unused=True))
 
     async def bind(self, queue: str, pattern: str) -> None:
         """Bind a queue to one more topic."""
-        await self._attempt(lambda channel: self._bind(channel, queue, pattern))
-
-    @staticmethod
-    async def _bind(channel: Channel, queue: str, pattern: str) -> None:
-        method = Queue.Bind(queue=queue, exchange=topology.EXCHANGE, routing_key=pattern)
-        await channel.call(method, Queue.BindOk)
+        await self._attempt(lambda channel: channel.queue_bind(queue, topology.EXCHANGE, pattern))
 
 
-def _declared(answer: base.Frame) -> str:
-    """Return the name of a queue that was declared."""
-    if not isinstance(answer, Queue.DeclareOk):
-        raise ConnectionLostError(f"RabbitMQ answers Queue.Declare with {answer.name}")
-    return answer.queue or ""
+async def _declare_exchange(channel: AmqpChannel, *, passive: bool) -> None:
+    await channel.exchange_declare(
+        topology.EXCHANGE, exchange_type="topic", durable=True, passive=passive
+    )

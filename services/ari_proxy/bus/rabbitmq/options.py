@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
-from ari_proxy.bus.amqp.connection import Login
 from ari_proxy.bus.options import BusOptions
+
+from .connection import Login
 
 _PORTS: Final = {"amqp": 5672, "amqps": 5671}
 #: RabbitMQ's own default account, which works from its own machine only.
@@ -22,6 +23,8 @@ class RabbitMqOptions(BusOptions):
 
     #: Interval of heartbeats; RabbitMQ closes the connection after two to three silent ones.
     heartbeat_seconds: int = 10
+    #: Whether `tls` presents a client certificate, which is the account if no user is set.
+    has_certificate: bool = False
     #: The queue that records queues declared with a note; '' for no records.
     registry: str = ""
 
@@ -35,6 +38,7 @@ class RabbitMqOptions(BusOptions):
                 port=parts.port or _PORTS[parts.scheme],
                 user=self.user or _DEFAULT_ACCOUNT,
                 password=self.password if self.user else _DEFAULT_ACCOUNT,
+                by_certificate=is_secure and self.has_certificate and not self.user,
                 virtual_host=unquote(parts.path[1:]) or "/",
                 name=self.name,
                 tls=(self.tls or ssl.create_default_context()) if is_secure else None,

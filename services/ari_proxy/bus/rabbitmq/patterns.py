@@ -17,12 +17,12 @@ from typing import Final
 
 import structlog
 
-from ari_proxy.bus.amqp.channel import Incoming
 from ari_proxy.bus.base import Handler
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import topology
 from .consuming import Consumer, Wanted
+from .messages import Incoming
 from .session import Session
 from .subscriptions import RabbitMqSubscription, RabbitMqSubscriptionOwner
 

@@ -6,14 +6,15 @@ from typing import Final
 
 import structlog
 
-from ari_proxy.bus.amqp.channel import Channel, Returned
-from ari_proxy.bus.amqp.frames import Confirmation
 from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.bus.outbox import Outbox
 from ari_proxy.bus.refusals import ServerRefusals
 
 from . import topology, trials
 from .confirmations import Confirmations
+from .frames import Confirmation
+from .messages import Returned
+from .publishing_channels import PublishingChannel
 from .session import Session
 
 _log = structlog.get_logger()
@@ -70,7 +71,7 @@ class Publishing:
     def __init__(
         self,
         outbox: Outbox,
-        channel: Channel,
+        channel: PublishingChannel,
         on_settled: Callable[[], None],
         permissions: PublishPermissions,
         *,
@@ -85,13 +86,12 @@ class Publishing:
         self._confirmations = Confirmations()
         #: Messages sent in earlier sessions; the channel counts from 1.
         self._before = outbox.sent_count
-        channel.on_confirm = self._on_confirm
-        channel.on_return = self._on_return
+        channel.watch(on_confirmed=self._on_confirm, on_returned=self._on_return)
 
     def send_batch(self) -> None:
         """Send some of the waiting messages."""
         outbox, channel = self._outbox, self._channel
-        number, max_frame = channel.number, channel.max_frame
+        number, max_body = channel.number, channel.max_content_size
         parts = []
         for _ in range(BATCH):
             if not outbox.is_waiting:
@@ -101,21 +101,21 @@ class Publishing:
                 self._check_size(payload)
                 self._permissions.check(topic)
                 properties = topology.properties_for(reply, traceparent)
-                parts.append(topology.encode(number, topic, payload, properties, max_frame))
+                parts.append(topology.encode(number, topic, payload, properties, max_body))
             except (ValueError, BusRefusedError) as error:
                 outbox.refuse_last()
                 if isinstance(error, ValueError):  # A missing permission is logged once.
                     _log.error("bus.message_refused", topic=topic, error=str(error))
                 self._on_settled()
-        channel.send_raw(b"".join(parts))
+        channel.publish_batch(b"".join(parts), len(parts))
 
     def _check_size(self, payload: bytes) -> None:
         if len(payload) > self._max_message:
             raise ValueError(f"it has {len(payload)} bytes, more than {self._max_message}")
 
-    def _on_confirm(self, confirmation: Confirmation, refused: bool) -> None:  # noqa: FBT001
-        tag, multiple = confirmation
-        if refused:
+    def _on_confirm(self, confirmation: Confirmation) -> None:
+        tag, multiple, is_refused = confirmation
+        if is_refused:
             for number in self._confirmations.open_until(tag) if multiple else [tag]:
                 self._outbox.reject(self._before + number)
         settled = self._confirmations.confirm(tag, multiple=multiple)

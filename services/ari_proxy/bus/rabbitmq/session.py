@@ -21,16 +21,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Self
 
-from pamqp.commands import Basic, Confirm
-
-from ari_proxy.bus.amqp.channel import Channel, Incoming, Returned, fail
-from ari_proxy.bus.amqp.connection import AmqpConnection, Login
-from ari_proxy.bus.amqp.errors import ConnectionLostError
-from ari_proxy.bus.amqp.frames import Confirmation
+from pamqp.commands import Basic
 
 from . import topology
+from .channel import fail
+from .connection import AmqpConnection, Login
 from .consuming import Consuming
+from .errors import ConnectionLostError
+from .messages import Incoming
 from .operations import Operations
+from .publishing_channels import AskingChannel, PublishingChannel
 
 
 class Session:
@@ -40,7 +40,8 @@ class Session:
         self,
         publisher: AmqpConnection,
         consumer: AmqpConnection,
-        channels: list[Channel],
+        publishing: PublishingChannel,
+        asking: AskingChannel,
         operations: Operations,
         address: str,
     ) -> None:
@@ -48,7 +49,8 @@ class Session:
         self.consumer = consumer
         #: Where it goes, without credentials.
         self.address = address
-        self.publishing, self.asking = channels
+        self.publishing = publishing
+        self.asking = asking
         self.listening = Consuming(consumer)
         self.holding = Consuming(consumer)
         self.operations = operations
@@ -56,17 +58,12 @@ class Session:
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         for connection in (publisher, consumer):
             connection.lost.add_done_callback(lambda lost: self.fail(lost.result()))
-        for channel in channels:
-            channel.on_close = self.fail
+        publishing.on_refused(self.fail)
+        asking.on_refused(self.fail)
         #: What is to be done in this session, one after another.
         self.jobs: asyncio.Queue[Callable[[Session], Awaitable[None]]] = asyncio.Queue()
-        self._asked = itertools.count(1)
-        self._outcomes: dict[int, asyncio.Future[bool]] = {}
-        self._returned: set[int] = set()
         self._replies: dict[str, asyncio.Future[bytes]] = {}
         self._tokens = itertools.count(1)
-        self.asking.on_confirm = self._take_outcome
-        self.asking.on_return = self._take_return
 
     @classmethod
     async def open(cls, login: Login) -> Self:
@@ -75,29 +72,25 @@ class Session:
         Raises:
             OSError, AmqpError: RabbitMQ can't be reached or refuses something.
         """
-        consumer = await AmqpConnection.connect(login)
+        consumer = await AmqpConnection.open(login)
         publisher = None
         try:
             operations = await Operations.open(consumer)
-            publisher = await AmqpConnection.connect(
-                replace(login, name=f"{login.name}, publishing")
+            publisher = await AmqpConnection.open(replace(login, name=f"{login.name}, publishing"))
+            publishing = await publisher.open_publishing_channel()
+            asking = await publisher.open_asking_channel()
+            session = cls(
+                publisher, consumer, publishing, asking, operations, f"{login.host}:{login.port}"
             )
-            channels = await publisher.open_channels(2)
-            session = cls(publisher, consumer, channels, operations, f"{login.host}:{login.port}")
-            await session._prepare()
+            await asking.consume(
+                topology.DIRECT_REPLY_TO, session._take_reply, tag="replies", no_ack=True
+            )
         except BaseException:
-            consumer.abort()
+            await consumer.drop()
             if publisher is not None:
-                publisher.abort()
+                await publisher.drop()
             raise
         return session
-
-    async def _prepare(self) -> None:
-        for channel in (self.publishing, self.asking):
-            await channel.call(Confirm.Select(), Confirm.SelectOk)
-        self.asking.consumers[b"replies"] = self._take_reply
-        consume = Basic.Consume(queue=topology.DIRECT_REPLY_TO, consumer_tag="replies", no_ack=True)
-        await self.asking.call(consume, Basic.ConsumeOk)
 
     def fail(self, error: Exception) -> None:
         """Have it end."""
@@ -108,14 +101,12 @@ class Session:
         """End it; nobody's question stays open."""
         error = ConnectionLostError("the connection to RabbitMQ was closed")
         self.fail(error)
-        for outcome in self._outcomes.values():
-            fail(outcome, error)
         for reply in self._replies.values():
             fail(reply, error)
         try:
-            await self.publisher.close()
+            await self.publisher.end()
         finally:
-            await self.consumer.close()
+            await self.consumer.end()
 
     # Messages whose outcome somebody awaits
 
@@ -162,19 +153,15 @@ class Session:
             ConnectionLostError: the session is over.
         """
         await self._writable()
-        self._publish(queue, payload, Basic.Properties(delivery_mode=topology.PERSISTENT))
+        properties = Basic.Properties(delivery_mode=topology.PERSISTENT)
+        self._publish(queue, payload, properties)
 
     def _publish(
         self, topic: str, payload: bytes, properties: Basic.Properties
     ) -> asyncio.Future[bool]:
         """Publish a message; the result is whether any queue took it."""
-        number = next(self._asked)
-        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._outcomes[number] = outcome
-        properties.message_id = str(number)
-        exchange = topology.exchange_of(topic)
-        self.asking.publish(topic, payload, topology.encoded(properties), exchange=exchange)
-        return outcome
+        properties = topology.completed(properties)
+        return self.asking.ask(topic, payload, properties, exchange=topology.exchange_of(topic))
 
     async def _writable(self) -> None:
         await self.publisher.writable()
@@ -197,22 +184,6 @@ class Session:
         finally:
             reply.cancel()
             del self._replies[token]
-
-    def _take_outcome(self, confirmation: Confirmation, refused: bool) -> None:  # noqa: FBT001
-        settled = (
-            [number for number in self._outcomes if number <= confirmation.tag]
-            if confirmation.multiple
-            else [confirmation.tag]
-        )
-        for number in settled:
-            outcome = self._outcomes.pop(number, None)
-            is_returned = number in self._returned
-            self._returned.discard(number)
-            if outcome is not None and not outcome.done():
-                outcome.set_result(not refused and not is_returned)
-
-    def _take_return(self, returned: Returned) -> None:
-        self._returned.add(int(returned.properties.message_id))
 
     def _take_reply(self, incoming: Incoming) -> None:
         reply = self._replies.get(incoming.properties.correlation_id)

@@ -13,11 +13,9 @@ from functools import partial
 from typing import Final, Protocol
 
 import structlog
-from pamqp import base
+from pamqp.commands import Basic
 
 from ari_proxy.backoff import Backoff
-from ari_proxy.bus.amqp.channel import Incoming
-from ari_proxy.bus.amqp.errors import AmqpError, ChannelClosedError
 from ari_proxy.bus.base import Handler, Message, already_acked
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.refusals import ServerRefusals
@@ -25,6 +23,8 @@ from ari_proxy.protocol import topics
 
 from . import topology
 from .consuming import Consumer, Consuming, Taking, Wanted
+from .errors import AmqpError, ChannelClosedError
+from .messages import Incoming
 from .retries import Retries
 from .session import Session
 
@@ -241,7 +241,7 @@ class RabbitMqSubscription:
         for name in tuple(self._refused):
             self._grant(name)
 
-    def _cancel(self) -> "list[asyncio.Future[base.Frame]]":
+    def _cancel(self) -> "list[asyncio.Future[Basic.CancelOk]]":
         """Cancel all consumers without waiting, as a cancelled caller can't wait."""
         self._retry_no_more()
         consumers, self._consumers = self._consumers, {}

@@ -14,10 +14,11 @@ import msgspec
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
-from ari_proxy.bus.amqp import frames
 from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.messages import TRACEPARENT
+
+from . import frames
 
 #: The topic exchange for topics that are no queue.
 EXCHANGE: Final = "ari-proxy"
@@ -34,9 +35,7 @@ _TRANSIENT: Final = 1
 PERSISTENT: Final = 2
 _JSON: Final = "application/json"
 #: As the original publishes.
-LEGACY_PROPERTIES: Final = frames.properties_of(
-    Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT)
-)
+LEGACY_PROPERTIES: Final = Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT).marshal()
 #: Stands for all queues that RabbitMQ names itself (`kind_of`).
 OWN_QUEUES: Final = "amq.gen"
 #: RabbitMQ's codes for an existing queue that we may not declare, or that has other arguments.
@@ -96,10 +95,11 @@ def properties_for(reply: str, traceparent: str) -> bytes:
     """Return the properties of a message: nearly always just the original's."""
     if not reply and not traceparent:
         return LEGACY_PROPERTIES
-    return encoded(Basic.Properties(reply_to=reply or None, headers=headers(traceparent)))
+    properties = Basic.Properties(reply_to=reply or None, headers=headers(traceparent))
+    return completed(properties).marshal()
 
 
-def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_frame: int) -> bytes:
+def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_body: int) -> bytes:
     """Return the frames that publish a message; its topic may be that of a reply.
 
     Raises:
@@ -108,10 +108,10 @@ def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_fram
     if topic.startswith(_REPLY):
         _, reply_to, correlation_id = topic.split(_REPLY, 2)
         method = frames.publish_method(channel, "", reply_to, mandatory=False)
-        properties = encoded(Basic.Properties(correlation_id=correlation_id or None))
+        properties = completed(Basic.Properties(correlation_id=correlation_id or None)).marshal()
     else:
         method = _publish_method(channel, topic)
-    return method + frames.content(channel, properties, payload, max_frame)
+    return method + frames.content(channel, properties, payload, max_body)
 
 
 @lru_cache(maxsize=8192)
@@ -123,11 +123,11 @@ def _publish_method(channel: int, topic: str) -> bytes:
     return frames.publish_method(channel, exchange, topic, mandatory=not exchange)
 
 
-def encoded(properties: Basic.Properties) -> bytes:
-    """Return encoded properties, with the original's defaults."""
+def completed(properties: Basic.Properties) -> Basic.Properties:
+    """Return properties with the original's defaults."""
     properties.content_type = _JSON
     properties.delivery_mode = properties.delivery_mode or _TRANSIENT
-    return frames.properties_of(properties)
+    return properties
 
 
 def headers(traceparent: str) -> FieldTable | None:

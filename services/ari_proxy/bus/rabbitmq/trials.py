@@ -9,15 +9,16 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from pamqp.commands import Basic, Queue
+from pamqp.commands import Basic
+from pamqp.common import FieldTable
 
-from ari_proxy.bus.amqp.channel import Channel
-from ari_proxy.bus.amqp.connection import AmqpConnection
-from ari_proxy.bus.amqp.errors import ChannelClosedError
 from ari_proxy.bus.base import Right
 from ari_proxy.protocol import topics
 
 from . import topology
+from .channel import AmqpChannel
+from .connection import AmqpConnection
+from .errors import ChannelClosedError
 from .session import Session
 
 _ACCESS_REFUSED: Final = 403
@@ -27,31 +28,33 @@ _NO_NUMBER: Final = "none"
 
 async def may_publish(session: Session, exchange: str, routing_key: str) -> bool:
     """Return whether the account may publish; the message has an invalid expiration."""
-    properties = topology.encoded(Basic.Properties(expiration=_NO_NUMBER))
+    properties = topology.completed(Basic.Properties(expiration=_NO_NUMBER))
 
-    async def work(channel: Channel) -> None:
-        channel.publish(routing_key, b"", properties, exchange=exchange)
-        await channel.call(Basic.Qos(prefetch_count=0), Basic.QosOk)
+    async def work(channel: AmqpChannel) -> None:
+        channel.publish(routing_key, b"", properties, exchange=exchange, mandatory=False)
+        await channel.basic_qos(prefetch_count=0)
 
     return await _is_allowed(session.publisher, work)
 
 
 async def may_declare(session: Session, queue: str) -> bool:
     """Return whether the account may declare a queue, and announce it to pattern subscribers."""
-    method = Queue.Declare(queue=queue, durable=True, arguments={"x-expires": _NO_NUMBER})
+    arguments: FieldTable = {"x-expires": _NO_NUMBER}
     notices: list[str] = []
     if topics.is_of_dialog(queue):
         notices = [topology.declared_topic(queue), topology.deleted_topic(queue)]
     return await _is_allowed(
-        session.consumer, lambda channel: channel.call(method, Queue.DeclareOk)
+        session.consumer,
+        lambda channel: channel.queue_declare(queue, durable=True, arguments=arguments),
     ) and await _may_publish_all(session, notices)
 
 
 async def may_consume(session: Session, queue: str) -> bool:
     """Return whether the account may consume a queue, which need not exist."""
-    method = Basic.Consume(queue=queue, consumer_tag="trial", arguments={"x-priority": _NO_NUMBER})
+    arguments: FieldTable = {"x-priority": _NO_NUMBER}
     return await _is_allowed(
-        session.consumer, lambda channel: channel.call(method, Basic.ConsumeOk)
+        session.consumer,
+        lambda channel: channel.consume(queue, lambda _: None, tag="trial", arguments=arguments),
     )
 
 
@@ -80,31 +83,31 @@ async def _may_publish_all(session: Session, keys: list[str]) -> bool:
 async def _may_have_own_queue(session: Session) -> bool:
     names: list[str] = []
 
-    async def declare(channel: Channel) -> None:
-        method = Queue.Declare(queue="", exclusive=True, auto_delete=True)
-        declared = await channel.call(method, Queue.DeclareOk)
+    async def declare(channel: AmqpChannel) -> None:
+        declared = await channel.queue_declare("", exclusive=True, auto_delete=True)
         names.append(declared.queue or "")
-        await channel.call(Queue.Delete(queue=names[0]), Queue.DeleteOk)
+        await channel.queue_delete(names[0])
 
     return await _is_allowed(session.consumer, declare) and await may_consume(session, names[0])
 
 
 async def _may_bind(session: Session, key: str) -> bool:
     nobodys = f"{topology.OWN_QUEUES}-{secrets.token_hex(8)}"
-    method = Queue.Bind(queue=nobodys, exchange=topology.EXCHANGE, routing_key=key)
-    return await _is_allowed(session.consumer, lambda channel: channel.call(method, Queue.BindOk))
+    return await _is_allowed(
+        session.consumer, lambda channel: channel.queue_bind(nobodys, topology.EXCHANGE, key)
+    )
 
 
 async def _is_allowed(
-    connection: AmqpConnection, work: Callable[[Channel], Awaitable[object]]
+    connection: AmqpConnection, work: Callable[[AmqpChannel], Awaitable[object]]
 ) -> bool:
-    channel = await connection.channel()
+    channel = await connection.open_channel()
     try:
         await work(channel)
     except ChannelClosedError as error:
         return error.code != _ACCESS_REFUSED
     finally:
-        await connection.release(channel)
+        await channel.release()
     return True
 
 

@@ -7,21 +7,24 @@ import msgspec
 import pytest
 from pamqp import frame
 from pamqp.commands import Basic
+from pamqp.header import ContentHeader
 
-from ari_proxy.bus.amqp.frames import FrameSplitter, Properties, parse_header
 from ari_proxy.bus.durable import DeclaredQueues
 from ari_proxy.bus.rabbitmq import topology
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.protocol import ids
 
 
-def published(topic: str, payload: bytes = b"{}", reply: str = "") -> tuple[Basic.Publish, bytes]:
+def published(
+    topic: str, payload: bytes = b"{}", reply: str = ""
+) -> tuple[Basic.Publish, ContentHeader]:
     """Return the method and the header of an encoded message."""
     data = topology.encode(1, topic, payload, topology.properties_for(reply, ""), 4096)
     size, _, method = frame.unmarshal(data)
     assert isinstance(method, Basic.Publish)
-    (head, *_) = FrameSplitter().feed(data[size:])
-    return method, head.payload
+    _, _, head = frame.unmarshal(data[size:])
+    assert isinstance(head, ContentHeader)
+    return method, head
 
 
 @pytest.mark.parametrize(
@@ -49,7 +52,7 @@ def test_message_has_the_properties_of_the_original() -> None:
     _, head = published("demo")
 
     # The golden transcripts: content_type and delivery_mode, nothing else.
-    assert head[12:] == b"\x90\x00\x10application/json\x01"
+    assert head.properties.marshal() == b"\x90\x00\x10application/json\x01"
 
 
 def test_reply_goes_to_its_queue_with_its_correlation_id() -> None:
@@ -58,7 +61,7 @@ def test_reply_goes_to_its_queue_with_its_correlation_id() -> None:
     method, head = published(reply)
 
     assert (method.exchange, method.routing_key, method.mandatory) == ("", "amq.gen-1", False)
-    assert parse_header(head)[1].correlation_id == "c-1"
+    assert head.properties.correlation_id == "c-1"
 
 
 def test_message_without_reply_to_has_no_reply_topic() -> None:
@@ -162,11 +165,33 @@ def test_default_account_is_rabbitmqs() -> None:
     assert (login.user, login.password) == ("guest", "guest")
 
 
+@pytest.mark.parametrize(
+    ("url", "user", "has_certificate", "by_certificate"),
+    [
+        ("amqps://one", "", True, True),
+        ("amqps://one", "u", True, False),
+        ("amqps://one", "", False, False),
+        ("amqp://one", "", True, False),
+    ],
+    ids=["certificate alone", "account", "neither", "not secure"],
+)
+def test_certificate_is_the_account_where_no_user_is_set(
+    url: str, user: str, has_certificate: bool, by_certificate: bool
+) -> None:
+    options = RabbitMqOptions(urls=(url,), name="n", user=user, has_certificate=has_certificate)
+
+    (login,) = options.logins()
+
+    assert login.by_certificate is by_certificate
+
+
 def test_trace_is_told_in_a_header_and_the_reply_in_its_property() -> None:
     head = topology.properties_for("amq.gen-1", "00-ab")
 
-    payload = bytes(12) + head
-    assert parse_header(payload)[1] == Properties(reply_to="amq.gen-1", traceparent="00-ab")
+    found = ContentHeader()
+    found.unmarshal(bytes(12) + head)
+    assert found.properties.reply_to == "amq.gen-1"
+    assert found.properties.headers == {"traceparent": "00-ab"}
     assert topology.properties_for("", "") is topology.LEGACY_PROPERTIES
 
 

@@ -1,0 +1,88 @@
+"""Channels that publish: batches that are confirmed, or messages with an outcome each."""
+
+import asyncio
+from collections.abc import Callable
+
+import aiormq
+from pamqp.commands import Basic
+
+from .channel import AmqpChannel, as_aborted, fail
+from .errors import AmqpError
+from .frames import Confirmation
+from .messages import Returned
+
+
+class PublishingChannel(AmqpChannel):
+    """A channel on which many messages go out at once, numbered from 1, each confirmed later."""
+
+    def __init__(
+        self,
+        connection: aiormq.abc.AbstractConnection,
+        number: int,
+        write: Callable[[bytes], None],
+    ) -> None:
+        super().__init__(connection, number, write, confirms=True)
+
+    def watch(
+        self,
+        *,
+        on_confirmed: Callable[[Confirmation], None],
+        on_returned: Callable[[Returned], None],
+    ) -> None:
+        """Set the callbacks: of each confirm, and of each returned message, which comes first."""
+        self._on_confirmed = on_confirmed
+        self._on_returned = on_returned
+
+    def publish_batch(self, encoded: bytes, count: int) -> None:
+        """Send the frames of `count` messages, if the channel is still there."""
+        if self._end is None:
+            self.delivery_tag += count
+            self._write(encoded)
+
+
+class AskingChannel(PublishingChannel):
+    """A channel on which each message has an outcome to await."""
+
+    def __init__(
+        self,
+        connection: aiormq.abc.AbstractConnection,
+        number: int,
+        write: Callable[[bytes], None],
+    ) -> None:
+        super().__init__(connection, number, write)
+        self._outcomes: dict[int, asyncio.Future[bool]] = {}
+        self._returned: set[int] = set()
+        self.watch(on_confirmed=self._on_outcome, on_returned=self._on_own_return)
+
+    def ask(
+        self, routing_key: str, body: bytes, properties: Basic.Properties, *, exchange: str
+    ) -> asyncio.Future[bool]:
+        """Publish a message now; the result is whether it reached a queue."""
+        outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        if self._end is not None:
+            fail(outcome, as_aborted(self._end))
+            return outcome
+        number = self.delivery_tag + 1
+        self._outcomes[number] = outcome
+        properties.message_id = str(number)
+        self.publish(routing_key, body, properties, exchange=exchange, mandatory=True)
+        return outcome
+
+    def _on_outcome(self, confirmation: Confirmation) -> None:
+        tag, multiple, is_refused = confirmation
+        settled = [number for number in self._outcomes if number <= tag] if multiple else [tag]
+        for number in settled:
+            outcome = self._outcomes.pop(number, None)
+            is_returned = number in self._returned
+            self._returned.discard(number)
+            if outcome is not None and not outcome.done():
+                outcome.set_result(not is_refused and not is_returned)
+
+    def _on_own_return(self, returned: Returned) -> None:
+        self._returned.add(int(returned.message_id))
+
+    def _fail_pending(self, error: AmqpError) -> None:
+        super()._fail_pending(error)
+        for outcome in self._outcomes.values():
+            fail(outcome, error)
+        self._outcomes.clear()
