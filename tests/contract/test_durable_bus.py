@@ -147,6 +147,12 @@ def topics_of(server: str, number: int) -> tuple[str, str, str]:
     return f"events_{owner}", f"commands_{owner}", f"responses_{owner}"
 
 
+def records_of(bus: RabbitMqBus) -> int:
+    """Return how many records of the registry it holds."""
+    holding = bus._declarations._registry._holding
+    return 0 if holding is None else len(holding.tags)
+
+
 @asynccontextmanager
 async def own_link_to(server: RabbitMqServer) -> AsyncIterator[Link]:
     """A link that one bus has for itself."""
@@ -373,7 +379,7 @@ async def test_topology_that_rabbitmq_has_lost_is_restored(
         unheard = [await bus.queues.backlog(name) for name in (application, *names)]
         dropped = bus.dropped
         # It holds the record that it has written anew.
-        await until(lambda: bus._declarations._tags)
+        await until(lambda: records_of(bus))
     async with connected(rabbitmq_link, registry=registry) as successor:
         found = await anext(successor.queues.orphans())
         await successor.queues.delete(names)
@@ -963,13 +969,13 @@ async def test_registry_that_is_taken_anew_holds_each_record_once(
 ) -> None:
     async with connected(rabbitmq_link, registry=registry, refresh_seconds=0.05) as bus:
         await declare_all(bus, server, 5)
-        channels: list[object] = []
+        held: list[object] = []
 
         def taken_anew() -> bool:
-            channel = bus._declarations._channel
-            if channel is not None and channel not in channels:
-                channels.append(channel)
-            return len(channels) > 5 and len(bus._declarations._tags) == 5
+            holding = bus._declarations._registry._holding
+            if holding is not None and holding not in held:
+                held.append(holding)
+            return len(held) > 5 and records_of(bus) == 5
 
         await until(taken_anew)
     async with connected(rabbitmq_link) as other:
