@@ -1,4 +1,4 @@
-"""The bus on RabbitMQ, with an AMQP client of our own (`amqp/connection.py` says why).
+"""The bus on RabbitMQ: aiormq's connections and channels, with messages beside it.
 
 Messages are published pipelined and in order on one channel, and kept until RabbitMQ has confirmed
 them (rabbitmq.com/docs/confirms); after a lost connection unconfirmed messages are sent again. A
@@ -8,7 +8,6 @@ new session begins.
 """
 
 import asyncio
-import itertools
 import secrets
 import ssl
 from collections.abc import Awaitable, Callable
@@ -30,25 +29,21 @@ from ari_proxy.bus.errors import (
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.bus.refusals import ServerRefusals
-from ari_proxy.certificate_names import CertificateNames
 from ari_proxy.protocol import topics
 
 from . import topology, trials
-from .connection import Login
-from .declarations import REFRESH_SECONDS, Declarations
+from .declarations import Declarations
 from .errors import AmqpError, ChannelClosedError
+from .nodes import Nodes
 from .options import RabbitMqOptions
 from .patterns import PatternSubscription
 from .publishing import Publishing, PublishPermissions
 from .queues import RabbitMqQueues
+from .registry import REFRESH_SECONDS
 from .session import Session
 from .session_tasks import OPERATION_SECONDS, run_jobs, watch
-from .subscriptions import (
-    RETRY_BACKOFF,
-    QueueSubscription,
-    RabbitMqSubscription,
-    TopicSubscription,
-)
+from .subscription import RETRY_BACKOFF, RabbitMqSubscription
+from .subscriptions import QueueSubscription, TopicSubscription
 
 _log = structlog.get_logger()
 
@@ -72,15 +67,12 @@ class RabbitMqBus(BufferedBus):
         super().__init__(options.buffer_bytes)
         #: Delays between attempts to consume a queue that RabbitMQ refuses.
         self.retry_backoff = retry_backoff
-        self._options = options
-        #: Counts connection attempts.
-        self._turns = itertools.count(secrets.randbelow(len(options.urls)))
+        self._nodes = Nodes(options)
         self._listener = secrets.token_hex(8)
         self._subscriptions: set[RabbitMqSubscription] = set()
         self._session: Session | None = None
         self._max_message_bytes = topology.MAX_MESSAGE_BYTES
         self._permissions = PublishPermissions(self._refusals)
-        self._names = CertificateNames("bus")
         self._declarations = Declarations(
             options.registry,
             self.publish,
@@ -90,13 +82,10 @@ class RabbitMqBus(BufferedBus):
         )
         self.queues = RabbitMqQueues(self._declarations, self._in_session)
         if options.registry:
-            for topic, answer in (
-                (topology.ALL_LISTS, self._declarations.answer_list),
-                (topology.ALL_MISSING, self._restore_missing),
-            ):
-                self._subscriptions.add(
-                    TopicSubscription(self, topic, answer, group="", manual_ack=False)
-                )
+            lists = topology.ALL_LISTS, self._declarations.answer_list
+            missing = topology.ALL_MISSING, self._restore_missing
+            for topic, answer in (lists, missing):
+                self._subscriptions.add(TopicSubscription(self, topic, answer))
 
     # The port
 
@@ -138,13 +127,6 @@ class RabbitMqBus(BufferedBus):
 
         return Receipt(has_listener=await self._in_session(work))
 
-    @staticmethod
-    async def _may_be_answered(session: Session, topic: str) -> bool:
-        if topics.is_of_dialog(topic):
-            # An executor consumes each of them, a moment after it was declared.
-            return await session.operations.queue_state(topic) is not None
-        return await session.operations.is_served(topic)
-
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
         """Send a message and return the first reply to it.
 
@@ -159,7 +141,7 @@ class RabbitMqBus(BufferedBus):
 
         async def work(session: Session) -> bytes | None:
             self._permissions.check(topic)
-            if not await self._may_be_answered(session, topic):
+            if not await session.operations.may_be_answered(topic):
                 return None
             # Not longer than the caller waits: a command would still be executed.
             return await session.request(topic, payload, keep_seconds=timeout_seconds)
@@ -248,9 +230,17 @@ class RabbitMqBus(BufferedBus):
         await keep_connected(self._connect, self._serve, BACKOFF)
 
     async def _connect(self) -> Session | None:
-        # One node after another, starting with a random one; credentials may change.
-        logins = list(self._options.current().logins())
-        return await self._open(logins[next(self._turns) % len(logins)], attempts=len(logins))
+        login = self._nodes.next_login()
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await Session.open(login)
+        except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
+            reason, is_refusal = await self._nodes.explained(error, login)
+            self._note_failure(reason, is_refusal=is_refusal, attempts=len(self._nodes))
+            _log.warning(
+                "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
+            )
+            return None
 
     async def _serve(self, session: Session) -> None:
         """Serve in one session until it ends."""
@@ -277,20 +267,6 @@ class RabbitMqBus(BufferedBus):
     async def _establish(session: Session, subscription: RabbitMqSubscription) -> None:
         async with asyncio.timeout(OPERATION_SECONDS):
             await subscription.establish(session)
-
-    async def _open(self, login: Login, *, attempts: int) -> Session | None:
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                return await Session.open(login)
-        except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
-            untrusted = await self._names.explained(error, (login.host, login.port), login.tls)
-            reason = untrusted or str(error) or "no answer"
-            is_refusal = bool(untrusted) or topology.is_login_refused(reason)
-            self._note_failure(reason, is_refusal=is_refusal, attempts=attempts)
-            _log.warning(
-                "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
-            )
-            return None
 
     async def _begin(self, session: Session) -> None:
         session.publisher.on_blocked(self._on_blocked)

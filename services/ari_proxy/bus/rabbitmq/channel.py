@@ -8,14 +8,12 @@ request in flight, and closes the channel, with all consumers on it, when its ca
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 import aiormq
 import structlog
 from aiormq.abc import DeliveredMessage
-from pamqp import commands
 from pamqp import frame as codec
 from pamqp.base import Frame
 from pamqp.commands import Basic, Channel
@@ -25,56 +23,13 @@ from . import frames
 from .errors import AmqpError, ChannelAbortedError, ChannelClosedError, translate, translated
 from .frames import Confirmation
 from .messages import Incoming, MessageAssembler, Returned
+from .pending_requests import PendingRequests
+from .transport import Transport
 
 _log = structlog.get_logger()
 
 _CONFIRMS: Final = (frames.ACK, frames.NACK)
 T = TypeVar("T")
-
-
-def fail(future: asyncio.Future[Any], error: AmqpError) -> None:
-    """Fail a future that may have no waiter, or is done already."""
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # Marks it as retrieved: asyncio logs others.
-
-
-class _Answers:
-    """The requests of a channel that RabbitMQ has not answered yet."""
-
-    def __init__(self) -> None:
-        #: Names of the answers that fit; what gets it.
-        self._awaited: deque[tuple[list[str], asyncio.Future[Any]]] = deque()
-
-    def expect(self, names: list[str]) -> asyncio.Future[Any]:
-        """Return the future of the next answer with one of these names."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._awaited.append((names, answer))
-        return answer
-
-    def resolve(self, payload: bytes) -> bool:
-        """Resolve the request that a method answers; return False if it answers none.
-
-        Answers are in order, except basic.consume-ok, which queues send.
-        """
-        if not self._awaited:
-            return False
-        method = commands.INDEX_MAPPING[int.from_bytes(payload[:4], "big")]()
-        for place, (names, answer) in enumerate(self._awaited):
-            if method.name in names:
-                del self._awaited[place]
-                method.unmarshal(payload[4:])
-                if not answer.done():
-                    answer.set_result(method)
-                return True
-        return False
-
-    def fail(self, first: AmqpError, others: AmqpError) -> None:
-        """Fail all requests, the first one with its own error."""
-        for _, answer in self._awaited:
-            fail(answer, first)
-            first = others
-        self._awaited.clear()
 
 
 class AmqpChannel(aiormq.Channel):
@@ -84,17 +39,18 @@ class AmqpChannel(aiormq.Channel):
     (AMQP 0-9-1 §1.4.2.2): that one fails with its reason, those behind it were not looked at.
     """
 
+    #: Whether RabbitMQ confirms what is published.
+    _CONFIRMS: ClassVar = False
+
     def __init__(
         self,
         connection: aiormq.abc.AbstractConnection,
         number: int,
-        write: Callable[[bytes], None],
-        *,
-        confirms: bool = False,
+        transport: Transport,
     ) -> None:
-        super().__init__(connection, number, publisher_confirms=confirms)
-        self._write = write
-        self._answers = _Answers()
+        super().__init__(connection, number, publisher_confirms=self._CONFIRMS)
+        self._write = transport.write
+        self._requests = PendingRequests()
         #: Why it has ended.
         self._end: AmqpError | None = None
         self._work: set[asyncio.Task[Any]] = set()
@@ -143,7 +99,7 @@ class AmqpChannel(aiormq.Channel):
             self._on_refused.clear()
 
     def _fail_pending(self, error: AmqpError) -> None:
-        self._answers.fail(error, as_aborted(error))
+        self._requests.fail(error, as_aborted(error))
 
     # What goes out
 
@@ -173,7 +129,7 @@ class AmqpChannel(aiormq.Channel):
         """Send a method now; return its answer to come, which fails as `rpc` does."""
         if self._end is not None:
             raise as_aborted(self._end)
-        answer = self._answers.expect(method.valid_responses)
+        answer = self._requests.expect(method.valid_responses)
         self.send(method)
         return answer
 
@@ -271,7 +227,7 @@ class AmqpChannel(aiormq.Channel):
             if head in _CONFIRMS:
                 self._on_confirmed(frames.parse_confirmation(payload))
                 return True
-            return self._assembler.begin(head, payload) or self._answers.resolve(payload)
+            return self._assembler.begin(head, payload) or self._requests.resolve(payload)
         message = self._assembler.add(kind, payload)
         if isinstance(message, Incoming):
             self._deliver(message)

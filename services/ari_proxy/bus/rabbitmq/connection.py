@@ -225,7 +225,7 @@ class AmqpConnection(aiormq.Connection):
         number = next((n for n in range(1, limit + 1) if n not in self.channels), None)
         if number is None:
             raise AmqpError(f"all {limit} channels of the connection are in use")
-        channel = self.channels[number] = kind(self, number, self._transport.write)
+        channel = self.channels[number] = kind(self, number, self._transport)
         return channel
 
     # What comes

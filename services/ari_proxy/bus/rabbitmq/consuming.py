@@ -14,7 +14,7 @@ RabbitMQ sends there is not acknowledged, and comes again, in order, once its ch
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -25,8 +25,9 @@ from pamqp.common import FieldTable
 
 from .channel import AmqpChannel
 from .connection import AmqpConnection
-from .errors import AmqpError, ChannelAbortedError, ChannelClosedError
+from .errors import ChannelAbortedError, ChannelClosedError
 from .messages import Incoming
+from .taking import Proofs
 
 _log = structlog.get_logger()
 
@@ -34,66 +35,6 @@ _log = structlog.get_logger()
 _TRIALS_AT_ONCE: Final = 8
 #: Channels from which on a consumer does not stay on that of its trial if it can be moved.
 _MANY_CHANNELS: Final = 8
-
-
-class Proofs:
-    """Proves that RabbitMQ has handled the acknowledgements of a channel.
-
-    A channel's methods are handled in order, so the answer to one that is sent behind an
-    acknowledgement proves it. All acknowledgements of a moment are proved by one.
-    """
-
-    def __init__(self, channel: AmqpChannel) -> None:
-        self._channel = channel
-        self._next: asyncio.Future[bool] | None = None
-        self._tags: list[int] = []
-        #: Messages that are not acknowledged yet; RabbitMQ requeues them if the channel is closed.
-        self.held = 0
-
-    def acknowledge(self, tag: int) -> "asyncio.Future[bool]":
-        """Acknowledge a message; the result is False if RabbitMQ may not have heard of it."""
-        self._tags.append(tag)
-        if self._next is None:
-            loop = asyncio.get_running_loop()
-            self._next = loop.create_future()
-            loop.call_soon(self._ask, self._next)
-        return self._next
-
-    def _ask(self, proof: "asyncio.Future[bool]") -> None:
-        tags, self._tags, self._next = self._tags, [], None
-        self._channel.acknowledge(*tags)
-        self.held -= len(tags)
-        try:
-            answer = self._channel.request(Basic.Qos(prefetch_count=0))  # It changes nothing.
-        except AmqpError:
-            proof.set_result(False)
-        else:
-            answer.add_done_callback(
-                lambda done: proof.set_result(not done.cancelled() and done.exception() is None)
-            )
-
-
-class Taking:
-    """Takes one message, once: acknowledges it, and tells when RabbitMQ has handled that.
-
-    Until then RabbitMQ may give it to another listener, and after that it will not: so what comes
-    to another one was not taken here.
-    """
-
-    __slots__ = ("_proof", "_proofs", "_tag")
-
-    def __init__(self, proofs: Proofs, tag: int) -> None:
-        self._proofs = proofs
-        proofs.held += 1
-        self._tag = tag
-        self._proof: asyncio.Future[bool] | None = None
-
-    def __call__(self) -> Awaitable[bool]:
-        """Return whether the message is this listener's from now on."""
-        if self._proof is None:
-            self._proof = self._proofs.acknowledge(self._tag)
-        # Others wait for the same proof: who does not wait any longer must not cancel it.
-        return asyncio.shield(self._proof)
 
 
 class Consumer:
@@ -120,6 +61,10 @@ class Consumer:
         self.is_begun = False
         #: True once RabbitMQ has ended it.
         self.is_lost = False
+
+    def begin(self) -> None:
+        """Note that RabbitMQ has begun it."""
+        self.is_begun = True
 
     def lose(self) -> None:
         """Take that RabbitMQ has ended it."""
@@ -271,7 +216,7 @@ class Consuming:
         except asyncio.CancelledError:
             consumer.cancel()
             raise
-        consumer.is_begun = True
+        consumer.begin()
         return consumer
 
     def _on_cancel(self, channel: AmqpChannel, frame: Basic.Cancel) -> None:
@@ -287,7 +232,11 @@ class Consuming:
     def _release_idle(self) -> None:
         """Close the channels without consumers whose messages are all acknowledged."""
         for channel, consumers in tuple(self._consumers.items()):
-            if not consumers and not self._proofs[channel].held and channel is not self._shared:
+            if (
+                not consumers
+                and not self._proofs[channel].is_holding
+                and channel is not self._shared
+            ):
                 self._release(channel)
 
     def _release(self, channel: AmqpChannel) -> None:

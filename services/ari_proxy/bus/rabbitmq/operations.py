@@ -151,6 +151,18 @@ class Operations:
         state = await self.queue_state(topic)
         return state is not None and bool(state.consumers)
 
+    async def may_be_answered(self, topic: str) -> bool:
+        """Return whether a request on a topic may get an answer.
+
+        Raises:
+            ChannelClosedError: the queue's node is down, or it has an exclusive consumer.
+            ConnectionLostError: the outcome is not known.
+        """
+        if topics.is_of_dialog(topic):
+            # An executor consumes each of them, a moment after it was declared.
+            return await self.queue_state(topic) is not None
+        return await self.is_served(topic)
+
     async def listen_to_topic(
         self, pattern: str, group: str, on_abandoned: Callable[[str], None]
     ) -> str:

@@ -24,7 +24,7 @@ from . import topology
 from .consuming import Consumer, Wanted
 from .messages import Incoming
 from .session import Session
-from .subscriptions import RabbitMqSubscription, RabbitMqSubscriptionOwner
+from .subscription import RabbitMqSubscription, RabbitMqSubscriptionOwner
 
 _log = structlog.get_logger()
 

@@ -6,22 +6,18 @@ from collections.abc import Callable
 import aiormq
 from pamqp.commands import Basic
 
-from .channel import AmqpChannel, as_aborted, fail
+from .channel import AmqpChannel, as_aborted
 from .errors import AmqpError
 from .frames import Confirmation
 from .messages import Returned
+from .pending_requests import fail
+from .transport import Transport
 
 
 class PublishingChannel(AmqpChannel):
     """A channel on which many messages go out at once, numbered from 1, each confirmed later."""
 
-    def __init__(
-        self,
-        connection: aiormq.abc.AbstractConnection,
-        number: int,
-        write: Callable[[bytes], None],
-    ) -> None:
-        super().__init__(connection, number, write, confirms=True)
+    _CONFIRMS = True
 
     def watch(
         self,
@@ -47,9 +43,9 @@ class AskingChannel(PublishingChannel):
         self,
         connection: aiormq.abc.AbstractConnection,
         number: int,
-        write: Callable[[bytes], None],
+        transport: Transport,
     ) -> None:
-        super().__init__(connection, number, write)
+        super().__init__(connection, number, transport)
         self._outcomes: dict[int, asyncio.Future[bool]] = {}
         self._returned: set[int] = set()
         self.watch(on_confirmed=self._on_outcome, on_returned=self._on_own_return)

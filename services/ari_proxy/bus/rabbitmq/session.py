@@ -16,7 +16,6 @@ So there are some twenty channels, however many dialogs there are.
 """
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Self
@@ -24,12 +23,11 @@ from typing import Self
 from pamqp.commands import Basic
 
 from . import topology
-from .channel import fail
 from .connection import AmqpConnection, Login
 from .consuming import Consuming
 from .errors import ConnectionLostError
-from .messages import Incoming
 from .operations import Operations
+from .pending_replies import PendingReplies
 from .publishing_channels import AskingChannel, PublishingChannel
 
 
@@ -43,12 +41,9 @@ class Session:
         publishing: PublishingChannel,
         asking: AskingChannel,
         operations: Operations,
-        address: str,
     ) -> None:
         self.publisher = publisher
         self.consumer = consumer
-        #: Where it goes, without credentials.
-        self.address = address
         self.publishing = publishing
         self.asking = asking
         self.listening = Consuming(consumer)
@@ -62,8 +57,12 @@ class Session:
         asking.on_refused(self.fail)
         #: What is to be done in this session, one after another.
         self.jobs: asyncio.Queue[Callable[[Session], Awaitable[None]]] = asyncio.Queue()
-        self._replies: dict[str, asyncio.Future[bytes]] = {}
-        self._tokens = itertools.count(1)
+        self._replies = PendingReplies()
+
+    @property
+    def address(self) -> str:
+        """Where it goes, without credentials."""
+        return str(self.publisher)
 
     @classmethod
     async def open(cls, login: Login) -> Self:
@@ -79,11 +78,9 @@ class Session:
             publisher = await AmqpConnection.open(replace(login, name=f"{login.name}, publishing"))
             publishing = await publisher.open_publishing_channel()
             asking = await publisher.open_asking_channel()
-            session = cls(
-                publisher, consumer, publishing, asking, operations, f"{login.host}:{login.port}"
-            )
+            session = cls(publisher, consumer, publishing, asking, operations)
             await asking.consume(
-                topology.DIRECT_REPLY_TO, session._take_reply, tag="replies", no_ack=True
+                topology.DIRECT_REPLY_TO, session._replies.take, tag="replies", no_ack=True
             )
         except BaseException:
             await consumer.drop()
@@ -101,8 +98,7 @@ class Session:
         """End it; nobody's question stays open."""
         error = ConnectionLostError("the connection to RabbitMQ was closed")
         self.fail(error)
-        for reply in self._replies.values():
-            fail(reply, error)
+        self._replies.fail(error)
         try:
             await self.publisher.end()
         finally:
@@ -174,18 +170,7 @@ class Session:
         Raises:
             AmqpError: the outcome is not known.
         """
-        token = f"{next(self._tokens)}"
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._replies[token] = reply
-        try:
+        with self._replies.awaited() as (token, reply):
             if not await self.ask(topic, payload, token=token, keep_seconds=keep_seconds):
                 return None
             return await reply
-        finally:
-            reply.cancel()
-            del self._replies[token]
-
-    def _take_reply(self, incoming: Incoming) -> None:
-        reply = self._replies.get(incoming.properties.correlation_id)
-        if reply is not None and not reply.done():
-            reply.set_result(incoming.body)
