@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import structlog
+from pamqp.common import FieldTable
 
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.durable import DeclaredQueues
@@ -97,7 +98,7 @@ class Declarations:
     async def restore(self, session: Session) -> None:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
         if self._registry.name:
-            await self._restore_queues(session, [self._registry.name])
+            await self._restore_queues(session, [self._registry.name], topology.REGISTRY_ARGUMENTS)
         names = self._declared.queues
         async with asyncio.TaskGroup() as tasks:
             for start in range(0, len(names), _BATCH):
@@ -105,9 +106,11 @@ class Declarations:
         for name in names:
             self._publish(topology.declared_topic(name), AGAIN)
 
-    async def _restore_queues(self, session: Session, names: list[str]) -> None:
+    async def _restore_queues(
+        self, session: Session, names: list[str], arguments: FieldTable | None = None
+    ) -> None:
         try:
-            await session.operations.declare(names)
+            await session.operations.declare(names, arguments)
         except ChannelClosedError as error:
             if len(names) == 1:
                 _log.error("queue.not_restored", queue=names[0], error=str(error))

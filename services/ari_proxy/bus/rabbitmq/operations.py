@@ -14,6 +14,7 @@ from functools import partial
 from typing import Final, NamedTuple, Self, TypeVar
 
 from pamqp.commands import Queue
+from pamqp.common import FieldTable
 
 from ari_proxy.protocol import topics
 
@@ -94,8 +95,8 @@ class Operations:
             except ChannelAbortedError:
                 continue
 
-    async def declare(self, queues: list[str]) -> None:
-        """Declare queues as the original does.
+    async def declare(self, queues: list[str], arguments: FieldTable | None = None) -> None:
+        """Declare queues, without arguments as the original does.
 
         Raises:
             ChannelClosedError: RabbitMQ refuses it.
@@ -105,9 +106,12 @@ class Operations:
         async def work(channel: AmqpChannel) -> None:
             first, *others = queues
             channel.send(
-                *(Queue.Declare(queue=queue, durable=True, nowait=True) for queue in others)
+                *(
+                    Queue.Declare(queue=queue, durable=True, arguments=arguments, nowait=True)
+                    for queue in others
+                )
             )
-            await channel.queue_declare(first, durable=True)
+            await channel.queue_declare(first, durable=True, arguments=arguments)
 
         await self._attempt(work)
 

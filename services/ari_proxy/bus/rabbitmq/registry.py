@@ -181,7 +181,7 @@ class Registry:
         channel = await session.consumer.open_channel()
         holding = self._holding = Holding(channel)
         try:
-            await session.operations.declare([self.name])
+            await session.operations.declare([self.name], topology.REGISTRY_ARGUMENTS)
             await channel.consume(self.name, self._take_record, tag="registry", exclusive=True)
             await self._restore_records(session, holding)
             # Not earlier: who is told that all is well may end, and leave what nobody remembers.

@@ -36,6 +36,9 @@ PERSISTENT: Final = 2
 _JSON: Final = "application/json"
 #: As the original publishes.
 LEGACY_PROPERTIES: Final = Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT).marshal()
+#: Of the registry, whatever the virtual host's default_queue_type: a quorum queue lets a second
+#: consumer in beside an exclusive one, and on RabbitMQ 4 drops what it has delivered 20 times.
+REGISTRY_ARGUMENTS: Final[FieldTable] = {"x-queue-type": "classic"}
 #: Stands for all queues that RabbitMQ names itself (`kind_of`).
 OWN_QUEUES: Final = "amq.gen"
 #: RabbitMQ's codes for an existing queue that we may not declare, or that has other arguments.
