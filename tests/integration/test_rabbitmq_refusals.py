@@ -225,6 +225,35 @@ async def test_registry_that_was_declared_otherwise_is_told(
     assert found.topics == tuple(names)
 
 
+async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_other(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    """As a quorum queue without a leader."""
+    silent = f"silent-{secrets.token_hex(4)}"
+    got: list[bytes] = []
+    async with await aio_pika.connect(rabbitmq_server.url) as connection:
+        channel = await connection.channel()
+        await channel.declare_queue(silent, durable=True, arguments={"x-queue-type": "quorum"})
+    async with connected(rabbitmq_link) as bus:
+        await asyncio.to_thread(rabbitmq_server.suspend_quorum_queue, silent)
+        for topic in (silent, queue):
+            await bus.subscribe(topic, lambda message: got.append(message.payload))
+        problem = bus.problem
+        bus.publish(queue, b"1")
+        await until(lambda: got == [b"1"])
+        await asyncio.to_thread(rabbitmq_server.resume_quorum_queue, silent)
+        await until(lambda: not bus.problem)
+        bus.publish(silent, b"2")
+        await until(lambda: got == [b"1", b"2"])
+        reconnects = bus.reconnects
+        await queues_of(bus).delete([queue, silent])
+
+    assert problem is not None
+    assert problem.kind == "deaf"
+    assert silent in problem.reason
+    assert reconnects == 0
+
+
 async def test_exchange_that_may_not_be_written_costs_what_goes_there(
     rabbitmq_link: Link,
     rabbitmq_server: RabbitMqServer,

@@ -167,6 +167,13 @@ class RabbitMqServer:
         for place in ("application:set_env(rabbit, ", "persistent_term:put("):
             self.control("eval", f"{place}max_message_size, {size}).")
 
+    def suspend_quorum_queue(self, queue: str) -> None:
+        """Have a quorum queue answer nothing, as one without a leader."""
+        self.control("eval", f"sys:suspend('%2F_{queue}').")
+
+    def resume_quorum_queue(self, queue: str) -> None:
+        self.control("eval", f"sys:resume('%2F_{queue}').")
+
     def delete_queue_of_another(self, queue: str) -> None:
         """Delete a queue that a living connection has for itself."""
         name = f'rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)'

@@ -165,13 +165,15 @@ class Consuming:
             if not wanted.is_kept or len(self._consumers) < _MANY_CHANNELS:
                 return await self._begin_alone(wanted)
             channel = await self._connection.open_channel()
+            tag = f"{next(self._tags)}"
             try:
-                tag = f"{next(self._tags)}"
                 await channel.consume(
                     wanted.queue, lambda _: None, tag=tag, arguments=wanted.arguments
                 )
-            finally:
-                await channel.release()
+            except BaseException:
+                channel.start(channel.release())  # It may have no answer either.
+                raise
+            await channel.release()
             return None
 
     async def _begin_alone(self, wanted: Wanted) -> Consumer:

@@ -80,6 +80,14 @@ class Operations:
             # An account that may not declare it may still use it, once it exists.
             await self._attempt(partial(_declare_exchange, passive=True))
 
+    async def check(self) -> None:
+        """Return once RabbitMQ has answered.
+
+        Raises:
+            ConnectionLostError: it won't.
+        """
+        await self._attempt(partial(_declare_exchange, passive=True))
+
     async def _attempt(self, work: Callable[[AmqpChannel], Awaitable[T]]) -> T:
         """Run an operation, again whenever the refusal of another one has interrupted it.
 

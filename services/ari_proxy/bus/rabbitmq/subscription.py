@@ -1,9 +1,9 @@
 """What subscriptions on RabbitMQ have in common.
 
 RabbitMQ may refuse to let a queue be consumed (403 no permission, 404 its node is down, 405 it has
-an exclusive consumer), and cancels the consumers of a deleted queue. Either affects that queue
-alone: consuming it is tried again, with backoff, until the subscription ends, and shows as a
-problem of the bus until it works.
+an exclusive consumer), or not answer (a quorum queue without a leader), and cancels the consumers
+of a deleted queue. Each affects that queue alone: consuming it is tried again, with backoff, until
+the subscription ends, and shows as a problem of the bus until it works.
 """
 
 import asyncio
@@ -32,6 +32,8 @@ _log = structlog.get_logger()
 
 #: Seconds for RabbitMQ to end a consumer.
 CANCEL_SECONDS: Final = 5.0
+#: … to let a queue be consumed; it does not answer for a quorum queue without a leader.
+ANSWER_SECONDS: Final = 4.0
 RETRY_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 #: Queues that are tried again at once.
 _RETRIED_AT_ONCE: Final = 16
@@ -114,9 +116,14 @@ class RabbitMqSubscription:
             return
         attempting.add(name)
         try:
-            consumer = await self._consume(session, name)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                consumer = await self._consume(session, name)
         except ChannelClosedError as error:
             self._refuse(name, str(error))
+        except TimeoutError:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await session.operations.check()  # If that has no answer, the session is over.
+            self._refuse(name, "RabbitMQ does not answer")
         else:
             if session is self._session:
                 self._accept(name, consumer)
