@@ -22,12 +22,15 @@ from ari_proxy.bus.rabbitmq import frames
 from ari_proxy.bus.rabbitmq.connection import AmqpConnection, Login
 from ari_proxy.bus.rabbitmq.frames import Confirmation
 from ari_proxy.bus.rabbitmq.messages import Incoming
+from ari_proxy.bus.rabbitmq.publishing_channels import PublishingChannel
 
 QUEUE = "ari-proxy-bench"
 MESSAGES = 20_000
 WINDOW = 256
 BODY = b"x" * 700
 PROPERTIES = Basic.Properties(content_type="application/json", delivery_mode=1)
+#: As with `bus.persistent`.
+PERSISTENT = Basic.Properties(content_type="application/json", delivery_mode=2)
 
 
 async def measured(name: str, work: Callable[[], Awaitable[None]]) -> None:
@@ -81,21 +84,15 @@ async def with_aiormq(url: str) -> None:
         await measured("aiormq deliver", consume)
 
 
-async def with_ours(url: str) -> None:
-    parts = urlsplit(url)
-    login = Login(
-        host=parts.hostname or "",
-        port=parts.port or 5672,
-        user="guest",
-        password="guest",  # noqa: S106
-    )
-    connection = await AmqpConnection.open(login)
-    publishing = await connection.open_publishing_channel()
+def publishing_in_windows(
+    publishing: PublishingChannel, properties: Basic.Properties
+) -> Callable[[], Awaitable[None]]:
+    """Return what publishes all messages on a new channel, some of them unconfirmed."""
     confirmed = 0
     progress = asyncio.Event()
     number, max_body = publishing.number, publishing.max_content_size
     method = frames.publish_method(number, "", QUEUE, mandatory=True)
-    properties = PROPERTIES.marshal()
+    packed = properties.marshal()
 
     def on_confirmed(confirmation: Confirmation) -> None:
         nonlocal confirmed
@@ -106,15 +103,31 @@ async def with_ours(url: str) -> None:
         sent = 0
         while confirmed < MESSAGES:
             room = min(WINDOW - (sent - confirmed), MESSAGES - sent)
-            contents = (frames.content(number, properties, BODY, max_body) for _ in range(room))
+            contents = (frames.content(number, packed, BODY, max_body) for _ in range(room))
             publishing.publish_batch(b"".join(method + content for content in contents), room)
             sent += room
             progress.clear()
             await progress.wait()
 
     publishing.watch(on_confirmed=on_confirmed, on_returned=lambda _: None)
-    await measured("ours publish", publish)
+    return publish
+
+
+async def with_ours(url: str) -> None:
+    parts = urlsplit(url)
+    login = Login(
+        host=parts.hostname or "",
+        port=parts.port or 5672,
+        user="guest",
+        password="guest",  # noqa: S106
+    )
+    connection = await AmqpConnection.open(login)
+    publishing = await connection.open_publishing_channel()
     channel = await connection.open_channel()
+    await measured("ours, persistent", publishing_in_windows(publishing, PERSISTENT))
+    await channel.queue_purge(QUEUE)
+    publishing = await connection.open_publishing_channel()
+    await measured("ours publish", publishing_in_windows(publishing, PROPERTIES))
     done = asyncio.Event()
 
     def take(incoming: Incoming) -> None:

@@ -11,13 +11,14 @@ import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
 
-from ari_proxy.bus.base import opened
+from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load
 from tests.support import process
+from tests.support.durable import queues_of
 from tests.support.foreign import ForeignClient, foreign_client
 from tests.support.link import Link
 from tests.support.process import Process
@@ -499,6 +500,45 @@ async def test_calls_go_on_after_rabbitmq_was_killed() -> None:
 
     assert answer["status_code"] == 204
     assert [event["sequence"] for event in client.events[dialog]] == list(range(1, 102))
+
+
+async def test_persistent_messages_outlive_a_rabbitmq_that_is_killed(
+    own_rabbitmq_server: RabbitMqServer,
+) -> None:
+    """Those that it has confirmed; the others are published again."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, own_rabbitmq_server)
+        bus_settings = settings.bus.model_copy(update={"persistent": True})
+        settings = settings.model_copy(update={"bus": bus_settings})
+        async with bus_client(settings) as bus, running_proxy(settings):
+            await until_serving(bus)
+            starts: list[str] = []
+            await bus.subscribe(
+                "demo", lambda message: starts.append(json.loads(message.payload)["dialog_id"])
+            )
+            await asterisk.push(channel_event("StasisStart", "c"))
+            for number in range(99):
+                more = f'"variable":"n","value":"{number}",'
+                await asterisk.push(channel_event("ChannelVarset", "c", more=more))
+            await until(lambda: starts)
+            events = f"events_{starts[0]}"
+            await until(lambda: count_is(bus, events, 100))
+            await asyncio.to_thread(own_rabbitmq_server.sync)
+            await asyncio.to_thread(own_rabbitmq_server.kill)
+            await until(lambda: not bus.is_connected)
+            await asyncio.to_thread(own_rabbitmq_server.start)
+            client = LegacyClient(bus, "demo")
+            await client.listen(starts[0])
+            await client.until_events(starts[0], 100)
+            answer = await client.command(starts[0], "POST", "/channels/c/answer")
+            await asyncio.to_thread(own_rabbitmq_server.delete_queues, "demo", "dialogs_server-1")
+
+    assert {event["sequence"] for event in client.events[starts[0]]} == set(range(1, 101))
+    assert answer["status_code"] == 204
+
+
+async def count_is(bus: Bus, queue: str, expected: int) -> bool:
+    return await queues_of(bus).backlog(queue) == expected
 
 
 # The connection

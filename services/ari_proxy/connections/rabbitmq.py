@@ -27,5 +27,6 @@ def _options(settings: Settings, component: str, tls: ssl.SSLContext | None) -> 
         **common_options(settings, component, tls, address_of(settings.bus)),
         registry=topics.registry(ServerId(settings.server_id)) if declares else "",
         heartbeat_seconds=settings.bus.heartbeat_seconds,
+        persistent=settings.bus.persistent,
         has_certificate=bool(settings.bus.certificate_file),
     )

@@ -136,6 +136,7 @@ class RabbitMqSpec(_Part, frozen=True):
     url_secret_ref: RabbitMqUrlSecretRef
     tls: TlsSpec | None = None
     dialog_ids: Literal["Uuid", "Token"] | None = None
+    persistent: bool = False
 
 
 class BusSpec(_Part, frozen=True):

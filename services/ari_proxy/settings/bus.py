@@ -91,6 +91,10 @@ class BusSettings(Group):
     """The form of new dialogs' ids: `token` is `<server_id>.<token>`, `uuid` is for clients that
     parse them, and for RabbitMQ only. Default: `uuid` on RabbitMQ, as the original's are."""
 
+    persistent: bool = False
+    """RabbitMQ: publish messages as persistent, so that they outlive a restart of RabbitMQ in the
+    queues of dialogs and applications. Default: as the original does."""
+
     @model_validator(mode="before")
     @classmethod
     def _default_urls(cls, values: Any) -> Any:

@@ -68,6 +68,7 @@ class RabbitMqBus(BufferedBus):
         #: Delays between attempts to consume a queue that RabbitMQ refuses.
         self.retry_backoff = retry_backoff
         self._nodes = Nodes(options)
+        self._persistent = options.persistent
         self._listener = secrets.token_hex(8)
         self._subscriptions: set[RabbitMqSubscription] = set()
         self._session: Session | None = None
@@ -118,7 +119,11 @@ class RabbitMqBus(BufferedBus):
                 return False
             try:
                 return await session.ask(
-                    topic, payload, keep_seconds=keep_seconds, traceparent=traceparent
+                    topic,
+                    payload,
+                    keep_seconds=keep_seconds,
+                    traceparent=traceparent,
+                    persistent=self._persistent,
                 )
             except ChannelClosedError:
                 raise
@@ -301,6 +306,7 @@ class RabbitMqBus(BufferedBus):
             self._confirmed.set,
             self._permissions,
             max_message_bytes=self._max_message_bytes,
+            persistent=self._persistent,
         )
         while True:
             await self._something_to_send.wait()

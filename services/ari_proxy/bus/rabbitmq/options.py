@@ -25,6 +25,8 @@ class RabbitMqOptions(BusOptions):
     heartbeat_seconds: int = 10
     #: Whether `tls` presents a client certificate, which is the account if no user is set.
     has_certificate: bool = False
+    #: Whether messages outlive a restart of RabbitMQ in durable queues.
+    persistent: bool = False
     #: The queue that records queues declared with a note; '' for no records.
     registry: str = ""
 

@@ -76,9 +76,11 @@ class Publishing:
         permissions: PublishPermissions,
         *,
         max_message_bytes: int,
+        persistent: bool,
     ) -> None:
         self._outbox = outbox
         self._max_message = max_message_bytes
+        self._persistent = persistent
         self._channel = channel
         #: Called when something was confirmed, or refused.
         self._on_settled = on_settled
@@ -100,7 +102,9 @@ class Publishing:
             try:
                 self._check_size(payload)
                 self._permissions.check(topic)
-                properties = topology.properties_for(reply, traceparent)
+                properties = topology.properties_for(
+                    reply, traceparent, persistent=self._persistent
+                )
                 parts.append(topology.encode(number, topic, payload, properties, max_body))
             except (ValueError, BusRefusedError) as error:
                 outbox.refuse_last()

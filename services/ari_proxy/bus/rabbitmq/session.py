@@ -114,6 +114,7 @@ class Session:
         token: str = "",
         keep_seconds: float | None = None,
         traceparent: str = "",
+        persistent: bool = False,
     ) -> bool:
         """Publish a message; return whether any queue took it.
 
@@ -125,6 +126,7 @@ class Session:
             token: of the reply that is awaited, or ''.
             keep_seconds: how long a queue may keep it.
             traceparent: the header of that name, or ''.
+            persistent: whether it outlives a restart of RabbitMQ in a durable queue.
 
         Raises:
             AmqpError: the outcome is not known.
@@ -140,7 +142,7 @@ class Session:
             expiration=topology.expiration(keep_seconds),
             headers=topology.headers(traceparent),
         )
-        return await self._publish(topic, payload, properties)
+        return await self._publish(topic, payload, properties, persistent=persistent)
 
     async def record(self, queue: str, payload: bytes) -> None:
         """Have a queue keep a message beyond RabbitMQ's restart; returns when it is on its way.
@@ -149,14 +151,13 @@ class Session:
             ConnectionLostError: the session is over.
         """
         await self._writable()
-        properties = Basic.Properties(delivery_mode=topology.PERSISTENT)
-        self._publish(queue, payload, properties)
+        self._publish(queue, payload, Basic.Properties(), persistent=True)
 
     def _publish(
-        self, topic: str, payload: bytes, properties: Basic.Properties
+        self, topic: str, payload: bytes, properties: Basic.Properties, *, persistent: bool
     ) -> asyncio.Future[bool]:
         """Publish a message; the result is whether any queue took it."""
-        properties = topology.completed(properties)
+        properties = topology.completed(properties, persistent=persistent)
         return self.asking.ask(topic, payload, properties, exchange=topology.exchange_of(topic))
 
     async def _writable(self) -> None:

@@ -32,10 +32,13 @@ MAX_TOPIC_BYTES: Final = 255
 _REPLY: Final = "\0"
 _TRANSIENT: Final = 1
 #: For messages that must survive a restart of RabbitMQ.
-PERSISTENT: Final = 2
+_PERSISTENT: Final = 2
 _JSON: Final = "application/json"
 #: As the original publishes.
 LEGACY_PROPERTIES: Final = Basic.Properties(content_type=_JSON, delivery_mode=_TRANSIENT).marshal()
+_PERSISTENT_PROPERTIES: Final = Basic.Properties(
+    content_type=_JSON, delivery_mode=_PERSISTENT
+).marshal()
 #: Of the registry, whatever the virtual host's default_queue_type: a quorum queue lets a second
 #: consumer in beside an exclusive one, and on RabbitMQ 4 drops what it has delivered 20 times.
 REGISTRY_ARGUMENTS: Final[FieldTable] = {"x-queue-type": "classic"}
@@ -94,12 +97,12 @@ def exchange_of(topic: str) -> str:
     return "" if topics.is_queue(topic) else EXCHANGE
 
 
-def properties_for(reply: str, traceparent: str) -> bytes:
+def properties_for(reply: str, traceparent: str, *, persistent: bool) -> bytes:
     """Return the properties of a message: nearly always just the original's."""
     if not reply and not traceparent:
-        return LEGACY_PROPERTIES
+        return _PERSISTENT_PROPERTIES if persistent else LEGACY_PROPERTIES
     properties = Basic.Properties(reply_to=reply or None, headers=headers(traceparent))
-    return completed(properties).marshal()
+    return completed(properties, persistent=persistent).marshal()
 
 
 def encode(channel: int, topic: str, payload: bytes, properties: bytes, max_body: int) -> bytes:
@@ -126,10 +129,10 @@ def _publish_method(channel: int, topic: str) -> bytes:
     return frames.publish_method(channel, exchange, topic, mandatory=not exchange)
 
 
-def completed(properties: Basic.Properties) -> Basic.Properties:
-    """Return properties with the original's defaults."""
+def completed(properties: Basic.Properties, *, persistent: bool = False) -> Basic.Properties:
+    """Return properties with the original's content type, and a delivery mode."""
     properties.content_type = _JSON
-    properties.delivery_mode = properties.delivery_mode or _TRANSIENT
+    properties.delivery_mode = _PERSISTENT if persistent else _TRANSIENT
     return properties
 
 

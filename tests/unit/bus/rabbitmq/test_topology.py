@@ -19,7 +19,9 @@ def published(
     topic: str, payload: bytes = b"{}", reply: str = ""
 ) -> tuple[Basic.Publish, ContentHeader]:
     """Return the method and the header of an encoded message."""
-    data = topology.encode(1, topic, payload, topology.properties_for(reply, ""), 4096)
+    data = topology.encode(
+        1, topic, payload, topology.properties_for(reply, "", persistent=False), 4096
+    )
     size, _, method = frame.unmarshal(data)
     assert isinstance(method, Basic.Publish)
     _, _, head = frame.unmarshal(data[size:])
@@ -186,13 +188,13 @@ def test_certificate_is_the_account_where_no_user_is_set(
 
 
 def test_trace_is_told_in_a_header_and_the_reply_in_its_property() -> None:
-    head = topology.properties_for("amq.gen-1", "00-ab")
+    head = topology.properties_for("amq.gen-1", "00-ab", persistent=False)
 
     found = ContentHeader()
     found.unmarshal(bytes(12) + head)
     assert found.properties.reply_to == "amq.gen-1"
     assert found.properties.headers == {"traceparent": "00-ab"}
-    assert topology.properties_for("", "") is topology.LEGACY_PROPERTIES
+    assert topology.properties_for("", "", persistent=False) is topology.LEGACY_PROPERTIES
 
 
 # What RabbitMQ refuses

@@ -78,6 +78,7 @@ def _rabbitmq(rabbitmq: RabbitMqSpec) -> dict[str, Any]:
     return _without_empty(
         server_name=rabbitmq.tls and rabbitmq.tls.server_name,
         dialog_ids=rabbitmq.dialog_ids and rabbitmq.dialog_ids.lower(),
+        persistent=rabbitmq.persistent,
     )
 
 

@@ -143,11 +143,19 @@ def test_form_of_dialog_ids_on_rabbitmq(tmp_path: Path, form: str, setting: str)
 
 
 @pytest.mark.parametrize("kind", ["ingest", "command"])
+def test_persistent_messages_on_rabbitmq(tmp_path: Path, kind: Component) -> None:
+    rabbitmq = {"urlSecretRef": {"name": "bus"}, "persistent": True}
+    bus = {"type": "RabbitMQ", "rabbitmq": rabbitmq}
+
+    assert loaded(component(kind, bus=bus), tmp_path).bus.persistent
+
+
+@pytest.mark.parametrize("kind", ["ingest", "command"])
 @pytest.mark.parametrize("sample", ["minimal", "rabbitmq"])
 def test_later_settings_are_omitted_unless_used(kind: Component, sample: str) -> None:
     """An image of an earlier version refuses a setting that it does not know."""
     found = settings(component(kind, sample))
-    later = {"server_name", "tls_handshake_first", "inbox_prefix", "dialog_ids"}
+    later = {"server_name", "tls_handshake_first", "inbox_prefix", "dialog_ids", "persistent"}
 
     assert later & (set(found["ari"]) | set(found["bus"])) == set()
 
