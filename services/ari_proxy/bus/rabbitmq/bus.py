@@ -78,7 +78,7 @@ class RabbitMqBus(BufferedBus):
             options.registry,
             self.publish,
             self._refusals,
-            check_right=self._permissions.check,
+            permissions=self._permissions,
             refresh_seconds=refresh_seconds,
         )
         self.queues = RabbitMqQueues(self._declarations, self._in_session)
@@ -303,7 +303,7 @@ class RabbitMqBus(BufferedBus):
         publishing = Publishing(
             self._outbox,
             session.publishing,
-            self._confirmed.set,
+            self._confirmed,
             self._permissions,
             max_message_bytes=self._max_message_bytes,
             persistent=self._persistent,

@@ -14,6 +14,7 @@ from ari_proxy.bus.refusals import ServerRefusals
 from . import topology
 from .declared import Declared, Names
 from .errors import ChannelClosedError
+from .publishing import PublishPermissions
 from .registry import AGAIN, REFRESH_SECONDS, Publish, Registry
 from .session import Session
 
@@ -32,7 +33,7 @@ class Declarations:
         publish: Publish,
         refusals: ServerRefusals,
         *,
-        check_right: Callable[[str], None],
+        permissions: PublishPermissions,
         refresh_seconds: float = REFRESH_SECONDS,
     ) -> None:
         """Make it.
@@ -41,7 +42,7 @@ class Declarations:
             registry: the queue that records what was declared with a note, or '' for none.
             publish: publishes a message.
             refusals: shows that the registry is refused.
-            check_right: raises BusRefusedError if the account may not publish on a topic.
+            permissions: of the account to publish.
             refresh_seconds: after which the registry is consumed anew.
         """
         self._publish = publish
@@ -51,7 +52,7 @@ class Declarations:
             self._declared,
             publish,
             refusals,
-            check_right=check_right,
+            permissions=permissions,
             refresh_seconds=refresh_seconds,
         )
 

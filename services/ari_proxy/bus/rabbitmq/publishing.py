@@ -1,7 +1,6 @@
 """The outbox in one session: encoded, pipelined on one channel, confirmed by RabbitMQ."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -72,7 +71,7 @@ class Publishing:
         self,
         outbox: Outbox,
         channel: PublishingChannel,
-        on_settled: Callable[[], None],
+        settled: asyncio.Event,
         permissions: PublishPermissions,
         *,
         max_message_bytes: int,
@@ -82,8 +81,8 @@ class Publishing:
         self._max_message = max_message_bytes
         self._persistent = persistent
         self._channel = channel
-        #: Called when something was confirmed, or refused.
-        self._on_settled = on_settled
+        #: Set when something was confirmed, or refused.
+        self._settled = settled
         self._permissions = permissions
         self._confirmations = Confirmations()
         #: Messages sent in earlier sessions; the channel counts from 1.
@@ -110,7 +109,7 @@ class Publishing:
                 outbox.refuse_last()
                 if isinstance(error, ValueError):  # A missing permission is logged once.
                     _log.error("bus.message_refused", topic=topic, error=str(error))
-                self._on_settled()
+                self._settled.set()
         channel.publish_batch(b"".join(parts), len(parts))
 
     def _check_size(self, payload: bytes) -> None:
@@ -124,7 +123,7 @@ class Publishing:
                 self._outbox.reject(self._before + number)
         settled = self._confirmations.confirm(tag, multiple=multiple)
         self._outbox.confirm(self._before + settled)
-        self._on_settled()
+        self._settled.set()
 
     def _on_return(self, returned: Returned) -> None:
         """Count a message whose queue is gone; RabbitMQ confirms it next."""

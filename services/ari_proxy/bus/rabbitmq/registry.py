@@ -9,7 +9,7 @@ lost from sight, and nobody has to guess from names.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Final, Protocol
 
 import structlog
@@ -24,6 +24,7 @@ from .channel import AmqpChannel
 from .declared import Declared, Names
 from .errors import AmqpError, ChannelClosedError
 from .messages import Incoming
+from .publishing import PublishPermissions
 from .session import Session
 
 _log = structlog.get_logger()
@@ -101,7 +102,7 @@ class Registry:
         publish: Publish,
         refusals: ServerRefusals,
         *,
-        check_right: Callable[[str], None],
+        permissions: PublishPermissions,
         refresh_seconds: float,
     ) -> None:
         """Make it.
@@ -111,7 +112,7 @@ class Registry:
             declared: what is recorded, and gets what is found.
             publish: publishes a message.
             refusals: shows that the registry is refused.
-            check_right: raises BusRefusedError if the account may not publish on a topic.
+            permissions: of the account to publish.
             refresh_seconds: after which it is consumed anew.
         """
         self.name = name
@@ -119,7 +120,7 @@ class Registry:
         self._declared = declared
         self._publish = publish
         self._refusals = refusals
-        self._check_right = check_right
+        self._permissions = permissions
         self._refresh_seconds = refresh_seconds
         #: Set while this process is the one that is to hold it.
         self._is_wanted = asyncio.Event()
@@ -131,7 +132,7 @@ class Registry:
         Raises:
             BusRefusedError: it may not.
         """
-        self._check_right(self.name)
+        self._permissions.check(self.name)
 
     async def record(self, session: Session, declared: DeclaredQueues) -> None:
         """Record queues; returns when the record is on its way.
