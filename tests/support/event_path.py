@@ -50,7 +50,6 @@ class EventPath:
         buffer_bytes: int = 64 * 1024 * 1024,
         is_durable: bool = False,
         listener_seconds: float = 60,
-        silence_seconds: float = 60,
         proof_seconds: float = 10,
         no_listener: NoListenerPolicy = "keep",
         traces: Traces | None = None,
@@ -64,7 +63,6 @@ class EventPath:
             buffer_bytes: the size of the bus's buffer.
             is_durable: whether the bus has durable queues.
             listener_seconds: timeout for an application to subscribe.
-            silence_seconds: timeout for it to come back.
             proof_seconds: between canaries.
             no_listener: policy for a call without an application.
             traces: off by default.
@@ -80,7 +78,6 @@ class EventPath:
         ingest = {
             "held_bytes": HELD_BYTES,
             "listener_seconds": listener_seconds,
-            "silence_seconds": silence_seconds,
             "proof_seconds": proof_seconds,
             "no_listener": no_listener,
         }
@@ -100,7 +97,6 @@ class EventPath:
         )
         self.parts = parts
         self.bus.set_drop_handler(parts.ledger.note)
-        self.bus.set_unheard_handler(parts.unheard.take_back)
         self.background = parts.background
         self.dialogs = parts.dialogs
         self.router = parts.router
@@ -110,7 +106,6 @@ class EventPath:
         self.ends = parts.ends
         self.labels = parts.labels
         self.setup = parts.setup
-        self.unheard = parts.unheard
         self.pipeline = parts.pipeline
         self.sweeper = parts.sweeper
         self.loss_reporter = parts.loss_reporter

@@ -15,8 +15,7 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
   even while one of them unsubscribes. On a bus with durable queues, a topic that is a queue
   (`protocol/topics.py`) has a single group, whatever its subscribers ask for.
 - **Durability.** A bus with durable queues (`queues`; see `durable.py`) keeps the messages of a
-  declared queue until a consumer acknowledges them. Other buses lose messages without a listener,
-  and pass events of dialogs to the handler of `set_unheard_handler`.
+  declared queue until a consumer acknowledges them. Other buses lose messages without a listener.
 - **Reconnects.** Subscriptions outlive the connection. `run` reconnects with back-off until it is
   cancelled.
 - **Cancellation.** Any method may be cancelled. The message of a cancelled `publish_to_listener`
@@ -73,17 +72,10 @@ class Message(NamedTuple):
 
 #: Why a published message was lost: the buffer was full, the bus does not accept it from this
 #: account, its queue is gone (`returned`) or did not store it (`rejected`), the connection was lost
-#: before a message published with `once` was confirmed, `discard` removed it, or nobody listened.
-DropReason = Literal[
-    "full", "refused", "returned", "rejected", "connection_lost", "discarded", "unheard"
-]
+#: before a message published with `once` was confirmed, or `discard` removed it.
+DropReason = Literal["full", "refused", "returned", "rejected", "connection_lost", "discarded"]
 #: Called with topic and payload of a lost message; must not publish.
 OnDropped = Callable[[str, bytes, DropReason], None]
-
-
-#: Called with topic and payload of an event of a dialog that no listener got; returns whether it
-#: will be published again. Must not publish.
-OnUnheard = Callable[[str, bytes], bool]
 
 
 class Problem(NamedTuple):
@@ -214,13 +206,6 @@ class Bus(Protocol):
 
     def set_drop_handler(self, handler: OnDropped | None) -> None:
         """Call `handler` for each message that the buffer loses; it is logged in any case."""
-
-    def set_unheard_handler(self, handler: OnUnheard | None) -> None:
-        """Call `handler` for each event of a dialog that no listener got, in their order.
-
-        What it takes is never sent again by the bus. All are passed on before `flush` returns.
-        A bus with durable queues calls it never: there events wait in their queue.
-        """
 
     def discard(self, is_unwanted: Callable[[str], bool]) -> int:
         """Drop the buffered messages on unwanted topics; return how many."""

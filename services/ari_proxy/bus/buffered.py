@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
-from .base import DropReason, OnDropped, OnUnheard, Problem
+from .base import DropReason, OnDropped, Problem
 from .drop_log import DropLog
 from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
 from .faults import Faults
@@ -21,7 +21,6 @@ class BufferedBus(ABC):
         self._outbox.on_dropped = self._note_drop
         self._drop_log = DropLog()
         self._on_dropped: OnDropped | None = None
-        self._on_unheard: OnUnheard | None = None
         self._something_to_send = asyncio.Event()
         self._connected = asyncio.Event()
         self._connections = 0
@@ -169,18 +168,6 @@ class BufferedBus(ABC):
     def set_drop_handler(self, handler: OnDropped | None) -> None:
         """Call `handler` for each message that the buffer loses."""
         self._on_dropped = handler
-
-    def set_unheard_handler(self, handler: OnUnheard | None) -> None:
-        """Call `handler` for each event of a dialog that no listener got, in their order."""
-        self._on_unheard = handler
-
-    def _note_unheard(self, count: int) -> None:
-        """Pass on the last of the first `count` messages ever sent: no listener got it."""
-        message = self._outbox.sent(count)
-        if message is None or self._on_unheard is None:
-            return
-        if self._on_unheard(message.topic, message.payload):
-            self._outbox.take_back(count)
 
     def _note_drop(self, topic: str, payload: bytes, reason: DropReason) -> None:
         self._drop_log.note(reason)

@@ -13,8 +13,6 @@ from .base import DropReason, OnDropped
 
 #: Python's own cost of a buffered message: the tuple, the topic and the deque's slot.
 OVERHEAD_BYTES: Final = 200
-#: The topic of a sent message that was taken back.
-_TAKEN: Final = ""
 
 
 class Batch:
@@ -129,16 +127,6 @@ class Outbox:
         message = self._sent[count - 1 - self._sent_before]
         self.lose(message.topic, message.payload, "rejected")
 
-    def sent(self, count: int) -> Outgoing | None:
-        """Return the last of the first `count` messages ever sent, unless it is confirmed."""
-        index = count - 1 - self._sent_before
-        return self._sent[index] if 0 <= index < len(self._sent) else None
-
-    def take_back(self, count: int) -> None:
-        """Never send the last of the first `count` messages ever sent again: another has it."""
-        index = count - 1 - self._sent_before
-        self._sent[index] = self._sent[index]._replace(topic=_TAKEN)
-
     def lose(self, topic: str, payload: bytes, reason: DropReason) -> None:
         """Count as lost a sent message that the server will confirm in spite of that."""
         self._denied += 1
@@ -203,9 +191,7 @@ class Outbox:
             self._waiting.extendleft(reversed(messages))
         self._held.clear()
         for message in reversed(self._sent):
-            if message.topic == _TAKEN:
-                self._remove(message)
-            elif message.once:
+            if message.once:
                 self._drop(message, "connection_lost")
             else:
                 self._waiting.appendleft(message)

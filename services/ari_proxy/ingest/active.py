@@ -156,8 +156,6 @@ class ActiveIngest:
         parts = self._parts
         self._around.bus.set_drop_handler(parts.ledger.note)
         stack.callback(self._around.bus.set_drop_handler, None)
-        self._around.bus.set_unheard_handler(parts.unheard.take_back)
-        stack.callback(self._around.bus.set_unheard_handler, None)
         for topic, handler in (
             (topics.bindings(self._server), parts.registrations.on_binding),
             (topics.owners(self._server), parts.registrations.on_question),
@@ -200,7 +198,6 @@ class ActiveIngest:
         await self._parts.frame_drain.finish(drain_seconds)
         self._parts.loss_reporter.report()
         self._parts.sweeper.finish()
-        self._parts.setup.finish()
         unheard = await self._parts.background.finish(drain_seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)

@@ -98,5 +98,3 @@ class DialogCollector:
             # The successor has the applications: the events that wait would be late.
             self._bus.discard(topics.is_events)
             raise HandoverFailedError(str(error)) from error
-        for dialog in parts.dialogs:
-            parts.stream.settle(dialog)

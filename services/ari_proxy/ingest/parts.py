@@ -31,7 +31,6 @@ from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.offering import TAKER_SECONDS
 from ari_proxy.ingest.setup.search import RESUME_SECONDS
 from ari_proxy.ingest.setup.setup import DialogSetup
-from ari_proxy.ingest.setup.unheard import UnheardEvents
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.tap import Tap
@@ -92,7 +91,6 @@ class Parts:
     queues: QueueParts | None
     labels: ChannelLabels
     setup: DialogSetup
-    unheard: UnheardEvents
     canary: EventCanary
     replaced: ReplacedApplications
     pipeline: Pipeline

@@ -29,7 +29,6 @@ from ari_proxy.ingest.setup.no_listener import NoListener, NoListenerTasks
 from ari_proxy.ingest.setup.search import ApplicationSearch, SetupTimes
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.ingest.setup.strategies import ProbingStrategy, QueueingStrategy, SetupStrategy
-from ari_proxy.ingest.setup.unheard import UnheardEvents
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.protocol.ids import ServerId
 
@@ -117,12 +116,6 @@ class _Wiring:
         ingest = self._around.settings.ingest
         return None if ingest.no_listener == "keep" else ingest.listener_seconds
 
-    @property
-    def _silence_seconds(self) -> float:
-        """For the application of an open dialog to come back; 0 for any time."""
-        ingest = self._around.settings.ingest
-        return 0.0 if ingest.no_listener == "keep" else ingest.silence_seconds
-
     @cached_property
     def _stream(self) -> DialogStream:
         around = self._around
@@ -170,7 +163,6 @@ class _Wiring:
             self._server,
             around.bus,
             gate,
-            stream=self._stream,
             strategy=self._strategy,
             labels=self._labels,
             instruments=self._instruments,
@@ -178,7 +170,6 @@ class _Wiring:
                 deadline_seconds=self._deadline_seconds,
                 patience_seconds=ingest.listener_seconds,
                 resume_seconds=self._times.resume_seconds,
-                silence_seconds=self._silence_seconds or None,
             ),
         )
         no_listener = NoListener(around.rest, ingest.no_listener)
@@ -244,12 +235,13 @@ class _Wiring:
 
     @cached_property
     def _watchdog(self) -> ApplicationWatchdog:
+        ingest = self._around.settings.ingest
         return ApplicationWatchdog(
             self._around.bus,
             self._dialogs,
             self._stream,
             self._setup,
-            silence_seconds=self._silence_seconds,
+            silence_seconds=0.0 if ingest.no_listener == "keep" else ingest.silence_seconds,
         )
 
     @cached_property
@@ -292,7 +284,6 @@ class _Wiring:
             queues=self._queues,
             labels=self._labels,
             setup=self._setup,
-            unheard=UnheardEvents(self._dialogs, self._stream, self._setup),
             canary=self._canary,
             replaced=self._replaced,
             pipeline=self._pipeline,

@@ -96,22 +96,6 @@ def test_message_that_the_server_does_not_let_us_send_is_lost_and_not_confirmed(
     assert (outbox.confirmed, outbox.dropped) == (1, 1)
 
 
-def test_sent_message_that_was_taken_back_is_not_sent_again() -> None:
-    outbox = Outbox(10**6)
-    for number in range(3):
-        outbox.append(str(number), b"")
-        outbox.next()
-    outbox.confirm(1)
-    found = outbox.sent(2)
-    outbox.take_back(2)
-    outbox.rewind()
-
-    assert found is not None
-    assert (found.topic, outbox.sent(1), outbox.sent(4)) == ("1", None, None)
-    assert (len(outbox), outbox.next().topic, outbox.dropped) == (1, "2", 0)
-    assert outbox.size_bytes == OVERHEAD_BYTES
-
-
 def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     outbox = Outbox(10**6)
     for number in (0, 1, 0, 1):

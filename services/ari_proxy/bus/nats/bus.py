@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
 
 from ari_proxy.aio import first_leaf, in_own_task
 from ari_proxy.bus.base import Handler, Right, SubscriptionHandle, Verdict
@@ -29,7 +28,6 @@ from ari_proxy.certificate_names import CertificateNames
 from .connection import ConnectFailure, address_of, attempt, expiry, is_login_refusal
 from .errors import DisconnectedError, ending_connection
 from .headers import HEADER_BYTES, header_bytes_of
-from .listener_reports import ListenerReports
 from .moving import USELESS, MovedError, NatsReception, reason_to_move
 from .options import NatsOptions, NatsTuning
 from .permissions import NatsPermissions
@@ -59,7 +57,6 @@ class NatsBus(BufferedBus):
         self._client = ClusterClient()
         self._publishing: NatsPublishing | None = None
         self._replies = Replies(options.inbox_prefix)
-        self._replies.on_unheard = self._receive_unheard
         self._names = CertificateNames("bus")
         self._requests = NatsRequests(self._replies, self._faults)
         active: set[NatsSubscription] = set()
@@ -184,11 +181,6 @@ class NatsBus(BufferedBus):
         if self._outbox.held_topics:
             await asyncio.sleep(CONFIRM_SECONDS)
 
-    def _receive_unheard(self, client: Client, number: int) -> None:
-        """Handle a report about an event; one of a former connection may be about another one."""
-        if self._publishing is not None and self._publishing.is_on(client):
-            self._note_unheard(number)
-
     # The connections
 
     async def run(self) -> None:
@@ -270,12 +262,6 @@ class NatsBus(BufferedBus):
             outbox=self._outbox,
             requests=self._requests,
             permissions=self._permissions,
-            reports=ListenerReports(
-                self._outbox,
-                self._replies,
-                self._requests,
-                handler=lambda: self._on_unheard,
-            ),
             check_size=self._check_size,
             awaits_listeners=former.awaits_listeners if former else self.reconnects > 0,
         )

@@ -6,14 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from nats.aio.client import Client
 
 from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.outbox import Outbox
 
 from .errors import ending_connection, port_errors
 from .headers import headers_of
-from .listener_reports import ListenerReports
 from .permissions import NatsPermissions
 from .reconnect_buffer import ReconnectBuffer
 from .requests import ROUND_TRIP_SECONDS, NatsRequests
@@ -30,14 +28,13 @@ BATCH: Final = 256
 class NatsPublishing:
     """Sends what the outbox holds, until the connection is lost."""
 
-    def __init__(  # noqa: PLR0913  all that a message meets
+    def __init__(
         self,
         client: ClusterClient,
         *,
         outbox: Outbox,
         requests: NatsRequests,
         permissions: NatsPermissions,
-        reports: ListenerReports,
         check_size: Callable[[str, bytes, str], None],
         awaits_listeners: bool,
     ) -> None:
@@ -48,7 +45,6 @@ class NatsPublishing:
             outbox: what is published.
             requests: for round trips on this connection.
             permissions: of our account.
-            reports: finds events without a listener.
             check_size: raises MessageTooLargeError.
             awaits_listeners: whether listeners may need time to come back as well.
         """
@@ -56,7 +52,6 @@ class NatsPublishing:
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
-        self._reports = reports
         self._check_size = check_size
         self._buffer = ReconnectBuffer(outbox, is_needed=awaits_listeners)
         self._something_to_confirm = asyncio.Event()
@@ -67,10 +62,6 @@ class NatsPublishing:
     def awaits_listeners(self) -> bool:
         """True while listeners may still be on their way back from an outage."""
         return not self._buffer.is_over
-
-    def is_on(self, client: Client) -> bool:
-        """Return whether it sends on a connection."""
-        return self._client is client
 
     async def finish(self) -> None:
         """Send nothing more; return when the server has confirmed what was sent.
@@ -115,7 +106,6 @@ class NatsPublishing:
             if not buffer.is_over and buffer.hold_back(topic):
                 continue
             self._permissions.note_sent(topic)
-            reply = reply or self._reports.reply_to_last(topic)
             await self._client.publish(topic, payload, reply, headers_of(traceparent))
 
     async def release_held(self) -> None:
@@ -138,10 +128,6 @@ class NatsPublishing:
         with port_errors():
             await self._client.publish(topic, payload)
         self._something_to_confirm.set()
-
-    def hand_back(self, topic: str, payload: bytes) -> bool:
-        """Give a message back to its publisher, if it wants it."""
-        return self._reports.hand_back(topic, payload)
 
     async def keep_confirming(self, idle_seconds: float) -> None:
         """Confirm what was sent, until cancelled; check an idle connection now and then.

@@ -31,19 +31,13 @@ class Prober(Protocol):
     async def send(self, topic: str, payload: bytes) -> None:
         """Send a message that the outbox counts as sent."""
 
-    def hand_back(self, topic: str, payload: bytes) -> bool:
-        """Give a message back to its publisher, if it wants it."""
-
 
 class ReconnectBuffer:
     """Holds back messages on one connection to NATS; on the first one, none."""
 
-    def __init__(
-        self, outbox: Outbox, *, is_needed: bool, return_seconds: float = RETURN_SECONDS
-    ) -> None:
+    def __init__(self, outbox: Outbox, *, is_needed: bool) -> None:
         self._outbox = outbox
         self.is_over = not is_needed
-        self._return_seconds = return_seconds
         self._has_listener: set[str] = set()
         self._something_held = asyncio.Event()
 
@@ -58,7 +52,7 @@ class ReconnectBuffer:
     async def watch(self, prober: Prober) -> None:
         """Send held messages as soon as they have a listener, or when the time is over."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._return_seconds
+        deadline = loop.time() + RETURN_SECONDS
         while not self.is_over and loop.time() < deadline:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
@@ -89,17 +83,10 @@ class ReconnectBuffer:
                 sent += 1
         return sent
 
-    def _hand_back(self, topic: str, prober: Prober) -> None:
-        while (message := self._outbox.first_held(topic)) is not None:
-            if not prober.hand_back(topic, message.payload):
-                return
-            self._outbox.deliver_held(message)
-
     async def _give_up(self, prober: Prober) -> None:
         lost = 0
         while topics_left := self._outbox.held_topics:
             for topic in topics_left:
-                self._hand_back(topic, prober)
                 lost += await self._send_all(topic, prober)
         self.is_over = True
         self._has_listener.clear()

@@ -76,10 +76,6 @@ class Replies:
         self.on_recorded: Callable[[str], None] = lambda _: None
         #: Called with the topic of a message that the server has accepted.
         self.on_accepted: Callable[[str], None] = lambda _: None
-        #: In front of the number of an event (`listener_reports.py`).
-        self.unheard_prefix = f"{self.prefix}.u"
-        #: Called with the connection and the number of an event that no listener got.
-        self.on_unheard: Callable[[Client, int], None] = lambda *_: None
 
     @property
     def pattern(self) -> str:
@@ -129,9 +125,6 @@ class Replies:
         if stream := stream_of(message.data):
             self.on_recorded(stream)  # A stream is no listener.
             return
-        if message.subject.startswith(self.unheard_prefix):
-            self._receive_unheard(client, message)
-            return
         reply = self.awaited.get(message.subject)
         if reply is not None:
             reply.take(client, message)
@@ -141,11 +134,6 @@ class Replies:
                 receipt.has_listener = False
             else:
                 receipt.add_reply(message.data)
-
-    def _receive_unheard(self, client: Client, message: Msg) -> None:
-        number = message.subject.removeprefix(self.unheard_prefix)
-        if is_no_responders(message) and number.isdecimal():
-            self.on_unheard(client, int(number))
 
     def lose(self, client: Client) -> None:
         """Fail everything that was sent on a connection and is awaited: it is lost."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.ingest.routing.phase import WAITING, DeliveryPhase, LifePhase
+from ari_proxy.ingest.routing.phase import BEFORE_OPEN, DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import ObjectKind
@@ -43,8 +43,6 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     lost_start: str | None = None
     end_reason: EndReason = "channels_left"
     is_end_told: bool = False
-    #: Whether its application has had events, and does not listen for now.
-    is_interrupted: bool = False
 
 
 class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
@@ -101,7 +99,6 @@ def _record(dialog: Dialog) -> DialogRecord:
         lost_start=dialog.lost_start.decode() if dialog.delivery is DeliveryPhase.ADOPTED else None,
         end_reason=dialog.end_reason,
         is_end_told=dialog.life is LifePhase.REPORTED,
-        is_interrupted=dialog.delivery is DeliveryPhase.INTERRUPTED,
     )
 
 
@@ -112,8 +109,6 @@ def _delivery_of(record: DialogRecord) -> DeliveryPhase:
         return DeliveryPhase.DESERTED if is_known else DeliveryPhase.UNWANTED
     if record.is_open:
         return DeliveryPhase.OPEN
-    if record.is_interrupted:
-        return DeliveryPhase.INTERRUPTED
     if record.lost_start is not None:
         return DeliveryPhase.ADOPTED
     return DeliveryPhase.ACCEPTED if record.is_announced else DeliveryPhase.PENDING
@@ -160,7 +155,7 @@ def load(
         if isinstance(record, DialogRecord):
             dialog = _opened(table, record, now)
             held[dialog] = _restore(table, dialog, record, now)
-        elif dialog is not None and dialog.delivery in WAITING:
+        elif dialog is not None and dialog.delivery in BEFORE_OPEN:
             dialog.hold(record.payload.encode())
     return held
 

@@ -120,21 +120,6 @@ class DialogStream:
             own = event.ari_body, event.type, event.timestamp, dialog.dialog_id
             self._pass(dialog, self._encoder.encode(*own, dialog.next_sequence()))
 
-    # Events that no listener got
-
-    def take_back(self, dialog: Dialog, payload: bytes) -> bool:
-        """Hold an event that was published and that no listener got; return False if it is late."""
-        return dialog.take_back(payload, self._decoder.decode(payload).sequence)
-
-    def settle(self, dialog: Dialog) -> None:
-        """Drop the events taken back that would come behind a later one; its application is told.
-
-        Call it when the bus has confirmed all events of an interrupted dialog.
-        """
-        for late in dialog.held.settle(dialog.last_passed):
-            self._metrics.count_dropped("unheard")
-            self._losses.note(dialog.topic, late, "unheard")
-
     # Held, released, dropped
 
     def _hold(self, dialog: Dialog, payload: bytes) -> None:

@@ -87,8 +87,6 @@ class LossLedger:
     def _gap_reason(self, payload: bytes, reason: DropReason) -> GapReason | None:
         if reason == "full":
             return "buffer_full"
-        if reason == "unheard":
-            return "unheard"
         if reason == "refused" and len(payload) > self._bus.max_message_bytes:
             return "too_large"
         return None

@@ -30,8 +30,6 @@ class Dialog:
         "end_reason",
         "heard_at",
         "held",
-        "last_awaited",
-        "last_passed",
         "life",
         "lost_start",
         "released",
@@ -52,11 +50,6 @@ class Dialog:
         self.topic = topics.events(dialog_id)
         #: Number of the last event.
         self.sequence = 0
-        #: Number of the last event that passed before it was interrupted.
-        self.last_passed = 0
-        #: Number of the event that tells of its end: its application may not listen to later ones.
-        #: None while it lives.
-        self.last_awaited: int | None = None
         self.delivery = DeliveryPhase.PENDING
         #: Events that wait for its application.
         self.held = HeldEvents()
@@ -139,21 +132,6 @@ class Dialog:
         self.heard_at = now
         return self.held.clear()
 
-    def take_back(self, event: bytes, number: int) -> bool:
-        """Hold an event again that no listener got; the dialog is interrupted.
-
-        Returns:
-            False if it is late: its application may have gone, since the dialog has ended, or it
-            was given up.
-        """
-        if self.delivery is DeliveryPhase.OPEN and number <= (self.last_awaited or number):
-            self.advance(DeliveryTrigger.UNHEARD)
-            self.last_passed = self.sequence
-        if self.delivery is not DeliveryPhase.INTERRUPTED:
-            return False
-        self.held.put_back(event, number)
-        return True
-
     def abandon(self) -> tuple[bytes, ...]:
         """Drop its events from now on, since nobody serves it; return those that were held."""
         self.advance(DeliveryTrigger.GIVEN_UP)
@@ -179,7 +157,6 @@ class Dialog:
         """Record that it has ended, and why."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.ENDED)
         self.end_reason = reason
-        self.last_awaited = self.sequence + 1
 
     def note_end_reported(self) -> None:
         """Record that its ProxyDialogEnded was published."""
@@ -188,7 +165,6 @@ class Dialog:
     def revive(self) -> None:
         """Reopen it, since its client has asked for another channel."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.REVIVED)
-        self.last_awaited = None
         if self.is_abandoned:
             self.advance(DeliveryTrigger.REVIVED)
 

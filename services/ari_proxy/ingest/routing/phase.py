@@ -37,8 +37,6 @@ class DeliveryPhase(Enum):
     ADOPTED = auto()
     #: Events pass.
     OPEN = auto()
-    #: Events are held: its application has had some, and does not listen for now.
-    INTERRUPTED = auto()
     #: Events are dropped: no application has accepted the AppStart.
     UNWANTED = auto()
     #: Events are dropped: its application has gone.
@@ -68,7 +66,7 @@ class DeliveryTrigger(Enum):
     ACCEPTED = auto()
     #: Its first event has reached a listener.
     DELIVERED = auto()
-    #: No application listens to an adopted one, or to an open one.
+    #: No application listens to an adopted one.
     UNHEARD = auto()
     #: No application serves it: the no-listener policy applies.
     GIVEN_UP = auto()
@@ -105,10 +103,7 @@ DELIVERY: Final = {
     (_D.ADOPTED, _T.DELIVERED): _D.OPEN,
     (_D.ADOPTED, _T.UNHEARD): _D.OFFERED,
     (_D.ADOPTED, _T.GIVEN_UP): _D.UNWANTED,
-    (_D.OPEN, _T.UNHEARD): _D.INTERRUPTED,
     (_D.OPEN, _T.GIVEN_UP): _D.DESERTED,
-    (_D.INTERRUPTED, _T.DELIVERED): _D.OPEN,
-    (_D.INTERRUPTED, _T.GIVEN_UP): _D.DESERTED,
     (_D.UNWANTED, _T.REVIVED): _D.PENDING,
     (_D.DESERTED, _T.REVIVED): _D.ACCEPTED,
 }
@@ -122,11 +117,11 @@ LIFE: Final = {
 }
 
 #: A set-up has to succeed before its events pass.
-TO_SET_UP: Final = frozenset({_D.OFFERED, _D.ACCEPTED, _D.ADOPTED, _D.INTERRUPTED})
-#: No event passes now, and some may later.
-WAITING: Final = TO_SET_UP | {_D.PENDING}
+TO_SET_UP: Final = frozenset({_D.OFFERED, _D.ACCEPTED, _D.ADOPTED})
+#: No event has passed yet, and some may.
+BEFORE_OPEN: Final = TO_SET_UP | {_D.PENDING}
 #: An application got its AppStart or its events.
-KNOWN: Final = frozenset({_D.ACCEPTED, _D.OPEN, _D.INTERRUPTED, _D.DESERTED})
+KNOWN: Final = frozenset({_D.ACCEPTED, _D.OPEN, _D.DESERTED})
 #: Its events are dropped.
 ABANDONED: Final = frozenset({_D.UNWANTED, _D.DESERTED})
 

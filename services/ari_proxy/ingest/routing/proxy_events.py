@@ -25,7 +25,6 @@ GapReason = Literal[
     "ingest_restarted",
     "buffer_full",  # The bus was away or slow for longer than ours lasts.
     "too_large",  # The bus takes no messages of this size.
-    "unheard",  # The application did not listen for a moment.
 ]
 #: Why a dialog has ended.
 EndReason = Literal[

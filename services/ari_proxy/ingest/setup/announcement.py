@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Final
 
 import msgspec
 import structlog
@@ -25,14 +24,6 @@ from .gate import SetupGate
 from .offering import TAKER_SECONDS, Offering
 
 _log = structlog.get_logger()
-
-#: First and longest pause between two attempts to reach an application that is away.
-FIRST_PAUSE_SECONDS: Final = 0.1
-LAST_PAUSE_SECONDS: Final = 1.0
-#: … and longest one of a dialog that is over: many applications leave before the end.
-ENDED_PAUSE_SECONDS: Final = 15.0
-#: Seconds for the bus to confirm the events of a dialog.
-FLUSH_SECONDS: Final = 5.0
 
 
 class DialogOverError(Exception):
@@ -240,26 +231,6 @@ class Announcement:
             self._gate.check(self.dialog)
             if await self._is_heard():
                 return
-
-    async def flush(self) -> None:
-        """Return once the bus has confirmed the dialog's events, or given them back."""
-        async for _ in Attempts():
-            self._check()
-            await self._bus.wait_connected()
-            try:
-                await self._bus.flush(timeout_seconds=FLUSH_SECONDS)
-            except BusUnavailableError:
-                continue
-            return
-
-    async def wait_back(self) -> None:
-        """Return once the application that was away has got the first event."""
-        pause = FIRST_PAUSE_SECONDS
-        while self.dialog.held and not await self._is_heard():
-            await asyncio.sleep(pause)
-            self._check()
-            longest = ENDED_PAUSE_SECONDS if self.dialog.is_ended else LAST_PAUSE_SECONDS
-            pause = min(2 * pause, longest)
 
     async def _is_heard(self) -> bool:
         """Return whether an application listens; on NATS it has the first event then."""

@@ -8,7 +8,6 @@ from typing import Final
 import structlog
 
 from ari_proxy.bus.base import Bus
-from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.protocol.ids import ServerId
@@ -18,7 +17,6 @@ from .announcement import Announcement, DialogOverError
 from .dialplan_status import dialplan_status
 from .gate import SetupGate
 from .instruments import DialogInstruments
-from .interruption import has_come_back
 from .labels import ChannelLabels
 from .strategies import SetupStrategy
 
@@ -27,8 +25,6 @@ _log = structlog.get_logger()
 #: Seconds for the application of a dialog that was taken over to show that it listens; longer than
 #: a client needs to come back to its bus.
 RESUME_SECONDS: Final = 5.0
-#: Seconds for which the end of a dialog waits where an application may be away for any time.
-AWAY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,14 +37,6 @@ class SetupTimes:
     patience_seconds: float
     #: For the application of an adopted dialog to show that it listens.
     resume_seconds: float = RESUME_SECONDS
-    #: For the application of an open dialog to come back; None for any time.
-    silence_seconds: float | None = None
-
-    def patience(self, dialog: Dialog) -> float:
-        """Return how long the set-up of a dialog that is over goes on, if there is no deadline."""
-        if dialog.delivery is DeliveryPhase.INTERRUPTED:
-            return self.silence_seconds or AWAY_SECONDS
-        return self.patience_seconds
 
 
 class ApplicationSearch:
@@ -60,7 +48,6 @@ class ApplicationSearch:
         bus: Bus,
         gate: SetupGate,
         *,
-        stream: DialogStream,
         strategy: SetupStrategy,
         labels: ChannelLabels,
         instruments: DialogInstruments,
@@ -72,7 +59,6 @@ class ApplicationSearch:
             server: whose dialogs they are.
             bus: where applications are.
             gate: checked before each attempt.
-            stream: of the dialogs' events.
             strategy: the one for the bus.
             labels: write the dialog's id onto its channels.
             instruments: metrics and traces.
@@ -81,7 +67,6 @@ class ApplicationSearch:
         self._server = server
         self._bus = bus
         self._gate = gate
-        self._stream = stream
         self._strategy = strategy
         self._labels = labels
         self._instruments = instruments
@@ -89,7 +74,7 @@ class ApplicationSearch:
 
     def announcement(self, dialog: Dialog) -> Announcement:
         """Return the announcement of a dialog, which `find` makes."""
-        patience = self._times.patience(dialog)
+        patience = self._times.patience_seconds
         return Announcement(self._server, self._bus, dialog, self._gate, patience_seconds=patience)
 
     def failure(self, announcement: Announcement) -> str:
@@ -99,9 +84,6 @@ class ApplicationSearch:
     async def find(self, announcement: Announcement) -> bool:
         """Return once an application serves the dialog; False if none does in time."""
         dialog = announcement.dialog
-        if dialog.delivery is DeliveryPhase.INTERRUPTED:
-            seconds = self._times.silence_seconds
-            return await has_come_back(announcement, self._bus, self._stream, seconds=seconds)
         if dialog.delivery is DeliveryPhase.ADOPTED:
             if await self._has_listener(announcement):
                 return True

@@ -86,15 +86,6 @@ class DialogSetup:
     def pause(self) -> None:
         """End all set-ups after the attempt under way, so that another ingest can continue them."""
         self._gate.pause()
-        for dialog, set_up in tuple(self._running.items()):
-            if dialog.delivery is DeliveryPhase.INTERRUPTED and not set_up.announcement.is_probing:
-                self._cancel(dialog)  # Its next attempt may be far away.
-
-    def finish(self) -> None:
-        """Wait no longer for applications that may have gone for good: their calls are over."""
-        for dialog in tuple(self._running):
-            if dialog.delivery is DeliveryPhase.INTERRUPTED and dialog.is_ended:
-                self._cancel(dialog)
 
     def begin(self, dialog: Dialog) -> None:
         """Begin the set-up of a dialog whose events are held, unless it is under way."""
@@ -155,7 +146,7 @@ class DialogSetup:
 
     def label(self, dialog: Dialog, channel: str) -> None:
         """Label a channel that has entered Stasis, unless the set-up that begins now does it."""
-        if dialog.delivery in phase.WAITING and dialog not in self._running:
+        if dialog.delivery in phase.BEFORE_OPEN and dialog not in self._running:
             return
         self._background.begin(self._labels.label(dialog, channel))
 
@@ -166,14 +157,6 @@ class DialogSetup:
         self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)
         self._no_listener.begin(dialog, NO_APPLICATION)
-
-    def desert(self, dialog: Dialog) -> None:
-        """Abandon a dialog whose application stays away; the policy applies if its call is up."""
-        if dialog.is_ended:
-            self._stream.abandon(dialog)
-            return
-        _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
-        self.give_up(dialog)
 
     async def _run(self, announcement: Announcement) -> None:
         dialog = announcement.dialog
@@ -198,17 +181,13 @@ class DialogSetup:
         if self._gate.is_stopped(dialog):  # The others follow behind the former ingest's.
             self._stream.drop_first(dialog)
             return
-        if dialog.delivery is not DeliveryPhase.INTERRUPTED:
-            self._instruments.record_duration(time.monotonic() - began_at)
         self._instruments.copy_app_start(announcement)
         self._stream.release(dialog, is_first_delivered=self._strategy.delivers_first)
+        self._instruments.record_duration(time.monotonic() - began_at)
         self._strategy.on_open(dialog)
 
     def _abandon(self, announcement: Announcement) -> None:
         dialog = announcement.dialog
-        if dialog.delivery is DeliveryPhase.INTERRUPTED:
-            self.desert(dialog)
-            return
         if dialog.is_call:
             self._instruments.count_result(dialog, "no_listener")
         self._stream.abandon(dialog)

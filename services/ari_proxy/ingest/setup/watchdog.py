@@ -89,4 +89,5 @@ class ApplicationWatchdog:
         if is_heard:
             dialog.note_heard(now)
         elif now - dialog.heard_at >= self._silence and dialog.is_served:
-            self._setup.desert(dialog)
+            _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
+            self._setup.give_up(dialog)

@@ -2,12 +2,10 @@ import asyncio
 
 from ari_proxy.bus.nats.reconnect_buffer import ReconnectBuffer
 from ari_proxy.bus.outbox import Outbox
-from ari_proxy.protocol import topics
 from tests.support.running import until
 
 DIALOG = "events_server.0123456789abcdef"
 OTHER = "events_server.fedcba9876543210"
-RESPONSES = "responses_server.0123456789abcdef"
 
 
 class Listeners:
@@ -16,8 +14,6 @@ class Listeners:
     def __init__(self, *topics: str) -> None:
         self.topics = set(topics)
         self.received: list[tuple[str, bytes]] = []
-        #: What its publisher has taken back: all events.
-        self.taken_back: list[tuple[str, bytes]] = []
         self.probed = asyncio.Event()
 
     async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
@@ -27,11 +23,6 @@ class Listeners:
 
     async def send(self, topic: str, payload: bytes) -> None:
         self.received.append((topic, payload))
-
-    def hand_back(self, topic: str, payload: bytes) -> bool:
-        if topics.is_fleeting(topic):
-            self.taken_back.append((topic, payload))
-        return topics.is_fleeting(topic)
 
 
 def hold(outbox: Outbox, buffer: ReconnectBuffer, topic: str, payload: bytes) -> bool:
@@ -57,21 +48,6 @@ async def test_messages_wait_in_order_for_their_own_listener() -> None:
 
     assert listeners.received == [(OTHER, b"1"), (DIALOG, b"1"), (DIALOG, b"2")]
     assert not hold(outbox, buffer, DIALOG, b"3")
-
-
-async def test_events_go_back_to_their_publisher_when_the_time_is_over() -> None:
-    outbox = Outbox(1 << 20)
-    buffer = ReconnectBuffer(outbox, is_needed=True, return_seconds=0.01)
-    for topic, payload in ((DIALOG, b"1"), (RESPONSES, b"1"), (DIALOG, b"2")):
-        assert hold(outbox, buffer, topic, payload)
-    listeners = Listeners()
-    watching = asyncio.create_task(buffer.watch(listeners))
-    await until(lambda: buffer.is_over)
-    await watching
-
-    assert listeners.taken_back == [(DIALOG, b"1"), (DIALOG, b"2")]
-    assert listeners.received == [(RESPONSES, b"1")]
-    assert (outbox.held_topics, outbox.dropped) == ((), 1)
 
 
 def test_other_topics_pass() -> None:

@@ -74,7 +74,7 @@ def test_walk_keeps_what_holds_in_each_phase(
         if (before, trigger) not in phase.DELIVERY:
             continue
         walked.advance(trigger)
-        places = walked.delivery in phase.WAITING, walked.is_abandoned
+        places = walked.delivery in phase.BEFORE_OPEN, walked.is_abandoned
         assert sum(places) + (walked.delivery is DeliveryPhase.OPEN) == 1
         if before is DeliveryPhase.ACCEPTED:  # Once an application has it, it stays known.
             assert walked.is_known_to_application

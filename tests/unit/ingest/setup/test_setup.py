@@ -397,7 +397,6 @@ async def test_set_up_that_waits_for_a_listener_ends_when_its_dialog_is_handed_o
         path.push("ChannelHold", "c")
         for _ in range(10):  # It has found nobody and tries again.
             await asyncio.sleep(0)
-        await path.application.listen(EVENTS)
         for found, held in messages.load(path.dialogs, [handed_over(is_open=True)], 0).items():
             path.setup.resume(found, held)
         unfinished = await path.background.finish(5)
