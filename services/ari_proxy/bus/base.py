@@ -2,9 +2,7 @@
 
 Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
-- **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order;
-  on NATS those of a group may pass each other in the moment in which a member moves to another
-  server.
+- **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
 - **Loss.** `publish` never waits. During an outage messages are kept in a bounded buffer; when it
   is full the oldest are dropped: counted in `dropped`, logged, and passed to the handler
   of `set_drop_handler`. Messages that the bus had not confirmed when the connection was lost are

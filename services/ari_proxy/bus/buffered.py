@@ -140,7 +140,6 @@ class BufferedBus(ABC):
         self._not_refused = 0 if is_refusal else self._not_refused + 1
         if is_refusal:
             self._login_refusal = reason
-            self._faults.counts["login_refused"] += 1
         elif self._not_refused >= attempts:
             self._login_refusal = ""
         if self._failures >= attempts:

@@ -11,13 +11,12 @@ reply subject with status 503 (NATS "no responders") before the round trip retur
 """
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
-from ari_proxy.aio import first_leaf, in_own_task
+from ari_proxy.aio import first_leaf
 from ari_proxy.bus.base import Handler, Right, SubscriptionHandle, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.connection_loop import keep_connected
@@ -25,10 +24,9 @@ from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTo
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.certificate_names import CertificateNames
 
-from .connection import ConnectFailure, address_of, attempt, expiry, is_login_refusal
-from .errors import DisconnectedError, ending_connection
+from .connection import ConnectFailure, address_of, attempt, discard
+from .errors import DisconnectedError, ending_connection, port_errors
 from .headers import HEADER_BYTES, header_bytes_of
-from .moving import USELESS, MovedError, NatsReception, reason_to_move
 from .options import NatsOptions, NatsTuning
 from .permissions import NatsPermissions
 from .publishing import CONFIRM_SECONDS, NatsPublishing
@@ -56,6 +54,8 @@ class NatsBus(BufferedBus):
         self._tuning = tuning
         self._client = ClusterClient()
         self._publishing: NatsPublishing | None = None
+        #: Servers that the cluster has announced, beside those of the options.
+        self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix)
         self._names = CertificateNames("bus")
         self._requests = NatsRequests(self._replies, self._faults)
@@ -73,12 +73,6 @@ class NatsBus(BufferedBus):
             requests=self._requests,
             faults=self._faults,
             pending_messages=tuning.pending_messages,
-        )
-        self._reception = NatsReception(
-            self._replies,
-            requests=self._requests,
-            permissions=self._permissions,
-            subscriptions=self._subscriptions,
         )
 
     # The port
@@ -101,7 +95,7 @@ class NatsBus(BufferedBus):
     @property
     def known_servers(self) -> tuple[Discovered, ...]:
         """The servers of the cluster, as announced last."""
-        return self._client.discovered
+        return self._client.discovered if self.is_connected else self._discovered
 
     async def publish_to_listener(
         self,
@@ -181,7 +175,7 @@ class NatsBus(BufferedBus):
         if self._outbox.held_topics:
             await asyncio.sleep(CONFIRM_SECONDS)
 
-    # The connections
+    # The connection
 
     async def run(self) -> None:
         """Connect and serve until cancelled."""
@@ -189,7 +183,13 @@ class NatsBus(BufferedBus):
 
     async def _connect(self) -> ClusterClient | None:
         options = self._options.current()
-        attempted = await self._attempt(options)
+        attempted = await attempt(
+            options,
+            self._tuning,
+            self._permissions.handle_error,
+            self._names,
+            self._discovered,
+        )
         if not isinstance(attempted, ConnectFailure):
             return attempted
         self._note_failure(
@@ -197,124 +197,58 @@ class NatsBus(BufferedBus):
         )
         return None
 
-    async def _attempt(self, options: NatsOptions) -> ClusterClient | ConnectFailure:
-        on_error = self._permissions.handle_error
-        return await attempt(options, self._tuning, on_error, self._names, self.known_servers)
-
     async def _serve(self, client: ClusterClient) -> None:
-        """Serve on one connection, and on those that take its place, until one is lost."""
-        live, has_moved = [client], True
-        try:
-            while has_moved:
-                last = live[-1]
-                await in_own_task(self._serve_last(live))
-                has_moved = last is not live[-1]
-        finally:
-            self._connected.clear()
-            self._publishing = None
-            for each in live:
-                await self._reception.lose(each)
-
-    async def _serve_last(self, live: list[ClusterClient]) -> None:
-        """Serve on the last of our connections, and close the others.
-
-        It ends when that one is lost, or another one is the last by now.
-        """
-        *former, client = live
+        """Serve on one connection until it is lost."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch(client))
-                if not former:
-                    await self._begin(client)
-                for each in former:
-                    tasks.create_task(self._retire(each, live))
+                await self._begin(client)
                 publishing = self._publishing = self._publish_on(client)
                 tasks.create_task(publishing.send_all(self._something_to_send))
                 tasks.create_task(publishing.release_held())
                 tasks.create_task(publishing.keep_confirming(self._tuning.idle_seconds))
                 retry_seconds = self._tuning.denied_seconds
                 tasks.create_task(self._subscriptions.retry_denied(client, retry_seconds))
-                tasks.create_task(self._move(live, publishing))
-        except* MovedError:
-            pass
         except* DisconnectedError as errors:
-            if client is live[-1]:
-                self._note_loss(client, first_leaf(errors).__cause__)
+            cause = first_leaf(errors).__cause__
+            reason = str(cause or client.last_error or "the connection was lost")
+            _log.warning(
+                "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
+            )
+            if not self.is_connected:
+                self._note_failure(reason, is_refusal=isinstance(cause, BusRefusedError))
         finally:
-            self._outbox.rewind()
-            self._something_to_send.set()
-
-    def _note_loss(self, client: ClusterClient, cause: BaseException | None) -> None:
-        error = str(cause or client.last_error or "the connection was lost")
-        expired = expiry(client)
-        reason = expired or error
-        _log.warning(
-            "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
-        )
-        is_refusal = bool(expired) or isinstance(cause, BusRefusedError) or is_login_refusal(error)
-        if is_refusal or not self.is_connected:
-            self._note_failure(reason, is_refusal=is_refusal)
+            await self._end(client)
 
     def _publish_on(self, client: ClusterClient) -> NatsPublishing:
-        former = self._publishing
         return NatsPublishing(
             client,
             outbox=self._outbox,
             requests=self._requests,
             permissions=self._permissions,
             check_size=self._check_size,
-            awaits_listeners=former.awaits_listeners if former else self.reconnects > 0,
+            is_reconnect=self.reconnects > 0,
         )
 
     async def _begin(self, client: ClusterClient) -> None:
-        self._use(client)
+        self._client = client
+        self._requests.attach(client)
+        self._permissions.begin()
         with ending_connection():
-            await self._reception.begin(client)
+            with port_errors():
+                await client.subscribe(self._replies.pattern, cb=self._replies.receive)
+            await self._requests.round_trip_in_time()  # Shows whether we may have an inbox.
+            await self._subscriptions.establish_all(client)
         self._set_connected()
         _log.info("bus.connected", bus="NATS", url=address_of(client))
 
-    def _use(self, client: ClusterClient) -> None:
-        self._client = client
-        self._requests.attach(client)
-
-    # Moving
-
-    async def _move(self, live: list[ClusterClient], publishing: NatsPublishing) -> None:
-        """Move to another connection once there is a reason to.
-
-        Raises:
-            MovedError: the last of our connections is another one by now.
-        """
-        await reason_to_move(live[-1], self._tuning.renewal_seconds)
-        failures = 0
-        while (successor := await self._successor()) is None:
-            failures += 1
-            await asyncio.sleep(self._tuning.backoff.seconds(failures))
-        live.append(successor)
-        self._use(successor)
-        with contextlib.suppress(*USELESS):  # What is not confirmed is sent again.
-            await publishing.finish()
-        _log.info("bus.moved", bus="NATS", url=address_of(successor))
-        raise MovedError
-
-    async def _successor(self) -> ClusterClient | None:
-        """Return another connection that has all our subscriptions, or None."""
-        attempted = await self._attempt(self._options.current())
-        if isinstance(attempted, ConnectFailure):
-            return None
-        is_ready = False
-        try:
-            with contextlib.suppress(*USELESS):
-                await self._reception.begin(attempted)
-                is_ready = not attempted.is_leaving.is_set()
-        finally:
-            if not is_ready:
-                await self._reception.lose(attempted)
-        return attempted if is_ready else None
-
-    async def _retire(self, client: ClusterClient, live: list[ClusterClient]) -> None:
-        await self._reception.retire(client)
-        live.remove(client)
+    async def _end(self, client: ClusterClient) -> None:
+        self._connected.clear()
+        self._publishing = None
+        self._replies.lose()
+        self._outbox.rewind()
+        self._discovered = client.discovered
+        await discard(client)
 
 
 async def _watch(client: ClusterClient) -> None:

@@ -36,7 +36,7 @@ class NatsPublishing:
         requests: NatsRequests,
         permissions: NatsPermissions,
         check_size: Callable[[str, bytes, str], None],
-        awaits_listeners: bool,
+        is_reconnect: bool,
     ) -> None:
         """Make it for a connection.
 
@@ -46,54 +46,35 @@ class NatsPublishing:
             requests: for round trips on this connection.
             permissions: of our account.
             check_size: raises MessageTooLargeError.
-            awaits_listeners: whether listeners may need time to come back as well.
+            is_reconnect: whether listeners may need time to come back as well.
         """
         self._client = client
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
         self._check_size = check_size
-        self._buffer = ReconnectBuffer(outbox, is_needed=awaits_listeners)
+        self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
         self._something_to_confirm = asyncio.Event()
-        self._is_finished = False
-        self._sending = asyncio.Lock()
-
-    @property
-    def awaits_listeners(self) -> bool:
-        """True while listeners may still be on their way back from an outage."""
-        return not self._buffer.is_over
-
-    async def finish(self) -> None:
-        """Send nothing more; return when the server has confirmed what was sent.
-
-        Raises:
-            BusUnavailableError: the connection is lost.
-            TimeoutError: it is dead.
-        """
-        self._is_finished = True
-        async with asyncio.timeout(ROUND_TRIP_SECONDS), self._sending:
-            await self.confirm()
 
     async def send_all(self, something_to_send: asyncio.Event) -> None:
-        """Send messages as they come, until finished.
+        """Send messages as they come, until cancelled.
 
         Raises:
             DisconnectedError: the connection is lost.
         """
-        while not self._is_finished:
+        while True:
             await something_to_send.wait()
             something_to_send.clear()
-            while self._outbox.is_waiting and not self._is_finished:
-                async with self._sending:
-                    with ending_connection(), port_errors():
-                        await self._send_batch()
+            while self._outbox.is_waiting:
+                with ending_connection(), port_errors():
+                    await self._send_batch()
                 self._something_to_confirm.set()
                 await asyncio.sleep(0)
 
     async def _send_batch(self) -> None:
         outbox, buffer = self._outbox, self._buffer
         for _ in range(BATCH):
-            if not outbox.is_waiting or self._is_finished:
+            if not outbox.is_waiting:
                 return
             topic, payload, reply, _, traceparent, _ = outbox.next()
             try:
@@ -152,6 +133,6 @@ class NatsPublishing:
             BusUnavailableError: the connection is lost.
         """
         count, sent = self._outbox.sent_count, self._permissions.sent()
-        await self._requests.round_trip(client=self._client)
+        await self._requests.round_trip()
         self._outbox.confirm(count)
         self._permissions.confirm(sent)

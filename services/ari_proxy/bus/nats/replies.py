@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
@@ -22,17 +21,11 @@ from .streams import Trace, stream_of
 class Reply:
     """A reply that is awaited within a `with` block."""
 
-    __slots__ = ("_replies", "inbox", "is_of_server", "message", "sent_on", "topic")
+    __slots__ = ("_replies", "inbox", "message", "topic")
 
-    def __init__(
-        self, replies: "Replies", inbox: str, topic: str, sent_on: Client, *, is_of_server: bool
-    ) -> None:
+    def __init__(self, replies: "Replies", inbox: str, topic: str) -> None:
         self._replies = replies
         self.inbox = inbox
-        #: The connection of the message. While the bus moves, replies come on another one as well;
-        #: one of the server says what it has handled only on the connection that it was sent on.
-        self.sent_on = sent_on
-        self.is_of_server = is_of_server
         #: The topic of the message, or ''. A refusal to publish there fails the reply; any other
         #: reply shows that the server has accepted the message.
         self.topic = topic
@@ -49,13 +42,6 @@ class Reply:
         if not self.message.cancel() and not self.message.cancelled():
             self.message.exception()  # Mark it as retrieved.
 
-    def take(self, client: Client, message: Msg) -> None:
-        """Pass a message that has come on a connection to where the reply is awaited."""
-        if self.is_of_server and client is not self.sent_on:
-            return
-        if not self.message.done():
-            self.message.set_result(message)
-
     def fail(self, error: Exception) -> None:
         """Raise an error where the reply is awaited."""
         if not self.message.done():
@@ -70,7 +56,7 @@ class Replies:
         self.awaited: dict[str, Reply] = {}
         #: Receipts by reply subject, as long as somebody holds them.
         self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
-        self._traces: dict[str, tuple[Client, Trace]] = {}
+        self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
         #: Called with the name of a JetStream stream that has recorded a message of ours.
         self.on_recorded: Callable[[str], None] = lambda _: None
@@ -85,16 +71,9 @@ class Replies:
     def __len__(self) -> int:
         return len(self.awaited) + len(self._receipts) + len(self._traces)
 
-    def awaiting(self, client: Client, topic: str = "", *, is_of_server: bool = True) -> Reply:
-        """Return the reply to a message on a topic, to be awaited.
-
-        Args:
-            client: the connection of the message.
-            topic: of a message that may be refused, or ''.
-            is_of_server: whether the reply shows what the server has handled on the connection;
-                that of a listener comes on any.
-        """
-        return Reply(self, self._new_inbox(), topic, client, is_of_server=is_of_server)
+    def awaiting(self, topic: str = "") -> Reply:
+        """Return the reply to a message on a topic, to be awaited."""
+        return Reply(self, self._new_inbox(), topic)
 
     def receipt(self) -> tuple[str, Receipt]:
         """Return a reply subject, and the receipt of the message that has it."""
@@ -103,10 +82,10 @@ class Replies:
         return inbox, receipt
 
     @contextmanager
-    def tracing(self, client: Client) -> Iterator[tuple[str, Trace]]:
-        """Receive the trace of a connection's message around a block; yields its inbox as well."""
+    def tracing(self) -> Iterator[tuple[str, Trace]]:
+        """Receive the trace of a message around a block; yields its inbox as well."""
         inbox, trace = self._new_inbox(), Trace()
-        self._traces[inbox] = client, trace
+        self._traces[inbox] = trace
         try:
             yield inbox, trace
         finally:
@@ -115,19 +94,17 @@ class Replies:
     def _new_inbox(self) -> str:
         return f"{self.prefix}.{next(self._tokens)}"
 
-    async def receive(self, client: Client, message: Msg) -> None:
-        """Handle a message to the inbox that has come on a connection."""
-        if (traced := self._traces.get(message.subject)) is not None:
-            sent_on, trace = traced
-            if client is sent_on:
-                trace.add(message.data)
+    async def receive(self, message: Msg) -> None:
+        """Handle a message to the inbox."""
+        if (trace := self._traces.get(message.subject)) is not None:
+            trace.add(message.data)
             return
         if stream := stream_of(message.data):
             self.on_recorded(stream)  # A stream is no listener.
             return
         reply = self.awaited.get(message.subject)
-        if reply is not None:
-            reply.take(client, message)
+        if reply is not None and not reply.message.done():
+            reply.message.set_result(message)
         receipt = self._receipts.get(message.subject)
         if receipt is not None:
             if is_no_responders(message):
@@ -135,21 +112,11 @@ class Replies:
             else:
                 receipt.add_reply(message.data)
 
-    def lose(self, client: Client) -> None:
-        """Fail everything that was sent on a connection and is awaited: it is lost."""
-        for reply in self.awaited.values():
-            if reply.sent_on is client:
-                reply.fail(BusUnavailableError(LOST))
-        for sent_on, trace in self._traces.values():
-            if sent_on is client:
-                trace.lose()
-
-    def awaits_server(self, client: Client) -> bool:
-        """Return whether something is awaited that comes only on this connection."""
-        replies = self.awaited.values()
-        return any(reply.is_of_server and reply.sent_on is client for reply in replies) or any(
-            sent_on is client for sent_on, _ in self._traces.values()
-        )
+    def lose(self) -> None:
+        """Fail everything that is awaited: the connection is lost."""
+        self.fail(BusUnavailableError(LOST))
+        for trace in self._traces.values():
+            trace.lose()
 
     def fail(self, error: Exception) -> None:
         """Raise an error wherever a reply is awaited."""

@@ -40,24 +40,28 @@ class NatsRequests:
         """Use a new connection from now on."""
         self._client = client
 
-    async def round_trip(self, topic: str = "", *, client: Client | None = None) -> None:
+    async def _send(
+        self, topic: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
+    ) -> None:
+        with port_errors():
+            await self._client.publish(topic, payload, reply, headers)
+
+    async def round_trip(self, topic: str = "") -> None:
         """Return when the server has handled everything that was sent before.
 
         Args:
             topic: a topic on which something was sent, or ''.
-            client: the connection; the current one by default.
 
         Raises:
             BusUnavailableError: the connection was lost.
             BusRefusedError: our account may not publish on the topic.
         """
-        client = client or self._client
-        with self._replies.awaiting(client, topic) as reply:
-            await _send(client, reply.inbox, _ROUND_TRIP)
+        with self._replies.awaiting(topic) as reply:
+            await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
 
-    async def round_trip_in_time(self, client: Client) -> None:
-        """Return when the server has handled everything that was sent before on a connection.
+    async def round_trip_in_time(self) -> None:
+        """Return when the server has handled everything that was sent before.
 
         Raises:
             BusUnavailableError: the connection was lost.
@@ -65,7 +69,7 @@ class NatsRequests:
             TimeoutError: the connection is dead.
         """
         async with asyncio.timeout(ROUND_TRIP_SECONDS):
-            await self.round_trip(client=client)
+            await self.round_trip()
 
     async def publish_to_listener(self, topic: str, payload: bytes, traceparent: str) -> Receipt:
         """Send a message; the outcome is false if there was no listener.
@@ -78,10 +82,9 @@ class NatsRequests:
         if had_streams and not await self._has_listener(topic):
             return Receipt(has_listener=False)
         inbox, receipt = self._replies.receipt()
-        client = self._client
-        with self._replies.awaiting(client, topic) as reply:
-            await _send(client, topic, payload, inbox, headers_of(traceparent))
-            await _send(client, reply.inbox, _ROUND_TRIP)
+        with self._replies.awaiting(topic) as reply:
+            await self._send(topic, payload, inbox, headers_of(traceparent))
+            await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
         if self._streams and not had_streams and receipt:
             receipt.has_listener = await self._has_listener(topic)
@@ -97,9 +100,8 @@ class NatsRequests:
         """
         if self._has_streams and not await self._has_listener(topic):
             raise NoRespondersError(topic)
-        client = self._client
-        with self._replies.awaiting(client, topic, is_of_server=False) as reply:
-            await _send(client, topic, payload, reply.inbox)
+        with self._replies.awaiting(topic) as reply:
+            await self._send(topic, payload, reply.inbox)
             message = await reply.message
         if is_no_responders(message):
             raise NoRespondersError(topic)
@@ -119,40 +121,37 @@ class NatsRequests:
     async def _send_wanted(
         self, messages: Sequence[tuple[str, bytes]], wanted: Sequence[bool]
     ) -> list[bool]:
-        client = self._client
         receipts = [self._replies.receipt() for _ in messages]
         for message, (inbox, receipt), is_wanted in zip(messages, receipts, wanted, strict=True):
             receipt.has_listener = is_wanted
             if is_wanted:
-                await _send(client, *message, inbox)
-        await self.round_trip(client=client)
+                await self._send(*message, inbox)
+        await self.round_trip()
         return [receipt.has_listener for _, receipt in receipts]
 
     # What our account may do; no message is delivered
 
     async def may_publish(self, topic: str) -> bool | None:
         """Return whether our account may publish on a topic; None if the server can't tell."""
-        client = self._client
-        if not can_trace(client):
+        if not can_trace(self._client):
             return None
-        with self._replies.tracing(client) as (inbox, _):
-            await _send(client, topic, b"", "", trace_headers(inbox))
-            return await self._is_accepted(topic, client)
+        with self._replies.tracing() as (inbox, _):
+            await self._send(topic, b"", "", trace_headers(inbox))
+            return await self._is_accepted(topic)
 
     async def may_answer(self, topic: str) -> bool:
         """Return whether our account may publish on a topic that has no listener.
 
         An account with `allow_responses` may: the topic is the reply subject of a message to it.
         """
-        client = self._client
-        with self._replies.awaiting(client) as sent_to_ourselves:
-            await _send(client, sent_to_ourselves.inbox, b"", topic)
-            await _send(client, topic, b"")
-            return await self._is_accepted(topic, client)
+        with self._replies.awaiting() as sent_to_ourselves:
+            await self._send(sent_to_ourselves.inbox, b"", topic)
+            await self._send(topic, b"")
+            return await self._is_accepted(topic)
 
-    async def _is_accepted(self, topic: str, client: Client) -> bool:
+    async def _is_accepted(self, topic: str) -> bool:
         try:
-            await self.round_trip(topic, client=client)
+            await self.round_trip(topic)
         except BusRefusedError:
             return False
         return True
@@ -169,14 +168,13 @@ class NatsRequests:
 
         Where the servers can't tell, the answer is True: AppStart must not reach two instances.
         """
-        client = self._client
-        if not can_trace(client):
+        if not can_trace(self._client):
             return [True] * len(topics)
         traces: list[Trace] = []
         with contextlib.ExitStack() as traced, contextlib.suppress(TimeoutError):
             for topic in topics:
-                inbox, trace = traced.enter_context(self._replies.tracing(client))
-                await _send(client, topic, b"", "", trace_headers(inbox))
+                inbox, trace = traced.enter_context(self._replies.tracing())
+                await self._send(topic, b"", "", trace_headers(inbox))
                 traces.append(trace)
             async with asyncio.timeout(TRACE_SECONDS):
                 for trace in traces:
@@ -197,14 +195,3 @@ class NatsRequests:
             can_tell_listeners=can_trace(self._client),
             remedy="record copies of our subjects instead: docs/reference/wire.md#jetstream",
         )
-
-
-async def _send(
-    client: Client,
-    topic: str,
-    payload: bytes,
-    reply: str = "",
-    headers: dict[str, str] | None = None,
-) -> None:
-    with port_errors():
-        await client.publish(topic, payload, reply, headers)

@@ -5,15 +5,12 @@ Each server announces the addresses of all others, again whenever one joins or l
 reconnecting, and forgets none; our connections are separate clients, one after another.
 """
 
-import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlparse, urlsplit
 
 from nats.aio.client import Client, Srv
-
-from .account_files import NO_TOKEN, UserToken
 
 _PORT: Final = 4222
 
@@ -30,15 +27,10 @@ class Discovered(NamedTuple):
 class ClusterClient(Client):
     """A connection that knows servers beside its URLs, and keeps the announced ones."""
 
-    def __init__(self, known: Iterable[Discovered] = (), token: UserToken = NO_TOKEN) -> None:
+    def __init__(self, known: Iterable[Discovered] = ()) -> None:
         super().__init__()
-        #: With which it logs in.
-        self.token = token
         self._known = tuple(known)
         self._announced: tuple[str, ...] = ()
-        #: Set once the server says that it will stop ("lame duck mode"): it accepts no connection
-        #: any more, and closes those that it has, at the earliest after `lame_duck_grace_period`.
-        self.is_leaving = asyncio.Event()
 
     def _setup_server_pool(self, connect_url: list[str]) -> None:
         super()._setup_server_pool(connect_url)
@@ -56,8 +48,6 @@ class ClusterClient(Client):
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
         self._announced = tuple(info.get("connect_urls") or ())
-        if info.get("ldm"):
-            self.is_leaving.set()
         await super()._process_info(info, initial_connection)
 
     @property

@@ -1,8 +1,6 @@
 """One subscription on NATS, across connections."""
 
 import contextlib
-from collections.abc import Sequence
-from functools import partial
 from typing import Final, Protocol
 
 from nats.aio.client import Client
@@ -15,7 +13,6 @@ from ari_proxy.bus.faults import Faults
 from ari_proxy.protocol.messages import TRACEPARENT
 
 from .errors import port_errors
-from .overlap import Overlap
 
 #: Bound of the messages that wait for a handler, beside their number (`NatsTuning`).
 PENDING_BYTES: Final = 128 * 1024 * 1024
@@ -27,8 +24,8 @@ class NatsSubscriptionOwner(Protocol):
     def forget(self, subscription: "NatsSubscription") -> None:
         """Do not establish a subscription on later connections."""
 
-    async def end(self, client: Client, live: Sequence[Subscription]) -> None:
-        """End subscriptions of a connection, and handle what the server has sent for them."""
+    async def end(self, client: Client, live: Subscription) -> None:
+        """End a subscription of a connection, and handle what the server has sent for it."""
 
 
 class NatsSubscription:
@@ -50,9 +47,8 @@ class NatsSubscription:
         self._faults = faults
         self._handler = handler
         self._pending_messages = pending_messages
-        #: By connection: two while the bus moves. None until it is subscribed there.
-        self._live: dict[Client, Subscription | None] = {}
-        self._overlap: Overlap | None = None
+        self._live: Subscription | None = None
+        self._client: Client | None = None
         self._is_denied = False
 
     @property
@@ -65,15 +61,6 @@ class NatsSubscription:
         self._is_denied = True
 
     async def _handle(self, message: Msg) -> None:
-        if self._overlap is not None:
-            self._overlap.note(message)
-        self._pass(message)
-
-    async def _handle_once(self, overlap: Overlap, message: Msg) -> None:
-        if await overlap.is_new(message):
-            await self._handle(message)
-
-    def _pass(self, message: Msg) -> None:
         headers = message.headers
         traceparent = headers.get(TRACEPARENT, "") if headers else ""
         self._faults.run(
@@ -83,59 +70,35 @@ class NatsSubscription:
 
     def is_established(self, client: Client) -> bool:
         """Return whether it is established on a connection."""
-        return client in self._live
-
-    def on(self, client: Client) -> Subscription | None:
-        """Return the subscription on a connection."""
-        return self._live.get(client)
-
-    def leave(self, client: Client) -> None:
-        """Forget a connection on which nothing more comes."""
-        self._live.pop(client, None)
-        self._end_overlap()
-
-    def _end_overlap(self) -> None:
-        if self._overlap is not None:
-            self._overlap.end()
-            self._overlap = None
+        return self._client is client
 
     async def establish(self, client: Client) -> None:
-        """Subscribe on a connection, beside the former one if the bus is moving.
-
-        Of a group's messages each comes on one of them: the server sees to that.
+        """Subscribe on a connection.
 
         Raises:
             BusUnavailableError: the connection was lost.
         """
-        handle = self._handle
-        if self._live and not self.group:
-            self._overlap = Overlap(self._pending_messages)
-            handle = partial(self._handle_once, self._overlap)
-        self._live[client] = None
+        self._client = client
         self._is_denied = False
         with port_errors():
-            self._live[client] = await client.subscribe(
+            self._live = await client.subscribe(
                 self.topic,
                 queue=self.group,
-                cb=handle,
+                cb=self._handle,
                 pending_msgs_limit=self._pending_messages,
                 pending_bytes_limit=PENDING_BYTES,
             )
 
     async def abandon(self) -> None:
-        """End it on its connections at once; messages that the server has sent may be lost."""
-        for live in self._end_everywhere().values():
+        """End it on its connection at once; messages that the server has sent may be lost."""
+        live, self._live = self._live, None
+        if live is not None:
             with contextlib.suppress(BusUnavailableError), port_errors():
                 await live.unsubscribe()
 
     async def unsubscribe(self) -> None:
         """End the subscription; messages that the server had already sent are handled on return."""
         self._owner.forget(self)
-        for client, live in self._end_everywhere().items():  # The former one first.
-            await self._owner.end(client, [live])
-            self._end_overlap()
-
-    def _end_everywhere(self) -> dict[Client, Subscription]:
-        live = {client: live for client, live in self._live.items() if live is not None}
-        self._live.clear()
-        return live
+        live, self._live = self._live, None
+        if live is not None and self._client is not None:
+            await self._owner.end(self._client, live)

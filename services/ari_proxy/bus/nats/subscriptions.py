@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
 
 from nats.aio.client import Client
 from nats.aio.subscription import Subscription
@@ -75,7 +74,7 @@ class NatsSubscriptions:
             if client is not None:
                 with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError):
                     await subscription.establish(client)
-                    await self._requests.round_trip_in_time(client)
+                    await self._requests.round_trip_in_time()
         except asyncio.CancelledError:
             self.forget(subscription)  # Its caller has no handle to end it.
             await subscription.abandon()
@@ -93,7 +92,7 @@ class NatsSubscriptions:
             # In one go, so that nobody takes it for a listener.
             await subscription.establish(client)
             await subscription.abandon()
-            await self._requests.round_trip(client=client)
+            await self._requests.round_trip()
             return not subscription.is_denied
         finally:
             self.forget(subscription)
@@ -111,10 +110,10 @@ class NatsSubscriptions:
                 if subscription not in self._active:  # It was ended meanwhile.
                     await subscription.unsubscribe()
             # Not nats-py's flush: its PING overtakes buffered messages.
-            await self._requests.round_trip_in_time(client)
+            await self._requests.round_trip_in_time()
 
-    async def end(self, client: Client, live: Sequence[Subscription]) -> None:
-        """End subscriptions of a connection, and handle what the server has sent for them.
+    async def end(self, client: Client, live: Subscription) -> None:
+        """End a subscription of a connection, and handle what the server has sent for it.
 
         A group would lose those messages.
         """
@@ -122,25 +121,11 @@ class NatsSubscriptions:
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG
                 # is cancelled the PONG ends the connection.
-                for one in live:
-                    await client._send_unsubscribe(one._id)  # noqa: SLF001
-                await self._requests.round_trip(client=client)
-                while any(one.pending_msgs for one in live):  # noqa: ASYNC110  their own tasks handle them
+                await client._send_unsubscribe(live._id)  # noqa: SLF001
+                await self._requests.round_trip()
+                while live.pending_msgs:  # noqa: ASYNC110  its own task handles them
                     await asyncio.sleep(0)
-                for one in live:
-                    await one.unsubscribe()
-
-    async def end_all(self, client: Client) -> None:
-        """End all subscriptions of a connection, as `end` does; they live on on another one."""
-        try:
-            await self.end(client, [live for one in self._active if (live := one.on(client))])
-        finally:
-            self.leave(client)
-
-    def leave(self, client: Client) -> None:
-        """Forget a connection on which nothing more comes."""
-        for subscription in self._active:
-            subscription.leave(client)
+                await live.unsubscribe()
 
     async def retry_denied(self, client: Client, interval_seconds: float) -> None:
         """Try refused subscriptions again until cancelled: permissions may change.
@@ -154,6 +139,6 @@ class NatsSubscriptions:
                 await subscription.abandon()
                 with ending_connection():
                     await subscription.establish(client)
-                    await self._requests.round_trip_in_time(client)
+                    await self._requests.round_trip_in_time()
                 if not subscription.is_denied:
                     self._permissions.allow("subscribe", subscription.topic)
