@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from .base import DropReason, OnDropped, Problem
+from .connection_state import ConnectionState
 from .drop_log import DropLog
 from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
 from .faults import Faults
@@ -22,44 +23,29 @@ class BufferedBus(ABC):
         self._drop_log = DropLog()
         self._on_dropped: OnDropped | None = None
         self._something_to_send = asyncio.Event()
-        self._connected = asyncio.Event()
-        self._connections = 0
+        self._state = ConnectionState()
         #: Set when a message was confirmed or lost; `flush` waits for it.
         self._confirmed = asyncio.Event()
-        #: Why a server has rejected us, or ''; attempts since then that failed otherwise.
-        self._login_refusal = ""
-        self._not_refused = 0
-        #: Attempts since the last connection, and why the last one failed.
-        self._failures = 0
-        self._failure = ""
-        #: Set once each server was tried, or there is a connection.
-        self._tried = asyncio.Event()
-        #: Why the server accepts no messages now, or ''.
-        self._blocked_by = ""
         self._refusals = ServerRefusals()
         self._faults = Faults()
 
     @property
     def is_connected(self) -> bool:
         """True while messages are sent and received."""
-        return self._connected.is_set()
+        return self._state.is_connected
 
     @property
     def problem(self) -> Problem | None:
         """The reason why the bus does not work fully, or None."""
-        if not self.is_connected:
-            if self._login_refusal:
-                return Problem("refused", f"the bus refuses us: {self._login_refusal}")
-            return Problem("away", "no connection to the bus")
-        if self._blocked_by:
-            return Problem("blocked", f"blocked: {self._blocked_by}")
+        if (problem := self._state.problem) is not None:
+            return problem
         refusals = self._refusals.summary
         return Problem("deaf", refusals) if refusals else None
 
     @property
     def is_blocked(self) -> bool:
         """True while the server accepts no messages in spite of a connection."""
-        return self.is_connected and bool(self._blocked_by)
+        return self._state.is_blocked
 
     @property
     def refused(self) -> int:
@@ -94,7 +80,7 @@ class BufferedBus(ABC):
     @property
     def reconnects(self) -> int:
         """Connections since the start, not counting the first."""
-        return max(0, self._connections - 1)
+        return self._state.reconnects
 
     @property
     @abstractmethod
@@ -112,40 +98,11 @@ class BufferedBus(ABC):
 
     async def wait_connected(self) -> None:
         """Return once there is a connection."""
-        await self._connected.wait()
+        await self._state.wait_connected()
 
     async def wait_tried(self) -> str:
         """Wait until each server was tried; return why there is no connection, or ''."""
-        while not self.is_connected:
-            await self._tried.wait()
-            if self._failure:
-                return self._failure
-            if not self.is_connected:  # It was lost since.
-                self._tried.clear()
-        return ""
-
-    def _note_failure(self, reason: str, *, is_refusal: bool, attempts: int = 1) -> None:
-        """Note why there is no connection.
-
-        A refusal remains the reason until no server has refused us in a whole round: it needs a
-        fix, whatever the state of other servers.
-
-        Args:
-            reason: of the last failed attempt.
-            is_refusal: whether a server rejected us, or we did not trust its certificate.
-            attempts: how many it takes to try each server.
-        """
-        self._failures += 1
-        self._failure = reason
-        self._not_refused = 0 if is_refusal else self._not_refused + 1
-        if is_refusal:
-            self._login_refusal = reason
-        elif self._not_refused >= attempts:
-            self._login_refusal = ""
-        if self._failures >= attempts:
-            self._tried.set()
-        else:
-            self._tried.clear()
+        return await self._state.wait_tried()
 
     def publish(
         self,
@@ -211,9 +168,5 @@ class BufferedBus(ABC):
             raise BusTimeoutError(topic, timeout_seconds) from error
 
     def _set_connected(self) -> None:
-        self._connections += 1
-        self._login_refusal = self._failure = ""
-        self._failures = 0
-        self._tried.set()
-        self._connected.set()
+        self._state.begin()
         self._something_to_send.set()

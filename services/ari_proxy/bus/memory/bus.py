@@ -133,14 +133,14 @@ class MemoryConnection(BufferedBus):
 
     async def try_right(self, right: Right) -> Verdict:  # noqa: ARG002
         """Grant every right."""
-        await self._connected.wait()
+        await self._state.wait_connected()
         return "granted"
 
     async def run(self) -> None:
         """Serve until cancelled."""
         while True:
             if not self._broker.is_running:
-                self._note_failure("the broker is stopped", is_refusal=False)
+                self._state.fail("the broker is stopped", is_refusal=False)
             await self._broker.wait_running()
             self._begin()
             self._set_connected()
@@ -149,7 +149,7 @@ class MemoryConnection(BufferedBus):
                 try:
                     await self._broker.wait_stopped()
                 finally:
-                    self._connected.clear()
+                    self._state.end()
                     self._end()
                     sending.cancel()
 
@@ -199,7 +199,7 @@ class MemoryConnection(BufferedBus):
         Raises:
             BusUnavailableError: the broker was stopped again.
         """
-        await self._connected.wait()
+        await self._state.wait_connected()
         if not self._broker.is_running:
             raise BusUnavailableError("the broker was stopped")
 
@@ -225,7 +225,7 @@ class MemoryConnection(BufferedBus):
         subscription = MemorySubscription(self._broker, inbox, add, "", self._faults)
         try:
             async with self._deadline(topic, timeout_seconds):
-                await self._connected.wait()
+                await self._state.wait_connected()
                 self._check_size(topic, payload)
                 message = Message(topic, payload, inbox)
                 is_delivered = self._may_be_answered(topic) and self._deliver(

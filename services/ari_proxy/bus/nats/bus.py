@@ -112,7 +112,7 @@ class NatsBus(BufferedBus):
             BusRefusedError: the account may not publish on the topic; as `MessageTooLargeError` if
                 the message is too large.
         """
-        await self._connected.wait()
+        await self._state.wait_connected()
         self._check_size(topic, payload, traceparent)
         return await self._requests.publish_to_listener(topic, payload, traceparent)
 
@@ -127,7 +127,7 @@ class NatsBus(BufferedBus):
                 the message is too large.
         """
         async with self._deadline(topic, timeout_seconds):
-            await self._connected.wait()
+            await self._state.wait_connected()
             self._check_size(topic, payload)
             return await self._requests.request(topic, payload)
 
@@ -149,7 +149,7 @@ class NatsBus(BufferedBus):
         Raises:
             BusUnavailableError: the connection was lost before the answer came.
         """
-        await self._connected.wait()
+        await self._state.wait_connected()
         try:
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
                 return await self._verdict(right)
@@ -169,7 +169,7 @@ class NatsBus(BufferedBus):
 
     async def _confirm_some(self) -> None:
         """Return when more may be confirmed than before; do not wait for the next round trip."""
-        await self._connected.wait()
+        await self._state.wait_connected()
         if self._publishing is not None:
             await self._publishing.confirm()
         if self._outbox.held_topics:
@@ -192,7 +192,7 @@ class NatsBus(BufferedBus):
         )
         if not isinstance(attempted, ConnectFailure):
             return attempted
-        self._note_failure(
+        self._state.fail(
             attempted.reason, is_refusal=attempted.is_refusal, attempts=len(options.urls)
         )
         return None
@@ -216,7 +216,7 @@ class NatsBus(BufferedBus):
                 "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
             )
             if not self.is_connected:
-                self._note_failure(reason, is_refusal=isinstance(cause, BusRefusedError))
+                self._state.fail(reason, is_refusal=isinstance(cause, BusRefusedError))
         finally:
             await self._end(client)
 
@@ -243,7 +243,7 @@ class NatsBus(BufferedBus):
         _log.info("bus.connected", bus="NATS", url=address_of(client))
 
     async def _end(self, client: ClusterClient) -> None:
-        self._connected.clear()
+        self._state.end()
         self._publishing = None
         self._replies.lose()
         self._outbox.rewind()

@@ -217,7 +217,7 @@ class RabbitMqBus(BufferedBus):
             self._session.jobs.put_nowait(work)
 
     async def _in_session(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        await self._connected.wait()
+        await self._state.wait_connected()
         session = self._session
         if session is None:
             raise BusUnavailableError("the connection to RabbitMQ was lost")
@@ -241,7 +241,7 @@ class RabbitMqBus(BufferedBus):
                 return await Session.open(login)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
             reason, is_refusal = await self._nodes.explained(error, login)
-            self._note_failure(reason, is_refusal=is_refusal, attempts=len(self._nodes))
+            self._state.fail(reason, is_refusal=is_refusal, attempts=len(self._nodes))
             _log.warning(
                 "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
             )
@@ -264,7 +264,7 @@ class RabbitMqBus(BufferedBus):
             self._permissions.note_refusal(reason)
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
             if not self.is_connected:
-                self._note_failure(reason, is_refusal=False)
+                self._state.fail(reason, is_refusal=False)
         finally:
             await self._end(session)
 
@@ -286,18 +286,18 @@ class RabbitMqBus(BufferedBus):
         _log.info("bus.connected", bus="RABBITMQ", url=session.address)
 
     async def _end(self, session: Session) -> None:
-        self._connected.clear()
+        self._state.end()
         self._on_blocked("")
         self._session = None
         self._outbox.rewind()
         await session.close()
 
     def _on_blocked(self, reason: str) -> None:
+        was_blocked = self._state.block(reason)
         if reason:
             _log.error("bus.blocked", bus="RABBITMQ", reason=reason)
-        elif self._blocked_by:
+        elif was_blocked:
             _log.info("bus.unblocked", bus="RABBITMQ")
-        self._blocked_by = reason
 
     async def _send(self, session: Session) -> None:
         publishing = Publishing(
