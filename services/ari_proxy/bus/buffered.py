@@ -18,8 +18,7 @@ class BufferedBus(ABC):
     """The part of a bus that is the same for every server."""
 
     def __init__(self, buffer_bytes: int) -> None:
-        self._outbox = Outbox(buffer_bytes)
-        self._outbox.on_dropped = self._note_drop
+        self._outbox = Outbox(buffer_bytes, self._note_drop)
         self._drop_log = DropLog()
         self._on_dropped: OnDropped | None = None
         self._something_to_send = asyncio.Event()
@@ -136,13 +135,13 @@ class BufferedBus(ABC):
         Raises:
             BusUnavailableError: not within the time.
         """
-        batches = self._outbox.seal()
+        last = self._outbox.appended
         try:
             async with asyncio.timeout(timeout_seconds):
-                while any(batch.left for batch in batches):
+                while not self._outbox.is_settled(last):
                     await self._confirm_some()
         except (TimeoutError, BusUnavailableError) as error:
-            left = sum(batch.left for batch in batches)
+            left = self._outbox.count_left(last)
             raise BusUnavailableError(f"{left} messages are not confirmed by the bus") from error
 
     async def _confirm_some(self) -> None:

@@ -6,22 +6,14 @@ those published with *once*. The bound is in bytes: events differ by a factor of
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Final, NamedTuple
 
 from .base import DropReason, OnDropped
 
 #: Python's own cost of a buffered message: the tuple, the topic and the deque's slot.
 OVERHEAD_BYTES: Final = 200
-
-
-class Batch:
-    """The messages appended between two flushes; `left` are neither confirmed nor lost."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = 0
 
 
 class Outgoing(NamedTuple):
@@ -34,37 +26,36 @@ class Outgoing(NamedTuple):
     once: bool
     #: Trace context, or ''.
     traceparent: str
-    batch: Batch
+    #: Of all messages ever appended, from 1.
+    number: int
 
 
 class Outbox:
     """Keeps messages in order until they are confirmed; drops the oldest waiting ones when full."""
 
-    def __init__(self, capacity_bytes: int) -> None:
+    def __init__(self, capacity_bytes: int, on_dropped: OnDropped = lambda *_: None) -> None:
+        """Make an empty outbox.
+
+        Args:
+            capacity_bytes: the bound of what it holds.
+            on_dropped: called for each lost message.
+        """
         self._capacity = capacity_bytes
+        self._on_dropped = on_dropped
         self._waiting: deque[Outgoing] = deque()
         self._sent: deque[Outgoing] = deque()
         self._sent_before = 0
         self._held: dict[str, deque[Outgoing]] = {}
-        self._batch = Batch()
-        #: Earlier batches of which something is left.
-        self._sealed: list[Batch] = []
-        #: Held messages that were confirmed out of order.
-        self._delivered = 0
-        #: Sent messages that are lost, though the server confirms them.
-        self._denied = 0
+        #: How many messages were ever appended.
+        self.appended = 0
+        #: How many were ever confirmed, and not lost in spite of that.
+        self.confirmed = 0
         self.size_bytes = 0
         self.dropped = 0
-        self.on_dropped: OnDropped = lambda *_: None
 
     def __len__(self) -> int:
         held = sum(map(len, self._held.values())) if self._held else 0
         return len(self._waiting) + len(self._sent) + held
-
-    @property
-    def confirmed(self) -> int:
-        """How many messages were ever confirmed."""
-        return self._sent_before + self._delivered - self._denied
 
     @property
     def is_waiting(self) -> bool:
@@ -80,9 +71,8 @@ class Outbox:
         traceparent: str = "",
     ) -> None:
         """Add a message; if there is no room, drop the oldest that were not sent."""
-        batch = self._batch
-        batch.left += 1
-        self._waiting.append(Outgoing(topic, payload, reply, once, traceparent, batch))
+        self.appended = number = self.appended + 1
+        self._waiting.append(Outgoing(topic, payload, reply, once, traceparent, number))
         self.size_bytes += len(payload) + OVERHEAD_BYTES
         while self.size_bytes > self._capacity and (self._held or self._waiting):
             self._drop(self._pop_held() if self._held else self._waiting.popleft(), "full")
@@ -129,9 +119,9 @@ class Outbox:
 
     def lose(self, topic: str, payload: bytes, reason: DropReason) -> None:
         """Count as lost a sent message that the server will confirm in spite of that."""
-        self._denied += 1
+        self.confirmed -= 1
         self.dropped += 1
-        self.on_dropped(topic, payload, reason)
+        self._on_dropped(topic, payload, reason)
 
     def count_lost(self, count: int) -> None:
         """Count messages that were sent without a listener."""
@@ -158,7 +148,7 @@ class Outbox:
         if not messages or messages[0] is not message:
             return
         self._remove(messages.popleft())
-        self._delivered += 1
+        self.confirmed += 1
         if not messages:
             del self._held[message.topic]
 
@@ -168,11 +158,19 @@ class Outbox:
         self._sent.extend(messages)
         return messages
 
-    def seal(self) -> list[Batch]:
-        """Return batches that show how much is left of everything appended so far."""
-        self._sealed = [batch for batch in (*self._sealed, self._batch) if batch.left]
-        self._batch = Batch()
-        return self._sealed
+    def _left(self, number: int) -> Iterator[Outgoing]:
+        """Yield the messages up to a number that are neither confirmed nor lost."""
+        # The order in which the first one is found soonest.
+        messages = chain(*self._held.values(), self._sent, self._waiting)
+        return (message for message in messages if message.number <= number)
+
+    def is_settled(self, number: int) -> bool:
+        """Return whether all messages up to a number are confirmed or lost."""
+        return next(self._left(number), None) is None
+
+    def count_left(self, number: int) -> int:
+        """Return how many messages up to a number are neither confirmed nor lost."""
+        return sum(1 for _ in self._left(number))
 
     @property
     def sent_count(self) -> int:
@@ -181,9 +179,11 @@ class Outbox:
 
     def confirm(self, count: int) -> None:
         """Remove the first `count` messages ever sent; the server has confirmed them."""
+        before = self._sent_before
         while self._sent_before < count and self._sent:
             self._remove(self._sent.popleft())
             self._sent_before += 1
+        self.confirmed += self._sent_before - before
 
     def rewind(self) -> None:
         """Make unconfirmed messages wait again, in front and in order; the connection is lost."""
@@ -214,8 +214,7 @@ class Outbox:
     def _drop(self, message: Outgoing, reason: DropReason) -> None:
         self._remove(message)
         self.dropped += 1
-        self.on_dropped(message.topic, message.payload, reason)
+        self._on_dropped(message.topic, message.payload, reason)
 
     def _remove(self, message: Outgoing) -> None:
         self.size_bytes -= len(message.payload) + OVERHEAD_BYTES
-        message.batch.left -= 1

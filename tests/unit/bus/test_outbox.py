@@ -122,13 +122,13 @@ def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
     assert len(outbox) == 1
 
 
-def test_sealed_is_what_was_appended_before_whatever_becomes_of_it() -> None:
+def test_message_is_left_until_it_is_confirmed_or_lost() -> None:
     outbox = Outbox(10**6)
     for topic in ("confirmed", "refused", "parked", "discarded"):
         outbox.append(topic, b"")
-    sealed = outbox.seal()
+    before = outbox.appended
     outbox.append("later", b"")
-    assert sum(batch.left for batch in sealed) == 4
+    assert (outbox.count_left(before), outbox.is_settled(before)) == (4, False)
 
     outbox.next()
     outbox.confirm(outbox.sent_count)
@@ -136,14 +136,32 @@ def test_sealed_is_what_was_appended_before_whatever_becomes_of_it() -> None:
     outbox.refuse_last()
     outbox.next()
     outbox.hold_last()
+    assert outbox.count_left(before) == 2
     outbox.rewind()
-    assert sum(batch.left for batch in sealed) == 2
+    assert outbox.count_left(before) == 2
     outbox.discard(lambda topic: topic == "discarded")
-    both = outbox.seal()
-    assert [sum(batch.left for batch in batches) for batches in (sealed, both)] == [1, 2]
+    assert (outbox.count_left(before), outbox.count_left(outbox.appended)) == (1, 2)
+    outbox.discard(lambda topic: topic == "parked")
+    assert (outbox.is_settled(before), outbox.is_settled(outbox.appended)) == (True, False)
     outbox.discard(lambda _: True)
 
-    assert not any(batch.left for batch in (*sealed, *both, *outbox.seal()))
+    assert outbox.is_settled(outbox.appended)
+
+
+def test_older_message_is_left_though_newer_ones_were_sent_before_it() -> None:
+    outbox = Outbox(10**6)
+    outbox.append("parked", b"")
+    before = outbox.appended
+    outbox.next()
+    outbox.hold_last()
+    outbox.append("other", b"")
+    outbox.next()
+    outbox.release_held("parked")
+    outbox.confirm(1)
+    assert not outbox.is_settled(before)
+    outbox.confirm(2)
+
+    assert outbox.is_settled(before)
 
 
 @given(
@@ -167,10 +185,10 @@ def test_size_stays_exact_and_below_the_bound(steps: list[int | str]) -> None:
             outbox.rewind()
         assert outbox.size_bytes <= 2000 or not (outbox.is_waiting or outbox.held_topics)
     outbox.rewind()
-    sealed = sum(batch.left for batch in outbox.seal())
+    count_left = outbox.count_left(outbox.appended)
     left = [outbox.next() for _ in range(len(outbox))]
 
-    assert sealed == len(left)
+    assert count_left == len(left)
     assert outbox.size_bytes == sum(len(item.payload) + OVERHEAD_BYTES for item in left)
     for topic in ("0", "1", "2"):
         numbers = [int(item.reply) for item in left if item.topic == topic]
