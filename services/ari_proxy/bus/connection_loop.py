@@ -13,13 +13,30 @@ Connection = TypeVar("Connection")
 STABLE_SECONDS: Final = 5.0
 
 
+class ConnectionDelays:
+    """Delays before the next attempt to connect: none after a stable connection, else a backoff."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._failures = 0
+
+    def after(self, lasted_seconds: float | None) -> float:
+        """Return the delay in seconds.
+
+        Args:
+            lasted_seconds: of the connection before, or None after an attempt that has failed.
+        """
+        if lasted_seconds is not None and lasted_seconds > STABLE_SECONDS:
+            self._failures = 0
+            return 0.0
+        self._failures += 1
+        return self._backoff.seconds(self._failures)
+
+
 async def keep_connected(
     connect: Callable[[], Awaitable[Connection | None]],
     serve: Callable[[Connection], Coroutine[None, None, None]],
     backoff: Backoff,
-    *,
-    clock: Callable[[], float] | None = None,
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> NoReturn:
     """Keep a connection until cancelled.
 
@@ -30,18 +47,14 @@ async def keep_connected(
         connect: returns a connection, or None if the attempt has failed.
         serve: uses a connection until it is lost.
         backoff: the delays between attempts.
-        clock: monotonic seconds; the loop's time by default.
-        sleep: awaited for each delay.
     """
-    now = clock or asyncio.get_running_loop().time
-    failures = 0
+    loop = asyncio.get_running_loop()
+    delays = ConnectionDelays(backoff)
     while True:
+        lasted_seconds = None
         connection = await connect()
         if connection is not None:
-            connected_at = now()
+            connected_at = loop.time()
             await in_own_task(serve(connection))
-            if now() - connected_at > STABLE_SECONDS:
-                failures = 0
-                continue
-        failures += 1
-        await sleep(backoff.seconds(failures))
+            lasted_seconds = loop.time() - connected_at
+        await asyncio.sleep(delays.after(lasted_seconds))
