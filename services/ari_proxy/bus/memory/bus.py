@@ -193,7 +193,7 @@ class MemoryConnection(BufferedBus):
         """Return False if a request on a topic certainly gets no reply."""
         return True
 
-    async def _wait_running(self) -> None:
+    async def wait_running(self) -> None:
         """Wait for a connection.
 
         Raises:
@@ -260,12 +260,13 @@ class MemoryBus(MemoryConnection):
             BusUnavailableError: the broker is stopped.
             MessageTooLargeError: the message is too large.
         """
-        await self._wait_running()
+        await self.wait_running()
         self._check_size(topic, payload)
         receipt = Receipt()
         inbox = self._inbox_of(receipt)
         message = Message(topic, payload, inbox, traceparent=traceparent)
-        receipt.has_listener = self._deliver(message)
+        if not self._deliver(message):
+            receipt.note_no_listener()
         return receipt
 
     def _inbox_of(self, receipt: Receipt) -> str:

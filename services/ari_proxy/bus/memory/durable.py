@@ -5,7 +5,7 @@ RabbitMQ (`protocol/topics.is_queue`) are queues here; all others reach the curr
 """
 
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.bus.durable import DeclaredQueues
@@ -35,11 +35,11 @@ class BrokerQueues:
         self,
         queues: MemoryQueues,
         registry: MemoryRegistry,
-        wait_running: Callable[[], Awaitable[None]],
+        connection: MemoryConnection,
     ) -> None:
         self._queues = queues
         self._registry = registry
-        self._wait_running = wait_running
+        self._connection = connection
 
     async def declare(self, topics: Sequence[str], *, note: str = "") -> None:
         """Create queues.
@@ -47,7 +47,7 @@ class BrokerQueues:
         Raises:
             BusUnavailableError: the broker is stopped.
         """
-        await self._wait_running()
+        await self._connection.wait_running()
         if note:
             self._registry.remember(DeclaredQueues(tuple(topics), note))
         for name in topics:
@@ -59,7 +59,7 @@ class BrokerQueues:
         Raises:
             BusUnavailableError: the broker is stopped.
         """
-        await self._wait_running()
+        await self._connection.wait_running()
         for name in topics:
             self._queues.delete(name)
         self._registry.forget(tuple(topics))
@@ -70,7 +70,7 @@ class BrokerQueues:
         Raises:
             BusUnavailableError: the broker is stopped.
         """
-        await self._wait_running()
+        await self._connection.wait_running()
         return self._queues.is_served(topic)
 
     async def backlog(self, topic: str) -> int:
@@ -79,7 +79,7 @@ class BrokerQueues:
         Raises:
             BusUnavailableError: the broker is stopped.
         """
-        await self._wait_running()
+        await self._connection.wait_running()
         return 0 if self._queues.consumers(topic) else self._queues.waiting(topic)
 
     def orphans(self) -> AsyncIterator[DeclaredQueues]:
@@ -114,7 +114,7 @@ class DurableMemoryBus(MemoryConnection):
         self._number = next(broker.numbers)
         self._listeners: set[QueueListener] = set()
         self._registry = MemoryRegistry(broker.queues, registry, broker.numbers)
-        self.queues = BrokerQueues(broker.queues, self._registry, self._wait_running)
+        self.queues = BrokerQueues(broker.queues, self._registry, self)
 
     def _begin(self) -> None:
         for listener in tuple(self._listeners):
@@ -158,7 +158,7 @@ class DurableMemoryBus(MemoryConnection):
             BusUnavailableError: the broker is stopped.
             MessageTooLargeError: the message is too large.
         """
-        await self._wait_running()
+        await self.wait_running()
         self._check_size(topic, payload)
         message = Message(topic, payload, traceparent=traceparent)
         is_delivered = self._stored.is_served(topic) and self._deliver(

@@ -3,11 +3,11 @@
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ari_proxy.bus.base import Message
+from ari_proxy.bus.base import Handler, Message
 from ari_proxy.protocol import topics
 
 _NEVER: Final = float("inf")
@@ -32,13 +32,13 @@ class MemoryConsumer:
 
     def __init__(
         self,
-        handle: Callable[[Message], None],
+        handler: Handler,
         *,
         manual_ack: bool,
         priority: int = 0,
         on_cancelled: Callable[[], None] = lambda: None,
     ) -> None:
-        self._handle = handle
+        self._handler = handler
         self._manual_ack = manual_ack
         self.priority = priority
         #: Called when its queue is deleted.
@@ -52,7 +52,7 @@ class MemoryConsumer:
         if self._manual_ack:
             self._unacked[entry.number] = entry
             message = message._replace(ack=lambda: self._ack(entry))
-        self._handle(message)
+        self._handler(message)
 
     @property
     def has_unacked(self) -> bool:
@@ -87,6 +87,11 @@ class _Queue:
             highest = max(consumer.priority for consumer in self.consumers)
             equals = [one for one in self.consumers if one.priority == highest]
             equals[next(self.turns) % len(equals)].deliver(self.waiting.popleft())
+
+    def requeue(self, entries: Iterable[_Entry]) -> None:
+        """Put delivered messages back where they were."""
+        entries = sorted([*entries, *self.waiting], key=lambda entry: entry.number)
+        self.waiting = deque(entries)
 
     def is_waiting(self) -> bool:
         """Return whether a message waits that has not expired."""
@@ -184,7 +189,7 @@ class MemoryQueues:
         queue = self._queues.get(name)
         if queue is None:
             return
-        queue.waiting = deque(sorted([*unacked, *queue.waiting], key=lambda entry: entry.number))
+        queue.requeue(unacked)
         if consumer in queue.consumers:
             queue.consumers.remove(consumer)
         queue.deliver_waiting()

@@ -20,13 +20,13 @@ from ari_proxy.aio import first_leaf
 from ari_proxy.bus.base import Handler, Right, SubscriptionHandle, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.connection_loop import keep_connected
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError, MessageTooLargeError
+from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.certificate_names import CertificateNames
 
 from .connection import ConnectFailure, address_of, attempt, discard
 from .errors import DisconnectedError, ending_connection, port_errors
-from .headers import HEADER_BYTES, header_bytes_of
+from .headers import HEADER_BYTES, check_size
 from .options import NatsOptions, NatsTuning
 from .permissions import NatsPermissions
 from .publishing import CONFIRM_SECONDS, NatsPublishing
@@ -58,7 +58,6 @@ class NatsBus(BufferedBus):
         self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix)
         self._names = CertificateNames("bus")
-        self._requests = NatsRequests(self._replies, self._faults)
         active: set[NatsSubscription] = set()
         self._permissions = NatsPermissions(
             self._refusals,
@@ -67,6 +66,7 @@ class NatsBus(BufferedBus):
             outbox=self._outbox,
             faults=self._faults,
         )
+        self._requests = NatsRequests(self._replies, self._permissions, self._faults)
         self._subscriptions = NatsSubscriptions(
             active,
             permissions=self._permissions,
@@ -83,14 +83,7 @@ class NatsBus(BufferedBus):
         return self._client.max_payload - HEADER_BYTES
 
     def _check_size(self, topic: str, payload: bytes, traceparent: str = "") -> None:
-        """Refuse a message that would make the server end the connection.
-
-        Raises:
-            MessageTooLargeError: it is larger than the server accepts.
-        """
-        size = len(payload) + header_bytes_of(traceparent)
-        if size > self._client.max_payload:
-            raise MessageTooLargeError(topic, size, self._client.max_payload)
+        check_size(topic, payload, traceparent, self._client.max_payload)
 
     @property
     def known_servers(self) -> tuple[Discovered, ...]:
@@ -226,7 +219,6 @@ class NatsBus(BufferedBus):
             outbox=self._outbox,
             requests=self._requests,
             permissions=self._permissions,
-            check_size=self._check_size,
             is_reconnect=self.reconnects > 0,
         )
 
@@ -236,7 +228,7 @@ class NatsBus(BufferedBus):
         self._permissions.begin()
         with ending_connection():
             with port_errors():
-                await client.subscribe(self._replies.pattern, cb=self._replies.receive)
+                await client.subscribe(self._replies.pattern, cb=self._requests.receive)
             await self._requests.round_trip_in_time()  # Shows whether we may have an inbox.
             await self._subscriptions.establish_all(client)
         self._set_connected()

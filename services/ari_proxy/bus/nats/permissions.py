@@ -37,7 +37,6 @@ class NatsPermissions:
         self._refusals = refusals
         self._subscriptions = subscriptions
         self._replies = replies
-        replies.on_accepted = self._note_accepted
         self._outbox = outbox
         self._faults = faults
         self._denied = DeniedTopics()
@@ -69,7 +68,8 @@ class NatsPermissions:
         for pattern in self._denied.confirm(sent):
             self.allow("publish", pattern)
 
-    def _note_accepted(self, topic: str) -> None:
+    def note_accepted(self, topic: str) -> None:
+        """Note that the server has accepted a message on a topic."""
         if self._denied:
             pattern = topics.pattern_of(topic)
             if self._denied.forget(pattern):

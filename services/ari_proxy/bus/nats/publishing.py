@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -11,7 +10,7 @@ from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.outbox import Outbox
 
 from .errors import ending_connection, port_errors
-from .headers import headers_of
+from .headers import check_size, headers_of
 from .permissions import NatsPermissions
 from .reconnect_buffer import ReconnectBuffer
 from .requests import ROUND_TRIP_SECONDS, NatsRequests
@@ -35,7 +34,6 @@ class NatsPublishing:
         outbox: Outbox,
         requests: NatsRequests,
         permissions: NatsPermissions,
-        check_size: Callable[[str, bytes, str], None],
         is_reconnect: bool,
     ) -> None:
         """Make it for a connection.
@@ -45,14 +43,12 @@ class NatsPublishing:
             outbox: what is published.
             requests: for round trips on this connection.
             permissions: of our account.
-            check_size: raises MessageTooLargeError.
             is_reconnect: whether listeners may need time to come back as well.
         """
         self._client = client
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
-        self._check_size = check_size
         self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
         self._something_to_confirm = asyncio.Event()
 
@@ -79,7 +75,7 @@ class NatsPublishing:
             topic, payload, reply, _, traceparent, _ = outbox.next()
             try:
                 # Before it is held back, too: it must be valid once its listener comes.
-                self._check_size(topic, payload, traceparent)
+                check_size(topic, payload, traceparent, self._client.max_payload)
             except MessageTooLargeError as error:
                 outbox.refuse_last()
                 _log.error("bus.message_too_large", topic=topic, error=str(error))

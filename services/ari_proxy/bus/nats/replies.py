@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -37,8 +37,6 @@ class Reply:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         del self._replies.awaited[self.inbox]
-        if self.topic and error is None:
-            self._replies.on_accepted(self.topic)
         if not self.message.cancel() and not self.message.cancelled():
             self.message.exception()  # Mark it as retrieved.
 
@@ -58,10 +56,6 @@ class Replies:
         self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
-        #: Called with the name of a JetStream stream that has recorded a message of ours.
-        self.on_recorded: Callable[[str], None] = lambda _: None
-        #: Called with the topic of a message that the server has accepted.
-        self.on_accepted: Callable[[str], None] = lambda _: None
 
     @property
     def pattern(self) -> str:
@@ -75,9 +69,9 @@ class Replies:
         """Return the reply to a message on a topic, to be awaited."""
         return Reply(self, self._new_inbox(), topic)
 
-    def receipt(self) -> tuple[str, Receipt]:
+    def receipt(self, *, has_listener: bool = True) -> tuple[str, Receipt]:
         """Return a reply subject, and the receipt of the message that has it."""
-        inbox, receipt = self._new_inbox(), Receipt()
+        inbox, receipt = self._new_inbox(), Receipt(has_listener=has_listener)
         self._receipts[inbox] = receipt
         return inbox, receipt
 
@@ -94,23 +88,27 @@ class Replies:
     def _new_inbox(self) -> str:
         return f"{self.prefix}.{next(self._tokens)}"
 
-    async def receive(self, message: Msg) -> None:
-        """Handle a message to the inbox."""
+    def receive(self, message: Msg) -> str:
+        """Handle a message to the inbox.
+
+        Returns:
+            The JetStream stream that reports to have recorded a message of ours, or ''.
+        """
         if (trace := self._traces.get(message.subject)) is not None:
             trace.add(message.data)
-            return
+            return ""
         if stream := stream_of(message.data):
-            self.on_recorded(stream)  # A stream is no listener.
-            return
+            return stream  # It is no listener.
         reply = self.awaited.get(message.subject)
         if reply is not None and not reply.message.done():
             reply.message.set_result(message)
         receipt = self._receipts.get(message.subject)
         if receipt is not None:
             if is_no_responders(message):
-                receipt.has_listener = False
+                receipt.note_no_listener()
             else:
                 receipt.add_reply(message.data)
+        return ""
 
     def lose(self) -> None:
         """Fail everything that is awaited: the connection is lost."""

@@ -7,6 +7,7 @@ from typing import Final
 
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from ari_proxy.bus.errors import BusRefusedError, NoRespondersError
 from ari_proxy.bus.faults import Faults
@@ -14,6 +15,7 @@ from ari_proxy.bus.receipt import Receipt
 
 from .errors import port_errors
 from .headers import headers_of
+from .permissions import NatsPermissions
 from .replies import Replies, is_no_responders
 from .streams import Trace, can_trace, has_streams, trace_headers
 
@@ -29,9 +31,9 @@ _ROUND_TRIP: Final = b"ari-proxy round trip"
 class NatsRequests:
     """Sends on a bus's current connection, and awaits what becomes of it."""
 
-    def __init__(self, replies: Replies, faults: Faults) -> None:
+    def __init__(self, replies: Replies, permissions: NatsPermissions, faults: Faults) -> None:
         self._replies = replies
-        replies.on_recorded = self._note_stream
+        self._permissions = permissions
         self._faults = faults
         self._streams: set[str] = set()
         self._client = Client()
@@ -39,6 +41,11 @@ class NatsRequests:
     def attach(self, client: Client) -> None:
         """Use a new connection from now on."""
         self._client = client
+
+    async def receive(self, message: Msg) -> None:
+        """Handle a message to the inbox."""
+        if stream := self._replies.receive(message):
+            self._note_stream(stream)
 
     async def _send(
         self, topic: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
@@ -59,6 +66,8 @@ class NatsRequests:
         with self._replies.awaiting(topic) as reply:
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
+        if topic:
+            self._permissions.note_accepted(topic)
 
     async def round_trip_in_time(self) -> None:
         """Return when the server has handled everything that was sent before.
@@ -86,8 +95,9 @@ class NatsRequests:
             await self._send(topic, payload, inbox, headers_of(traceparent))
             await self._send(reply.inbox, _ROUND_TRIP)
             await reply.message
-        if self._streams and not had_streams and receipt:
-            receipt.has_listener = await self._has_listener(topic)
+        self._permissions.note_accepted(topic)
+        if self._streams and not had_streams and receipt and not await self._has_listener(topic):
+            receipt.note_no_listener()
         return receipt
 
     async def request(self, topic: str, payload: bytes) -> bytes:
@@ -103,6 +113,7 @@ class NatsRequests:
         with self._replies.awaiting(topic) as reply:
             await self._send(topic, payload, reply.inbox)
             message = await reply.message
+        self._permissions.note_accepted(topic)
         if is_no_responders(message):
             raise NoRespondersError(topic)
         return message.data
@@ -121,13 +132,12 @@ class NatsRequests:
     async def _send_wanted(
         self, messages: Sequence[tuple[str, bytes]], wanted: Sequence[bool]
     ) -> list[bool]:
-        receipts = [self._replies.receipt() for _ in messages]
-        for message, (inbox, receipt), is_wanted in zip(messages, receipts, wanted, strict=True):
-            receipt.has_listener = is_wanted
-            if is_wanted:
+        receipts = [self._replies.receipt(has_listener=is_wanted) for is_wanted in wanted]
+        for message, (inbox, receipt) in zip(messages, receipts, strict=True):
+            if receipt:
                 await self._send(*message, inbox)
         await self.round_trip()
-        return [receipt.has_listener for _, receipt in receipts]
+        return [bool(receipt) for _, receipt in receipts]
 
     # What our account may do; no message is delivered
 
