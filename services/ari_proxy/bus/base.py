@@ -98,6 +98,8 @@ class Right(NamedTuple):
 Verdict = Literal["granted", "refused", "unknown"]
 
 
+#: Selects topics.
+TopicFilter = Callable[[str], bool]
 #: Called synchronously for each message, in order; must not block. Exceptions are logged and
 #: counted.
 Handler = Callable[[Message], None]
@@ -205,7 +207,7 @@ class Bus(Protocol):
     def set_drop_handler(self, handler: OnDropped | None) -> None:
         """Call `handler` for each message that the buffer loses; it is logged in any case."""
 
-    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+    def discard(self, is_unwanted: TopicFilter) -> int:
         """Drop the buffered messages on unwanted topics; return how many."""
 
     async def publish_to_listener(

@@ -2,10 +2,10 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from .base import DropReason, OnDropped, Problem
+from .base import DropReason, OnDropped, Problem, TopicFilter
 from .connection_state import ConnectionState
 from .drop_log import DropLog
 from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
@@ -116,7 +116,7 @@ class BufferedBus(ABC):
         self._outbox.append(topic, payload, reply, once, traceparent)
         self._something_to_send.set()
 
-    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+    def discard(self, is_unwanted: TopicFilter) -> int:
         """Drop the buffered messages on unwanted topics; return how many."""
         return self._outbox.discard(is_unwanted)
 

@@ -1,11 +1,11 @@
 """Faults on our side of a bus: counted, and logged without flooding the log."""
 
 import time
-from collections.abc import Callable
 from typing import Final, Literal
 
 import structlog
 
+from ari_proxy.clock import Clock
 from ari_proxy.protocol import topics
 
 from .base import Handler, Message
@@ -23,7 +23,7 @@ _MAX_LOGGED: Final = 1000
 class Faults:
     """Counts faults by kind; logs one per topic and `LOG_SECONDS`."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self.counts: dict[str, int] = dict.fromkeys(KINDS, 0)
         self._logged_at: dict[tuple[Kind, str], float] = {}

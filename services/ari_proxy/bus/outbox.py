@@ -6,11 +6,11 @@ those published with *once*. The bound is in bytes: events differ by a factor of
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Final, NamedTuple
 
-from .base import DropReason, OnDropped
+from .base import DropReason, OnDropped, TopicFilter
 
 #: Python's own cost of a buffered message: the tuple, the topic and the deque's slot.
 OVERHEAD_BYTES: Final = 200
@@ -94,7 +94,7 @@ class Outbox:
         """Drop the message that `next` returned last: the bus will never accept it."""
         self._drop(self._sent.pop(), "refused")
 
-    def deny(self, is_it: Callable[[str], bool]) -> str:
+    def deny(self, is_it: TopicFilter) -> str:
         """Count the first unconfirmed message on a topic as lost: the server has refused it.
 
         Args:
@@ -197,7 +197,7 @@ class Outbox:
                 self._waiting.appendleft(message)
         self._sent.clear()
 
-    def discard(self, is_unwanted: Callable[[str], bool]) -> int:
+    def discard(self, is_unwanted: TopicFilter) -> int:
         """Drop the waiting messages on unwanted topics; return how many."""
         kept: deque[Outgoing] = deque()
         for topic in filter(is_unwanted, tuple(self._held)):

@@ -1,10 +1,10 @@
 """Credentials for Asterisk, from settings and from files that may change while the process runs."""
 
 import time
-from collections.abc import Callable
 from typing import Final
 
 from ari_proxy.ari.credentials import Credentials
+from ari_proxy.clock import Clock
 from ari_proxy.settings.ari import AriSettings
 from ari_proxy.settings.files import read_secret, read_value
 
@@ -21,9 +21,7 @@ class RotatingCredentials:
     former ones are tried again.
     """
 
-    def __init__(
-        self, settings: AriSettings, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, settings: AriSettings, *, clock: Clock = time.monotonic) -> None:
         self._settings = settings
         self._has_files = bool(settings.user_file or settings.password_file)
         self._clock = clock

@@ -4,11 +4,11 @@ A resource is reconciled by one worker at a time. A change during its reconcilia
 another one; a failed reconciliation is retried after a pause that doubles.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
 from ari_proxy.backoff import Backoff
+from ari_proxy.clock import Clock
 
 from .objects import ResourceKey
 
@@ -21,7 +21,7 @@ BACKOFF: Final = Backoff(1.0, 120.0)
 class Schedule:
     """Due times by resource, on `clock` (monotonic seconds)."""
 
-    clock: Callable[[], float]
+    clock: Clock
     _due: dict[ResourceKey, float] = field(default_factory=dict)
     _running: set[ResourceKey] = field(default_factory=set)
     _failures: dict[ResourceKey, int] = field(default_factory=dict)

@@ -1,7 +1,8 @@
 """The work queue of the workers: a `Schedule` that can be waited for."""
 
 import asyncio
-from collections.abc import Callable
+
+from ari_proxy.clock import Clock
 
 from .objects import ResourceKey
 from .schedule import Schedule
@@ -10,7 +11,7 @@ from .schedule import Schedule
 class WorkQueue:
     """Resources to reconcile; one worker at a time has a resource."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._schedule = Schedule(clock)
         self._changed = asyncio.Event()
 

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message, SubscriptionHandle
+from ari_proxy.clock import Clock
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -22,9 +23,7 @@ _decoder = msgspec.json.Decoder(TapRequest)
 class Tap:
     """Copies messages for watchers. Without a watcher it costs one read of `is_on`."""
 
-    def __init__(
-        self, server: ServerId, bus: Bus, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, server: ServerId, bus: Bus, *, clock: Clock = time.monotonic) -> None:
         self._server = server
         self._bus = bus
         self._clock = clock
