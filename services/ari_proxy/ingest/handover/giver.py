@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from ari_proxy.bus.base import Bus, Message, SubscriptionHandle
+from ari_proxy.clock import Clock
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.protocol.malformed import UNDECODABLE
 
@@ -88,7 +89,7 @@ class HandoverGiver:
         tasks: asyncio.TaskGroup,
         replaced: ReplacedApplications,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         silence_seconds: float = SILENCE_SECONDS,
     ) -> None:
         self._bus = bus

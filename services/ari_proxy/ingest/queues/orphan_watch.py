@@ -8,6 +8,7 @@ from typing import Final
 import structlog
 
 from ari_proxy.bus.durable import DeclaredQueues, DurableQueues
+from ari_proxy.clock import Clock
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
@@ -35,7 +36,7 @@ class OrphanWatch:
         dialogs: DialogTable,
         *,
         channel_ids: ChannelIds,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
         """Initialise for an active ingest.

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -11,6 +11,7 @@ import structlog
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.durable import DurableQueues
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
+from ari_proxy.clock import Clock
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.protocol import topics
@@ -46,7 +47,7 @@ class QueueRetention:
         orphans: OrphanedDialogs,
         *,
         grace_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Clock = time.monotonic,
         retry_seconds: float = RETRY_SECONDS,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
