@@ -21,7 +21,7 @@ from pamqp.commands import Basic
 from ari_proxy.bus.rabbitmq import frames
 from ari_proxy.bus.rabbitmq.connection import AmqpConnection, Login
 from ari_proxy.bus.rabbitmq.frames import Confirmation
-from ari_proxy.bus.rabbitmq.messages import Incoming
+from ari_proxy.bus.rabbitmq.messages import Incoming, Returned
 from ari_proxy.bus.rabbitmq.publishing_channels import PublishingChannel
 
 QUEUE = "ari-proxy-bench"
@@ -84,32 +84,41 @@ async def with_aiormq(url: str) -> None:
         await measured("aiormq deliver", consume)
 
 
+class Confirmed:
+    """How many messages RabbitMQ has confirmed."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.progress = asyncio.Event()
+
+    def handle_confirmation(self, confirmation: Confirmation) -> None:
+        self.count = max(self.count, confirmation.tag)
+        self.progress.set()
+
+    def handle_return(self, returned: Returned) -> None:
+        raise AssertionError(returned)
+
+
 def publishing_in_windows(
     publishing: PublishingChannel, properties: Basic.Properties
 ) -> Callable[[], Awaitable[None]]:
     """Return what publishes all messages on a new channel, some of them unconfirmed."""
-    confirmed = 0
-    progress = asyncio.Event()
+    confirmed = Confirmed()
     number, max_body = publishing.number, publishing.max_content_size
     method = frames.publish_method(number, "", QUEUE, mandatory=True)
     packed = properties.marshal()
 
-    def on_confirmed(confirmation: Confirmation) -> None:
-        nonlocal confirmed
-        confirmed = max(confirmed, confirmation.tag)
-        progress.set()
-
     async def publish() -> None:
         sent = 0
-        while confirmed < MESSAGES:
-            room = min(WINDOW - (sent - confirmed), MESSAGES - sent)
+        while confirmed.count < MESSAGES:
+            room = min(WINDOW - (sent - confirmed.count), MESSAGES - sent)
             contents = (frames.content(number, packed, BODY, max_body) for _ in range(room))
             publishing.publish_batch(b"".join(method + content for content in contents), room)
             sent += room
-            progress.clear()
-            await progress.wait()
+            confirmed.progress.clear()
+            await confirmed.progress.wait()
 
-    publishing.watch(on_confirmed=on_confirmed, on_returned=lambda _: None)
+    publishing.watch(confirmed)
     return publish
 
 

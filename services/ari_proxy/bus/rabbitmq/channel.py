@@ -9,7 +9,7 @@ request in flight, and closes the channel, with all consumers on it, when its ca
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeVar
 
 import aiormq
 import structlog
@@ -30,6 +30,16 @@ _log = structlog.get_logger()
 
 _CONFIRMS: Final = (frames.ACK, frames.NACK)
 T = TypeVar("T")
+
+
+class PublishingWatcher(Protocol):
+    """Gets what RabbitMQ answers to published messages."""
+
+    def handle_confirmation(self, confirmation: Confirmation) -> None:
+        """Handle the confirm of messages, or their refusal."""
+
+    def handle_return(self, returned: Returned) -> None:
+        """Handle a message that reached no queue; its confirm follows."""
 
 
 class AmqpChannel(aiormq.Channel):
@@ -58,8 +68,7 @@ class AmqpChannel(aiormq.Channel):
         self._unacknowledged = 0
         #: By consumer tag; called in order and at once.
         self._consumer_callbacks: dict[bytes, Callable[[Incoming], None]] = {}
-        self._on_confirmed: Callable[[Confirmation], None] = lambda _: None
-        self._on_returned: Callable[[Returned], None] = lambda _: None
+        self._watcher: PublishingWatcher | None = None
         self._assembler = MessageAssembler()
         self.closing.add_done_callback(self._on_closing)
         self.on_consumer_cancel_callbacks.add(self._on_consumer_cancel)
@@ -225,14 +234,15 @@ class AmqpChannel(aiormq.Channel):
         if kind == frames.METHOD:
             head = payload[:4]
             if head in _CONFIRMS:
-                self._on_confirmed(frames.parse_confirmation(payload))
+                if self._watcher is not None:
+                    self._watcher.handle_confirmation(frames.parse_confirmation(payload))
                 return True
             return self._assembler.begin(head, payload) or self._requests.resolve(payload)
         message = self._assembler.add(kind, payload)
         if isinstance(message, Incoming):
             self._deliver(message)
-        elif message is not None:
-            self._on_returned(message)
+        elif message is not None and self._watcher is not None:
+            self._watcher.handle_return(message)
         return True
 
     def _deliver(self, message: Incoming) -> None:

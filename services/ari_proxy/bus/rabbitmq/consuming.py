@@ -17,7 +17,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 from pamqp.commands import Basic
@@ -37,26 +37,30 @@ _TRIALS_AT_ONCE: Final = 8
 _MANY_CHANNELS: Final = 8
 
 
+class ConsumerOwner(Protocol):
+    """What has begun a consumer."""
+
+    def forget(self, consumer: "Consumer") -> None:
+        """Forget a consumer that this side has ended."""
+
+
 class Consumer:
     """One queue that is consumed."""
 
     def __init__(
         self,
-        queue: str,
+        wanted: "Wanted",
         tag: str,
         channel: AmqpChannel,
         proofs: Proofs,
-        *,
-        on_lost: Callable[["Consumer"], None],
-        on_ended: Callable[["Consumer"], None],
+        owner: ConsumerOwner,
     ) -> None:
-        self.queue = queue
+        self.queue = wanted.queue
         self.channel = channel
         self.proofs = proofs
         self.tag = tag
-        self._on_lost = on_lost
-        #: Called when this side has ended it.
-        self._on_ended = on_ended
+        self._wanted = wanted
+        self._owner = owner
         #: True once RabbitMQ has begun it.
         self.is_begun = False
         #: True once RabbitMQ has ended it.
@@ -69,7 +73,7 @@ class Consumer:
     def lose(self) -> None:
         """Take that RabbitMQ has ended it."""
         self.is_lost = True
-        self._on_lost(self)
+        self._wanted.on_lost(self)
 
     def cancel(self) -> "asyncio.Future[Basic.CancelOk] | None":
         """Begin to end it; what RabbitMQ had sent was handled once that is done."""
@@ -81,7 +85,7 @@ class Consumer:
 
     def _end(self, _: "asyncio.Future[Basic.CancelOk]") -> None:
         self.channel.forget(self.tag)
-        self._on_ended(self)
+        self._owner.forget(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,14 +207,7 @@ class Consuming:
 
     async def _attempt(self, wanted: Wanted, channel: AmqpChannel) -> Consumer:
         tag = f"{next(self._tags)}"
-        consumer = Consumer(
-            wanted.queue,
-            tag,
-            channel,
-            self._proofs[channel],
-            on_lost=wanted.on_lost,
-            on_ended=self._on_ended,
-        )
+        consumer = Consumer(wanted, tag, channel, self._proofs[channel], self)
         on_message = partial(wanted.take, consumer)
         self._consumers[channel][tag] = consumer
         try:
@@ -226,7 +223,7 @@ class Consuming:
         if consumer is not None:
             consumer.lose()
 
-    def _on_ended(self, consumer: Consumer) -> None:
+    def forget(self, consumer: Consumer) -> None:
         """Forget a consumer that this side has ended, and its channel if nothing else needs it."""
         self._consumers.get(consumer.channel, {}).pop(consumer.tag, None)
         self._release_idle()

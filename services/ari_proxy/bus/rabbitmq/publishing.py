@@ -87,7 +87,7 @@ class Publishing:
         self._confirmations = Confirmations()
         #: Messages sent in earlier sessions; the channel counts from 1.
         self._before = outbox.sent_count
-        channel.watch(on_confirmed=self._on_confirm, on_returned=self._on_return)
+        channel.watch(self)
 
     def send_batch(self) -> None:
         """Send some of the waiting messages."""
@@ -116,7 +116,8 @@ class Publishing:
         if len(payload) > self._max_message:
             raise ValueError(f"it has {len(payload)} bytes, more than {self._max_message}")
 
-    def _on_confirm(self, confirmation: Confirmation) -> None:
+    def handle_confirmation(self, confirmation: Confirmation) -> None:
+        """Take the confirm of messages, or their refusal."""
         tag, multiple, is_refused = confirmation
         if is_refused:
             for number in self._confirmations.open_until(tag) if multiple else [tag]:
@@ -125,6 +126,6 @@ class Publishing:
         self._outbox.confirm(self._before + settled)
         self._settled.set()
 
-    def _on_return(self, returned: Returned) -> None:
+    def handle_return(self, returned: Returned) -> None:
         """Count a message whose queue is gone; RabbitMQ confirms it next."""
         self._outbox.lose(returned.routing_key, returned.body, "returned")

@@ -1,12 +1,11 @@
 """Channels that publish: batches that are confirmed, or messages with an outcome each."""
 
 import asyncio
-from collections.abc import Callable
 
 import aiormq
 from pamqp.commands import Basic
 
-from .channel import AmqpChannel, as_aborted
+from .channel import AmqpChannel, PublishingWatcher, as_aborted
 from .errors import AmqpError
 from .frames import Confirmation
 from .messages import Returned
@@ -19,15 +18,9 @@ class PublishingChannel(AmqpChannel):
 
     _CONFIRMS = True
 
-    def watch(
-        self,
-        *,
-        on_confirmed: Callable[[Confirmation], None],
-        on_returned: Callable[[Returned], None],
-    ) -> None:
-        """Set the callbacks: of each confirm, and of each returned message, which comes first."""
-        self._on_confirmed = on_confirmed
-        self._on_returned = on_returned
+    def watch(self, watcher: PublishingWatcher) -> None:
+        """Pass on each confirm, and each returned message, which comes first."""
+        self._watcher = watcher
 
     def publish_batch(self, encoded: bytes, count: int) -> None:
         """Send the frames of `count` messages, if the channel is still there."""
@@ -48,7 +41,7 @@ class AskingChannel(PublishingChannel):
         super().__init__(connection, number, transport)
         self._outcomes: dict[int, asyncio.Future[bool]] = {}
         self._returned: set[int] = set()
-        self.watch(on_confirmed=self._on_outcome, on_returned=self._on_own_return)
+        self.watch(self)
 
     def ask(
         self, routing_key: str, body: bytes, properties: Basic.Properties, *, exchange: str
@@ -64,7 +57,8 @@ class AskingChannel(PublishingChannel):
         self.publish(routing_key, body, properties, exchange=exchange, mandatory=True)
         return outcome
 
-    def _on_outcome(self, confirmation: Confirmation) -> None:
+    def handle_confirmation(self, confirmation: Confirmation) -> None:
+        """Tell whoever awaits the outcomes of messages."""
         tag, multiple, is_refused = confirmation
         settled = [number for number in self._outcomes if number <= tag] if multiple else [tag]
         for number in settled:
@@ -74,7 +68,8 @@ class AskingChannel(PublishingChannel):
             if outcome is not None and not outcome.done():
                 outcome.set_result(not is_refused and not is_returned)
 
-    def _on_own_return(self, returned: Returned) -> None:
+    def handle_return(self, returned: Returned) -> None:
+        """Note that a message reached no queue, until it is confirmed."""
         self._returned.add(int(returned.message_id))
 
     def _fail_pending(self, error: AmqpError) -> None:
