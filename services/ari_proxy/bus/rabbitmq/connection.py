@@ -183,9 +183,7 @@ class AmqpConnection(aiormq.Connection):
         Raises:
             AmqpError: the connection is lost, or has no room for it.
         """
-        channel = self._add(AmqpChannel)
-        await channel.open()
-        return channel
+        return await self._open(AmqpChannel)
 
     async def open_channels(self, count: int) -> list[AmqpChannel]:
         """Open several channels in one round trip.
@@ -204,9 +202,7 @@ class AmqpConnection(aiormq.Connection):
         Raises:
             AmqpError: the connection is lost, or has no room for it.
         """
-        channel = self._add(AskingChannel)
-        await channel.open()
-        return channel
+        return await self._open(AskingChannel)
 
     async def open_publishing_channel(self) -> PublishingChannel:
         """Open a channel for batches of messages.
@@ -214,7 +210,10 @@ class AmqpConnection(aiormq.Connection):
         Raises:
             AmqpError: the connection is lost, or has no room for it.
         """
-        channel = self._add(PublishingChannel)
+        return await self._open(PublishingChannel)
+
+    async def _open(self, kind: type[C]) -> C:
+        channel = self._add(kind)
         await channel.open()
         return channel
 
