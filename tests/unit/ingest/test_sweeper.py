@@ -1,20 +1,14 @@
 """Ends of dialogs: reported once, in order, and then forgotten."""
 
 import asyncio
-import json
-from typing import Any
 
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.phase import LifePhase
 from ari_proxy.telemetry import metrics_table as table
+from tests.support.calls import body_of
 from tests.support.event_path import begun, scene
 from tests.support.running import until
 from tests.support.samples import samples
-
-
-def body_of(event: dict[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(event["ari_body"])
-    return body
 
 
 async def test_end_of_a_dialog_is_told_once_as_its_last_event() -> None:

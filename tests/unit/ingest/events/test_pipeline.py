@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any, cast
+from typing import cast
 
 import pytest
 from aiohttp import web
@@ -16,6 +16,7 @@ from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.telemetry import metrics_table as table
+from tests.support.calls import body_of
 from tests.support.event_path import HELD_BYTES, SERVER, Scene, begun, scene
 from tests.support.running import until
 from tests.support.samples import samples
@@ -27,11 +28,6 @@ OTHER_DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 @pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
 def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
-
-
-def body_of(event: dict[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(event["ari_body"])
-    return body
 
 
 async def test_events_wait_for_the_application_and_reach_it_in_order_and_once(

@@ -1,13 +1,11 @@
 """The ends of dialogs, to applications that may not be there."""
 
-import json
-from typing import Any
-
 import pytest
 
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
+from tests.support.calls import body_of
 from tests.support.event_path import SERVER, scene
 from tests.support.running import until
 
@@ -17,11 +15,6 @@ OTHER_DIALOG = DialogId(f"{SERVER}.0123456789abcdef")
 @pytest.fixture(params=[False, True], ids=["fleeting", "durable"])
 def is_durable(request: pytest.FixtureRequest) -> bool:
     return bool(request.param)
-
-
-def body_of(event: dict[str, Any]) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(event["ari_body"])
-    return body
 
 
 @pytest.mark.parametrize("is_heard", [True, False])
