@@ -21,6 +21,7 @@ from ari_proxy.bus.rabbitmq.errors import (
     ChannelAbortedError,
     ChannelClosedError,
     ConnectionLostError,
+    UnconfirmedError,
 )
 from ari_proxy.bus.rabbitmq.messages import Incoming
 from ari_proxy.bus.rabbitmq.session import Session
@@ -311,6 +312,33 @@ async def test_outcome_of_each_message_is_told(rabbitmq_server: RabbitMqServer) 
         assert outcomes == [bool(number % 2) for number in range(20)]
 
 
+@pytest.mark.parametrize(
+    ("exchange", "first", "second"),
+    [
+        ("", UnconfirmedError, ConnectionLostError),
+        ("no-such-exchange", ChannelClosedError, ChannelAbortedError),
+    ],
+    ids=["connection lost", "channel closed"],
+)
+async def test_message_is_unconfirmed_only_if_it_was_sent(
+    rabbitmq_link: Link, exchange: str, first: type[AmqpError], second: type[AmqpError]
+) -> None:
+    async with connected(rabbitmq_link) as connection:
+        asking = await connection.open_asking_channel()
+        if not exchange:
+            rabbitmq_link.lose_from(b"the first", "answers")
+        sent = asking.ask("nobody", b"the first", Basic.Properties(), exchange=exchange)
+        if not exchange:
+            await until(lambda: rabbitmq_link.is_losing)
+            rabbitmq_link.stop()
+        with pytest.raises(first) as of_the_first:
+            await sent
+        with pytest.raises(second) as of_the_second:
+            await asking.ask("nobody", b"too late", Basic.Properties(), exchange="")
+
+    assert (of_the_first.type, of_the_second.type) == (first, second)
+
+
 # How it ends
 
 
@@ -335,7 +363,7 @@ async def test_silent_connection_ends_and_nobody_is_cancelled_by_that(
     finally:
         link.remove()
 
-    assert [type(answer) for answer in answers] == [ConnectionLostError] * 3
+    assert [type(answer) for answer in answers] == [ConnectionLostError] * 2 + [UnconfirmedError]
     assert "stopped sending heartbeats" in str(lost)
 
 

@@ -174,6 +174,7 @@ async def test_refused_app_start_is_told_and_the_reason_that_the_dialplan_is_tol
     accounts.make(without)
     async with scripted_asterisk() as asterisk:
         environment = accounts.environment(accounts.settings(asterisk, "ingest"))
+        environment["ARI_PROXY_INGEST__LISTENER_SECONDS"] = "3"  # Enough to connect anew.
         async with (
             running(tmp_path / "log", "ingest", **environment) as ingest,
             bus_client(accounts.settings(asterisk, "application")) as bus,

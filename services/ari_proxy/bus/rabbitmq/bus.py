@@ -33,7 +33,7 @@ from ari_proxy.protocol import topics
 
 from . import topology, trials
 from .declarations import Declarations
-from .errors import AmqpError, ChannelClosedError
+from .errors import AmqpError, ChannelClosedError, UnconfirmedError
 from .nodes import Nodes
 from .options import RabbitMqOptions
 from .patterns import PatternSubscription
@@ -125,9 +125,7 @@ class RabbitMqBus(BufferedBus):
                     traceparent=traceparent,
                     persistent=self._persistent,
                 )
-            except ChannelClosedError:
-                raise
-            except AmqpError as error:
+            except UnconfirmedError as error:
                 raise OutcomeUnknownError(str(error)) from error
 
         return Receipt(has_listener=await self._in_session(work))

@@ -2,6 +2,7 @@
 
 AmqpError
 ├── ConnectionLostError    the connection is gone, or the server closed it
+│   └── UnconfirmedError   … after a message was sent, and before it was confirmed
 ├── ChannelClosedError     the server refused an operation, and closed its channel
 └── ChannelAbortedError    the channel was closed before the server came to this operation
 
@@ -21,6 +22,10 @@ class AmqpError(Exception):
 
 class ConnectionLostError(AmqpError):
     """The connection is gone."""
+
+
+class UnconfirmedError(ConnectionLostError):
+    """A message was sent, and the connection was lost before it was confirmed."""
 
 
 class ChannelClosedError(AmqpError):

@@ -6,7 +6,7 @@ import aiormq
 from pamqp.commands import Basic
 
 from .channel import AmqpChannel, PublishingWatcher, as_aborted
-from .errors import AmqpError
+from .errors import AmqpError, ChannelClosedError, UnconfirmedError
 from .frames import Confirmation
 from .messages import Returned
 from .pending_requests import fail
@@ -46,7 +46,10 @@ class AskingChannel(PublishingChannel):
     def ask(
         self, routing_key: str, body: bytes, properties: Basic.Properties, *, exchange: str
     ) -> asyncio.Future[bool]:
-        """Publish a message now; the result is whether it reached a queue."""
+        """Publish a message now; the result is whether it reached a queue.
+
+        It fails with an `UnconfirmedError` only if the message was sent.
+        """
         outcome: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         if self._end is not None:
             fail(outcome, as_aborted(self._end))
@@ -74,6 +77,8 @@ class AskingChannel(PublishingChannel):
 
     def _fail_pending(self, error: AmqpError) -> None:
         super()._fail_pending(error)
+        if not isinstance(error, ChannelClosedError):
+            error = UnconfirmedError(str(error))
         for outcome in self._outcomes.values():
             fail(outcome, error)
         self._outcomes.clear()
