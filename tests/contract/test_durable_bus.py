@@ -279,6 +279,7 @@ async def test_request_waits_for_the_executor_of_a_dialog_and_not_longer_than_so
         await bus.queues.declare(names)
         with pytest.raises(BusTimeoutError):
             await bus.request(names[1], b"too late", timeout_seconds=0.05)
+        await until(lambda: _has_unheard(bus, names[1], 0))
         asking = asyncio.create_task(bus.request(names[1], b"in time", timeout_seconds=10))
         await until(lambda: _has_unheard(bus, names[1], 1))
         await executor.subscribe(names[1], late)
@@ -330,6 +331,34 @@ async def keep(_message: aio_pika.abc.AbstractIncomingMessage) -> None:
 async def _is_empty(channel: aio_pika.abc.AbstractChannel, queue: str) -> bool:
     declared = await channel.declare_queue(queue, passive=True)
     return declared.declaration_result.message_count == 0
+
+
+async def test_request_that_waits_for_the_connection_lives_no_longer_than_its_caller_waits(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, server: str
+) -> None:
+    names = topics_of(server, 1)
+    loop = asyncio.get_running_loop()
+    async with (
+        connected(rabbitmq_link) as bus,
+        await aio_pika.connect(rabbitmq_server.url) as foreign,
+    ):
+        await bus.queues.declare(names)
+        rabbitmq_link.stop()
+        await until(lambda: not bus.is_connected)
+        begun_at = loop.time()
+        asking = asyncio.create_task(bus.request(names[1], b"x", timeout_seconds=60))
+        rabbitmq_link.start()
+        await bus.wait_connected()
+        waited = loop.time() - begun_at
+        queue = await (await foreign.channel()).get_queue(names[1], ensure=False)
+        await until(lambda: _has_unheard(bus, names[1], 1))
+        message = await queue.get()
+        asking.cancel()
+        await bus.queues.delete(names)
+
+    assert message is not None
+    assert isinstance(message.expiration, float)
+    assert message.expiration <= 60 - waited
 
 
 async def test_queue_that_cannot_be_declared_harms_no_other(

@@ -141,13 +141,16 @@ class RabbitMqBus(BufferedBus):
                 the message is too large.
         """
         self._check_size(topic, payload)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + timeout_seconds
 
         async def work(session: Session) -> bytes | None:
             self._permissions.check(topic)
             if not await session.operations.may_be_answered(topic):
                 return None
             # Not longer than the caller waits: a command would still be executed.
-            return await session.request(topic, payload, keep_seconds=timeout_seconds)
+            keep_seconds = max(until - loop.time(), 0.0)
+            return await session.request(topic, payload, keep_seconds=keep_seconds)
 
         async with self._deadline(topic, timeout_seconds):
             reply = await self._in_session(work)
