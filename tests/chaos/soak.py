@@ -4,13 +4,16 @@
 
 Two ingests with a lease, two executors, a real Asterisk and a real bus; 200 calls a minute, each
 with numbered events and commands. Exits with 1 and a report if anything was lost outside of the
-announced gaps, doubled, reordered or executed twice, if a call did not end, or if something grew.
+announced gaps, doubled, reordered or executed twice, if a call was announced twice or did not end,
+if a command has no answer though its client was not told and no executor died with it, or if
+something grew.
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import re
 import sys
@@ -20,6 +23,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +31,7 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support import leftovers, process
@@ -39,8 +43,8 @@ from tests.support.running import LegacyClient
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 
 CALLS_PER_MINUTE = 200
-#: Calls that have gathered when RabbitMQ is back, after six seconds: all AppStarts go out at once.
-GATHERED = CALLS_PER_MINUTE // 10
+#: Seconds from a command until an executor has begun it for certain: the bus may be away meanwhile.
+BEGUN_SECONDS = 10
 APPLICATION = "soak"
 #: Bytes by which a process may grow while it serves calls.
 GROWTH = 40 * 2**20
@@ -53,6 +57,37 @@ class Call:
     channel: str
     #: What was sent, and is not known to have been done.
     doubtful: set[int] = field(default_factory=set)
+
+
+@dataclass
+class Command:
+    """One that had no answer after some seconds."""
+
+    name: str
+    dialog: str
+    #: In the loop's time.
+    sent_at: float
+
+
+class Application(LegacyClient):
+    """Serves a dialog once the bus has the acknowledgement of its AppStart.
+
+    When a connection is lost before, RabbitMQ gives the AppStart to an instance again.
+    """
+
+    def __init__(self, bus: Bus, application: str) -> None:
+        super().__init__(bus, application)
+        self._app_starts = partial(bus.subscribe, application, manual_ack=True)
+
+    async def start(self) -> None:
+        await self._app_starts(self._take, group="ariq")
+
+    def _take(self, message: Message) -> None:
+        self._tasks.add(asyncio.get_running_loop().create_task(self._serve(message)))
+
+    async def _serve(self, message: Message) -> None:
+        if await message.ack():
+            self._on_start(message)
 
 
 @dataclass
@@ -129,6 +164,10 @@ class Soak:
         self._random = random.Random(seed)  # noqa: S311
         self._chance = random.Random(seed)  # noqa: S311
         self._commands = 0
+        self._late: list[Command] = []
+        self._executor_killed_at: list[float] = []
+        #: The names of commands that the client's bus has told to be lost.
+        self.told_lost: set[str] = set()
         self.is_over = False
         self.report = Report()
         self.calls: list[Call] = []
@@ -178,6 +217,7 @@ class Soak:
         url = f"/channels/{channel}/variable?variable={COMMANDED}&value={name}"
         command = {"unique_id": name, "url": url, "method": "POST", "body": ""}
         client = self._calls.client
+        sent_at = asyncio.get_running_loop().time()
         client._bus.publish(f"commands_{dialog}", json.dumps(command).encode(), once=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(3):
@@ -185,7 +225,12 @@ class Soak:
                     await asyncio.sleep(0.02)
                 self.report.commands[f"{found[0]['status_code']}"] += 1
                 return
-        self.report.commands["unanswered"] += 1
+        self._late.append(Command(name, dialog, sent_at))
+
+    def note_lost(self, _topic: str, payload: bytes, _reason: str) -> None:
+        """Note a command that the client's bus tells to be lost."""
+        with contextlib.suppress(ValueError):
+            self.told_lost.add(json.loads(payload)["unique_id"])
 
     async def _end(self, call: Call) -> None:
         while True:
@@ -253,6 +298,7 @@ class Soak:
 
     async def kill_command(self) -> None:
         name = self._random.choice(["command-1", "command-2"])
+        self._executor_killed_at.append(asyncio.get_running_loop().time())
         self._fleet.running[name].kill()
         await self._fleet.running[name].ended()
         await self._fleet.start(name)
@@ -301,7 +347,7 @@ class Soak:
             bad = [event for event in events if event not in doubtful]
             problems += [f"{name}: {', '.join(bad[:5])} ({len(bad)})"] if bad else []
         problems += [f"did not end: {channel}" for channel in self._unfinished()]
-        problems += self._announced_twice() + self._executed_twice()
+        problems += self._announced_twice() + self._executed_twice() + self._unanswered()
         if await self._open_dialogs():
             problems.append(f"{await self._open_dialogs():g} dialogs are open")
 
@@ -309,10 +355,26 @@ class Soak:
         announced = Counter(start["dialog_id"] for start in self._calls.client.starts)
         twice = [f"announced {count} times: {d}" for d, count in announced.items() if count > 1]
         self.report.announced_twice = len(twice)
-        # An AppStart whose confirmation or acknowledgement was lost with a connection comes again.
-        is_durable = getattr(self._calls.client._bus, "queues", None) is not None
-        excused = self.report.faults["restart_bus"] * GATHERED if is_durable else 0
-        return twice if len(twice) > excused else []
+        return twice
+
+    def _unanswered(self) -> list[str]:
+        """Count what became of the commands that had no answer at once."""
+        problems = []
+        for command in self._late:
+            if answers := _answers(self._calls.client, command.dialog, command.name):
+                fate = f"{answers[0]['status_code']}, late"
+            elif command.name in self.told_lost:
+                fate = "told lost"
+            elif self._may_have_died_with_executor(command):
+                fate = "executor killed"
+            else:
+                fate = "unanswered"
+                problems.append(f"no answer: {command}")
+            self.report.commands[fate] += 1
+        return problems
+
+    def _may_have_died_with_executor(self, command: Command) -> bool:
+        return any(0 <= at - command.sent_at <= BEGUN_SECONDS for at in self._executor_killed_at)
 
     def _executed_twice(self) -> list[str]:
         done: Counter[str] = Counter()
@@ -438,12 +500,13 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
     try:
         for name in ("ingest-1", "ingest-2", "command-1", "command-2"):
             await fleet.start(name)
-        client = LegacyClient(ground.bus, APPLICATION)
+        client = Application(ground.bus, APPLICATION)
         await client.start()
         await client.listen("server-1")
         calls = Calls(ground.rest, APPLICATION, client)
         await calls.until_registered()
         soak = Soak(fleet, asterisk, ground.rest, calls, seed)
+        ground.bus.set_drop_handler(soak.note_lost)
         soak.websocket_link = link
         soak.bus_fault = lambda: ground.restart(soak._random.uniform(0, 3))
         async with asyncio.TaskGroup() as tasks:
@@ -508,6 +571,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     arguments = parser.parse_args()
     leftovers.end_with_this_process()
+    logging.getLogger("aiormq").setLevel(logging.CRITICAL)  # As in the services.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
     print(f"soak: {arguments.minutes:g} min on {arguments.bus}, seed {arguments.seed}", flush=True)
     report = asyncio.run(run(arguments.minutes, arguments.bus, arguments.seed))
