@@ -207,13 +207,17 @@ async def test_declared_queue_keeps_messages_until_somebody_listens(
         bus.publish(queue, b"2")
         await bus.flush(timeout_seconds=5)
         unheard = await bus.queues.backlog(queue)
+        was_drained = await bus.queues.is_drained(queue)
         late = Inbox()
         await bus.subscribe(queue, late)
         await until(lambda: len(late.payloads) == 2)
         heard = await bus.queues.backlog(queue)
+        is_drained = await bus.queues.is_drained(queue)
+        exists = await bus.queues.is_drained(f"{queue}-none")
 
     assert late.payloads == [b"1", b"2"]
     assert (unheard, heard, bus.dropped) == (2, 0, 0)
+    assert (was_drained, is_drained, exists) == (False, True, False)
 
 
 async def test_messages_for_a_deleted_queue_are_lost_and_told(

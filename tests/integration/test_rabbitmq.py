@@ -13,6 +13,7 @@ from aio_pika.abc import AbstractIncomingMessage
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
+from ari_proxy.ingest.parts import TIMES, Times
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.topics import of_dialog
 from ari_proxy.settings.errors import SettingsError
@@ -43,12 +44,16 @@ async def foreign(rabbitmq_link: Link) -> AsyncIterator[ForeignClient]:
 
 @asynccontextmanager
 async def proxy_with(
-    link: Link, foreign: ForeignClient, components: Any = ("ingest", "command"), **groups: Any
+    link: Link,
+    foreign: ForeignClient,
+    components: Any = ("ingest", "command"),
+    times: Times = TIMES,
+    **groups: Any,
 ) -> AsyncIterator[Setting]:
     """A proxy between a scripted Asterisk and RabbitMQ, and a client of another library."""
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, link, **groups)
-        async with bus_client(settings) as bus, running_proxy(settings, components):
+        async with bus_client(settings) as bus, running_proxy(settings, components, times=times):
             if "command" in components:
                 await until_serving(bus, ingest="ingest" in components)
             yield Setting(asterisk, settings, bus, LegacyClient(foreign, "demo"))
@@ -179,6 +184,48 @@ async def test_app_start_around_a_lost_connection_comes_once(
 
     assert [start["dialog_id"] for start in client.starts] == [dialog]
     assert client.types(dialog) == ["StasisStart", "ChannelVarset"]
+
+
+async def test_app_start_that_waits_for_a_busy_application_is_not_offered_again(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer
+) -> None:
+    """Its confirmation is lost, and it stands in the queue, behind what the application is at."""
+    times = Times(taker_seconds=0.1)
+    async with (
+        foreign_client(rabbitmq_server.url) as foreign,
+        proxy_with(rabbitmq_link, foreign, components=["ingest"], times=times) as setting,
+    ):
+        await foreign.channel.set_qos(prefetch_count=1)
+        queue = await foreign.declare("demo")
+        foreign.publish("demo", b"{}")
+        taken: list[AbstractIncomingMessage] = []
+
+        async def take(message: AbstractIncomingMessage) -> None:
+            taken.append(message)
+
+        tag = await queue.consume(take)
+        await until(lambda: taken)
+        rabbitmq_link.lose_from(b'"server_id":"server-1","channel_id":"c"', "answers")
+        await setting.asterisk.push(channel_event("StasisStart", "c"))
+        await until(lambda: is_waiting(foreign, "demo", 1))
+        rabbitmq_link.stop()
+        rabbitmq_link.start()
+        await until(lambda: setting.bus.reconnects)
+        await asyncio.sleep(1)  # Longer than a taker has.
+        assert await is_waiting(foreign, "demo", 1)
+        await taken[0].ack()
+        await until(lambda: len(taken) == 2)
+        await taken[1].ack()
+        dialog = json.loads(taken[1].body)["dialog_id"]
+        await setting.client.listen(dialog)
+        await setting.client.until_events(dialog, 1)
+        await queue.cancel(tag)
+
+    assert len(taken) == 2
+
+
+async def is_waiting(foreign: ForeignClient, queue: str, count: int) -> bool:
+    return (await foreign.depth(queue) or (0, 0))[0] == count
 
 
 @pytest.mark.parametrize("consumer", ["none", "takes and does not come"])

@@ -46,6 +46,16 @@ class DurableQueues(Protocol):
             BusRefusedError: the server refuses to describe the queue.
         """
 
+    async def is_drained(self, topic: str) -> bool:
+        """Return whether a queue has a consumer, and no message waits in it.
+
+        Consumers may hold messages that they have not acknowledged: those don't wait.
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the server refuses to describe the queue.
+        """
+
     async def backlog(self, topic: str) -> int:
         """Return how many messages wait in a queue that has no consumer; 0 if it has one.
 

@@ -73,6 +73,15 @@ class BrokerQueues:
         await self._connection.wait_running()
         return self._queues.is_served(topic)
 
+    async def is_drained(self, topic: str) -> bool:
+        """Return whether a queue has a consumer, and no message waits in it.
+
+        Raises:
+            BusUnavailableError: the broker is stopped.
+        """
+        await self._connection.wait_running()
+        return bool(self._queues.consumers(topic)) and not self._queues.waiting(topic)
+
     async def backlog(self, topic: str) -> int:
         """Return how many messages wait in a queue that has no consumer.
 

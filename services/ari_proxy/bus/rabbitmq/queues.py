@@ -59,6 +59,18 @@ class RabbitMqQueues:
         """
         return await self._in_session(lambda session: session.operations.is_served(topic))
 
+    async def is_drained(self, topic: str) -> bool:
+        """Return whether a queue has a consumer, and no message waits in it.
+
+        RabbitMQ tells how many are ready, not how many consumers hold (rabbitmq.com/docs/queues).
+
+        Raises:
+            BusUnavailableError: the connection was lost before the outcome was known.
+            BusRefusedError: the queue's node is down, or it has an exclusive consumer.
+        """
+        state = await self._in_session(lambda session: session.operations.queue_state(topic))
+        return state is not None and bool(state.consumers) and not state.messages
+
     async def backlog(self, topic: str) -> int:
         """Return how many messages wait in a queue that has no consumer.
 

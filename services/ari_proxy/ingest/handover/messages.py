@@ -43,6 +43,8 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     lost_start: str | None = None
     end_reason: EndReason = "channels_left"
     is_end_told: bool = False
+    #: Whether an application may have its AppStart, whose confirmation was lost.
+    may_be_taken: bool = False
 
 
 class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
@@ -99,6 +101,7 @@ def _record(dialog: Dialog) -> DialogRecord:
         lost_start=dialog.lost_start.decode() if dialog.delivery is DeliveryPhase.ADOPTED else None,
         end_reason=dialog.end_reason,
         is_end_told=dialog.life is LifePhase.REPORTED,
+        may_be_taken=dialog.may_be_taken,
     )
 
 
@@ -181,6 +184,7 @@ def _restore(
         released=record.released,
         delivery=_delivery_of(record),
         lost_start=(record.lost_start or "").encode(),
+        may_be_taken=record.may_be_taken,
     )
     table.adopt(dialog, record.channels, record.objects)
     if record.is_ended:

@@ -32,6 +32,7 @@ class Dialog:
         "held",
         "life",
         "lost_start",
+        "may_be_taken",
         "released",
         "sequence",
         "started_at",
@@ -55,6 +56,8 @@ class Dialog:
         self.held = HeldEvents()
         #: Of an adopted one: the StasisStart for an application that has not received it, or b''.
         self.lost_start = b""
+        #: Whether an application may have its AppStart already: its confirmation was lost.
+        self.may_be_taken = False
         self.life = LifePhase.LIVE
         #: Why it has ended, once it has.
         self.end_reason: EndReason = "channels_left"
@@ -117,6 +120,10 @@ class Dialog:
         """
         self.sequence, self.lost_start = sequence, lost_start
         self.advance(DeliveryTrigger.ADOPTED)
+
+    def note_doubt(self, *, may_be_taken: bool) -> None:
+        """Record whether an application may have its AppStart without our knowing."""
+        self.may_be_taken = may_be_taken
 
     def announce_again(self) -> None:
         """Restart an adopted dialog from its StasisStart: no application listens to it."""
@@ -284,9 +291,11 @@ class Dialog:
         released: tuple[str, ...],
         delivery: DeliveryPhase,
         lost_start: bytes,
+        may_be_taken: bool,
     ) -> tuple[bytes, ...]:
         """Set the state that it had in another ingest; return the events that were held here."""
         self.application, self.channel_id, self.announce = application, channel_id, announce
         self.sequence, self.released = sequence, set(released) or None
         self.delivery, self.lost_start = delivery, lost_start
+        self.may_be_taken = may_be_taken
         return self.held.clear()

@@ -136,10 +136,11 @@ class Announcement:
         receipt = Receipt(has_listener=False)
         async for is_first in Attempts():
             self._check()
-            try:
-                receipt = await self._offer_once(until, loudly=is_first)
-            except OutcomeUnknownError:
+            if dialog.may_be_taken:
                 receipt = Receipt(has_listener=await self._is_taken(taker_seconds))
+                dialog.note_doubt(may_be_taken=False)
+            else:
+                receipt = await self._offer_once(until, loudly=is_first)
             if receipt:
                 break
         dialog.advance(DeliveryTrigger.ACCEPTED)
@@ -159,9 +160,12 @@ class Announcement:
             offered = await self._bus.publish_to_listener(
                 application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
             )
-        except OutcomeUnknownError:
+        except asyncio.CancelledError:
+            # Whoever goes on with it can look at the queues, if there are any.
+            self.dialog.note_doubt(may_be_taken=self._bus.queues is not None)
             raise
-        except BusUnavailableError:
+        except BusUnavailableError as error:
+            self.dialog.note_doubt(may_be_taken=isinstance(error, OutcomeUnknownError))
             return Receipt(has_listener=False)
         except BusRefusedError as error:
             self._note_refusal("bus.message_refused", error, loudly=loudly)
@@ -173,16 +177,19 @@ class Announcement:
         """Find out whether an instance has the AppStart, whose confirmation was lost.
 
         It may wait in its queue, or be with an instance that has yet to consume the events: two
-        that serve the same dialog would harm the call. It counts as lost once the application has
-        had a consumer for some seconds, and the events none.
+        that serve the same dialog would harm the call. It counts as lost once the application's
+        queue has had a consumer and been empty for some seconds, and the events had no consumer.
+        An AppStart that a busy instance holds unacknowledged for longer can't be seen.
         """
+        queues = self._bus.queues
         lost_at: float | None = None
         async for _ in Attempts():
             self._check()
-            if await self._is_heard():
+            # A call that is over harms nobody if nobody was told of it.
+            if self.dialog.is_ended or await self._is_heard():
                 return True
             now = self._loop.time()
-            if not await self._has_listener(self.dialog.application, b""):
+            if queues is None or not await self._is_drained(queues):
                 lost_at = None
             elif lost_at is None:
                 lost_at = now + taker_seconds
@@ -190,6 +197,14 @@ class Announcement:
                 break
         _log.info("app_start.lost", dialog_id=self.dialog.dialog_id)
         return False
+
+    async def _is_drained(self, queues: DurableQueues) -> bool:
+        """Return whether the application's queue has a consumer, and nothing waits there."""
+        await self._bus.wait_connected()
+        try:
+            return await queues.is_drained(self.dialog.application)
+        except (BusUnavailableError, BusRefusedError):
+            return False
 
     # The first event
 

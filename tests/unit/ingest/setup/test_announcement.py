@@ -6,6 +6,7 @@ import math
 import pytest
 
 from ari_proxy.bus.base import Message
+from ari_proxy.bus.errors import OutcomeUnknownError
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing import phase, proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
@@ -14,6 +15,7 @@ from ari_proxy.ingest.setup.gate import SetupGate, SetUpPausedError
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.messages import ObjectRegistration
 from tests.support.event_path import SERVER, Scene, scene
+from tests.support.held_bus import Hold
 from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 
@@ -282,6 +284,52 @@ async def test_app_start_that_comes_again_after_a_hand_over_tells_when() -> None
 
     (start, *_) = new.application.bodies("demo")
     assert not start["timestamp"].startswith("1970")
+
+
+@pytest.mark.parametrize("is_cut_short", [False, True])
+async def test_app_start_that_may_be_taken_is_not_offered_by_a_successor(
+    *, is_cut_short: bool
+) -> None:
+    """The connection was lost before its confirmation came, or there was no time for it."""
+    async with scene(is_durable=True, taker_seconds=60) as old:
+        unknown = OutcomeUnknownError("lost")
+        hold = Hold("publish_to_listener", "demo", error=unknown)
+        hold.on(old.bus)
+        await old.application.listen("demo")
+        old.push("StasisStart", "c")
+        await hold.reached.wait()
+        if not is_cut_short:
+            hold.released.set()
+            await until(lambda: old.dialog("c").may_be_taken)
+            old.setup.pause()
+        await old.background.finish(0 if is_cut_short else 5)
+        await asyncio.sleep(0)
+        told = list(records.records_of(old.dialogs))
+    async with scene(is_durable=True, taker_seconds=60) as new:
+        starts = await new.application.listen("demo")
+        for taken, held in records.load(new.dialogs, told, 0).items():
+            new.setup.resume(taken, held)
+        topic = new.dialog("c").topic
+        await new.application.listen(topic)
+        await until(lambda: new.application.types(topic))
+
+    assert new.application.types(topic) == ["StasisStart"]
+    assert starts == []
+
+
+async def test_app_start_that_may_be_taken_is_not_offered_again_once_the_call_is_over() -> None:
+    async with scene(is_durable=True, taker_seconds=0.001) as path:
+        hold = Hold("publish_to_listener", "demo", error=OutcomeUnknownError("lost"))
+        hold.on(path.bus)
+        starts = await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await hold.reached.wait()
+        path.push("ChannelDestroyed", "c")
+        hold.released.set()
+        await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
+
+    assert len(starts) == 1
 
 
 async def test_dialog_that_lives_again_while_the_policy_is_applied_is_served() -> None:
