@@ -14,7 +14,7 @@ from tests.support.kubernetes import LeaseNamespace
 from tests.support.link import Link
 from tests.support.process import Process
 from tests.support.running import until
-from tests.support.servers import Asterisk
+from tests.support.servers import Asterisk, BusServer
 
 Lease = dict[str, str]
 
@@ -97,6 +97,41 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
     assert len(stage.client.starts) == 20
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_ingest_that_is_told_to_stop_while_the_bus_is_away_publishes_nothing_late(
+    stage: Stage, bus_server: BusServer, tmp_path: Path, file_lease: Lease, *, comes_back: bool
+) -> None:
+    """The standby has a connection already: what it publishes must not be overtaken."""
+    calls = stage.calls
+    link = Link(urlsplit(bus_server.url).port or 0, kind=bus_server.kind)
+    link.start()
+    behind_link = stage.environment | file_lease | {"ARI_PROXY_BUS__URLS": f'["{link.url}"]'}
+    async with process.running(tmp_path / "first", "ingest", **behind_link) as first:
+        await first.logged("dialogs.reconciled")
+        directly = stage.environment | file_lease
+        async with process.running(tmp_path / "second", "ingest", **directly) as second:
+            await second.logged("lease.awaited")
+            channels = await calls.place(5)
+            async with calls.marking(channels, pause_seconds=0.05):
+                await calls.until_more(20)
+                link.stop()
+                await first.logged("bus.refused")
+                new = await calls.originate()
+                first.signal()
+                await asyncio.sleep(2)  # Long enough for a standby to become active.
+                if comes_back:
+                    link.start()
+                assert await first.ended() == 0
+            link.remove()
+            await until(lambda: calls.dialog_of(new))
+            await calls.mark_once_more(channels)
+
+    account = calls.account(channels)
+    assert account.faults == {}
+    assert (account.lost_in_gaps == 0) == comes_back
+    assert len(stage.client.starts) == 6
 
 
 async def test_ingest_without_a_websocket_takes_nothing_back_from_the_standby(

@@ -179,14 +179,15 @@ class ActiveIngest:
         """Finish nothing when it ends: another ingest may be active already."""
         self._state.depart(DepartureTrigger.EVICT)
 
-    async def wait_handed_over(self, timeout_seconds: float) -> None:
-        """Wait a limited time for a successor to ask for the dialogs."""
+    async def wait_handed_over(self, timeout_seconds: float) -> bool:
+        """Return whether a successor has fetched the dialogs; wait a limited time for that."""
         self._state.depart(DepartureTrigger.LEAVE)
         if not self._reader.is_connected:
             self._reader.stop()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._giver.wait_done()
+        return self._giver.is_done
 
     async def _finish(self) -> None:
         is_evicted = self._state.departure is DeparturePhase.EVICTED

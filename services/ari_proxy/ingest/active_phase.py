@@ -10,7 +10,7 @@ ask for the dialogs whether this ingest is to stop or not. `ActivePhase` says wh
                               HANDED_OVER ◀──TAKEN── RELEASED ◀──RELEASED───┘
 
     STAYING ──LEAVE──▶ LEAVING ──STOP──▶ DRAINING; STOP leads there from STAYING, too, and EVICT
-    from STAYING to EVICTED, where it remains.
+    from STAYING and LEAVING to EVICTED, where it remains.
 """
 
 from enum import Enum, auto
@@ -62,7 +62,7 @@ class DeparturePhase(Enum):
     LEAVING = auto()
     #: It finishes what it has begun.
     DRAINING = auto()
-    #: It has lost the lease: another ingest may be active already, so it finishes nothing.
+    #: Another ingest may be active already, without its dialogs, so it finishes nothing.
     EVICTED = auto()
 
 
@@ -73,7 +73,7 @@ class DepartureTrigger(Enum):
     LEAVE = auto()
     #: No standby has taken over, or there is none.
     STOP = auto()
-    #: The lease is lost.
+    #: The lease is lost, or the bus while a standby would have asked for the dialogs.
     EVICT = auto()
 
 
@@ -92,6 +92,7 @@ DEPARTURE: Final = {
     (_D.STAYING, _U.STOP): _D.DRAINING,
     (_D.STAYING, _U.EVICT): _D.EVICTED,
     (_D.LEAVING, _U.STOP): _D.DRAINING,
+    (_D.LEAVING, _U.EVICT): _D.EVICTED,
     (_D.EVICTED, _U.STOP): _D.EVICTED,
 }
 

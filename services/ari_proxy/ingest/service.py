@@ -26,6 +26,9 @@ _log = structlog.get_logger()
 
 #: Seconds that a stopping ingest waits for a standby to take over.
 SUCCESSOR_SECONDS: Final = 3.0
+#: Seconds that it waits before that for its bus, over which dialogs are handed over; longer than
+#: the pause between two attempts to connect.
+BUS_SECONDS: Final = 6.0
 
 
 class IngestService:
@@ -94,13 +97,31 @@ class IngestService:
         """Keep the lease until `stop`, then let a standby take over; set `over` when it may end."""
         if await _unless(stop, self._lease.keep()):
             _log.error("lease.lost")
-            active.abort()
-            # The new holder goes on with the dialogs: our events would be late and out of order.
-            self._bus.discard(topics.is_events)
+            self._let_go(active)
         elif self._lease.is_shared:
-            await self._lease.release()
-            await active.wait_handed_over(SUCCESSOR_SECONDS)
+            await self._leave(active)
         over.set()
+
+    async def _leave(self, active: ActiveIngest) -> None:
+        """Let a standby take over, which asks for the dialogs over the bus."""
+        waits = self._lease.keep(), self._bus.wait_connected(), asyncio.sleep(BUS_SECONDS)
+        if await run_until_first(*waits) != 1:
+            self._let_go(active)
+            return
+        reconnects = self._bus.reconnects
+        await self._lease.release()
+        is_handed_over = await active.wait_handed_over(SUCCESSOR_SECONDS)
+        was_lost = self._bus.reconnects != reconnects or not self._bus.is_connected
+        if was_lost and not is_handed_over:
+            self._let_go(active)
+
+    def _let_go(self, active: ActiveIngest) -> None:
+        """Publish nothing more: another ingest goes on with the dialogs, or is about to.
+
+        Our events would be late and out of order, and a call could be announced twice.
+        """
+        active.abort()
+        self._bus.discard(topics.is_events)
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, object]) -> bool:
