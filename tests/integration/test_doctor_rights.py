@@ -215,7 +215,7 @@ async def test_each_right_that_is_missing_on_rabbitmq_is_named(
         assert right in documented[kind]
         given = [accounts.renamed(text) for text in documented]
         given[kind] = accounts.renamed(documented[kind].replace(right, "", 1))
-        rabbitmq_server.control("set_permissions", accounts.users[service], *given)
+        rabbitmq_server.change_account("set_permissions", accounts.users[service], *given)
         expected[kind, right] = accounts.renamed(told)
         named[kind, right] = refused((await found(settings))[service])
 

@@ -61,7 +61,7 @@ async def is_ready(process: Process) -> bool:
 async def test_documented_rights_are_enough_for_a_call(
     accounts: Accounts, rabbitmq_server: RabbitMqServer, tmp_path: Path, form: str
 ) -> None:
-    accounts.make()
+    accounts.make(literally=True)
     async with (
         scripted_asterisk() as asterisk,
         processes(accounts, asterisk, tmp_path, form) as proxies,

@@ -71,22 +71,26 @@ class Accounts:
         return text
 
     def make(
-        self, without: Callable[[str, list[str]], list[str]] = lambda _, rights: rights
+        self,
+        without: Callable[[str, list[str]], list[str]] = lambda _, rights: rights,
+        *,
+        literally: bool = False,
     ) -> None:
         """Create the users.
 
         Args:
             without: receives a user's name and documented rights; returns the rights to grant.
+            literally: whether rabbitmqctl itself grants them.
         """
+        grant = self._rabbitmq.control if literally else self._rabbitmq.change_account
         for user in self.users.values():
-            self._rabbitmq.control("add_user", user, PASSWORD)
+            self._rabbitmq.change_account("add_user", user, PASSWORD)
         for command, name, *rights in on_rabbitmq():
-            given = map(self.renamed, without(name, rights))
-            self._rabbitmq.control(command, self.users[name], *given)
+            grant(command, self.users[name], *map(self.renamed, without(name, rights)))
 
     def remove(self) -> None:
         for user in self.users.values():
-            self._rabbitmq.control("delete_user", user)
+            self._rabbitmq.change_account("delete_user", user)
         server, application = self.server, self.application
         self._rabbitmq.delete_queues(application, f"commands_{server}", f"dialogs_{server}")
 

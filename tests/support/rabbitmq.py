@@ -47,6 +47,12 @@ def find_rabbitmq_server() -> Path:
     return found[-1]
 
 
+def _binary(text: str) -> str:
+    """Return a text as Erlang's code for it."""
+    escaped = text.replace("\\", r"\\").replace('"', r"\"")
+    return f'<<"{escaped}">>'
+
+
 class RabbitMqServer:
     """One node with its own data, ports and Erlang port mapper; it can be killed and started."""
 
@@ -145,6 +151,31 @@ class RabbitMqServer:
         )
         return done.stdout
 
+    def evaluate(self, code: str) -> None:
+        """Evaluate Erlang in the node; rabbitmqctl would begin an Erlang of its own for it."""
+        done = subprocess.run(
+            [program("erl_call"), "-n", self.node, "-e"],
+            env=self._environment,
+            input=f"{code}.\n",
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=50,
+        )
+        assert done.stdout.startswith("{ok,"), done.stdout
+
+    def change_account(self, command: str, *arguments: str) -> None:
+        """Do what rabbitmqctl's command of that name does: add_user, set_permissions and the like.
+
+        Args:
+            command: its name.
+            arguments: its arguments; the virtual host is '/'.
+        """
+        user, *others = arguments
+        host = ["/"] if "permissions" in command else []
+        given = ", ".join(_binary(text) for text in (user, *host, *others, "test"))
+        self.evaluate(f"ok = rabbit_auth_backend_internal:{command}({given})")
+
     def join(self, other: "RabbitMqServer") -> None:
         """Make a cluster with another node, whose data it takes."""
         self.control("stop_app")
@@ -153,46 +184,45 @@ class RabbitMqServer:
 
     def permit(self, user: str, *, configure: str = "", write: str = "", read: str = "") -> None:
         """Restrict a user to the queues and exchanges of these patterns."""
-        self.control("set_permissions", user, configure, write, read)
+        self.change_account("set_permissions", user, configure, write, read)
 
     def sync(self) -> None:
         """Have it write what it writes some seconds late.
 
         It cannot use a quorum queue again that was declared just before it is killed.
         """
-        self.control("eval", "[dets:sync(Table) || Table <- dets:all()].")
+        self.evaluate("[dets:sync(Table) || Table <- dets:all()]")
 
     def limit_messages(self, size: int) -> None:
         """Refuse larger messages, on new channels; RabbitMQ 4 reads the limit at its start only."""
         for place in ("application:set_env(rabbit, ", "persistent_term:put("):
-            self.control("eval", f"{place}max_message_size, {size}).")
+            self.evaluate(f"{place}max_message_size, {size})")
 
     def suspend_quorum_queue(self, queue: str) -> None:
         """Have a quorum queue answer nothing, as one without a leader."""
-        self.control("eval", f"sys:suspend('%2F_{queue}').")
+        self.evaluate(f"sys:suspend('%2F_{queue}')")
 
     def resume_quorum_queue(self, queue: str) -> None:
-        self.control("eval", f"sys:resume('%2F_{queue}').")
+        self.evaluate(f"sys:resume('%2F_{queue}')")
 
     def delete_queue_of_another(self, queue: str) -> None:
         """Delete a queue that a living connection has for itself."""
         name = f'rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)'
-        self.control(
-            "eval",
+        self.evaluate(
             f"{{ok, Q}} = rabbit_amqqueue:lookup({name}), "
-            'rabbit_amqqueue:delete(Q, false, false, <<"test">>).',
+            'rabbit_amqqueue:delete(Q, false, false, <<"test">>)'
         )
 
     @contextlib.contextmanager
     def account(self, **permissions: str) -> Iterator[str]:
         """Create a user with that name and password, with these permissions, around a block."""
         user = f"user-{secrets.token_hex(4)}"
-        self.control("add_user", user, user)
+        self.change_account("add_user", user, user)
         self.permit(user, **permissions)
         try:
             yield user
         finally:
-            self.control("delete_user", user)
+            self.change_account("delete_user", user)
 
     @contextlib.asynccontextmanager
     async def low_on(self, resource: Literal["memory", "disk"]) -> AsyncIterator[None]:
