@@ -268,7 +268,7 @@ async def test_last_good_url_stays_in_force(
     assert "hush" not in f"{logs}{refused.value}{bus!r}"
 
 
-@pytest.mark.timeout(240)  # Seventeen processes, one after another.
+@pytest.mark.timeout(120)  # Eight processes, one after another.
 @pytest.mark.parametrize("kind", ["NATS", "RABBITMQ"])
 def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str) -> None:
     scheme = {"NATS": "nats", "RABBITMQ": "amqp"}[kind]
@@ -280,17 +280,17 @@ def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str
     from_file = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URL_FILE": str(file)}
     from_environment = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URLS": url}
 
-    for command in ("check-config", "doctor", "command", "ingest", "standalone", "tail"):
-        told = [
-            process.run(command, "--config", str(config)),
-            process.run(command, **from_environment),
-            process.run(command, **from_file),
-        ]
-        for ended in told:
-            assert ended.returncode in {1, 2}
-            assert "hush" not in ended.stdout + ended.stderr
-            assert "Traceback" not in ended.stderr
-            assert "bus.url" in ended.stderr
+    told = [process.run("check-config", "--config", str(config))]
+    # A file is read again while a bus is in use, so each command has its own way to it.
+    commands = ("check-config", "doctor", "command", "ingest", "standalone", "tail")
+    told += [process.run(command, **from_file) for command in commands]
+    told.append(process.run("standalone", **from_environment))
+
+    for ended in told:
+        assert ended.returncode in {1, 2}
+        assert "hush" not in ended.stdout + ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert "bus.url" in ended.stderr
 
 
 # Asterisk
