@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,7 +16,7 @@ import msgspec
 from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.rest import RestClient
 from tests.support.running import LegacyClient, until, until_done
-from tests.support.servers import PASSWORD, Asterisk
+from tests.support.servers import PASSWORD
 
 #: The channel variable whose ChannelVarset is a numbered event.
 MARK = "MARK"
@@ -257,8 +257,14 @@ def _between(got: list[int], sent: list[int]) -> set[int]:
     return allowed
 
 
+class RestServer(Protocol):
+    """An Asterisk, or the simulator."""
+
+    url: str
+
+
 @asynccontextmanager
-async def asterisk_client(asterisk: Asterisk) -> AsyncIterator[RestClient]:
+async def asterisk_client(asterisk: RestServer) -> AsyncIterator[RestClient]:
     """A client of Asterisk's REST interface that goes past the proxy."""
     credentials = Credentials("ari", PASSWORD)
     rest = RestClient(asterisk.url, credentials, concurrency=16, timeout_seconds=60)
