@@ -693,3 +693,25 @@ async def test_iteration_over_orphans_leaves_no_task_behind(buses: tuple[Bus, Bu
     gc.collect()
 
     assert asyncio.all_tasks() <= tasks
+
+
+@fleeting
+async def test_events_of_a_dialog_that_nobody_listens_to_are_told(buses: tuple[Bus, Bus]) -> None:
+    publisher, subscriber = buses
+    dialog, other = "events_contract.0123456789abcdef", "events_contract.fedcba9876543210"
+    got: list[bytes] = []
+    unheard: list[tuple[str, bytes]] = []
+    publisher.set_unheard_handler(lambda topic, payload: unheard.append((topic, payload)))
+    listening = await subscriber.subscribe(dialog, lambda message: got.append(message.payload))
+    publisher.publish(dialog, b"1")
+    await publisher.flush(timeout_seconds=5)
+    assert unheard == []
+    await until(lambda: got == [b"1"])
+    await listening.unsubscribe()
+    for payload in (b"2", b"3"):
+        publisher.publish(dialog, payload)
+        publisher.publish(other, payload)
+        publisher.publish("events_contract", payload)
+    await publisher.flush(timeout_seconds=5)
+
+    assert unheard == [(topic, payload) for payload in (b"2", b"3") for topic in (dialog, other)]

@@ -97,6 +97,7 @@ class EventPath:
         )
         self.parts = parts
         self.bus.set_drop_handler(parts.ledger.note)
+        self.bus.set_unheard_handler(parts.ledger.note_unheard)
         self.background = parts.background
         self.dialogs = parts.dialogs
         self.router = parts.router

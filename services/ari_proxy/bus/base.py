@@ -13,7 +13,8 @@ Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
   even while one of them unsubscribes. On a bus with durable queues, a topic that is a queue
   (`protocol/topics.py`) has a single group, whatever its subscribers ask for.
 - **Durability.** A bus with durable queues (`queues`; see `durable.py`) keeps the messages of a
-  declared queue until a consumer acknowledges them. Other buses lose messages without a listener.
+  declared queue until a consumer acknowledges them. Other buses lose messages without a listener,
+  and tell the handler of `set_unheard_handler` which events of dialogs they were.
 - **Reconnects.** Subscriptions outlive the connection. `run` reconnects with back-off until it is
   cancelled.
 - **Cancellation.** Any method may be cancelled. The message of a cancelled `publish_to_listener`
@@ -74,6 +75,8 @@ class Message(NamedTuple):
 DropReason = Literal["full", "refused", "returned", "rejected", "connection_lost", "discarded"]
 #: Called with topic and payload of a lost message; must not publish.
 OnDropped = Callable[[str, bytes, DropReason], None]
+#: Called with topic and payload of an event of a dialog that no listener got; must not publish.
+OnUnheard = Callable[[str, bytes], None]
 
 
 class Problem(NamedTuple):
@@ -206,6 +209,13 @@ class Bus(Protocol):
 
     def set_drop_handler(self, handler: OnDropped | None) -> None:
         """Call `handler` for each message that the buffer loses; it is logged in any case."""
+
+    def set_unheard_handler(self, handler: OnUnheard | None) -> None:
+        """Call `handler` for each event of a dialog that no listener got, in their order.
+
+        It is called before `flush` returns, and again if the message is sent twice around a lost
+        connection. A bus with durable queues calls it never: there events wait in their queue.
+        """
 
     def discard(self, is_unwanted: TopicFilter) -> int:
         """Drop the buffered messages on unwanted topics; return how many."""

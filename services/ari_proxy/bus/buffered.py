@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-from .base import DropReason, OnDropped, Problem, TopicFilter
+from .base import DropReason, OnDropped, OnUnheard, Problem, TopicFilter
 from .connection_state import ConnectionState
 from .drop_log import DropLog
 from .errors import BusTimeoutError, BusUnavailableError, MessageTooLargeError
@@ -21,6 +21,7 @@ class BufferedBus(ABC):
         self._outbox = Outbox(buffer_bytes, self._note_drop)
         self._drop_log = DropLog()
         self._on_dropped: OnDropped | None = None
+        self._on_unheard: OnUnheard | None = None
         self._something_to_send = asyncio.Event()
         self._state = ConnectionState()
         #: Set when a message was confirmed or lost; `flush` waits for it.
@@ -123,6 +124,16 @@ class BufferedBus(ABC):
     def set_drop_handler(self, handler: OnDropped | None) -> None:
         """Call `handler` for each message that the buffer loses."""
         self._on_dropped = handler
+
+    def set_unheard_handler(self, handler: OnUnheard | None) -> None:
+        """Call `handler` for each event of a dialog that no listener got, in their order."""
+        self._on_unheard = handler
+
+    def _note_unheard(self, number: int) -> None:
+        """Tell of a message that no listener got."""
+        message = self._outbox.sent(number)
+        if message is not None and self._on_unheard is not None:
+            self._on_unheard(message.topic, message.payload)
 
     def _note_drop(self, topic: str, payload: bytes, reason: DropReason) -> None:
         self._drop_log.note(reason)

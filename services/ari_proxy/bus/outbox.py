@@ -117,6 +117,15 @@ class Outbox:
         message = self._sent[count - 1 - self._sent_before]
         self.lose(message.topic, message.payload, "rejected")
 
+    def sent(self, number: int) -> Outgoing | None:
+        """Return a message by its number if it was sent and is not confirmed."""
+        if not self._sent:
+            return None
+        index = number - self._sent[0].number  # As long as none was held or refused.
+        if 0 <= index < len(self._sent) and self._sent[index].number == number:
+            return self._sent[index]
+        return next((message for message in self._sent if message.number == number), None)
+
     def lose(self, topic: str, payload: bytes, reason: DropReason) -> None:
         """Count as lost a sent message that the server will confirm in spite of that."""
         self.confirmed -= 1

@@ -156,6 +156,8 @@ class ActiveIngest:
         parts = self._parts
         self._around.bus.set_drop_handler(parts.ledger.note)
         stack.callback(self._around.bus.set_drop_handler, None)
+        self._around.bus.set_unheard_handler(parts.ledger.note_unheard)
+        stack.callback(self._around.bus.set_unheard_handler, None)
         for topic, handler in (
             (topics.bindings(self._server), parts.registrations.on_binding),
             (topics.owners(self._server), parts.registrations.on_question),
@@ -197,7 +199,7 @@ class ActiveIngest:
             async with asyncio.timeout(drain_seconds):
                 await self._take_over.wait_done()
         await self._parts.frame_drain.finish(drain_seconds)
-        self._parts.loss_reporter.report()
+        self._parts.loss_reporter.report(is_last=True)
         self._parts.sweeper.finish()
         unheard = await self._parts.background.finish(drain_seconds)
         if unheard:

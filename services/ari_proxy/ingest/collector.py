@@ -91,7 +91,7 @@ class DialogCollector:
         parts.setup.pause()
         parts.sweeper.pause()
         await parts.background.finish(PAUSE_SECONDS)
-        parts.loss_reporter.report()
+        parts.loss_reporter.report(is_last=True)
         try:
             await self._bus.flush(timeout_seconds=FLUSH_SECONDS)
         except BusUnavailableError as error:

@@ -229,6 +229,7 @@ class _Wiring:
             self._around.bus,
             self._dialogs,
             self._stream,
+            metrics=self._event_metrics,
             buffer_bytes=self._around.settings.bus.buffer_bytes,
             permit=self._permit,
         )

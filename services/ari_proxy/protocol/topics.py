@@ -97,6 +97,11 @@ def is_events(topic: str) -> bool:
     return topic.startswith(_EVENTS)
 
 
+def is_fleeting(topic: str) -> bool:
+    """Return whether the topic carries the events of a dialog that has no queues."""
+    return topic.startswith(_EVENTS) and "." in topic
+
+
 def is_of_dialog(topic: str) -> bool:
     """Return whether it is a topic of a dialog."""
     return topic.startswith((_EVENTS, _COMMANDS, _RESPONSES)) and ids.is_dialog_id(owner_of(topic))

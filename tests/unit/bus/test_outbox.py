@@ -96,6 +96,22 @@ def test_message_that_the_server_does_not_let_us_send_is_lost_and_not_confirmed(
     assert (outbox.confirmed, outbox.dropped) == (1, 1)
 
 
+def test_sent_message_is_found_until_it_is_confirmed() -> None:
+    outbox = Outbox(10**6)
+    for number in range(1, 6):
+        outbox.append(str(number), b"")
+        outbox.next()
+        if number == 3:
+            outbox.refuse_last()
+    outbox.append("6", b"")
+    none_is_sent = Outbox(1).sent(1)
+    outbox.confirm(1)
+    found = [message and message.topic for message in map(outbox.sent, range(1, 7))]
+
+    assert found == [None, "2", None, "4", "5", None]
+    assert none_is_sent is None
+
+
 def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     outbox = Outbox(10**6)
     for number in (0, 1, 0, 1):

@@ -171,19 +171,20 @@ class MemoryConnection(BufferedBus):
         for _ in range(_BATCH):
             if not (self._outbox.is_waiting and self._broker.is_running):
                 break
-            topic, payload, reply, _, traceparent, _ = self._outbox.next()
+            topic, payload, reply, _, traceparent, number = self._outbox.next()
             try:
                 self._check_size(topic, payload)
             except MessageTooLargeError:
                 self._outbox.refuse_last()
                 continue
-            self._send_one(Message(topic, payload, reply, traceparent=traceparent))
+            self._send_one(Message(topic, payload, reply, traceparent=traceparent), number)
         self._outbox.confirm(self._outbox.sent_count)
         self._confirmed.set()
 
-    def _send_one(self, message: Message) -> None:
+    def _send_one(self, message: Message, number: int) -> None:
         """Hand a published message to the broker."""
-        self._deliver(message)
+        if not self._deliver(message) and topics.is_fleeting(message.topic):
+            self._note_unheard(number)
 
     @abstractmethod
     def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:

@@ -139,7 +139,7 @@ class DurableMemoryBus(MemoryConnection):
         """Do not begin a listener again on later connections."""
         self._listeners.discard(listener)
 
-    def _send_one(self, message: Message) -> None:
+    def _send_one(self, message: Message, number: int) -> None:  # noqa: ARG002  all is heard
         if not self._deliver(message) and topics.is_queue(message.topic):
             self._outbox.lose(message.topic, message.payload, "returned")
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
 from ari_proxy.bus.errors import MessageTooLargeError
 from ari_proxy.bus.outbox import Outbox
+from ari_proxy.protocol import topics
 
 from .errors import ending_connection, port_errors
 from .headers import check_size, headers_of
@@ -34,6 +36,7 @@ class NatsPublishing:
         outbox: Outbox,
         requests: NatsRequests,
         permissions: NatsPermissions,
+        report_prefix: Callable[[], str],
         is_reconnect: bool,
     ) -> None:
         """Make it for a connection.
@@ -43,12 +46,15 @@ class NatsPublishing:
             outbox: what is published.
             requests: for round trips on this connection.
             permissions: of our account.
+            report_prefix: returns what precedes an event's number in its reply subject, on which
+                the server reports that it had no listener; or '' for no reports.
             is_reconnect: whether listeners may need time to come back as well.
         """
         self._client = client
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
+        self._report_prefix = report_prefix
         self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
         self._something_to_confirm = asyncio.Event()
 
@@ -68,22 +74,28 @@ class NatsPublishing:
                 await asyncio.sleep(0)
 
     async def _send_batch(self) -> None:
-        outbox, buffer = self._outbox, self._buffer
+        outbox, prefix = self._outbox, self._report_prefix()
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
-            topic, payload, reply, _, traceparent, _ = outbox.next()
-            try:
-                # Before it is held back, too: it must be valid once its listener comes.
-                check_size(topic, payload, traceparent, self._client.max_payload)
-            except MessageTooLargeError as error:
-                outbox.refuse_last()
-                _log.error("bus.message_too_large", topic=topic, error=str(error))
-                continue
-            if not buffer.is_over and buffer.hold_back(topic):
+            topic, payload, reply, _, traceparent, number = outbox.next()
+            if not self._may_send(topic, payload, traceparent):
                 continue
             self._permissions.note_sent(topic)
+            if prefix and topics.is_fleeting(topic):  # An event of a dialog has no reply subject.
+                reply = f"{prefix}{number}"
             await self._client.publish(topic, payload, reply, headers_of(traceparent))
+
+    def _may_send(self, topic: str, payload: bytes, traceparent: str) -> bool:
+        """Refuse the message that the outbox returned last, or hold it back, if it has to be."""
+        try:
+            # Before it is held back, too: it must be valid once its listener comes.
+            check_size(topic, payload, traceparent, self._client.max_payload)
+        except MessageTooLargeError as error:
+            self._outbox.refuse_last()
+            _log.error("bus.message_too_large", topic=topic, error=str(error))
+            return False
+        return self._buffer.is_over or not self._buffer.hold_back(topic)
 
     async def release_held(self) -> None:
         """Send what is held back for a listener as soon as it has come back.

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -56,6 +56,10 @@ class Replies:
         self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
+        #: Of the subjects on which the server reports that an event had no listener.
+        self.report_prefix = f"{self.prefix}.u"
+        #: Called with the number of a message that the server reports to have had no listener.
+        self.on_unheard: Callable[[int], None] = lambda _: None
 
     @property
     def pattern(self) -> str:
@@ -99,6 +103,9 @@ class Replies:
             return ""
         if stream := stream_of(message.data):
             return stream  # It is no listener.
+        if message.subject.startswith(self.report_prefix):
+            self._receive_report(message)
+            return ""
         reply = self.awaited.get(message.subject)
         if reply is not None and not reply.message.done():
             reply.message.set_result(message)
@@ -109,6 +116,11 @@ class Replies:
             else:
                 receipt.add_reply(message.data)
         return ""
+
+    def _receive_report(self, message: Msg) -> None:
+        number = message.subject.removeprefix(self.report_prefix)
+        if is_no_responders(message) and number.isdecimal():
+            self.on_unheard(int(number))
 
     def lose(self) -> None:
         """Fail everything that is awaited: the connection is lost."""

@@ -167,6 +167,11 @@ class NatsRequests:
         return True
 
     @property
+    def are_recorded(self) -> bool:
+        """Whether a stream has recorded messages of ours."""
+        return bool(self._streams)
+
+    @property
     def _has_streams(self) -> bool:
         return bool(self._streams) or has_streams(self._client)
 

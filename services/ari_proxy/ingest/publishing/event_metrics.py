@@ -22,6 +22,6 @@ class EventMetrics:
         """Count an event that belongs to no dialog."""
         self._unrouted.inc()
 
-    def count_dropped(self, reason: str) -> None:
-        """Count a dropped event."""
-        self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc()
+    def count_dropped(self, reason: str, count: int = 1) -> None:
+        """Count dropped events."""
+        self._metrics.counter(table.EVENTS_DROPPED, self._server, reason).inc(count)

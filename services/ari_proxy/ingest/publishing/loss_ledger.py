@@ -18,6 +18,9 @@ from ari_proxy.protocol.timestamps import seconds_of
 
 #: Entries that are kept, one per dialog and reason; beyond that the oldest is dropped unreported.
 MAX_LOSSES: Final = 10_000
+#: Seconds without a loss after which a listener that was away may be back: at first, at most.
+FIRST_PAUSE_SECONDS: Final = 1.0
+LAST_PAUSE_SECONDS: Final = 5.0
 #: Part of all events of the proxy itself.
 _OWN: Final = b'","type":"Proxy'
 
@@ -38,20 +41,33 @@ class Loss:
     count: int | None = 0
     #: The body of a lost ProxyDialogEnded, or ''.
     end: str = ""
+    #: Number of events that were lost here, reports of earlier losses left out.
+    events: int = 0
 
     def add(self, payload: bytes) -> None:
         """Add a lost event."""
         at = seconds_of(timestamp_of(payload))
         self.until = max(self.until, at or 0.0)
         self._cover(at, 1)
+        self.events += 1
         if _OWN in payload:
             event = msgspec.json.decode(payload, type=Event)
             if event.type == proxy_events.GAP:
+                self.events -= 1
                 gap = msgspec.json.decode(event.ari_body)
                 since = gap["from"]
                 self._cover(since if since is None else seconds_of(since), gap["count"])
             elif event.type == proxy_events.DIALOG_ENDED:
                 self.end = event.ari_body
+
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds from the last loss to the next report; the longer the losses, the longer it is.
+
+        A report may be lost itself, where nobody listens.
+        """
+        lasted = self.until - self.since if self.since is not None else 0.0
+        return min(max(lasted / 2, FIRST_PAUSE_SECONDS), LAST_PAUSE_SECONDS)
 
     def _cover(self, since: float | None, count: int | None) -> None:
         self.since = None if self.since is None or since is None else min(self.since, since)
@@ -75,8 +91,19 @@ class LossLedger:
         another ingest has taken over and reports its own gap.
         """
         gap_reason = self._gap_reason(payload, reason)
-        if gap_reason is None:
-            return
+        if gap_reason is not None:
+            self._add(topic, payload, gap_reason)
+
+    def note_unheard(self, topic: str, payload: bytes) -> None:
+        """Record an event that no listener got; publishes nothing.
+
+        Once a call is over that is no loss: many applications leave before its last events.
+        """
+        dialog = self._dialogs.dialogs.get(topics.owner_of(topic))
+        if dialog is not None and not dialog.is_ended:
+            self._add(topic, payload, "unheard")
+
+    def _add(self, topic: str, payload: bytes, gap_reason: GapReason) -> None:
         loss = self._losses.get((topic, gap_reason))
         if loss is None:
             if not (topics.is_events(topic) and topics.is_of_dialog(topic)):
@@ -101,6 +128,11 @@ class LossLedger:
     def entries(self) -> Iterable[tuple[str, GapReason]]:
         """Return the entries: the topic of a dialog, and the reason."""
         return tuple(self._losses)
+
+    def is_quiet(self, topic: str, now: float) -> bool:
+        """Return whether a listener may be back: nothing was lost for a while, in Unix time."""
+        loss = self._losses.get((topic, "unheard"))
+        return loss is not None and now >= loss.until + loss.pause_seconds
 
     def remove(self, topic: str, reason: GapReason) -> Loss | None:
         """Remove an entry and return it, or None if it is gone."""

@@ -1,12 +1,15 @@
-"""Reports to applications the events that were lost in the bus's buffer.
+"""Reports to applications the events that were lost in the bus's buffer, or that nobody got.
 
 The sequence numbers have a gap; a ProxyGap has its reason, its time and the number of events. It is
-sent once the buffer has room again, so it may come behind later events.
+sent once the buffer has room again, or the application may be back, so it may come behind later
+events. On NATS that shows only by the report itself: a lost one is lost like the others.
 """
 
 import asyncio
 import time
 from typing import Final
+
+import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.permit import Permit
@@ -19,7 +22,10 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId
 
 from .dialog_stream import DialogStream
-from .loss_ledger import LossLedger
+from .event_metrics import EventMetrics
+from .loss_ledger import Loss, LossLedger
+
+_log = structlog.get_logger()
 
 #: Seconds between two checks whether the bus has room for reports.
 LOOK_SECONDS: Final = 0.1
@@ -28,13 +34,14 @@ LOOK_SECONDS: Final = 0.1
 class LossReporter:
     """Sends the entries of the ledger to the applications."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a report meets
         self,
         ledger: LossLedger,
         bus: Bus,
         dialogs: DialogTable,
         stream: DialogStream,
         *,
+        metrics: EventMetrics,
         buffer_bytes: int,
         permit: Permit,
     ) -> None:
@@ -45,6 +52,7 @@ class LossReporter:
             bus: may lose reports, too.
             dialogs: of this server.
             stream: publishes the reports.
+            metrics: counts the events that nobody got.
             buffer_bytes: of the bus; reports go out while half of it is free.
             permit: to publish.
         """
@@ -52,6 +60,7 @@ class LossReporter:
         self._bus = bus
         self._dialogs = dialogs
         self._stream = stream
+        self._metrics = metrics
         self._room = buffer_bytes // 2
         self._permit = permit
 
@@ -63,19 +72,43 @@ class LossReporter:
             self.report()
             await asyncio.sleep(LOOK_SECONDS)
 
-    def report(self) -> None:
-        """Report losses now, as far as the bus has room: reports must not cause more losses."""
+    def report(self, *, is_last: bool = False) -> None:
+        """Report losses now, as far as the bus has room: reports must not cause more losses.
+
+        Args:
+            is_last: whether nothing is reported later, when an application may be back.
+        """
         for topic, reason in self._ledger.entries():
             if self._bus.buffered_bytes > self._room or not self._permit.is_valid():
                 return
             dialog = self._dialogs.dialogs.get(topics.owner_of(topic))
-            if dialog is None or dialog.delivery is DeliveryPhase.OPEN:
-                self._report(topic, dialog, reason)
-            elif dialog.is_abandoned:  # No application listens; otherwise it may yet.
-                self._ledger.remove(topic, reason)
+            if reason != "unheard" or self._is_due(topic, dialog, is_last=is_last):
+                self._settle(topic, dialog, reason)
+
+    def _settle(self, topic: str, dialog: Dialog | None, reason: GapReason) -> None:
+        if dialog is None or dialog.delivery is DeliveryPhase.OPEN:
+            self._report(topic, dialog, reason)
+        elif dialog.is_abandoned:  # No application listens; otherwise it may yet.
+            self._remove(topic, reason)
+
+    def _is_due(self, topic: str, dialog: Dialog | None, *, is_last: bool) -> bool:
+        """Return whether to tell a dialog's application now of events that nobody got."""
+        if dialog is None or dialog.is_ended:
+            self._ledger.remove(topic, "unheard")  # It has left before the last events, as many do.
+            return False
+        return is_last or dialog.is_abandoned or self._ledger.is_quiet(topic, time.time())
+
+    def _remove(self, topic: str, reason: GapReason) -> Loss | None:
+        """Remove an entry from the ledger; count what nobody got, which nothing else does."""
+        loss = self._ledger.remove(topic, reason)
+        if reason == "unheard" and loss is not None and loss.events:
+            self._metrics.count_dropped(reason, loss.events)
+            dialog_id = topics.owner_of(topic)
+            _log.warning("dialog.events_unheard", dialog_id=dialog_id, events=loss.events)
+        return loss
 
     def _report(self, topic: str, dialog: Dialog | None, reason: GapReason) -> None:
-        loss = self._ledger.remove(topic, reason)
+        loss = self._remove(topic, reason)
         if loss is None:
             return  # Displaced by others.
         now = time.time()

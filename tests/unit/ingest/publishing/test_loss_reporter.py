@@ -14,10 +14,14 @@ from ari_proxy.bus.base import Message, opened
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.timestamps import seconds_of
-from tests.support.event_path import HELD_BYTES, NOBODY, SERVER, EventPath
+from ari_proxy.telemetry import metrics_table as table
+from tests.support.event_path import HELD_BYTES, NOBODY, SERVER, EventPath, Scene, scene
+from tests.support.running import until
+from tests.support.samples import samples
 from tests.support.scripted_asterisk import channel_event
 
 BUFFER_BYTES = 65_536
@@ -186,3 +190,88 @@ async def test_losses_of_too_many_dialogs_are_not_kept() -> None:
             ledger.note(dialog.topic, payload, "full")
 
     assert [topic for topic, _ in ledger.entries()] == [dialog.topic for dialog in dialogs[1:]]
+
+
+async def interrupted(path: Scene) -> tuple[Dialog, list[Message]]:
+    """Return a call whose application has left, and what it has received."""
+    await path.application.listen("demo")
+    path.push("StasisStart", "c")
+    dialog = path.dialog("c")
+    got: list[Message] = []
+    listening = await path.application.bus.subscribe(dialog.topic, got.append)
+    await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
+    await listening.unsubscribe()
+    return dialog, got
+
+
+def dropped(path: Scene) -> float:
+    return samples(path.metrics, table.EVENTS_DROPPED).get(("unheard",), 0)
+
+
+async def test_application_that_was_away_is_told_how_many_events_it_has_missed() -> None:
+    async with scene() as path:
+        dialog, got = await interrupted(path)
+        for _ in range(3):
+            path.push("ChannelVarset", "c")
+        await path.bus.flush(timeout_seconds=5)
+        path.loss_reporter.report()
+        assert dialog.sequence == 4  # Too early: it would be lost as well.
+
+        def is_reported() -> bool:
+            path.loss_reporter.report()
+            return dialog.sequence > 4
+
+        await until(is_reported)
+        await path.bus.flush(timeout_seconds=5)  # It is lost.
+        await path.application.bus.subscribe(dialog.topic, got.append)
+
+        def is_told() -> bool:
+            path.loss_reporter.report()
+            return len(got) > 1
+
+        await until(is_told)
+        count = dropped(path)
+
+    start, gap = (json.loads(message.payload) for message in got)
+    assert (gap["type"], body(gap)["reason"], body(gap)["count"]) == ("ProxyGap", "unheard", 4)
+    assert gap["sequence"] - start["sequence"] - 1 == 4
+    assert count == 3
+
+
+async def test_application_that_leaves_before_the_end_has_missed_nothing() -> None:
+    async with scene() as path:
+        await interrupted(path)
+        path.push("ChannelHangupRequest", "c")
+        await path.bus.flush(timeout_seconds=5)
+        path.push("StasisEnd", "c")
+        await path.bus.flush(timeout_seconds=5)
+        path.loss_reporter.report(is_last=True)
+        count = dropped(path)
+
+    assert count == 0
+    assert path.ledger.entries() == ()
+
+
+async def test_events_of_an_application_that_does_not_come_back_are_counted() -> None:
+    async with scene() as path:
+        dialog, _ = await interrupted(path)
+        path.push("ChannelVarset", "c")
+        await path.bus.flush(timeout_seconds=5)
+        path.setup.give_up(dialog)
+        path.loss_reporter.report()
+        count = dropped(path)
+
+    assert count == 1
+    assert path.ledger.entries() == ()
+
+
+async def test_successor_inherits_no_untold_loss() -> None:
+    async with scene() as path:
+        dialog, got = await interrupted(path)
+        path.push("ChannelVarset", "c")
+        await path.bus.flush(timeout_seconds=5)
+        await path.application.bus.subscribe(dialog.topic, got.append)
+        path.loss_reporter.report(is_last=True)
+        await until(lambda: len(got) > 1)
+
+    assert body(json.loads(got[1].payload))["count"] == 1
