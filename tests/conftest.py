@@ -1,6 +1,7 @@
 """Fixtures of all tiers."""
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -60,10 +61,21 @@ def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that need no server (`make cover`), before `-m` selects by the mark."""
+    """Mark tests by the servers that they need, before `-m` selects by the marks."""
     for item in items:
         if coverage.needs_no_server(item.nodeid):
             item.add_marker("no_server")
+        elif uses_rabbitmq(item):
+            item.add_marker("rabbitmq")
+            if "contract" in item.path.parts:
+                item.add_marker("every_rabbitmq")
+
+
+def uses_rabbitmq(item: pytest.Item) -> bool:
+    """Return whether a test runs RabbitMQ, by its module, name, fixtures and parameters."""
+    name, _, parameters = item.nodeid.partition("[")
+    names = [name, *getattr(item, "fixturenames", ())]
+    return any("rabbitmq" in name for name in names) or "rabbitmq" in re.split(r"[-\]]", parameters)
 
 
 @pytest.hookimpl(wrapper=True)

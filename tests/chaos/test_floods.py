@@ -17,6 +17,7 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
+from ari_proxy.settings.load import Settings
 from tests.chaos.conftest import Stage, calls_over
 from tests.support import process
 from tests.support.link import Link
@@ -162,10 +163,16 @@ async def test_slow_bus_delays_and_loses_nothing(
         assert account.received == account.sent == 400
 
 
+def patient(settings: Settings) -> Settings:
+    """Return settings that wait long for queues: RabbitMQ declares 58 quorum queues a second."""
+    ingest = settings.ingest.model_copy(update={"listener_seconds": 120.0})
+    return settings.model_copy(update={"ingest": ingest})
+
+
 @pytest.mark.timeout(180)
 async def test_thousand_calls_at_once(stage: Stage) -> None:
     calls = stage.calls
-    async with running_proxy(stage.settings):
+    async with running_proxy(patient(stage.settings)):
         await until_serving(stage.bus)
         await calls.until_registered()
         async with asyncio.TaskGroup() as tasks:
@@ -184,8 +191,8 @@ async def test_thousand_calls_at_once(stage: Stage) -> None:
 
 async def _until_all_began(stage: Stage, channels: list[str]) -> dict[str, list[str]]:
     client = stage.client
-    await until(lambda: len(client.starts) >= len(channels))
-    await until(lambda: all(client.events.get(start["dialog_id"]) for start in client.starts))
+    await until_done(lambda: len(client.starts), len(channels))
+    await until_done(lambda: sum(map(bool, client.events.values())), len(channels))
     by_channel: dict[str, list[str]] = {channel: [] for channel in channels}
     for start in client.starts:
         by_channel[start["channel_id"]].append(start["dialog_id"])
@@ -195,7 +202,7 @@ async def _until_all_began(stage: Stage, channels: list[str]) -> dict[str, list[
 async def test_two_hundred_originates_at_once_do_not_fail_by_the_session_limit(
     stage: Stage,
 ) -> None:
-    async with running_proxy(stage.settings):
+    async with running_proxy(patient(stage.settings)):
         await until_serving(stage.bus)
         await stage.calls.until_registered()
         url = f"/channels?endpoint=Local/answer@default/n&app={stage.calls.application}"
@@ -208,5 +215,5 @@ async def test_two_hundred_originates_at_once_do_not_fail_by_the_session_limit(
             placing = [tasks.create_task(originate(number)) for number in range(200)]
 
         assert {task.result() for task in placing} == {200}
-        await until(lambda: len(stage.client.starts) == 200)
+        await until_done(lambda: len(stage.client.starts), 200)
         await stage.calls.hang_up_all()

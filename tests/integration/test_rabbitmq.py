@@ -516,6 +516,7 @@ async def all_have(foreign: ForeignClient, dialogs: list[str], consumers: int) -
     return all(found is not None and found[1] == consumers for found in depths)
 
 
+@pytest.mark.every_rabbitmq
 async def test_calls_go_on_after_rabbitmq_was_killed() -> None:
     server = RabbitMqServer()
     link = Link(server.port)

@@ -56,6 +56,7 @@ async def proxy_on(link: Link) -> AsyncIterator[Setting]:
             yield Setting(asterisk, settings, bus, LegacyClient(foreign, "demo"))
 
 
+@pytest.mark.every_rabbitmq
 async def test_queue_that_may_not_be_read_costs_no_other_subscription(
     rabbitmq_link: Link,
     rabbitmq_server: RabbitMqServer,
@@ -131,6 +132,7 @@ async def test_queue_that_somebody_has_for_himself_is_consumed_when_he_is_gone(
     assert bus.reconnects == 0
 
 
+@pytest.mark.every_rabbitmq
 async def test_deleted_queue_is_declared_and_consumed_again(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
 ) -> None:
@@ -195,6 +197,7 @@ async def test_new_dialogs_have_commands_after_the_directory_was_deleted(
     assert setting.client.starts[0]["dialog_id"] == dialog
 
 
+@pytest.mark.every_rabbitmq
 async def test_registry_that_was_declared_otherwise_is_told(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +228,7 @@ async def test_registry_that_was_declared_otherwise_is_told(
     assert found.topics == tuple(names)
 
 
+@pytest.mark.every_rabbitmq
 async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_other(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
 ) -> None:
@@ -254,6 +258,7 @@ async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_other(
     assert reconnects == 0
 
 
+@pytest.mark.every_rabbitmq
 async def test_exchange_that_may_not_be_written_costs_what_goes_there(
     rabbitmq_link: Link,
     rabbitmq_server: RabbitMqServer,

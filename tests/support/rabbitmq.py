@@ -21,6 +21,8 @@ from tests.support.certificates import Certificates
 from tests.support.programs import missing, program
 from tests.support.servers import free_port
 
+#: What a queue without a type is; RabbitMQ 4 only has the choice.
+QUEUE_TYPE = os.environ.get("TEST_RABBITMQ_QUEUE_TYPE", "")
 #: Long enough for a shared machine.
 START_SECONDS = 60
 #: What brings an alarm about, and what ends it.
@@ -103,8 +105,8 @@ class RabbitMqServer:
             "ssl_options.fail_if_no_peer_cert = true",
             "vm_memory_high_watermark.absolute = 2GB",
         ]
-        if queue_type := os.environ.get("TEST_RABBITMQ_QUEUE_TYPE"):
-            lines.append(f"default_queue_type = {queue_type}")
+        if QUEUE_TYPE:
+            lines.append(f"default_queue_type = {QUEUE_TYPE}")
         if self._takes_certificates:
             lines += [
                 "auth_mechanisms.1 = PLAIN",
