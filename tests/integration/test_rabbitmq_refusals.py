@@ -239,13 +239,13 @@ async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_other(
         channel = await connection.channel()
         await channel.declare_queue(silent, durable=True, arguments={"x-queue-type": "quorum"})
     async with connected(rabbitmq_link) as bus:
-        await asyncio.to_thread(rabbitmq_server.suspend_quorum_queue, silent)
+        await asyncio.to_thread(rabbitmq_server.suspend_queue, silent)
         for topic in (silent, queue):
             await bus.subscribe(topic, lambda message: got.append(message.payload))
         problem = bus.problem
         bus.publish(queue, b"1")
         await until(lambda: got == [b"1"])
-        await asyncio.to_thread(rabbitmq_server.resume_quorum_queue, silent)
+        await asyncio.to_thread(rabbitmq_server.resume_queue, silent)
         await until(lambda: not bus.problem)
         bus.publish(silent, b"2")
         await until(lambda: got == [b"1", b"2"])
@@ -256,6 +256,40 @@ async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_other(
     assert problem.kind == "deaf"
     assert silent in problem.reason
     assert reconnects == 0
+
+
+@pytest.mark.every_rabbitmq
+async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_new_connection(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    """As the registry in a cluster, while its node is cut off."""
+    server = f"server-{secrets.token_hex(4)}"
+    registry = f"dialogs_{server}"
+    declared = [f"events_{server}.{1:016}"]
+    got: list[bytes] = []
+    async with connected(rabbitmq_link, registry=registry) as bus:
+        await bus.subscribe(queue, lambda message: got.append(message.payload))
+        await queues_of(bus).declare(declared, note="note")
+        for silent in (registry, *declared):
+            await asyncio.to_thread(rabbitmq_server.suspend_queue, silent)
+        rabbitmq_link.stop()
+        bus.publish(queue, b"meanwhile")
+        rabbitmq_link.start()
+        await until(lambda: got == [b"meanwhile"])
+        for _ in range(20):  # No channel is kept by a queue that does not answer.
+            await queues_of(bus).declare([queue])
+        await until(lambda: bus.problem)
+        problem = bus.problem
+        for silent in (registry, *declared):
+            await asyncio.to_thread(rabbitmq_server.resume_queue, silent)
+        await until(lambda: not bus.problem)
+        reconnects = bus.reconnects
+        await queues_of(bus).delete([*declared, queue])
+    await asyncio.to_thread(rabbitmq_server.delete_queues, registry)
+
+    assert problem is not None
+    assert registry in problem.reason
+    assert reconnects == 1
 
 
 @pytest.mark.every_rabbitmq

@@ -200,20 +200,20 @@ class RabbitMqServer:
         for place in ("application:set_env(rabbit, ", "persistent_term:put("):
             self.evaluate(f"{place}max_message_size, {size})")
 
-    def suspend_quorum_queue(self, queue: str) -> None:
-        """Have a quorum queue answer nothing, as one without a leader."""
-        self.evaluate(f"sys:suspend('%2F_{queue}')")
+    def suspend_queue(self, queue: str) -> None:
+        """Have a queue answer nothing, as a quorum queue without a leader."""
+        self._with_queue(queue, "sys:suspend(amqqueue:get_pid(Q))")
 
-    def resume_quorum_queue(self, queue: str) -> None:
-        self.evaluate(f"sys:resume('%2F_{queue}')")
+    def resume_queue(self, queue: str) -> None:
+        self._with_queue(queue, "sys:resume(amqqueue:get_pid(Q))")
 
     def delete_queue_of_another(self, queue: str) -> None:
         """Delete a queue that a living connection has for itself."""
+        self._with_queue(queue, 'rabbit_amqqueue:delete(Q, false, false, <<"test">>)')
+
+    def _with_queue(self, queue: str, work: str) -> None:
         name = f'rabbit_misc:r(<<"/">>, queue, <<"{queue}">>)'
-        self.evaluate(
-            f"{{ok, Q}} = rabbit_amqqueue:lookup({name}), "
-            'rabbit_amqqueue:delete(Q, false, false, <<"test">>)'
-        )
+        self.evaluate(f"{{ok, Q}} = rabbit_amqqueue:lookup({name}), {work}")
 
     @contextlib.contextmanager
     def account(self, **permissions: str) -> Iterator[str]:

@@ -264,6 +264,11 @@ class AmqpChannel(aiormq.Channel):
             self._end = ChannelAbortedError("the channel was closed by this side")
         await asyncio.shield(self.start(self.close(self._end)))
 
+    def abandon(self) -> None:
+        """Give it up without waiting: RabbitMQ has no answer to what was sent last."""
+        self._end_with(ChannelAbortedError("RabbitMQ does not answer"))
+        self.start(self.close(self._end))
+
 
 async def _never_called(_: DeliveredMessage) -> None:
     """The consumer as aiormq knows it, which gets no messages (`AmqpChannel.handle_frame`)."""

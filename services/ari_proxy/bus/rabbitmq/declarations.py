@@ -15,8 +15,9 @@ from . import topology
 from .declared import Declared, Names
 from .errors import ChannelClosedError
 from .publishing import PublishPermissions
-from .registry import AGAIN, REFRESH_SECONDS, Publish, Registry
+from .registry import AGAIN, ANSWER_SECONDS, REFRESH_SECONDS, Publish, Registry
 from .session import Session
+from .session_tasks import OPERATION_SECONDS
 
 _log = structlog.get_logger()
 
@@ -98,20 +99,36 @@ class Declarations:
 
     async def restore(self, session: Session) -> None:
         """Bring back what a new session's RabbitMQ may have lost, and tell all of it."""
-        if self._registry.name:
-            await self._restore_queues(session, [self._registry.name], topology.REGISTRY_ARGUMENTS)
         names = self._declared.queues
         async with asyncio.TaskGroup() as tasks:
+            if self._registry.name:
+                tasks.create_task(self._restore_registry(session))
             for start in range(0, len(names), _BATCH):
                 tasks.create_task(self._restore_queues(session, names[start : start + _BATCH]))
         for name in names:
             self._publish(topology.declared_topic(name), AGAIN)
 
+    async def _restore_registry(self, session: Session) -> None:
+        await self._restore_queues(
+            session,
+            [self._registry.name],
+            topology.REGISTRY_ARGUMENTS,
+            answer_seconds=ANSWER_SECONDS,
+        )
+
     async def _restore_queues(
-        self, session: Session, names: list[str], arguments: FieldTable | None = None
+        self,
+        session: Session,
+        names: list[str],
+        arguments: FieldTable | None = None,
+        *,
+        answer_seconds: float = OPERATION_SECONDS,
     ) -> None:
         try:
-            await session.operations.declare(names, arguments)
+            await session.operations.declare(names, arguments, answer_seconds=answer_seconds)
+        except TimeoutError:
+            # Its node was cut off, and has it still; if not, whoever consumes it finds it missing.
+            _log.error("queue.not_restored", queue=names[0], error="RabbitMQ does not answer")
         except ChannelClosedError as error:
             if len(names) == 1:
                 _log.error("queue.not_restored", queue=names[0], error=str(error))

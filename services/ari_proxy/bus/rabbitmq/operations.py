@@ -48,7 +48,7 @@ class _Slot:
 
     async def channel(self) -> AmqpChannel:
         async with self._reopening:
-            if self._channel.refusal is not None:
+            if self._channel.has_ended:
                 self._channel = await self._connection.open_channel()
         return self._channel
 
@@ -88,27 +88,46 @@ class Operations:
         """
         await self._attempt(partial(_declare_exchange, passive=True))
 
-    async def _attempt(self, work: Callable[[AmqpChannel], Awaitable[T]]) -> T:
-        """Run an operation, again whenever the refusal of another one has interrupted it.
+    async def _attempt(
+        self, work: Callable[[AmqpChannel], Awaitable[T]], *, answer_seconds: float | None = None
+    ) -> T:
+        """Run an operation, again whenever the end of its channel for another one interrupts it.
+
+        Args:
+            work: the operation.
+            answer_seconds: after which its channel is given up, for which RabbitMQ does nothing
+                else until it has an answer.
 
         Raises:
             ChannelClosedError: it is refused.
             ConnectionLostError: the outcome is not known.
+            TimeoutError: RabbitMQ does not answer.
         """
         slot = next(self._slots)
         while True:
             channel = await slot.channel()
             try:
-                return await work(channel)
+                async with asyncio.timeout(answer_seconds):
+                    return await work(channel)
             except ChannelAbortedError:
                 continue
+            except TimeoutError:
+                channel.abandon()
+                raise
 
-    async def declare(self, queues: list[str], arguments: FieldTable | None = None) -> None:
+    async def declare(
+        self,
+        queues: list[str],
+        arguments: FieldTable | None = None,
+        *,
+        answer_seconds: float | None = None,
+    ) -> None:
         """Declare queues, without arguments as the original does.
 
         Raises:
             ChannelClosedError: RabbitMQ refuses it.
             ConnectionLostError: the outcome is not known.
+            TimeoutError: RabbitMQ does not answer.
         """
 
         async def work(channel: AmqpChannel) -> None:
@@ -121,7 +140,7 @@ class Operations:
             )
             await channel.queue_declare(first, durable=True, arguments=arguments)
 
-        await self._attempt(work)
+        await self._attempt(work, answer_seconds=answer_seconds)
 
     async def delete(self, queues: list[str]) -> None:
         """Delete queues; those that don't exist are no error (RabbitMQ's extension)."""

@@ -34,6 +34,8 @@ _log = structlog.get_logger()
 REFRESH_SECONDS: Final = 600.0
 #: Seconds between attempts while a predecessor still has the registry, or RabbitMQ refuses it.
 RETRY_SECONDS: Final = 2.0
+#: Seconds for RabbitMQ to declare it: in a cluster there is no answer while its node is cut off.
+ANSWER_SECONDS: Final = 4.0
 #: Seconds between looks whether the registry was handed over.
 HAND_OVER_SECONDS: Final = 0.1
 #: Tells listeners that a queue is older than this notice.
@@ -165,24 +167,26 @@ class Registry:
             try:
                 await self._hold(session)
             except (ChannelClosedError, BusRefusedError) as error:
-                self._on_refused(error)
+                self._on_refused(str(error))
                 await asyncio.sleep(RETRY_SECONDS)
+            except TimeoutError:
+                self._on_refused("RabbitMQ does not answer")
 
-    def _on_refused(self, error: ChannelClosedError | BusRefusedError) -> None:
+    def _on_refused(self, error: str) -> None:
         """Tell it, unless it is only that another ingest has the registry."""
-        if topology.is_taken_by_another(str(error)):
+        if topology.is_taken_by_another(error):
             self._refusals.remove(self)
-            _log.debug("registry.taken", queue=self.name, error=str(error))
+            _log.debug("registry.taken", queue=self.name, error=error)
         elif self._refusals.add(self, f"{self.name} is not kept: {error}"):
-            _log.error(
-                "bus.subscription_refused", bus="RABBITMQ", topic=self.name, error=str(error)
-            )
+            _log.error("bus.subscription_refused", bus="RABBITMQ", topic=self.name, error=error)
 
     async def _hold(self, session: Session) -> None:
         channel = await session.consumer.open_channel()
         holding = self._holding = Holding(channel)
         try:
-            await session.operations.declare([self.name], topology.REGISTRY_ARGUMENTS)
+            await session.operations.declare(
+                [self.name], topology.REGISTRY_ARGUMENTS, answer_seconds=ANSWER_SECONDS
+            )
             await channel.consume(self.name, self._take_record, tag="registry", exclusive=True)
             await self._restore_records(session, holding)
             # Not earlier: who is told that all is well may end, and leave what nobody remembers.

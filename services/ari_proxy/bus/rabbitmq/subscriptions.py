@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Final
 
 import structlog
 
@@ -12,9 +13,12 @@ from . import topology
 from .consuming import Consumer
 from .errors import ChannelClosedError
 from .session import Session
-from .subscription import RabbitMqSubscription, RabbitMqSubscriptionOwner
+from .subscription import ANSWER_SECONDS, RabbitMqSubscription, RabbitMqSubscriptionOwner
 
 _log = structlog.get_logger()
+
+#: Within those for all that it takes to consume a queue.
+DECLARE_SECONDS: Final = ANSWER_SECONDS * 0.9
 
 
 class QueueSubscription(RabbitMqSubscription):
@@ -23,7 +27,7 @@ class QueueSubscription(RabbitMqSubscription):
     async def _consume(self, session: Session, name: str) -> Consumer | None:
         is_kept = True
         try:
-            await session.operations.declare([name])
+            await session.operations.declare([name], answer_seconds=DECLARE_SECONDS)
         except ChannelClosedError as error:
             if error.code not in topology.DECLARED_OTHERWISE:
                 raise
