@@ -689,6 +689,8 @@ async def refused_often(subscription: Any, queue: str) -> None:
     await until(lambda: subscription._retries._failures.get(queue, 0) >= before + 5)
 
 
+#: The method by which a consumer acknowledges (AMQP 0-9-1: class 60, method 80).
+BASIC_ACK = b"\x00\x3c\x00\x50"
 #: What is refused is tried again and again.
 OFTEN = Backoff(first_seconds=0.01, last_seconds=0.05)
 #: For many at once: RabbitMQ closes a channel for each.
@@ -951,6 +953,37 @@ async def test_message_whose_taking_did_not_reach_rabbitmq_was_not_taken(
             await other.queues.delete([queue])
 
     assert (is_first, is_second) == (False, True)
+
+
+async def test_message_whose_taking_reached_rabbitmq_without_an_answer_is_nobodys(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer, queue: str
+) -> None:
+    """The two can't be told apart: rather is it lost than handled twice."""
+    first, second = Inbox(takes=False), Inbox()
+    async with own_link_to(rabbitmq_server) as own_link, connected(own_link) as bus:
+        await bus.subscribe(queue, first, manual_ack=True)
+        async with connected(rabbitmq_link) as other:
+            other.publish(queue, b"1")
+            await until(lambda: first.messages)
+            own_link.lose_from(BASIC_ACK, "answers")
+            taking = asyncio.ensure_future(first.messages[0].ack())
+            await until(lambda: own_link.is_losing)
+            await until(partial(has_no_message, rabbitmq_server, queue))
+            own_link.stop()
+            is_first = await taking
+            await other.subscribe(queue, second)
+            other.publish(queue, b"2")
+            await until(lambda: second.messages)
+            await other.queues.delete([queue])
+
+    assert not is_first
+    assert second.payloads == [b"2"]
+
+
+async def has_no_message(server: RabbitMqServer, queue: str) -> bool:
+    """Return whether a queue has no message, those included that consumers hold."""
+    listed = await asyncio.to_thread(server.control, "list_queues", "name", "messages")
+    return [queue, "0"] in [line.split() for line in listed.splitlines()]
 
 
 async def test_next_node_is_used_when_one_is_away(

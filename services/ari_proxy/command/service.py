@@ -160,7 +160,9 @@ class CommandService:
 
     async def _work(self, _lane: str, message: Message, turn: Turn) -> None:
         if not await message.ack():
-            return  # The bus has taken it back: it comes again, here or elsewhere.
+            # It comes again, here or elsewhere, unless the bus had the acknowledgement. That can't
+            # be known here, and an answer would be one too many if it comes.
+            return
         try:
             commands = payloads.commands_of(message.payload)
         except RejectedError as error:
