@@ -31,7 +31,7 @@ import structlog
 
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.base import Bus, Message, SubscriptionHandle, opened
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support import leftovers, process
@@ -45,6 +45,8 @@ from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 CALLS_PER_MINUTE = 200
 #: Seconds from a command until an executor has begun it for certain: the bus may be away meanwhile.
 BEGUN_SECONDS = 10
+#: Seconds for answers that are late, since the bus was away, before their queue is deleted.
+QUEUE_GRACE_SECONDS = 20
 APPLICATION = "soak"
 #: Bytes by which a process may grow while it serves calls.
 GROWTH = 40 * 2**20
@@ -72,7 +74,9 @@ class Command:
 class Application(LegacyClient):
     """Serves a dialog once the bus has the acknowledgement of its AppStart.
 
-    When a connection is lost before, RabbitMQ gives the AppStart to an instance again.
+    When a connection is lost before, RabbitMQ gives the AppStart to an instance again. It leaves a
+    dialog a while after its end, when the queues are gone: subscriptions to queues that don't exist
+    would hold up the others after each lost connection.
     """
 
     def __init__(self, bus: Bus, application: str) -> None:
@@ -84,6 +88,22 @@ class Application(LegacyClient):
 
     def _take(self, message: Message) -> None:
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(message)))
+
+    async def listen(self, dialog_id: str) -> list[SubscriptionHandle]:
+        subscriptions = await super().listen(dialog_id)
+        leaving = self._leave(dialog_id, subscriptions)
+        self._tasks.add(asyncio.get_running_loop().create_task(leaving))
+        return subscriptions
+
+    async def _leave(self, dialog_id: str, subscriptions: list[SubscriptionHandle]) -> None:
+        while not self._has_ended(dialog_id):
+            await asyncio.sleep(5)
+        await asyncio.sleep(QUEUE_GRACE_SECONDS + 5)
+        for subscription in subscriptions:
+            await subscription.unsubscribe()
+
+    def _has_ended(self, dialog_id: str) -> bool:
+        return dialog_id in self.ends or "ProxyDialogEnded" in self.types(dialog_id)
 
     async def _serve(self, message: Message) -> None:
         if await message.ack():
@@ -494,7 +514,7 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
             "ARI_PROXY_LEASE__KIND": "file",
             "ARI_PROXY_LEASE__FILE": str(directory / "lock"),
             "ARI_PROXY_INGEST__GRACE_SECONDS": "3",
-            "ARI_PROXY_INGEST__QUEUE_GRACE_SECONDS": "3",
+            "ARI_PROXY_INGEST__QUEUE_GRACE_SECONDS": f"{QUEUE_GRACE_SECONDS}",
         },
     )
     try:

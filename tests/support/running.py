@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from ari_proxy import standalone
-from ari_proxy.bus.base import Bus, Message, opened
+from ari_proxy.bus.base import Bus, Message, SubscriptionHandle, opened
 from ari_proxy.client.commands import Topics
 from ari_proxy.connections import factories
 from ari_proxy.protocol import messages
@@ -107,7 +107,8 @@ class LegacyClient:
         self._bus.publish(f"commands_{dialog_id}", b"DUMMY")
         await self.listen(dialog_id)
 
-    async def listen(self, dialog_id: str) -> None:
+    async def listen(self, dialog_id: str) -> list[SubscriptionHandle]:
+        """Subscribe to what comes for a dialog; return the subscriptions."""
         events = self.events.setdefault(dialog_id, [])
         responses = self.responses.setdefault(dialog_id, [])
 
@@ -126,10 +127,13 @@ class LegacyClient:
             responses.append(json.loads(message.payload))
             self._changed.set()
 
-        await self._bus.subscribe(f"events_{dialog_id}", on_event, group="ariq")
-        await self._bus.subscribe(f"responses_{dialog_id}", on_response, group="ariq")
+        subscriptions = [
+            await self._bus.subscribe(f"events_{dialog_id}", on_event, group="ariq"),
+            await self._bus.subscribe(f"responses_{dialog_id}", on_response, group="ariq"),
+        ]
         self._joined.add(dialog_id)
         self._changed.set()
+        return subscriptions
 
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(TIMEOUT):
