@@ -104,6 +104,12 @@ class BufferedBus(ABC):
         """Wait until each server was tried; return why there is no connection, or ''."""
         return await self._state.wait_tried()
 
+    def _note_failure(self, reason: str, *, is_refusal: bool, attempts: int = 1) -> None:
+        """Note why there is no connection; `ConnectionState.fail` has the arguments."""
+        if is_refusal:
+            self._faults.counts["login_refused"] += 1
+        self._state.fail(reason, is_refusal=is_refusal, attempts=attempts)
+
     def publish(
         self,
         topic: str,

@@ -12,8 +12,8 @@ from .base import Handler, Message
 
 _log = structlog.get_logger()
 
-Kind = Literal["slow_consumer", "handler_failed", "recorded"]
-KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed", "recorded")
+Kind = Literal["slow_consumer", "handler_failed", "recorded", "login_refused"]
+KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed", "recorded", "login_refused")
 #: Seconds in which the same fault on the same topic is logged once.
 LOG_SECONDS: Final = 60.0
 #: Bound of the remembered topics.

@@ -92,7 +92,8 @@ BUS_FAULTS = Definition(
     "counter",
     ("bus", "kind"),
     "Faults by kind: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
-    "stream answered in place of a listener).",
+    "stream answered in place of a listener), login_refused (the account or a certificate was not "
+    "accepted).",
     is_read=True,
 )
 WEBSOCKET_CONNECTED = Definition(

@@ -140,7 +140,7 @@ class MemoryConnection(BufferedBus):
         """Serve until cancelled."""
         while True:
             if not self._broker.is_running:
-                self._state.fail("the broker is stopped", is_refusal=False)
+                self._note_failure("the broker is stopped", is_refusal=False)
             await self._broker.wait_running()
             self._begin()
             self._set_connected()

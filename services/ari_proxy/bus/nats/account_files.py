@@ -4,15 +4,73 @@ With a credentials file that has no JWT nats-py never stops reading, and blocks 
 malformed seed it raises an error outside its own hierarchy.
 """
 
+import base64
+import contextlib
+import math
 import re
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+import msgspec
 
 from ari_proxy.bus.errors import BusSettingsError
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 #: docs.nats.io, "Credentials Files": between two lines of hyphens each.
-_TOKEN: Final = re.compile(rb"BEGIN NATS USER JWT.*\n\S+")
+_TOKEN: Final = re.compile(rb"BEGIN NATS USER JWT.*\n(\S+)")
 _SEED: Final = re.compile(rb"BEGIN USER NKEY SEED.*\n(.*)\n")
+
+
+class _Claims(msgspec.Struct):
+    exp: float = math.inf
+
+
+_claims: Final = msgspec.json.Decoder(_Claims)
+
+
+class UserToken(NamedTuple):
+    """The JWT of a credentials file, with which a connection logs in."""
+
+    credentials_file: str = ""
+    #: Unix time, infinite if it never expires; None if the file has no JWT that can be read.
+    expires_at: float | None = None
+
+    @classmethod
+    def of(cls, credentials_file: str) -> "UserToken":
+        """Return what a file holds."""
+        found = None
+        if credentials_file:
+            with contextlib.suppress(BusSettingsError):
+                found = _TOKEN.search(_content(credentials_file, Path(credentials_file)))
+        return cls(credentials_file, expiry_of(found[1]) if found else None)
+
+    def problem_at(self, now: float) -> str:
+        """Return that it has expired, and what to do, or ''."""
+        if self.expires_at is None or self.expires_at > now:
+            return ""
+        then = datetime.fromtimestamp(self.expires_at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return (
+            f"bus.credentials_file {self.credentials_file}: its JWT expired at {then}; write a new "
+            "one there"
+        )
+
+
+NO_TOKEN: Final = UserToken()
+
+
+def expiry_of(token: bytes) -> float | None:
+    """Return the Unix time at which a JWT expires (RFC 7519, `exp`); None if it is none.
+
+    It is infinite if the JWT never expires; as nsc writes it, if it is 0, too.
+    """
+    claims = token.split(b".")[1:2]
+    if not claims:
+        return None
+    try:
+        return _claims.decode(base64.urlsafe_b64decode(claims[0] + b"==")).exp or math.inf
+    except (*UNDECODABLE, ValueError):
+        return None
 
 
 def check_account_files(credentials_file: str, nkey_seed_file: str) -> None:

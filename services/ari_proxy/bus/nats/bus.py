@@ -24,7 +24,14 @@ from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.receipt import Receipt
 from ari_proxy.certificate_names import CertificateNames
 
-from .connection import ConnectFailure, address_of, attempt, discard
+from .connection import (
+    ConnectFailure,
+    address_of,
+    attempt,
+    discard,
+    expiry,
+    is_login_refusal,
+)
 from .errors import DisconnectedError, ending_connection, port_errors
 from .headers import HEADER_BYTES, check_size
 from .options import NatsOptions, NatsTuning
@@ -186,7 +193,7 @@ class NatsBus(BufferedBus):
         )
         if not isinstance(attempted, ConnectFailure):
             return attempted
-        self._state.fail(
+        self._note_failure(
             attempted.reason, is_refusal=attempted.is_refusal, attempts=len(options.urls)
         )
         return None
@@ -204,15 +211,20 @@ class NatsBus(BufferedBus):
                 retry_seconds = self._tuning.denied_seconds
                 tasks.create_task(self._subscriptions.retry_denied(client, retry_seconds))
         except* DisconnectedError as errors:
-            cause = first_leaf(errors).__cause__
-            reason = str(cause or client.last_error or "the connection was lost")
-            _log.warning(
-                "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
-            )
-            if not self.is_connected:
-                self._state.fail(reason, is_refusal=isinstance(cause, BusRefusedError))
+            self._note_loss(client, first_leaf(errors).__cause__)
         finally:
             await self._end(client)
+
+    def _note_loss(self, client: ClusterClient, cause: BaseException | None) -> None:
+        error = str(cause or client.last_error or "the connection was lost")
+        expired = expiry(client)
+        reason = expired or error
+        _log.warning(
+            "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
+        )
+        is_refusal = bool(expired) or isinstance(cause, BusRefusedError) or is_login_refusal(error)
+        if is_refusal or not self.is_connected:
+            self._note_failure(reason, is_refusal=is_refusal)
 
     def _publish_on(self, client: ClusterClient) -> NatsPublishing:
         return NatsPublishing(

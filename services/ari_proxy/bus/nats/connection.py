@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Final, NamedTuple
 
@@ -12,7 +13,7 @@ from nats.aio.client import Client
 from ari_proxy import certificate_errors
 from ari_proxy.certificate_names import CertificateNames
 
-from .account_files import check_account_files
+from .account_files import UserToken, check_account_files
 from .options import NatsOptions, NatsTuning
 from .servers import ClusterClient, Discovered
 
@@ -20,7 +21,7 @@ _log = structlog.get_logger()
 
 CLOSE_SECONDS: Final = 1.0
 #: In the server's errors when it rejects an account.
-_REFUSALS: Final = ("Authorization Violation", "Authentication")
+_REFUSALS: Final = ("authorization violation", "authentication")
 
 
 #: Called with the errors that nats-py reports on a connection.
@@ -51,7 +52,7 @@ async def attempt(
         names: explains certificate errors.
         known: more servers of the cluster.
     """
-    client = ClusterClient(known)
+    client = ClusterClient(known, UserToken.of(options.credentials_file))
     errors: list[Exception] = []
 
     async def handle_error(error: Exception) -> None:
@@ -63,10 +64,12 @@ async def attempt(
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         reasons = dict.fromkeys([*map(_reason, errors), _reason(error)])
         untrusted = await _untrusted(client, options, error, names)
-        reason = untrusted or _silence(client) or "; ".join(reasons)
+        expired = expiry(client)
+        reason = untrusted or expired or _silence(client) or "; ".join(reasons)
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
-        return ConnectFailure(reason, any(map(_is_refusal, [*errors, error])))
+        is_refusal = bool(expired) or any(map(_is_refusal, [*errors, error]))
+        return ConnectFailure(reason, is_refusal)
     except BaseException:
         await discard(client)
         raise
@@ -90,7 +93,17 @@ def _reason(error: Exception) -> str:
 
 def _is_refusal(error: Exception) -> bool:
     is_untrusted = bool(certificate_errors.explained(error, "bus"))
-    return is_untrusted or any(words in str(error) for words in _REFUSALS)
+    return is_untrusted or is_login_refusal(str(error))
+
+
+def is_login_refusal(error: str) -> bool:
+    """Return whether an error of the server rejects our account."""
+    return any(words in error.lower() for words in _REFUSALS)
+
+
+def expiry(client: ClusterClient) -> str:
+    """Return that the account of a connection has expired, or ''; only if a server has answered."""
+    return client.token.problem_at(time.time()) if client._server_info else ""  # noqa: SLF001  nats-py has no public name for it
 
 
 def _silence(client: Client) -> str:

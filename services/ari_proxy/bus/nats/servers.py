@@ -12,6 +12,8 @@ from urllib.parse import urlparse, urlsplit
 
 from nats.aio.client import Client, Srv
 
+from .account_files import NO_TOKEN, UserToken
+
 _PORT: Final = 4222
 
 
@@ -27,8 +29,10 @@ class Discovered(NamedTuple):
 class ClusterClient(Client):
     """A connection that knows servers beside its URLs, and keeps the announced ones."""
 
-    def __init__(self, known: Iterable[Discovered] = ()) -> None:
+    def __init__(self, known: Iterable[Discovered] = (), token: UserToken = NO_TOKEN) -> None:
         super().__init__()
+        #: With which it logs in.
+        self.token = token
         self._known = tuple(known)
         self._announced: tuple[str, ...] = ()
 

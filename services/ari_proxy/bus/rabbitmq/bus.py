@@ -242,7 +242,7 @@ class RabbitMqBus(BufferedBus):
                 return await Session.open(login)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
             reason, is_refusal = await self._nodes.explained(error, login)
-            self._state.fail(reason, is_refusal=is_refusal, attempts=len(self._nodes))
+            self._note_failure(reason, is_refusal=is_refusal, attempts=len(self._nodes))
             _log.warning(
                 "bus.refused", bus="RABBITMQ", host=login.host, port=login.port, error=reason
             )
@@ -265,7 +265,7 @@ class RabbitMqBus(BufferedBus):
             self._permissions.note_refusal(reason)
             _log.warning("bus.disconnected", bus="RABBITMQ", error=reason)
             if not self.is_connected:
-                self._state.fail(reason, is_refusal=False)
+                self._note_failure(reason, is_refusal=False)
         finally:
             await self._end(session)
 
