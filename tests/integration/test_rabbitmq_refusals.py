@@ -293,6 +293,40 @@ async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_new_connection(
 
 
 @pytest.mark.every_rabbitmq
+async def test_queues_for_which_rabbitmq_does_not_answer_cost_no_other_of_their_pattern(
+    rabbitmq_link: Link, rabbitmq_server: RabbitMqServer
+) -> None:
+    """As in a cluster, those of a node that is cut off; more than there are channels to ask."""
+    server = f"server-{secrets.token_hex(4)}"
+    living, *silent = (f"commands_{server}.{number:016}" for number in range(21))
+    got: list[bytes] = []
+    async with (
+        connected(rabbitmq_server, registry=f"dialogs_{server}") as bus,
+        connected(rabbitmq_link) as executor,
+    ):
+        await queues_of(bus).declare([living, *silent], note="note")
+        await executor.subscribe(
+            f"commands_{server}.*", lambda message: got.append(message.payload)
+        )
+        await until(lambda: has_listener(bus, silent[-1], b""))
+        for queue in silent:
+            await asyncio.to_thread(rabbitmq_server.suspend_queue, queue)
+        rabbitmq_link.stop()
+        rabbitmq_link.start()
+        await until(lambda: executor.refusals >= len(silent))
+        bus.publish(living, b"1")
+        await until(lambda: b"1" in got)
+        for queue in silent:
+            await asyncio.to_thread(rabbitmq_server.resume_queue, queue)
+        await until(lambda: not executor.problem)
+        reconnects = executor.reconnects
+        await queues_of(bus).delete([living, *silent])
+        await queues_of(bus).delete([f"dialogs_{server}"])
+
+    assert reconnects == 1
+
+
+@pytest.mark.every_rabbitmq
 async def test_exchange_that_may_not_be_written_costs_what_goes_there(
     rabbitmq_link: Link,
     rabbitmq_server: RabbitMqServer,

@@ -95,8 +95,8 @@ class Operations:
 
         Args:
             work: the operation.
-            answer_seconds: after which its channel is given up, for which RabbitMQ does nothing
-                else until it has an answer.
+            answer_seconds: after which, or when it is cancelled, its channel is given up: RabbitMQ
+                does nothing else there until it has an answer.
 
         Raises:
             ChannelClosedError: it is refused.
@@ -111,8 +111,9 @@ class Operations:
                     return await work(channel)
             except ChannelAbortedError:
                 continue
-            except TimeoutError:
-                channel.abandon()
+            except (TimeoutError, asyncio.CancelledError):
+                if answer_seconds is not None:
+                    channel.abandon()
                 raise
 
     async def declare(
@@ -151,12 +152,15 @@ class Operations:
 
         await self._attempt(work)
 
-    async def queue_state(self, queue: str) -> QueueState | None:
+    async def queue_state(
+        self, queue: str, *, answer_seconds: float | None = None
+    ) -> QueueState | None:
         """Return the state of a queue, or None if there is none.
 
         Raises:
             ChannelClosedError: its node is down, or it has an exclusive consumer.
             ConnectionLostError: the outcome is not known.
+            TimeoutError: RabbitMQ does not answer.
         """
 
         async def work(channel: AmqpChannel) -> QueueState:
@@ -164,7 +168,7 @@ class Operations:
             return QueueState(found.message_count or 0, found.consumer_count or 0)
 
         try:
-            return await self._attempt(work)
+            return await self._attempt(work, answer_seconds=answer_seconds)
         except ChannelClosedError as error:
             if error.code == _NOT_FOUND and _NO_QUEUE in str(error):
                 return None

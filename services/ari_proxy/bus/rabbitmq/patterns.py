@@ -24,7 +24,7 @@ from . import topology
 from .consuming import Consumer, Wanted
 from .messages import Incoming
 from .session import Session
-from .subscription import RabbitMqSubscription, RabbitMqSubscriptionOwner
+from .subscription import DECLARE_SECONDS, RabbitMqSubscription, RabbitMqSubscriptionOwner
 
 _log = structlog.get_logger()
 
@@ -67,7 +67,8 @@ class PatternSubscription(RabbitMqSubscription):
     async def _consume(self, session: Session, name: str) -> Consumer | None:
         if name == _DIRECTORY:
             return await self._consume_directory(session)
-        if await session.operations.queue_state(name) is None:
+        state = await session.operations.queue_state(name, answer_seconds=DECLARE_SECONDS)
+        if state is None:
             self._on_absent(name)
             return None
         if name not in self._known or self._is_ended or name in self._consumers:

@@ -34,6 +34,8 @@ _log = structlog.get_logger()
 CANCEL_SECONDS: Final = 5.0
 #: … to let a queue be consumed; it does not answer for a quorum queue without a leader.
 ANSWER_SECONDS: Final = 4.0
+#: … of them, to declare or describe it.
+DECLARE_SECONDS: Final = ANSWER_SECONDS * 0.9
 RETRY_BACKOFF: Final = Backoff(first_seconds=0.1, last_seconds=5.0)
 #: Queues that are tried again at once.
 _RETRIED_AT_ONCE: Final = 16

@@ -2,7 +2,6 @@
 
 import asyncio
 from functools import partial
-from typing import Final
 
 import structlog
 
@@ -13,12 +12,9 @@ from . import topology
 from .consuming import Consumer
 from .errors import ChannelClosedError
 from .session import Session
-from .subscription import ANSWER_SECONDS, RabbitMqSubscription, RabbitMqSubscriptionOwner
+from .subscription import DECLARE_SECONDS, RabbitMqSubscription, RabbitMqSubscriptionOwner
 
 _log = structlog.get_logger()
-
-#: Within those for all that it takes to consume a queue.
-DECLARE_SECONDS: Final = ANSWER_SECONDS * 0.9
 
 
 class QueueSubscription(RabbitMqSubscription):
