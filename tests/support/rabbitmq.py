@@ -10,7 +10,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -184,6 +184,30 @@ class RabbitMqServer:
         self.control("join_cluster", other.node)
         self.control("start_app")
 
+    def discover(self, nodes: "Sequence[RabbitMqServer]") -> None:
+        """Form a cluster with these nodes at the first start, of which a minority pauses."""
+        lines = [
+            "cluster_partition_handling = pause_minority",
+            "cluster_formation.peer_discovery_backend = classic_config",
+        ]
+        names = enumerate((node.node for node in nodes), start=1)
+        lines += [f"cluster_formation.classic_config.nodes.{i} = {name}" for i, name in names]
+        with (self._directory / "rabbitmq.conf").open("a") as configuration:
+            configuration.writelines(f"{line}\n" for line in lines)
+
+    def part_from(self, *nodes: "RabbitMqServer") -> None:
+        """Cut the ways to other nodes of its cluster: they refuse its cookie."""
+        steps = [
+            f"erlang:set_cookie('{other.node}', none), erlang:disconnect_node('{other.node}')"
+            for other in nodes
+        ]
+        self.evaluate(", ".join(steps))
+
+    def return_to(self, *nodes: "RabbitMqServer") -> None:
+        """Mend the ways to other nodes."""
+        steps = [f"erlang:set_cookie('{other.node}', '{self.cookie}')" for other in nodes]
+        self.evaluate(", ".join(steps))
+
     def permit(self, user: str, *, configure: str = "", write: str = "", read: str = "") -> None:
         """Restrict a user to the queues and exchanges of these patterns."""
         self.change_account("set_permissions", user, configure, write, read)
@@ -248,6 +272,10 @@ class RabbitMqServer:
                 cwd=directory,  # For what Erlang leaves there when it crashes.
                 start_new_session=True,  # So that the script's children end with it.
             )
+        self.wait_until_listening()
+
+    def wait_until_listening(self) -> None:
+        """Wait until it takes connections."""
         self._wait_for_port(self.port)
         self._wait_for_port(self.tls_port)
 
@@ -280,10 +308,10 @@ class RabbitMqServer:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
             self._process = None
-            self._wait_until_gone()
+            self.wait_until_gone()
 
-    def _wait_until_gone(self) -> None:
-        """Wait until the port is closed: Erlang is a child of the script, and ends after it."""
+    def wait_until_gone(self) -> None:
+        """Wait until it takes no connection: Erlang is a child of the script, and ends after it."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             try:
