@@ -112,9 +112,9 @@ async def test_credentials_that_have_expired_are_told_until_there_are_new_ones(
     guarded: Guarded, tmp_path: Path
 ) -> None:
     operator, file = Operator(), tmp_path / "credentials"
-    operator.write_credentials(file, expires_at=time.time() + 2)
     guarded.configure(operator.configuration)
     guarded.server.start()
+    operator.write_credentials(file, expires_at=time.time() + 5)  # Long enough to connect.
     settings = load(bus={"urls": [guarded.server.url], "credentials_file": str(file)})
     expired = f"bus.credentials_file {file}: its JWT expired at "
     with capture_logs() as logs:
