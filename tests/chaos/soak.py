@@ -5,8 +5,8 @@
 Two ingests with a lease, two executors, a real Asterisk and a real bus; 200 calls a minute, each
 with numbered events and commands. Exits with 1 and a report if anything was lost outside of the
 announced gaps, doubled, reordered or executed twice, if a call was announced twice or did not end,
-if a command has no answer though its client was not told and no executor died with it, or if
-something grew.
+if a command has no answer though its client was not told, no executor died with it and none has told
+that nobody may have it, or if something grew.
 """
 
 import argparse
@@ -161,6 +161,12 @@ class Fleet:
         """Return the name of the active ingest."""
         names = [name for name in self.running if name.startswith("ingest")]
         return max(names, key=lambda name: _last(self.running[name], "ingest.active"))
+
+    def unproven(self) -> int:
+        """Return how many commands executors have told that nobody may have."""
+        logs = [log.read_text().splitlines() for log in self._directory.glob("command-*.log")]
+        told = [line for log in logs for line in log if '"bus.messages_unproven"' in line]
+        return sum(json.loads(line)["count"] for line in told)
 
     async def metric(self, name: str, metric: str) -> float:
         _, text = await self.running[name].admin("/metrics")
@@ -379,7 +385,7 @@ class Soak:
 
     def _unanswered(self) -> list[str]:
         """Count what became of the commands that had no answer at once."""
-        problems = []
+        problems, unproven = [], self._fleet.unproven()
         for command in self._late:
             if answers := _answers(self._calls.client, command.dialog, command.name):
                 fate = f"{answers[0]['status_code']}, late"
@@ -387,6 +393,8 @@ class Soak:
                 fate = "told lost"
             elif self._may_have_died_with_executor(command):
                 fate = "executor killed"
+            elif unproven:
+                fate, unproven = "told unproven", unproven - 1
             else:
                 fate = "unanswered"
                 problems.append(f"no answer: {command}")

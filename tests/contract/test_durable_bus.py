@@ -978,6 +978,7 @@ async def test_message_whose_taking_reached_rabbitmq_without_an_answer_is_nobody
 
     assert not is_first
     assert second.payloads == [b"2"]
+    assert bus.faults["unproven"] == 1
 
 
 async def has_no_message(server: RabbitMqServer, queue: str) -> bool:

@@ -13,6 +13,7 @@ from pamqp import frame as codec
 from pamqp.commands import Basic, Queue
 from pamqp.header import ContentHeader
 
+from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.rabbitmq import frames
 from ari_proxy.bus.rabbitmq.channel import AmqpChannel
 from ari_proxy.bus.rabbitmq.connection import CHANNELS, AmqpConnection, Login
@@ -82,7 +83,7 @@ async def test_connection_has_as_many_channels_as_rabbitmq_allows(
             assert not connection.lost.done()
         before = asyncio.all_tasks()
         with pytest.raises(AmqpError, match="5 channels"):
-            await Session.open(login(rabbitmq_server))
+            await Session.open(login(rabbitmq_server), Faults())
 
         assert asyncio.all_tasks() == before
     finally:

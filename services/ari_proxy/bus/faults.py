@@ -1,7 +1,7 @@
 """Faults on our side of a bus: counted, and logged without flooding the log."""
 
 import time
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import structlog
 
@@ -12,8 +12,8 @@ from .base import Handler, Message
 
 _log = structlog.get_logger()
 
-Kind = Literal["slow_consumer", "handler_failed", "recorded", "login_refused"]
-KINDS: Final[tuple[Kind, ...]] = ("slow_consumer", "handler_failed", "recorded", "login_refused")
+Kind = Literal["slow_consumer", "handler_failed", "recorded", "login_refused", "unproven"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 #: Seconds in which the same fault on the same topic is logged once.
 LOG_SECONDS: Final = 60.0
 #: Bound of the remembered topics.
@@ -33,6 +33,14 @@ class Faults:
         if self._is_new("slow_consumer", topic):
             count = self.counts["slow_consumer"]
             _log.error("bus.message_lost", topic=topic, reason="slow_consumer", count=count)
+
+    def unproven(self, count: int) -> None:
+        """Count messages whose connection was lost as they were acknowledged.
+
+        They come again, unless the server had the acknowledgements: then nobody has them.
+        """
+        self.counts["unproven"] += count
+        _log.error("bus.messages_unproven", count=count)
 
     def run(self, handler: Handler, message: Message) -> None:
         """Call a handler; count and log an exception, so that the next message is handled."""

@@ -93,7 +93,8 @@ BUS_FAULTS = Definition(
     ("bus", "kind"),
     "Faults by kind: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
     "stream answered in place of a listener), login_refused (the account or a certificate was not "
-    "accepted).",
+    "accepted), unproven (a connection was lost as a message was acknowledged: it comes again, or "
+    "nobody has it).",
     is_read=True,
 )
 WEBSOCKET_CONNECTED = Definition(

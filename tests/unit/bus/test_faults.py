@@ -18,8 +18,8 @@ def test_faults_of_one_topic_are_counted_and_logged_once_in_a_while() -> None:
         now = LOG_SECONDS
         faults.lost("events_s.3")
 
-    expected = {"slow_consumer": 4, "handler_failed": 1, "recorded": 0, "login_refused": 0}
-    assert faults.counts == expected
+    counted = {kind: count for kind, count in faults.counts.items() if count}
+    assert counted == {"slow_consumer": 4, "handler_failed": 1}
     assert [log["event"] for log in logs] == [
         "bus.message_lost",
         "bus.message_lost",

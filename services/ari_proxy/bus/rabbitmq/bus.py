@@ -239,7 +239,7 @@ class RabbitMqBus(BufferedBus):
         login = self._nodes.next_login()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                return await Session.open(login)
+                return await Session.open(login, self._faults)
         except (OSError, AmqpError, TimeoutError, ssl.SSLError) as error:
             reason, is_refusal = await self._nodes.explained(error, login)
             self._note_failure(reason, is_refusal=is_refusal, attempts=len(self._nodes))

@@ -23,6 +23,8 @@ import structlog
 from pamqp.commands import Basic
 from pamqp.common import FieldTable
 
+from ari_proxy.bus.faults import Faults
+
 from .channel import AmqpChannel
 from .connection import AmqpConnection
 from .errors import ChannelAbortedError, ChannelClosedError
@@ -114,8 +116,9 @@ class Wanted:
 class Consuming:
     """The consumers of a session whose messages are acknowledged in one way."""
 
-    def __init__(self, connection: AmqpConnection) -> None:
+    def __init__(self, connection: AmqpConnection, faults: Faults) -> None:
         self._connection = connection
+        self._faults = faults
         self._shared: AmqpChannel | None = None
         self._opening = asyncio.Lock()
         #: Kinds of queues that this account may consume, and where that is being tried.
@@ -200,7 +203,7 @@ class Consuming:
     async def _open(self) -> AmqpChannel:
         channel = await self._connection.open_channel()
         self._consumers[channel] = {}
-        self._proofs[channel] = Proofs(channel)
+        self._proofs[channel] = Proofs(channel, self._faults)
         channel.on_consumer_cancel_callbacks.add(partial(self._on_cancel, channel))
         channel.on_refused(partial(self._on_refused, channel))
         return channel

@@ -22,6 +22,8 @@ from typing import Self
 
 from pamqp.commands import Basic
 
+from ari_proxy.bus.faults import Faults
+
 from . import topology
 from .connection import AmqpConnection, Login
 from .consuming import Consuming
@@ -41,13 +43,14 @@ class Session:
         publishing: PublishingChannel,
         asking: AskingChannel,
         operations: Operations,
+        faults: Faults,
     ) -> None:
         self.publisher = publisher
         self.consumer = consumer
         self.publishing = publishing
         self.asking = asking
-        self.listening = Consuming(consumer)
-        self.holding = Consuming(consumer)
+        self.listening = Consuming(consumer, faults)
+        self.holding = Consuming(consumer, faults)
         self.operations = operations
         #: Why it has to end; set once.
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
@@ -65,8 +68,8 @@ class Session:
         return str(self.publisher)
 
     @classmethod
-    async def open(cls, login: Login) -> Self:
-        """Connect, and open the channels.
+    async def open(cls, login: Login, faults: Faults) -> Self:
+        """Connect, and open the channels; what goes wrong with messages is counted in `faults`.
 
         Raises:
             OSError, AmqpError: RabbitMQ can't be reached or refuses something.
@@ -78,7 +81,7 @@ class Session:
             publisher = await AmqpConnection.open(replace(login, name=f"{login.name}, publishing"))
             publishing = await publisher.open_publishing_channel()
             asking = await publisher.open_asking_channel()
-            session = cls(publisher, consumer, publishing, asking, operations)
+            session = cls(publisher, consumer, publishing, asking, operations, faults)
             await asking.consume(
                 topology.DIRECT_REPLY_TO, session._replies.take, tag="replies", no_ack=True
             )

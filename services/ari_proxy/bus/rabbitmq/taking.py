@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 
 from pamqp.commands import Basic
+
+from ari_proxy.bus.faults import Faults
 
 from .channel import AmqpChannel
 from .errors import AmqpError
@@ -16,8 +19,9 @@ class Proofs:
     acknowledgement proves it. All acknowledgements of a moment are proved by one.
     """
 
-    def __init__(self, channel: AmqpChannel) -> None:
+    def __init__(self, channel: AmqpChannel, faults: Faults) -> None:
         self._channel = channel
+        self._faults = faults
         self._next: asyncio.Future[bool] | None = None
         self._tags: list[int] = []
         self._held = 0
@@ -49,9 +53,15 @@ class Proofs:
         except AmqpError:
             proof.set_result(False)
         else:
-            answer.add_done_callback(
-                lambda done: proof.set_result(not done.cancelled() and done.exception() is None)
-            )
+            answer.add_done_callback(partial(self._prove, proof, len(tags)))
+
+    def _prove(
+        self, proof: "asyncio.Future[bool]", count: int, answer: "asyncio.Future[Basic.QosOk]"
+    ) -> None:
+        is_proven = not answer.cancelled() and answer.exception() is None
+        if not is_proven:
+            self._faults.unproven(count)
+        proof.set_result(is_proven)
 
 
 class Taking:
