@@ -2,6 +2,7 @@
 # Measures ari-proxy and bench/trial.py side by side with aribench, in turns on one machine:
 #   bench/table.sh path/to/aribench [event|paced|command|setup ...]
 #   RABBITMQ=amqp://guest:guest@127.0.0.1:5672/ bench/table.sh …   the same on RabbitMQ as well
+#   ORIGINAL=path/to/go-ari-proxy bench/table.sh …                 the original beside both
 # Prints one line per case, bus and implementation; the lines are aribench's medians of three. The
 # trial is for NATS only.
 set -euo pipefail
@@ -20,14 +21,27 @@ declare -A proxies=(
     [trial]="cmd:$bin/python $PWD/bench/trial.py {config}"
 )
 
+on_nats=(ari-proxy trial)
+on_rabbitmq=(ari-proxy)
+if [ -n "${ORIGINAL:-}" ]; then
+    proxies[original]="cmd:$ORIGINAL --config {config}"
+    on_nats+=(original)
+    on_rabbitmq+=(original)
+fi
+
 measure() {
-    for name in ari-proxy trial; do
-        printf '%-10s %s\n' "$name" "$("$aribench" "$@" -proxy "${proxies[$name]}" 2>/dev/null)"
+    for name in "${on_nats[@]}"; do
+        line NATS "$name" "$@"
     done
-    if [ -n "${RABBITMQ:-}" ]; then
-        printf '%-10s %s\n' rabbitmq \
-            "$("$aribench" "$@" -bus-url "$RABBITMQ" -proxy "${proxies[ari-proxy]}" 2>/dev/null)"
-    fi
+    [ -z "${RABBITMQ:-}" ] || for name in "${on_rabbitmq[@]}"; do
+        line RabbitMQ "$name" "$@" -bus-url "$RABBITMQ"
+    done
+}
+
+line() {
+    local bus=$1 name=$2
+    shift 2
+    printf '%-9s %-10s %s\n' "$bus" "$name" "$("$aribench" "$@" -proxy "${proxies[$name]}" 2>/dev/null)"
 }
 
 for one in ${cases[*]}; do
