@@ -5,8 +5,8 @@
 Two ingests with a lease, two executors, a real Asterisk and a real bus; 200 calls a minute, each
 with numbered events and commands. Exits with 1 and a report if anything was lost outside of the
 announced gaps, doubled, reordered or executed twice, if a call was announced twice or did not end,
-if a command has no answer though its client was not told, no executor died with it and none has told
-that nobody may have it, or if something grew.
+if a command has no answer though its client was not told, no executor died with it and none has
+told that nobody may have it, or if something grew.
 """
 
 import argparse
