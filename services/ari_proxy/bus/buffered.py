@@ -135,8 +135,8 @@ class BufferedBus(ABC):
         """Call `handler` for each event of a dialog that no listener got, in their order."""
         self._on_unheard = handler
 
-    def _note_unheard(self, number: int) -> None:
-        """Tell of a message that no listener got."""
+    def note_unheard(self, number: int) -> None:
+        """Tell of a message that no listener got, by its number in the outbox."""
         message = self._outbox.sent(number)
         if message is not None and self._on_unheard is not None:
             self._on_unheard(message.topic, message.payload)

@@ -184,7 +184,7 @@ class MemoryConnection(BufferedBus):
     def _send_one(self, message: Message, number: int) -> None:
         """Hand a published message to the broker."""
         if not self._deliver(message) and topics.is_fleeting(message.topic):
-            self._note_unheard(number)
+            self.note_unheard(number)
 
     @abstractmethod
     def _deliver(self, message: Message, *, keep_seconds: float | None = None) -> bool:

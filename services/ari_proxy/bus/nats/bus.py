@@ -63,8 +63,7 @@ class NatsBus(BufferedBus):
         self._publishing: NatsPublishing | None = None
         #: Servers that the cluster has announced, beside those of the options.
         self._discovered: tuple[Discovered, ...] = ()
-        self._replies = Replies(options.inbox_prefix)
-        self._replies.on_unheard = self._note_unheard
+        self._replies = Replies(options.inbox_prefix, self)
         self._names = CertificateNames("bus")
         active: set[NatsSubscription] = set()
         self._permissions = NatsPermissions(
@@ -232,17 +231,17 @@ class NatsBus(BufferedBus):
             outbox=self._outbox,
             requests=self._requests,
             permissions=self._permissions,
-            report_prefix=self._report_prefix,
+            replies=self._replies,
             is_reconnect=self.reconnects > 0,
         )
 
-    def _report_prefix(self) -> str:
-        """Return what precedes an event's number in the subject for reports of it, or ''.
+    @property
+    def wants_reports(self) -> bool:
+        """Whether the server is to report events that no listener got.
 
         A stream that records events would answer each: then there are no reports.
         """
-        wants_reports = self._on_unheard is not None and not self._requests.are_recorded
-        return self._replies.report_prefix if wants_reports else ""
+        return self._on_unheard is not None and not self._requests.are_recorded
 
     async def _begin(self, client: ClusterClient) -> None:
         self._client = client

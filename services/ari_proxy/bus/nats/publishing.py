@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -15,6 +14,7 @@ from .errors import ending_connection, port_errors
 from .headers import check_size, headers_of
 from .permissions import NatsPermissions
 from .reconnect_buffer import ReconnectBuffer
+from .replies import Replies
 from .requests import ROUND_TRIP_SECONDS, NatsRequests
 from .servers import ClusterClient
 
@@ -36,7 +36,7 @@ class NatsPublishing:
         outbox: Outbox,
         requests: NatsRequests,
         permissions: NatsPermissions,
-        report_prefix: Callable[[], str],
+        replies: Replies,
         is_reconnect: bool,
     ) -> None:
         """Make it for a connection.
@@ -46,15 +46,14 @@ class NatsPublishing:
             outbox: what is published.
             requests: for round trips on this connection.
             permissions: of our account.
-            report_prefix: returns what precedes an event's number in its reply subject, on which
-                the server reports that it had no listener; or '' for no reports.
+            replies: get the server's reports of events that had no listener.
             is_reconnect: whether listeners may need time to come back as well.
         """
         self._client = client
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
-        self._report_prefix = report_prefix
+        self._replies = replies
         self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
         self._something_to_confirm = asyncio.Event()
 
@@ -74,7 +73,7 @@ class NatsPublishing:
                 await asyncio.sleep(0)
 
     async def _send_batch(self) -> None:
-        outbox, prefix = self._outbox, self._report_prefix()
+        outbox, prefix = self._outbox, self._replies.report_prefix
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return

@@ -4,9 +4,9 @@ import asyncio
 import itertools
 import secrets
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
+from typing import Protocol, Self
 
 from nats.aio.msg import Msg
 
@@ -46,25 +46,45 @@ class Reply:
             self.message.set_exception(error)
 
 
+class UnheardWatcher(Protocol):
+    """Is told of events that the server reports to have had no listener."""
+
+    @property
+    def wants_reports(self) -> bool:
+        """Whether the server is to report them."""
+
+    def note_unheard(self, number: int) -> None:
+        """Take the report of an event, by its number in the outbox."""
+
+
 class Replies:
     """The inbox of one bus, and those who await messages there."""
 
-    def __init__(self, prefix: str) -> None:
+    def __init__(self, prefix: str, watcher: UnheardWatcher | None = None) -> None:
+        """Make an empty inbox.
+
+        Args:
+            prefix: of its subjects.
+            watcher: told of events that the server reports to have had no listener.
+        """
         self.prefix = f"{prefix}.ari-proxy.{secrets.token_hex(8)}"
         self.awaited: dict[str, Reply] = {}
         #: Receipts by reply subject, as long as somebody holds them.
         self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
         self._traces: dict[str, Trace] = {}
         self._tokens = itertools.count()
-        #: Of the subjects on which the server reports that an event had no listener.
-        self.report_prefix = f"{self.prefix}.u"
-        #: Called with the number of a message that the server reports to have had no listener.
-        self.on_unheard: Callable[[int], None] = lambda _: None
+        self._watcher = watcher
+        self._reports = f"{self.prefix}.u"
 
     @property
     def pattern(self) -> str:
         """The topic of the inbox's subscription."""
         return f"{self.prefix}.*"
+
+    @property
+    def report_prefix(self) -> str:
+        """What precedes an event's number in the subject for a report of it; '' for no reports."""
+        return self._reports if self._watcher is not None and self._watcher.wants_reports else ""
 
     def __len__(self) -> int:
         return len(self.awaited) + len(self._receipts) + len(self._traces)
@@ -103,7 +123,7 @@ class Replies:
             return ""
         if stream := stream_of(message.data):
             return stream  # It is no listener.
-        if message.subject.startswith(self.report_prefix):
+        if message.subject.startswith(self._reports):
             self._receive_report(message)
             return ""
         reply = self.awaited.get(message.subject)
@@ -118,9 +138,9 @@ class Replies:
         return ""
 
     def _receive_report(self, message: Msg) -> None:
-        number = message.subject.removeprefix(self.report_prefix)
-        if is_no_responders(message) and number.isdecimal():
-            self.on_unheard(int(number))
+        number = message.subject.removeprefix(self._reports)
+        if self._watcher is not None and is_no_responders(message) and number.isdecimal():
+            self._watcher.note_unheard(int(number))
 
     def lose(self) -> None:
         """Fail everything that is awaited: the connection is lost."""
