@@ -52,7 +52,7 @@ def told(calls: Calls, channel: str) -> int:
 
 
 @pytest.mark.timeout(120)
-@both_links
+@pytest.mark.parametrize("link", ["leaf", "gateway"] if IS_LONG else ["leaf"])
 @pytest.mark.parametrize("seconds", [2, 30] if IS_LONG else [2])
 async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
     zones: Zones, link: LinkName, seconds: float
