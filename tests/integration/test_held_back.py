@@ -16,9 +16,7 @@ async def test_more_than_the_buffer_holds_is_held_back_and_comes_whole_and_in_or
     bus_server: BusServer,
 ) -> None:
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, bus_server)
-        bus_settings = settings.bus.model_copy(update={"buffer_bytes": BUFFER_BYTES})
-        settings = settings.model_copy(update={"bus": bus_settings})
+        settings = settings_of(asterisk, bus_server, bus={"buffer_bytes": BUFFER_BYTES})
         async with bus_client(settings) as bus, running_proxy(settings, ["ingest"]):
             client = LegacyClient(bus, "demo")
             await client.start()

@@ -555,9 +555,7 @@ async def test_persistent_messages_outlive_a_rabbitmq_that_is_killed(
 ) -> None:
     """Those that it has confirmed; the others are published again."""
     async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, own_rabbitmq_server)
-        bus_settings = settings.bus.model_copy(update={"persistent": True})
-        settings = settings.model_copy(update={"bus": bus_settings})
+        settings = settings_of(asterisk, own_rabbitmq_server, bus={"persistent": True})
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
             starts: list[str] = []

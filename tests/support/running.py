@@ -20,7 +20,8 @@ TIMEOUT = 20.0
 
 
 def settings_for(
-    bus: BusServer,
+    bus_server: BusServer,
+    /,
     *,
     rest_url: str,
     websocket_url: str,
@@ -38,7 +39,12 @@ def settings_for(
             "password": PASSWORD,
             **groups.pop("ari", {}),
         },
-        bus={"kind": bus.kind, "urls": [bus.url], "dialog_ids": dialog_ids},
+        bus={
+            "kind": bus_server.kind,
+            "urls": [bus_server.url],
+            "dialog_ids": dialog_ids,
+            **groups.pop("bus", {}),
+        },
         **({"admin": {"enabled": False}} | groups),
     )
 
