@@ -34,7 +34,7 @@ SERVER_ID: Final = "asterisk-demo"
 USER: Final = "ari"
 #: Seconds until everything is connected, and until all calls are done.
 READY_SECONDS: Final = 15.0
-CALLS_SECONDS: Final = 60.0
+CALLS_SECONDS: Final = 30.0
 CLEAN_UP_SECONDS: Final = 5.0
 
 
@@ -176,10 +176,13 @@ async def _serve_calls(
                 answer = await rest.request("POST", f"/channels?{query}")
                 if answer.status != 200:  # noqa: PLR2004  HTTP's OK
                     raise DemoFailedError(f"no call to {endpoint}: {answer.status} {answer.body}")
-            await _within(CALLS_SECONDS, "a call has not ended", record.until_ended(calls))
+            try:
+                await _within(CALLS_SECONDS, "a call has not ended", record.until_ended(calls))
+            finally:
+                # Of a call that has not ended, it shows what is missing.
+                print("\n\n".join(record.ladders()))
             keeping.cancel()
         serving.cancel()
-    print("\n\n".join(record.ladders()))
     served = [digits for digits in collector.digits.values() if len(digits) == DIGITS]
     print(f"\n{len(served)} of {calls} calls served, digits: {', '.join(served)}")
     if len(served) != calls:

@@ -58,6 +58,18 @@ async def test_call_is_answered_and_hung_up_after_four_digits() -> None:
     assert collector.digits == {DIALOG: "1234"}
 
 
+async def test_caller_whose_digit_was_lost_enters_all_four_again() -> None:
+    times = iter([0.0, 1.0, 1.3, 1.6, 4.0, 4.3, 4.6, 4.9])
+    bus, collector = Answering(), DigitCollector(now=times.__next__)
+    bus.send("StasisStart", channel={"id": "a/b"})
+    for digit in "1241234":
+        bus.send("ChannelDtmfReceived", digit=digit)
+    bus.send("StasisEnd", channel={"id": "a/b"})
+    await collector.serve(bus.call)
+
+    assert collector.digits == {DIALOG: "1234"}
+
+
 async def test_caller_who_hangs_up_early_has_no_digits() -> None:
     bus, collector = Answering(), DigitCollector()
     bus.send("StasisStart", channel={"id": "a/b"})
