@@ -12,14 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ari_proxy.bus.base import Bus
-from ari_proxy.bus.errors import NoRespondersError
 from tests.support.calls import Calls, body_of
 from tests.support.running import until
 from tests.support.zones import LinkName, Zones, ZoneServer, site_stage
 
 IS_LONG = bool(os.environ.get("LONG"))
-PING = b'{"unique_id":"1","method":"GET","url":"/asterisk/ping","body":""}'
 both_links = pytest.mark.parametrize("link", ["leaf", "gateway"])
 
 
@@ -52,7 +49,7 @@ def told(calls: Calls, channel: str) -> int:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("link", ["leaf", "gateway"] if IS_LONG else ["leaf"])
+@both_links
 @pytest.mark.parametrize("seconds", [2, 30] if IS_LONG else [2])
 async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
     zones: Zones, link: LinkName, seconds: float
@@ -64,13 +61,14 @@ async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
         async with calls.marking(channels, pause_seconds=0.02):
             await calls.until_more(50)
             zones.cut(link)
-            await until(lambda: no_responders(bus))
+            await until(partial(site.is_parted_from, bus))
             sent_before = {channel: marks[-1] for channel, marks in calls.sent.items()}
             await asyncio.sleep(seconds)
         leaving, *others = channels
         await calls.hang_up(leaving)
         entering = await calls.originate("s")
         await zones.mend(link)
+        await until(partial(site.is_joined_with, bus))
         # The call that began meanwhile is served; the one that ended meanwhile may have no end.
         await until(lambda: calls.dialog_of(entering))
         for channel in others:
@@ -89,15 +87,6 @@ async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
     assert (served["status_code"], gone["status_code"]) == (204, 404)
 
 
-async def no_responders(bus: Bus) -> bool:
-    """Whether a command finds no executor: its sender knows at once."""
-    try:
-        await bus.request("commands_server-1", PING, timeout_seconds=5)
-    except NoRespondersError:
-        return True
-    return False
-
-
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("seconds", "ingest"),
@@ -108,7 +97,7 @@ async def test_calls_go_on_in_the_dialplan_when_a_link_is_cut_for_longer(
 ) -> None:
     async with (
         site_stage(zones.site, "zones", **ingest) as site,
-        site.application_in(zones.east) as (_, calls),
+        site.application_in(zones.east) as (bus, calls),
     ):
         (up,) = await calls.place(1, "s")
         zones.cut("leaf")
@@ -118,6 +107,7 @@ async def test_calls_go_on_in_the_dialplan_when_a_link_is_cut_for_longer(
             await until(partial(site.is_in_dialplan, channel))
             assert await site.status_of(channel) == "NO_APPLICATION"
         await zones.mend("leaf")
+        await until(partial(site.is_joined_with, bus))
         (later,) = await calls.place(1, "s")
         await calls.mark_once_more([later])
 
@@ -144,7 +134,7 @@ async def test_cut_gateway_behind_its_hub_is_not_told_to_a_site(zones: Zones) ->
     """The hub keeps the other cluster's subscriptions at its leaf nodes: nats-server 2.15."""
     async with (
         site_stage(zones.site, "zones") as site,
-        site.application_in(zones.west) as (_, calls),
+        site.application_in(zones.west) as (bus, calls),
     ):
         (channel,) = await calls.place(1, "s")
         await calls.mark_once_more([channel])
@@ -154,6 +144,7 @@ async def test_cut_gateway_behind_its_hub_is_not_told_to_a_site(zones: Zones) ->
             await calls.mark(channel)
         await until(lambda: zones.crossed("leaf") >= before + 3)
         await zones.mend("gateway")
+        await until(partial(site.is_joined_with, bus))
         await calls.mark_once_more([channel])
 
     events = calls.client.events[calls.dialog_of(channel)]

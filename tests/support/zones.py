@@ -5,11 +5,13 @@ import json
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.bus.base import Bus
+from ari_proxy.bus.base import Bus, Message
+from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
 from ari_proxy.settings.load import load
 from ari_proxy.simulator import server as simulator
 from tests.support.calls import Calls, asterisk_client
@@ -30,7 +32,10 @@ accounts { SYS { users: [ { user: sys, password: sys } ] }, CALLS { users: [ { u
 system_account: SYS
 no_auth_user: calls
 """
-
+#: An application answers it.
+_ECHO = "echo"
+#: The proxy answers it.
+_COMMAND = "commands_server-1", b'{"method":"GET","url":"/asterisk/ping","body":""}'
 
 #: Between the site and east, or between the clusters.
 LinkName = Literal["leaf", "gateway"]
@@ -176,8 +181,9 @@ class ZoneApplication(NamedTuple):
 class SiteStage:
     """The proxy beside its Asterisk, and applications in any zone."""
 
-    def __init__(self, rest: RestClient, application: str) -> None:
+    def __init__(self, rest: RestClient, bus: Bus, application: str) -> None:
         self.rest = rest
+        self._bus = bus
         self.application = application
 
     @asynccontextmanager
@@ -189,7 +195,22 @@ class SiteStage:
             await client.start()
             calls = Calls(self.rest, self.application, client)
             await calls.until_registered()
+            await bus.subscribe(_ECHO, partial(_echo, bus))
             yield ZoneApplication(bus, calls)
+
+    async def is_parted_from(self, bus: Bus) -> bool:
+        """Return whether the servers on both sides know that nobody listens on the other one.
+
+        Until then what is published goes onto a link that is broken already.
+        """
+        return await self._answers(bus) == (False, False)
+
+    async def is_joined_with(self, bus: Bus) -> bool:
+        """Return whether the servers on both sides know who listens on the other one."""
+        return await self._answers(bus) == (True, True)
+
+    async def _answers(self, bus: Bus) -> tuple[bool | None, bool | None]:
+        return await _is_answered(self._bus, _ECHO), await _is_answered(bus, *_COMMAND)
 
     async def is_in_dialplan(self, channel: str) -> bool:
         """Return whether a call was given back to the dialplan since no application serves it."""
@@ -202,6 +223,21 @@ class SiteStage:
         answer = await self.rest.request("GET", variable)
         value: str = json.loads(answer.body)["value"]
         return value
+
+
+def _echo(bus: Bus, message: Message) -> None:
+    bus.publish(message.reply, message.payload)
+
+
+async def _is_answered(bus: Bus, topic: str, payload: bytes = b"") -> bool | None:
+    """Return whether a request is answered or nobody listens; None if it was lost on its way."""
+    try:
+        await bus.request(topic, payload, timeout_seconds=1)
+    except NoRespondersError:
+        return False
+    except BusTimeoutError:
+        return None
+    return True
 
 
 @asynccontextmanager
@@ -217,4 +253,4 @@ async def site_stage(zone: ZoneServer, application: str, **ingest: Any) -> Async
         )
         async with bus_client(settings) as bus, running_proxy(settings):
             await until_serving(bus)
-            yield SiteStage(rest, application)
+            yield SiteStage(rest, bus, application)
