@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.calls import Calls, body_of
+from tests.support.calls import Calls
 from tests.support.running import until
 from tests.support.zones import LinkName, Zones, ZoneServer, site_stage
 
@@ -41,13 +41,6 @@ def missed(calls: Calls, channel: str, since: int) -> list[int]:
     return [n for n in calls.sent[channel] if n > since and n not in calls.marks(channel)]
 
 
-def told(calls: Calls, channel: str) -> int:
-    """Return how many events the application was told to have missed."""
-    events = calls.client.events[calls.dialog_of(channel)]
-    gaps = [body_of(event) for event in events if event["type"] == "ProxyGap"]
-    return sum(gap["count"] for gap in gaps if gap["reason"] == "unheard")
-
-
 @pytest.mark.timeout(120)
 @both_links
 @pytest.mark.parametrize("seconds", [2, 30] if IS_LONG else [2])
@@ -72,7 +65,7 @@ async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
         # The call that began meanwhile is served; the one that ended meanwhile may have no end.
         await until(lambda: calls.dialog_of(entering))
         for channel in others:
-            await until(partial(told, calls, channel))
+            await until(partial(calls.unheard, channel))
         await calls.mark_once_more(others)
         url = "/channels/{}/ring"
         served = await client.command(calls.dialog_of(entering), "POST", url.format(entering))
@@ -80,7 +73,7 @@ async def test_what_is_lost_while_a_link_is_cut_is_told_when_it_is_mended(
 
     for channel in others:
         lost = len(missed(calls, channel, sent_before[channel]))
-        assert 0 < lost <= told(calls, channel)
+        assert 0 < lost <= calls.unheard(channel)
     account = calls.account(others)
     assert (account.doubled, account.disordered, account.stale) == ([], [], [])
     assert len(client.starts) == 6

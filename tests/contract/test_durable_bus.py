@@ -443,10 +443,12 @@ async def test_successor_learns_what_a_dead_process_has_declared(
         await bus.queues.declare(first, note="1")
         await bus.queues.declare(second, note="2")
         await bus.queues.delete(first)
+        assert [bus.queues.is_recorded(names) for names in (first, second)] == [False, True]
         await life.aclose()
         found = await left.get()
         while found.topics != second:
             found = await left.get()
+        assert heir.queues.is_recorded(second)
         await heir.queues.delete(second)
         await heir.queues.delete(first)
         following.cancel()

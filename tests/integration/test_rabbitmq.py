@@ -138,6 +138,29 @@ async def test_client_that_comes_after_the_call_has_ended_misses_nothing(
     assert setting.client.types(taken[0]) == ["StasisStart", "ChannelVarset", "StasisEnd"]
 
 
+async def test_application_is_told_what_its_queue_did_not_take_and_that_the_call_is_over(
+    rabbitmq_link: Link,
+    rabbitmq_server: RabbitMqServer,
+    foreign: ForeignClient,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async with proxy_with(rabbitmq_link, foreign, components=["ingest"]) as setting:
+        dialog, client = await setting.begin(), setting.client
+        await foreign.cancel_all()
+        await asyncio.to_thread(rabbitmq_server.delete_queues, f"events_{dialog}")
+        for event_type in ("ChannelVarset", "StasisEnd"):
+            await setting.asterisk.push(channel_event(event_type, "c"))
+        await until(lambda: "dialog.ended" in capsys.readouterr().out)
+        await client.listen(dialog)
+        await client.until_events(dialog, 2)
+        await client.until(lambda: dialog in client.ends)
+
+    assert client.types(dialog) == ["StasisStart", "ProxyGap"]
+    gap = json.loads(client.events[dialog][1]["ari_body"])
+    assert gap["reason"] == "unheard"
+    assert gap["count"] >= 2
+
+
 async def test_app_start_goes_to_another_instance_when_one_is_at_its_limit(
     rabbitmq_link: Link, foreign: ForeignClient
 ) -> None:

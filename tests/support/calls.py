@@ -175,6 +175,12 @@ class Calls:
         dialog = self.dialog_of(channel)
         return [*found, 0] if dialog and self.is_missing(dialog) else found
 
+    def unheard(self, channel: str) -> int:
+        """Return how many events a call's application was told to have missed as unheard."""
+        events = self.client.events[self.dialog_of(channel)]
+        gaps = [body_of(event) for event in events if event["type"] == "ProxyGap"]
+        return sum(gap["count"] for gap in gaps if gap["reason"] == "unheard")
+
     def is_missing(self, dialog: str) -> bool:
         """Return whether an ingest has found that a dialog is over, without seeing its end."""
         begun = self.client.events[dialog][0]["timestamp"]

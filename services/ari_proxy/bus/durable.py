@@ -38,6 +38,12 @@ class DurableQueues(Protocol):
             BusUnavailableError: the connection was lost before the outcome was known.
         """
 
+    def is_recorded(self, topics: Sequence[str]) -> bool:
+        """Return whether queues that were declared together, with a note, are this process's.
+
+        Once they are deleted or released they are not, even while their server is away.
+        """
+
     async def has_consumer(self, topic: str) -> bool:
         """Return whether a queue has a consumer.
 

@@ -64,6 +64,10 @@ class BrokerQueues:
             self._queues.delete(name)
         self._registry.forget(tuple(topics))
 
+    def is_recorded(self, topics: Sequence[str]) -> bool:
+        """Return whether queues that were declared together, with a note, are this process's."""
+        return self._registry.has(tuple(topics))
+
     async def has_consumer(self, topic: str) -> bool:
         """Return whether a queue has a consumer; True for a topic that is no queue.
 

@@ -67,6 +67,10 @@ class MemoryRegistry(AsyncIterator[DeclaredQueues]):
             self._remembered[declared.topics] = declared.note
             self._queues.put(Message(self._name, msgspec.json.encode(declared)))
 
+    def has(self, names: tuple[str, ...]) -> bool:
+        """Return whether queues are recorded as this connection's."""
+        return names in self._remembered
+
     def forget(self, names: tuple[str, ...]) -> None:
         """Remove the record of deleted queues."""
         self._remembered.pop(names, None)

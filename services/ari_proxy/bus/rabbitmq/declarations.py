@@ -161,6 +161,10 @@ class Declarations:
 
     # The registry
 
+    def is_recorded(self, names: Names) -> bool:
+        """Return whether queues that were declared together, with a note, are ours."""
+        return self._declared.has_noted(names)
+
     def release(self) -> None:
         """Let the next one have the registry, and forget what is in it."""
         self._registry.release()

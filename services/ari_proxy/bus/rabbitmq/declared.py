@@ -31,6 +31,10 @@ class Declared:
             return False
         return queue in self._others or any(queue in names for names in self._notes)
 
+    def has_noted(self, names: Names) -> bool:
+        """Return whether these queues were declared together, with a note."""
+        return names in self._notes
+
     def matching(self, pattern: str) -> list[str]:
         """Return the recorded queues of a pattern.
 

@@ -50,6 +50,10 @@ class RabbitMqQueues:
         names = tuple(topics)
         await self._in_session(lambda session: self._declarations.delete(session, names))
 
+    def is_recorded(self, topics: Sequence[str]) -> bool:
+        """Return whether queues that were declared together, with a note, are this process's."""
+        return self._declarations.is_recorded(tuple(topics))
+
     async def has_consumer(self, topic: str) -> bool:
         """Return whether a queue has a consumer; True for a topic that is no queue.
 

@@ -41,7 +41,7 @@ class Loss:
     count: int | None = 0
     #: The body of a lost ProxyDialogEnded, or ''.
     end: str = ""
-    #: Number of events that were lost here, reports of earlier losses left out.
+    #: Number of events that were lost here, those of the proxy itself left out.
     events: int = 0
 
     def add(self, payload: bytes) -> None:
@@ -49,11 +49,11 @@ class Loss:
         at = seconds_of(timestamp_of(payload))
         self.until = max(self.until, at or 0.0)
         self._cover(at, 1)
-        self.events += 1
-        if _OWN in payload:
+        if _OWN not in payload:
+            self.events += 1
+        else:
             event = msgspec.json.decode(payload, type=Event)
             if event.type == proxy_events.GAP:
-                self.events -= 1
                 gap = msgspec.json.decode(event.ari_body)
                 since = gap["from"]
                 self._cover(since if since is None else seconds_of(since), gap["count"])
@@ -114,6 +114,8 @@ class LossLedger:
     def _gap_reason(self, payload: bytes, reason: DropReason) -> GapReason | None:
         if reason == "full":
             return "buffer_full"
+        if reason in ("returned", "rejected"):
+            return "unheard"
         if reason == "refused" and len(payload) > self._bus.max_message_bytes:
             return "too_large"
         return None

@@ -2,7 +2,7 @@
 
 The sequence numbers have a gap; a ProxyGap has its reason, its time and the number of events. It is
 sent once the buffer has room again, or the application may be back, so it may come behind later
-events. On NATS that shows only by the report itself: a lost one is lost like the others.
+events. Whether it is back shows only by the report itself: a lost one is lost like the others.
 """
 
 import asyncio
@@ -93,10 +93,16 @@ class LossReporter:
 
     def _is_due(self, topic: str, dialog: Dialog | None, *, is_last: bool) -> bool:
         """Return whether to tell a dialog's application now of events that nobody got."""
-        if dialog is None or dialog.is_ended:
+        if (dialog is None or dialog.is_ended) and not self._is_kept(topic):
             self._ledger.remove(topic, "unheard")  # It has left before the last events, as many do.
             return False
-        return is_last or dialog.is_abandoned or self._ledger.is_quiet(topic, time.time())
+        is_abandoned = dialog is not None and dialog.is_abandoned
+        return is_last or is_abandoned or self._ledger.is_quiet(topic, time.time())
+
+    def _is_kept(self, topic: str) -> bool:
+        """Return whether a dialog's queues are kept after its end: one that is away may return."""
+        queues, dialog_id = self._bus.queues, DialogId(topics.owner_of(topic))
+        return queues is not None and queues.is_recorded(topics.of_dialog(dialog_id))
 
     def _remove(self, topic: str, reason: GapReason) -> Loss | None:
         """Remove an entry from the ledger; count what nobody got, which nothing else does."""

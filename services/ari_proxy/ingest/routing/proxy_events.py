@@ -25,7 +25,7 @@ GapReason = Literal[
     "ingest_restarted",
     "buffer_full",  # The bus was away or slow for longer than ours lasts.
     "too_large",  # The bus takes no messages of this size.
-    "unheard",  # The application did not listen: NATS keeps no messages.
+    "unheard",  # Nobody listened on NATS, or RabbitMQ's queue was away.
 ]
 #: Why a dialog has ended.
 EndReason = Literal[

@@ -11,6 +11,7 @@ import pytest
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message, opened
+from ari_proxy.bus.memory.durable import DurableMemoryBroker
 from ari_proxy.ingest.publishing.loss_ledger import LossLedger
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -236,6 +237,58 @@ async def test_application_that_was_away_is_told_how_many_events_it_has_missed()
     assert (gap["type"], body(gap)["reason"], body(gap)["count"]) == ("ProxyGap", "unheard", 4)
     assert gap["sequence"] - start["sequence"] - 1 == 4
     assert count == 3
+
+
+@pytest.mark.parametrize("is_forgotten", [False, True])
+async def test_application_is_told_what_its_queue_has_not_taken_and_the_end_again(
+    *, is_forgotten: bool
+) -> None:
+    async with scene(is_durable=True) as path:
+        dialog, got = await interrupted(path)
+        assert isinstance(path.broker, DurableMemoryBroker)
+        path.broker.queues.delete(dialog.topic)
+        path.push("ChannelVarset", "c")
+        path.push("StasisEnd", "c")
+        path.sweeper.report_end(dialog, "channels_left")
+        await path.bus.flush(timeout_seconds=5)
+        lost = path.bus.dropped
+        if is_forgotten:
+            path.dialogs.sweep(math.inf)
+
+        def is_lost_as_well() -> bool:
+            path.loss_reporter.report()
+            return path.bus.dropped == lost + 2
+
+        await until(is_lost_as_well)
+        await path.application.bus.subscribe(dialog.topic, got.append)
+
+        def is_told() -> bool:
+            path.loss_reporter.report()
+            return len(got) > 2
+
+        await until(is_told)
+        count = dropped(path)
+
+    start, gap, end = (json.loads(message.payload) for message in got)
+    assert (gap["type"], body(gap)["reason"], body(gap)["count"]) == ("ProxyGap", "unheard", 5)
+    assert gap["sequence"] - start["sequence"] - 1 >= 5
+    assert (end["sequence"], body(end)["reason"]) == (gap["sequence"] + 1, "channels_left")
+    assert count == 2
+    assert path.ledger.entries() == ()
+
+
+async def test_end_of_a_dialog_whose_queues_were_deleted_is_not_told_again() -> None:
+    async with scene(is_durable=True) as path:
+        dialog, _ = await interrupted(path)
+        assert path.bus.queues is not None
+        await path.bus.queues.delete(topics.of_dialog(dialog.dialog_id))
+        path.push("StasisEnd", "c")
+        path.sweeper.report_end(dialog, "channels_left")
+        await path.bus.flush(timeout_seconds=5)
+        path.loss_reporter.report(is_last=True)
+        await path.bus.flush(timeout_seconds=5)
+
+    assert (path.bus.dropped, path.ledger.entries()) == (2, ())
 
 
 async def test_application_that_leaves_before_the_end_has_missed_nothing() -> None:
