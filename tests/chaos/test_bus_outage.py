@@ -120,6 +120,7 @@ async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
         async with calls_on(own_asterisk, link) as calls:
             channels = await calls.place(10)
             await calls.mark_once_more(channels)
+            await asyncio.to_thread(own_rabbitmq_server.sync)
             await asyncio.to_thread(own_rabbitmq_server.kill)
             for _ in range(10):
                 await calls.mark_all(channels)

@@ -22,6 +22,7 @@ from tests.chaos.conftest import Stage, calls_over
 from tests.support import process
 from tests.support.link import Link
 from tests.support.process import environment_of
+from tests.support.rabbitmq import needs_many_queues
 from tests.support.running import (
     bus_client,
     running_proxy,
@@ -170,6 +171,7 @@ def patient(settings: Settings) -> Settings:
 
 
 @pytest.mark.timeout(180)
+@needs_many_queues
 async def test_thousand_calls_at_once(stage: Stage) -> None:
     calls = stage.calls
     async with running_proxy(patient(stage.settings)):

@@ -15,10 +15,14 @@ from tests.support import process
 from tests.support.durable import queues_of
 from tests.support.foreign import foreign_client
 from tests.support.process import environment_of
-from tests.support.rabbitmq import RabbitMqServer
+from tests.support.rabbitmq import RabbitMqServer, not_for_quorum
 from tests.support.running import LegacyClient, bus_client, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.setting import settings_of
+
+pytestmark = not_for_quorum(
+    "of two nodes none has a majority without the other: test_rabbitmq_nodes.py has three"
+)
 
 
 @pytest.fixture(scope="module")

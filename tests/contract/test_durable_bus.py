@@ -30,15 +30,11 @@ from ari_proxy.protocol.ids import DialogForm, ServerId, new_dialog_id
 from ari_proxy.protocol.topics import of_dialog
 from tests.support.durable import DurableBus
 from tests.support.link import Link
-from tests.support.rabbitmq import QUEUE_TYPE, RabbitMqServer
+from tests.support.rabbitmq import RabbitMqServer, needs_many_queues, not_for_quorum
 from tests.support.running import until
 
-needs_exclusive_consumers = pytest.mark.skipif(
-    QUEUE_TYPE == "quorum", reason="a quorum queue lets others in beside an exclusive consumer"
-)
-#: What concerns hundreds of queues, of whatever type.
-needs_many_queues = pytest.mark.skipif(
-    QUEUE_TYPE == "quorum", reason="RabbitMQ declares few quorum queues a second"
+needs_exclusive_consumers = not_for_quorum(
+    "a quorum queue lets others in beside an exclusive consumer"
 )
 
 

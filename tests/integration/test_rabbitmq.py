@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -161,6 +161,13 @@ async def test_application_is_told_what_its_queue_did_not_take_and_that_the_call
     assert gap["count"] >= 2
 
 
+@pytest.fixture
+def no_delivery_limit(rabbitmq_server: RabbitMqServer) -> Iterator[None]:
+    with rabbitmq_server.without_delivery_limit("demo"):
+        yield
+
+
+@pytest.mark.usefixtures("no_delivery_limit")
 async def test_app_start_goes_to_another_instance_when_one_is_at_its_limit(
     rabbitmq_link: Link, foreign: ForeignClient
 ) -> None:

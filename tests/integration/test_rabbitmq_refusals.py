@@ -19,7 +19,7 @@ from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from tests.support.durable import queues_of
 from tests.support.foreign import foreign_client
 from tests.support.link import Link
-from tests.support.rabbitmq import QUEUE_TYPE, RabbitMqServer
+from tests.support.rabbitmq import RabbitMqServer, not_for_quorum
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.setting import Setting, settings_of
@@ -292,9 +292,7 @@ async def test_queue_for_which_rabbitmq_does_not_answer_costs_no_new_connection(
     assert reconnects == 1
 
 
-@pytest.mark.skipif(
-    QUEUE_TYPE == "quorum", reason="a silent quorum queue holds the channel of its consumers, too"
-)
+@not_for_quorum("a silent quorum queue holds the channel of its consumers, too")
 async def test_queues_for_which_rabbitmq_does_not_answer_cost_no_other_of_their_pattern(
     rabbitmq_link: Link, rabbitmq_server: RabbitMqServer
 ) -> None:

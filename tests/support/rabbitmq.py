@@ -36,6 +36,15 @@ _ALARMS = {
 _CANDIDATES = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"
 
 
+def not_for_quorum(reason: str) -> pytest.MarkDecorator:
+    """Skip a test where a queue without a type is a quorum queue."""
+    return pytest.mark.skipif(QUEUE_TYPE == "quorum", reason=reason)
+
+
+#: What concerns hundreds of queues, of whatever type.
+needs_many_queues = not_for_quorum("RabbitMQ declares few quorum queues a second")
+
+
 def find_rabbitmq_server() -> Path:
     """Return the start script itself: what is on the PATH changes to another user.
 
@@ -249,6 +258,18 @@ class RabbitMqServer:
             yield user
         finally:
             self.change_account("delete_user", user)
+
+    @contextlib.contextmanager
+    def without_delivery_limit(self, queue: str) -> Iterator[None]:
+        """Let a queue have a message back again and again around a block, as a classic one does."""
+        if QUEUE_TYPE != "quorum":
+            yield
+            return
+        self.control("set_policy", queue, f"^{queue}$", '{"delivery-limit": -1}')
+        try:
+            yield
+        finally:
+            self.control("clear_policy", queue)
 
     @contextlib.asynccontextmanager
     async def low_on(self, resource: Literal["memory", "disk"]) -> AsyncIterator[None]:
