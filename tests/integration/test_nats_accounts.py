@@ -9,6 +9,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.nats.bus import NatsBus
+from ari_proxy.bus.nats.options import NatsOptions, NatsTuning
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support.nats_accounts import Operator, user_key
@@ -106,6 +108,31 @@ async def test_account_that_changes_while_we_serve_is_used_whichever_side_change
                 other.replace(file)
             await until(lambda: bus.reconnects == 1)
         assert bus.problem is None
+
+
+async def test_credentials_that_are_renewed_in_time_cost_no_connection(
+    guarded: Guarded, tmp_path: Path
+) -> None:
+    operator, file = Operator(), tmp_path / "credentials"
+    expires_at = time.time() + 4  # Long enough to connect and to move.
+    operator.write_credentials(file, expires_at=expires_at)
+    guarded.configure(operator.configuration)
+    guarded.server.start()
+    options = NatsOptions(urls=(guarded.server.url,), name="test", credentials_file=str(file))
+    with capture_logs() as logs:
+        async with opened(NatsBus(options, tuning=NatsTuning(renewal_seconds=0.05))) as bus:
+            await bus.wait_connected()
+            async with heard(bus) as publish:
+                operator.write_credentials(file, expires_at=expires_at + 3600)
+
+                def has_moved() -> bool:
+                    publish()
+                    return "bus.moved" in [line["event"] for line in logs]
+
+                await until(has_moved)
+                await until(lambda: time.time() > expires_at + 0.3)
+            assert bus.reconnects == 0
+    assert "bus.disconnected" not in [line["event"] for line in logs]
 
 
 async def test_credentials_that_have_expired_are_told_until_there_are_new_ones(

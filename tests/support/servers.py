@@ -121,8 +121,23 @@ class NatsServer:
 
     def reload(self) -> None:
         """Reload its configuration; connections stay."""
+        self._signal(signal.SIGHUP)
+
+    def leave(self) -> None:
+        """Have it go into lame duck mode: it ends once it has no clients any more."""
+        self._signal(signal.SIGUSR2)
+
+    def terminate(self) -> None:
+        """Have it end at once, in order."""
+        self._signal(signal.SIGTERM)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
+    def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGHUP)
+            self._process.send_signal(number)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -2,7 +2,8 @@
 
 Every adapter passes `tests/contract/test_bus.py`, which checks these promises:
 
-- **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order.
+- **Order.** Messages that one `Bus` publishes on one topic reach each subscription in that order;
+  those of a group on NATS may pass each other while a member moves to another server.
 - **Loss.** `publish` never waits. During an outage messages are kept in a bounded buffer; when it
   is full the oldest are dropped: counted in `dropped`, logged, and passed to the handler
   of `set_drop_handler`. Messages that the bus had not confirmed when the connection was lost are

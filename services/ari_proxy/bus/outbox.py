@@ -199,6 +199,7 @@ class Outbox:
         for messages in reversed(self._held.values()):
             self._waiting.extendleft(reversed(messages))
         self._held.clear()
+        self._sent_before += len(self._sent)  # No confirmation of then counts any more.
         for message in reversed(self._sent):
             if message.once:
                 self._drop(message, "connection_lost")

@@ -124,18 +124,22 @@ def test_discarded_topics_are_gone_wherever_they_waited() -> None:
     assert (outbox.is_waiting, outbox.dropped) == (False, 2)
 
 
-def test_mark_from_before_a_lost_connection_confirms_nothing_else() -> None:
+def test_mark_from_before_a_lost_connection_confirms_nothing() -> None:
     outbox = Outbox(10**6)
-    outbox.append("0", b"")
-    outbox.next()
+    outbox.append("0", b"", once=True)
+    outbox.append("1", b"")
+    for _ in range(2):
+        outbox.next()
     mark = outbox.sent_count
     outbox.rewind()
-    outbox.append("1", b"")
-    outbox.next()
-    outbox.next()
+    outbox.append("2", b"")
+    for _ in range(2):
+        outbox.next()
     outbox.confirm(mark)
+    assert (len(outbox), outbox.confirmed) == (2, 0)
 
-    assert len(outbox) == 1
+    outbox.confirm(outbox.sent_count)
+    assert (len(outbox), outbox.confirmed) == (0, 2)
 
 
 def test_message_is_left_until_it_is_confirmed_or_lost() -> None:

@@ -45,6 +45,13 @@ class UserToken(NamedTuple):
                 found = _TOKEN.search(_content(credentials_file, Path(credentials_file)))
         return cls(credentials_file, expiry_of(found[1]) if found else None)
 
+    def is_renewed(self) -> bool:
+        """Return whether the file holds one by now that lasts longer."""
+        if self.expires_at is None or self.expires_at == math.inf:
+            return False
+        now = UserToken.of(self.credentials_file)
+        return now.expires_at is not None and now.expires_at > self.expires_at
+
     def problem_at(self, now: float) -> str:
         """Return that it has expired, and what to do, or ''."""
         if self.expires_at is None or self.expires_at > now:

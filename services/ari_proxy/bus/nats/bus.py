@@ -11,42 +11,35 @@ reply subject with status 503 (NATS "no responders") before the round trip retur
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Final
 
 import structlog
 
-from ari_proxy.aio import first_leaf
+from ari_proxy.aio import first_leaf, in_own_task
 from ari_proxy.bus.base import Handler, Right, SubscriptionHandle, Verdict
 from ari_proxy.bus.buffered import BufferedBus
 from ari_proxy.bus.connection_loop import keep_connected
-from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.receipt import Receipt
-from ari_proxy.certificate_names import CertificateNames
 
-from .connection import (
-    ConnectFailure,
-    address_of,
-    attempt,
-    discard,
-    expiry,
-    is_login_refusal,
-)
-from .errors import DisconnectedError, ending_connection, port_errors
+from .connection import ConnectFailure, address_of, loss, until_lost
+from .errors import DisconnectedError, ending_connection
 from .headers import HEADER_BYTES, check_size
+from .moving import MovedError, NatsReception, reason_to_move
 from .options import NatsOptions, NatsTuning
 from .permissions import NatsPermissions
 from .publishing import CONFIRM_SECONDS, NatsPublishing
+from .reconnect_buffer import ReconnectBuffer
 from .replies import Replies
-from .requests import ROUND_TRIP_SECONDS, NatsRequests
-from .servers import ClusterClient, Discovered
+from .requests import NatsRequests
+from .rights import verdict
+from .servers import Candidates, ClusterClient, Discovered
 from .subscription import NatsSubscription
 from .subscriptions import NatsSubscriptions
+from .succession import NatsSuccession
 
 _log = structlog.get_logger()
 
 _TUNING: Final = NatsTuning()
-_VERDICTS: Final[Mapping[bool, Verdict]] = {True: "granted", False: "refused"}
 
 
 class NatsBus(BufferedBus):
@@ -57,14 +50,10 @@ class NatsBus(BufferedBus):
 
     def __init__(self, options: NatsOptions, *, tuning: NatsTuning = _TUNING) -> None:
         super().__init__(options.buffer_bytes)
-        self._options = options
         self._tuning = tuning
         self._client = ClusterClient()
         self._publishing: NatsPublishing | None = None
-        #: Servers that the cluster has announced, beside those of the options.
-        self._discovered: tuple[Discovered, ...] = ()
         self._replies = Replies(options.inbox_prefix, self)
-        self._names = CertificateNames("bus")
         active: set[NatsSubscription] = set()
         self._permissions = NatsPermissions(
             self._refusals,
@@ -81,6 +70,15 @@ class NatsBus(BufferedBus):
             faults=self._faults,
             pending_messages=tuning.pending_messages,
         )
+        self._reception = NatsReception(
+            self._replies,
+            requests=self._requests,
+            permissions=self._permissions,
+            subscriptions=self._subscriptions,
+        )
+        self._succession = NatsSuccession(
+            options, tuning, permissions=self._permissions, reception=self._reception
+        )
 
     # The port
 
@@ -95,7 +93,7 @@ class NatsBus(BufferedBus):
     @property
     def known_servers(self) -> tuple[Discovered, ...]:
         """The servers of the cluster, as announced last."""
-        return self._client.discovered if self.is_connected else self._discovered
+        return self._client.discovered
 
     async def publish_to_listener(
         self,
@@ -150,22 +148,7 @@ class NatsBus(BufferedBus):
             BusUnavailableError: the connection was lost before the answer came.
         """
         await self._state.wait_connected()
-        try:
-            async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                return await self._verdict(right)
-        except TimeoutError as error:
-            raise BusUnavailableError("NATS did not answer") from error
-
-    async def _verdict(self, right: Right) -> Verdict:
-        match right.action:
-            case "publish":
-                may_publish = await self._requests.may_publish(right.topic)
-                return "unknown" if may_publish is None else _VERDICTS[may_publish]
-            case "answer":
-                return _VERDICTS[await self._requests.may_answer(right.topic)]
-            case "declare":
-                return "granted"
-        return _VERDICTS[await self._subscriptions.is_permitted(right.topic, self._client)]
+        return await verdict(right, self._requests, self._subscriptions, self._client)
 
     async def _confirm_some(self) -> None:
         """Return when more may be confirmed than before; do not wait for the next round trip."""
@@ -175,64 +158,84 @@ class NatsBus(BufferedBus):
         if self._outbox.held_topics:
             await asyncio.sleep(CONFIRM_SECONDS)
 
-    # The connection
+    # The connections
 
     async def run(self) -> None:
         """Connect and serve until cancelled."""
         await keep_connected(self._connect, self._serve, self._tuning.backoff)
 
     async def _connect(self) -> ClusterClient | None:
-        options = self._options.current()
-        attempted = await attempt(
-            options,
-            self._tuning,
-            self._permissions.handle_error,
-            self._names,
-            self._discovered,
-        )
-        if not isinstance(attempted, ConnectFailure):
-            return attempted
-        self._note_failure(
-            attempted.reason, is_refusal=attempted.is_refusal, attempts=len(options.urls)
-        )
+        connected = await self._succession.connect(Candidates(self.known_servers))
+        if not isinstance(connected, ConnectFailure):
+            return connected
+        reason, is_refusal, attempts = connected
+        self._note_failure(reason, is_refusal=is_refusal, attempts=attempts)
         return None
 
     async def _serve(self, client: ClusterClient) -> None:
-        """Serve on one connection until it is lost."""
+        """Serve on one connection, and on those that take its place, until one is lost."""
+        live = [client]
+        last = None
+        try:
+            while last is not live[-1]:
+                last = live[-1]
+                await in_own_task(self._serve_last(live))
+        finally:
+            self._state.end()
+            self._publishing = None
+            self._outbox.rewind()
+            for each in live:
+                await self._reception.lose(each)
+
+    async def _serve_last(self, live: list[ClusterClient]) -> None:
+        """Serve on the last of our connections, and leave the others.
+
+        It ends when that one is lost, or another one is the last by now.
+        """
+        *former, client = live
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_watch(client))
-                await self._begin(client)
+                await self._begin(client, is_successor=bool(former))
+                for each in former:
+                    tasks.create_task(self._retire(each, live))
                 publishing = self._publishing = self._publish_on(client)
                 tasks.create_task(publishing.send_all(self._something_to_send))
                 tasks.create_task(publishing.release_held())
                 tasks.create_task(publishing.keep_confirming(self._tuning.idle_seconds))
                 retry_seconds = self._tuning.denied_seconds
                 tasks.create_task(self._subscriptions.retry_denied(client, retry_seconds))
+                tasks.create_task(self._move(live, publishing))
+        except* MovedError:
+            pass
         except* DisconnectedError as errors:
-            self._note_loss(client, first_leaf(errors).__cause__)
+            self._outbox.rewind()
+            self._note_loss(client, first_leaf(errors).__cause__, has_other=client is not live[-1])
         finally:
-            await self._end(client)
+            self._something_to_send.set()
 
-    def _note_loss(self, client: ClusterClient, cause: BaseException | None) -> None:
-        error = str(cause or client.last_error or "the connection was lost")
-        expired = expiry(client)
-        reason = expired or error
+    def _note_loss(
+        self, client: ClusterClient, cause: BaseException | None, *, has_other: bool
+    ) -> None:
+        reason, is_refusal, _ = loss(client, cause)
         _log.warning(
             "bus.disconnected", bus="NATS", buffered_bytes=self.buffered_bytes, error=reason
         )
-        is_refusal = bool(expired) or isinstance(cause, BusRefusedError) or is_login_refusal(error)
-        if is_refusal or not self.is_connected:
+        if not has_other and (is_refusal or not self.is_connected):
             self._note_failure(reason, is_refusal=is_refusal)
 
     def _publish_on(self, client: ClusterClient) -> NatsPublishing:
+        if (former := self._publishing) is not None:
+            buffer = former.buffer
+        else:
+            buffer = ReconnectBuffer(self._outbox, is_needed=self.reconnects > 0)
         return NatsPublishing(
             client,
             outbox=self._outbox,
             requests=self._requests,
             permissions=self._permissions,
             replies=self._replies,
-            is_reconnect=self.reconnects > 0,
+            buffer=buffer,
         )
 
     @property
@@ -243,25 +246,44 @@ class NatsBus(BufferedBus):
         """
         return self._on_unheard is not None and not self._requests.are_recorded
 
-    async def _begin(self, client: ClusterClient) -> None:
-        self._client = client
-        self._requests.attach(client)
-        self._permissions.begin()
+    async def _begin(self, client: ClusterClient, *, is_successor: bool) -> None:
+        self._use(client)
         with ending_connection():
-            with port_errors():
-                await client.subscribe(self._replies.pattern, cb=self._requests.receive)
-            await self._requests.round_trip_in_time()  # Shows whether we may have an inbox.
-            await self._subscriptions.establish_all(client)
+            if is_successor:  # What was subscribed while it began.
+                await self._subscriptions.establish_all(client)
+                return
+            self._permissions.begin()
+            await self._reception.begin(client)
         self._set_connected()
         _log.info("bus.connected", bus="NATS", url=address_of(client))
 
-    async def _end(self, client: ClusterClient) -> None:
-        self._state.end()
-        self._publishing = None
-        self._replies.lose()
-        self._outbox.rewind()
-        self._discovered = client.discovered
-        await discard(client)
+    def _use(self, client: ClusterClient) -> None:
+        self._client = client
+        self._requests.attach(client)
+
+    # Moving
+
+    async def _move(self, live: list[ClusterClient], publishing: NatsPublishing) -> None:
+        """Move to another connection once there is a reason to.
+
+        Raises:
+            MovedError: the last of our connections is another one by now.
+            DisconnectedError: the last one is lost.
+        """
+        client = live[-1]
+        await reason_to_move(client, self._tuning.renewal_seconds)
+        await self._subscriptions.until_moved()  # The former move has to be over.
+        live.append(successor := await self._succession.successor(client))
+        await publishing.finish()
+        with ending_connection():
+            await self._reception.cross(client)
+        self._use(successor)
+        _log.info("bus.moved", bus="NATS", url=address_of(successor))
+        raise MovedError
+
+    async def _retire(self, client: ClusterClient, live: list[ClusterClient]) -> None:
+        await self._reception.retire(client, live[-1])
+        live.remove(client)
 
 
 async def _watch(client: ClusterClient) -> None:
@@ -270,6 +292,5 @@ async def _watch(client: ClusterClient) -> None:
     Raises:
         DisconnectedError: it is lost.
     """
-    while client.is_connected:  # noqa: ASYNC110  nats-py reports it only after closing the socket
-        await asyncio.sleep(CONFIRM_SECONDS)
+    await until_lost(client)
     raise DisconnectedError

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
 import nats.errors
@@ -11,18 +11,21 @@ import structlog
 from nats.aio.client import Client
 
 from ari_proxy import certificate_errors
+from ari_proxy.bus.errors import BusRefusedError
 from ari_proxy.certificate_names import CertificateNames
 
 from .account_files import UserToken, check_account_files
 from .options import NatsOptions, NatsTuning
-from .servers import ClusterClient, Discovered
+from .permissions import NatsPermissions
+from .servers import Candidates, ClusterClient
 
 _log = structlog.get_logger()
 
 CLOSE_SECONDS: Final = 1.0
+#: Between looks at the state of a connection.
+LOOK_SECONDS: Final = 0.05
 #: In the server's errors when it rejects an account.
 _REFUSALS: Final = ("authorization violation", "authentication")
-
 
 #: Called with the errors that nats-py reports on a connection.
 OnError = Callable[[Exception], Awaitable[None]]
@@ -34,42 +37,44 @@ class ConnectFailure(NamedTuple):
     reason: str
     #: Whether a server rejected us, or we did not trust its certificate.
     is_refusal: bool
+    #: How many of the configured servers were tried.
+    attempts: int = 1
 
 
 async def attempt(
     options: NatsOptions,
     tuning: NatsTuning,
-    on_error: OnError,
+    permissions: NatsPermissions,
     names: CertificateNames,
-    known: Iterable[Discovered] = (),
+    candidates: Candidates,
 ) -> ClusterClient | ConnectFailure:
     """Return a connection, or why there is none.
 
     Args:
         options: with the configured servers.
         tuning: the deadline.
-        on_error: called with the errors that nats-py reports.
+        permissions: of our account; told of the errors that nats-py reports.
         names: explains certificate errors.
-        known: more servers of the cluster.
+        candidates: more servers of the cluster.
     """
-    client = ClusterClient(known, UserToken.of(options.credentials_file))
+    client = ClusterClient(candidates, UserToken.of(options.credentials_file))
     errors: list[Exception] = []
 
     async def handle_error(error: Exception) -> None:
         errors.append(error)
-        await on_error(error)
+        await permissions.handle_error(client, error)
 
     try:
         await connect(client, options, handle_error, seconds=tuning.connect_seconds)
     except (OSError, nats.errors.Error, TimeoutError, ValueError) as error:
         reasons = dict.fromkeys([*map(_reason, errors), _reason(error)])
         untrusted = await _untrusted(client, options, error, names)
-        expired = expiry(client)
+        expired = _expiry(client)
         reason = untrusted or expired or _silence(client) or "; ".join(reasons)
         _log.warning("bus.refused", bus="NATS", urls=options.urls, error=reason)
         await discard(client)
         is_refusal = bool(expired) or any(map(_is_refusal, [*errors, error]))
-        return ConnectFailure(reason, is_refusal)
+        return ConnectFailure(reason, is_refusal, len(options.urls))
     except BaseException:
         await discard(client)
         raise
@@ -93,17 +98,25 @@ def _reason(error: Exception) -> str:
 
 def _is_refusal(error: Exception) -> bool:
     is_untrusted = bool(certificate_errors.explained(error, "bus"))
-    return is_untrusted or is_login_refusal(str(error))
+    return is_untrusted or _is_login_refusal(str(error))
 
 
-def is_login_refusal(error: str) -> bool:
+def _is_login_refusal(error: str) -> bool:
     """Return whether an error of the server rejects our account."""
     return any(words in error.lower() for words in _REFUSALS)
 
 
-def expiry(client: ClusterClient) -> str:
+def _expiry(client: ClusterClient) -> str:
     """Return that the account of a connection has expired, or ''; only if a server has answered."""
     return client.token.problem_at(time.time()) if client._server_info else ""  # noqa: SLF001  nats-py has no public name for it
+
+
+def loss(client: ClusterClient, cause: BaseException | None) -> ConnectFailure:
+    """Return why a connection is lost, with what has ended it."""
+    error = str(cause or client.last_error or "the connection was lost")
+    expired = _expiry(client)
+    is_refusal = bool(expired) or isinstance(cause, BusRefusedError) or _is_login_refusal(error)
+    return ConnectFailure(expired or error, is_refusal)
 
 
 def _silence(client: Client) -> str:
@@ -117,7 +130,11 @@ def _silence(client: Client) -> str:
 
 
 async def connect(
-    client: Client, options: NatsOptions, on_error: OnError, *, seconds: float
+    client: Client,
+    options: NatsOptions,
+    on_error: OnError,
+    *,
+    seconds: float,
 ) -> None:
     """Connect once, to one of the servers.
 
@@ -178,6 +195,12 @@ async def _close(client: Client) -> None:
     finally:
         if client._transport is not None:  # noqa: SLF001  # close() may have failed before.
             client._transport.close()  # type: ignore[no-untyped-call]  # noqa: SLF001  untyped
+
+
+async def until_lost(client: Client) -> None:
+    """Return when nats-py has found a connection dead."""
+    while client.is_connected:  # noqa: ASYNC110  it reports that only after closing the socket
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 def address_of(client: Client) -> str:

@@ -36,5 +36,7 @@ class NatsTuning:
     idle_seconds: float = 5.0
     #: Between attempts to establish refused subscriptions: permissions may change.
     denied_seconds: float = 5.0
+    #: Between looks whether a JWT that will expire has been renewed.
+    renewal_seconds: float = 5.0
     #: Messages that may wait for a handler; more are dropped, counted and logged.
     pending_messages: int = 512 * 1024

@@ -14,6 +14,7 @@ from ari_proxy.protocol import topics
 
 from .denials import DeniedTopics, Violation, violation_in
 from .replies import Replies
+from .servers import ClusterClient
 from .subscription import NatsSubscription
 
 _log = structlog.get_logger()
@@ -54,6 +55,10 @@ class NatsPermissions:
         if self._refusals.remove((action, topic)):
             _log.info("bus.granted", bus="NATS", action=action, topic=topic)
 
+    def allow_inbox(self) -> None:
+        """Note that our account may have its inbox."""
+        self.allow("subscribe", topics.pattern_of(self._replies.pattern))
+
     def note_sent(self, topic: str) -> None:
         """Note that a message of the outbox is sent."""
         if self._denied:
@@ -75,7 +80,7 @@ class NatsPermissions:
             if self._denied.forget(pattern):
                 self.allow("publish", pattern)
 
-    async def handle_error(self, error: Exception) -> None:
+    async def handle_error(self, client: ClusterClient, error: Exception) -> None:
         """Handle an error that nats-py reports, in the order in which the server has sent it."""
         violation = violation_in(str(error))
         if isinstance(error, nats.errors.SlowConsumerError):
@@ -83,24 +88,28 @@ class NatsPermissions:
         elif violation is None:  # It ends the connection, which is logged then.
             _log.debug("bus.error", bus="NATS", error=str(error) or type(error).__name__)
         elif violation.action == "subscribe":
-            self._deny_subscribing(violation)
+            self._deny_subscribing(client, violation)
         else:
-            self._deny_publishing(violation)
+            self._deny_publishing(client, violation)
 
-    def _deny_subscribing(self, violation: Violation) -> None:
+    def _deny_subscribing(self, client: ClusterClient, violation: Violation) -> None:
         if violation.concerns(self._replies.pattern):  # No round trip returns without it.
-            self._replies.fail(BusRefusedError(_sentence("subscribe", self._replies.pattern)))
+            self._replies.fail(
+                client, BusRefusedError(_sentence("subscribe", self._replies.pattern))
+            )
             self._note("subscribe", topics.pattern_of(self._replies.pattern), _INBOX_REMEDY)
             return
+        if violation.topic.startswith(self._replies.crossings.lower()):
+            return  # The bus goes without.
         topic = violation.topic
         for subscription in self._subscriptions:
             if violation.concerns(subscription.topic, subscription.group):
-                subscription.deny()
+                subscription.deny(client)
                 topic = subscription.topic
         self._note("subscribe", topic, _REMEDY)
 
-    def _deny_publishing(self, violation: Violation) -> None:
-        topic = self._replies.refuse(violation) or self._outbox.deny(violation.concerns)
+    def _deny_publishing(self, client: ClusterClient, violation: Violation) -> None:
+        topic = self._replies.refuse(client, violation) or self._outbox.deny(violation.concerns)
         pattern = topics.pattern_of(topic or violation.topic)
         self._denied.deny(pattern)
         is_inbox = violation.topic.startswith(self._replies.prefix.lower())

@@ -37,7 +37,7 @@ class NatsPublishing:
         requests: NatsRequests,
         permissions: NatsPermissions,
         replies: Replies,
-        is_reconnect: bool,
+        buffer: ReconnectBuffer,
     ) -> None:
         """Make it for a connection.
 
@@ -47,15 +47,36 @@ class NatsPublishing:
             requests: for round trips on this connection.
             permissions: of our account.
             replies: get the server's reports of events that had no listener.
-            is_reconnect: whether listeners may need time to come back as well.
+            buffer: of messages whose listeners may need time to come back as well.
         """
         self._client = client
         self._outbox = outbox
         self._requests = requests
         self._permissions = permissions
         self._replies = replies
-        self._buffer = ReconnectBuffer(outbox, is_needed=is_reconnect)
+        self._buffer = buffer
         self._something_to_confirm = asyncio.Event()
+        #: Held for a batch, and for a round of probes.
+        self._sending = asyncio.Lock()
+        self._probing = asyncio.Lock()
+
+    @property
+    def buffer(self) -> ReconnectBuffer:
+        """The messages that are held back for a listener, whatever the connection."""
+        return self._buffer
+
+    async def finish(self) -> None:
+        """Send nothing more; return when the server has confirmed what was sent.
+
+        Raises:
+            DisconnectedError: the connection is lost.
+        """
+        # For good: whoever waits for them must not send here what comes after.
+        await self._probing.acquire()
+        await self._sending.acquire()
+        with ending_connection():
+            async with asyncio.timeout(ROUND_TRIP_SECONDS):
+                await self.confirm()
 
     async def send_all(self, something_to_send: asyncio.Event) -> None:
         """Send messages as they come, until cancelled.
@@ -67,8 +88,9 @@ class NatsPublishing:
             await something_to_send.wait()
             something_to_send.clear()
             while self._outbox.is_waiting:
-                with ending_connection(), port_errors():
-                    await self._send_batch()
+                async with self._sending:
+                    with ending_connection(), port_errors():
+                        await self._send_batch()
                 self._something_to_confirm.set()
                 await asyncio.sleep(0)
 
@@ -103,7 +125,7 @@ class NatsPublishing:
             DisconnectedError: the connection is lost.
         """
         with ending_connection():
-            await self._buffer.watch(self)
+            await self._buffer.watch(self, self._probing)
 
     async def probe(self, messages: list[tuple[str, bytes]]) -> list[bool]:
         """Send messages in one go; return for each whether it had a listener."""
@@ -140,6 +162,6 @@ class NatsPublishing:
             BusUnavailableError: the connection is lost.
         """
         count, sent = self._outbox.sent_count, self._permissions.sent()
-        await self._requests.round_trip()
+        await self._requests.round_trip(client=self._client)
         self._outbox.confirm(count)
         self._permissions.confirm(sent)

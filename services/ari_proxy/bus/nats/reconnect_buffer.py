@@ -49,20 +49,27 @@ class ReconnectBuffer:
         self._something_held.set()
         return True
 
-    async def watch(self, prober: Prober) -> None:
-        """Send held messages as soon as they have a listener, or when the time is over."""
+    async def watch(self, prober: Prober, probing: asyncio.Lock) -> None:
+        """Send held messages as soon as they have a listener, or when the time is over.
+
+        Args:
+            prober: sends.
+            probing: held while it does.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + RETURN_SECONDS
         while not self.is_over and loop.time() < deadline:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
                     await self._something_held.wait()
-            await self._probe(prober)
+            async with probing:
+                await self._probe(prober)
             if self._outbox.held_topics:
                 await asyncio.sleep(PROBE_SECONDS)
             else:
                 self._something_held.clear()
-        await self._give_up(prober)
+        async with probing:
+            await self._give_up(prober)
 
     async def _probe(self, prober: Prober) -> None:
         held = [self._outbox.first_held(topic) for topic in self._outbox.held_topics]

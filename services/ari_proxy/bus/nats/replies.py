@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol, Self
 
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
@@ -21,11 +22,16 @@ from .streams import Trace, stream_of
 class Reply:
     """A reply that is awaited within a `with` block."""
 
-    __slots__ = ("_replies", "inbox", "message", "topic")
+    __slots__ = ("_is_of_server", "_replies", "inbox", "message", "sent_on", "topic")
 
-    def __init__(self, replies: "Replies", inbox: str, topic: str) -> None:
+    def __init__(
+        self, replies: "Replies", inbox: str, topic: str, sent_on: Client, *, is_of_server: bool
+    ) -> None:
         self._replies = replies
         self.inbox = inbox
+        #: The connection whose loss fails it.
+        self.sent_on = sent_on
+        self._is_of_server = is_of_server
         #: The topic of the message, or ''. A refusal to publish there fails the reply; any other
         #: reply shows that the server has accepted the message.
         self.topic = topic
@@ -39,6 +45,22 @@ class Reply:
         del self._replies.awaited[self.inbox]
         if not self.message.cancel() and not self.message.cancelled():
             self.message.exception()  # Mark it as retrieved.
+
+    def take(self, client: Client, message: Msg) -> None:
+        """Pass on a message that has come on a connection.
+
+        While the bus moves, everything comes on another connection as well. What the server says
+        about the messages of a connection counts on that one only.
+        """
+        if self._is_of_server and client is not self.sent_on:
+            return
+        if not self.message.done():
+            self.message.set_result(message)
+
+    def hand_over(self, client: Client) -> None:
+        """Await a listener's reply on another connection."""
+        if not self._is_of_server:
+            self.sent_on = client
 
     def fail(self, error: Exception) -> None:
         """Raise an error where the reply is awaited."""
@@ -71,7 +93,7 @@ class Replies:
         self.awaited: dict[str, Reply] = {}
         #: Receipts by reply subject, as long as somebody holds them.
         self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
-        self._traces: dict[str, Trace] = {}
+        self._traces: dict[str, tuple[Client, Trace]] = {}
         self._tokens = itertools.count()
         self._watcher = watcher
         self._reports = f"{self.prefix}.u"
@@ -86,12 +108,28 @@ class Replies:
         """What precedes an event's number in the subject for a report of it; '' for no reports."""
         return self._reports if self._watcher is not None and self._watcher.wants_reports else ""
 
+    @property
+    def crossings(self) -> str:
+        """The beginning of the topics of messages from one connection to another."""
+        return f"{self.prefix}.crossing."
+
+    def new_crossing(self) -> str:
+        """Return a topic for them."""
+        return f"{self.crossings}{next(self._tokens)}"
+
     def __len__(self) -> int:
         return len(self.awaited) + len(self._receipts) + len(self._traces)
 
-    def awaiting(self, topic: str = "") -> Reply:
-        """Return the reply to a message on a topic, to be awaited."""
-        return Reply(self, self._new_inbox(), topic)
+    def awaiting(self, client: Client, topic: str = "", *, is_of_server: bool = True) -> Reply:
+        """Return the reply to a message on a topic, to be awaited.
+
+        Args:
+            client: the connection of the message.
+            topic: of the message if it may be refused, or ''.
+            is_of_server: whether the reply shows what the server has handled; that of a listener
+                comes on any of our connections.
+        """
+        return Reply(self, self._new_inbox(), topic, client, is_of_server=is_of_server)
 
     def receipt(self, *, has_listener: bool = True) -> tuple[str, Receipt]:
         """Return a reply subject, and the receipt of the message that has it."""
@@ -100,10 +138,10 @@ class Replies:
         return inbox, receipt
 
     @contextmanager
-    def tracing(self) -> Iterator[tuple[str, Trace]]:
-        """Receive the trace of a message around a block; yields its inbox as well."""
+    def tracing(self, client: Client) -> Iterator[tuple[str, Trace]]:
+        """Receive the trace of a connection's message around a block; yields its inbox as well."""
         inbox, trace = self._new_inbox(), Trace()
-        self._traces[inbox] = trace
+        self._traces[inbox] = client, trace
         try:
             yield inbox, trace
         finally:
@@ -112,14 +150,16 @@ class Replies:
     def _new_inbox(self) -> str:
         return f"{self.prefix}.{next(self._tokens)}"
 
-    def receive(self, message: Msg) -> str:
-        """Handle a message to the inbox.
+    def receive(self, client: Client, message: Msg) -> str:
+        """Handle a message to the inbox that has come on a connection.
 
         Returns:
             The JetStream stream that reports to have recorded a message of ours, or ''.
         """
-        if (trace := self._traces.get(message.subject)) is not None:
-            trace.add(message.data)
+        if (traced := self._traces.get(message.subject)) is not None:
+            sent_on, trace = traced
+            if client is sent_on:
+                trace.add(message.data)
             return ""
         if stream := stream_of(message.data):
             return stream  # It is no listener.
@@ -127,8 +167,8 @@ class Replies:
             self._receive_report(message)
             return ""
         reply = self.awaited.get(message.subject)
-        if reply is not None and not reply.message.done():
-            reply.message.set_result(message)
+        if reply is not None:
+            reply.take(client, message)
         receipt = self._receipts.get(message.subject)
         if receipt is not None:
             if is_no_responders(message):
@@ -142,21 +182,34 @@ class Replies:
         if self._watcher is not None and is_no_responders(message) and number.isdecimal():
             self._watcher.note_unheard(int(number))
 
-    def lose(self) -> None:
-        """Fail everything that is awaited: the connection is lost."""
-        self.fail(BusUnavailableError(LOST))
-        for trace in self._traces.values():
-            trace.lose()
+    def _sent_on(self, client: Client) -> list[Reply]:
+        return [reply for reply in self.awaited.values() if reply.sent_on is client]
 
-    def fail(self, error: Exception) -> None:
-        """Raise an error wherever a reply is awaited."""
-        for reply in self.awaited.values():
+    def awaits(self, client: Client) -> bool:
+        """Return whether something is awaited that was sent on a connection."""
+        return bool(self._sent_on(client)) or any(on is client for on, _ in self._traces.values())
+
+    def hand_over(self, former: Client, client: Client) -> None:
+        """Await listeners' replies on another connection: the server has handled the requests."""
+        for reply in self._sent_on(former):
+            reply.hand_over(client)
+
+    def lose(self, client: Client) -> None:
+        """Fail everything that was sent on a connection and is awaited: it is lost."""
+        self.fail(client, BusUnavailableError(LOST))
+        for sent_on, trace in self._traces.values():
+            if sent_on is client:
+                trace.lose()
+
+    def fail(self, client: Client, error: Exception) -> None:
+        """Raise an error wherever a reply to a connection's message is awaited."""
+        for reply in self._sent_on(client):
             reply.fail(error)
 
-    def refuse(self, violation: Violation) -> str:
-        """Fail the replies to a message that was refused; return its topic, or ''."""
+    def refuse(self, client: Client, violation: Violation) -> str:
+        """Fail the replies to a connection's message that was refused; return its topic, or ''."""
         topic = ""
-        for reply in self.awaited.values():
+        for reply in self._sent_on(client):
             sent = next((t for t in (reply.topic, reply.inbox) if violation.concerns(t)), "")
             if sent:
                 topic = sent

@@ -42,35 +42,31 @@ class NatsRequests:
         """Use a new connection from now on."""
         self._client = client
 
-    async def receive(self, message: Msg) -> None:
-        """Handle a message to the inbox."""
-        if stream := self._replies.receive(message):
+    async def receive(self, client: Client, message: Msg) -> None:
+        """Handle a message to the inbox that has come on a connection."""
+        if stream := self._replies.receive(client, message):
             self._note_stream(stream)
 
-    async def _send(
-        self, topic: str, payload: bytes, reply: str = "", headers: dict[str, str] | None = None
-    ) -> None:
-        with port_errors():
-            await self._client.publish(topic, payload, reply, headers)
-
-    async def round_trip(self, topic: str = "") -> None:
+    async def round_trip(self, topic: str = "", *, client: Client | None = None) -> None:
         """Return when the server has handled everything that was sent before.
 
         Args:
             topic: a topic on which something was sent, or ''.
+            client: the connection; by default the current one.
 
         Raises:
             BusUnavailableError: the connection was lost.
             BusRefusedError: our account may not publish on the topic.
         """
-        with self._replies.awaiting(topic) as reply:
-            await self._send(reply.inbox, _ROUND_TRIP)
+        client = client or self._client
+        with self._replies.awaiting(client, topic) as reply:
+            await _send(client, reply.inbox, _ROUND_TRIP)
             await reply.message
         if topic:
             self._permissions.note_accepted(topic)
 
-    async def round_trip_in_time(self) -> None:
-        """Return when the server has handled everything that was sent before.
+    async def round_trip_in_time(self, client: Client) -> None:
+        """Return when the server has handled everything that was sent before on a connection.
 
         Raises:
             BusUnavailableError: the connection was lost.
@@ -78,7 +74,7 @@ class NatsRequests:
             TimeoutError: the connection is dead.
         """
         async with asyncio.timeout(ROUND_TRIP_SECONDS):
-            await self.round_trip()
+            await self.round_trip(client=client)
 
     async def publish_to_listener(self, topic: str, payload: bytes, traceparent: str) -> Receipt:
         """Send a message; the outcome is false if there was no listener.
@@ -91,9 +87,10 @@ class NatsRequests:
         if had_streams and not await self._has_listener(topic):
             return Receipt(has_listener=False)
         inbox, receipt = self._replies.receipt()
-        with self._replies.awaiting(topic) as reply:
-            await self._send(topic, payload, inbox, headers_of(traceparent))
-            await self._send(reply.inbox, _ROUND_TRIP)
+        client = self._client
+        with self._replies.awaiting(client, topic) as reply:
+            await _send(client, topic, payload, inbox, headers_of(traceparent))
+            await _send(client, reply.inbox, _ROUND_TRIP)
             await reply.message
         self._permissions.note_accepted(topic)
         if self._streams and not had_streams and receipt and not await self._has_listener(topic):
@@ -110,8 +107,9 @@ class NatsRequests:
         """
         if self._has_streams and not await self._has_listener(topic):
             raise NoRespondersError(topic)
-        with self._replies.awaiting(topic) as reply:
-            await self._send(topic, payload, reply.inbox)
+        client = self._client
+        with self._replies.awaiting(client, topic, is_of_server=False) as reply:
+            await _send(client, topic, payload, reply.inbox)
             message = await reply.message
         self._permissions.note_accepted(topic)
         if is_no_responders(message):
@@ -132,36 +130,39 @@ class NatsRequests:
     async def _send_wanted(
         self, messages: Sequence[tuple[str, bytes]], wanted: Sequence[bool]
     ) -> list[bool]:
+        client = self._client
         receipts = [self._replies.receipt(has_listener=is_wanted) for is_wanted in wanted]
         for message, (inbox, receipt) in zip(messages, receipts, strict=True):
             if receipt:
-                await self._send(*message, inbox)
-        await self.round_trip()
+                await _send(client, *message, inbox)
+        await self.round_trip(client=client)
         return [bool(receipt) for _, receipt in receipts]
 
     # What our account may do; no message is delivered
 
     async def may_publish(self, topic: str) -> bool | None:
         """Return whether our account may publish on a topic; None if the server can't tell."""
-        if not can_trace(self._client):
+        client = self._client
+        if not can_trace(client):
             return None
-        with self._replies.tracing() as (inbox, _):
-            await self._send(topic, b"", "", trace_headers(inbox))
-            return await self._is_accepted(topic)
+        with self._replies.tracing(client) as (inbox, _):
+            await _send(client, topic, b"", "", trace_headers(inbox))
+            return await self._is_accepted(topic, client)
 
     async def may_answer(self, topic: str) -> bool:
         """Return whether our account may publish on a topic that has no listener.
 
         An account with `allow_responses` may: the topic is the reply subject of a message to it.
         """
-        with self._replies.awaiting() as sent_to_ourselves:
-            await self._send(sent_to_ourselves.inbox, b"", topic)
-            await self._send(topic, b"")
-            return await self._is_accepted(topic)
+        client = self._client
+        with self._replies.awaiting(client) as sent_to_ourselves:
+            await _send(client, sent_to_ourselves.inbox, b"", topic)
+            await _send(client, topic, b"")
+            return await self._is_accepted(topic, client)
 
-    async def _is_accepted(self, topic: str) -> bool:
+    async def _is_accepted(self, topic: str, client: Client) -> bool:
         try:
-            await self.round_trip(topic)
+            await self.round_trip(topic, client=client)
         except BusRefusedError:
             return False
         return True
@@ -183,13 +184,14 @@ class NatsRequests:
 
         Where the servers can't tell, the answer is True: AppStart must not reach two instances.
         """
-        if not can_trace(self._client):
+        client = self._client
+        if not can_trace(client):
             return [True] * len(topics)
         traces: list[Trace] = []
         with contextlib.ExitStack() as traced, contextlib.suppress(TimeoutError):
             for topic in topics:
-                inbox, trace = traced.enter_context(self._replies.tracing())
-                await self._send(topic, b"", "", trace_headers(inbox))
+                inbox, trace = traced.enter_context(self._replies.tracing(client))
+                await _send(client, topic, b"", "", trace_headers(inbox))
                 traces.append(trace)
             async with asyncio.timeout(TRACE_SECONDS):
                 for trace in traces:
@@ -210,3 +212,14 @@ class NatsRequests:
             can_tell_listeners=can_trace(self._client),
             remedy="record copies of our subjects instead: docs/reference/wire.md#jetstream",
         )
+
+
+async def _send(
+    client: Client,
+    topic: str,
+    payload: bytes,
+    reply: str = "",
+    headers: dict[str, str] | None = None,
+) -> None:
+    with port_errors():
+        await client.publish(topic, payload, reply, headers)

@@ -2,18 +2,26 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
 
-from nats.aio.client import Client
 from nats.aio.subscription import Subscription
 
 from ari_proxy.bus.base import Handler
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.faults import Faults
 
+from .connection import LOOK_SECONDS
 from .errors import ending_connection, port_errors
 from .permissions import NatsPermissions
 from .requests import ROUND_TRIP_SECONDS, NatsRequests
+from .servers import ClusterClient
 from .subscription import NatsSubscription
+
+#: Members of a group that a connection counts as in addition, while the bus leaves another one. An
+#: account may be limited to some hundred subscriptions.
+PREFERENCE: Final = 100
 
 
 class NatsSubscriptions:
@@ -66,7 +74,7 @@ class NatsSubscriptions:
             self._permissions.allow("subscribe", subscription.topic)
 
     async def subscribe(
-        self, topic: str, handler: Handler, group: str, client: Client | None
+        self, topic: str, handler: Handler, group: str, client: ClusterClient | None
     ) -> NatsSubscription:
         """Add a subscription; establish it if there is a connection."""
         subscription = self._add(topic, handler, group)
@@ -74,14 +82,14 @@ class NatsSubscriptions:
             if client is not None:
                 with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError):
                     await subscription.establish(client)
-                    await self._requests.round_trip_in_time()
+                    await self._requests.round_trip_in_time(client)
         except asyncio.CancelledError:
             self.forget(subscription)  # Its caller has no handle to end it.
             await subscription.abandon()
             raise
         return subscription
 
-    async def is_permitted(self, topic: str, client: Client) -> bool:
+    async def is_permitted(self, topic: str, client: ClusterClient) -> bool:
         """Return whether our account may subscribe to a topic.
 
         Raises:
@@ -92,12 +100,13 @@ class NatsSubscriptions:
             # In one go, so that nobody takes it for a listener.
             await subscription.establish(client)
             await subscription.abandon()
-            await self._requests.round_trip()
+            await self._requests.round_trip(client=client)
             return not subscription.is_denied
         finally:
             self.forget(subscription)
+            await subscription.abandon()  # On a connection that has come meanwhile, too.
 
-    async def establish_all(self, client: Client) -> None:
+    async def establish_all(self, client: ClusterClient) -> None:
         """Establish all subscriptions on a new connection.
 
         Raises:
@@ -110,35 +119,88 @@ class NatsSubscriptions:
                 if subscription not in self._active:  # It was ended meanwhile.
                     await subscription.unsubscribe()
             # Not nats-py's flush: its PING overtakes buffered messages.
-            await self._requests.round_trip_in_time()
+            await self._requests.round_trip_in_time(client)
 
-    async def end(self, client: Client, live: Subscription) -> None:
+    async def end(self, client: ClusterClient, live: Subscription) -> None:
         """End a subscription of a connection, and handle what the server has sent for it.
 
         A group would lose those messages.
         """
         with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError), port_errors():
             async with asyncio.timeout(ROUND_TRIP_SECONDS):
-                # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG
-                # is cancelled the PONG ends the connection.
-                await client._send_unsubscribe(live._id)  # noqa: SLF001
-                await self._requests.round_trip()
-                while live.pending_msgs:  # noqa: ASYNC110  its own task handles them
-                    await asyncio.sleep(0)
+                await self._end(client, [live])
                 await live.unsubscribe()
 
-    async def retry_denied(self, client: Client, interval_seconds: float) -> None:
-        """Try refused subscriptions again until cancelled: permissions may change.
+    async def end_all(self, client: ClusterClient) -> None:
+        """End all subscriptions of a connection, as `end` does; they live on on another one.
+
+        Raises:
+            BusUnavailableError, BusRefusedError, TimeoutError: the connection is lost.
+        """
+        try:
+            await self._end(client, [live for one in self._active if (live := one.on(client))])
+        finally:
+            self.leave(client)
+
+    async def _end(self, client: ClusterClient, live: Sequence[Subscription]) -> None:
+        # Not nats-py's drain: its PING overtakes the UNSUB, and if the wait for the PONG is
+        # cancelled the PONG ends the connection.
+        with port_errors():
+            for one in live:
+                await client.resign(client.memberships_of(one))
+        await self._requests.round_trip_in_time(client)
+        for one in live:
+            await one._pending_queue.join()  # noqa: SLF001  what its drain waits for
+
+    @asynccontextmanager
+    async def preferred(self, client: ClusterClient) -> AsyncIterator[None]:
+        """Have the servers give nearly all messages of our groups to a connection in a block.
+
+        When a member leaves a group, its server drops what another one has sent it meanwhile, if
+        that one has a member of its own.
+
+        Raises:
+            BusUnavailableError, BusRefusedError, TimeoutError: the connection is lost.
+        """
+        live = [on for one in self._active if one.group and (on := one.on(client)) is not None]
+        added: list[int] = []
+        try:
+            with port_errors():
+                for one in live:
+                    added += await client.join_again(one, PREFERENCE)
+            await self._requests.round_trip_in_time(client)
+            yield
+        finally:
+            with contextlib.suppress(BusUnavailableError, BusRefusedError, TimeoutError):
+                with port_errors():
+                    await client.resign(added)
+                await self._requests.round_trip_in_time(client)
+            client.forget(added)
+
+    def leave(self, client: ClusterClient) -> None:
+        """Forget a connection on which nothing more comes."""
+        for subscription in self._active:
+            was_denied = subscription.is_denied
+            subscription.leave(client)
+            if was_denied and not subscription.is_denied:
+                self._permissions.allow("subscribe", subscription.topic)
+
+    async def until_moved(self) -> None:
+        """Return once none is on two connections any more: it cannot be on three."""
+        while any(one.is_moving for one in self._active):  # noqa: ASYNC110  each ends on its own
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def retry_denied(self, client: ClusterClient, interval_seconds: float) -> None:
+        """Try refused and missing subscriptions again until cancelled: permissions may change.
 
         Raises:
             DisconnectedError: the connection is of no use.
         """
         while True:
             await asyncio.sleep(interval_seconds)
-            for subscription in [one for one in self._active if one.is_denied]:
-                await subscription.abandon()
+            for subscription in [one for one in self._active if one.is_missing(client)]:
                 with ending_connection():
-                    await subscription.establish(client)
-                    await self._requests.round_trip_in_time()
+                    await subscription.establish_again(client)
+                    await self._requests.round_trip_in_time(client)
                 if not subscription.is_denied:
                     self._permissions.allow("subscribe", subscription.topic)

@@ -10,7 +10,7 @@ from ari_proxy.bus.nats.account_files import UserToken, expiry_of
 from tests.support.nats_accounts import Operator
 
 
-def test_token_that_has_expired_is_named_with_its_time(
+def test_token_that_has_expired_is_named_with_its_time_and_a_later_one_is_new(
     tmp_path: Path,
 ) -> None:
     file, operator = tmp_path / "credentials", Operator()
@@ -22,14 +22,21 @@ def test_token_that_has_expired_is_named_with_its_time(
         f"bus.credentials_file {file}: its JWT expired at 2023-11-14 22:13:20 UTC; write a new one "
         "there"
     )
+    assert not token.is_renewed()
+    for lasts_longer in (1_700_000_001, None):
+        operator.write_credentials(file, expires_at=lasts_longer)
+        assert token.is_renewed()
+    file.write_bytes(file.read_bytes()[:40])
+    assert not token.is_renewed()
 
 
-def test_token_that_never_expires_has_no_problem(tmp_path: Path) -> None:
+def test_token_that_never_expires_has_no_problem_and_is_not_renewed(tmp_path: Path) -> None:
     file = tmp_path / "credentials"
     Operator().write_credentials(file)
 
     for token in (UserToken.of(str(file)), UserToken.of(""), UserToken.of(str(tmp_path / "none"))):
         assert token.problem_at(1e12) == ""
+        assert not token.is_renewed()
 
 
 @pytest.mark.parametrize("token", [b"", b"x", b"a.b.c", b"a.!!!.c", b"a.\xff.c"])

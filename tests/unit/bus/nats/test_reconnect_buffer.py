@@ -38,7 +38,7 @@ async def test_messages_wait_in_order_for_their_own_listener() -> None:
         assert hold(outbox, buffer, topic, payload)
     listeners = Listeners(OTHER)
 
-    watching = asyncio.create_task(buffer.watch(listeners))
+    watching = asyncio.create_task(buffer.watch(listeners, asyncio.Lock()))
     await listeners.probed.wait()
     await until(lambda: OTHER not in outbox.held_topics)
     assert listeners.received == [(OTHER, b"1")]
