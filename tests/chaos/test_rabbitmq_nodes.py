@@ -217,7 +217,10 @@ async def test_calls_go_on_without_a_node_and_nothing_is_lost(
         await serves_another(load)
 
     account = calls.account()
-    assert account.faults == {}
+    # What the failed node had handed to its clients and they had not acknowledged comes again, once
+    # the others know that it has failed: perhaps behind later events.
+    may_be_late = {"disordered", "stale"} if node.fails == node.clients else set()
+    assert set(account.faults) <= may_be_late
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
     assert commands.lost == []
     # What one node has acknowledged, another one may not know yet: RabbitMQ hands it over again.
@@ -254,7 +257,7 @@ async def test_classic_queues_are_away_with_their_node_and_what_that_costs_is_sh
 
     account = calls.account()
     # What RabbitMQ hands over again comes behind what it had handed over later.
-    assert set(account.faults) <= {"lost", "disordered"}
+    assert set(account.faults) <= {"lost", "disordered", "stale"}
     for channel in load.channels:
         lost = [n for n in calls.sent[channel] if n not in calls.marks(channel)]
         # What the queues held is told by nobody.
