@@ -16,7 +16,7 @@ from ari_proxy.bus.base import Message, opened
 from ari_proxy.connections import factories
 from ari_proxy.doctor import rights
 from ari_proxy.settings.load import Settings, load
-from tests.support import permissions
+from tests.support import documented_rights, permissions
 from tests.support.permissions import Accounts
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.scripted_asterisk import ScriptedAsterisk
@@ -49,7 +49,7 @@ class NatsAccounts:
         self.lacking: dict[str, tuple[str, str, str]] = {}
         known: list[dict[str, object]] = [{"user": "all", "password": "secret"}]
         for service in SERVICES:
-            documented = permissions.subjects_on_nats(service)
+            documented = documented_rights.subjects_on_nats(service)
             known.append(self._user(service, documented))
             for action, subjects in documented.items():
                 for number, subject in enumerate(subjects):
@@ -59,7 +59,7 @@ class NatsAccounts:
                     self.lacking[name] = service, action, subject
                     rest = {action: [s for s in subjects if s != subject]}
                     known.append(self._user(name, self._connecting(documented | rest)))
-        answering = permissions.subjects_on_nats("command")
+        answering = documented_rights.subjects_on_nats("command")
         answering["publish"].remove("_INBOX.>")
         answering = self._connecting(answering)
         known.append(self._user("answering", answering, allow_responses=True))
@@ -80,8 +80,8 @@ class NatsAccounts:
 
     def settings(self, user: str, url: str = "") -> Settings:
         return load(
-            server_id=permissions.SERVER,
-            applications=(permissions.APPLICATION,),
+            server_id=documented_rights.SERVER,
+            applications=(documented_rights.APPLICATION,),
             bus={"urls": [url or self.server.url], "user": user, "password": "secret"},
         )
 

@@ -1,38 +1,43 @@
 """The rights on NATS that docs/reference/wire.md names are enough to serve calls, and needed."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from ari_proxy.bus.base import Bus
 from ari_proxy.protocol import messages
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
-from tests.support import permissions
+from ari_proxy.tap.watcher import Watcher
+from tests.support import documented_rights
 from tests.support.process import Process, environment_of, running
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.servers import NatsServer
+from tests.support.servers import NatsServer, free_port
 from tests.support.setting import settings_of
 
 
 def documented() -> str:
     """Return the documented configuration, for the server of the tests."""
-    return permissions.on_nats().replace(permissions.SERVER, "server-1")
+    return documented_rights.on_nats().replace(documented_rights.SERVER, "server-1")
 
 
 @pytest.fixture
 def nats_with(tmp_path: Path) -> Iterator[Any]:
     servers = []
 
-    def start(configuration: str) -> NatsServer:
+    def start(configuration: str, *options: str) -> NatsServer:
         file = tmp_path / "nats.conf"
         file.write_text(configuration)
-        server = NatsServer("-c", str(file))
+        server = NatsServer("-c", str(file), *options)
         server.start()
         servers.append(server)
         return server
@@ -48,38 +53,87 @@ def as_user(user: str, settings: Settings) -> Settings:
     return settings.model_copy(update={"bus": settings.bus.model_copy(update=account)})
 
 
-async def refusals_of_a_call(server: NatsServer) -> dict[str, str]:
-    """Serve a call, each process and the application with its own user; return what is refused."""
-    async with scripted_asterisk() as asterisk:
-        settings = settings_of(asterisk, server)
-
-        async with (
-            bus_client(as_user("application", settings)) as application,
-            running_proxy(as_user("ingest", settings), ["ingest"]),
-            running_proxy(as_user("command", settings), ["command"]),
-        ):
-            client = LegacyClient(application, "demo")
-            await client.start()
-            await asterisk.push(channel_event("StasisStart", "c"))
-            dialog = await client.first_dialog()
-            answer = await client.command(
-                dialog, "POST", "/channels/create?endpoint=Local/1&channelId=own"
-            )
-            assert answer["status_code"] < 500
-            command = messages.encode(Command("1", "/asterisk/info", "GET"))
-            assert await application.request("commands_server-1", command, timeout_seconds=5)
-            problem = application.problem
-            return {"application": problem.reason if problem else ""}
+async def serve_a_call(application: Bus, asterisk: ScriptedAsterisk) -> None:
+    """Serve one with commands that need ingest, and one command that belongs to no dialog."""
+    client = LegacyClient(application, "demo")
+    await client.start()
+    await asterisk.push(channel_event("StasisStart", "c"))
+    dialog = await client.first_dialog()
+    for url in ("/channels/create?endpoint=Local/1&channelId=own", "/channels/own/answer"):
+        assert (await client.command(dialog, "POST", url))["status_code"] < 500
+    command = messages.encode(Command("1", "/asterisk/info", "GET"))
+    assert await application.request("commands_server-1", command, timeout_seconds=5)
 
 
-async def test_documented_rights_are_enough_on_nats(
-    nats_with: Any, capsys: pytest.CaptureFixture[str]
+@asynccontextmanager
+async def limited_services(
+    server: NatsServer, asterisk: ScriptedAsterisk, *, scope: str, console_port: int = 0
+) -> AsyncIterator[Bus]:
+    """Run each service with its own user, and yield the application's bus."""
+    settings = settings_of(asterisk, server, command={"scope": scope})
+    console = {"enabled": bool(console_port), "port": console_port, "console": True}
+    of_ingest = settings_of(asterisk, server, admin=console)
+    async with (
+        bus_client(as_user("application", settings)) as application,
+        running_proxy(as_user("ingest", of_ingest), ["ingest"]),
+        running_proxy(as_user("command", settings), ["command"]),
+    ):
+        yield application
+
+
+#: A user, "publish" or "subscribe", and a subject.
+Right = tuple[str, str, str]
+
+
+def rights_used(trace: str) -> set[Right]:
+    """Return what each user has done, by nats-server's log of all messages (`-V`)."""
+    found = re.findall(r'/user:(\w+)" - <<- \[(H?PUB|SUB) (\S+)', trace)
+    return {(user, "subscribe" if verb == "SUB" else "publish", s) for user, verb, s in found}
+
+
+def is_used(right: Right, used: set[Right]) -> bool:
+    user, action, pattern = right
+    expression = re.escape(pattern).replace(r"\*", r"[^.]+").replace(">", ".+")
+    return any((user, action) == u[:2] and re.fullmatch(expression, u[2]) for u in used)
+
+
+async def test_documented_rights_on_nats_are_enough_and_each_is_used(
+    nats_with: Any, tmp_path: Path
 ) -> None:
-    refused = await refusals_of_a_call(nats_with(documented()))
+    log, port = tmp_path / "trace", free_port()
+    server = nats_with(documented(), "-V", "-l", str(log))
+    async with (
+        scripted_asterisk() as asterisk,
+        limited_services(server, asterisk, scope="dialog", console_port=port) as application,
+        bus_client(as_user("watcher", settings_of(asterisk, server))) as watcher,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as console,
+    ):
+        await until(asterisk.connected.is_set)
+        async with (
+            Watcher(watcher, ServerId("server-1")).watching() as copies,
+            console.get("/console/copies?dialog=any") as watched,
+        ):
+            assert watched.status == 200
+            listening = LegacyClient(application, "demo")
+            await listening.listen("server-1")
+            await serve_a_call(application, asterisk)
+            await asterisk.push('{"type":"DeviceStateChanged","device_state":{}}')
+            await listening.until(lambda: listening.events["server-1"])
+            await listening.until(lambda: listening.responses["server-1"])
+            kinds = {"app_start", "response"}  # Of ingest, and of command.
+            while kinds:
+                kinds.discard((await anext(copies)).kind)
 
-    said = capsys.readouterr().out
-    assert refused == {"application": ""}
-    assert "refused" not in said, said
+    documented_ones = {
+        (user, action, subject.replace(documented_rights.SERVER, "server-1"))
+        for user in ("ingest", "command", "application", "watcher")
+        for action, subjects in documented_rights.subjects_on_nats(user).items()
+        for subject in subjects
+    }
+    trace = log.read_text()
+    assert re.findall("^.* Violation - .*$", trace, re.MULTILINE) == []
+    used = rights_used(trace)
+    assert {right for right in documented_ones if not is_used(right, used)} == set()
 
 
 @pytest.mark.parametrize("subject", ["owners_server-1", "handover_server-1", "watching_server-1"])
@@ -87,7 +141,12 @@ async def test_right_that_is_missing_is_told(
     nats_with: Any, capsys: pytest.CaptureFixture[str], subject: str
 ) -> None:
     configuration = documented()
-    await refusals_of_a_call(nats_with(configuration.replace(f'"{subject}",', "")))
+    server = nats_with(configuration.replace(f'"{subject}",', ""))
+    async with (
+        scripted_asterisk() as asterisk,
+        limited_services(server, asterisk, scope="server") as application,
+    ):
+        await serve_a_call(application, asterisk)
 
     said = capsys.readouterr().out
     assert "bus.subscription_refused" in said

@@ -1,46 +1,26 @@
 """The accounts that docs/reference/wire.md names, with their rights, on real servers."""
 
 import hashlib
-import re
 import secrets
 import shlex
 from collections.abc import Callable
-from pathlib import Path
 
 from pydantic import SecretStr
 
 from ari_proxy.settings.load import Settings
+from tests.support.documented_rights import APPLICATION, SERVER, section
 from tests.support.process import environment_of
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.scripted_asterisk import ScriptedAsterisk
 from tests.support.setting import settings_of
 
-WIRE = Path(__file__).parents[2] / "docs/reference/wire.md"
 PASSWORD = "secret-of-rabbitmq"
-#: The server and the application of the documentation.
-SERVER, APPLICATION = "asterisk-1", "demo"
-
-
-def on_nats() -> str:
-    """Return the server's configuration that is documented."""
-    return _section("### On NATS").split("```")[1]
-
-
-def subjects_on_nats(user: str) -> dict[str, list[str]]:
-    """Return the subjects to which a documented user may publish and subscribe."""
-    rights = on_nats().partition(f"user: {user},")[2].partition("} }")[0]
-    found = re.findall(r"(publish|subscribe): \[(.*?)\]", rights, re.DOTALL)
-    return {action: re.findall(r'"([^"]*)"', subjects) for action, subjects in found}
-
-
-def _section(heading: str) -> str:
-    return WIRE.read_text().partition(heading)[2].partition("\n## ")[0]
 
 
 def on_rabbitmq() -> list[list[str]]:
     """Return the arguments of each call of rabbitmqctl that is documented."""
-    section = _section("### On RabbitMQ")
-    block = section.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
+    documented = section("### On RabbitMQ")
+    block = documented.partition("```sh\n")[2].partition("```")[0].replace("\\\n", "")
     return [shlex.split(line)[1:] for line in block.splitlines()]
 
 
