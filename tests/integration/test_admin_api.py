@@ -18,7 +18,7 @@ from tests.support.running import (
     bus_client,
     running_proxy,
     settings_for,
-    until_serving,
+    until_running,
 )
 from tests.support.scripted_asterisk import (
     ScriptedAsterisk,
@@ -128,7 +128,7 @@ async def admin(
         healthy(asterisk)
         settings = settings_of(asterisk, own_bus_server, admin={"port": port})
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             admin = Admin(session, f"http://127.0.0.1:{port}")
             await admin.until()
             yield admin, Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))

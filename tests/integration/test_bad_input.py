@@ -22,7 +22,7 @@ from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 from tests.support import process
 from tests.support.process import environment_of
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer, NatsServer
 from tests.support.setting import settings_of
@@ -66,7 +66,7 @@ async def test_answer_that_is_none_becomes_a_502(nats_server: NatsServer, answer
             admin={"enabled": False},
         )
         async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
-            await until_serving(bus, ingest=False)
+            await until_running(settings, ingest=False)
             client = LegacyClient(bus, "demo")
             await client.listen(DIALOG)
             statuses = [
@@ -181,7 +181,7 @@ async def test_what_comes_in_can_forge_no_line_of_the_log(
             bus_client(configured) as bus,
             process.running(tmp_path / "log", "standalone", **environment) as running,
         ):
-            await until_serving(bus)
+            await until_running(configured)
             client = LegacyClient(bus, "demo")
             await client.start()
             await asterisk.push(json.dumps({"type": forged, "channel": {"id": forged}}))
@@ -207,7 +207,7 @@ async def test_odd_field_of_an_event_or_a_list_costs_no_call(bus_server: BusServ
             client = LegacyClient(bus, "demo")
             await client.start()
             await client.listen("server-1")
-            await until_serving(bus)
+            await until_running(settings)
             # It entered before anybody was there; who looks for it reads the whole list.
             dialog = await client.first_dialog()
             broadcast = '{"type":"CallBroadcast","application":null,"caller":"200"}'

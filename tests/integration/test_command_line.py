@@ -5,7 +5,7 @@ import json
 import re
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command
 from ari_proxy.protocol.topics import commands
 from ari_proxy.settings.load import load
-from tests.support import process
+from tests.support import documented_rights, process
 from tests.support.foreign import foreign_client
 from tests.support.process import Process
 from tests.support.running import until, until_heard
@@ -41,6 +41,15 @@ def original_config(directory: Path, url: str, bus: BusServer | None, **more: ob
     path = directory / "config.json"
     path.write_text(json.dumps(config | more))
     return path
+
+
+def configured(
+    component: str, config: Path, bus: BusServer, **environment: str
+) -> AbstractAsyncContextManager[Process]:
+    """Run a service with this file, on NATS with its account."""
+    log = config.with_name(component)
+    account = documented_rights.variables(component, bus.kind)
+    return process.running(log, component, "--config", str(config), **account, **environment)
 
 
 async def serve_a_call(bus: Bus) -> None:
@@ -80,9 +89,8 @@ async def test_standalone_replaces_the_original_on_a_real_asterisk(
     asterisk: Asterisk, bus_server: BusServer, tmp_path: Path
 ) -> None:
     config = original_config(tmp_path, asterisk.url, bus_server, ws_password=PASSWORD)
-    arguments = ("standalone", "--config", str(config))
     async with (
-        process.running(tmp_path / "log", *arguments) as proxy,
+        configured("standalone", config, bus_server) as proxy,
         opened(client(bus_server)) as bus,
     ):
         await proxy.logged("websocket.connected")
@@ -102,8 +110,8 @@ async def test_ingest_and_command_apart_on_a_simulated_asterisk(
     config = original_config(tmp_path, f"http://127.0.0.1:{port}/ari", bus_server)
     async with (
         process.running(tmp_path / "simulate", "simulate", "--port", f"{port}") as simulated,
-        process.running(tmp_path / "ingest", "ingest", "--config", str(config)) as ingest,
-        process.running(tmp_path / "command", "command", "--config", str(config)) as command,
+        configured("ingest", config, bus_server) as ingest,
+        configured("command", config, bus_server) as command,
         opened(client(bus_server)) as bus,
     ):
         for running in (ingest, command):
@@ -172,12 +180,15 @@ def is_listening(address: str) -> bool:
 async def test_demo_on_a_running_bus_leaves_nothing_there(
     bus_server: BusServer, tmp_path: Path
 ) -> None:
-    arguments = ("demo", "--calls", "2", "--bus", bus_server.url)
+    account = f"//demo:{documented_rights.PASSWORD}@"
+    is_nats = bus_server.kind == "NATS"
+    url = bus_server.url.replace("//", account) if is_nats else bus_server.url
+    arguments = ("demo", "--calls", "2", "--bus", url)
     async with process.running(tmp_path / "log", *arguments) as demo:
         assert await demo.ended() == 0, demo.log
 
     assert "2 of 2 calls served, digits: 1234, 1234" in demo.log
-    if bus_server.kind == "RABBITMQ":
+    if not is_nats:
         async with foreign_client(bus_server.url) as foreign:
             dialogs = re.findall(r"^dialog (\S+)$", demo.log, re.MULTILINE)
             names = ["ari-proxy-demo", "commands_asterisk-demo", "dialogs_asterisk-demo"]
@@ -191,8 +202,7 @@ async def test_wrong_password_is_reported_without_it(
 ) -> None:
     config = original_config(tmp_path, asterisk.url, bus_server, ws_password="hush-hush")
     environment = {"ARI_PROXY_LOG__LEVEL": "debug"}
-    arguments = ("standalone", "--config", str(config))
-    async with process.running(tmp_path / "log", *arguments, **environment) as proxy:
+    async with configured("standalone", config, bus_server, **environment) as proxy:
         line = await proxy.logged("websocket.refused")
         await proxy.logged("bus.connected")
         proxy.signal()

@@ -13,7 +13,7 @@ from ari_proxy.command.executor import MAX_ANSWER_BYTES
 from ari_proxy.command.refusals import MAX_UNIQUE_ID
 from ari_proxy.protocol.ids import DialogId, ServerId, token_of_dialog, token_of_object
 from ari_proxy.protocol.messages import MAX_COMMANDS, Command
-from tests.support.running import bus_client, running_proxy, until, until_serving
+from tests.support.running import bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer, NatsServer
 from tests.support.setting import Setting, serving, settings_of
@@ -312,7 +312,7 @@ async def test_without_ingest_an_own_name_is_refused_and_nothing_is_sent(
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server)
         async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
-            await until_serving(bus, ingest=False)
+            await until_running(settings, ingest=False)
             command = Command("u", "/bridges?bridgeId=mine", "POST")
             response = await call(bus, ServerId("server-1"), command)
 

@@ -16,7 +16,7 @@ from ari_proxy.protocol.ids import DialogForm, DialogId, ServerId
 from ari_proxy.protocol.messages import Command
 from tests.support.durable import queues_of
 from tests.support.link import Link
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import NatsServer
 from tests.support.setting import settings_of
@@ -95,7 +95,7 @@ async def test_dialogs_outlive_a_change_of_the_form_of_their_ids(
             client = LegacyClient(bus, "demo")
             await client.start()
             async with running_proxy(before):
-                await until_serving(bus)
+                await until_running(before)
                 await asterisk.push(channel_event("StasisStart", "caller"))
                 dialog = DialogId(await client.first_dialog())
                 await client.command(dialog, "POST", "/channels?endpoint=Local/x&app=demo")
@@ -151,7 +151,7 @@ async def test_client_may_choose_a_dialog_in_either_form(
         settings = settings_of(asterisk, rabbitmq_link)
         dialog = ids.new_dialog_id(SERVER, form=form)
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             client = LegacyClient(bus, "demo")
             await queues_of(bus).declare(list(topics.of_dialog(dialog)))
             await client.listen(dialog)
@@ -171,7 +171,7 @@ async def test_uuid_whose_commands_nobody_would_get_is_refused(nats_server: Nats
         settings = settings_of(asterisk, nats_server)
         dialog = ids.new_dialog_id(SERVER, form="uuid")
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             command = Command("1", "/channels?endpoint=Local/x&app=demo", "POST", dialog_id=dialog)
             response = await call(bus, SERVER, command)
 

@@ -52,7 +52,7 @@ async def test_wrong_password_is_found_and_not_shown(
     asterisk: Asterisk, nats_server: NatsServer, tmp_path: Path
 ) -> None:
     settings = settings_for(
-        nats_server, rest_url=asterisk.url, websocket_url=asterisk.websocket_url, application="x"
+        nats_server, rest_url=asterisk.url, websocket_url=asterisk.websocket_url, application="demo"
     )
     environment = environment_of(settings) | {"ARI_PROXY_ARI__PASSWORD": "not-the-right-one"}
     code, said = await examined(tmp_path, **environment)

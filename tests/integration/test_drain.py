@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
@@ -56,7 +56,7 @@ async def test_every_command_taken_is_answered(
         async with bus_client(settings) as bus:
             setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
             async with running_proxy(settings) as stop:
-                await until_serving(bus)
+                await until_running(settings)
                 dialog = await setting.begin()
                 await publish_commands(setting, dialog, 3)
                 stop.set()

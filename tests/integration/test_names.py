@@ -10,7 +10,7 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer, free_port
 from tests.support.setting import Setting, settings_of
@@ -58,7 +58,7 @@ async def test_refused_duplicate_leaves_the_first_recording_to_its_dialog(
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, command=limits)
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
             dialog = await setting.begin("c")
             asterisk.answer("POST", "/channels/c/record", 201, "{}")
@@ -97,7 +97,7 @@ async def test_name_of_what_asterisk_never_got_is_free(bus_server: BusServer) ->
             running_proxy(settings, ["ingest"]),
             running_proxy(settings_of(unreachable, bus_server), ["command"]),
         ):
-            await until_serving(bus)
+            await until_running(settings)
             setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
             dialog = await setting.begin("c")
             await setting.client.listen("server-1")
@@ -126,9 +126,13 @@ async def test_name_is_released_only_if_ingest_has_said_that_it_is_new(
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server)
         asterisk.answer("POST", "/bridges", 409, EXISTS)
-        async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
-            await bus.subscribe("bindings_server-1", lambda message: take(bus, message))
-            await until_serving(bus, ingest=False)
+        async with (
+            bus_client(settings) as bus,
+            bus_client(settings, "ingest") as ingest,
+            running_proxy(settings, ["command"]),
+        ):
+            await ingest.subscribe("bindings_server-1", lambda message: take(ingest, message))
+            await until_running(settings, ingest=False)
             command = Command("u", "/bridges?bridgeId=x", "POST")
             response = await call(bus, ServerId("server-1"), command)
 

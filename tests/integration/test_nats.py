@@ -18,6 +18,7 @@ from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.connection import connect, discard
 from ari_proxy.bus.nats.options import NatsOptions, NatsTuning
 from tests.support.certificates import Certificates
+from tests.support.documented_rights import PASSWORD, SPY
 from tests.support.running import until
 from tests.support.servers import NatsCluster, NatsServer
 
@@ -155,7 +156,7 @@ async def test_message_that_is_dropped_since_the_listener_is_slow_is_counted(
     nats_server: NatsServer,
 ) -> None:
     got: list[bytes] = []
-    options = NatsOptions(urls=(nats_server.url,), name="test")
+    options = NatsOptions(urls=(nats_server.url,), name="test", user=SPY, password=PASSWORD)
     tuning = NatsTuning(pending_messages=100)
     async with opened(NatsBus(options, tuning=tuning)) as bus, opened(NatsBus(options)) as other:
         await bus.wait_connected()
@@ -173,7 +174,7 @@ async def test_what_a_listener_was_found_with_after_a_reconnect_is_confirmed_at_
 ) -> None:
     topic = "events_server.dialog"
     got: list[bytes] = []
-    options = NatsOptions(urls=(own_nats_server.url,), name="test")
+    options = NatsOptions(urls=(own_nats_server.url,), name="test", user=SPY, password=PASSWORD)
     tuning = NatsTuning(idle_seconds=3600)
     async with (
         opened(NatsBus(options, tuning=tuning)) as bus,

@@ -11,7 +11,7 @@ from ari_proxy.bus.listeners import has_listener
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import DialogId, ServerId, new_object_id, token_of_dialog
 from ari_proxy.protocol.messages import Command
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
@@ -25,7 +25,7 @@ async def proxy_with(
         settings = settings_of(asterisk, bus_server, command=command)
         settings = settings.model_copy(update={"applications": served})
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
 
@@ -149,7 +149,7 @@ async def test_nothing_is_done_that_ingest_could_not_be_asked_about(bus_server: 
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, command={"scope": "dialog"})
         async with bus_client(settings) as bus, running_proxy(settings, ["command"]):
-            await until_serving(bus, ingest=False)
+            await until_running(settings, ingest=False)
             client = LegacyClient(bus, "demo")
             commands = "commands_server-1.0123456789abcdef"
 

@@ -17,6 +17,7 @@ from ari_proxy.bus.base import opened
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
+from tests.support.documented_rights import PASSWORD
 from tests.support.link import Link
 from tests.support.programs import program
 from tests.support.running import until
@@ -133,7 +134,10 @@ async def test_application_of_your_own_ends_on_a_signal(
     hello.write_text(hello.read_text().replace(ports["4222"], f"{nats_server.port}"))
     running = subprocess.Popen([sys.executable, hello])
     try:
-        async with opened(NatsBus(NatsOptions(urls=(nats_server.url,), name="test"))) as bus:
+        options = NatsOptions(
+            urls=(nats_server.url,), name="test", user="ingest", password=PASSWORD
+        )
+        async with opened(NatsBus(options)) as bus:
             await until(lambda: has_listener(bus, "demo", b"no AppStart"))
         running.send_signal(signal.SIGTERM)
         assert running.wait(10) == 0

@@ -37,7 +37,7 @@ from tests.support.running import (
     running_proxy,
     settings_for,
     until,
-    until_serving,
+    until_running,
 )
 from tests.support.servers import Asterisk, BusServer
 
@@ -133,7 +133,7 @@ async def scene(asterisk: Asterisk, bus_server: BusServer) -> AsyncIterator[Scen
         await client.listen("server-1")
         scene = Scene(application, bus, rest, client, frames)
         await until_registered(scene)
-        await until_serving(bus)
+        await until_running(settings)
         yield scene
         answer = await rest.request("GET", "/channels")
         for channel in json.loads(answer.body):

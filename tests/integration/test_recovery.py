@@ -15,7 +15,7 @@ from ari_proxy.protocol.timestamps import seconds_of
 from ari_proxy.settings.load import load
 from tests.support.calls import body_of
 from tests.support.link import Link
-from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_serving
+from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
@@ -173,18 +173,22 @@ async def test_application_in_python_ends_no_dialog_that_is_newer_than_the_list(
         return json.dumps({"server_id": "server-1", **fields}).encode()
 
     settings = load(bus={"kind": bus_server.kind, "urls": [bus_server.url]})
-    async with bus_client(settings) as bus, asyncio.TaskGroup() as tasks:
+    async with (
+        bus_client(settings) as bus,
+        bus_client(settings, "ingest") as ingest,
+        asyncio.TaskGroup() as tasks,
+    ):
         application = tasks.create_task(Application(bus, "demo", serve).run())
         for second, dialog in enumerate(got, start=10):
             timestamp = f"2026-01-01T00:00:{second}.5Z"
             start = message(application="demo", dialog_id=dialog, timestamp=timestamp)
-            await until(partial(bus.publish_to_listener, "demo", start))
-            await until(partial(has_listener, bus, f"events_{dialog}", PROBE))
+            await until(partial(ingest.publish_to_listener, "demo", start))
+            await until(partial(has_listener, ingest, f"events_{dialog}", PROBE))
         body = json.dumps({"type": "ProxyRecovered", "dialogs": []})
         recovered = {"type": "ProxyRecovered", "ari_body": body}
         for timestamp in ("2026-01-01T00:00:11.123456789Z", "2026-01-01T00:00:12Z"):
             event = message(timestamp=timestamp, **recovered)
-            bus.publish("events_server-1", event)
+            ingest.publish("events_server-1", event)
             await until(lambda: got["server-1.old"])
             # The second list, made later, proves that the first one was listened to.
             ended.append(bool(got["server-1.new"]))
@@ -248,7 +252,7 @@ async def test_ingest_of_another_asterisk_gets_no_dialogs(bus_server: BusServer)
         scripted_asterisk() as second,
         ingest_of(first, bus_server) as setting,
     ):
-        await until_serving(setting.bus, command=False)
+        await until_running(setting.settings, command=False)
         dialog = await setting.begin("c")
         async with running_proxy(settings_of(second, bus_server), ["ingest"]):
             async with asyncio.timeout(10):
@@ -266,7 +270,7 @@ async def test_ingest_that_has_refused_to_hand_over_connects_again(bus_server: B
         scripted_asterisk() as second,
         ingest_of(first, bus_server) as setting,
     ):
-        await until_serving(setting.bus, command=False)
+        await until_running(setting.settings, command=False)
         async with running_proxy(settings_of(second, bus_server), ["ingest"]):
             async with asyncio.timeout(10):
                 await second.connected.wait()

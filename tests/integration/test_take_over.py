@@ -21,6 +21,7 @@ from ari_proxy.settings.load import Settings, load
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
+from tests.support import documented_rights
 from tests.support.calls import body_of
 from tests.support.held_bus import FullBus, Hold
 from tests.support.running import LegacyClient, until
@@ -144,14 +145,15 @@ class Stage:
         await self.client.start()
         await self.client.listen(SERVER)
 
-    def connect(self) -> Bus:
+    def connect(self, account: str = "application") -> Bus:
         if self._bus_server is None:
             return FullBus(self.broker)
-        return factories.bus(settings_of(self.asterisk, self._bus_server), "ingest")
+        settings = settings_of(self.asterisk, self._bus_server)
+        return factories.bus(documented_rights.logged_in(settings, account), "ingest")
 
     def running(self, asterisk: ScriptedAsterisk | None = None) -> Running:
         settings = settings_of(asterisk or self.asterisk, self._bus_server)
-        return Running(settings, self.connect(), self.times)
+        return Running(settings, self.connect("ingest"), self.times)
 
     @asynccontextmanager
     async def ingest(

@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 
 from ari_proxy.settings.load import Settings
+from tests.support import documented_rights
 from tests.support.running import until
 
 #: Shorter ones stand in other words.
@@ -103,11 +104,12 @@ async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterat
     common = {"ARI_PROXY_ADMIN__PORT": "0", "ARI_PROXY_LOG__FORMAT": "json"}
     if environment.get("ARI_PROXY_ADMIN__PORT") == "":
         del environment["ARI_PROXY_ADMIN__PORT"], common["ARI_PROXY_ADMIN__PORT"]
+    account = documented_rights.environment(arguments[0], environment)
     with log.open("wb") as output:
         process = await asyncio.to_thread(
             subprocess.Popen,
             [sys.executable, "-m", "ari_proxy", *arguments],
-            env={**os.environ, **common, **environment},
+            env={**os.environ, **common, **account, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -14,6 +14,7 @@ from ari_proxy.connections import factories
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import ObjectRegistration
 from ari_proxy.settings.load import Settings, load
+from tests.support import documented_rights
 from tests.support.servers import PASSWORD, BusServer
 
 TIMEOUT = 20.0
@@ -64,7 +65,9 @@ async def running_proxy(
     """
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(standalone.serve(settings, components, stop, **parts))
+        account = documented_rights.account_of(components)
+        known = documented_rights.logged_in(settings, account)
+        tasks.create_task(standalone.serve(known, components, stop, **parts))
         try:
             yield stop
         finally:
@@ -72,8 +75,10 @@ async def running_proxy(
 
 
 @asynccontextmanager
-async def bus_client(settings: Settings) -> AsyncIterator[Bus]:
-    async with opened(factories.bus(settings, "test")) as bus:
+async def bus_client(settings: Settings, account: str = "application") -> AsyncIterator[Bus]:
+    """Connect to the bus, on NATS with an account of `documented_rights`."""
+    known = documented_rights.logged_in(settings, account)
+    async with opened(factories.bus(known, "test")) as bus:
         await bus.wait_connected()
         yield bus
 
@@ -204,6 +209,12 @@ async def until_serving(bus: Bus, *, ingest: bool = True, command: bool = True) 
     if ingest:
         nothing = ObjectRegistration("", "channel", "none", release=True)
         await until_heard(bus, "bindings_server-1", messages.encode(nothing))
+
+
+async def until_running(settings: Settings, *, ingest: bool = True, command: bool = True) -> None:
+    """Wait for the same where an application has no right to ask ingest."""
+    async with bus_client(settings, documented_rights.SPY) as spy:
+        await until_serving(spy, ingest=ingest, command=command)
 
 
 async def until(condition: Callable[[], object]) -> None:

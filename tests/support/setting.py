@@ -12,7 +12,7 @@ from tests.support.running import (
     bus_client,
     running_proxy,
     settings_for,
-    until_serving,
+    until_running,
 )
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer
@@ -49,7 +49,7 @@ async def serving(bus_server: BusServer, **groups: Any) -> AsyncIterator[Setting
     async with scripted_asterisk() as asterisk:
         settings = settings_of(asterisk, bus_server, **groups)
         async with bus_client(settings) as bus, running_proxy(settings):
-            await until_serving(bus)
+            await until_running(settings)
             yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
 
 

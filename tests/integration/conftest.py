@@ -1,0 +1,45 @@
+"""On NATS each process of this tier has the rights that docs/reference/wire.md lists, no more."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.documented_rights import GuardedNats
+from tests.support.servers import NatsServer
+
+
+@contextmanager
+def guarded(directory: Path) -> Iterator[GuardedNats]:
+    nats = GuardedNats(directory)
+    nats.server.start()
+    yield nats
+    nats.server.stop()
+    assert_nothing_refused(nats)
+
+
+def assert_nothing_refused(nats: GuardedNats) -> None:
+    assert nats.violations() == [], (
+        "somebody used a right that docs/reference/wire.md does not list"
+    )
+
+
+@pytest.fixture(scope="session")
+def guarded_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuardedNats]:
+    with guarded(tmp_path_factory.mktemp("nats")) as nats:
+        yield nats
+
+
+@pytest.fixture
+def nats_server(guarded_nats: GuardedNats) -> Iterator[NatsServer]:
+    """A nats-server with accounts that the test leaves running."""
+    yield guarded_nats.server
+    assert_nothing_refused(guarded_nats)
+
+
+@pytest.fixture
+def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
+    """A nats-server with accounts that the test may stop and start."""
+    with guarded(tmp_path) as nats:
+        yield nats.server
