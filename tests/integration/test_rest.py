@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from ari_proxy.ari.client import Answer
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
-from ari_proxy.ari.rest import Answer, RestClient
+from ari_proxy.ari.rest import RestClient
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
 from tests.support.servers import free_port

@@ -8,7 +8,7 @@ Authorization header, never in a URL.
 import asyncio
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 import aiohttp
 import structlog
@@ -17,6 +17,7 @@ from yarl import URL
 from ari_proxy import bounded_body
 from ari_proxy.__about__ import __version__
 
+from .client import MAX_ANSWER_BYTES, Answer
 from .credentials import Credentials, CredentialSource
 from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from .tls import AriTls
@@ -25,18 +26,9 @@ from .tls import AriTls
 KEEP_ALIVE_SECONDS: Final = 10.0
 #: Asterisk's limit (http.c: MAX_CONTENT_LENGTH); it answers 413 to more and closes.
 MAX_BODY_BYTES: Final = 40_960
-#: Enough for a list of tens of thousands of channels, a kilobyte each.
-MAX_ANSWER_BYTES: Final = 64 << 20
 _UNAUTHORIZED: Final = 401
 
 _log = structlog.get_logger()
-
-
-class Answer(NamedTuple):
-    """Asterisk's answer to a request."""
-
-    status: int
-    body: str
 
 
 class RestClient:

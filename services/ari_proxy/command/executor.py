@@ -4,8 +4,9 @@ import time
 from typing import Final, NamedTuple
 
 from ari_proxy.ari import operations, urls
+from ari_proxy.ari.client import Answer, AriClient
 from ari_proxy.ari.errors import IllegalUrlError, TransportError
-from ari_proxy.ari.rest import MAX_BODY_BYTES, Answer, RestClient
+from ari_proxy.ari.rest import MAX_BODY_BYTES
 from ari_proxy.bus.base import Bus
 from ari_proxy.command.authorization.authorizer import Authorizer
 from ari_proxy.command.authorization.object_refs import deleted_recording, new_recording
@@ -56,13 +57,13 @@ class Executor:
         self,
         settings: Settings,
         bus: Bus,
-        rest: RestClient,
+        asterisk: AriClient,
         refusals: Refusals,
         telemetry: CommandTelemetry,
     ) -> None:
         self._server = ServerId(settings.server_id)
         self._bus = bus
-        self._rest = rest
+        self._asterisk = asterisk
         self._refusals = refusals
         self._telemetry = telemetry
         self._authorizer = Authorizer(self._server, bus, settings.command)
@@ -74,7 +75,7 @@ class Executor:
     async def check_asterisk(self) -> str:
         """Return why commands cannot be executed now, or ''."""
         try:
-            answer = await self._rest.request("GET", "/asterisk/ping", timeout_seconds=1)
+            answer = await self._asterisk.request("GET", "/asterisk/ping", timeout_seconds=1)
         except TransportError as error:
             return str(error)
         return "" if answer.status == _OK else f"Asterisk answers {answer.status}"
@@ -143,7 +144,7 @@ class Executor:
                 await self._authorizer.check_new(request.creates)
             begun_at = time.monotonic()
             with self._telemetry.request(method, template, url, dialog_id) as span:
-                answer = await self._rest.request(method, url, request.body, max_bytes=limit)
+                answer = await self._asterisk.request(method, url, request.body, max_bytes=limit)
                 answered(span, answer.status)
             self._telemetry.request_answered(method, time.monotonic() - begun_at)
             if answer.status >= _FAILED:

@@ -4,8 +4,8 @@ from typing import Final
 
 import msgspec
 
+from ari_proxy.ari.client import Answer
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import Answer
 from ari_proxy.protocol.messages import CommandResponse
 
 from .errors import RejectedError

@@ -6,7 +6,7 @@ from typing import Final
 import structlog
 
 from ari_proxy.admin.checks import Check
-from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.client import AriClient
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
@@ -38,7 +38,7 @@ class CommandService:
         self,
         settings: Settings,
         bus: Bus,
-        rest: RestClient,
+        asterisk: AriClient,
         metrics: Metrics,
         *,
         tap: Tap,
@@ -50,13 +50,13 @@ class CommandService:
         self._telemetry = CommandTelemetry(self._server, metrics, tap, traces)
         self._refusals = Refusals(self._telemetry)
         self._responses = Responses(bus, self._refusals, self._telemetry)
-        self._executor = Executor(settings, bus, rest, self._refusals, self._telemetry)
+        self._executor = Executor(settings, bus, asterisk, self._refusals, self._telemetry)
         self._lanes: Lanes[Message] | None = None
         #: Commands above the capacity, until it is certain that no other executor has them.
         self._overflow: Lanes[Message] | None = None
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
-        metrics.read(table.IN_FLIGHT, lambda: rest.in_flight, self._server)
+        metrics.read(table.IN_FLIGHT, lambda: asterisk.in_flight, self._server)
         limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
         limit.set(settings.ari.max_connections)
 
