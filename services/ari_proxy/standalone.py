@@ -15,6 +15,7 @@ from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__
+from .ari.rest_sockets import RestSockets
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
@@ -83,7 +84,11 @@ async def serve(
             services.append(ingest)
             view = ingest.view
         if "command" in components:
-            services.append(CommandService(settings, bus, rest, metrics, tap=tap, traces=traces))
+            asterisk = await stack.enter_async_context(
+                factories.command_client(settings, rest, partial(_read_sockets, metrics, server))
+            )
+            command = CommandService(settings, bus, asterisk, metrics, tap=tap, traces=traces)
+            services.append(command)
         checks = {"bus": _bus_check(bus)}
         for service in services:
             checks |= service.checks
@@ -155,6 +160,10 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     for fault in bus.faults:
         metrics.read(table.BUS_FAULTS, partial(bus.faults.__getitem__, fault), kind, fault)
     metrics.gauge(table.BUS_BUFFER_CAPACITY, kind).set(settings.bus.buffer_bytes)
+
+
+def _read_sockets(metrics: Metrics, server: ServerId, sockets: RestSockets) -> None:
+    metrics.read(table.COMMAND_WEBSOCKETS, lambda: sockets.opened, server)
 
 
 def _bus_check(bus: Bus) -> Check:

@@ -13,6 +13,7 @@ import pytest
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
+from ari_proxy.settings.command import CommandSettings
 from tests.chaos.conftest import Stage
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of
@@ -23,7 +24,9 @@ from tests.support.servers import Asterisk
 
 @asynccontextmanager
 async def serving(stage: Stage, **parts: Any) -> AsyncIterator[None]:
-    async with running_proxy(stage.settings, **parts):
+    """Serve the calls, with ingest's as the only websocket on the link."""
+    without = {"command": CommandSettings(transport="http")}
+    async with running_proxy(stage.settings.model_copy(update=without), **parts):
         await until_serving(stage.bus)
         await stage.calls.until_registered()
         yield

@@ -16,6 +16,7 @@ from aiohttp import UnixConnector, WSCloseCode, web
 
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.events.own_events import CANARY_NAME
 from tests.support.servers import PASSWORD
@@ -104,6 +105,8 @@ class ScriptedAsterisk:
         await self.socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
+        if request.query["app"].startswith(APPLICATION_PREFIX):
+            return await self._no_requests(request)
         self.upgrades.append({"target": str(request.rel_url), **request.headers})
         if self.booting:
             return web.Response(status=self.booting.popleft())
@@ -120,6 +123,14 @@ class ScriptedAsterisk:
             await socket.close(code=WSCloseCode.GOING_AWAY)
             return socket
         self.connected.set()
+        async for _ in socket:
+            pass
+        return socket
+
+    async def _no_requests(self, request: web.Request) -> web.StreamResponse:
+        """Answer nothing on a command's websocket, as an older Asterisk does."""
+        socket = web.WebSocketResponse(protocols=("ari",))
+        await socket.prepare(request)
         async for _ in socket:
             pass
         return socket

@@ -1,8 +1,16 @@
 """Clients of Asterisk and of the bus, made from settings."""
 
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
 from websockets.asyncio.client import ClientConnection
 
+from ari_proxy.ari import rest_sockets
+from ari_proxy.ari.client import AriClient
+from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
 from ari_proxy.ari.websocket import BACKOFF, EventSocket
 from ari_proxy.backoff import Backoff
@@ -11,6 +19,9 @@ from ari_proxy.settings.load import Settings
 
 from .credentials import RotatingCredentials
 from .tls import RotatingTls
+
+#: Without these websockets all works by HTTP: their failed attempts need not fill the log.
+_REST_BACKOFF = Backoff(first_seconds=0.25, last_seconds=60.0)
 
 
 def rest_client(settings: Settings) -> RestClient:
@@ -25,6 +36,50 @@ def rest_client(settings: Settings) -> RestClient:
         concurrency=settings.ari.max_connections,
         timeout_seconds=settings.ari.timeout_seconds,
         tls=_ari_tls(settings),
+    )
+
+
+@asynccontextmanager
+async def command_client(
+    settings: Settings, rest: RestClient, watch: Callable[[RestSockets], None] = lambda _: None
+) -> AsyncIterator[AriClient]:
+    """Run the client that sends commands, which uses websockets unless the settings forbid it.
+
+    Args:
+        settings: of all components.
+        rest: sends what goes by HTTP.
+        watch: called with the websockets, if there are any.
+
+    Raises:
+        SettingsError: a secret or a certificate can't be read.
+    """
+    if settings.command.transport == "http":
+        yield rest
+        return
+    sockets = RestSockets([_rest_socket(settings) for _ in range(settings.command.websockets)])
+    watch(sockets)
+    client = EitherClient(
+        sockets,
+        rest,
+        concurrency=settings.ari.max_connections,
+        timeout_seconds=settings.ari.timeout_seconds,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(sockets.run())
+        try:
+            yield client
+        finally:
+            running.cancel()
+
+
+def _rest_socket(settings: Settings) -> EventSocket:
+    return EventSocket(
+        settings.ari.websocket_url,
+        (rest_sockets.application_name(),),
+        RotatingCredentials(settings.ari),
+        origin=settings.ari.origin,
+        tls=_ari_tls(settings),
+        backoff=_REST_BACKOFF,
     )
 
 

@@ -28,6 +28,14 @@ class CommandSettings(Group):
     max_pending: int = Field(default=10_000, ge=1)
     """Maximum number of commands waiting or running; further ones are answered with 503."""
 
+    transport: Literal["auto", "http"] = "auto"
+    """What carries requests to Asterisk: `auto` uses websockets where it answers requests on them
+    (22.4, 20.14 and newer), which costs less, and HTTP for the rest."""
+
+    websockets: int = Field(default=4, ge=1, le=32)
+    """Number of websockets for requests. Asterisk works on one request of each at a time;
+    http.conf's sessionlimit (100) counts them."""
+
     allow: tuple[Rule, ...] = ALLOW
     """Requests that clients may make: method and path. `*` in a path is one segment, `**` the
     rest."""

@@ -284,6 +284,12 @@ IN_FLIGHT_LIMIT = Definition(
     ("server_id",),
     "Maximum number of ARI requests in flight.",
 )
+COMMAND_WEBSOCKETS = Definition(
+    "ariproxy_command_websockets",
+    "gauge",
+    ("server_id",),
+    "Open websockets that carry ARI requests; at 0 all go by HTTP.",
+)
 COMMANDS_PENDING = Definition(
     "ariproxy_command_pending", "gauge", ("server_id",), "Commands waiting or running."
 )
@@ -374,6 +380,7 @@ TABLE: Final = (
     REQUEST_SECONDS,
     IN_FLIGHT,
     IN_FLIGHT_LIMIT,
+    COMMAND_WEBSOCKETS,
     COMMANDS_PENDING,
     RECONCILES,
     RECONCILE_SECONDS,

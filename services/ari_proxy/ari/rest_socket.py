@@ -1,0 +1,105 @@
+"""REST requests on one open websocket; Asterisk answers them in their order."""
+
+import asyncio
+import itertools
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed, InvalidState
+from websockets.protocol import State
+
+from . import rest_frames
+from .client import Answer
+from .websocket import frames
+
+#: A request that takes longer holds up those behind it: new ones go elsewhere.
+STALL_SECONDS: Final = 0.1
+#: Requests that may wait for answers on one websocket.
+MAX_PENDING: Final = 16
+
+
+class NotSentError(Exception):
+    """The websocket has ended, or the request's frame is too large: it was not sent."""
+
+
+class BrokenSocketError(Exception):
+    """The websocket has ended; whether Asterisk has executed the request is not known."""
+
+
+class RestSocket:
+    """Sends requests on an open websocket and assigns the answers."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._ids = itertools.count()
+        #: In the order of the answers; with the time of each one's sending.
+        self._pending: dict[str, tuple[asyncio.Future[Answer], float]] = {}
+        self._is_write_due = False
+
+    @property
+    def pending(self) -> int:
+        """The number of requests without an answer, also of those that nobody waits for."""
+        return len(self._pending)
+
+    def is_free(self, now: float) -> bool:
+        """Return whether a request would be answered soon; `now` is the loop's time."""
+        if not self._pending:
+            return True
+        _, oldest = next(iter(self._pending.values()))
+        return len(self._pending) < MAX_PENDING and now - oldest < STALL_SECONDS
+
+    def send(self, method: str, url: str, body: str) -> asyncio.Future[Answer]:
+        """Send a request; the future has its answer, or BrokenSocketError.
+
+        Raises:
+            NotSentError: it was not sent.
+        """
+        request_id = str(next(self._ids))
+        frame = rest_frames.encode(request_id, method, url, body)
+        if len(frame) > rest_frames.MAX_REQUEST_BYTES:
+            raise NotSentError
+        try:
+            self._connection.protocol.send_text(frame)
+        except (ConnectionClosed, InvalidState) as error:
+            raise NotSentError from error
+        if not self._is_write_due:
+            self._is_write_due = True
+            self._loop.call_soon(self._write)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._pending[request_id] = answer, self._loop.time()
+        return answer
+
+    def _write(self) -> None:
+        """Write the frames of one turn of the loop at once: each write is a system call."""
+        self._is_write_due = False
+        # The library itself writes what is left when the connection closes.
+        if self._connection.protocol.state is State.OPEN:
+            self._connection.transport.write(b"".join(self._connection.protocol.data_to_send()))
+
+    async def read(self) -> None:
+        """Read answers until the websocket has ended."""
+        try:
+            async for frame in frames(self._connection):
+                self._take(frame)
+        finally:
+            pending, self._pending = self._pending, {}
+            for answer, _ in pending.values():
+                if not answer.done():
+                    answer.set_exception(BrokenSocketError())
+
+    def _take(self, frame: bytes) -> None:
+        decoded = rest_frames.decode(frame)
+        if decoded is None or decoded[0] not in self._pending:
+            return
+        request_id, given = decoded
+        # Answers come in order: what is before this one gets none.
+        while True:
+            first = next(iter(self._pending))
+            answer, _ = self._pending.pop(first)
+            if first == request_id:
+                break
+            if not answer.done():
+                answer.set_exception(BrokenSocketError())
+        if not answer.done():
+            answer.set_result(given)

@@ -1,0 +1,106 @@
+"""Commands' websockets are cut under load, with a real Asterisk: counted by numbered events."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+import websockets.asyncio.client as websockets_client
+
+from ari_proxy.ari.client import AriClient
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.errors import TransportError
+from tests.support.link import Link
+from tests.support.rest_websocket import clients
+from tests.support.running import until
+from tests.support.servers import PASSWORD, Asterisk
+
+APPLICATION = "counted"
+
+
+@dataclass
+class Outcomes:
+    """What became of numbered requests."""
+
+    answered: set[str] = field(default_factory=set)
+    #: Asterisk may have executed them.
+    unknown: set[str] = field(default_factory=set)
+    not_sent: set[str] = field(default_factory=set)
+
+    async def send(self, client: AriClient, sender: int) -> None:
+        """Send requests one after another, each with a name of its own, until cancelled."""
+        number = 0
+        while True:
+            number += 1
+            name = f"n{sender}-{number}"
+            url = f"/events/user/{name}?application={APPLICATION}"
+            try:
+                answer = await client.request("POST", url)
+            except TransportError as error:
+                (self.unknown if error.sent else self.not_sent).add(name)
+            else:
+                assert answer.status == 204, answer
+                self.answered.add(name)
+
+    async def more(self) -> None:
+        """Wait until another 500 were answered."""
+        enough = len(self.answered) + 500
+        await until(lambda: len(self.answered) >= enough)
+
+
+@asynccontextmanager
+async def executed(asterisk: Asterisk) -> AsyncIterator[Counter[str]]:
+    """Count the executions of each request."""
+    counted: Counter[str] = Counter()
+    headers = {"Authorization": Credentials("ari", PASSWORD).authorization}
+
+    async def count(connection: websockets_client.ClientConnection) -> None:
+        async for frame in connection:
+            counted[json.loads(frame)["eventname"]] += 1
+
+    url = f"{asterisk.websocket_url}?app={APPLICATION}"
+    async with (
+        websockets_client.connect(url, additional_headers=headers, compression=None) as connection,
+        asyncio.TaskGroup() as tasks,
+    ):
+        counting = tasks.create_task(count(connection))
+        yield counted
+        counting.cancel()
+
+
+@pytest.mark.parametrize("fault", ["cut", "frozen"])
+async def test_request_is_executed_once_or_its_outcome_is_told(
+    own_asterisk: Asterisk, websocket_link: Link, fault: str
+) -> None:
+    link, outcomes = websocket_link, Outcomes()
+    through = f"ws://127.0.0.1:{link.port}/ari/events"
+    async with (
+        executed(own_asterisk) as counted,
+        clients(own_asterisk.url, through, 4, timeout_seconds=1) as ways,
+    ):
+        await until(lambda: ways.sockets.opened == 4)
+        async with asyncio.TaskGroup() as tasks:
+            sending = [tasks.create_task(outcomes.send(ways.client, n)) for n in range(16)]
+            for _ in range(3):
+                await outcomes.more()
+                if fault == "frozen":
+                    link.freeze()
+                    await outcomes.more()
+                    link.thaw()
+                link.stop()
+                await outcomes.more()
+                link.start()
+                await until(lambda: ways.sockets.opened == 4)
+            for task in sending:
+                task.cancel()
+        asked = outcomes.answered | outcomes.unknown
+        await until(lambda: outcomes.answered <= set(counted))
+
+    assert max(counted.values()) == 1
+    assert not outcomes.not_sent & set(counted)
+    assert len(outcomes.answered) > 2000
+    # Those in flight when the link went, at most: three times sixteen.
+    assert 0 < len(outcomes.unknown) <= 48, len(asked)
