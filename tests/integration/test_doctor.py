@@ -36,6 +36,7 @@ async def test_all_is_well(asterisk: Asterisk, bus_server: BusServer, tmp_path: 
     assert "FAULT" not in said
     has_features = asterisk.version == "22"
     assert ("not available" in said) is not has_features
+    assert ("commands go on websockets" in said) is has_features
     assert not await asterisk_applications(asterisk)
 
 

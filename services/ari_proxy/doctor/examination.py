@@ -9,11 +9,14 @@ from typing import Final
 from urllib.parse import quote
 
 import aiohttp
+from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from ari_proxy import certificate_errors
+from ari_proxy.ari import rest_sockets
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.rest_socket import RestSocket
 from ari_proxy.bus.base import Bus, Right, opened
 from ari_proxy.bus.errors import BusError
 from ari_proxy.connections import factories
@@ -41,9 +44,11 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async with factories.rest_client(settings) as rest:
         async for finding in _rest(settings, rest):
             yield finding
-    yield await _websocket(settings)
+    for finding in await _websocket(settings):
+        yield finding
     yield await _clock(settings)
-    yield findings.of_sessions(settings.ari.max_connections, SESSION_LIMIT)
+    websockets = settings.command.websockets if settings.command.transport == "auto" else 0
+    yield findings.of_sessions(settings.ari.max_connections + websockets, SESSION_LIMIT)
     async for finding in _bus(settings):
         yield finding
 
@@ -94,7 +99,7 @@ async def _description(rest: RestClient) -> str:
     return "".join(texts)
 
 
-async def _websocket(settings: Settings) -> Finding:
+async def _websocket(settings: Settings) -> list[Finding]:
     what = "Asterisk, events websocket"
     socket = factories.event_socket(settings.model_copy(update={"applications": (APPLICATION,)}))
     try:
@@ -103,13 +108,26 @@ async def _websocket(settings: Settings) -> Finding:
             begun_at = time.monotonic()
             await (await connection.ping())
             seconds = time.monotonic() - begun_at
+            takes_requests = await _takes_requests(connection)
             await connection.close()
     except (OSError, WebSocketException, EOFError) as error:  # Among them TimeoutError.
         remedy = "check ari.websocket_url; a proxy in between must support websockets"
         if untrusted := await socket.explained(error):
-            return Finding("fault", what, untrusted)
-        return Finding("fault", what, str(error) or "timed out", remedy)
-    return Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
+            return [Finding("fault", what, untrusted)]
+        return [Finding("fault", what, str(error) or "timed out", remedy)]
+    found = Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
+    may_use = settings.command.transport == "auto"
+    return [found, findings.of_transport(takes_requests=takes_requests, may_use=may_use)]
+
+
+async def _takes_requests(connection: ClientConnection) -> bool:
+    requests = RestSocket(connection)
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(requests.read())
+        try:
+            return await rest_sockets.takes_requests(requests, APPLICATION)
+        finally:
+            reading.cancel()
 
 
 async def _clock(settings: Settings) -> Finding:

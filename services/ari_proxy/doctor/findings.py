@@ -120,9 +120,26 @@ def of_clock(difference_seconds: float) -> Finding:
 CLOCK_SECONDS: Final = 2.0
 
 
+def of_transport(*, takes_requests: bool, may_use: bool) -> Finding:
+    """Tell what carries commands to Asterisk.
+
+    Args:
+        takes_requests: whether Asterisk answers requests on a websocket.
+        may_use: whether the settings allow it.
+    """
+    carried = "commands go by HTTP: "
+    if not takes_requests:
+        carried += "this Asterisk takes no requests on websockets (22.4, 20.14 and newer do)"
+    elif not may_use:
+        carried += "command.transport says so; on websockets they would cost less"
+    else:
+        carried = "commands go on websockets; lists and files by HTTP"
+    return Finding("ok", "Asterisk, requests", carried)
+
+
 def of_sessions(connections: int, limit: int) -> Finding:
     """Report whether the proxy's connections fit into Asterisk's default limit."""
-    found = f"one executor opens up to {connections} connections, ingest one websocket"
+    found = f"one executor opens up to {connections} connections, ingest one"
     if connections >= limit:
         remedy = (
             f"lower ari.max_connections, or raise sessionlimit in http.conf ({limit} by default)"

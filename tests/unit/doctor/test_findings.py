@@ -71,6 +71,22 @@ def test_sessions(connections: int, level: str) -> None:
     assert findings.of_sessions(connections, 100).level == level
 
 
+@pytest.mark.parametrize(
+    ("takes_requests", "may_use", "said"),
+    [
+        (True, True, "commands go on websockets; lists and files by HTTP"),
+        (True, False, "commands go by HTTP: command.transport says so"),
+        (False, True, "commands go by HTTP: this Asterisk takes no requests on websockets"),
+        (False, False, "commands go by HTTP: this Asterisk takes no requests on websockets"),
+    ],
+)
+def test_transport_of_commands(*, takes_requests: bool, may_use: bool, said: str) -> None:
+    finding = findings.of_transport(takes_requests=takes_requests, may_use=may_use)
+
+    assert finding.level == "ok"
+    assert finding.found.startswith(said)
+
+
 def test_only_faults_fail() -> None:
     ok, warning, fault = (
         Finding("ok", "a", "b"),
