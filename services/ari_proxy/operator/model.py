@@ -206,6 +206,8 @@ class CommandSpec(WorkloadSpec, frozen=True):
 
     autoscaling: AutoscalingSpec | None = None
     max_in_flight: int = 32
+    transport: Literal["Auto", "Http"] = "Auto"
+    websockets: int = 4
     request_timeout_seconds: int = 10
     policy: CommandPolicySpec = CommandPolicySpec()
 

@@ -122,6 +122,8 @@ def _command(proxy: AriProxy) -> dict[str, Any]:
             "timeout_seconds": command.request_timeout_seconds,
         },
         "command": {
+            "transport": command.transport.lower(),
+            "websockets": command.websockets,
             "allow": list(policy.allow),
             "deny": list(policy.deny),
             "scope": policy.scope.lower(),
