@@ -150,6 +150,7 @@ async def connect(
                 name=options.name,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
+                dont_randomize=True,  # It would undo the order of `ClusterClient`.
                 reconnect_time_wait=0,
                 connect_timeout=math.ceil(seconds),
                 error_cb=on_error,

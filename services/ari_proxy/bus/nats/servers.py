@@ -8,6 +8,7 @@ reconnecting, and forgets none; our connections are separate clients, one after 
 import asyncio
 import ipaddress
 import itertools
+import random
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlparse, urlsplit
@@ -81,6 +82,7 @@ class ClusterClient(Client):
             for one in known
             if one.address not in present
         ]
+        random.shuffle(self._server_pool)
         self._server_pool.sort(key=lambda server: _address_of(server) == leaving)
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
