@@ -7,13 +7,19 @@ import re
 import pytest
 from structlog.testing import capture_logs
 
-from ari_proxy.ari.client import Answer
+from ari_proxy.ari.client import Answer, AriClient
 from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 from ari_proxy.ari.websocket import EventSocket
-from tests.support.rest_websocket import doors, real_doors, running_sockets, scripted_websockets
+from tests.support.rest_websocket import (
+    clients,
+    doors,
+    real_doors,
+    running_sockets,
+    scripted_websockets,
+)
 from tests.support.running import until
 from tests.support.servers import PASSWORD, Asterisk
 
@@ -158,6 +164,27 @@ async def test_request_that_asterisk_passes_over_has_an_unknown_outcome() -> Non
     assert raised.value.sent
 
 
+async def test_refused_credentials_cost_no_request() -> None:
+    """Asterisk checks a websocket's user again with each request."""
+    async with doors(1) as it:
+        it.websockets.held["channels/a"] = asyncio.Event()
+        it.websockets.answers |= {"channels/a": (200, "a"), "channels/b": (401, "")}
+        first = asyncio.create_task(it.client.request("POST", "/channels/a"))
+        second = asyncio.create_task(it.client.request("POST", "/channels/b"))
+        await until(lambda: it.websockets.requests)
+        it.websockets.held["channels/a"].set()
+
+        assert (await first).body == "a"
+        assert (await second).status == 204
+        assert [request.target for request in it.http.requests] == ["/ari/channels/b"]
+        await until(lambda: len(it.websockets.applications) == 2)
+        await until(lambda: it.sockets.opened == 1)
+        await it.client.request("POST", "/channels/c")
+
+    assert it.websockets.requests[-1]["uri"] == "channels/c"
+    assert len(it.http.requests) == 1
+
+
 async def test_answer_above_the_limit_is_refused() -> None:
     async with doors() as it:
         it.websockets.answers["channels/c"] = (200, "x" * 1001)
@@ -253,6 +280,7 @@ async def test_asterisk_reads_requests_alike_whatever_carries_them(asterisk: Ast
         for way in (it.http, it.client):
             created = await way.request("POST", "/channels/create", json.dumps(where))
             assert created.status == 200, created.body
+            await _until_in_stasis(it.http)
             told.append([_told(await way.request(*asked)) for asked in ALIKE])
             await way.request("DELETE", IN_PATH)
             await _until_gone(it.http)
@@ -261,6 +289,13 @@ async def test_asterisk_reads_requests_alike_whatever_carries_them(asterisk: Ast
         assert by_websocket == by_http, asked
     statuses = {status for status, _ in told[0]}
     assert {200, 204, 400, 404, 405} <= statuses, "so that it has the channel, and refuses"
+
+
+async def _until_in_stasis(http: RestClient) -> None:
+    """Wait until a new channel shows its application: it enters that on its own."""
+    async with asyncio.timeout(5):
+        while '"app_name":"Stasis"' not in (await http.request("GET", IN_PATH)).body:
+            await asyncio.sleep(0.01)
 
 
 async def _until_gone(http: RestClient) -> None:
@@ -296,3 +331,51 @@ async def test_older_asterisk_gets_its_requests_by_http(asterisk: Asterisk) -> N
         assert (await it.client.request("GET", "/channels/none")).status == 404
         assert it.sockets.opened == 0
         assert await _applications(it.http) == []
+
+
+class Rotated:
+    """Credentials that have changed once they are refused."""
+
+    def __init__(self) -> None:
+        self._current = Credentials("ari", PASSWORD)
+        self.newer: Credentials | None = None
+
+    def current(self) -> Credentials:
+        return self._current
+
+    def refused(self, credentials: Credentials) -> bool:
+        if self.newer is None or credentials is self.newer:
+            return False
+        self._current = self.newer
+        return True
+
+
+async def test_no_request_is_refused_while_the_password_changes() -> None:
+    asterisk, source = Asterisk("22"), Rotated()
+    asterisk.start()
+    try:
+        async with clients(asterisk.url, asterisk.websocket_url, source=source) as it:
+            await until(lambda: it.sockets.opened == 2)
+            statuses: list[int] = []
+            async with asyncio.TaskGroup() as tasks:
+                asking = [tasks.create_task(_keep_asking(it.client, statuses)) for _ in range(8)]
+                await until(lambda: len(statuses) > 100)
+                source.newer = Credentials("ari", "hush-another-ari")
+                asterisk.configure("ari.conf", {PASSWORD: "hush-another-ari"})
+                await it.http.request("PUT", "/asterisk/modules/res_ari.so")
+                before = len(statuses)
+                await until(lambda: len(statuses) > before + 500)
+                await until(lambda: it.sockets.opened == 2)
+                for task in asking:
+                    task.cancel()
+            assert set(statuses) == {404}
+            opened = await it.client.request("GET", "/channels/none")
+            assert opened.status == 404
+    finally:
+        asterisk.remove()
+
+
+async def _keep_asking(client: AriClient, statuses: list[int]) -> None:
+    while True:
+        answer = await client.request("POST", "/channels/none/answer")
+        statuses.append(answer.status)

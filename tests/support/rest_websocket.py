@@ -13,15 +13,15 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.credentials import CredentialSource
 from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import RestSockets, application_name
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.backoff import Backoff
 from tests.support.running import until
-from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
-from tests.support.servers import PASSWORD, Asterisk
+from tests.support.scripted_asterisk import CREDENTIALS, ScriptedAsterisk, scripted_asterisk
+from tests.support.servers import Asterisk
 
 
 @dataclass
@@ -135,11 +135,14 @@ async def scripted_websockets(port: int = 0) -> AsyncIterator[ScriptedWebsockets
 
 @asynccontextmanager
 async def running_sockets(
-    url: str, number: int = 2, *, ask_again_seconds: float = 300
+    url: str,
+    number: int = 2,
+    *,
+    source: CredentialSource = CREDENTIALS,
+    ask_again_seconds: float = 300,
 ) -> AsyncIterator[RestSockets]:
     """Run websockets that are opened again at once."""
     backoff = Backoff(first_seconds=0.01, last_seconds=0.01)
-    source = Credentials("ari", PASSWORD)
     sockets = RestSockets(
         [EventSocket(url, (application_name(),), source, backoff=backoff) for _ in range(number)],
         answer_seconds=0.2,
@@ -155,13 +158,17 @@ async def running_sockets(
 
 @asynccontextmanager
 async def clients(
-    http_url: str, websocket_url: str, number: int = 2, *, timeout_seconds: float = 5
+    http_url: str,
+    websocket_url: str,
+    number: int = 2,
+    *,
+    source: CredentialSource = CREDENTIALS,
+    timeout_seconds: float = 5,
 ) -> AsyncIterator[Ways]:
     """Yield both ways to an Asterisk; it has not been asked yet whether it has both."""
-    source = Credentials("ari", PASSWORD)
     async with (
         RestClient(http_url, source, concurrency=8, timeout_seconds=timeout_seconds) as rest,
-        running_sockets(websocket_url, number) as sockets,
+        running_sockets(websocket_url, number, source=source) as sockets,
     ):
         client = EitherClient(sockets, rest, concurrency=32, timeout_seconds=timeout_seconds)
         yield Ways(rest, sockets, client)

@@ -7,7 +7,7 @@ import structlog
 from . import rest_frames
 from .client import MAX_ANSWER_BYTES, Answer, AriClient
 from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
-from .rest_socket import BrokenSocketError, NotSentError
+from .rest_socket import BrokenSocketError, NotSentError, RefusedSocketError
 from .rest_sockets import RestSockets
 
 _log = structlog.get_logger()
@@ -82,7 +82,7 @@ class EitherClient:
                     return await waiting
                 finally:
                     self._in_flight -= 1
-        except NotSentError:
+        except (NotSentError, RefusedSocketError):
             return None
         except BrokenSocketError as error:
             if method == "GET":

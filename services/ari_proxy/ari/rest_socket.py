@@ -16,10 +16,15 @@ from .websocket import frames
 STALL_SECONDS: Final = 0.1
 #: Requests that may wait for answers on one websocket.
 MAX_PENDING: Final = 16
+_UNAUTHORIZED: Final = 401
 
 
 class NotSentError(Exception):
     """The websocket has ended, or the request's frame is too large: it was not sent."""
+
+
+class RefusedSocketError(Exception):
+    """Asterisk refuses the credentials of the websocket: it has not executed the request."""
 
 
 class BrokenSocketError(Exception):
@@ -36,6 +41,8 @@ class RestSocket:
         #: In the order of the answers; with the time of each one's sending.
         self._pending: dict[str, tuple[asyncio.Future[Answer], float]] = {}
         self._is_write_due = False
+        #: Asterisk checks the user again with each request; that of a websocket never changes.
+        self._is_refused = False
 
     @property
     def pending(self) -> int:
@@ -44,13 +51,17 @@ class RestSocket:
 
     def is_free(self, now: float) -> bool:
         """Return whether a request would be answered soon; `now` is the loop's time."""
+        if self._is_refused:
+            return False
         if not self._pending:
             return True
         _, oldest = next(iter(self._pending.values()))
         return len(self._pending) < MAX_PENDING and now - oldest < STALL_SECONDS
 
     def send(self, method: str, url: str, body: str) -> asyncio.Future[Answer]:
-        """Send a request; the future has its answer, or BrokenSocketError.
+        """Send a request.
+
+        The future has its answer, RefusedSocketError or BrokenSocketError.
 
         Raises:
             NotSentError: it was not sent.
@@ -78,15 +89,15 @@ class RestSocket:
             self._connection.transport.write(b"".join(self._connection.protocol.data_to_send()))
 
     async def read(self) -> None:
-        """Read answers until the websocket has ended."""
+        """Read answers until the websocket has ended, or nothing is left of a refused one."""
         try:
             async for frame in frames(self._connection):
                 self._take(frame)
+                if self._is_refused and not self._pending:
+                    break
         finally:
-            pending, self._pending = self._pending, {}
-            for answer, _ in pending.values():
-                if not answer.done():
-                    answer.set_exception(BrokenSocketError())
+            for request_id in [*self._pending]:
+                self._settle(request_id, BrokenSocketError())
 
     def _take(self, frame: bytes) -> None:
         decoded = rest_frames.decode(frame)
@@ -94,12 +105,20 @@ class RestSocket:
             return
         request_id, given = decoded
         # Answers come in order: what is before this one gets none.
-        while True:
-            first = next(iter(self._pending))
-            answer, _ = self._pending.pop(first)
-            if first == request_id:
-                break
-            if not answer.done():
-                answer.set_exception(BrokenSocketError())
-        if not answer.done():
-            answer.set_result(given)
+        while (first := next(iter(self._pending))) != request_id:
+            self._settle(first, BrokenSocketError())
+        if given.status == _UNAUTHORIZED:
+            self._is_refused = True
+            self._settle(request_id, RefusedSocketError())
+        else:
+            self._settle(request_id, given)
+
+    def _settle(self, request_id: str, outcome: Answer | Exception) -> None:
+        """Pass on what became of a request, if somebody still waits for it."""
+        answer, _ = self._pending.pop(request_id)
+        if answer.done():
+            return
+        if isinstance(outcome, Exception):
+            answer.set_exception(outcome)
+        else:
+            answer.set_result(outcome)

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.protocol import ids
 
-from .rest_socket import BrokenSocketError, NotSentError, RestSocket
+from .rest_socket import BrokenSocketError, NotSentError, RefusedSocketError, RestSocket
 from .websocket import EventSocket
 
 _log = structlog.get_logger()
@@ -147,7 +147,7 @@ async def takes_requests(
     except TimeoutError:
         _log.info("rest_websocket.not_offered")
         return False
-    except (NotSentError, BrokenSocketError):
+    except (NotSentError, BrokenSocketError, RefusedSocketError):
         return False
     if answer.status != _OK:
         _log.warning("rest_websocket.refused", status=answer.status, body=answer.body)
