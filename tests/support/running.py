@@ -86,8 +86,16 @@ async def bus_client(settings: Settings, account: str = "application") -> AsyncI
 class LegacyClient:
     """Speaks as go-ari-proxy's library does: AppStart, DUMMY, events, responses, commands."""
 
-    def __init__(self, bus: Topics, application: str, *, subscribe_after: float = 0) -> None:
+    def __init__(
+        self,
+        bus: Topics,
+        application: str,
+        *,
+        subscribe_after: float = 0,
+        event_group: str = "ariq",
+    ) -> None:
         self._bus = bus
+        self._event_group = event_group
         self._application = application
         self._subscribe_after = subscribe_after
         self.starts: list[dict[str, Any]] = []
@@ -122,6 +130,7 @@ class LegacyClient:
         """Subscribe to what comes for a dialog; return the subscriptions."""
         events = self.events.setdefault(dialog_id, [])
         responses = self.responses.setdefault(dialog_id, [])
+        group = self._event_group
 
         def on_event(message: Message) -> None:
             event = json.loads(message.payload)
@@ -139,8 +148,8 @@ class LegacyClient:
             self._changed.set()
 
         subscriptions = [
-            await self._bus.subscribe(f"events_{dialog_id}", on_event, group="ariq"),
-            await self._bus.subscribe(f"responses_{dialog_id}", on_response, group="ariq"),
+            await self._bus.subscribe(f"events_{dialog_id}", on_event, group=group),
+            await self._bus.subscribe(f"responses_{dialog_id}", on_response, group=group),
         ]
         self._joined.add(dialog_id)
         self._changed.set()
