@@ -13,6 +13,7 @@ from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, Unreachab
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.backoff import Backoff
 from tests.support.rest_websocket import (
     clients,
     doors,
@@ -203,9 +204,10 @@ async def test_many_requests_get_their_own_answers() -> None:
 
 
 async def test_old_asterisk_is_asked_again_from_time_to_time() -> None:
+    soon = Backoff(first_seconds=0.1, last_seconds=0.1)
     async with scripted_websockets() as script:
         script.is_old = True
-        async with running_sockets(script.url, ask_again_seconds=0.1) as sockets:
+        async with running_sockets(script.url, ask_again=soon) as sockets:
             await until(lambda: len(script.applications) >= 2)
             assert sockets.opened == 0
             script.is_old = False  # It was upgraded.

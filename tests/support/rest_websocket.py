@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from ari_proxy.ari.credentials import CredentialSource
 from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.rest_sockets import RestSockets, application_name
+from ari_proxy.ari.rest_sockets import ASK_AGAIN, RestSockets, application_name
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.backoff import Backoff
 from tests.support.running import until
@@ -139,14 +139,14 @@ async def running_sockets(
     number: int = 2,
     *,
     source: CredentialSource = CREDENTIALS,
-    ask_again_seconds: float = 300,
+    ask_again: Backoff = ASK_AGAIN,
 ) -> AsyncIterator[RestSockets]:
     """Run websockets that are opened again at once."""
     backoff = Backoff(first_seconds=0.01, last_seconds=0.01)
     sockets = RestSockets(
         [EventSocket(url, (application_name(),), source, backoff=backoff) for _ in range(number)],
         answer_seconds=0.2,
-        ask_again_seconds=ask_again_seconds,
+        ask_again=ask_again,
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(sockets.run())

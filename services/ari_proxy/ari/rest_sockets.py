@@ -9,6 +9,7 @@ import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection
 
+from ari_proxy.backoff import Backoff
 from ari_proxy.protocol import ids
 
 from .rest_socket import BrokenSocketError, NotSentError, RefusedSocketError, RestSocket
@@ -20,8 +21,8 @@ _log = structlog.get_logger()
 APPLICATION_PREFIX: Final = "ari-proxy-command-"
 #: For the first answer on a websocket; an older Asterisk gives none.
 ANSWER_SECONDS: Final = 2.0
-#: Until an Asterisk that gave no answer is asked again; it may be upgraded meanwhile.
-ASK_AGAIN_SECONDS: Final = 300.0
+#: Until an Asterisk that gave no answer is asked again: it was busy, or it is upgraded meanwhile.
+ASK_AGAIN: Final = Backoff(first_seconds=10.0, last_seconds=300.0)
 _OK: Final = 200
 #: Lets only answers pass: a broadcast for all applications is not for this one.
 _FILTER: Final = msgspec.json.encode({"allowed": [{"type": "RESTResponse"}]}).decode()
@@ -44,18 +45,18 @@ class RestSockets:
         sockets: Sequence[EventSocket],
         *,
         answer_seconds: float = ANSWER_SECONDS,
-        ask_again_seconds: float = ASK_AGAIN_SECONDS,
+        ask_again: Backoff = ASK_AGAIN,
     ) -> None:
         """Create a pool; `run` opens it.
 
         Args:
             sockets: each with an application of its own.
             answer_seconds: for the first answer on a websocket.
-            ask_again_seconds: until an Asterisk that gave none is asked again.
+            ask_again: the pauses until an Asterisk that gave none is asked again.
         """
         self._sockets = sockets
         self._answer_seconds = answer_seconds
-        self._ask_again_seconds = ask_again_seconds
+        self._ask_again = ask_again
         self._loop = asyncio.get_running_loop()
         self._open: list[RestSocket] = []
         #: Set while the first websocket is open: it asks for all.
@@ -81,15 +82,17 @@ class RestSockets:
                 tasks.create_task(self._keep_other(socket))
 
     async def _keep_first(self, socket: EventSocket) -> None:
+        unanswered = 0
         async with aclosing(socket.connections()) as connections:
             async for connection in connections:
                 try:
                     is_answered = await self._serve(connection, socket, self._is_offered.set)
                 finally:
                     self._is_offered.clear()
-                if not is_answered:
+                unanswered = 0 if is_answered else unanswered + 1
+                if unanswered:
                     await connection.close()
-                    await asyncio.sleep(self._ask_again_seconds)
+                    await asyncio.sleep(self._ask_again.seconds(unanswered))
 
     async def _keep_other(self, socket: EventSocket) -> None:
         async with aclosing(socket.connections()) as connections:
