@@ -197,10 +197,13 @@ async def test_many_requests_get_their_own_answers() -> None:
     async with doors(4) as it:
         for number in range(300):
             it.websockets.answers[f"channels/{number}"] = (200, str(number))
+            # A machine that stands still for a moment makes the websockets look slow.
+            it.http.standing["GET", f"/channels/{number}"] = (200, str(number))
         asked = (it.client.request("GET", f"/channels/{number}") for number in range(300))
         answers = await asyncio.gather(*asked)
 
     assert [answer.body for answer in answers] == [str(number) for number in range(300)]
+    assert it.websockets.requests
 
 
 async def test_old_asterisk_is_asked_again_from_time_to_time() -> None:
