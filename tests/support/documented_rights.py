@@ -15,9 +15,18 @@ WIRE = Path(__file__).parents[2] / "docs/reference/wire.md"
 SERVER, APPLICATION = "asterisk-1", "demo"
 #: The names of the tests, for which the accounts have the documented rights. Tests that share an
 #: Asterisk number their applications.
-_SERVERS = ("server-1", "asterisk-1", "asterisk-demo")
+#: `asterisk` is the default of the settings.
+_SERVERS = ("server-1", "asterisk-1", "asterisk-demo", "asterisk", "other")
 _NUMBERED = tuple(f"{name}{number}" for name in ("demo", "failing") for number in range(300))
-_APPLICATIONS = ("demo", "voicemail", "quiet", "nobody-serves-this", "ari-proxy-demo", *_NUMBERED)
+_APPLICATIONS = (
+    "demo",
+    "voicemail",
+    "quiet",
+    "nobody-serves-this",
+    "wanted",
+    "ari-proxy-demo",
+    *_NUMBERED,
+)
 #: By account of a test, the documented users whose rights it has: one process may do the work of
 #: several.
 _ACCOUNTS = {
