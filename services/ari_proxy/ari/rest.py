@@ -93,22 +93,10 @@ class RestClient:
         timeout_seconds: float | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
-        """Send one request and return Asterisk's answer, whatever its status.
+        """Send one request as AriClient does.
 
         It is sent once, with two exceptions: a GET is repeated once if the connection breaks, and
         any request once if Asterisk refuses its credentials and there are newer ones.
-
-        Args:
-            method: in upper case.
-            url: relative to ARI's root, percent-encoded, as `urls.parse` returns it.
-            body: JSON text, or ''.
-            timeout_seconds: overrides the client's; includes the wait for a free connection.
-            max_bytes: limit of the answer's body.
-
-        Raises:
-            UnreachableError: there is no connection, or it broke.
-            AriTimeoutError: no answer within the deadline.
-            AnswerTooLargeError: the answer's body is larger than `max_bytes`; the rest is not read.
         """
         path = url.partition("?")[0]
         sent = False
