@@ -48,7 +48,14 @@ def test_missing_secret_is_named_and_the_other_server_is_served(voice: Namespace
     first = resource["spec"]["servers"][0]
     ari = {**first["ari"], "credentialsSecretRef": {"name": "late"}}
     resource["spec"]["servers"].append(
-        {**first, "name": "asterisk-b", "serverId": "secretless-b", "ari": ari}
+        # Of the same Asterisk, on which an application has one client.
+        {
+            **first,
+            "name": "asterisk-b",
+            "serverId": "secretless-b",
+            "ari": ari,
+            "applications": ["secretless-b"],
+        }
     )
     with applied(voice, resource) as name:
         until(lambda: has_reason(voice, name, "SecretMissing"), "the Secret is missed")
