@@ -68,7 +68,7 @@ def release() -> Iterator[Namespace]:
 
 def install(namespace: Namespace, *options: str) -> None:
     # The kind may be there from another time: it is kept, and belongs to the release of then.
-    where = ("--namespace", namespace.name, "--wait", "--timeout", "90s", "--take-ownership")
+    where = ("--namespace", namespace.name, "--wait", "--timeout", "120s", "--take-ownership")
     cluster.run("helm", "install", RELEASE, str(CHART), *where, *options)
 
 
@@ -98,8 +98,8 @@ def voice_namespace(*, replicas: int) -> Iterator[Namespace]:
     namespace.apply(manifest("nats", "nats.yaml"))
     namespace.apply(manifest("asterisk", "asterisk.yaml"))
     namespace.kubectl("scale", "statefulset/asterisk", f"--replicas={replicas}")
-    namespace.kubectl("rollout", "status", "statefulset/asterisk", "--timeout=80s")
-    namespace.kubectl("rollout", "status", "deployment/nats", "--timeout=80s")
+    namespace.kubectl("rollout", "status", "statefulset/asterisk", "--timeout=120s")
+    namespace.kubectl("rollout", "status", "deployment/nats", "--timeout=120s")
     try:
         yield namespace
     finally:

@@ -13,7 +13,7 @@ from tests.support.calls import Calls
 from tests.support.cluster import Namespace
 from tests.support.running import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 
 @asynccontextmanager
@@ -172,7 +172,7 @@ async def test_removed_server_goes_on_with_its_calls_in_another_pod(voice: Names
         (pod,) = voice.pods(name, "ingest", "asterisk-b")
         killed = ("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
         await asyncio.to_thread(voice.kubectl, *killed)
-        waited = ("rollout", "status", f"deployment/{name}-ingest-asterisk-b", "--timeout=60s")
+        waited = ("rollout", "status", f"deployment/{name}-ingest-asterisk-b", "--timeout=120s")
         await asyncio.to_thread(voice.kubectl, *waited)
         await made.mark_once_more([channel])
 
@@ -189,7 +189,7 @@ async def test_operator_may_die_without_a_call_noticing(
             await asyncio.to_thread(
                 release.kubectl, "delete", "pods", *selector, "--grace-period=0", "--force"
             )
-            waited = ("rollout", "status", f"deployment/{RELEASE}-ari-proxy", "--timeout=60s")
+            waited = ("rollout", "status", f"deployment/{RELEASE}-ari-proxy", "--timeout=120s")
             await asyncio.to_thread(release.kubectl, *waited)
         await made.mark_once_more(channels)
         pods = [pod["metadata"]["name"] for pod in voice.pods("orphan", "ingest")]
@@ -203,7 +203,7 @@ async def test_operator_may_die_without_a_call_noticing(
 
 async def test_call_is_served_over_rabbitmq(voice: Namespace) -> None:
     await asyncio.to_thread(voice.apply, manifest("rabbitmq", "rabbitmq.yaml"))
-    wait = ("rollout", "status", "deployment/rabbitmq", "--timeout=80s")
+    wait = ("rollout", "status", "deployment/rabbitmq", "--timeout=120s")
     await asyncio.to_thread(voice.kubectl, *wait)
     resource = named(sample("rabbitmq"), "on-rabbitmq", "on-rabbitmq")
     await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))

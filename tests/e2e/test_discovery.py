@@ -8,7 +8,7 @@ import yaml
 from tests.e2e.conftest import calls, is_draining, sample
 from tests.support.cluster import Namespace, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(420)
 
 
 async def test_servers_follow_the_pods_of_a_stateful_set(set_of_asterisks: Namespace) -> None:
@@ -48,7 +48,7 @@ async def test_server_of_a_pod_that_restarts_stays(set_of_asterisks: Namespace) 
     await asyncio.to_thread(voice.until_settled, "discovery", 1)
     before = voice.get("deployment", "discovery-ingest-asterisk-0")["metadata"]["uid"]
     await asyncio.to_thread(voice.kubectl, "delete", "pod", "asterisk-0")
-    wait = ("rollout", "status", "statefulset/asterisk", "--timeout=80s")
+    wait = ("rollout", "status", "statefulset/asterisk", "--timeout=120s")
     await asyncio.to_thread(voice.kubectl, *wait)
     await asyncio.to_thread(voice.until_settled, "discovery", 1)
 

@@ -12,7 +12,7 @@ from tests.support import cluster
 from tests.support.cluster import ROOT, Namespace, until
 from tests.support.programs import program
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(420)
 
 
 def commands() -> list[str]:
@@ -52,7 +52,7 @@ def test_quick_start_serves_a_call(namespace: Namespace) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=130,
+            timeout=300,
         )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
 

@@ -11,7 +11,7 @@ from tests.support import cluster
 from tests.support.cluster import CHART, Namespace, until
 from tests.support.prometheus import objections
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(420)
 
 
 def test_chart_passes_its_own_test(release: Namespace) -> None:
@@ -46,7 +46,7 @@ def test_upgrade_changes_the_operator_and_no_pod_of_a_call(
     voice.until_settled("upgraded")
     before = [pod["metadata"]["name"] for pod in voice.pods("upgraded", "ingest")]
 
-    options = ("--set", "operator.logging.level=debug", "--wait", "--timeout", "90s")
+    options = ("--set", "operator.logging.level=debug", "--wait", "--timeout", "120s")
     cluster.run("helm", "upgrade", RELEASE, str(CHART), "--namespace", release.name, *options)
     voice.kubectl("delete", "deployment", "upgraded-command-asterisk-a")
     until(lambda: voice.pods("upgraded", "command"), "the new operator works")

@@ -11,7 +11,7 @@ import yaml
 from tests.e2e.conftest import named, sample
 from tests.support.cluster import Namespace, RefusedError, until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import yaml
 from tests.e2e.conftest import calls, named, sample
 from tests.support.cluster import Namespace, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(420)
 
 
 async def test_password_is_rotated_and_calls_go_on(set_of_asterisks: Namespace) -> None:

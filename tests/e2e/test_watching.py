@@ -10,7 +10,7 @@ from tests.e2e.conftest import calls, named, sample
 from tests.support import cluster
 from tests.support.cluster import Namespace
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(420)
 
 #: Takes OTLP over HTTP, and logs the names of the spans; the services' image can read them.
 COLLECTOR = """
@@ -74,7 +74,7 @@ async def test_call_is_seen_in_the_console_and_as_a_trace(voice: Namespace) -> N
     (ingest,) = voice.pods(name, "ingest")
     image = ingest["spec"]["containers"][0]["image"]
     await asyncio.to_thread(voice.apply, collector(image))
-    ready = ("wait", "pod/collector", "--for=condition=Ready", "--timeout=60s")
+    ready = ("wait", "pod/collector", "--for=condition=Ready", "--timeout=120s")
     await asyncio.to_thread(voice.kubectl, *ready)
 
     async with calls(voice, name) as made:

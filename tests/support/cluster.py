@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
 CHART = ROOT / "charts" / "ari-proxy"
 #: Seconds until something has happened in the cluster.
-PATIENCE = 60.0
+PATIENCE = 120.0
+#: Seconds for a program, which has a deadline of its own where it waits.
+DEADLINE = 150.0
 
 
 def require(*programs: str) -> None:
@@ -36,7 +38,7 @@ def require_cluster(*programs: str) -> None:
         program(name)
 
 
-def run(*command: str, stdin: str = "", timeout: float = 90) -> str:
+def run(*command: str, stdin: str = "", timeout: float = DEADLINE) -> str:
     """Run a program and return its output.
 
     Raises:
@@ -60,7 +62,7 @@ class RefusedError(Exception):
     """The cluster refused a request."""
 
 
-def kubectl(*arguments: str, stdin: str = "", timeout: float = 90) -> str:
+def kubectl(*arguments: str, stdin: str = "", timeout: float = DEADLINE) -> str:
     return run("kubectl", *arguments, stdin=stdin, timeout=timeout)
 
 
@@ -88,7 +90,7 @@ class Namespace:
     def remove(self) -> None:
         kubectl("delete", "namespace", self.name, "--wait=false", "--ignore-not-found")
 
-    def kubectl(self, *arguments: str, stdin: str = "", timeout: float = 90) -> str:
+    def kubectl(self, *arguments: str, stdin: str = "", timeout: float = DEADLINE) -> str:
         return kubectl("-n", self.name, *arguments, stdin=stdin, timeout=timeout)
 
     def apply(self, text: str) -> None:
