@@ -14,6 +14,7 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
 from ari_proxy.settings.load import load
 from ari_proxy.simulator import server as simulator
+from tests.support import documented_rights
 from tests.support.calls import Calls, asterisk_client
 from tests.support.link import Link
 from tests.support.running import (
@@ -26,9 +27,17 @@ from tests.support.running import (
 )
 from tests.support.servers import PASSWORD, NatsServer, free_port
 
+#: As whom processes and clients of the tests log in; here each has all rights.
+_USERS = ", ".join(
+    f'{{ user: {name}, password: "{documented_rights.PASSWORD}" }}'
+    for name in ("standalone", "ingest", "command", "application", documented_rights.SPY)
+)
 #: NATS wants a system account where a server has leaf nodes and gateways.
-_ACCOUNTS = """
-accounts { SYS { users: [ { user: sys, password: sys } ] }, CALLS { users: [ { user: calls } ] } }
+_ACCOUNTS = f"""
+accounts {{
+    SYS {{ users: [ {{ user: sys, password: sys }} ] }},
+    CALLS {{ users: [ {{ user: calls }}, {_USERS} ] }}
+}}
 system_account: SYS
 no_auth_user: calls
 """
