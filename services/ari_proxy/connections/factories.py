@@ -56,7 +56,7 @@ async def command_client(
     if settings.command.transport == "http":
         yield rest
         return
-    sockets = RestSockets([_rest_socket(settings) for _ in range(settings.command.websockets)])
+    sockets = _rest_sockets(settings)
     watch(sockets)
     client = EitherClient(
         sockets,
@@ -72,15 +72,20 @@ async def command_client(
             running.cancel()
 
 
-def _rest_socket(settings: Settings) -> EventSocket:
-    return EventSocket(
-        settings.ari.websocket_url,
-        (rest_sockets.application_name(),),
-        RotatingCredentials(settings.ari),
-        origin=settings.ari.origin,
-        tls=_ari_tls(settings),
-        backoff=_REST_BACKOFF,
-    )
+def _rest_sockets(settings: Settings) -> RestSockets:
+    credentials, tls = RotatingCredentials(settings.ari), _ari_tls(settings)
+    sockets = [
+        EventSocket(
+            settings.ari.websocket_url,
+            (rest_sockets.application_name(),),
+            credentials,
+            origin=settings.ari.origin,
+            tls=tls,
+            backoff=_REST_BACKOFF,
+        )
+        for _ in range(settings.command.websockets)
+    ]
+    return RestSockets(sockets)
 
 
 def event_socket(
