@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Final
@@ -66,7 +67,7 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
         is_untrusted = certificate_errors.is_explained(str(error))  # Includes a remedy.
         yield Finding("fault", "Asterisk, REST", str(error), "" if is_untrusted else remedy)
         return
-    found = findings.of_info(answer.status, answer.body)
+    found = findings.of_info(answer.status, answer.body, today=datetime.now(UTC).date())
     for finding in found:
         yield finding
     if findings.exit_code(found):

@@ -3,17 +3,20 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Final, Literal
 
-from ari_proxy.ari import advisories
+from ari_proxy.ari import advisories, versions
 
 Level = Literal["ok", "warning", "fault"]
 _SIGNS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "warn", "fault": "FAULT"}
 
+# Asterisk's API description says 20.17 and 22.7 of claim; its change logs are right.
+_CLAIM_VERSIONS: Final = versions.words(versions.REPORT_EVENTS)
 #: ARI features: name, text in Asterisk's API description that shows it, first version.
 FEATURES: Final = (
-    ("report_events (a dialog's variable in each event)", '"report_events"', "22.10"),
-    ("claim (calls offered to several applications)", '"claim', "22.7"),
+    ("report_events (a dialog's variable in each event)", '"report_events"', _CLAIM_VERSIONS),
+    ("claim (calls offered to several applications)", '"claim', _CLAIM_VERSIONS),
 )
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
@@ -33,8 +36,15 @@ class Finding:
         return f"{line}\n       → {self.remedy}" if self.remedy else line
 
 
-def of_info(status: int, body: str) -> list[Finding]:
-    """Judge `GET /asterisk/info`: the login, and Asterisk's identity and version."""
+def of_info(status: int, body: str, *, today: date, is_outbound: bool = False) -> list[Finding]:
+    """Judge `GET /asterisk/info`: the login, and Asterisk's identity and version.
+
+    Args:
+        status: of the response.
+        body: of the response.
+        today: the date, for the support of Asterisk's branch.
+        is_outbound: whether Asterisk opens the websockets.
+    """
     what = "Asterisk, REST"
     if status == _UNAUTHORIZED:
         return [Finding("fault", what, "401, wrong user or password", _LOGIN)]
@@ -46,7 +56,9 @@ def of_info(status: int, body: str) -> list[Finding]:
     version = _version(body)
     return [
         Finding("ok", what, f"Asterisk {version or 'of unknown version'}"),
-        *_advisories(version),
+        *_support(version, today),
+        *_known("advisory", advisories.concerning(version)),
+        *_known("fault", advisories.faults(version, is_outbound=is_outbound)),
     ]
 
 
@@ -60,20 +72,34 @@ def _version(body: str) -> str:
         return ""
 
 
-def _advisories(version: str) -> list[Finding]:
+def _known(kind: str, faults: Iterable[advisories.Advisory]) -> list[Finding]:
     return [
         Finding(
             "warning",
-            f"advisory {advisory.id}",
-            advisory.summary,
-            f"upgrade Asterisk to one of {_versions(advisory.fixed.values())}",
+            f"{kind} {fault.id}",
+            fault.summary,
+            f"upgrade Asterisk to one of {versions.words(fault.fixed)}",
         )
-        for advisory in advisories.concerning(version)
+        for fault in faults
     ]
 
 
-def _versions(fixed: Iterable[advisories.Version]) -> str:
-    return ", ".join(".".join(map(str, version)) for version in fixed)
+def _support(version: str, today: date) -> list[Finding]:
+    """Tell until when the version's branch gets fixes."""
+    numbers = versions.parse(version)
+    support = versions.support(numbers) if numbers and not versions.is_certified(version) else None
+    if numbers is None or support is None:
+        return []
+    what = f"Asterisk {numbers[0]}, support"
+    if today >= support.security:
+        return [Finding("warning", what, "it gets no fixes any more", _NEWER)]
+    if today >= support.bugs:
+        found = f"it gets security fixes only, until {support.security}"
+        return [Finding("warning", what, found, _NEWER)]
+    return [Finding("ok", what, f"it gets fixes until {support.bugs}")]
+
+
+_NEWER: Final = "upgrade to a branch with long-term support: 22, or 24 once it suits you"
 
 
 def of_write(status: int) -> Finding:

@@ -1,12 +1,15 @@
 """What answers mean."""
 
 import json
+from datetime import date
 
 import pytest
 
 from ari_proxy.doctor import findings
 from ari_proxy.doctor.findings import Finding, exit_code
 from tests.support.malformed import DEEPLY_NESTED
+
+TODAY = date(2026, 11, 28)
 
 
 def info(version: str) -> str:
@@ -26,18 +29,51 @@ def info(version: str) -> str:
     ],
 )
 def test_info(status: int, body: str, level: str, words: str) -> None:
-    (found, *_) = findings.of_info(status, body)
+    (found, *_) = findings.of_info(status, body, today=TODAY)
 
     assert found.level == level
     assert words in str(found)
 
 
 def test_old_version_is_told_its_advisories_and_what_mends_them() -> None:
-    _, *warned = findings.of_info(200, info("22.8.0"))
+    warned = findings.of_info(200, info("22.8.0"), today=TODAY)
+    (advisory,) = (finding for finding in warned if finding.what.startswith("advisory"))
 
-    assert [finding.level for finding in warned] == ["warning"]
-    assert "GHSA" in str(warned[0])
-    assert "22.8.2" in str(warned[0])
+    assert advisory.level == "warning"
+    assert advisory.what == "advisory GHSA-v6hp-wh3r-cwxh"
+    assert advisory.remedy.endswith("20.18.2, 21.12.1, 22.8.2, 23.2.2")
+
+
+@pytest.mark.parametrize("is_outbound", [True, False])
+def test_faults_of_outbound_websockets_are_told_to_whom_they_concern(*, is_outbound: bool) -> None:
+    told = findings.of_info(200, info("22.10.1"), today=TODAY, is_outbound=is_outbound)
+    remedies = [found.remedy for found in told if found.what == "fault asterisk#1979"]
+
+    assert remedies == ["upgrade Asterisk to one of 20.21, 22.11, 23.5"] * is_outbound
+    assert exit_code(told) == 0
+
+
+@pytest.mark.parametrize(
+    ("version", "level", "said"),
+    [
+        ("22.12.0", "ok", "it gets fixes until 2028-10-16"),
+        ("23.5.0", "warning", "it gets security fixes only, until 2027-10-15"),
+        ("20.21.0", "warning", "it gets security fixes only, until 2027-10-19"),
+        ("21.12.2", "warning", "it gets no fixes any more"),
+        ("16.28.0~dfsg", "warning", "it gets no fixes any more"),
+    ],
+)
+def test_support_of_a_branch(version: str, level: str, said: str) -> None:
+    _, told, *_ = findings.of_info(200, info(version), today=TODAY)
+
+    assert (told.level, told.found) == (level, said)
+
+
+@pytest.mark.parametrize("version", ["25.0.0", "certified-20.7-cert11", "GIT-master-1"])
+def test_support_of_other_branches_is_not_guessed(version: str) -> None:
+    told = findings.of_info(200, info(version), today=TODAY)
+
+    assert not [finding for finding in told if "support" in finding.what]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +94,7 @@ def test_features_are_those_of_asterisks_own_description() -> None:
 
     assert all(finding.found == "available" for finding in with_both)
     assert all("not available" in finding.found for finding in with_none)
+    assert all("20.20, 22.10, 23.4" in finding.found for finding in with_none)
     assert exit_code([*with_both, *with_none]) == 0
 
 
