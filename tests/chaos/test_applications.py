@@ -111,7 +111,7 @@ async def test_call_that_nobody_takes_goes_on_in_asterisks_dialplan(
         bus_server,
         own_asterisk,
         own_asterisk.websocket_url,
-        "nobody",
+        "untaken",
         ingest={"listener_seconds": 0.5},
     )
     async with (
@@ -120,8 +120,8 @@ async def test_call_that_nobody_takes_goes_on_in_asterisks_dialplan(
         bus_client(settings) as bus,
         running_proxy(settings, ["ingest"]),
     ):
-        await Calls(rest, "nobody", LegacyClient(bus, "other")).until_registered()
-        await call_from_the_dialplan(rest, "nobody")
+        await Calls(rest, "untaken", LegacyClient(bus, "other")).until_registered()
+        await call_from_the_dialplan(rest, "untaken")
         await until_back_in_the_dialplan(rest)
 
     assert statuses == ["NO_APPLICATION"]

@@ -31,6 +31,8 @@ from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
 
 PASSWORD = "p@ss:/%?#+é word"
+#: No test declares it; an application's queue stays after the test of its calls.
+NO_QUEUE = "no-such-queue"
 
 
 def login(server: RabbitMqServer | Link, **changes: object) -> Login:
@@ -304,7 +306,7 @@ async def test_outcome_of_each_message_is_told(rabbitmq_server: RabbitMqServer) 
         async with consumed(connection) as (_, queue, got):
             asking = await connection.open_asking_channel()
             asked = [
-                asking.ask(queue if number % 2 else "nobody", b"x", Basic.Properties(), exchange="")
+                asking.ask(queue if number % 2 else NO_QUEUE, b"x", Basic.Properties(), exchange="")
                 for number in range(20)
             ]
             outcomes = await asyncio.gather(*asked)
@@ -328,14 +330,14 @@ async def test_message_is_unconfirmed_only_if_it_was_sent(
         asking = await connection.open_asking_channel()
         if not exchange:
             rabbitmq_link.lose_from(b"the first", "answers")
-        sent = asking.ask("nobody", b"the first", Basic.Properties(), exchange=exchange)
+        sent = asking.ask(NO_QUEUE, b"the first", Basic.Properties(), exchange=exchange)
         if not exchange:
             await until(lambda: rabbitmq_link.is_losing)
             rabbitmq_link.stop()
         with pytest.raises(first) as of_the_first:
             await sent
         with pytest.raises(second) as of_the_second:
-            await asking.ask("nobody", b"too late", Basic.Properties(), exchange="")
+            await asking.ask(NO_QUEUE, b"too late", Basic.Properties(), exchange="")
 
     assert (of_the_first.type, of_the_second.type) == (first, second)
 
@@ -357,7 +359,7 @@ async def test_silent_connection_ends_and_nobody_is_cancelled_by_that(
             waiting: list[asyncio.Future[Any]] = [
                 asyncio.create_task(channel.basic_qos()),
                 asyncio.create_task(connection.open_channel()),
-                asking.ask("nobody", b"", Basic.Properties(), exchange=""),
+                asking.ask(NO_QUEUE, b"", Basic.Properties(), exchange=""),
             ]
             answers = await asyncio.gather(*waiting, return_exceptions=True)
             lost = await connection.lost
