@@ -18,6 +18,7 @@ from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import ASK_AGAIN, RestSockets, application_name
 from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
 from tests.support.running import until
 from tests.support.scripted_asterisk import CREDENTIALS, ScriptedAsterisk, scripted_asterisk
@@ -189,3 +190,22 @@ async def doors(number: int = 2, *, timeout_seconds: float = 5) -> AsyncIterator
 def real_doors(asterisk: Asterisk, number: int = 2) -> AbstractAsyncContextManager[Ways]:
     """Yield both ways to a real Asterisk."""
     return clients(asterisk.url, asterisk.websocket_url, number)
+
+
+class WebsocketDoor(NamedTuple):
+    """Websockets to a scripted endpoint, and a client that has no other way."""
+
+    websockets: ScriptedWebsockets
+    sockets: RestSockets
+    client: WebsocketClient
+
+
+@asynccontextmanager
+async def websocket_door(
+    number: int = 2, *, concurrency: int = 32, timeout_seconds: float = 5
+) -> AsyncIterator[WebsocketDoor]:
+    """Run a client with websockets that are open, and nothing else."""
+    async with scripted_websockets() as script, running_sockets(script.url, number) as sockets:
+        client = WebsocketClient(sockets, concurrency=concurrency, timeout_seconds=timeout_seconds)
+        await until(lambda: sockets.opened == number)
+        yield WebsocketDoor(script, sockets, client)

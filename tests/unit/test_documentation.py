@@ -26,7 +26,7 @@ def test_reference_is_that_of_the_code(name: str) -> None:
 def test_every_error_of_ours_is_in_the_reference() -> None:
     text = "".join(path.read_text() for path in ROOT.glob("services/ari_proxy/command/**/*.py"))
     ours = set(re.findall(r'RejectedError\(\s*(\d{3}), "(\w+)"', text))
-    ours |= {("502", "unreachable"), ("504", "timeout")}
+    ours |= {("501", "needs_http"), ("502", "unreachable"), ("504", "timeout")}
 
     documented = re.findall(
         r"\| (\d{3}) \| `ari_proxy\.(\w+)`", (ROOT / "docs/reference/wire.md").read_text()

@@ -2,6 +2,12 @@
 
 from typing import Final, NamedTuple, Protocol
 
+import structlog
+
+from .errors import AnswerTooLargeError
+
+_log = structlog.get_logger()
+
 #: Enough for a list of tens of thousands of channels, a kilobyte each.
 MAX_ANSWER_BYTES: Final = 64 << 20
 
@@ -43,7 +49,21 @@ class AriClient(Protocol):
 
         Raises:
             UnreachableError: there is no connection, or it broke.
+            NeedsHttpError: it can't travel on a websocket, and the client uses nothing else.
             AriTimeoutError: no answer within the deadline.
             AnswerTooLargeError: the answer's body is larger than `max_bytes`.
         """
         ...
+
+
+def limited(answer: Answer, method: str, url: str, max_bytes: int) -> Answer:
+    """Return an answer whose body is already there, unless it is too large.
+
+    Raises:
+        AnswerTooLargeError: the body is larger than `max_bytes`.
+    """
+    if len(answer.body) > max_bytes:
+        path = url.partition("?")[0]
+        _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
+        raise AnswerTooLargeError(method, path, answer.status, max_bytes)
+    return answer

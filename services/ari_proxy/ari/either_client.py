@@ -2,15 +2,11 @@
 
 import asyncio
 
-import structlog
-
 from . import rest_frames
-from .client import MAX_ANSWER_BYTES, Answer, AriClient
-from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
-from .rest_socket import BrokenSocketError, NotSentError, RefusedSocketError
+from .client import MAX_ANSWER_BYTES, Answer, AriClient, limited
+from .errors import AriTimeoutError, UnreachableError
+from .rest_socket import BrokenSocketError, FrameTooLargeError, NotSentError, RefusedSocketError
 from .rest_sockets import RestSockets
-
-_log = structlog.get_logger()
 
 
 class EitherClient:
@@ -59,7 +55,7 @@ class EitherClient:
             deadline = self._loop.time() + seconds
             answer = await self._on_websocket(method, url, body, seconds)
             if answer is not None:
-                return _limited(answer, method, url, max_bytes)
+                return limited(answer, method, url, max_bytes)
             seconds = max(deadline - self._loop.time(), 0.001)
         return await self._http.request(
             method, url, body, timeout_seconds=seconds, max_bytes=max_bytes
@@ -82,7 +78,7 @@ class EitherClient:
                     return await waiting
                 finally:
                     self._in_flight -= 1
-        except (NotSentError, RefusedSocketError):
+        except (NotSentError, FrameTooLargeError, RefusedSocketError):
             return None
         except BrokenSocketError as error:
             if method == "GET":
@@ -92,14 +88,6 @@ class EitherClient:
         except TimeoutError as error:
             what = "no answer in time" if sent else "no free connection in time, not sent"
             raise AriTimeoutError(method, _path(url), what, sent=sent) from error
-
-
-def _limited(answer: Answer, method: str, url: str, max_bytes: int) -> Answer:
-    if len(answer.body) > max_bytes:
-        path = _path(url)
-        _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
-        raise AnswerTooLargeError(method, path, answer.status, max_bytes)
-    return answer
 
 
 def _path(url: str) -> str:

@@ -4,6 +4,7 @@ AriError
 ├── MalformedEventError     a websocket frame is not an ARI event
 ├── IllegalUrlError         a command's URL is not a relative ARI path
 └── TransportError          a request got no HTTP answer, or none that is accepted
+    ├── NeedsHttpError      it can't travel on a websocket, and HTTP is not used: 501
     ├── UnreachableError    it was provably not sent, or the connection broke: 502
     ├── AnswerTooLargeError its answer is larger than the limit: 502
     └── AriTimeoutError     no answer within the deadline: 504
@@ -39,6 +40,17 @@ class TransportError(AriError):
         self.what = what
         #: False if the request provably did not reach Asterisk.
         self.sent = sent
+
+
+class NeedsHttpError(TransportError):
+    """The request can't travel on a websocket, and HTTP is not used."""
+
+    status_code = 501
+    reason = "needs_http"
+
+    def __init__(self, method: str, path: str, obstacle: str) -> None:
+        what = f"{obstacle}; command.transport must be auto or http for it"
+        super().__init__(method, path, what, sent=False)
 
 
 class UnreachableError(TransportError):

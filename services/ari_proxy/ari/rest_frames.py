@@ -17,6 +17,13 @@ from .client import Answer
 
 #: The largest frame that Asterisk takes (res_http_websocket.c: MAXIMUM_FRAME_SIZE).
 MAX_REQUEST_BYTES: Final = 65_535
+#: What Asterisk refuses on a websocket, by the template of a GET.
+_OBSTACLES: Final = {
+    "/events": "a websocket can't be opened on another one",
+    "/recordings/stored/{recordingName}/file": "a file can't travel on a websocket",
+}
+_NO_ROOT: Final = "the root of ARI can't be named on a websocket"
+TOO_LARGE: Final = f"it takes more than the {MAX_REQUEST_BYTES} bytes of a frame"
 #: Whose answers grow with what an Asterisk has, or are no JSON: one of megabytes would hold up all
 #: that comes behind it on the websocket.
 _BY_HTTP: Final = frozenset(
@@ -57,8 +64,21 @@ _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(_ResponseFrame)
 
 
+def obstacle(method: str, url: str) -> str:
+    """Return why a request can't travel on a websocket at all, or ''.
+
+    Args:
+        method: in upper case.
+        url: relative to ARI's root, with its first slash.
+    """
+    path = url.partition("?")[0]
+    if path == "/":
+        return _NO_ROOT  # Asterisk takes no empty `uri`.
+    return _OBSTACLES.get(operations.template_of(path), "") if method == "GET" else ""
+
+
 def belongs(method: str, url: str) -> bool:
-    """Return whether a request may travel on a websocket, if its frame is not too large.
+    """Return whether a request may travel on a websocket while HTTP is there for the others.
 
     Args:
         method: in upper case.

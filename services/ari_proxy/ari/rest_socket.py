@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection
@@ -20,7 +21,11 @@ _UNAUTHORIZED: Final = 401
 
 
 class NotSentError(Exception):
-    """The websocket has ended, or the request's frame is too large: it was not sent."""
+    """The websocket has ended: the request was not sent."""
+
+
+class FrameTooLargeError(Exception):
+    """The request's frame is larger than Asterisk takes: it was not sent."""
 
 
 class RefusedSocketError(Exception):
@@ -34,15 +39,20 @@ class BrokenSocketError(Exception):
 class RestSocket:
     """Sends requests on an open websocket and assigns the answers."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(
+        self, connection: ClientConnection, answered: Callable[[], None] = lambda: None
+    ) -> None:
+        """Initialise for an open connection; `answered` is called after each answer."""
         self._connection = connection
         self._loop = asyncio.get_running_loop()
         self._ids = itertools.count()
         #: In the order of the answers; with the time of each one's sending.
         self._pending: dict[str, tuple[asyncio.Future[Answer], float]] = {}
         self._is_write_due = False
-        #: Asterisk checks the user again with each request; that of a websocket never changes.
-        self._is_refused = False
+        #: True once it takes no further requests: it has ended, or Asterisk, which checks the user
+        #: again with each request, refuses that of the websocket.
+        self._is_spent = False
+        self._answered = answered
 
     @property
     def pending(self) -> int:
@@ -51,7 +61,7 @@ class RestSocket:
 
     def is_free(self, now: float) -> bool:
         """Return whether a request would be answered soon; `now` is the loop's time."""
-        if self._is_refused:
+        if self._is_spent:
             return False
         if not self._pending:
             return True
@@ -64,15 +74,16 @@ class RestSocket:
         The future has its answer, RefusedSocketError or BrokenSocketError.
 
         Raises:
-            NotSentError: it was not sent.
+            NotSentError, FrameTooLargeError: it was not sent.
         """
         request_id = str(next(self._ids))
         frame = rest_frames.encode(request_id, method, url, body)
         if len(frame) > rest_frames.MAX_REQUEST_BYTES:
-            raise NotSentError
+            raise FrameTooLargeError
         try:
             self._connection.protocol.send_text(frame)
         except (ConnectionClosed, InvalidState) as error:
+            self._is_spent = True
             raise NotSentError from error
         if not self._is_write_due:
             self._is_write_due = True
@@ -93,7 +104,7 @@ class RestSocket:
         try:
             async for frame in frames(self._connection):
                 self._take(frame)
-                if self._is_refused and not self._pending:
+                if self._is_spent and not self._pending:
                     break
         finally:
             for request_id in [*self._pending]:
@@ -108,10 +119,11 @@ class RestSocket:
         while (first := next(iter(self._pending))) != request_id:
             self._settle(first, BrokenSocketError())
         if given.status == _UNAUTHORIZED:
-            self._is_refused = True
+            self._is_spent = True
             self._settle(request_id, RefusedSocketError())
         else:
             self._settle(request_id, given)
+        self._answered()
 
     def _settle(self, request_id: str, outcome: Answer | Exception) -> None:
         """Pass on what became of a request, if somebody still waits for it."""

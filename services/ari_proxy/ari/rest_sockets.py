@@ -59,6 +59,8 @@ class RestSockets:
         self._ask_again = ask_again
         self._loop = asyncio.get_running_loop()
         self._open: list[RestSocket] = []
+        #: Set for a moment when a websocket may have become free.
+        self._changed = asyncio.Event()
         #: Set while the first websocket is open: it asks for all.
         self._is_offered = asyncio.Event()
 
@@ -72,6 +74,17 @@ class RestSockets:
         now = self._loop.time()
         free = [socket for socket in self._open if socket.is_free(now)]
         return min(free, key=lambda socket: socket.pending, default=None)
+
+    async def first_free(self) -> RestSocket:
+        """Return the websocket with the fewest requests; wait until there is one."""
+        while (socket := self.free()) is None:
+            await self._changed.wait()
+        return socket
+
+    def _wake(self) -> None:
+        """Let those look again who wait for a websocket."""
+        self._changed.set()
+        self._changed.clear()
 
     async def run(self) -> None:
         """Keep the websockets open until cancelled."""
@@ -117,7 +130,7 @@ class RestSockets:
         Returns:
             False if Asterisk takes no requests on it; it is open then.
         """
-        requests = RestSocket(connection)
+        requests = RestSocket(connection, self._wake)
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(requests.read())
             if not await takes_requests(requests, socket.applications[0], self._answer_seconds):
@@ -126,6 +139,7 @@ class RestSockets:
                 return has_ended
             answered()
             self._open.append(requests)
+            self._wake()
             try:
                 await asyncio.wait([reading])
             finally:

@@ -18,7 +18,7 @@ from ari_proxy.telemetry.traces import Traces
 from .errors import RejectedError
 
 #: The reasons of TransportError.
-FAILURE_REASONS: Final = ("unreachable", "timeout", "too_large")
+FAILURE_REASONS: Final = ("unreachable", "timeout", "too_large", "needs_http")
 
 
 class CommandTelemetry:

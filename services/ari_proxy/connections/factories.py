@@ -13,6 +13,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
 from ari_proxy.ari.websocket import BACKOFF, EventSocket
+from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
 from ari_proxy.settings.load import Settings
@@ -43,7 +44,7 @@ def rest_client(settings: Settings) -> RestClient:
 async def command_client(
     settings: Settings, rest: RestClient, watch: Callable[[RestSockets], None] = lambda _: None
 ) -> AsyncIterator[AriClient]:
-    """Run the client that sends commands, which uses websockets unless the settings forbid it.
+    """Run the client that sends commands, over what the settings allow.
 
     Args:
         settings: of all components.
@@ -58,18 +59,21 @@ async def command_client(
         return
     sockets = _rest_sockets(settings)
     watch(sockets)
-    client = EitherClient(
-        sockets,
-        rest,
-        concurrency=settings.ari.max_connections,
-        timeout_seconds=settings.ari.timeout_seconds,
-    )
+    client = _client_on(sockets, settings, rest)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(sockets.run())
         try:
             yield client
         finally:
             running.cancel()
+
+
+def _client_on(sockets: RestSockets, settings: Settings, rest: RestClient) -> AriClient:
+    """Return a client that sends on websockets; by HTTP, too, unless the settings forbid it."""
+    concurrency, seconds = settings.ari.max_connections, settings.ari.timeout_seconds
+    if settings.command.transport == "websocket":
+        return WebsocketClient(sockets, concurrency=concurrency, timeout_seconds=seconds)
+    return EitherClient(sockets, rest, concurrency=concurrency, timeout_seconds=seconds)
 
 
 def _rest_sockets(settings: Settings) -> RestSockets:

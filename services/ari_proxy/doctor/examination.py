@@ -48,7 +48,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     for finding in await _websocket(settings):
         yield finding
     yield await _clock(settings)
-    websockets = settings.command.websockets if settings.command.transport == "auto" else 0
+    websockets = settings.command.websockets if settings.command.transport != "http" else 0
     yield findings.of_sessions(settings.ari.max_connections + websockets, SESSION_LIMIT)
     async for finding in _bus(settings):
         yield finding
@@ -117,8 +117,8 @@ async def _websocket(settings: Settings) -> list[Finding]:
             return [Finding("fault", what, untrusted)]
         return [Finding("fault", what, str(error) or "timed out", remedy)]
     found = Finding("ok", what, f"open; a ping takes {seconds * 1000:.1f} ms")
-    may_use = settings.command.transport == "auto"
-    return [found, findings.of_transport(takes_requests=takes_requests, may_use=may_use)]
+    transport = settings.command.transport
+    return [found, findings.of_transport(transport, takes_requests=takes_requests)]
 
 
 async def _takes_requests(connection: ClientConnection) -> bool:

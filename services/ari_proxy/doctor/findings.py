@@ -146,21 +146,29 @@ def of_clock(difference_seconds: float) -> Finding:
 CLOCK_SECONDS: Final = 2.0
 
 
-def of_transport(*, takes_requests: bool, may_use: bool) -> Finding:
+def of_transport(transport: str, *, takes_requests: bool) -> Finding:
     """Tell what carries commands to Asterisk.
 
     Args:
+        transport: command.transport.
         takes_requests: whether Asterisk answers requests on a websocket.
-        may_use: whether the settings allow it.
     """
-    carried = "commands go by HTTP: "
+    what = "Asterisk, requests"
     if not takes_requests:
-        carried += "this Asterisk takes no requests on websockets (22.4, 20.14 and newer do)"
-    elif not may_use:
-        carried += "command.transport says so; on websockets they would cost less"
-    else:
-        carried = "commands go on websockets; lists and files by HTTP"
-    return Finding("ok", "Asterisk, requests", carried)
+        found = "this Asterisk takes no requests on websockets (22.4, 20.14 and newer do)"
+        if transport == "websocket":
+            remedy = "set command.transport to auto, or upgrade Asterisk"
+            return Finding("fault", what, f"no command is executed: {found}", remedy)
+        return Finding("ok", what, f"commands go by HTTP: {found}")
+    return Finding("ok", what, f"commands go {_CARRIED[transport]}")
+
+
+#: What carries commands where Asterisk takes them on websockets, by command.transport.
+_CARRIED: Final[Mapping[str, str]] = {
+    "auto": "on websockets; lists and files by HTTP",
+    "websocket": "on websockets only; files can't be had",
+    "http": "by HTTP: command.transport says so; on websockets they would cost less",
+}
 
 
 def of_sessions(connections: int, limit: int) -> Finding:

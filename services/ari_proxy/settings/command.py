@@ -28,9 +28,10 @@ class CommandSettings(Group):
     max_pending: int = Field(default=10_000, ge=1)
     """Maximum number of commands waiting or running; further ones are answered with 503."""
 
-    transport: Literal["auto", "http"] = "auto"
+    transport: Literal["auto", "websocket", "http"] = "auto"
     """What carries requests to Asterisk: `auto` uses websockets where it answers requests on them
-    (22.4, 20.14 and newer), which costs less, and HTTP for the rest."""
+    (22.4, 20.14 and newer), which costs less, and HTTP for the rest; `websocket` never uses HTTP,
+    and refuses what can't travel on a websocket: files, and requests above 65,535 bytes."""
 
     websockets: int = Field(default=4, ge=1, le=32)
     """Number of websockets for requests. Asterisk works on one request of each at a time;

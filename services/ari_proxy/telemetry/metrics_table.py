@@ -253,7 +253,7 @@ REQUEST_FAILURES = Definition(
     "ariproxy_command_request_failures_total",
     "counter",
     ("server_id", "reason"),
-    "ARI requests without a usable HTTP response: unreachable, timeout, too_large.",
+    "ARI requests without a usable response: unreachable, timeout, too_large, needs_http.",
 )
 REJECTED = Definition(
     "ariproxy_command_rejected_total",
@@ -288,7 +288,7 @@ COMMAND_WEBSOCKETS = Definition(
     "ariproxy_command_websockets",
     "gauge",
     ("server_id",),
-    "Open websockets that carry ARI requests; at 0 all go by HTTP.",
+    "Open websockets that carry ARI requests; at 0 all go by HTTP, or wait where HTTP is not used.",
 )
 COMMANDS_PENDING = Definition(
     "ariproxy_command_pending", "gauge", ("server_id",), "Commands waiting or running."

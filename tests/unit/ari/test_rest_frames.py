@@ -92,5 +92,26 @@ def test_other_frame_is_no_answer(frame: bytes) -> None:
         ("DELETE", "/?x=1", False),
     ],
 )
-def test_lists_and_files_go_by_http(method: str, url: str, belongs: bool) -> None:
+def test_lists_and_files_go_by_http_where_there_is_http(
+    method: str, url: str, belongs: bool
+) -> None:
     assert rest_frames.belongs(method, url) is belongs
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "said"),
+    [
+        ("GET", "/recordings/stored/a/file?x=1", "a file"),
+        ("GET", "/events?app=x", "another one"),
+        ("DELETE", "/?x=1", "the root"),
+        ("GET", "/channels", ""),
+        ("DELETE", "/recordings/stored/a", ""),
+        ("POST", "/events/user/x?application=y", ""),
+        ("GET", "/of-a-newer-asterisk", ""),
+    ],
+)
+def test_what_can_not_travel_at_all_says_why(method: str, url: str, said: str) -> None:
+    obstacle = rest_frames.obstacle(method, url)
+
+    assert said in obstacle
+    assert bool(obstacle) == bool(said)

@@ -109,18 +109,23 @@ def test_sessions(connections: int, level: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("takes_requests", "may_use", "said"),
+    ("transport", "takes_requests", "level", "said"),
     [
-        (True, True, "commands go on websockets; lists and files by HTTP"),
-        (True, False, "commands go by HTTP: command.transport says so"),
-        (False, True, "commands go by HTTP: this Asterisk takes no requests on websockets"),
-        (False, False, "commands go by HTTP: this Asterisk takes no requests on websockets"),
+        ("auto", True, "ok", "commands go on websockets; lists and files by HTTP"),
+        ("http", True, "ok", "commands go by HTTP: command.transport says so"),
+        ("websocket", True, "ok", "commands go on websockets only; files can't be had"),
+        ("auto", False, "ok", "commands go by HTTP: this Asterisk takes no requests"),
+        ("http", False, "ok", "commands go by HTTP: this Asterisk takes no requests"),
+        ("websocket", False, "fault", "no command is executed: this Asterisk takes no requests"),
     ],
 )
-def test_transport_of_commands(*, takes_requests: bool, may_use: bool, said: str) -> None:
-    finding = findings.of_transport(takes_requests=takes_requests, may_use=may_use)
+def test_transport_of_commands(
+    transport: str, *, takes_requests: bool, level: str, said: str
+) -> None:
+    finding = findings.of_transport(transport, takes_requests=takes_requests)
 
-    assert finding.level == "ok"
+    assert finding.level == level
+    assert bool(finding.remedy) == (level == "fault")
     assert finding.found.startswith(said)
 
 

@@ -1,0 +1,99 @@
+"""A client that sends requests on websockets only."""
+
+import asyncio
+from dataclasses import dataclass
+
+from . import rest_frames
+from .client import MAX_ANSWER_BYTES, Answer, limited
+from .errors import AriTimeoutError, NeedsHttpError, TransportError, UnreachableError
+from .rest_socket import BrokenSocketError, FrameTooLargeError, NotSentError, RefusedSocketError
+from .rest_sockets import RestSockets
+
+
+@dataclass(slots=True)
+class _WebsocketRequest:
+    """A request, and what became of it so far."""
+
+    method: str
+    url: str
+    body: str
+    #: Whether Asterisk may have it.
+    is_sent: bool = False
+
+    @property
+    def path(self) -> str:
+        return self.url.partition("?")[0]
+
+
+class WebsocketClient:
+    """Sends each request on the websocket with the fewest requests, those with long answers too.
+
+    While no websocket would answer soon, requests wait within their deadlines. What a websocket may
+    have taken is not sent again, unless it is a GET, and that once.
+    """
+
+    def __init__(self, sockets: RestSockets, *, concurrency: int, timeout_seconds: float) -> None:
+        """Initialise a client.
+
+        Args:
+            sockets: the websockets; whoever runs them opens them.
+            concurrency: the most requests at once; the others wait in order.
+            timeout_seconds: the default deadline of a request.
+        """
+        self._sockets = sockets
+        self._slots = asyncio.Semaphore(concurrency)
+        self._timeout = timeout_seconds
+        self.in_flight = 0
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        body: str = "",
+        *,
+        timeout_seconds: float | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answer:
+        """Send one request as AriClient does."""
+        request = _WebsocketRequest(method, url, body)
+        if obstacle := rest_frames.obstacle(method, url):
+            raise NeedsHttpError(method, request.path, obstacle)
+        try:
+            async with asyncio.timeout(timeout_seconds or self._timeout), self._slots:
+                answer = await self._answer(request)
+        except FrameTooLargeError as error:
+            raise NeedsHttpError(method, request.path, rest_frames.TOO_LARGE) from error
+        except BrokenSocketError as error:
+            what = "the websocket broke"
+            raise UnreachableError(method, request.path, what, sent=True) from error
+        except TimeoutError as error:
+            raise self._overdue(request) from error
+        return limited(answer, method, url, max_bytes)
+
+    async def _answer(self, request: _WebsocketRequest) -> Answer:
+        """Send a request until a websocket has taken it; repeat a GET after a broken one."""
+        may_repeat = request.method == "GET"
+        while True:
+            socket = await self._sockets.first_free()
+            request.is_sent = True
+            self.in_flight += 1
+            try:
+                return await socket.send(request.method, request.url, request.body)
+            except (NotSentError, RefusedSocketError):
+                request.is_sent = False
+            except BrokenSocketError:
+                if not may_repeat:
+                    raise
+                may_repeat = False
+            finally:
+                self.in_flight -= 1
+
+    def _overdue(self, request: _WebsocketRequest) -> TransportError:
+        method, path = request.method, request.path
+        if request.is_sent:
+            return AriTimeoutError(method, path, "no answer in time", sent=True)
+        if self._sockets.opened:
+            what = "no free websocket in time, not sent"
+            return AriTimeoutError(method, path, what, sent=False)
+        what = "no websocket to Asterisk is open, not sent"
+        return UnreachableError(method, path, what, sent=False)
