@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import structlog
 import websockets.asyncio.client as websockets_client
+from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
@@ -85,6 +86,16 @@ class EventSocket:
         self._backoff = backoff
         self._connection = connection
         self._attempt = 0
+        self._generation = 0
+
+    @property
+    def is_queued(self) -> bool:
+        """False: Asterisk sends no events of the time without a websocket."""
+        return False
+
+    def end(self) -> None:
+        """End the present iterations after the connections that they have."""
+        self._generation += 1
 
     async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
         """Yield open connections, one after another, without end.
@@ -94,14 +105,15 @@ class EventSocket:
         refuses connections, then answers 404 and 503.
         """
         loop = asyncio.get_running_loop()
-        while True:
+        generation = self._generation
+        while generation == self._generation:
             connection = await self._open()
             if connection is not None:
                 opened_at = loop.time()
                 try:
                     yield connection
                 finally:
-                    await _close(connection)
+                    await close(connection)
                 if loop.time() - opened_at > STABLE_SECONDS:
                     self._attempt = 0
             self._attempt += 1
@@ -165,7 +177,7 @@ class EventSocket:
         return connection
 
 
-async def _close(connection: websockets_client.ClientConnection) -> None:
+async def close(connection: Connection) -> None:
     """Close a connection, with the closing handshake unless cancelled."""
     try:
         with contextlib.suppress(ConnectionClosed):
@@ -174,7 +186,7 @@ async def _close(connection: websockets_client.ClientConnection) -> None:
         connection.transport.abort()  # The library leaves it open when it is cancelled.
 
 
-async def frames(connection: websockets_client.ClientConnection) -> AsyncIterator[bytes]:
+async def frames(connection: Connection) -> AsyncIterator[bytes]:
     """Yield the text frames of a connection, undecoded, until the connection ends."""
     try:
         while True:
@@ -183,7 +195,7 @@ async def frames(connection: websockets_client.ClientConnection) -> AsyncIterato
         return
 
 
-def reason_of_end(connection: websockets_client.ClientConnection) -> EndReason:
+def reason_of_end(connection: Connection) -> EndReason:
     """Return why a connection has ended (RFC 6455 §7.4.1)."""
     sent = connection.protocol.close_sent
     if sent is not None and sent.code == CloseCode.INTERNAL_ERROR:

@@ -9,6 +9,7 @@ from websockets.asyncio.client import ClientConnection
 from ari_proxy.ari import rest_sockets
 from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.either_client import EitherClient
+from ari_proxy.ari.listener import Listener, Refusal
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
@@ -16,10 +17,11 @@ from ari_proxy.ari.websocket import BACKOFF, EventSocket
 from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
+from ari_proxy.settings.fields import host_and_port
 from ari_proxy.settings.load import Settings
 
 from .credentials import RotatingCredentials
-from .tls import RotatingTls
+from .tls import ListenerTls, RotatingTls
 
 #: Without these websockets all works by HTTP: their failed attempts need not fill the log.
 _REST_BACKOFF = Backoff(first_seconds=0.25, last_seconds=60.0)
@@ -117,6 +119,26 @@ def event_socket(
         tls=_ari_tls(settings),
         backoff=backoff,
         connection=connection,
+    )
+
+
+def listener(
+    settings: Settings, count_refused: Callable[[Refusal], None] = lambda _: None
+) -> Listener:
+    """Return the server for the websockets that Asterisk opens.
+
+    Args:
+        settings: of all components.
+        count_refused: called for each peer that is refused.
+
+    Raises:
+        SettingsError: a secret or a certificate can't be read.
+    """
+    return Listener(
+        host_and_port(settings.ari.listen),
+        RotatingCredentials(settings.ari),
+        tls=ListenerTls(settings.ari) if settings.ari.listen_certificate_file else None,
+        count_refused=count_refused,
     )
 
 

@@ -44,6 +44,7 @@ def _of_connections(settings: Settings) -> Iterator[Callable[[], object]]:
     yield partial(check_account_files, bus.credentials_file, "")
     yield partial(check_account_files, "", bus.nkey_seed_file)
     yield partial(tls.tls_context, "ari", ari)
+    yield partial(tls.server_context, ari)
     yield partial(tls.tls_context, "bus", bus)
 
 

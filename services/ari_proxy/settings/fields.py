@@ -13,6 +13,7 @@ from .urls import plain_url
 #: names).
 _OBJECT_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _OBJECT_NAME_LENGTH: Final = 253
+_LAST_PORT: Final = 65_535
 
 
 def _server_id(value: str) -> str:
@@ -36,6 +37,25 @@ def _web_url(value: str) -> str:
 
 def _optional_web_url(value: str) -> str:
     return _web_url(value) if value.strip() else ""
+
+
+def host_and_port(value: str) -> tuple[str, int]:
+    """Return the parts of HOST:PORT; an IPv6 address stands in brackets.
+
+    Raises:
+        ValueError: with what to write.
+    """
+    host, _, port = value.strip().rpartition(":")
+    is_port = port.isascii() and port.isdigit() and int(port) <= _LAST_PORT
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    if not host or not is_port or (":" in host and not is_bracketed):
+        raise ValueError("must be HOST:PORT, like 0.0.0.0:8089 or [::]:8089")
+    return host.strip("[]"), int(port)
+
+
+def _listen_address(value: str) -> str:
+    host_and_port(value)
+    return value.strip()
 
 
 def _rule(value: str) -> str:
@@ -67,5 +87,6 @@ Application = Annotated[str, AfterValidator(_application)]
 WebsocketUrl = Annotated[str, AfterValidator(_websocket_url)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
 OptionalWebUrl = Annotated[str, AfterValidator(_optional_web_url)]
+ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 Rule = Annotated[str, AfterValidator(_rule)]
 OptionalObjectName = Annotated[str, AfterValidator(_optional_object_name)]

@@ -97,6 +97,13 @@ BUS_FAULTS = Definition(
     "nobody has it).",
     is_read=True,
 )
+LISTENER_REFUSED = Definition(
+    "ariproxy_ari_listener_refused_total",
+    "counter",
+    ("reason",),
+    "Peers refused by the listener for Asterisk's websockets: credentials, path, unwanted (nobody "
+    "waits at the path), handshake.",
+)
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
     "gauge",
@@ -349,6 +356,7 @@ TABLE: Final = (
     BUS_BUFFER_CAPACITY,
     BUS_DROPPED,
     BUS_FAULTS,
+    LISTENER_REFUSED,
     WEBSOCKET_CONNECTED,
     WEBSOCKET_CONNECTS,
     WEBSOCKET_DISCONNECTS,

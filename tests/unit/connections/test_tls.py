@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ari_proxy.connections.tls import RotatingTls, tls_context
+from ari_proxy.connections.tls import ListenerTls, RotatingTls, server_context, tls_context
 from ari_proxy.settings.ari import AriSettings
 from ari_proxy.settings.bus import BusSettings
 from ari_proxy.settings.errors import SettingsError
@@ -56,3 +56,27 @@ def test_unusable_certificate_is_refused_at_the_start(
 
 def test_without_files_the_library_decides() -> None:
     assert tls_context("bus", BusSettings()) is None
+
+
+def test_listeners_certificate_is_read_again_when_it_changes(certificates: Certificates) -> None:
+    settings = AriSettings(
+        listen_certificate_file=str(certificates.server),
+        listen_key_file=str(certificates.server_key),
+    )
+    tls = ListenerTls(settings)
+    first = tls.current()
+
+    touch_later(certificates.server_key)
+
+    assert tls.current() is not first
+
+
+def test_listeners_unusable_certificate_is_refused_at_the_start(certificates: Certificates) -> None:
+    certificates.server_key.write_text("nonsense")
+    settings = AriSettings(
+        listen_certificate_file=str(certificates.server),
+        listen_key_file=str(certificates.server_key),
+    )
+
+    with pytest.raises(SettingsError, match=r"ari: .*server\.pem, .*server-key\.pem can't be used"):
+        server_context(settings)

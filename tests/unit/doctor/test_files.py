@@ -23,11 +23,14 @@ PARSED = ["bus.url_file", "bus.credentials_file", "bus.nkey_seed_file"]
 CERTIFICATES = [
     "ari.ca_file",
     "ari.certificate_file",
+    "ari.listen_certificate_file",
     "bus.ca_file",
     "bus.certificate_file",
     "lease.ca_file",
 ]
 KEYS = ["ari.key_file", "bus.key_file"]
+#: Not without ari.listen_certificate_file.
+LISTENING = ["ari.listen_key_file", "ari.listen_client_ca_file"]
 
 
 def settings_with(files_of: dict[str, Path]) -> Settings:
@@ -55,7 +58,19 @@ def test_all_settings_with_files_are_known_here() -> None:
         if name.endswith("_file")
     }
 
-    assert named == {*SECRETS, *PARSED, *CERTIFICATES, *KEYS}
+    assert named == {*SECRETS, *PARSED, *CERTIFICATES, *KEYS, *LISTENING}
+
+
+@pytest.mark.parametrize("setting", LISTENING)
+def test_file_beside_the_listeners_certificate_is_named(setting: str, tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    missing = tmp_path / "missing"
+    found = settings_with({"ari.listen_certificate_file": certificates.server, setting: missing})
+
+    with pytest.raises(SettingsError) as caught:
+        files.check(found)
+
+    assert caught.value.problems == [f"{setting} {missing}: No such file or directory"]
 
 
 @pytest.mark.parametrize("setting", [*SECRETS, *PARSED, *CERTIFICATES, *KEYS])

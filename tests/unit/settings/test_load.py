@@ -123,6 +123,12 @@ def test_effective_settings_show_no_secret(config: Path) -> None:
         ({"websocket_url": "ws:///ari/events"}, "ari.websocket_url", "with a host"),
         ({"websocket_url": "ws://x:y/ari/events"}, "ari.websocket_url", "port"),
         ({"stasis_url": "http://u:p@x/ari"}, "ari.rest_url", "credentials"),
+        ({"ws_password": "", "ari": {"connection": "outbound"}}, "ari (", "that Asterisk presents"),
+        ({"ari": {"listen": "8089"}}, "ari.listen", "HOST:PORT, like 0.0.0.0:8089"),
+        ({"ari": {"listen": "::1:8089"}}, "ari.listen", "[::]:8089"),
+        ({"ari": {"listen": "x:70000"}}, "ari.listen", "HOST:PORT"),
+        ({"ari": {"listen_key_file": "/k"}}, "ari (", "needs ari.listen_certificate_file"),
+        ({"ari": {"listen_client_ca_file": "/c"}}, "ari (", "needs ari.listen_certificate_file"),
         ({"ari": {"max_connections": 0}}, "ari.max_connections", "greater than or equal to 1"),
         ({"command": {"deny": ["BREW /x"]}}, "command.deny.0", "GET, POST, PUT, DELETE"),
         (

@@ -1,0 +1,269 @@
+"""The server for Asterisk's outbound websockets: Asterisk connects to us (22.5 and newer).
+
+A persistent outbound websocket (websocket_client.conf) is connected from Asterisk's start; while
+there is none, events queue at Asterisk. Whatever refuses it, Asterisk connects again: so a path
+that nobody waits at answers 503. An unknown peer costs little: few at a time may be without an
+answer, each for a short time and with few bytes; of more, the oldest has to go.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import Final, Literal
+
+import structlog
+from websockets.asyncio.connection import Connection
+from websockets.http11 import Request, Response
+
+from ari_proxy.backoff import Backoff
+
+from . import admission
+from .credentials import CredentialSource
+from .listener_path import ListenerPath, Waiter
+from .listener_peer import Peer, accepted_peer
+from .tls import TlsSource
+
+_log = structlog.get_logger()
+
+#: For a peer to open its websocket, TLS included.
+OPEN_SECONDS: Final = 5.0
+#: Peers that have not opened theirs yet.
+MAX_OPENING: Final = 64
+#: Lines about refusals for one reason are at least this far apart.
+LOG_SECONDS: Final = 1.0
+#: A former process on this machine may still have the port.
+BIND_AGAIN: Final = Backoff(first_seconds=0.1, last_seconds=1.0)
+_ACCEPT_AGAIN_SECONDS: Final = 0.1
+_BACKLOG: Final = 128
+
+#: `credentials` are not Asterisk's; `path` is none of ours; `unwanted`: nobody waits at the path;
+#: `handshake`: it was none, or took too long, or was one of too many.
+Refusal = Literal["credentials", "path", "unwanted", "handshake"]
+REFUSALS: Final[tuple[Refusal, ...]] = ("credentials", "path", "unwanted", "handshake")
+_STATUSES: Final = {
+    "credentials": HTTPStatus.UNAUTHORIZED,
+    "path": HTTPStatus.NOT_FOUND,
+    "unwanted": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+class Listener:
+    """Accepts websockets at the paths that parts of this process have registered."""
+
+    def __init__(
+        self,
+        address: tuple[str, int],
+        credentials: CredentialSource,
+        *,
+        tls: TlsSource | None = None,
+        open_seconds: float = OPEN_SECONDS,
+        count_refused: Callable[[Refusal], None] = lambda _: None,
+    ) -> None:
+        """Create a listener; `run` binds it.
+
+        Args:
+            address: its host, by address or name, and its port.
+            credentials: those that Asterisk has to present, asked for each handshake.
+            tls: of the connections; None for none.
+            open_seconds: for a peer to open its websocket, TLS included.
+            count_refused: called for each refused peer.
+        """
+        self._address = address
+        self._credentials = credentials
+        self._tls = tls
+        self._open_seconds = open_seconds
+        self._refused = _Refused(count_refused)
+        self._paths: dict[str, ListenerPath] = {}
+        #: Deadlines of the peers without an answer, the oldest first.
+        self._opening: dict[asyncio.Timeout, None] = {}
+
+    def register(self, path: str, applications: tuple[str, ...]) -> ListenerPath:
+        """Return the websockets that come to a path.
+
+        Args:
+            path: like `/server-1/events`; a request may add a query.
+            applications: those of its websockets.
+        """
+        registered = self._paths[path] = ListenerPath(applications)
+        return registered
+
+    async def run(self) -> None:
+        """Accept connections until cancelled; waits as long as the address can't be bound."""
+        sockets = await self._bind()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for bound in sockets:
+                    tasks.create_task(self._accept(bound, tasks))
+        finally:
+            for bound in sockets:
+                bound.close()
+
+    async def _bind(self) -> list[socket.socket]:
+        host, port = self._address
+        attempt = 0
+        while True:
+            try:
+                sockets = await _bound(host, port)
+            except OSError as error:
+                attempt += 1
+                if attempt == 1:
+                    _log.error("ari_listener.not_bound", host=host, port=port, error=str(error))
+                await asyncio.sleep(BIND_AGAIN.seconds(attempt))
+            else:
+                _log.info("ari_listener.bound", host=host, port=port, paths=[*self._paths])
+                return sockets
+
+    async def _accept(self, bound: socket.socket, tasks: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, address = await loop.sock_accept(bound)
+            except OSError as error:  # No file descriptor is left, for one.
+                _log.warning("ari_listener.not_accepted", error=str(error))
+                await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
+                continue
+            tasks.create_task(self._answer(accepted, address[0]))
+            await asyncio.sleep(0)  # This one is counted before the next one is accepted.
+
+    async def _answer(self, accepted: socket.socket, host: str) -> None:
+        """Open the websocket of one peer, or refuse it."""
+        try:
+            async with asyncio.timeout(self._open_seconds) as deadline:
+                with self._counted(deadline):
+                    peer = await accepted_peer(accepted, self._context())
+                    await self._open(peer, host)
+        except (TimeoutError, OSError) as error:
+            accepted.close()
+            self._refused.note("handshake", host, error=str(error) or "it took too long")
+
+    def _context(self) -> ssl.SSLContext | None:
+        return self._tls.current() if self._tls is not None else None
+
+    @contextmanager
+    def _counted(self, deadline: asyncio.Timeout) -> Iterator[None]:
+        """Count a peer without an answer; the oldest of too many has no more time."""
+        self._opening[deadline] = None
+        if len(self._opening) > MAX_OPENING:
+            oldest = next(iter(self._opening))
+            del self._opening[oldest]
+            oldest.reschedule(asyncio.get_running_loop().time())
+        try:
+            yield
+        finally:
+            self._opening.pop(deadline, None)
+
+    async def _open(self, peer: Peer, host: str) -> None:
+        """Answer a peer's handshake; who waits for its websocket closes it."""
+        seat = _Seat()
+        is_open = False
+        try:
+            await peer.open(lambda request: self._refusal(request, peer, host, seat))
+            is_open = peer.is_open
+        finally:
+            if not seat.settle(peer if is_open else None):
+                peer.transport.abort()
+        if peer.request is None and peer.received:
+            self._refused.note("handshake", host, error=peer.fault)
+
+    def _refusal(self, request: Request, peer: Peer, host: str, seat: "_Seat") -> Response | None:
+        """Return what refuses a request; None if `seat` has been taken for its websocket."""
+        found = self._admitted(request, host)
+        if not isinstance(found, ListenerPath):
+            return _response(peer, found)
+        if seat.take(found):
+            return None
+        self._refused.note("unwanted", host, path=admission.shown(request.path))
+        return _response(peer, "unwanted")
+
+    def _admitted(self, request: Request, host: str) -> ListenerPath | Refusal:
+        """Return the path that a request may go to, or why it may not."""
+        authorization = ",".join(request.headers.get_all("Authorization"))
+        expected = self._credentials.current().authorization
+        known = {"path": admission.shown(request.path), "user": admission.user_of(authorization)}
+        if not admission.are_credentials(authorization, expected):
+            self._refused.note("credentials", host, **known)
+            return "credentials"
+        path = self._paths.get(request.path.partition("?")[0])
+        if path is None:
+            self._refused.note("path", host, **known, paths=[*self._paths])
+            return "path"
+        return path
+
+
+class _Seat:
+    """The seat of one websocket with somebody who waits for it."""
+
+    def __init__(self) -> None:
+        self._taken: tuple[ListenerPath, Waiter] | None = None
+
+    def take(self, path: ListenerPath) -> bool:
+        """Reserve it; return whether there is one."""
+        waiter = path.reserve()
+        self._taken = (path, waiter) if waiter is not None else None
+        return waiter is not None
+
+    def settle(self, connection: Connection | None) -> bool:
+        """Hand over a websocket, or give the seat back; return whether somebody has it."""
+        if self._taken is None:
+            return False
+        path, waiter = self._taken
+        return path.settle(waiter, connection)
+
+
+class _Refused:
+    """Counts and logs the peers that are refused."""
+
+    def __init__(self, count: Callable[[Refusal], None]) -> None:
+        self._count = count
+        #: By reason, when the last line was logged, and how many others there were since.
+        self._logged: dict[Refusal, tuple[float, int]] = {}
+
+    def note(self, reason: Refusal, host: str, **known: object) -> None:
+        """Count a peer, and log what it has sent; of many in a short time only the first."""
+        self._count(reason)
+        now = asyncio.get_running_loop().time()
+        at, others = self._logged.get(reason, (now - LOG_SECONDS, 0))
+        if now - at < LOG_SECONDS:
+            self._logged[reason] = at, others + 1
+            return
+        self._logged[reason] = now, 0
+        if reason == "unwanted":  # A standby refuses again and again, as it should.
+            _log.info("ari_listener.unwanted", host=host, others=others, **known)
+        else:
+            _log.warning("ari_listener.refused", reason=reason, host=host, others=others, **known)
+
+
+def _response(peer: Peer, refusal: Refusal) -> Response:
+    status = _STATUSES[refusal]
+    response = peer.respond(status, f"{status.phrase}\n")
+    if status is HTTPStatus.UNAUTHORIZED:
+        response.headers["WWW-Authenticate"] = 'Basic realm="ari-proxy"'
+    return response
+
+
+async def _bound(host: str, port: int) -> list[socket.socket]:
+    """Return listening sockets for all addresses of a host.
+
+    Raises:
+        OSError: one of them can't be bound.
+    """
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = dict.fromkeys((family, address[:2]) for family, _, _, _, address in found)
+    sockets: list[socket.socket] = []
+    try:
+        for family, address in addresses:
+            dual = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
+            bound = socket.create_server(
+                address, family=family, backlog=_BACKLOG, dualstack_ipv6=dual
+            )
+            bound.setblocking(False)
+            sockets.append(bound)
+    except OSError:
+        for bound in sockets:
+            bound.close()
+        raise
+    return sockets

@@ -1,0 +1,284 @@
+"""The listener for Asterisk's websockets, with right and with hostile peers on real sockets."""
+
+import asyncio
+import contextlib
+import ssl
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websockets
+from structlog.testing import capture_logs
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.listener import MAX_OPENING, Listener
+from ari_proxy.ari.listener_path import ListenerPath
+from ari_proxy.ari.listener_peer import MAX_REQUEST_BYTES
+from ari_proxy.ari.websocket import MAX_FRAME_BYTES
+from ari_proxy.connections import factories
+from ari_proxy.settings.load import load
+from tests.support.certificates import Certificates
+from tests.support.running import until
+from tests.support.servers import PASSWORD, free_port
+
+RIGHT = Credentials("ari", PASSWORD)
+WRONG = Credentials("ari", "guessed")
+
+
+class Listening:
+    """A listener with one path, and what it has refused."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.port = free_port()
+        self.refused: Counter[str] = Counter()
+        ari = {
+            "connection": "outbound",
+            "listen": f"127.0.0.1:{self.port}",
+            "password": PASSWORD,
+            **settings,
+        }
+        self.listener = factories.listener(
+            load(ari=ari), lambda reason: self.refused.update([reason])
+        )
+        self.path: ListenerPath = self.listener.register("/server-1/events", ("demo",))
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self.listener.run())
+            await until(self.is_bound)
+            yield
+            task.cancel()
+
+    async def is_bound(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    async def dial(
+        self,
+        path: str = "/server-1/events",
+        credentials: Credentials | None = RIGHT,
+        *,
+        secure: ssl.SSLContext | None = None,
+    ) -> ClientConnection:
+        """Connect as Asterisk does."""
+        headers = {"Authorization": credentials.authorization} if credentials else {}
+        scheme = "wss" if secure else "ws"
+        return await connect(
+            f"{scheme}://127.0.0.1:{self.port}{path}",
+            additional_headers=headers,
+            subprotocols=[websockets.Subprotocol("ari")],
+            compression=None,
+            proxy=None,
+            ssl=secure,
+        )
+
+    async def status(self, *dialled: Any) -> int:
+        """Return the status that refuses a websocket."""
+        with pytest.raises(InvalidStatus) as caught:
+            await self.dial(*dialled)
+        return caught.value.response.status_code
+
+
+@pytest.fixture
+async def listening() -> AsyncIterator[Listening]:
+    found = Listening()
+    async with found.running():
+        yield found
+
+
+async def test_one_websocket_at_a_time_is_accepted_while_somebody_waits(
+    listening: Listening,
+) -> None:
+    assert await listening.status() == 503
+    async with aclosing(listening.path.connections()) as connections:
+        waiting = asyncio.ensure_future(anext(connections))
+        await asyncio.sleep(0)
+        ours = await listening.dial("/server-1/events?instance=one")
+        assert ours.subprotocol == "ari"
+        theirs = await waiting
+        await ours.send("event")
+        assert await theirs.recv() == "event"
+        assert await listening.status() == 503
+
+        waiting = asyncio.ensure_future(anext(connections))
+        await ours.wait_closed()  # It is closed before the next one is accepted.
+        again = await listening.dial()
+        await waiting
+    await again.wait_closed()
+    assert again.close_code == 1000
+    assert await listening.status() == 503
+    assert listening.refused == {"unwanted": 3}
+
+
+async def test_a_path_serves_as_many_as_wait_there(listening: Listening) -> None:
+    async with AsyncExitStack() as stack:
+        theirs = []
+        for _ in range(3):
+            connections = await stack.enter_async_context(aclosing(listening.path.connections()))
+            theirs.append(asyncio.ensure_future(anext(connections)))
+        await asyncio.sleep(0)
+        for number in range(3):
+            await (await listening.dial()).send(str(number))
+        assert [await (await one).recv() for one in theirs] == ["0", "1", "2"]
+        assert await listening.status() == 503
+
+
+async def test_end_ends_who_waits_and_lets_others_wait_later(listening: Listening) -> None:
+    async with aclosing(listening.path.connections()) as connections:
+        waiting = asyncio.ensure_future(anext(connections, None))
+        await asyncio.sleep(0)
+        listening.path.end()
+        assert await waiting is None
+    async with aclosing(listening.path.connections()) as connections:
+        waiting = asyncio.ensure_future(anext(connections))
+        await asyncio.sleep(0)
+        await listening.dial()
+        theirs = await waiting
+        listening.path.end()
+        assert theirs is not None
+        assert await anext(connections, None) is None
+
+
+async def test_a_wrong_peer_is_refused_and_named_without_its_secret(listening: Listening) -> None:
+    async with aclosing(listening.path.connections()) as connections:
+        waiting = asyncio.ensure_future(anext(connections))
+        await asyncio.sleep(0)
+        with capture_logs() as logs:
+            assert await listening.status("/server-2/events") == 404
+            assert await listening.status("/server-1/events", WRONG) == 401
+        assert await listening.status("/server-1/events", None) == 401
+        assert await listening.status("/nowhere", WRONG) == 401
+        shown = [(line["reason"], line["path"], line["user"], line["host"]) for line in logs]
+        assert shown == [
+            ("path", "/server-2/events", "ari", "127.0.0.1"),
+            ("credentials", "/server-1/events", "ari", "127.0.0.1"),
+        ]
+        assert "guessed" not in str(logs)
+        assert WRONG.authorization.split()[1] not in str(logs)
+        await listening.dial()
+        await waiting
+    assert listening.refused == {"path": 1, "credentials": 3}
+
+
+async def test_a_password_that_changes_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_proxy.connections.credentials.REREAD_SECONDS", 0)
+    file = tmp_path / "password"
+    file.write_text("former")
+    found = Listening(password="", password_file=str(file))
+    async with found.running():
+        assert await found.status() == 401
+        file.write_text(PASSWORD)
+        assert await found.status() == 503
+        assert await found.status("/server-1/events", Credentials("ari", "former")) == 401
+
+
+async def test_tls_and_a_required_client_certificate(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    found = Listening(
+        listen_certificate_file=str(certificates.server),
+        listen_key_file=str(certificates.server_key),
+        listen_client_ca_file=str(certificates.authority),
+    )
+    anonymous = ssl.create_default_context(cafile=str(certificates.authority))
+    known = ssl.create_default_context(cafile=str(certificates.authority))
+    known.load_cert_chain(certificates.client, certificates.client_key)
+    async with found.running(), aclosing(found.path.connections()) as connections:
+        waiting = asyncio.ensure_future(anext(connections))
+        await asyncio.sleep(0)
+        with pytest.raises((OSError, ConnectionClosed, EOFError, websockets.InvalidMessage)):
+            await found.dial(secure=anonymous)
+        with pytest.raises((OSError, EOFError, websockets.InvalidMessage)):
+            await found.dial()
+        ours = await found.dial(secure=known)
+        await ours.send("event")
+        assert await (await waiting).recv() == "event"
+    assert found.refused["handshake"] >= 2
+
+
+@asynccontextmanager
+async def peer(port: int, *sent: bytes) -> AsyncIterator[asyncio.StreamReader]:
+    """Connect without a library, and send something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for part in sent:
+            writer.write(part)
+        yield reader
+    finally:
+        writer.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> bytes:
+    """Return all that comes until the end, which may be a broken connection."""
+    found = b""
+    with contextlib.suppress(ConnectionError):
+        while more := await reader.read(4096):
+            found += more
+    return found
+
+
+async def test_hostile_peers_cost_little_and_keep_nobody_out(listening: Listening) -> None:
+    port = listening.port
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(aclosing(listening.path.connections()))
+        waiting = asyncio.ensure_future(anext(connections))
+        # More than may be without an answer, each with half a request: the oldest have to go.
+        half = b"GET /server-1/events HTTP/1.1\r\nHost: x\r\n"
+        silent = [
+            await stack.enter_async_context(peer(port, half)) for _ in range(MAX_OPENING + 100)
+        ]
+        assert [await answer(reader) for reader in silent[:100]] == [b""] * 100
+        assert len(listening.listener._opening) <= MAX_OPENING
+
+        endless = b"X-Long: xxxxxxxxx\r\n" * (MAX_REQUEST_BYTES // 19 + 1)
+        async with peer(port, b"GET / HTTP/1.1\r\n", endless) as reader:
+            assert await answer(reader) == b""
+        async with peer(port, b"\x16\x03\x01 is no HTTP\r\n\r\n") as reader:
+            assert await answer(reader) == b""
+        assert listening.refused["handshake"] >= 102
+
+        # Asterisk gets in; a frame that is too large ends its websocket, and the next one opens.
+        ours = await listening.dial()
+        theirs = await waiting
+        with contextlib.suppress(ConnectionClosed):
+            await ours.send("x" * (MAX_FRAME_BYTES + 1))
+        await theirs.wait_closed()
+        waiting = asyncio.ensure_future(anext(connections))
+        await asyncio.sleep(0)
+        again = await listening.dial()
+        await again.send("event")
+        assert await (await waiting).recv() == "event"
+
+
+async def test_a_slow_handshake_has_an_end() -> None:
+    found = Listening()
+    found.listener = Listener(("127.0.0.1", found.port), RIGHT, open_seconds=0.2)
+    async with found.running(), peer(found.port, b"GET ") as reader:
+        assert await answer(reader) == b""
+
+
+async def test_a_port_that_a_former_process_holds_is_taken_later() -> None:
+    found = Listening()
+    held = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", found.port)
+    with capture_logs() as logs:
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(found.listener.run())
+            await until(
+                lambda: [line for line in logs if line["event"] == "ari_listener.not_bound"]
+            )
+            held.close()
+            await held.wait_closed()
+            await until(lambda: [line for line in logs if line["event"] == "ari_listener.bound"])
+            assert await found.status() == 503
+            task.cancel()
