@@ -122,6 +122,55 @@ def doctor(config: Config = None) -> None:
     raise typer.Exit(exit_code(found))
 
 
+@app.command("asterisk-config")
+def asterisk_config(  # noqa: PLR0913, PLR0917  typer's options
+    config: Config = None,
+    asterisk_version: Annotated[
+        str, typer.Option(help="Asterisk's version: newer options would make it drop sections.")
+    ] = "22.10.1",
+    url: Annotated[
+        str,
+        typer.Option(
+            help="Where Asterisk reaches ari.listen, as ws://host:port. Default: ari.listen."
+        ),
+    ] = "",
+    command_url: Annotated[
+        str, typer.Option(help="The same for command, if it listens elsewhere than ingest.")
+    ] = "",
+    client: Annotated[
+        list[str] | None,
+        typer.Option(help="Address or network of ari-proxy, to let only it reach ARI (repeat)."),
+    ] = None,
+    executors: Annotated[int, typer.Option(min=1, help="Number of command processes.")] = 1,
+    with_password: Annotated[
+        bool, typer.Option("--with-password", help="Print ari.password, too.")
+    ] = False,
+) -> None:
+    """Print the sections of Asterisk's configuration files that fit the settings.
+
+    They include the password from a file of its own, ari-proxy-password.conf.
+    """
+    from .ari import asterisk_config as written  # noqa: PLC0415  commands import what they need
+    from .ari import versions  # noqa: PLC0415
+    from .ari.errors import UnconfigurableError  # noqa: PLC0415
+    from .connections.asterisk_config import (  # noqa: PLC0415
+        Deployment,
+        asterisk_config,
+    )
+
+    settings = cli_support.load_and_warn(config)
+    with cli_support.reported(UnconfigurableError):
+        deployment = Deployment(
+            version=versions.parsed(asterisk_version),
+            url=url,
+            command_url=command_url,
+            clients=tuple(client or ()),
+            executors=executors,
+        )
+        described = asterisk_config(settings, deployment, with_password=with_password)
+        typer.echo(written.as_text(written.files(described)), nl=False)
+
+
 @app.command()
 def simulate(
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8088,

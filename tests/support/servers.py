@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
@@ -191,6 +191,7 @@ class Asterisk:
 
     def __init__(self, version: str, *, sip: bool = False, extra: Path | None = None) -> None:
         self.version = version
+        self._files: list[str] = []
         #: With one above it for its peer.
         self._sip_port = free_port(adjacent=1) if sip else 0
         #: Text behind that of the configuration file of the same name.
@@ -207,7 +208,7 @@ class Asterisk:
             missing(f"asterisk {self.version}", "make asterisk")
         sip = ["--sip", str(self._sip_port), "--rtp", str(free_port())] if self._sip_port else []
         self._process = subprocess.Popen(
-            [*launcher, *self._where, "--password", PASSWORD, *sip, *self._extra],
+            [*launcher, *self._where, "--password", PASSWORD, *sip, *self._files, *self._extra],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -218,6 +219,10 @@ class Asterisk:
                 return
             time.sleep(0.05)
         pytest.fail(f"Asterisk {self.version} did not start")
+
+    def replace(self, files: Iterable[Path]) -> None:
+        """Start with these configuration files instead of those of the same names."""
+        self._files = ["--replace", *map(str, files)]
 
     def configure(self, file: str, replaced: dict[str, str]) -> None:
         """Replace texts in a configuration file; a reload of its module makes it valid."""

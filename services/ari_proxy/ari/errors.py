@@ -3,6 +3,7 @@
 AriError
 ├── MalformedEventError     a websocket frame is not an ARI event
 ├── IllegalUrlError         a command's URL is not a relative ARI path
+├── UnconfigurableError     Asterisk's configuration can't say what the settings ask for
 └── TransportError          a request got no HTTP answer, or none that is accepted
     ├── NeedsHttpError      it can't travel on a websocket, and HTTP is not used: 501
     ├── UnreachableError    it was provably not sent, or the connection broke: 502
@@ -25,6 +26,10 @@ class IllegalUrlError(AriError, ValueError):
     def __init__(self, reason: str) -> None:
         super().__init__(f"the URL {reason}")
         self.reason = reason
+
+
+class UnconfigurableError(AriError, ValueError):
+    """Asterisk's configuration can't say what the settings ask for."""
 
 
 class TransportError(AriError):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from .errors import UnconfigurableError
+
 Version = tuple[int, int, int]
 #: By branch, the first version that has something; later branches have it, others do not.
 Since = Mapping[int, Version]
@@ -34,6 +36,18 @@ def parse(text: str) -> Version | None:
     """Return the numbers of a version like `22.10.1+dfsg`; None for other texts."""
     match = _VERSION.match(text)
     return match and (int(match[1]), int(match[2]), int(match[3] or 0))
+
+
+def parsed(text: str) -> Version:
+    """Return the numbers of a version.
+
+    Raises:
+        UnconfigurableError: it is none.
+    """
+    found = parse(text)
+    if found is None:
+        raise UnconfigurableError(f"{text!r} is no version of Asterisk; write it like 22.10.1")
+    return found
 
 
 def is_certified(text: str) -> bool:
