@@ -40,9 +40,14 @@ def minimal(path: str, value: Any) -> dict[str, Any]:
     return resource
 
 
+def outbound(**fields: Any) -> dict[str, Any]:
+    """Return ARI of an Asterisk that opens the websockets."""
+    return {"connection": "Outbound", "credentialsSecretRef": REF, "outbound": fields}
+
+
+REF = {"name": "secret"}
 SERVER = sample("minimal")["spec"]["servers"][0]
 SELECTOR = sample("discovery")["spec"]["serverSelector"]
-REF = {"name": "secret"}
 DIALOG_IDS = {"urlSecretRef": REF, "dialogIds": "Number"}
 TWO_LOGINS = {"servers": ["nats://x:1"], "tokenSecretRef": REF, "userSecretRef": REF}
 SAME_ID = [SERVER, {**SERVER, "name": "b", "serverId": "asterisk-a"}]
@@ -84,6 +89,12 @@ TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
         ("spec.servers.0.ari.url", "http://a:8088/ari?api_key=u:p", "credentialsSecretRef"),
         ("spec.servers.0.ari.url", "http://user:secret@a:8088/ari", "credentialsSecretRef"),
         ("spec.servers.0.ari.credentialsSecretRef", {}, "name"),
+        ("spec.servers.0.ari", {"credentialsSecretRef": REF}, "url must be set unless"),
+        ("spec.servers.0.ari.outbound", {}, "outbound is for the connection Outbound"),
+        ("spec.servers.0.ari", outbound(asteriskVersion="22.4.2"), "20.15, 21.10, 22.5 or newer"),
+        ("spec.servers.0.ari", outbound(asteriskVersion="22"), "asteriskVersion"),
+        ("spec.servers.0.ari", outbound(username="a]"), "username"),
+        ("spec.servers.0.ari", outbound(clientCaSecretRef=REF), "needs certificateSecretRef"),
         ("spec.servers.0.ari.tls", {"serverName": ""}, "serverName"),
         ("spec.servers", [SERVER, SERVER], "Duplicate value"),
         ("spec.servers", SAME_ID, "serverId must be unique"),
@@ -102,6 +113,14 @@ def test_mistake_is_refused(namespace: Namespace, path: str, value: Any, message
         dry_run(namespace, minimal(path, value))
 
     assert message in str(refused.value)
+
+
+def test_name_that_no_service_can_have_is_refused_for_outbound(namespace: Namespace) -> None:
+    resource = sample("outbound")
+    resource["metadata"]["name"] = "1.a"
+
+    with pytest.raises(RefusedError, match="must begin with a letter and have no dot"):
+        dry_run(namespace, resource)
 
 
 def test_server_id_stays_what_it_is(namespace: Namespace) -> None:

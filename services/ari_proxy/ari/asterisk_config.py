@@ -8,7 +8,7 @@ that each is written only for versions that have it.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from . import versions
@@ -23,6 +23,8 @@ PASSWORD_FILE: Final = "ari-proxy-password.conf"  # noqa: S105  a file's name
 #: Milliseconds. Asterisk dials again after this time, also when a standby has refused it; until
 #: then events wait.
 RECONNECT_INTERVAL: Final = 250
+#: The same of a spare websocket, which is refused most of the time.
+SPARE_RECONNECT_INTERVAL: Final = 5000
 #: Milliseconds; Asterisk's 500 are short for TLS over a long way.
 CONNECTION_TIMEOUT: Final = 1000
 #: Asterisk logs one in so many failed attempts: a line each ten seconds.
@@ -56,8 +58,10 @@ class ListenerAddress:
     #: `ws://host:port` or `wss://host:port`, without a path.
     events_url: str
     commands_url: str
-    #: Number of websockets for commands.
+    #: Number of websockets for commands that executors take at once.
     websockets: int
+    #: Number of further ones: one that is replaced has to find a websocket that is not taken.
+    spare: int = 0
     #: Whether it wants a certificate of Asterisk.
     wants_certificate: bool = False
 
@@ -181,47 +185,69 @@ def _ari_conf(config: AsteriskConfig) -> str:
         lines.append(f"allowed_origins = {_value('ari.origin', config.origin)}")
     lines += ["", f"[{_user(config)}]", "type = user", "read_only = no", *_password(config)]
     if config.listener:
-        for name, applications in _websockets(config, config.listener):
-            is_events = name == _EVENTS
-            lines += ["", *_outbound(config, name, applications, is_events=is_events)]
+        for websocket in _websockets(config, config.listener):
+            lines += ["", *_outbound(config, websocket)]
     return _text(lines)
 
 
-def _outbound(
-    config: AsteriskConfig, name: str, applications: str, *, is_events: bool
-) -> Iterator[str]:
-    yield f"[{name}]"
+class _Websocket(NamedTuple):
+    """One that Asterisk opens; its sections of both files have its name."""
+
+    name: str
+    applications: str
+    uri: str
+    subscribe_all: bool = False
+    reconnect_interval: int = RECONNECT_INTERVAL
+
+
+def _websockets(config: AsteriskConfig, listener: ListenerAddress) -> Iterator[_Websocket]:
+    path = f"/{quote(config.server_id, safe='')}"
+    yield _Websocket(
+        "ari-proxy-events",
+        ",".join(config.applications),
+        f"{listener.events_url}{path}/events",
+        subscribe_all=config.subscribe_all,
+    )
+    for index in range(listener.websockets + listener.spare):
+        name = f"{COMMAND_APPLICATION}-{index + 1}"
+        is_spare = index >= listener.websockets
+        yield _Websocket(
+            name,
+            name,
+            f"{listener.commands_url}{path}/commands",
+            reconnect_interval=SPARE_RECONNECT_INTERVAL if is_spare else RECONNECT_INTERVAL,
+        )
+
+
+def _outbound(config: AsteriskConfig, websocket: _Websocket) -> Iterator[str]:
+    yield f"[{websocket.name}]"
     yield "type = outbound_websocket"
-    yield f"websocket_client_id = {name}"
-    yield f"apps = {applications}"
-    yield f"subscribe_all = {_yes_no(is_events and config.subscribe_all)}"
+    yield f"websocket_client_id = {websocket.name}"
+    yield f"apps = {websocket.applications}"
+    yield f"subscribe_all = {_yes_no(websocket.subscribe_all)}"
     yield f"local_ari_user = {_user(config)}"
 
 
 def _websocket_client_conf(config: AsteriskConfig, listener: ListenerAddress) -> str:
     lines: list[str] = []
-    for name, _ in _websockets(config, listener):
-        path, base = ("events", listener.events_url)
-        if name != _EVENTS:
-            path, base = ("commands", listener.commands_url)
-        uri = f"{base.rstrip('/')}/{quote(config.server_id, safe='')}/{path}"
-        lines += [*_client(config, listener, name, uri), ""]
-    return _text(lines[:-1])
+    for websocket in _websockets(config, listener):
+        lines += [*_client(config, listener, websocket), ""]
+    return _text(lines)
 
 
 def _client(
-    config: AsteriskConfig, listener: ListenerAddress, name: str, uri: str
+    config: AsteriskConfig, listener: ListenerAddress, websocket: _Websocket
 ) -> Iterator[str]:
-    is_tls = uri.startswith("wss:")
-    yield f"[{name}]"
+    is_tls = websocket.uri.startswith("wss:")
+    yield f"[{websocket.name}]"
     yield "type = websocket_client"
     yield "connection_type = persistent"
-    yield f"uri = {uri}"
+    yield f"uri = {websocket.uri}"
     yield "protocols = ari"
     yield f"username = {_user(config)}"
     yield from _password(config)
     yield f"connection_timeout = {CONNECTION_TIMEOUT}"
-    yield f"reconnect_interval = {RECONNECT_INTERVAL}"
+    yield f"reconnect_interval = {websocket.reconnect_interval}"
     yield f"reconnect_attempts = {LOGGED_ATTEMPTS}"
     yield f"tls_enabled = {_yes_no(is_tls)}"
     if is_tls:
@@ -235,20 +261,9 @@ def _client(
         yield f"pingpong_probes = {PINGS}"
 
 
-_EVENTS: Final = "ari-proxy-events"
-
-
-def _websockets(config: AsteriskConfig, listener: ListenerAddress) -> Iterator[tuple[str, str]]:
-    """Yield the name and the applications of each websocket; both files call it the same."""
-    yield _EVENTS, ",".join(config.applications)
-    for number in range(1, listener.websockets + 1):
-        name = f"{COMMAND_APPLICATION}-{number}"
-        yield name, name
-
-
 def _password(config: AsteriskConfig) -> Iterator[str]:
     if config.password is None:
-        yield f"; That file holds one line: password = <the password of {config.user!r}>"
+        yield f"; The next file holds one line: password = <the password of {config.user!r}>"
         yield f'#include "{PASSWORD_FILE}"'
     else:
         yield password_line(config.password)

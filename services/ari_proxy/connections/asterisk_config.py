@@ -76,10 +76,11 @@ def _listener(settings: Settings, deployment: Deployment) -> ListenerAddress:
             raise UnconfigurableError(
                 f"{given}: ari.listen_certificate_file is set, so Asterisk has to use wss://"
             )
+    is_used = settings.command.transport != "http"
     return ListenerAddress(
         events_url=url,
         commands_url=command_url or url,
-        websockets=settings.command.websockets * deployment.executors,
+        websockets=settings.command.websockets * deployment.executors * is_used,
         wants_certificate=bool(ari.listen_client_ca_file),
     )
 

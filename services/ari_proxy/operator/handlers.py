@@ -21,6 +21,7 @@ from .work_queue import WorkQueue
 _WATCHED: Final = (
     ("apps", "v1", "deployments"),
     ("", "v1", "configmaps"),
+    ("", "v1", "services"),
     ("", "v1", "serviceaccounts"),
     ("policy", "v1", "poddisruptionbudgets"),
     ("autoscaling", "v2", "horizontalpodautoscalers"),

@@ -32,6 +32,7 @@ CHILDREN: Final[Mapping[str, tuple[str, str, str]]] = {
     "Role": (_RBAC, "v1", "roles"),
     "RoleBinding": (_RBAC, "v1", "rolebindings"),
     "ConfigMap": ("", "v1", "configmaps"),
+    "Service": ("", "v1", "services"),
     "Lease": ("coordination.k8s.io", "v1", "leases"),
     "Deployment": ("apps", "v1", "deployments"),
     "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),

@@ -49,11 +49,22 @@ class TlsSpec(_Part, frozen=True):
     server_name: str = ""
 
 
+class OutboundSpec(_Part, frozen=True):
+    """What is known of an Asterisk that opens the websockets."""
+
+    asterisk_version: str = "22.5.0"
+    username: str = "ari"
+    certificate_secret_ref: CertificateSecretRef | None = None
+    client_ca_secret_ref: CaSecretRef | None = None
+
+
 class AriSpec(_Part, frozen=True):
     """ARI of an Asterisk server."""
 
-    url: str
     credentials_secret_ref: LoginSecretRef
+    connection: Literal["Inbound", "Outbound"] = "Inbound"
+    outbound: OutboundSpec | None = None
+    url: str = ""
     tls: TlsSpec | None = None
 
 
@@ -206,7 +217,7 @@ class CommandSpec(WorkloadSpec, frozen=True):
 
     autoscaling: AutoscalingSpec | None = None
     max_in_flight: int = 32
-    transport: Literal["Auto", "Http"] = "Auto"
+    transport: Literal["Auto", "Websocket", "Http"] = "Auto"
     websockets: int = 4
     request_timeout_seconds: int = 10
     policy: CommandPolicySpec = CommandPolicySpec()

@@ -42,6 +42,11 @@ def workload(proxy: str, component: Component, server: str) -> str:
     return f"{proxy}-{component}-{server}"
 
 
+def asterisk_config(proxy: str, server: str) -> str:
+    """Return the name of the ConfigMap with a server's Asterisk's configuration."""
+    return f"{proxy}-asterisk-{server}"
+
+
 def account(proxy: str, component: Component) -> str:
     """Return the name of a component's ServiceAccount and Role."""
     return f"{proxy}-{component}"

@@ -18,6 +18,7 @@ from ari_proxy.operator.decide.children.config_map import config_map
 from ari_proxy.operator.decide.children.deployment import deployment
 from ari_proxy.operator.decide.children.disruption import disruption_budget
 from ari_proxy.operator.decide.children.lease import lease
+from ari_proxy.operator.decide.children.outbound import asterisk_config_map, service
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.model import AriProxy
 from ari_proxy.operator.names import COMPONENTS
@@ -122,7 +123,9 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
         scaler = autoscaler(item)
         children = (
             config_map(item),
+            asterisk_config_map(item),
             lease(item),
+            service(item),
             deployment(item, live),
             disruption_budget(item),
             scaler,

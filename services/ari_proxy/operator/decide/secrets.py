@@ -7,7 +7,14 @@ connection, so that a Secret may change during calls.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.model import AriProxy, LoginSecretRef, NatsSpec, RabbitMqSpec, TlsSpec
+from ari_proxy.operator.model import (
+    AriProxy,
+    LoginSecretRef,
+    NatsSpec,
+    OutboundSpec,
+    RabbitMqSpec,
+    TlsSpec,
+)
 from ari_proxy.operator.state import Observed
 
 from .servers import DesiredServer
@@ -33,7 +40,8 @@ class SecretFile:
 
 def of_server(server: DesiredServer) -> list[SecretFile]:
     """Return the files that a connection to an Asterisk server needs."""
-    return [*_login("ari", server.credentials), *_tls("ari", server.tls)]
+    login = _login("ari", server.credentials)
+    return [*login, *_tls("ari", server.tls), *_listener(server.outbound)]
 
 
 def of_bus(proxy: AriProxy) -> list[SecretFile]:
@@ -99,6 +107,16 @@ def _tls(group: str, tls: TlsSpec | None) -> list[SecretFile]:
         # The keys of a Secret of the type kubernetes.io/tls.
         files.append(SecretFile(own.name, "tls.crt", group, "certificate_file"))
         files.append(SecretFile(own.name, "tls.key", group, "key_file"))
+    return files
+
+
+def _listener(outbound: OutboundSpec | None) -> list[SecretFile]:
+    files = []
+    if outbound is not None and (own := outbound.certificate_secret_ref) is not None:
+        files.append(SecretFile(own.name, "tls.crt", "ari", "listen_certificate_file"))
+        files.append(SecretFile(own.name, "tls.key", "ari", "listen_key_file"))
+    if outbound is not None and (ca := outbound.client_ca_secret_ref) is not None:
+        files.append(SecretFile(ca.name, ca.key, "ari", "listen_client_ca_file"))
     return files
 
 

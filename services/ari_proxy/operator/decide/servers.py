@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.model import LoginSecretRef, ServerSelector, TlsSpec
+from ari_proxy.operator.model import (
+    AriSpec,
+    LoginSecretRef,
+    OutboundSpec,
+    ServerSelector,
+    TlsSpec,
+)
 from ari_proxy.operator.names import server_name
 from ari_proxy.operator.objects import is_finished, is_ready
 from ari_proxy.operator.state import Observed
@@ -19,11 +25,14 @@ class DesiredServer:
 
     name: str
     server_id: str
+    #: '' if Asterisk is never asked by HTTP.
     rest_url: str
     applications: tuple[str, ...]
     subscribe_all: bool
     credentials: LoginSecretRef
     tls: TlsSpec | None
+    #: None: ari-proxy opens the websockets.
+    outbound: OutboundSpec | None = None
 
     @property
     def websocket_url(self) -> str:
@@ -54,9 +63,16 @@ def desired_servers(observed: Observed) -> list[DesiredServer]:
             subscribe_all=server.subscribe_all,
             credentials=server.ari.credentials_secret_ref,
             tls=server.ari.tls,
+            outbound=_outbound(server.ari),
         )
         for server in spec.servers
     ]
+
+
+def _outbound(ari: AriSpec) -> OutboundSpec | None:
+    if ari.connection == "Inbound":
+        return None
+    return ari.outbound or OutboundSpec()
 
 
 def _is_server(pod: Mapping[str, Any], deployed: Sequence[str]) -> bool:

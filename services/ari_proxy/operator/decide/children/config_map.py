@@ -4,6 +4,7 @@ import json
 from typing import Any, Final
 
 from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.servers import DesiredServer
 from ari_proxy.operator.model import AriProxy, NatsSpec, RabbitMqSpec
 from ari_proxy.operator.objects import Object
 
@@ -13,6 +14,8 @@ from .component import DesiredComponent
 DIRECTORY: Final = "/etc/ari-proxy/config"
 FILE: Final = "config.json"
 ADMIN_PORT: Final = 9797
+#: Where Asterisk's outbound websockets arrive.
+ARI_PORT: Final = 8089
 #: The part of the grace period that is left for the shutdown after the drain.
 _END_SECONDS: Final = 10
 
@@ -32,12 +35,7 @@ def settings(desired: DesiredComponent) -> dict[str, Any]:
     proxy, server = desired.proxy, desired.server
     grace = desired.workload.termination_grace_period_seconds
     groups: dict[str, Any] = {
-        "ari": {
-            "websocket_url": server.websocket_url,
-            "rest_url": server.rest_url,
-            "subscribe_all": server.subscribe_all,
-            **_without_empty(server_name=server.tls and server.tls.server_name),
-        },
+        "ari": _ari(server),
         "bus": _bus(proxy),
         "admin": {"host": "0.0.0.0", "port": ADMIN_PORT},  # noqa: S104  for probes and scrapes
         "log": {
@@ -49,12 +47,23 @@ def settings(desired: DesiredComponent) -> dict[str, Any]:
     }
     # Each component gets only its own part: a change for one must not restart the other.
     for group, values in (
-        _ingest(desired) if desired.component == "ingest" else _command(proxy)
+        _ingest(desired) if desired.component == "ingest" else _command(desired)
     ).items():
         groups[group] = groups.get(group, {}) | values
     for group, files in secrets.settings(desired.secret_files).items():
         groups[group] |= files
     return {"server_id": server.server_id, "applications": list(server.applications), **groups}
+
+
+def _ari(server: DesiredServer) -> dict[str, Any]:
+    listening = {"connection": "outbound", "listen": f"0.0.0.0:{ARI_PORT}"}
+    return {
+        **(listening if server.outbound else {"websocket_url": server.websocket_url}),
+        "subscribe_all": server.subscribe_all,
+        **_without_empty(
+            rest_url=server.rest_url, server_name=server.tls and server.tls.server_name
+        ),
+    }
 
 
 def _bus(proxy: AriProxy) -> dict[str, Any]:
@@ -114,15 +123,22 @@ def _ingest(desired: DesiredComponent) -> dict[str, Any]:
     return groups
 
 
-def _command(proxy: AriProxy) -> dict[str, Any]:
-    command, policy = proxy.spec.command, proxy.spec.command.policy
+def transport(desired: DesiredComponent) -> str:
+    """Return what carries commands: without a URL, HTTP can't."""
+    is_reached = bool(desired.server.rest_url)
+    return desired.proxy.spec.command.transport.lower() if is_reached else "websocket"
+
+
+def _command(desired: DesiredComponent) -> dict[str, Any]:
+    command = desired.proxy.spec.command
+    policy = command.policy
     return {
         "ari": {
             "max_connections": command.max_in_flight,
             "timeout_seconds": command.request_timeout_seconds,
         },
         "command": {
-            "transport": command.transport.lower(),
+            "transport": transport(desired),
             "websockets": command.websockets,
             "allow": list(policy.allow),
             "deny": list(policy.deny),

@@ -16,6 +16,8 @@ from .component import DesiredComponent
 
 #: The user that the images run as.
 USER: Final = 65532
+#: The container's port for Asterisk's websockets.
+ARI_PORT_NAME: Final = "ari"
 _STARTUP_SECONDS: Final = 30
 #: For an idle process, with room; the memory limit holds a full event buffer.
 _RESOURCES: Final[Object] = {
@@ -86,7 +88,7 @@ def _container(desired: DesiredComponent) -> Object:
         "image": desired.image,
         "imagePullPolicy": desired.proxy.spec.image_pull_policy,
         "env": [{"name": "ARI_PROXY_CONFIG", "value": f"{config_map.DIRECTORY}/{config_map.FILE}"}],
-        "ports": [{"name": "admin", "containerPort": config_map.ADMIN_PORT, "protocol": "TCP"}],
+        "ports": _ports(desired),
         # Liveness is an event loop that answers. Whether the process can serve calls is readiness:
         # a restart would not mend it.
         "startupProbe": _probe("/livez", period=1, failures=_STARTUP_SECONDS),
@@ -103,6 +105,15 @@ def _container(desired: DesiredComponent) -> Object:
             {"name": "secrets", "mountPath": secrets.DIRECTORY, "readOnly": True},
         ],
     }
+
+
+def _ports(desired: DesiredComponent) -> list[Object]:
+    ports = {"admin": config_map.ADMIN_PORT}
+    if desired.server.outbound:
+        ports[ARI_PORT_NAME] = config_map.ARI_PORT
+    return [
+        {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()
+    ]
 
 
 def _probe(path: str, *, period: int, failures: int) -> Object:
