@@ -4,8 +4,6 @@ import asyncio
 import base64
 import json
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,36 +12,12 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
-from ari_proxy.ari.asterisk_config import password_line
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
-from tests.support import process
+from tests.support import printed_files, process
 from tests.support.servers import PASSWORD, Asterisk, free_port
 
 LOGIN = f"Basic {base64.b64encode(f'ari:{PASSWORD}'.encode()).decode()}"
-
-
-@contextmanager
-def asterisk_with_printed_files(
-    version: str, directory: Path, *options: str, **environment: str
-) -> Iterator[Asterisk]:
-    """Start an Asterisk with the printed files and that of the password, and nothing else."""
-    server = Asterisk(version)
-    fixed = {"ARI_PROXY_ARI__REST_URL": server.url, "ARI_PROXY_ARI__PASSWORD": PASSWORD}
-    printed = process.run("asterisk-config", *options, **fixed, **environment)
-    assert printed.returncode == 0, printed.stderr
-    assert PASSWORD not in printed.stdout
-    _, *parts = re.split(r"^; ---- (\S+) ----\n", printed.stdout, flags=re.MULTILINE)
-    files = dict(zip(parts[::2], parts[1::2], strict=True))
-    files["ari-proxy-password.conf"] = password_line(PASSWORD) + "\n"
-    for name, text in files.items():
-        (directory / name).write_text(text)
-    server.replace(directory / name for name in files)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.remove()
 
 
 async def test_asterisk_connects_as_its_printed_files_say(tmp_path: Path) -> None:
@@ -70,7 +44,7 @@ async def test_asterisk_connects_as_its_printed_files_say(tmp_path: Path) -> Non
             if len(statuses) == 2 and "/pbx-1/events" in opened:
                 done.set()
 
-    with asterisk_with_printed_files(
+    with printed_files.asterisk(
         "22",
         tmp_path,
         *("--asterisk-version", "22.10.1"),
@@ -108,7 +82,7 @@ async def status_from(address: str, asterisk: Asterisk) -> int:
 async def test_inbound_connections_work_with_the_printed_files(
     version: str, exact: str, tmp_path: Path
 ) -> None:
-    with asterisk_with_printed_files(version, tmp_path, "--asterisk-version", exact) as asterisk:
+    with printed_files.asterisk(version, tmp_path, "--asterisk-version", exact) as asterisk:
         reached = {
             "rest_url": asterisk.url,
             "websocket_url": asterisk.websocket_url,

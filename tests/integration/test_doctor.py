@@ -1,13 +1,18 @@
 """`ari-proxy doctor` on real servers, well and ill."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
+from tests.support import printed_files
 from tests.support.process import environment_of, running
 from tests.support.running import settings_for
 from tests.support.scripted_asterisk import scripted_asterisk
-from tests.support.servers import Asterisk, BusServer, NatsServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer, free_port
+
+#: Nothing listens there.
+NOWHERE = "http://127.0.0.1:1/ari"
 
 
 async def examined(directory: Path, **environment: str) -> tuple[int, str]:
@@ -100,6 +105,69 @@ async def test_user_who_may_only_read_and_served_application(
     assert code == 1
     assert "may only read" in said
     assert "a client is connected for it" in said
+
+
+async def test_asterisk_that_connects_is_compared_with_the_settings(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    outbound = {
+        "ARI_PROXY_APPLICATIONS": '["demo"]',
+        "ARI_PROXY_ARI__CONNECTION": "outbound",
+        "ARI_PROXY_ARI__LISTEN": f"127.0.0.1:{free_port()}",
+    }
+    with printed_files.asterisk("22", tmp_path, **outbound) as server:
+        reached = {"rest_url": server.url, "websocket_url": server.websocket_url}
+        settings = settings_for(nats_server, application="demo", **reached)
+        environment = environment_of(settings)
+        well = environment | outbound | {"ARI_PROXY_SERVER_ID": "asterisk"}
+        code, said = await examined(tmp_path, **well)
+
+        assert code == 0, said
+        assert f"{outbound['ARI_PROXY_ARI__LISTEN']}: free" in said
+        assert "application demo: registered" in said
+        assert "its sections fit these settings" in said
+        assert "4 of 4 are configured" in said
+        assert "fault asterisk#1979" in said
+
+        code, said = await examined(tmp_path, **(well | {"ARI_PROXY_SERVER_ID": "other"}))
+
+        assert code == 1
+        assert "uri leads to /asterisk/events, not to /other/events" in said
+
+        code, said = await examined(tmp_path, **environment)
+
+        assert "Asterisk opens one for demo itself" in said
+        assert PASSWORD not in said
+
+
+async def test_listening_address_and_its_certificate_are_checked(
+    nats_server: NatsServer, tmp_path: Path
+) -> None:
+    certificate = tmp_path / "certificate.pem"
+    certificate.write_text("none")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = settings_for(
+            nats_server,
+            rest_url=NOWHERE,
+            websocket_url=NOWHERE.replace("http", "ws"),
+            application="demo",
+        )
+        environment = environment_of(settings) | {
+            "ARI_PROXY_ARI__CONNECTION": "outbound",
+            "ARI_PROXY_ARI__LISTEN": f"127.0.0.1:{taken.getsockname()[1]}",
+            "ARI_PROXY_COMMAND__TRANSPORT": "websocket",
+        }
+        code, said = await examined(tmp_path, **environment)
+
+        assert code == 0, said
+        assert "another process listens there" in said
+        assert "Asterisk, REST: not asked" in said
+
+        environment["ARI_PROXY_ARI__LISTEN_CERTIFICATE_FILE"] = str(certificate)
+        code, said = await examined(tmp_path, **environment)
+
+        assert code == 1
+        assert str(certificate) in said
 
 
 async def test_bad_settings_are_told_as_elsewhere(tmp_path: Path) -> None:

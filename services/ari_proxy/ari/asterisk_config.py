@@ -15,8 +15,8 @@ from . import versions
 from .errors import UnconfigurableError
 from .versions import Version
 
-#: Applications of the websockets for commands: `<this>-<number>`.
-COMMAND_APPLICATION: Final = "ari-proxy-command"
+#: The websocket for events; its sections have this name.
+EVENTS: Final = "ari-proxy-events"
 #: The file with Asterisk's password, beside the files that include it: it may have other rights
 #: than they, and they can be shown and kept in a repository.
 PASSWORD_FILE: Final = "ari-proxy-password.conf"  # noqa: S105  a file's name
@@ -102,6 +102,11 @@ def files(config: AsteriskConfig) -> Mapping[str, str]:
     if listener:
         found["websocket_client.conf"] = _websocket_client_conf(config, listener)
     return found
+
+
+def command_application(number: int) -> str:
+    """Return the application of a websocket for commands, which are counted from one."""
+    return f"ari-proxy-command-{number}"
 
 
 def as_text(found: Mapping[str, str]) -> str:
@@ -203,13 +208,13 @@ class _Websocket(NamedTuple):
 def _websockets(config: AsteriskConfig, listener: ListenerAddress) -> Iterator[_Websocket]:
     path = f"/{quote(config.server_id, safe='')}"
     yield _Websocket(
-        "ari-proxy-events",
+        EVENTS,
         ",".join(config.applications),
         f"{listener.events_url}{path}/events",
         subscribe_all=config.subscribe_all,
     )
     for index in range(listener.websockets + listener.spare):
-        name = f"{COMMAND_APPLICATION}-{index + 1}"
+        name = command_application(index + 1)
         is_spare = index >= listener.websockets
         yield _Websocket(
             name,

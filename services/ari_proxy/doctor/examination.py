@@ -25,11 +25,9 @@ from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
 
-from . import findings, nats_streams, rights
-from .findings import Finding
+from . import findings, nats_streams, outbound, outbound_findings, rights
+from .findings import APPLICATION, Finding
 
-#: An application of its own: connecting with a real one would take it from its current client.
-APPLICATION: Final = "ari-proxy-doctor"
 #: Timeout of one step, in seconds.
 STEP_SECONDS: Final = 10.0
 #: The default of `sessionlimit` in http.conf.
@@ -42,6 +40,26 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
+    is_outbound = settings.ari.connection == "outbound"
+    asterisk = _outbound(settings) if is_outbound else _inbound(settings)
+    async for finding in asterisk:
+        yield finding
+    async for finding in _bus(settings):
+        yield finding
+
+
+# Asterisk
+
+
+async def _outbound(settings: Settings) -> AsyncIterator[Finding]:
+    async with factories.rest_client(settings) as rest:
+        async for finding in outbound.examined(settings, rest):
+            yield finding
+    if settings.command.transport != "websocket":
+        yield await _clock(settings)
+
+
+async def _inbound(settings: Settings) -> AsyncIterator[Finding]:
     async with factories.rest_client(settings) as rest:
         async for finding in _rest(settings, rest):
             yield finding
@@ -50,11 +68,6 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     yield await _clock(settings)
     websockets = settings.command.websockets if settings.command.transport != "http" else 0
     yield findings.of_sessions(settings.ari.max_connections + websockets, SESSION_LIMIT)
-    async for finding in _bus(settings):
-        yield finding
-
-
-# Asterisk
 
 
 async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
@@ -76,8 +89,18 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
     for application in settings.applications:
         path = f"/applications/{quote(application, safe='')}"
         yield await _asked(rest, "GET", path, partial(findings.of_application, application))
+    for finding in await _theft(settings, rest):
+        yield finding
     for finding in findings.of_description(await _description(rest)):
         yield finding
+
+
+async def _theft(settings: Settings, rest: RestClient) -> list[Finding]:
+    try:
+        own = await outbound.section(rest, "res_ari")
+    except TransportError as error:
+        return [Finding("fault", "Asterisk, REST", str(error))]
+    return outbound_findings.of_theft(settings.applications, own)
 
 
 async def _asked(

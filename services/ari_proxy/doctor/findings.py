@@ -18,6 +18,8 @@ FEATURES: Final = (
     ("report_events (a dialog's variable in each event)", '"report_events"', _CLAIM_VERSIONS),
     ("claim (calls offered to several applications)", '"claim', _CLAIM_VERSIONS),
 )
+#: An application of doctor's own: connecting with a real one would take it from its current client.
+APPLICATION: Final = "ari-proxy-doctor"
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
 
 
@@ -53,19 +55,20 @@ def of_info(status: int, body: str, *, today: date, is_outbound: bool = False) -
             "set enabled=yes in http.conf and ari.conf, and check that ari.rest_url ends in /ari"
         )
         return [Finding("fault", what, f"unexpected status {status}", remedy)]
-    version = _version(body)
+    found = version(body)
     return [
-        Finding("ok", what, f"Asterisk {version or 'of unknown version'}"),
-        *_support(version, today),
-        *_known("advisory", advisories.concerning(version)),
-        *_known("fault", advisories.faults(version, is_outbound=is_outbound)),
+        Finding("ok", what, f"Asterisk {found or 'of unknown version'}"),
+        *_support(found, today),
+        *_known("advisory", advisories.concerning(found)),
+        *_known("fault", advisories.faults(found, is_outbound=is_outbound)),
     ]
 
 
 _LOGIN: Final = "compare ari.user and ari.password (or their files) with the user in ari.conf"
 
 
-def _version(body: str) -> str:
+def version(body: str) -> str:
+    """Return the version in the answer to `GET /asterisk/info`, or ''."""
     try:
         return str(json.loads(body)["system"]["version"])
     except (ValueError, RecursionError, KeyError, TypeError):
