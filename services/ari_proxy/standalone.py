@@ -15,7 +15,8 @@ from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__
-from .ari.rest_sockets import RestSockets
+from .ari.listener import Listener
+from .ari.rest_pool import RestPool
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
 from .command.service import CommandService
@@ -70,6 +71,7 @@ async def serve(
         traces = await stack.enter_async_context(
             traces_of(settings.traces, name, bus=settings.bus.kind, server_id=server)
         )
+        listener = _listener(metrics, settings)
         tap = Tap(server, bus)
         stack.push_async_callback((await tap.listen()).unsubscribe)
         services: list[IngestService | CommandService] = []
@@ -84,15 +86,18 @@ async def serve(
             services.append(ingest)
             view = ingest.view
         if "command" in components:
-            asterisk = await stack.enter_async_context(
-                factories.command_client(settings, rest, partial(_read_sockets, metrics, server))
+            way = await stack.enter_async_context(
+                factories.command_way(
+                    settings, rest, listener, partial(_read_sockets, metrics, server)
+                )
             )
-            command = CommandService(settings, bus, asterisk, metrics, tap=tap, traces=traces)
+            command = CommandService(settings, bus, way, metrics, tap=tap, traces=traces)
             services.append(command)
         checks = {"bus": _bus_check(bus)}
         for service in services:
             checks |= service.checks
-        await _run(settings, services, _admin_api(settings, bus, metrics, checks, view), stop)
+        api = _admin_api(settings, bus, metrics, checks, view)
+        await _run(settings, services, api, listener, stop)
     _log.info("drain.finished")
 
 
@@ -118,9 +123,10 @@ async def _run(
     settings: Settings,
     services: Sequence[IngestService | CommandService],
     api: AdminApi,
+    listener: Listener | None,
     stop: asyncio.Event,
 ) -> None:
-    """Run the services until they have stopped; serve the admin API meanwhile."""
+    """Run the services until they have stopped; serve the admin API and listen meanwhile."""
     async with asyncio.TaskGroup() as tasks:
         admin = settings.admin
         lag = api.metrics.histogram(table.LOOP_LAG)
@@ -129,6 +135,8 @@ async def _run(
             may_move = settings.admin_port_may_move
             serving = admin_api.serve(api, admin.host, admin.port, may_move=may_move)
             others.append(tasks.create_task(serving))
+        if listener is not None:
+            others.append(tasks.create_task(listener.run()))
         try:
             async with asyncio.TaskGroup() as running:
                 for service in services:
@@ -147,6 +155,15 @@ def _metrics(name: str, components: Sequence[Component]) -> Metrics:
     return metrics
 
 
+def _listener(metrics: Metrics, settings: Settings) -> Listener | None:
+    """Return the server for the websockets that Asterisk opens; None if we open them."""
+    if settings.ari.connection == "inbound":
+        return None
+    return factories.listener(
+        settings, lambda reason: metrics.counter(table.LISTENER_REFUSED, reason).inc()
+    )
+
+
 def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     kind = settings.bus.kind
     metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected, kind)
@@ -162,7 +179,7 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     metrics.gauge(table.BUS_BUFFER_CAPACITY, kind).set(settings.bus.buffer_bytes)
 
 
-def _read_sockets(metrics: Metrics, server: ServerId, sockets: RestSockets) -> None:
+def _read_sockets(metrics: Metrics, server: ServerId, sockets: RestPool) -> None:
     metrics.read(table.COMMAND_WEBSOCKETS, lambda: sockets.opened, server)
 
 

@@ -5,50 +5,16 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 
 import pytest
 import websockets.asyncio.client as websockets_client
 
-from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.credentials import Credentials
-from ari_proxy.ari.errors import TransportError
 from tests.support.link import Link
+from tests.support.outcomes import APPLICATION, Outcomes
 from tests.support.rest_websocket import clients
 from tests.support.running import until
 from tests.support.servers import PASSWORD, Asterisk
-
-APPLICATION = "counted"
-
-
-@dataclass
-class Outcomes:
-    """What became of numbered requests."""
-
-    answered: set[str] = field(default_factory=set)
-    #: Asterisk may have executed them.
-    unknown: set[str] = field(default_factory=set)
-    not_sent: set[str] = field(default_factory=set)
-
-    async def send(self, client: AriClient, sender: int) -> None:
-        """Send requests one after another, each with a name of its own, until cancelled."""
-        number = 0
-        while True:
-            number += 1
-            name = f"n{sender}-{number}"
-            url = f"/events/user/{name}?application={APPLICATION}"
-            try:
-                answer = await client.request("POST", url)
-            except TransportError as error:
-                (self.unknown if error.sent else self.not_sent).add(name)
-            else:
-                assert answer.status == 204, answer
-                self.answered.add(name)
-
-    async def more(self) -> None:
-        """Wait until another 500 were answered."""
-        enough = len(self.answered) + 500
-        await until(lambda: len(self.answered) >= enough)
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ari_proxy.ari.availability import CommandWay
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.command.service import CommandService
@@ -132,7 +133,7 @@ def test_whatever_is_sent_as_a_command_is_answered_and_the_next_one_works(
                 service = CommandService(
                     configured,
                     bus,
-                    rest,
+                    CommandWay(rest),
                     Metrics(),
                     tap=Tap(ServerId("server-1"), bus),
                     traces=Traces(),

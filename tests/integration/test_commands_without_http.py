@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import DialogId, ServerId, new_dialog_id
 from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
+from tests.support.outbound import DiallingAsterisk
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -114,22 +116,14 @@ async def serving(ingest: Settings, command: Settings) -> AsyncIterator[Caller]:
         yield Caller(bus, client, application, dialog)
 
 
-@pytest.mark.parametrize("bus_server", ["nats"], indirect=True)
-@pytest.mark.parametrize("asterisk", ["22"], ids=["asterisk22"], indirect=True)
-async def test_calls_are_served_and_a_file_is_refused(
-    asterisk: Asterisk, bus_server: BusServer
-) -> None:
-    settings = settings_for(
-        bus_server,
-        rest_url=asterisk.url,
-        websocket_url=asterisk.websocket_url,
-        application="demo",
-        command={"transport": "websocket"},
-    )
-    unreachable = settings.ari.model_copy(
-        update={"rest_url": f"http://127.0.0.1:{free_port()}/ari"}
-    )
-    async with serving(settings, settings.model_copy(update={"ari": unreachable})) as caller:
+def settings_without_http(settings: Settings, **ari: str) -> Settings:
+    """Return settings of an executor to which Asterisk's HTTP server is not there."""
+    nowhere = {"rest_url": f"http://127.0.0.1:{free_port()}/ari"}
+    return settings.model_copy(update={"ari": settings.ari.model_copy(update={**nowhere, **ari})})
+
+
+async def serve_calls(ingest: Settings, command: Settings) -> None:
+    async with serving(ingest, command) as caller:
         await serve_with_every_kind(caller)
         refused = await caller.do("GET", f"/recordings/stored/{caller.dialog}/file")
 
@@ -137,3 +131,36 @@ async def test_calls_are_served_and_a_file_is_refused(
     assert [(what, code) for what, code in others if code not in {200, 201, 204}] == []
     assert (status, refused["error"], refused["sent"]) == (501, "ari_proxy.needs_http", False)
     assert "a file can't travel on a websocket" in refused["message"]
+
+
+def settings_at(asterisk: Asterisk, bus_server: BusServer) -> Settings:
+    return settings_for(
+        bus_server,
+        rest_url=asterisk.url,
+        websocket_url=asterisk.websocket_url,
+        application="demo",
+        command={"transport": "websocket"},
+    )
+
+
+@pytest.mark.parametrize("bus_server", ["nats"], indirect=True)
+@pytest.mark.parametrize("asterisk", ["22"], ids=["asterisk22"], indirect=True)
+async def test_calls_are_served_on_websockets_that_we_open(
+    asterisk: Asterisk, bus_server: BusServer
+) -> None:
+    settings = settings_at(asterisk, bus_server)
+    await serve_calls(settings, settings_without_http(settings))
+
+
+async def test_calls_are_served_on_websockets_that_asterisk_opens(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    asterisk = DiallingAsterisk(tmp_path, port)
+    asterisk.start()
+    try:
+        settings = settings_at(asterisk, bus_server)
+        outbound = {"connection": "outbound", "listen": f"127.0.0.1:{port}"}
+        await serve_calls(settings, settings_without_http(settings, **outbound))
+    finally:
+        asterisk.remove()

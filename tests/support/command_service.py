@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+from ari_proxy.ari.availability import CommandWay
 from ari_proxy.command.service import CommandService
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.messages import DUMMY
@@ -57,7 +58,7 @@ async def served(
         service = CommandService(
             settings,
             it.path.application.bus,
-            it.path.rest,
+            CommandWay(it.path.rest),
             it.path.metrics,
             tap=it.path.tap,
             traces=traces or Traces(),

@@ -9,13 +9,16 @@ from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 from ari_proxy.ari.credentials import CredentialSource
 from ari_proxy.ari.either_client import EitherClient
+from ari_proxy.ari.no_http import NoHttp
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.rest_sockets import ASK_AGAIN, RestSockets, application_name
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.ari.websocket_client import WebsocketClient
@@ -35,7 +38,7 @@ class ScriptedWebsockets:
     filters: list[dict[str, Any]] = field(default_factory=list)
     #: Applications of the websockets that were opened.
     applications: list[str] = field(default_factory=list)
-    connections: set[ServerConnection] = field(default_factory=set)
+    connections: set[Connection] = field(default_factory=set)
     #: Answers by URI.
     answers: dict[str, tuple[int, str]] = field(default_factory=dict)
     #: URIs whose answers wait until the event is set: those behind them wait, too.
@@ -43,6 +46,8 @@ class ScriptedWebsockets:
     #: URIs whose requests end the connection, or get no answer.
     broken: set[str] = field(default_factory=set)
     unanswered: set[str] = field(default_factory=set)
+    #: Of the answer to an event filter; 503 while Asterisk boots.
+    filter_status: int = 200
     #: True for an Asterisk that answers nothing.
     is_old: bool = False
     #: True to refuse websockets.
@@ -55,7 +60,7 @@ class ScriptedWebsockets:
             return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
         return None
 
-    async def serve(self, connection: ServerConnection) -> None:
+    async def serve(self, connection: Connection) -> None:
         self.connections.add(connection)
         try:
             async for frame in connection:
@@ -66,11 +71,11 @@ class ScriptedWebsockets:
         finally:
             self.connections.discard(connection)
 
-    async def _answer(self, connection: ServerConnection, request: dict[str, Any]) -> None:
+    async def _answer(self, connection: Connection, request: dict[str, Any]) -> None:
         uri = request["uri"]
         if uri.endswith("/eventFilter"):
             self.filters.append(request)
-            await self.send(connection, request, 200, "{}")
+            await self.send(connection, request, self.filter_status, "{}")
             return
         self.requests.append(request)
         if uri in self.broken:
@@ -81,9 +86,7 @@ class ScriptedWebsockets:
             await self.send(connection, request, *self.answers.get(uri, (204, "")))
 
     @staticmethod
-    async def send(
-        connection: ServerConnection, request: dict[str, Any], status: int, body: str
-    ) -> None:
+    async def send(connection: Connection, request: dict[str, Any], status: int, body: str) -> None:
         response = {
             "type": "RESTResponse",
             "transaction_id": "",
@@ -106,7 +109,7 @@ class Ways(NamedTuple):
     """Both ways to an Asterisk, and the client that chooses."""
 
     http: RestClient
-    sockets: RestSockets
+    sockets: RestPool
     client: EitherClient
 
 
@@ -115,7 +118,7 @@ class Doors(NamedTuple):
 
     websockets: ScriptedWebsockets
     http: ScriptedAsterisk
-    sockets: RestSockets
+    sockets: RestPool
     client: EitherClient
 
 
@@ -141,18 +144,19 @@ async def running_sockets(
     *,
     source: CredentialSource = CREDENTIALS,
     ask_again: Backoff = ASK_AGAIN,
-) -> AsyncIterator[RestSockets]:
+) -> AsyncIterator[RestPool]:
     """Run websockets that are opened again at once."""
     backoff = Backoff(first_seconds=0.01, last_seconds=0.01)
+    pool = RestPool(answer_seconds=0.2)
     sockets = RestSockets(
+        pool,
         [EventSocket(url, (application_name(),), source, backoff=backoff) for _ in range(number)],
-        answer_seconds=0.2,
         ask_again=ask_again,
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(sockets.run())
         try:
-            yield sockets
+            yield pool
         finally:
             running.cancel()
 
@@ -196,7 +200,7 @@ class WebsocketDoor(NamedTuple):
     """Websockets to a scripted endpoint, and a client that has no other way."""
 
     websockets: ScriptedWebsockets
-    sockets: RestSockets
+    sockets: RestPool
     client: WebsocketClient
 
 
@@ -206,6 +210,8 @@ async def websocket_door(
 ) -> AsyncIterator[WebsocketDoor]:
     """Run a client with websockets that are open, and nothing else."""
     async with scripted_websockets() as script, running_sockets(script.url, number) as sockets:
-        client = WebsocketClient(sockets, concurrency=concurrency, timeout_seconds=timeout_seconds)
+        client = WebsocketClient(
+            sockets, NoHttp(), concurrency=concurrency, timeout_seconds=timeout_seconds
+        )
         await until(lambda: sockets.opened == number)
         yield WebsocketDoor(script, sockets, client)

@@ -5,8 +5,8 @@ import asyncio
 from . import rest_frames
 from .client import MAX_ANSWER_BYTES, Answer, AriClient, limited
 from .errors import AriTimeoutError, UnreachableError
+from .rest_pool import RestPool
 from .rest_socket import BrokenSocketError, FrameTooLargeError, NotSentError, RefusedSocketError
-from .rest_sockets import RestSockets
 
 
 class EitherClient:
@@ -18,7 +18,7 @@ class EitherClient:
     """
 
     def __init__(
-        self, sockets: RestSockets, http: AriClient, *, concurrency: int, timeout_seconds: float
+        self, sockets: RestPool, http: AriClient, *, concurrency: int, timeout_seconds: float
     ) -> None:
         """Initialise a client.
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+import secrets
 from collections.abc import Callable
 from typing import Final
 
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed, InvalidState
 from websockets.protocol import State
 
@@ -18,6 +19,7 @@ STALL_SECONDS: Final = 0.1
 #: Requests that may wait for answers on one websocket.
 MAX_PENDING: Final = 16
 _UNAUTHORIZED: Final = 401
+_ID_BITS: Final = 40
 
 
 class NotSentError(Exception):
@@ -39,13 +41,12 @@ class BrokenSocketError(Exception):
 class RestSocket:
     """Sends requests on an open websocket and assigns the answers."""
 
-    def __init__(
-        self, connection: ClientConnection, answered: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, connection: Connection, answered: Callable[[], None] = lambda: None) -> None:
         """Initialise for an open connection; `answered` is called after each answer."""
         self._connection = connection
         self._loop = asyncio.get_running_loop()
-        self._ids = itertools.count()
+        #: They differ from those of other websockets, also of former ones.
+        self._ids = itertools.count(secrets.randbits(_ID_BITS))
         #: In the order of the answers; with the time of each one's sending.
         self._pending: dict[str, tuple[asyncio.Future[Answer], float]] = {}
         self._is_write_due = False
@@ -91,6 +92,14 @@ class RestSocket:
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._pending[request_id] = answer, self._loop.time()
         return answer
+
+    def retire(self) -> None:
+        """Take no further requests."""
+        self._is_spent = True
+
+    async def close(self) -> None:
+        """Close the websocket, with the closing handshake; `read` ends."""
+        await self._connection.close()
 
     def _write(self) -> None:
         """Write the frames of one turn of the loop at once: each write is a system call."""

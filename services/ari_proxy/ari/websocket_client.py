@@ -1,13 +1,13 @@
-"""A client that sends requests on websockets only."""
+"""A client that sends requests on websockets, and only by HTTP what can't travel there."""
 
 import asyncio
 from dataclasses import dataclass
 
 from . import rest_frames
-from .client import MAX_ANSWER_BYTES, Answer, limited
-from .errors import AriTimeoutError, NeedsHttpError, TransportError, UnreachableError
+from .client import MAX_ANSWER_BYTES, Answer, AriClient, limited
+from .errors import AriTimeoutError, TransportError, UnreachableError
+from .rest_pool import RestPool
 from .rest_socket import BrokenSocketError, FrameTooLargeError, NotSentError, RefusedSocketError
-from .rest_sockets import RestSockets
 
 
 @dataclass(slots=True)
@@ -28,22 +28,32 @@ class _WebsocketRequest:
 class WebsocketClient:
     """Sends each request on the websocket with the fewest requests, those with long answers too.
 
-    While no websocket would answer soon, requests wait within their deadlines. What a websocket may
+    While no websocket would answer soon, requests wait within their deadlines, whether or not HTTP
+    would answer. What a websocket may
     have taken is not sent again, unless it is a GET, and that once.
     """
 
-    def __init__(self, sockets: RestSockets, *, concurrency: int, timeout_seconds: float) -> None:
+    def __init__(
+        self, sockets: RestPool, http: AriClient, *, concurrency: int, timeout_seconds: float
+    ) -> None:
         """Initialise a client.
 
         Args:
             sockets: the websockets; whoever runs them opens them.
+            http: gets what can't travel on a websocket.
             concurrency: the most requests at once; the others wait in order.
             timeout_seconds: the default deadline of a request.
         """
         self._sockets = sockets
+        self._http = http
         self._slots = asyncio.Semaphore(concurrency)
         self._timeout = timeout_seconds
-        self.in_flight = 0
+        self._in_flight = 0
+
+    @property
+    def in_flight(self) -> int:
+        """The number of requests that Asterisk has not answered yet."""
+        return self._in_flight + self._http.in_flight
 
     async def request(
         self,
@@ -56,13 +66,18 @@ class WebsocketClient:
     ) -> Answer:
         """Send one request as AriClient does."""
         request = _WebsocketRequest(method, url, body)
-        if obstacle := rest_frames.obstacle(method, url):
-            raise NeedsHttpError(method, request.path, obstacle)
+        seconds = timeout_seconds or self._timeout
+        if rest_frames.obstacle(method, url):
+            return await self._http.request(
+                method, url, body, timeout_seconds=seconds, max_bytes=max_bytes
+            )
         try:
-            async with asyncio.timeout(timeout_seconds or self._timeout), self._slots:
+            async with asyncio.timeout(seconds), self._slots:
                 answer = await self._answer(request)
-        except FrameTooLargeError as error:
-            raise NeedsHttpError(method, request.path, rest_frames.TOO_LARGE) from error
+        except FrameTooLargeError:
+            return await self._http.request(
+                method, url, body, timeout_seconds=seconds, max_bytes=max_bytes
+            )
         except BrokenSocketError as error:
             what = "the websocket broke"
             raise UnreachableError(method, request.path, what, sent=True) from error
@@ -76,7 +91,7 @@ class WebsocketClient:
         while True:
             socket = await self._sockets.first_free()
             request.is_sent = True
-            self.in_flight += 1
+            self._in_flight += 1
             try:
                 return await socket.send(request.method, request.url, request.body)
             except (NotSentError, RefusedSocketError):
@@ -86,7 +101,7 @@ class WebsocketClient:
                     raise
                 may_repeat = False
             finally:
-                self.in_flight -= 1
+                self._in_flight -= 1
 
     def _overdue(self, request: _WebsocketRequest) -> TransportError:
         method, path = request.method, request.path

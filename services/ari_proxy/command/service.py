@@ -1,12 +1,14 @@
 """The command service: takes commands from the bus and answers them."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import structlog
 
 from ari_proxy.admin.checks import Check
-from ari_proxy.ari.client import AriClient
+from ari_proxy.ari.availability import CommandWay
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import DialogId, ServerId
@@ -38,25 +40,26 @@ class CommandService:
         self,
         settings: Settings,
         bus: Bus,
-        asterisk: AriClient,
+        way: CommandWay,
         metrics: Metrics,
         *,
         tap: Tap,
         traces: Traces,
     ) -> None:
         self._settings = settings
+        self._availability = way.availability
         self._server = ServerId(settings.server_id)
         self._bus = bus
         self._telemetry = CommandTelemetry(self._server, metrics, tap, traces)
         self._refusals = Refusals(self._telemetry)
         self._responses = Responses(bus, self._refusals, self._telemetry)
-        self._executor = Executor(settings, bus, asterisk, self._refusals, self._telemetry)
+        self._executor = Executor(settings, bus, way.client, self._refusals, self._telemetry)
         self._lanes: Lanes[Message] | None = None
         #: Commands above the capacity, until it is certain that no other executor has them.
         self._overflow: Lanes[Message] | None = None
         self._is_cut_off = False
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
-        metrics.read(table.IN_FLIGHT, lambda: asterisk.in_flight, self._server)
+        metrics.read(table.IN_FLIGHT, lambda: way.client.in_flight, self._server)
         limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
         limit.set(settings.ari.max_connections)
 
@@ -68,7 +71,15 @@ class CommandService:
     @property
     def checks(self) -> dict[str, Check]:
         """Readiness checks of the service."""
-        return {"asterisk": self._executor.check_asterisk}
+        return {"asterisk": self._check_asterisk}
+
+    async def _check_asterisk(self) -> str:
+        """Return why commands cannot be executed now, or ''; a standby is ready as well."""
+        if self._availability.is_available:
+            return await self._executor.check_asterisk()
+        if await self._bus.publish_to_listener(topics.commands(self._server), DUMMY):
+            return ""  # Another executor has websockets, or this one had some a moment ago.
+        return "Asterisk has opened no websocket for commands, here or to another executor"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish the commands that were taken."""
@@ -81,20 +92,30 @@ class CommandService:
                 holds_back=lambda message: payloads.may_create_channel(message.payload),
             )
             self._overflow = Lanes(tasks, self._work_off_overflow, capacity=MAX_REFUSALS)
-            group = settings.bus.queue
-            of_dialogs = await self._bus.subscribe(
-                topics.commands_of_all_dialogs(self._server),
-                self._take,
-                group=group,
-                manual_ack=True,
-            )
-            of_server = await self._bus.subscribe(
-                topics.commands(self._server), self._take, group=group, manual_ack=True
-            )
+            taking = tasks.create_task(self._take_while_available())
             await stop.wait()
-            await of_dialogs.unsubscribe()
-            await of_server.unsubscribe()
+            await self._availability.release()
+            taking.cancel()
+            await asyncio.wait([taking])
             await self._drain(self._lanes, self._overflow)
+
+    async def _take_while_available(self) -> None:
+        """Take messages while Asterisk can be asked here, until cancelled."""
+        while True:
+            await self._availability.until_available()
+            async with self._subscribed():
+                await self._availability.until_unavailable()
+
+    @asynccontextmanager
+    async def _subscribed(self) -> AsyncIterator[None]:
+        of_dialogs = topics.commands_of_all_dialogs(self._server)
+        async with AsyncExitStack() as stack:
+            for topic in (of_dialogs, topics.commands(self._server)):
+                subscription = await self._bus.subscribe(
+                    topic, self._take, group=self._settings.bus.queue, manual_ack=True
+                )
+                stack.push_async_callback(subscription.unsubscribe)
+            yield
 
     async def _drain(self, lanes: Lanes[Message], overflow: Lanes[Message]) -> None:
         """Wait for the commands that were taken; answer those that take too long."""

@@ -7,10 +7,14 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari import rest_sockets
+from ari_proxy.ari.accepted_rest_sockets import AcceptedRestSockets
+from ari_proxy.ari.availability import AlwaysAvailable, Availability, CommandWay
 from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.listener import Listener, Refusal
+from ari_proxy.ari.no_http import NoHttp
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
 from ari_proxy.ari.websocket import BACKOFF, EventSocket
@@ -23,7 +27,7 @@ from ari_proxy.settings.load import Settings
 from .credentials import RotatingCredentials
 from .tls import ListenerTls, RotatingTls
 
-#: Without these websockets all works by HTTP: their failed attempts need not fill the log.
+#: Where all works by HTTP without these websockets, their failed attempts need not fill the log.
 _REST_BACKOFF = Backoff(first_seconds=0.25, last_seconds=60.0)
 
 
@@ -43,42 +47,68 @@ def rest_client(settings: Settings) -> RestClient:
 
 
 @asynccontextmanager
-async def command_client(
-    settings: Settings, rest: RestClient, watch: Callable[[RestSockets], None] = lambda _: None
-) -> AsyncIterator[AriClient]:
+async def command_way(
+    settings: Settings,
+    rest: RestClient,
+    listener: Listener | None = None,
+    watch: Callable[[RestPool], None] = lambda _: None,
+) -> AsyncIterator[CommandWay]:
     """Run the client that sends commands, over what the settings allow.
 
     Args:
         settings: of all components.
         rest: sends what goes by HTTP.
+        listener: for the websockets that Asterisk opens; None if we open them.
         watch: called with the websockets, if there are any.
 
     Raises:
         SettingsError: a secret or a certificate can't be read.
     """
     if settings.command.transport == "http":
-        yield rest
+        yield CommandWay(rest)
         return
-    sockets = _rest_sockets(settings)
-    watch(sockets)
-    client = _client_on(sockets, settings, rest)
+    pool = RestPool()
+    watch(pool)
+    client = _client_on(pool, settings, rest)
+    availability: Availability = AlwaysAvailable()
+    sockets: RestSockets | AcceptedRestSockets
+    if listener is None:
+        sockets = _rest_sockets(pool, settings)
+    else:
+        sockets = availability = _accepted_rest_sockets(pool, settings, listener)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(sockets.run())
         try:
-            yield client
+            yield CommandWay(client, availability)
         finally:
             running.cancel()
 
 
-def _client_on(sockets: RestSockets, settings: Settings, rest: RestClient) -> AriClient:
-    """Return a client that sends on websockets; by HTTP, too, unless the settings forbid it."""
+def _client_on(pool: RestPool, settings: Settings, rest: RestClient) -> AriClient:
+    """Return a client that sends on websockets.
+
+    Without HTTP, or where Asterisk opens the websockets because it can't be reached, a request
+    waits for one.
+    """
     concurrency, seconds = settings.ari.max_connections, settings.ari.timeout_seconds
-    if settings.command.transport == "websocket":
-        return WebsocketClient(sockets, concurrency=concurrency, timeout_seconds=seconds)
-    return EitherClient(sockets, rest, concurrency=concurrency, timeout_seconds=seconds)
+    is_only = settings.command.transport == "websocket"
+    if is_only or settings.ari.connection == "outbound":
+        http = NoHttp() if is_only else rest
+        return WebsocketClient(pool, http, concurrency=concurrency, timeout_seconds=seconds)
+    return EitherClient(pool, rest, concurrency=concurrency, timeout_seconds=seconds)
 
 
-def _rest_sockets(settings: Settings) -> RestSockets:
+def _accepted_rest_sockets(
+    pool: RestPool, settings: Settings, listener: Listener
+) -> AcceptedRestSockets:
+    prefix = rest_sockets.APPLICATION_PREFIX
+    applications = tuple(f"{prefix}{n + 1}" for n in range(settings.command.websockets))
+    path = listener.register(f"/{settings.server_id}/commands", applications)
+    return AcceptedRestSockets(pool, path, settings.command.websockets)
+
+
+def _rest_sockets(pool: RestPool, settings: Settings) -> RestSockets:
+    is_only = settings.command.transport == "websocket"
     credentials, tls = RotatingCredentials(settings.ari), _ari_tls(settings)
     sockets = [
         EventSocket(
@@ -87,11 +117,11 @@ def _rest_sockets(settings: Settings) -> RestSockets:
             credentials,
             origin=settings.ari.origin,
             tls=tls,
-            backoff=_REST_BACKOFF,
+            backoff=BACKOFF if is_only else _REST_BACKOFF,
         )
         for _ in range(settings.command.websockets)
     ]
-    return RestSockets(sockets)
+    return RestSockets(pool, sockets)
 
 
 def event_socket(

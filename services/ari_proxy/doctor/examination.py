@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from ari_proxy import certificate_errors
-from ari_proxy.ari import rest_sockets
+from ari_proxy.ari import rest_pool
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_socket import RestSocket
@@ -149,7 +149,7 @@ async def _takes_requests(connection: ClientConnection) -> bool:
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(requests.read())
         try:
-            return await rest_sockets.takes_requests(requests, APPLICATION)
+            return await rest_pool.takes_requests(requests, APPLICATION)
         finally:
             reading.cancel()
 

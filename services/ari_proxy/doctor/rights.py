@@ -45,7 +45,7 @@ def needed(settings: Settings) -> Mapping[str, tuple[Right, ...]]:
         }
     sent = {
         "ingest": (*settings.applications, *_sent_by_ingest(server, dialog)),
-        "command": _sent_by_command(server, dialog),
+        "command": (*_sent_by_command(server, dialog), *_asked_by_command(settings, server)),
     }
     return {
         service: (
@@ -81,6 +81,11 @@ def _sent_by_command(server: ServerId, dialog: DialogId) -> tuple[str, ...]:
         topics.owners(server),
         topics.tap_records(server),
     )
+
+
+def _asked_by_command(settings: Settings, server: ServerId) -> tuple[str, ...]:
+    """Where an executor without a websocket asks for others."""
+    return (topics.commands(server),) if settings.ari.connection == "outbound" else ()
 
 
 def _queues_of_ingest(settings: Settings, dialog: DialogId) -> tuple[Right, ...]:
