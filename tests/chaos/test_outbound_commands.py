@@ -13,7 +13,6 @@ import pytest
 
 from ari_proxy.ari.listener import Listener
 from ari_proxy.ari.rest_pool import RestPool
-from ari_proxy.ari.websocket import frames
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.connections import factories
@@ -57,16 +56,18 @@ async def executed(port: int) -> AsyncIterator[Counter[str]]:
     listener = factories.listener(settings_at(port))
     path = listener.register("/server-1/events", (APPLICATION,))
 
-    async def count() -> None:
+    def count(message: bytes) -> None:
+        event = json.loads(message)
+        if event["type"] == "ChannelUserevent":
+            counted[event["eventname"]] += 1
+
+    async def read() -> None:
         async with aclosing(path.connections()) as connections:
             async for connection in connections:
-                async for frame in frames(connection):
-                    event = json.loads(frame)
-                    if event["type"] == "ChannelUserevent":
-                        counted[event["eventname"]] += 1
+                await connection.read(count)
 
     async with listening(listener), asyncio.TaskGroup() as tasks:
-        counting = tasks.create_task(count())
+        counting = tasks.create_task(read())
         yield counted
         counting.cancel()
 

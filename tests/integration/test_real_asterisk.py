@@ -8,17 +8,17 @@ same channels.
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ari.websocket import DialledConnection
 from ari_proxy.bus.base import Bus
 from ari_proxy.client.application import call
 from ari_proxy.connections import factories
@@ -113,14 +113,16 @@ async def scene(asterisk: Asterisk, bus_server: BusServer) -> AsyncIterator[Scen
     )
     frames: list[str] = []
 
-    class Recording(ClientConnection):
-        async def recv(self, decode: bool | None = None) -> Any:
-            frame = await super().recv(decode=decode)
-            text = str(frame, "utf-8") if isinstance(frame, bytes) else frame
-            is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or CANARY_NAME in text
-            if not is_own:  # Those are not passed on.
-                frames.append(text)
-            return frame
+    class Recording(DialledConnection):
+        async def read(self, take: Callable[[bytes], None]) -> None:
+            def record(message: bytes) -> None:
+                text = message.decode()
+                is_own = text.startswith(f'{{"variable":"{DIALOG_VARIABLE}"') or CANARY_NAME in text
+                if not is_own:  # Those are not passed on.
+                    frames.append(text)
+                take(message)
+
+            await super().read(record)
 
     recording = partial(factories.event_socket, connection=Recording)
     async with (

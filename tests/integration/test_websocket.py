@@ -8,8 +8,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
-from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.server import ServerConnection, serve
 
+from ari_proxy.ari.message_connection import QUEUED_MESSAGES
+from ari_proxy.ari.websocket import DialledConnection
 from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
@@ -24,6 +26,9 @@ from tests.support.link import Link
 from tests.support.permit import SwitchedPermit
 from tests.support.running import until
 from tests.support.scripted_asterisk import scripted_asterisk
+
+#: A message in one frame, or in several.
+Message = bytes | list[bytes]
 
 
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,7 +60,7 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[Link, AsyncGenerator[ClientConnection, None]]]:
+async def connected() -> AsyncIterator[tuple[Link, AsyncGenerator[DialledConnection, None]]]:
     """Yield a link to an Asterisk, and the connections that are made over it."""
     async with scripted_asterisk() as asterisk:
         link = Link(int(asterisk.url.split(":")[2].partition("/")[0]))
@@ -90,6 +95,60 @@ async def test_connection_whose_closing_is_cancelled_is_closed() -> None:
 
 async def _close(opened: AsyncGenerator[object, None]) -> None:
     await opened.aclose()
+
+
+@asynccontextmanager
+async def sent(*messages: Message) -> AsyncIterator[DialledConnection]:
+    """Yield a connection whose other end sends messages, then closes it."""
+
+    async def send(connection: ServerConnection) -> None:
+        for message in messages:
+            await connection.send(message, text=True)
+
+    async with serve(send, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        url = f"ws://127.0.0.1:{port}/ari/events"
+        yield await factories.event_socket(load(ari={"websocket_url": url})).connect()
+
+
+async def test_messages_of_one_frame_and_of_many_come_in_order() -> None:
+    got: list[bytes] = []
+    async with sent(b"first", [b"in ", b"three ", b"frames"], b"last") as connection:
+        await connection.read(got.append)
+    assert got == [b"first", b"in three frames", b"last"]
+
+
+async def test_messages_before_the_reading_wait_within_bounds_and_none_is_lost() -> None:
+    text = b"x" * 1000  # In all, more than the sockets' buffers take.
+    count = 12 * QUEUED_MESSAGES
+    got: list[bytes] = []
+    async with sent(*(b"%d %s" % (number, text) for number in range(count))) as connection:
+        await until(lambda: not connection.transport.is_reading())
+        assert not got
+        await connection.read(got.append)
+    assert [int(message.split()[0]) for message in got] == [*range(count)]
+
+
+async def test_error_of_who_takes_the_messages_ends_the_reading() -> None:
+    got: list[bytes] = []
+
+    def take(message: bytes) -> None:
+        got.append(message)
+        if message == b"bad":
+            raise ValueError("this one")
+
+    async with sent(b"good", b"bad", b"another") as connection:
+        with pytest.raises(ValueError, match="this one"):
+            await connection.read(take)
+    assert got == [b"good", b"bad"]
+
+
+async def test_reading_of_a_connection_that_has_ended_passes_what_had_come() -> None:
+    got: list[bytes] = []
+    async with sent(b"one", b"two") as connection:
+        await connection.wait_closed()
+        await connection.read(got.append)
+    assert got == [b"one", b"two"]
 
 
 async def test_reader_that_is_cancelled_closes_its_connection() -> None:

@@ -14,16 +14,16 @@ from typing import Final
 
 import msgspec
 import structlog
-from websockets.asyncio.connection import Connection
 from websockets.protocol import State
 
+from ari_proxy.aio import run_until_first
 from ari_proxy.backoff import Backoff
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .connection_source import ConnectionSource
+from .message_connection import MessageConnection
 from .rest_pool import RestPool
 from .rest_sockets import APPLICATION_PREFIX
-from .websocket import frames
 
 _log = structlog.get_logger()
 
@@ -124,20 +124,21 @@ class AcceptedRestSockets:
                     _log.error("rest_websocket.foreign", application=application)
                     await asyncio.sleep(self._times.useless)
 
-    async def _application_of(self, connection: Connection) -> str:
+    async def _application_of(self, connection: MessageConnection) -> str:
         """Return the application of a new websocket; '' if it does not say."""
-        try:
-            async with asyncio.timeout(self._times.name):
-                async for frame in frames(connection):
-                    try:
-                        return _decoder.decode(frame).application
-                    except UNDECODABLE:
-                        continue
-        except TimeoutError:
-            pass
-        return ""
+        named: list[str] = []
+        is_named = asyncio.Event()
 
-    async def _offer(self, connection: Connection, application: str) -> None:
+        def take(message: bytes) -> None:
+            with contextlib.suppress(*UNDECODABLE):
+                named.append(_decoder.decode(message).application)
+                is_named.set()
+
+        waits = connection.read(take), is_named.wait(), asyncio.sleep(self._times.name)
+        await run_until_first(*waits)
+        return named[0] if named else ""
+
+    async def _offer(self, connection: MessageConnection, application: str) -> None:
         taken = asyncio.Event()
         for attempt in itertools.count(1):
             if await self._pool.serve(connection, application, taken.set):

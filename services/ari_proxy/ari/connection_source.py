@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from websockets.asyncio.connection import Connection
+from .message_connection import MessageConnection
 
 
 class ConnectionSource(Protocol):
@@ -24,7 +24,7 @@ class ConnectionSource(Protocol):
         """True if Asterisk keeps the events while there is no websocket, and sends them later."""
         ...
 
-    def connections(self) -> AsyncGenerator[Connection, None]:
+    def connections(self) -> AsyncGenerator[MessageConnection, None]:
         """Yield open connections, one after another; a caller that stops closes the generator.
 
         The next one is opened, or accepted, when the caller asks for it.

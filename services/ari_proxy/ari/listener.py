@@ -15,7 +15,6 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 import structlog
-from websockets.asyncio.connection import Connection
 from websockets.http11 import Request, Response
 
 from ari_proxy.backoff import Backoff
@@ -24,6 +23,7 @@ from . import admission
 from .credentials import CredentialSource
 from .listener_path import ListenerPath, Waiter
 from .listener_peer import Peer, accepted_peer
+from .message_connection import MessageConnection
 from .tls import TlsSource
 
 _log = structlog.get_logger()
@@ -205,7 +205,7 @@ class _Seat:
         self._taken = (path, waiter) if waiter is not None else None
         return waiter is not None
 
-    def settle(self, connection: Connection | None) -> bool:
+    def settle(self, connection: MessageConnection | None) -> bool:
         """Hand over a websocket, or give the seat back; return whether somebody has it."""
         if self._taken is None:
             return False

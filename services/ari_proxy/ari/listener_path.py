@@ -6,12 +6,11 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Final
 
-from websockets.asyncio.connection import Connection
-
+from .message_connection import MessageConnection
 from .websocket import close
 
 
-def _future() -> asyncio.Future[Connection | None]:
+def _future() -> asyncio.Future[MessageConnection | None]:
     return asyncio.get_running_loop().create_future()
 
 
@@ -22,9 +21,9 @@ class Waiter:
     #: Of iterations that `ListenerPath.end` ends together.
     generation: int
     #: Gets it, or None if there will be none.
-    future: asyncio.Future[Connection | None] = field(default_factory=_future)
+    future: asyncio.Future[MessageConnection | None] = field(default_factory=_future)
 
-    def settle(self, connection: Connection | None) -> bool:
+    def settle(self, connection: MessageConnection | None) -> bool:
         """Give it a websocket, or None; return whether that is still wanted."""
         if self.future.done():
             return False
@@ -44,7 +43,7 @@ class ListenerPath:
         self._waiting: deque[Waiter] = deque()
         self._generation = 0
 
-    async def connections(self) -> AsyncGenerator[Connection, None]:
+    async def connections(self) -> AsyncGenerator[MessageConnection, None]:
         """Yield websockets, one after another; the next one is accepted when it is asked for.
 
         There may be several iterations at a time: each has a websocket of its own.
@@ -59,7 +58,7 @@ class ListenerPath:
             finally:
                 await close(connection)
 
-    async def _next(self) -> Connection | None:
+    async def _next(self) -> MessageConnection | None:
         waiter = Waiter(self._generation)
         self._waiting.append(waiter)
         try:
@@ -83,7 +82,7 @@ class ListenerPath:
                 return waiter
         return None
 
-    def settle(self, waiter: Waiter, connection: Connection | None) -> bool:
+    def settle(self, waiter: Waiter, connection: MessageConnection | None) -> bool:
         """Give a websocket to who has been reserved for it; return whether it is taken.
 
         Args:

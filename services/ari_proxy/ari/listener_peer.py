@@ -12,7 +12,8 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from .websocket import MAX_FRAME_BYTES, PING_SECONDS, PONG_SECONDS, QUEUED_FRAMES
+from .message_connection import QUEUED_MESSAGES, MessageConnection
+from .websocket import MAX_FRAME_BYTES, PING_SECONDS, PONG_SECONDS
 
 #: Of a handshake's request; Asterisk's has about 300.
 MAX_REQUEST_BYTES: Final = 16_384
@@ -27,7 +28,7 @@ class _AlwaysServing:
         return True
 
 
-class Peer(ServerConnection):
+class Peer(MessageConnection, ServerConnection):
     """A connection that somebody has opened; nothing is known of them yet."""
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class Peer(ServerConnection):
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
             close_timeout=CLOSE_SECONDS,
-            max_queue=QUEUED_FRAMES,
+            max_queue=QUEUED_MESSAGES,
         )
         #: Bytes of the request.
         self.received = 0

@@ -6,8 +6,8 @@ from typing import Final
 
 import msgspec
 import structlog
-from websockets.asyncio.connection import Connection
 
+from .message_connection import MessageConnection
 from .rest_socket import BrokenSocketError, NotSentError, RefusedSocketError, RestSocket
 
 _log = structlog.get_logger()
@@ -83,7 +83,7 @@ class RestPool:
 
     async def serve(
         self,
-        connection: Connection,
+        connection: MessageConnection,
         application: str,
         answered: Callable[[], None] = lambda: None,
     ) -> bool:

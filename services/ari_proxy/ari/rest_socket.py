@@ -6,13 +6,14 @@ import secrets
 from collections.abc import Callable
 from typing import Final
 
-from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed, InvalidState
 from websockets.protocol import State
 
+from ari_proxy.aio import run_until_first
+
 from . import rest_frames
 from .client import Answer
-from .websocket import frames
+from .message_connection import MessageConnection
 
 #: A request that takes longer holds up those behind it: new ones go elsewhere.
 STALL_SECONDS: Final = 0.1
@@ -41,7 +42,9 @@ class BrokenSocketError(Exception):
 class RestSocket:
     """Sends requests on an open websocket and assigns the answers."""
 
-    def __init__(self, connection: Connection, answered: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, connection: MessageConnection, answered: Callable[[], None] = lambda: None
+    ) -> None:
         """Initialise for an open connection; `answered` is called after each answer."""
         self._connection = connection
         self._loop = asyncio.get_running_loop()
@@ -53,6 +56,8 @@ class RestSocket:
         #: True once it takes no further requests: it has ended, or Asterisk, which checks the user
         #: again with each request, refuses that of the websocket.
         self._is_spent = False
+        #: Set once nothing is left of a spent one.
+        self._over = asyncio.Event()
         self._answered = answered
 
     @property
@@ -111,19 +116,19 @@ class RestSocket:
     async def read(self) -> None:
         """Read answers until the websocket has ended, or nothing is left of a refused one."""
         try:
-            async for frame in frames(self._connection):
-                self._take(frame)
-                if self._is_spent and not self._pending:
-                    break
+            await run_until_first(self._connection.read(self._take), self._over.wait())
         finally:
             for request_id in [*self._pending]:
                 self._settle(request_id, BrokenSocketError())
 
     def _take(self, frame: bytes) -> None:
         decoded = rest_frames.decode(frame)
-        if decoded is None or decoded[0] not in self._pending:
-            return
-        request_id, given = decoded
+        if decoded is not None and decoded[0] in self._pending:
+            self._take_answer(*decoded)
+        if self._is_spent and not self._pending:
+            self._over.set()
+
+    def _take_answer(self, request_id: str, given: Answer) -> None:
         # Answers come in order: what is before this one gets none.
         while (first := next(iter(self._pending))) != request_id:
             self._settle(first, BrokenSocketError())

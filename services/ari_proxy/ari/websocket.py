@@ -2,20 +2,19 @@
 
 Asterisk answers pings but sends none, and its TCP keep-alive is two hours, so the client pings.
 Asterisk drops a reader that blocks for 100 ms (ari.conf: websocket_write_timeout): the code that
-handles a frame must not wait. After an ApplicationReplaced the socket stays open and silent; the
-reader of the frames deals with that.
+handles a message must not wait. After an ApplicationReplaced the socket stays open and silent; the
+reader of the messages deals with that.
 """
 
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final, Literal
+from collections.abc import AsyncGenerator
+from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
 import structlog
 import websockets.asyncio.client as websockets_client
-from websockets.asyncio.connection import Connection
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
@@ -23,6 +22,7 @@ from websockets.typing import Subprotocol
 from ari_proxy.backoff import Backoff
 
 from .credentials import Credentials, CredentialSource
+from .message_connection import QUEUED_MESSAGES, MessageConnection
 from .tls import AriTls
 
 _log = structlog.get_logger()
@@ -37,17 +37,18 @@ BACKOFF: Final = Backoff(first_seconds=0.25, last_seconds=10.0)
 STABLE_SECONDS: Final = 10.0
 #: The largest frame seen from a real server is 16 KB (a ChannelVarset with a long value).
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
-#: Frames buffered between the network and the reader; beyond that, TCP's flow control stops
-#: Asterisk from sending.
-QUEUED_FRAMES: Final = 4096
 _UNAUTHORIZED: Final = 401
 _ORDERLY: Final = frozenset({CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY})
 
 EndReason = Literal["closed", "lost", "ping_timeout"]
 
 
+class DialledConnection(MessageConnection, websockets_client.ClientConnection):
+    """A websocket that we have opened."""
+
+
 class EventSocket:
-    """Iterates over connections to `/ari/events`, and over the frames of each."""
+    """Iterates over connections to `/ari/events`."""
 
     def __init__(  # noqa: PLR0913  what a connection is made from, by name
         self,
@@ -59,7 +60,7 @@ class EventSocket:
         subscribe_all: bool = False,
         tls: AriTls | None = None,
         backoff: Backoff = BACKOFF,
-        connection: type[websockets_client.ClientConnection] = websockets_client.ClientConnection,
+        connection: type[DialledConnection] = DialledConnection,
     ) -> None:
         """Create a socket; `connections` opens it.
 
@@ -97,7 +98,7 @@ class EventSocket:
         """End the present iterations after the connections that they have."""
         self._generation += 1
 
-    async def connections(self) -> AsyncGenerator[websockets_client.ClientConnection, None]:
+    async def connections(self) -> AsyncGenerator[DialledConnection, None]:
         """Yield open connections, one after another, without end.
 
         The next one is opened when the caller asks for it; a caller that stops closes the
@@ -119,7 +120,7 @@ class EventSocket:
             self._attempt += 1
             await asyncio.sleep(self._backoff.seconds(self._attempt))
 
-    async def connect(self) -> websockets_client.ClientConnection:
+    async def connect(self) -> DialledConnection:
         """Open one connection.
 
         Raises:
@@ -127,11 +128,11 @@ class EventSocket:
         """
         return await self._connect(self._credentials.current())
 
-    async def _connect(self, credentials: Credentials) -> websockets_client.ClientConnection:
+    async def _connect(self, credentials: Credentials) -> DialledConnection:
         headers = {"Authorization": credentials.authorization}
         if self._origin:
             headers["Origin"] = self._origin
-        return await websockets_client.connect(
+        connection = await websockets_client.connect(
             self._url,
             create_connection=self._connection,
             additional_headers=headers,
@@ -145,8 +146,9 @@ class EventSocket:
             ping_timeout=PONG_SECONDS,
             close_timeout=1,
             max_size=MAX_FRAME_BYTES,
-            max_queue=QUEUED_FRAMES,
+            max_queue=QUEUED_MESSAGES,
         )
+        return cast("DialledConnection", connection)
 
     async def explained(self, error: BaseException) -> str:
         """Return the fault of Asterisk's certificate that made a connection fail, or ''."""
@@ -161,7 +163,7 @@ class EventSocket:
         named = {"server_hostname": name} if name else {}
         return {"ssl": self._tls.context() or ssl.create_default_context(), **named}
 
-    async def _open(self) -> websockets_client.ClientConnection | None:
+    async def _open(self) -> DialledConnection | None:
         credentials = self._credentials.current()
         try:
             connection = await self._connect(credentials)
@@ -177,7 +179,7 @@ class EventSocket:
         return connection
 
 
-async def close(connection: Connection) -> None:
+async def close(connection: MessageConnection) -> None:
     """Close a connection, with the closing handshake unless cancelled."""
     try:
         with contextlib.suppress(ConnectionClosed):
@@ -186,16 +188,7 @@ async def close(connection: Connection) -> None:
         connection.transport.abort()  # The library leaves it open when it is cancelled.
 
 
-async def frames(connection: Connection) -> AsyncIterator[bytes]:
-    """Yield the text frames of a connection, undecoded, until the connection ends."""
-    try:
-        while True:
-            yield await connection.recv(decode=False)
-    except ConnectionClosed:
-        return
-
-
-def reason_of_end(connection: Connection) -> EndReason:
+def reason_of_end(connection: MessageConnection) -> EndReason:
     """Return why a connection has ended (RFC 6455 §7.4.1)."""
     sent = connection.protocol.close_sent
     if sent is not None and sent.code == CloseCode.INTERNAL_ERROR:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from websockets.asyncio.client import ClientConnection
-
 from ari_proxy.ari import rest_sockets
 from ari_proxy.ari.accepted_rest_sockets import AcceptedRestSockets
 from ari_proxy.ari.availability import AlwaysAvailable, Availability, CommandWay
@@ -17,7 +15,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
-from ari_proxy.ari.websocket import BACKOFF, EventSocket
+from ari_proxy.ari.websocket import BACKOFF, DialledConnection, EventSocket
 from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
@@ -128,7 +126,7 @@ def event_socket(
     settings: Settings,
     *,
     backoff: Backoff = BACKOFF,
-    connection: type[ClientConnection] = ClientConnection,
+    connection: type[DialledConnection] = DialledConnection,
 ) -> EventSocket:
     """Return a client of Asterisk's events websocket.
 

@@ -10,12 +10,12 @@ from typing import Final
 from urllib.parse import quote
 
 import aiohttp
-from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 from ari_proxy import certificate_errors
 from ari_proxy.ari import rest_pool
 from ari_proxy.ari.errors import TransportError
+from ari_proxy.ari.message_connection import MessageConnection
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_socket import RestSocket
 from ari_proxy.bus.base import Bus, Right, opened
@@ -144,7 +144,7 @@ async def _websocket(settings: Settings) -> list[Finding]:
     return [found, findings.of_transport(transport, takes_requests=takes_requests)]
 
 
-async def _takes_requests(connection: ClientConnection) -> bool:
+async def _takes_requests(connection: MessageConnection) -> bool:
     requests = RestSocket(connection)
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(requests.read())

@@ -6,10 +6,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Literal
 
 import structlog
-from websockets.asyncio.client import ClientConnection
 
 from ari_proxy.ari import websocket
-from ari_proxy.ari.websocket import EventSocket, frames, reason_of_end
+from ari_proxy.ari.message_connection import MessageConnection
+from ari_proxy.ari.websocket import EventSocket, reason_of_end
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -81,7 +81,7 @@ class EventReader:
         if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
-    async def connections(self) -> AsyncGenerator[ClientConnection, None]:
+    async def connections(self) -> AsyncGenerator[MessageConnection, None]:
         """Yield each connection once it is open; the next one is opened when this one is read."""
         async with contextlib.aclosing(self._socket.connections()) as opened:
             async for connection in opened:
@@ -89,7 +89,7 @@ class EventReader:
                 _log.info("websocket.connected", applications=self._socket.applications)
                 yield connection
 
-    async def read(self, connection: ClientConnection, catch_up: CatchUp) -> None:
+    async def read(self, connection: MessageConnection, catch_up: CatchUp) -> None:
         """Read until the connection has ended.
 
         Args:
@@ -102,8 +102,7 @@ class EventReader:
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(connection, catch_up))
             try:
-                async for frame in frames(connection):
-                    self._buffer.put(frame)
+                await connection.read(self._buffer.put)
             finally:
                 self._is_connected = False
                 following.cancel()
@@ -111,7 +110,7 @@ class EventReader:
         self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
         _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
 
-    async def _follow(self, connection: ClientConnection, catch_up: CatchUp) -> None:
+    async def _follow(self, connection: MessageConnection, catch_up: CatchUp) -> None:
         remaining = await catch_up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._complete(remaining))
@@ -124,7 +123,7 @@ class EventReader:
         await remaining()
         self._is_up_to_date = True
 
-    def _reason(self, connection: ClientConnection) -> DisconnectReason:
+    def _reason(self, connection: MessageConnection) -> DisconnectReason:
         if self._is_silent:
             return "silent"
         return "replaced" if self._replaced.names else reason_of_end(connection)
