@@ -82,6 +82,8 @@ class NatsAccounts:
         return load(
             server_id=documented_rights.SERVER,
             applications=(documented_rights.APPLICATION,),
+            # With it, all of the documented rights are needed.
+            ari={"connection": "outbound", "password": "secret"},
             bus={"urls": [url or self.server.url], "user": user, "password": "secret"},
         )
 

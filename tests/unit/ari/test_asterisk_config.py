@@ -5,8 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from ari_proxy.ari.asterisk_config import AsteriskConfig, HttpServer, ListenerAddress, files
+from ari_proxy.ari.asterisk_config import (
+    AsteriskConfig,
+    HttpServer,
+    ListenerAddress,
+    as_text,
+    command_application,
+    files,
+)
 from ari_proxy.ari.errors import UnconfigurableError
+from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 
 INBOUND = AsteriskConfig(
     version=(22, 10, 1),
@@ -51,6 +59,10 @@ def test_outbound_websockets_of_both_files_belong_together() -> None:
     ]
     assert clients[names[0]]["cert_file"]
     assert sections(written["http.conf"])["general"]["enabled"] == "no"
+
+
+def test_applications_for_commands_are_known_as_such() -> None:
+    assert command_application(1).startswith(APPLICATION_PREFIX)
 
 
 @pytest.mark.parametrize(
@@ -145,3 +157,9 @@ def test_password_that_no_file_can_hold_is_refused_unseen(password: str) -> None
 def test_user_that_names_no_section_is_refused(user: str) -> None:
     with pytest.raises(UnconfigurableError, match=r"ari\.user"):
         files(replace(INBOUND, user=user))
+
+
+def test_files_are_shown_with_their_names() -> None:
+    assert as_text({"a.conf": "[a]\n", "b.conf": "[b]\n"}) == (
+        "; ---- a.conf ----\n[a]\n\n; ---- b.conf ----\n[b]\n"
+    )
