@@ -15,6 +15,26 @@ async def test_lists_travel_on_a_websocket_too() -> None:
         assert (await it.client.request("GET", "/channels")).body == "[]"
 
 
+async def test_list_has_its_websocket_to_itself() -> None:
+    """On a slow link a long answer may end it, and with it what else is in flight there."""
+    async with websocket_door(1) as it:
+        held = it.websockets.held
+        held |= {uri: asyncio.Event() for uri in ("channels/a", "channels")}
+        first = asyncio.create_task(it.client.request("GET", "/channels/a"))
+        await until(lambda: len(it.websockets.requests) == 1)
+        listing = asyncio.create_task(it.client.request("GET", "/channels"))
+        await asyncio.wait([listing], timeout=0.05)
+        assert it.client.in_flight == 1
+        held["channels/a"].set()
+        await until(lambda: len(it.websockets.requests) == 2)
+        assert it.sockets.free() is None
+        last = asyncio.create_task(it.client.request("POST", "/channels/a/answer"))
+        held["channels"].set()
+
+        answers = await asyncio.gather(first, listing, last)
+    assert {answer.status for answer in answers} == {204}
+
+
 @pytest.mark.parametrize(
     ("method", "url", "said"),
     [

@@ -45,9 +45,13 @@ class RestPool:
         free = [socket for socket in self._open if socket.is_free(now)]
         return min(free, key=lambda socket: socket.pending, default=None)
 
-    async def first_free(self) -> RestSocket:
-        """Return the websocket with the fewest requests; wait until there is one."""
-        while (socket := self.free()) is None:
+    async def first_free(self, *, alone: bool = False) -> RestSocket:
+        """Return the websocket with the fewest requests; wait until there is one.
+
+        Args:
+            alone: whether it has to have none.
+        """
+        while (socket := self.free()) is None or (alone and socket.pending):
             await self._changed.wait()
         return socket
 

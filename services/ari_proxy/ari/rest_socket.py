@@ -53,6 +53,8 @@ class RestSocket:
         #: In the order of the answers; with the time of each one's sending.
         self._pending: dict[str, tuple[asyncio.Future[Answer], float]] = {}
         self._is_write_due = False
+        #: The id of a request that has the websocket to itself, or ''.
+        self._alone = ""
         #: True once it takes no further requests: it has ended, or Asterisk, which checks the user
         #: again with each request, refuses that of the websocket.
         self._is_spent = False
@@ -67,17 +69,25 @@ class RestSocket:
 
     def is_free(self, now: float) -> bool:
         """Return whether a request would be answered soon; `now` is the loop's time."""
-        if self._is_spent:
+        if self._is_spent or self._alone:
             return False
         if not self._pending:
             return True
         _, oldest = next(iter(self._pending.values()))
         return len(self._pending) < MAX_PENDING and now - oldest < STALL_SECONDS
 
-    def send(self, method: str, url: str, body: str) -> asyncio.Future[Answer]:
+    def send(
+        self, method: str, url: str, body: str, *, alone: bool = False
+    ) -> asyncio.Future[Answer]:
         """Send a request.
 
         The future has its answer, RefusedSocketError or BrokenSocketError.
+
+        Args:
+            method: in upper case.
+            url: as of AriClient.
+            body: JSON text, or ''.
+            alone: whether the websocket is not free until it is answered.
 
         Raises:
             NotSentError, FrameTooLargeError: it was not sent.
@@ -96,6 +106,8 @@ class RestSocket:
             self._loop.call_soon(self._write)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._pending[request_id] = answer, self._loop.time()
+        if alone:
+            self._alone = request_id
         return answer
 
     def retire(self) -> None:
@@ -142,6 +154,8 @@ class RestSocket:
     def _settle(self, request_id: str, outcome: Answer | Exception) -> None:
         """Pass on what became of a request, if somebody still waits for it."""
         answer, _ = self._pending.pop(request_id)
+        if request_id == self._alone:
+            self._alone = ""
         if answer.done():
             return
         if isinstance(outcome, Exception):

@@ -28,6 +28,9 @@ class _WebsocketRequest:
 class WebsocketClient:
     """Sends each request on the websocket with the fewest requests, those with long answers too.
 
+    A request with a long answer has its websocket to itself: on a slow link Asterisk ends one that
+    does not take the answer within 100 ms (ari.conf: websocket_write_timeout).
+
     While no websocket would answer soon, requests wait within their deadlines, whether or not HTTP
     would answer. What a websocket may
     have taken is not sent again, unless it is a GET, and that once.
@@ -88,12 +91,13 @@ class WebsocketClient:
     async def _answer(self, request: _WebsocketRequest) -> Answer:
         """Send a request until a websocket has taken it; repeat a GET after a broken one."""
         may_repeat = request.method == "GET"
+        alone = not rest_frames.belongs(request.method, request.url)
         while True:
-            socket = await self._sockets.first_free()
+            socket = await self._sockets.first_free(alone=alone)
             request.is_sent = True
             self._in_flight += 1
             try:
-                return await socket.send(request.method, request.url, request.body)
+                return await socket.send(request.method, request.url, request.body, alone=alone)
             except (NotSentError, RefusedSocketError):
                 request.is_sent = False
             except BrokenSocketError:

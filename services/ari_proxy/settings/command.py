@@ -31,11 +31,13 @@ class CommandSettings(Group):
     transport: Literal["auto", "websocket", "http"] = "auto"
     """What carries requests to Asterisk: `auto` uses websockets where it answers requests on them
     (22.4, 20.14 and newer), which costs less, and HTTP for the rest; `websocket` never uses HTTP,
-    and refuses what can't travel on a websocket: files, and requests above 65,535 bytes."""
+    and refuses what can't travel on a websocket: files, and requests above 65,535 bytes. Where
+    Asterisk opens the websockets (`ari.connection`), `auto` uses HTTP only for these."""
 
     websockets: int = Field(default=4, ge=1, le=32)
     """Number of websockets for requests. Asterisk works on one request of each at a time;
-    http.conf's sessionlimit (100) counts them."""
+    http.conf's sessionlimit (100) counts those that we open. Of those that Asterisk opens an
+    executor takes no more."""
 
     allow: tuple[Rule, ...] = ALLOW
     """Requests that clients may make: method and path. `*` in a path is one segment, `**` the
