@@ -68,5 +68,6 @@ async def test_request_is_executed_once_or_its_outcome_is_told(
     assert max(counted.values()) == 1
     assert not outcomes.not_sent & set(counted)
     assert len(outcomes.answered) > 2000
-    # Those in flight when the link went, at most: three times sixteen.
-    assert 0 < len(outcomes.unknown) <= 48, len(asked)
+    # Those in flight when the link froze, and on a websocket that had been idle when it was cut: at
+    # most sixteen each, three times.
+    assert 0 < len(outcomes.unknown) <= 96, len(asked)
