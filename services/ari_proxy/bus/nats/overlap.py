@@ -16,6 +16,9 @@ class Overlap:
     """Hands on once each message of a subscription without a group, which comes on both.
 
     What comes on the new connection waits until the subscription on the former one has ended.
+    Messages are told apart by what they hold: of two that are alike, one that comes only on the
+    former connection and one that comes only on the new one count as one. All of ours differ but
+    responses to commands without unique_id.
     """
 
     def __init__(self, limit: int) -> None:
