@@ -7,7 +7,13 @@ from . import rest_frames
 from .client import MAX_ANSWER_BYTES, Answer, AriClient, limited
 from .errors import AriTimeoutError, TransportError, UnreachableError
 from .rest_pool import RestPool
-from .rest_socket import BrokenSocketError, FrameTooLargeError, NotSentError, RefusedSocketError
+from .rest_socket import (
+    BrokenSocketError,
+    FrameTooLargeError,
+    NotSentError,
+    RefusedSocketError,
+    RestSocket,
+)
 
 
 @dataclass(slots=True)
@@ -24,6 +30,25 @@ class _WebsocketRequest:
     def path(self) -> str:
         return self.url.partition("?")[0]
 
+    @property
+    def alone(self) -> bool:
+        """Whether it needs a websocket to itself."""
+        return not rest_frames.belongs(self.method, self.url)
+
+    async def answer_on(self, socket: RestSocket) -> Answer:
+        """Send it, and return the answer.
+
+        Raises:
+            NotSentError, FrameTooLargeError, RefusedSocketError: Asterisk has not executed it.
+            BrokenSocketError: that is not known.
+        """
+        self.is_sent = True
+        try:
+            return await socket.send(self.method, self.url, self.body, alone=self.alone)
+        except (NotSentError, FrameTooLargeError, RefusedSocketError):
+            self.is_sent = False
+            raise
+
 
 class WebsocketClient:
     """Sends each request on the websocket with the fewest requests, those with long answers too.
@@ -32,8 +57,8 @@ class WebsocketClient:
     does not take the answer within 100 ms (ari.conf: websocket_write_timeout).
 
     While no websocket would answer soon, requests wait within their deadlines, whether or not HTTP
-    would answer. What a websocket may
-    have taken is not sent again, unless it is a GET, and that once.
+    would answer. What a websocket may have taken is not sent again, unless it is a GET, and that
+    once.
     """
 
     def __init__(
@@ -91,15 +116,13 @@ class WebsocketClient:
     async def _answer(self, request: _WebsocketRequest) -> Answer:
         """Send a request until a websocket has taken it; repeat a GET after a broken one."""
         may_repeat = request.method == "GET"
-        alone = not rest_frames.belongs(request.method, request.url)
         while True:
-            socket = await self._sockets.first_free(alone=alone)
-            request.is_sent = True
+            socket = await self._sockets.first_free(alone=request.alone)
             self._in_flight += 1
             try:
-                return await socket.send(request.method, request.url, request.body, alone=alone)
+                return await request.answer_on(socket)
             except (NotSentError, RefusedSocketError):
-                request.is_sent = False
+                continue
             except BrokenSocketError:
                 if not may_repeat:
                     raise
