@@ -1,8 +1,6 @@
 """The command service: takes commands from the bus and answers them."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 import structlog
@@ -22,6 +20,7 @@ from ari_proxy.telemetry.traces import Traces, answered, traceparent_of
 from . import payloads
 from .errors import RejectedError
 from .executor import Executor
+from .intake import CommandIntake
 from .lanes import Lanes, LanesFullError, Turn
 from .refusals import MAX_UNIQUE_ID, Refusals
 from .responses import Responses
@@ -47,9 +46,8 @@ class CommandService:
         traces: Traces,
     ) -> None:
         self._settings = settings
-        self._availability = way.availability
         self._server = ServerId(settings.server_id)
-        self._bus = bus
+        self._intake = CommandIntake(self._server, bus, way.availability, group=settings.bus.queue)
         self._telemetry = CommandTelemetry(self._server, metrics, tap, traces)
         self._refusals = Refusals(self._telemetry)
         self._responses = Responses(bus, self._refusals, self._telemetry)
@@ -75,10 +73,10 @@ class CommandService:
 
     async def _check_asterisk(self) -> str:
         """Return why commands cannot be executed now, or ''; a standby is ready as well."""
-        if self._availability.is_available:
+        if self._intake.is_open:
             return await self._executor.check_asterisk()
-        if await self._bus.publish_to_listener(topics.commands(self._server), DUMMY):
-            return ""  # Another executor has websockets, or this one had some a moment ago.
+        if await self._intake.is_open_elsewhere():
+            return ""
         return "Asterisk has opened no websocket for commands, here or to another executor"
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -92,30 +90,12 @@ class CommandService:
                 holds_back=lambda message: payloads.may_create_channel(message.payload),
             )
             self._overflow = Lanes(tasks, self._work_off_overflow, capacity=MAX_REFUSALS)
-            taking = tasks.create_task(self._take_while_available())
+            taking = tasks.create_task(self._intake.run(self._take))
             await stop.wait()
-            await self._availability.release()
+            await self._intake.release()
             taking.cancel()
             await asyncio.wait([taking])
             await self._drain(self._lanes, self._overflow)
-
-    async def _take_while_available(self) -> None:
-        """Take messages while Asterisk can be asked here, until cancelled."""
-        while True:
-            await self._availability.until_available()
-            async with self._subscribed():
-                await self._availability.until_unavailable()
-
-    @asynccontextmanager
-    async def _subscribed(self) -> AsyncIterator[None]:
-        of_dialogs = topics.commands_of_all_dialogs(self._server)
-        async with AsyncExitStack() as stack:
-            for topic in (of_dialogs, topics.commands(self._server)):
-                subscription = await self._bus.subscribe(
-                    topic, self._take, group=self._settings.bus.queue, manual_ack=True
-                )
-                stack.push_async_callback(subscription.unsubscribe)
-            yield
 
     async def _drain(self, lanes: Lanes[Message], overflow: Lanes[Message]) -> None:
         """Wait for the commands that were taken; answer those that take too long."""
