@@ -34,6 +34,9 @@ OPEN_SECONDS: Final = 5.0
 MAX_OPENING: Final = 64
 #: Lines about refusals for one reason are at least this far apart.
 LOG_SECONDS: Final = 1.0
+#: The same for those that nobody waits for: a standby refuses again and again, as it should, and an
+#: executor that has its websockets refuses the others' and the spare ones.
+UNWANTED_LOG_SECONDS: Final = 60.0
 #: A former process on this machine may still have the port.
 BIND_AGAIN: Final = Backoff(first_seconds=0.1, last_seconds=1.0)
 _ACCEPT_AGAIN_SECONDS: Final = 0.1
@@ -225,12 +228,13 @@ class _Refused:
         """Count a peer, and log what it has sent; of many in a short time only the first."""
         self._count(reason)
         now = asyncio.get_running_loop().time()
-        at, others = self._logged.get(reason, (now - LOG_SECONDS, 0))
-        if now - at < LOG_SECONDS:
+        seconds = UNWANTED_LOG_SECONDS if reason == "unwanted" else LOG_SECONDS
+        at, others = self._logged.get(reason, (now - seconds, 0))
+        if now - at < seconds:
             self._logged[reason] = at, others + 1
             return
         self._logged[reason] = now, 0
-        if reason == "unwanted":  # A standby refuses again and again, as it should.
+        if reason == "unwanted":
             _log.info("ari_listener.unwanted", host=host, others=others, **known)
         else:
             _log.warning("ari_listener.refused", reason=reason, host=host, others=others, **known)

@@ -166,6 +166,16 @@ def of_transport(transport: str, *, takes_requests: bool) -> Finding:
     return Finding("ok", what, f"commands go {_CARRIED[transport]}")
 
 
+def of_outbound_transport(transport: str) -> Finding:
+    """Tell what carries commands where Asterisk opens the websockets, by command.transport."""
+    carried = {
+        "auto": "on websockets that Asterisk opens; files by HTTP",
+        "websocket": "on websockets that Asterisk opens; files can't be had",
+        "http": "by HTTP: command.transport says so",
+    }
+    return Finding("ok", "Asterisk, requests", f"commands go {carried[transport]}")
+
+
 #: What carries commands where Asterisk takes them on websockets, by command.transport.
 _CARRIED: Final[Mapping[str, str]] = {
     "auto": "on websockets; lists and files by HTTP",

@@ -32,6 +32,7 @@ async def examined(settings: Settings, rest: AriClient) -> AsyncIterator[Finding
         rest: a client of Asterisk's HTTP.
     """
     yield await _listening(settings)
+    yield findings.of_outbound_transport(settings.command.transport)
     if settings.command.transport == "websocket":
         found = "not asked: command.transport is websocket, so that its configuration is not known"
         yield Finding("ok", "Asterisk, REST", found, _SHOW)

@@ -129,6 +129,21 @@ def test_transport_of_commands(
     assert finding.found.startswith(said)
 
 
+@pytest.mark.parametrize(
+    ("transport", "said"),
+    [
+        ("auto", "commands go on websockets that Asterisk opens; files by HTTP"),
+        ("websocket", "commands go on websockets that Asterisk opens; files can't be had"),
+        ("http", "commands go by HTTP"),
+    ],
+)
+def test_transport_of_commands_where_asterisk_opens_websockets(transport: str, said: str) -> None:
+    finding = findings.of_outbound_transport(transport)
+
+    assert (finding.level, finding.remedy) == ("ok", "")
+    assert finding.found.startswith(said)
+
+
 def test_only_faults_fail() -> None:
     ok, warning, fault = (
         Finding("ok", "a", "b"),
