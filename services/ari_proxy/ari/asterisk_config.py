@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from . import versions
 from .errors import UnconfigurableError
+from .snapshot import DIALOG_VARIABLE
 from .versions import Version
 
 #: The websocket for events; its sections have this name.
@@ -186,6 +187,9 @@ def _restriction(version: Version, http: HttpServer) -> Iterator[str]:
 
 def _ari_conf(config: AsteriskConfig) -> str:
     lines = ["[general]", "enabled = yes"]
+    if config.listener and not versions.has(config.version, versions.REPORT_EVENTS):
+        # For events of calls that end while no ingest is there; later versions are told by us.
+        lines.append(f"channelvars = {DIALOG_VARIABLE}")
     if config.origin:
         lines.append(f"allowed_origins = {_value('ari.origin', config.origin)}")
     lines += ["", f"[{_user(config)}]", "type = user", "read_only = no", *_password(config)]

@@ -84,6 +84,18 @@ def test_options_are_those_of_the_version(
     assert ("enable_pingpongs = yes" in clients) is has_pings
 
 
+@pytest.mark.parametrize(
+    ("config", "version", "is_written"),
+    [(OUTBOUND, (22, 9, 0), True), (OUTBOUND, (22, 10, 1), False), (INBOUND, (22, 9, 0), False)],
+)
+def test_dialogs_variable_is_configured_where_we_cannot_ask_for_it(
+    config: AsteriskConfig, version: tuple[int, int, int], *, is_written: bool
+) -> None:
+    ari = sections(files(replace(config, version=version))["ari.conf"])
+
+    assert (ari["general"].get("channelvars") == "ARI_PROXY_DIALOG") is is_written
+
+
 def test_version_without_outbound_websockets_is_refused() -> None:
     with pytest.raises(UnconfigurableError, match=r"16\.28\.0 opens no websockets.*20\.15, 21\.10"):
         files(replace(OUTBOUND, version=(16, 28, 0)))
