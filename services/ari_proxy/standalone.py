@@ -15,6 +15,8 @@ from ari_proxy.connections import factories
 from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__
+from .ari.client import AriClient
+from .ari.connection_source import EventSource
 from .ari.listener import Listener
 from .ari.rest_pool import RestPool
 from .ari.websocket import EventSocket
@@ -77,12 +79,15 @@ async def serve(
         services: list[IngestService | CommandService] = []
         view = None
         if "ingest" in components:
-            socket = event_socket(settings)
+            events: EventSource = event_socket(settings)
+            requests: AriClient = rest
+            if listener is not None:
+                events = requests = factories.outbound_events(settings, listener)
             lease = leases.lease(settings)
             around = Surroundings(
-                settings=settings, bus=bus, rest=rest, metrics=metrics, tap=tap, traces=traces
+                settings=settings, bus=bus, rest=requests, metrics=metrics, tap=tap, traces=traces
             )
-            ingest = IngestService(around, socket, lease, times=times)
+            ingest = IngestService(around, events, lease, times=times)
             services.append(ingest)
             view = ingest.view
         if "command" in components:
@@ -148,7 +153,7 @@ async def _run(
 
 def _metrics(name: str, components: Sequence[Component]) -> Metrics:
     own = tuple(f"ariproxy_{component}" for component in components)
-    metrics = Metrics(prefixes=(*table.COMMON, "ariproxy_bus", *own))
+    metrics = Metrics(prefixes=(*table.COMMON, "ariproxy_bus", "ariproxy_ari", *own))
     metrics.gauge(table.BUILD, __version__, name).set(1)
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))

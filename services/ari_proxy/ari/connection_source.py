@@ -1,6 +1,6 @@
 """Where open websockets come from: we connect to Asterisk, or Asterisk connects to us."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Protocol
 
 from .message_connection import MessageConnection
@@ -14,16 +14,6 @@ class ConnectionSource(Protocol):
         """The Stasis applications of these websockets."""
         ...
 
-    @property
-    def untrusted(self) -> str:
-        """The fault of Asterisk's certificate at the last attempt, or ''."""
-        ...
-
-    @property
-    def is_queued(self) -> bool:
-        """True if Asterisk keeps the events while there is no websocket, and sends them later."""
-        ...
-
     def connections(self) -> AsyncGenerator[MessageConnection, None]:
         """Yield open connections, one after another; a caller that stops closes the generator.
 
@@ -33,4 +23,27 @@ class ConnectionSource(Protocol):
 
     def end(self) -> None:
         """Open no further connection: `connections` ends after the present one."""
+        ...
+
+
+class EventSource(ConnectionSource, Protocol):
+    """Yields the websockets on which Asterisk sends events."""
+
+    @property
+    def is_queued(self) -> bool:
+        """True if Asterisk keeps the events while there is no websocket, and sends them later."""
+        ...
+
+    @property
+    def untrusted(self) -> str:
+        """The fault of Asterisk's certificate at the last attempt, or ''."""
+        ...
+
+    async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:
+        """Pass on the events of a connection, undecoded, until the connection has ended.
+
+        Args:
+            connection: one of `connections`.
+            take: called for each event; must not wait.
+        """
         ...

@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Final, Literal
 
 import structlog
+from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
 from ari_proxy.backoff import Backoff
@@ -45,7 +46,6 @@ _BACKLOG: Final = 128
 #: `credentials` are not Asterisk's; `path` is none of ours; `unwanted`: nobody waits at the path;
 #: `handshake`: it was none, or took too long, or was one of too many.
 Refusal = Literal["credentials", "path", "unwanted", "handshake"]
-REFUSALS: Final[tuple[Refusal, ...]] = ("credentials", "path", "unwanted", "handshake")
 _STATUSES: Final = {
     "credentials": HTTPStatus.UNAUTHORIZED,
     "path": HTTPStatus.NOT_FOUND,
@@ -138,7 +138,7 @@ class Listener:
                 with self._counted(deadline):
                     peer = await accepted_peer(accepted, self._context())
                     await self._open(peer, host)
-        except (TimeoutError, OSError) as error:
+        except (TimeoutError, OSError, EOFError, WebSocketException) as error:
             accepted.close()
             self._refused.note("handshake", host, error=str(error) or "it took too long")
 

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Final
 
 from .message_connection import MessageConnection
 from .websocket import close
@@ -33,10 +32,6 @@ class Waiter:
 
 class ListenerPath:
     """Gives each websocket to one of those who wait for one; it is a ConnectionSource."""
-
-    #: A client's certificate that is refused stands in the log.
-    untrusted: Final = ""
-    is_queued: Final = True
 
     def __init__(self, applications: tuple[str, ...]) -> None:
         self.applications = applications

@@ -20,6 +20,9 @@ MAX_REQUEST_BYTES: Final = 16_384
 #: For Asterisk to answer a close frame: all events that it has written come before.
 CLOSE_SECONDS: Final = 10.0
 
+#: For Asterisk's first frame, ApplicationRegistered, which an event filter may suppress.
+FIRST_FRAME_SECONDS: Final = 0.5
+
 
 class _AlwaysServing:
     """What a connection of the library wants to know of its server."""
@@ -43,6 +46,8 @@ class Peer(MessageConnection, ServerConnection):
         )
         #: Bytes of the request.
         self.received = 0
+        #: Done once something has come behind the request.
+        self._first_frame: asyncio.Future[None] = self.loop.create_future()
 
     @property
     def is_open(self) -> bool:
@@ -66,16 +71,24 @@ class Peer(MessageConnection, ServerConnection):
             if self.received > MAX_REQUEST_BYTES:
                 self.transport.abort()
                 return
+        elif not self._first_frame.done():
+            self._first_frame.set_result(None)
         super().data_received(data)
 
     async def open(self, answer: Callable[[Request], Response | None]) -> None:
-        """Answer the handshake, and ping from then on if the websocket is open.
+        """Answer the handshake; if the websocket is open, ping from then on.
+
+        Asterisk begins with a frame. What we sent before that would come together with our answer:
+        then Asterisk reads it, and leaves it until more comes.
 
         Args:
             answer: returns the refusal of a request, or None to accept it.
         """
         await self.handshake(lambda _, request: answer(request), server_header=None)
         if self.is_open:
+            await asyncio.wait(
+                [self._first_frame, self.connection_lost_waiter], timeout=FIRST_FRAME_SECONDS
+            )
             self.start_keepalive()
         else:
             self.transport.abort()

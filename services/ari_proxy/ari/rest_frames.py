@@ -46,6 +46,10 @@ _BY_HTTP: Final = frozenset(
 )
 
 
+#: How the frame of an answer begins, as Asterisk writes it.
+ANSWER_BEGINNING: Final = b'{"type":"RESTResponse"'
+
+
 class _RequestFrame(msgspec.Struct, tag_field="type", tag="RESTRequest", omit_defaults=True):
     request_id: str
     method: str

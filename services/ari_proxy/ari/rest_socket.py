@@ -128,12 +128,17 @@ class RestSocket:
     async def read(self) -> None:
         """Read answers until the websocket has ended, or nothing is left of a refused one."""
         try:
-            await run_until_first(self._connection.read(self._take), self._over.wait())
+            await run_until_first(self._connection.read(self.take), self._over.wait())
         finally:
-            for request_id in [*self._pending]:
-                self._settle(request_id, BrokenSocketError())
+            self.give_up()
 
-    def _take(self, frame: bytes) -> None:
+    def give_up(self) -> None:
+        """Note that the websocket has ended: no further answer comes."""
+        for request_id in [*self._pending]:
+            self._settle(request_id, BrokenSocketError())
+
+    def take(self, frame: bytes) -> None:
+        """Take a message of the websocket, as `read` does; others than answers are ignored."""
         decoded = rest_frames.decode(frame)
         if decoded is not None and decoded[0] in self._pending:
             self._take_answer(*decoded)

@@ -11,10 +11,13 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from ari_proxy.protocol.malformed import UNDECODABLE
+
 from .lenient import LenientDecoder
 
 #: The channel variable with the dialog id of a channel that ari-proxy has not named.
 DIALOG_VARIABLE: Final = "ARI_PROXY_DIALOG"
+_LEFT_MARK: Final = b'"type":"StasisEnd"'
 
 
 class _Dialplan(msgspec.Struct, frozen=True):
@@ -74,6 +77,13 @@ class ChannelState(NamedTuple):
     description: str
 
 
+class _Left(msgspec.Struct, frozen=True):
+    """A StasisEnd."""
+
+    application: str
+    channel: msgspec.Raw
+
+
 class Snapshot(NamedTuple):
     """Asterisk's channels and bridges at one time."""
 
@@ -96,11 +106,16 @@ class Snapshot(NamedTuple):
         }
         return self._replace(channels=channels)
 
+    def with_channels(self, channels: Mapping[str, "ChannelState"]) -> "Snapshot":
+        """Return a copy in which these channels are as given."""
+        return self._replace(channels={**self.channels, **channels})
+
 
 T = TypeVar("T")
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _channel_decoder = LenientDecoder(_Channel)
 _bridge_decoder = LenientDecoder(_Bridge)
+_left_decoder = msgspec.json.Decoder(_Left)
 _information_decoder = LenientDecoder(Information)
 _variable_decoder = LenientDecoder(_Variable)
 
@@ -113,6 +128,26 @@ def channels(text: str) -> dict[str, ChannelState]:
     """
     found = _listed(text, _channel_decoder)
     return {channel.id: _state(channel, bytes(raw).decode()) for channel, raw in found}
+
+
+def before_leaving(frame: bytes) -> tuple[str, ChannelState] | None:
+    """Return the id of a channel, and its state before it left an application.
+
+    Args:
+        frame: an event.
+
+    Returns:
+        None for another event than StasisEnd.
+    """
+    if _LEFT_MARK not in frame:
+        return None
+    try:
+        event = _left_decoder.decode(frame)
+        channel = _channel_decoder.decode(event.channel)
+    except UNDECODABLE:
+        return None
+    state = _state(channel, bytes(event.channel).decode())
+    return channel.id, state._replace(application=event.application, arguments=())
 
 
 def _listed(text: str, decoder: LenientDecoder[T]) -> Iterator[tuple[T, msgspec.Raw]]:

@@ -9,7 +9,7 @@ reader of the messages deals with that.
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -93,6 +93,10 @@ class EventSocket:
     def is_queued(self) -> bool:
         """False: Asterisk sends no events of the time without a websocket."""
         return False
+
+    async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:
+        """Pass on the events of a connection, undecoded, until the connection has ended."""
+        await connection.read(take)
 
     def end(self) -> None:
         """End the present iterations after the connections that they have."""

@@ -11,6 +11,7 @@ from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.either_client import EitherClient
 from ari_proxy.ari.listener import Listener, Refusal
 from ari_proxy.ari.no_http import NoHttp
+from ari_proxy.ari.outbound_events import OutboundEvents
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.rest_sockets import RestSockets
@@ -168,6 +169,17 @@ def listener(
         tls=ListenerTls(settings.ari) if settings.ari.listen_certificate_file else None,
         count_refused=count_refused,
     )
+
+
+def outbound_events(settings: Settings, listener: Listener) -> OutboundEvents:
+    """Return the events of an Asterisk that connects to us, and the client of its requests.
+
+    Args:
+        settings: of all components.
+        listener: where it connects to.
+    """
+    path = listener.register(f"/{settings.server_id}/events", settings.applications)
+    return OutboundEvents(path, timeout_seconds=settings.ari.timeout_seconds)
 
 
 def _ari_tls(settings: Settings) -> AriTls:

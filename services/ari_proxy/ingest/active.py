@@ -2,22 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Collection
 from contextlib import AsyncExitStack
-from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
 import structlog
 
 from ari_proxy.aio import run_until_first
-from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.ari.connection_source import EventSource
+from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
-from ari_proxy.ingest.handover.giver import HandoverGiver
+from ari_proxy.ingest.handover.giver import FLUSH_SECONDS, HandoverGiver
 from ari_proxy.ingest.handover.taker import HandoverTaker
-from ari_proxy.ingest.recovery.unserved import Unserved
+from ari_proxy.ingest.recovery.closing_mark import ClosingMark
 from ari_proxy.ingest.routing.dialog import Dialog
-from ari_proxy.ingest.routing.proxy_events import Gap, Missing
+from ari_proxy.ingest.routing.proxy_events import Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
@@ -29,6 +29,7 @@ from .active_phase import (
     DeparturePhase,
     DepartureTrigger,
 )
+from .catch_up import CatchUp, QueueCatchUp, SnapshotCatchUp
 from .collector import DialogCollector
 from .parts import TIMES, Surroundings, Times
 from .permit import Permit
@@ -36,6 +37,9 @@ from .take_over import DialogTakeOver
 from .wiring import wire
 
 _log = structlog.get_logger()
+
+#: For Asterisk to close its websocket in order; all that it has sent comes before that.
+CLOSE_SECONDS: Final = 3.0
 
 Outcome = Literal["stopped", "handed_over"]
 
@@ -46,7 +50,7 @@ class ActiveIngest:
     def __init__(
         self,
         around: Surroundings,
-        socket: EventSocket,
+        socket: EventSource,
         tasks: asyncio.TaskGroup,
         *,
         permit: Permit,
@@ -70,6 +74,7 @@ class ActiveIngest:
         self._times = times
         self._state = ActiveState()
         self._missing = Missing()
+        self._socket = socket
         parts = self._parts = wire(around, tasks, permit=permit, times=times)
         self._reader = EventReader(
             self._server,
@@ -86,6 +91,7 @@ class ActiveIngest:
             self._reader,
             parts,
             self._missing,
+            is_queued=socket.is_queued,
             page_bytes=page_bytes,
         )
         self._giver = HandoverGiver(
@@ -103,6 +109,12 @@ class ActiveIngest:
             reader=self._reader,
             parts=parts,
             missing=self._missing,
+        )
+        self._mark = ClosingMark(around.rest, self._server)
+        self._catch_up: CatchUp = (
+            QueueCatchUp(bus, parts, self._mark, self._missing, times)
+            if socket.is_queued
+            else SnapshotCatchUp(bus, parts, self._take_over, self._missing, times)
         )
 
     # State
@@ -144,11 +156,13 @@ class ActiveIngest:
         async with AsyncExitStack() as stack:
             await self._begin(stack)
             await run_until_first(stop.wait(), self._giver.wait_done())
-            self._reader.stop()
             if self._giver.is_done:
+                self._reader.stop()
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
+            await self._leave_mark()
+            await self._disconnect()
             await self._finish()
             return "stopped"
 
@@ -185,11 +199,28 @@ class ActiveIngest:
         """Return whether a successor has fetched the dialogs; wait a limited time for that."""
         self._state.depart(DepartureTrigger.LEAVE)
         if not self._reader.is_connected:
-            self._reader.stop()
+            await self._disconnect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._giver.wait_done()
         return self._giver.is_done
+
+    async def _disconnect(self) -> None:
+        """Give up the websocket, and open no other one."""
+        if self._socket.is_queued:
+            await self._reader.finish(CLOSE_SECONDS)
+        else:
+            self._reader.stop()
+
+    async def _leave_mark(self) -> None:
+        """Tell the next process that it misses nothing, if that is so."""
+        is_evicted = self._state.departure is DeparturePhase.EVICTED
+        is_missing = self._missing.since is not None or self.replaced or not self._state.has_dialogs
+        if is_evicted or is_missing or not (self._socket.is_queued and self._reader.is_connected):
+            return
+        with contextlib.suppress(BusUnavailableError):
+            await self._around.bus.flush(timeout_seconds=FLUSH_SECONDS)
+            await self._mark.leave()
 
     async def _finish(self) -> None:
         is_evicted = self._state.departure is DeparturePhase.EVICTED
@@ -210,10 +241,14 @@ class ActiveIngest:
     async def _read(self) -> None:
         # Without a bus it could serve no call, and would take calls from an ingest that can.
         await self._around.bus.wait_connected()
+        if self._socket.is_queued:
+            # Until Asterisk connects, it keeps the events: nothing comes before the dialogs.
+            self._begin_take_over()
+            await self._take_over.wait_done()
         async with contextlib.aclosing(self._reader.connections()) as connections:
             async for connection in connections:
                 self._on_connected()
-                await self._reader.read(connection, self._catch_up)
+                await self._reader.read(connection, self._catch_up.run)
                 self._on_lost()
                 if not self._state.may_reconnect:
                     return
@@ -223,39 +258,17 @@ class ActiveIngest:
         self._parts.frame_drain.buffer.close()
         if not self._state.has_dialogs:
             self._parts.frame_drain.open_within(self._times.hold_seconds)
+        self._begin_take_over()
+
+    def _begin_take_over(self) -> None:
         if self._state.phase is ActivePhase.CONNECTING:
             self._state.advance(ActiveTrigger.CONNECTED)
             self._take_over.begin(self._tasks)
 
     def _on_lost(self) -> None:
         """Note that events may be missing since the last one, or the last answer to a ping."""
-        self._missing.note(self._parts.pipeline.complete_until)
+        if not (self._socket.is_queued and self._reader.is_complete):
+            self._missing.note(self._parts.pipeline.complete_until)
         if self._state.has_dialogs:
             # The frames held are older than the recovery of the next connection.
             self._parts.frame_drain.open()
-
-    async def _catch_up(self) -> Callable[[], Coroutine[None, None, None]]:
-        """Bring the dialogs up to date, then pass the frames held, at the latest after a while.
-
-        Returns:
-            The work that is left, without haste.
-        """
-        recovery = self._parts.recovery
-        await self._parts.frame_drain.former_drained()  # Frames of former connections come first.
-        self._parts.frame_drain.open_within(self._times.hold_seconds)
-        await self._take_over.wait_done()
-        known = recovery.known()
-        gap = self._missing.gap
-        if self._missing.since is None:
-            self._parts.frame_drain.open()
-            unserved = await recovery.look()
-            return partial(self._serve, unserved, gap)
-        unserved = await recovery.run(known, gap)
-        self._missing.forget()
-        self._parts.frame_drain.open()
-        await recovery.publish_recovered(self._around.bus, gap.reason)
-        return partial(self._serve, unserved, gap)
-
-    async def _serve(self, unserved: Unserved, gap: Gap) -> None:
-        await self._parts.frame_drain.drained()  # Their StasisStart may be among the frames held.
-        await self._parts.unserved.serve(unserved, gap)

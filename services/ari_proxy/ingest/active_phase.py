@@ -22,7 +22,7 @@ from ari_proxy.ingest.routing.phase import after
 class ActivePhase(Enum):
     """Owner of the dialogs during an active period."""
 
-    #: Nobody has asked for them: no events websocket has been open yet.
+    #: Nobody has asked for them yet.
     CONNECTING = auto()
     #: The ingest before this one, which is asked for them.
     TAKING_OVER = auto()
@@ -40,7 +40,8 @@ class ActivePhase(Enum):
 class ActiveTrigger(Enum):
     """Events that affect the dialogs as a whole."""
 
-    #: The events websocket is open for the first time.
+    #: The events websocket is open for the first time; or Asterisk opens it, and keeps its events
+    #: until then.
     CONNECTED = auto()
     #: The dialogs are here, or there was no ingest that had any.
     LOADED = auto()

@@ -37,6 +37,7 @@ class DialogCollector:
         parts: Parts,
         missing: Missing,
         *,
+        is_queued: bool,
         page_bytes: int = PAGE_BYTES,
     ) -> None:
         self._server = server
@@ -45,6 +46,7 @@ class DialogCollector:
         self._reader = reader
         self._parts = parts
         self._missing = missing
+        self._is_queued = is_queued
         self._page_bytes = page_bytes
 
     async def collect(self) -> Collected:
@@ -56,7 +58,10 @@ class DialogCollector:
         """
         asked_at = time.time()
         self._state.advance(ActiveTrigger.ASKED)
-        await self._wait_replaced()
+        if self._is_queued:  # Asterisk connects to the successor, and keeps its events until then.
+            await self._reader.finish(REPLACED_SECONDS)
+        else:
+            await self._wait_replaced()
         self._state.advance(ActiveTrigger.RELEASED)
         self._reader.stop()
         await self._stop_work()

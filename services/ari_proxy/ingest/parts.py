@@ -4,7 +4,7 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.client import AriClient
 from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.events.canary import SILENT_SECONDS, EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
@@ -46,7 +46,7 @@ class Surroundings:
 
     settings: Settings
     bus: Bus
-    rest: RestClient
+    rest: AriClient
     metrics: Metrics
     counters: EventCounters = field(default_factory=EventCounters)
     tap: Tap

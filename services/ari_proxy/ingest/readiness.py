@@ -3,9 +3,9 @@
 from urllib.parse import quote
 
 from ari_proxy.admin.checks import Check
+from ari_proxy.ari.client import AriClient
+from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.websocket import EventSocket
 
 from .activity import Activity
 
@@ -17,8 +17,8 @@ class Readiness:
         self,
         activity: Activity,
         applications: tuple[str, ...],
-        rest: RestClient,
-        socket: EventSocket,
+        rest: AriClient,
+        socket: EventSource,
     ) -> None:
         self._activity = activity
         self._applications = applications

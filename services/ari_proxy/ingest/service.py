@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 
 from ari_proxy.aio import run_until_first
-from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ingest.handover.messages import PAGE_BYTES
 from ari_proxy.ingest.lease.base import Lease, Unshared
 from ari_proxy.protocol import topics
@@ -37,7 +37,7 @@ class IngestService:
     def __init__(
         self,
         around: Surroundings,
-        socket: EventSocket,
+        socket: EventSource,
         lease: Lease | None = None,
         *,
         times: Times = TIMES,

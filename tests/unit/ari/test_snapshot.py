@@ -54,3 +54,30 @@ def test_dialogs_from_variables_replace_those_of_the_list() -> None:
     found = Snapshot(channels, {}).with_dialogs({"c": "s.x"}).channels
 
     assert (found["c"].dialog_id, found["d"].dialog_id) == ("s.x", "")
+
+
+def test_state_before_leaving_is_in_the_event() -> None:
+    given = channel("c", "Stasis", "demo", channelvars={"ARI_PROXY_DIALOG": "s.x"})
+    event = {"type": "StasisEnd", "application": "demo", "channel": given}
+    frame = json.dumps(event, separators=(",", ":")).encode()
+
+    found = snapshot.before_leaving(frame)
+
+    assert found is not None
+    name, state = found
+    assert (name, state.application, state.dialog_id) == ("c", "demo", "s.x")
+    assert json.loads(state.description) == given
+    assert Snapshot({}, {}).with_channels({name: state}).channels == {name: state}
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b'{"type":"StasisStart","application":"demo","channel":{"id":"c"}}',
+        b'{"type":"StasisEnd","application":"demo"}',
+        b'{"type":"StasisEnd","application":"demo","channel":5}',
+        b'{"type":"StasisEnd"',
+    ],
+)
+def test_other_events_tell_no_state_before_leaving(frame: bytes) -> None:
+    assert snapshot.before_leaving(frame) is None

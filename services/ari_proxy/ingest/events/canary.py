@@ -11,20 +11,21 @@ arrives.
 import asyncio
 import contextlib
 from collections.abc import Collection
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import quote
 
 import msgspec
 import structlog
 
+from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ingest.permit import Permit
 from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .own_events import CANARY_NAME
+from .replaced import ReplacedApplications
 
 _log = structlog.get_logger()
 
@@ -37,6 +38,10 @@ _REQUEST_SECONDS: Final = 5.0
 _OK: Final = 200
 _NO_CONTENT: Final = 204
 _NOT_FOUND: Final = 404
+
+
+#: What became of a canary.
+_Verdict = Literal["arrived", "silent", "unknown"]
 
 
 class _Application(msgspec.Struct, frozen=True):
@@ -68,7 +73,7 @@ class EventCanary:
 
     def __init__(
         self,
-        rest: RestClient,
+        rest: AriClient,
         applications: Collection[str],
         *,
         every_seconds: float,
@@ -121,24 +126,52 @@ class EventCanary:
                     return application
             await asyncio.sleep(self._every_seconds)
 
+    async def watch(self, replaced: ReplacedApplications) -> None:
+        """Note which applications another client has, until cancelled.
+
+        Asterisk connects to us: a new connection would not get an application back. It comes back
+        when Asterisk sets its websocket up anew.
+        """
+        if not self._every_seconds:
+            return
+        while True:
+            self._name = f"{CANARY_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
+            for application in self._applications:
+                was_replaced = application in replaced.names
+                verdict = await self._verdict(application)
+                if verdict == "silent" and self._permit.is_valid():
+                    replaced.note_silent(application)
+                elif verdict == "arrived" and was_replaced:
+                    replaced.restore(application)
+            await asyncio.sleep(self._every_seconds)
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether there are canaries."""
+        return bool(self._every_seconds)
+
     async def _is_silent(self, application: str) -> bool:
+        return await self._verdict(application) == "silent"
+
+    async def _verdict(self, application: str) -> _Verdict:
         pending = self._pending[application] = asyncio.Event()
         path = f"/events/user/{self._name}?application={quote(application, safe='')}"
         try:
             status, _ = await self._request("POST", path)
             if status not in {_NO_CONTENT, _NOT_FOUND}:
                 self._note_refusal(application, status)
-                return False
+                return "unknown"
             # One that is not found may be about to be registered.
             if await self._arrives(pending):
-                return False
+                return "arrived"
             path = f"/applications/{quote(application, safe='')}"
-            return is_conclusive(*await self._request("GET", path))
+            is_known = is_conclusive(*await self._request("GET", path))
         except TransportError as error:
             _log.debug("proof.failed", application=application, error=str(error))
-            return False
+            return "unknown"
         finally:
             del self._pending[application]
+        return "silent" if is_known else "unknown"
 
     def _note_refusal(self, application: str, status: int) -> None:
         if application not in self._refused:

@@ -1,7 +1,7 @@
 """The frame buffer before the router: holds frames back while dialogs are recovered. Sans-I/O."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from .own_events import is_canary
@@ -64,6 +64,11 @@ class FrameBuffer:
     def held_bytes(self) -> int:
         """Bytes of the held frames."""
         return self._held_bytes
+
+    @property
+    def held(self) -> Iterator[bytes]:
+        """The frames that are held, the oldest first; iterate at once."""
+        return iter(self._held)
 
     def put(self, frame: bytes) -> None:
         """Pass on or hold the next frame; a full buffer opens, and its first frames pass.

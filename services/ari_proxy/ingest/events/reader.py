@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from typing import Literal
 
 import structlog
+from websockets.frames import CloseCode
 
 from ari_proxy.ari import websocket
+from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ari.message_connection import MessageConnection
-from ari_proxy.ari.websocket import EventSocket, reason_of_end
+from ari_proxy.ari.websocket import reason_of_end
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -33,7 +35,7 @@ class EventReader:
     def __init__(
         self,
         server: ServerId,
-        socket: EventSocket,
+        socket: EventSource,
         buffer: FrameBuffer,
         *,
         canary: EventCanary,
@@ -60,6 +62,15 @@ class EventReader:
         self._is_connected = False
         self._is_up_to_date = False
         self._is_silent = False
+        #: The open connection, and whether it is to be the last one, read to its end.
+        self._connection: MessageConnection | None = None
+        self._has_begun = self._is_last = False
+        self._is_complete = False
+
+    @property
+    def is_complete(self) -> bool:
+        """True if all that Asterisk had sent on the last connection has been read."""
+        return self._is_complete
 
     @property
     def is_connected(self) -> bool:
@@ -81,9 +92,30 @@ class EventReader:
         if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
+    async def finish(self, timeout_seconds: float) -> None:
+        """Close the connection in order, and read all that Asterisk has sent; open no other one.
+
+        What Asterisk has after that stays there. A connection without an answer in time is cut.
+        """
+        if self._task is None or not self._has_begun:
+            self.stop()
+            return
+        self._is_last = True
+        self._socket.end()
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if self._connection is not None:
+                    await self._connection.close()
+                await asyncio.wait([self._task])
+        except TimeoutError:
+            if self._connection is not None:
+                self._connection.transport.abort()
+            self.stop()
+
     async def connections(self) -> AsyncGenerator[MessageConnection, None]:
         """Yield each connection once it is open; the next one is opened when this one is read."""
         async with contextlib.aclosing(self._socket.connections()) as opened:
+            self._has_begun = True
             async for connection in opened:
                 self._metrics.counter(table.WEBSOCKET_CONNECTS, self._server).inc()
                 _log.info("websocket.connected", applications=self._socket.applications)
@@ -97,15 +129,20 @@ class EventReader:
             catch_up: runs beside the reading; a silent connection is replaced once it is through.
         """
         self._is_connected, self._is_silent = True, False
-        self._is_up_to_date = False
-        self._replaced.begin_connection()
+        self._is_up_to_date = self._is_complete = False
+        self._connection = connection
+        if not (self._socket.is_queued and self._canary.is_enabled):
+            self._replaced.begin_connection()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(self._follow(connection, catch_up))
             try:
-                await connection.read(self._buffer.put)
+                if self._is_last:  # `finish` came as it was being opened.
+                    tasks.create_task(connection.close())
+                await self._socket.read(connection, self._buffer.put)
             finally:
-                self._is_connected = False
+                self._is_connected, self._connection = False, None
                 following.cancel()
+        self._is_complete = self._is_last and connection.close_code == CloseCode.NORMAL_CLOSURE
         reason = self._reason(connection)
         self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
         _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
@@ -114,6 +151,9 @@ class EventReader:
         remaining = await catch_up()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._complete(remaining))
+            if self._socket.is_queued:
+                await self._canary.watch(self._replaced)
+                return
             silent = await self._canary.until_silent(self._replaced.names)
             _log.error("websocket.silent", application=silent)
             self._is_silent = True

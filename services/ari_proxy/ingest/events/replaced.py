@@ -30,6 +30,23 @@ class ReplacedApplications:
         #: Their names. The set stays the same object.
         self.names: set[str] = set()
 
+    def note_silent(self, application: str) -> None:
+        """Note that another client has taken an application unseen: none of its events come."""
+        if application not in self.names:
+            self.names.add(application)
+            _log.error("application.replaced", application=application)
+
+    def note_all_silent(self) -> None:
+        """Note that for all applications: Asterisk answers no request on their websocket."""
+        for application in sorted(self._applications):
+            self.note_silent(application)
+
+    def restore(self, application: str) -> None:
+        """Note that the events of an application come again."""
+        self.names.discard(application)
+        self._all.clear()
+        _log.info("application.restored", application=application)
+
     def begin_connection(self) -> None:
         """Forget those of the connection before: a new one has all applications."""
         self.names.clear()

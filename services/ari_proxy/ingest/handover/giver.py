@@ -6,6 +6,10 @@ the successor asks for the dialogs. The old ingest waits for ApplicationReplaced
 waits until the bus has confirmed its last event, and answers. So nothing is lost, doubled or
 reordered.
 
+Where Asterisk opens the websocket, it keeps the events while there is none. So the successor asks
+first, the old ingest closes its websocket and reads it to the end, and the successor accepts the
+next one once it has the dialogs.
+
 This is the old ingest's side; `taker.py` is the successor's.
 """
 

@@ -9,8 +9,8 @@ import structlog
 
 from ari_proxy.aio import first_leaf
 from ari_proxy.ari import snapshot as asterisk
+from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE, Information, Snapshot
 from ari_proxy.protocol.malformed import UNDECODABLE
 
@@ -31,7 +31,7 @@ class _NoAnswerError(Exception):
 class AsteriskFetch:
     """Fetches what one Asterisk has."""
 
-    def __init__(self, rest: RestClient) -> None:
+    def __init__(self, rest: AriClient) -> None:
         self._rest = rest
 
     async def snapshot(self) -> Snapshot:

@@ -5,12 +5,15 @@
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 import structlog
 
 from ari_proxy.ari import advisories
-from ari_proxy.ari.snapshot import Snapshot
+from ari_proxy.ari import snapshot as asterisk
+from ari_proxy.ari.snapshot import ChannelState, Snapshot
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
@@ -20,7 +23,7 @@ from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.proxy_events import EndReason, Gap, GapReason
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.ingest.sweeper import Sweeper
-from ari_proxy.protocol import topics
+from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -30,6 +33,23 @@ from .reconcile import Adoption, Reconciliation, RecoveryPlan
 from .unserved import Unserved
 
 _log = structlog.get_logger()
+
+
+class Found(NamedTuple):
+    """What has to be looked at again once the queue has been read."""
+
+    unserved: Unserved
+    #: Channels that dialogs had and Asterisk has not.
+    gone: Mapping[Dialog, Sequence[str]]
+
+
+class HeldFrames(Protocol):
+    """Has the frames that are held."""
+
+    @property
+    def held(self) -> Iterable[bytes]:
+        """The frames that are held at present."""
+
 
 #: The dialogs that were open when a connection began, with the channels that each had.
 Known = Mapping[Dialog, Collection[str]]
@@ -77,20 +97,62 @@ class Recovery:
         self._note(snapshot)
         plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
         self._apply(plan, snapshot, gap, "asterisk_restarted" if was_restarted else "channels_gone")
+        self._report(plan, gap.reason, was_restarted=was_restarted)
+        return self._with_former(plan.unserved)
+
+    def _report(self, plan: RecoveryPlan, reason: str, *, was_restarted: bool) -> None:
         result = "restarted_asterisk" if was_restarted else "same_asterisk"
         self._metrics.counter(table.RECONCILIATIONS, self._server, result).inc()
         for action in ("kept", "adopted", "ended"):
             self._count(action, len(getattr(plan, action)))
         _log.info(
             "dialogs.reconciled",
-            reason=gap.reason,
+            reason=reason,
             asterisk_restarted=was_restarted,
             kept=len(plan.kept),
             adopted=len(plan.adopted),
             ended=len(plan.ended),
             unserved=len(plan.unserved),
         )
-        return self._with_former(plan.unserved)
+
+    async def join_queue(self, known: Known, gap: Gap | None, held: HeldFrames) -> Found:
+        """Bring the dialogs to the beginning of a queue of events that Asterisk has kept.
+
+        What has ended since then ends by its events, which follow; `end_gone` has the rest.
+
+        Args:
+            known: the dialogs as the connection found them.
+            gap: events that may be missing before the queue, or None.
+            held: has those of the queue once Asterisk has answered.
+        """
+        snapshot = (await self._snapshot()).with_channels(self._former(held.held))
+        was_restarted = self._is_another(snapshot)
+        self._note(snapshot)
+        plan = self._reconciliation(snapshot).plan(known, was_restarted=was_restarted)
+        gone = plan.gone
+        if not was_restarted:
+            plan = replace(plan, kept=list(known), ended=[], gone={})
+        self._apply(plan, snapshot, gap, "asterisk_restarted")
+        self._report(plan, gap.reason if gap else "queued", was_restarted=was_restarted)
+        return Found(self._with_former(plan.unserved), {} if was_restarted else gone)
+
+    def _former(self, held: Iterable[bytes]) -> dict[str, ChannelState]:
+        """Return the channels of former dialogs that leave our applications in these events."""
+        left = filter(None, map(asterisk.before_leaving, held))
+        return {
+            name: state
+            for name, state in left
+            if state.application in self._applications
+            and (state.dialog_id or ids.token_of_object(name))
+        }
+
+    def end_gone(self, gone: Mapping[Dialog, Sequence[str]]) -> None:
+        """End what Asterisk did not have, and whose end has not come since."""
+        left = {
+            dialog: [name for name in names if name in dialog.channels]
+            for dialog, names in gone.items()
+        }
+        self._count("ended", self._release({d: n for d, n in left.items() if n}, "channels_gone"))
 
     async def look(self) -> Unserved:
         """Return the unserved channels, where no dialog is in doubt."""
@@ -151,24 +213,32 @@ class Recovery:
 
     # Applying a plan
 
-    def _apply(self, plan: RecoveryPlan, snapshot: Snapshot, gap: Gap, ended: EndReason) -> None:
+    def _apply(
+        self, plan: RecoveryPlan, snapshot: Snapshot, gap: Gap | None, ended: EndReason
+    ) -> None:
         now = time.time()
         for adoption in plan.adopted:  # First: a dialog that only gets other channels lives on.
             self._adopt(adoption, snapshot, gap, now)
-        for dialog, names in plan.gone.items():
-            for name in names:
-                self._dialogs.release(dialog, name, time.monotonic(), ended)
-        for dialog in plan.ended:
-            self._sweeper.report_end(dialog, ended, plan.gone[dialog])
+        self._release(plan.gone, ended)
         for dialog in plan.kept:
-            if dialog.sequence:  # One without an event has missed none.
+            if gap is not None and dialog.sequence:  # One without an event has missed none.
                 self._notify(dialog, proxy_events.GAP, gap.event(dialog.application, now))
+
+    def _release(self, gone: Mapping[Dialog, Sequence[str]], reason: EndReason) -> int:
+        """Take channels from their dialogs; return how many dialogs have ended by that."""
+        for dialog, names in gone.items():
+            for name in names:
+                self._dialogs.release(dialog, name, time.monotonic(), reason)
+        ended = [dialog for dialog in gone if dialog.is_ended]
+        for dialog in ended:
+            self._sweeper.report_end(dialog, reason, gone[dialog])
+        return len(ended)
 
     def _notify(self, dialog: Dialog, event_type: str, text: str) -> None:
         self._stream.notify(dialog, event_type, text)
         self._setup.begin(dialog)
 
-    def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap, now: float) -> None:
+    def _adopt(self, adoption: Adoption, snapshot: Snapshot, gap: Gap | None, now: float) -> None:
         dialog = self._dialogs.dialogs.get(adoption.dialog_id)
         if dialog is not None:
             self._dialogs.adopt(dialog, adoption.channels, {"bridge": adoption.bridges})
@@ -189,7 +259,11 @@ class Recovery:
             text = proxy_events.stasis_start(snapshot.channels[adoption.channel_id], now)
             lost_start = self._stream.envelope("StasisStart", text, dialog.dialog_id, number)
         dialog.adopt(number, lost_start)
-        self._notify(dialog, proxy_events.GAP, gap.event(adoption.application, now))
+        if gap is not None:
+            self._notify(dialog, proxy_events.GAP, gap.event(adoption.application, now))
+        else:  # Whether its application is there has to be found out all the same.
+            probe = proxy_events.probe(adoption.application, now)
+            self._notify(dialog, proxy_events.PROBE, probe)
         _log.info("dialog.adopted", dialog_id=dialog.dialog_id, channels=list(adoption.channels))
 
     def _count(self, action: str, number: int = 1) -> None:

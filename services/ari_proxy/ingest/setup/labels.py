@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 import structlog
 
+from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.protocol import ids
@@ -25,7 +25,7 @@ _EXPECTED: Final = frozenset({204, 404, 409})
 class ChannelLabels:
     """Writes dialog ids onto the channels of one server."""
 
-    def __init__(self, rest: RestClient) -> None:
+    def __init__(self, rest: AriClient) -> None:
         self._rest = rest
         #: Channels without their label, and those of them that are retried now.
         self._failed: set[tuple[Dialog, str]] = set()

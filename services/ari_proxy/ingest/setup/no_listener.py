@@ -6,8 +6,8 @@ from urllib.parse import quote, urlencode
 
 import structlog
 
+from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.errors import TransportError
-from ari_proxy.ari.rest import RestClient
 from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.routing.dialog import Dialog
 
@@ -21,7 +21,7 @@ NoListenerPolicy = Literal["continue", "hangup", "keep"]
 class NoListener:
     """Applies the policy to the calls of one server."""
 
-    def __init__(self, rest: RestClient, policy: NoListenerPolicy) -> None:
+    def __init__(self, rest: AriClient, policy: NoListenerPolicy) -> None:
         self._rest = rest
         self._policy = policy
 

@@ -120,3 +120,14 @@ def test_canary_does_not_wait_for_the_frames_held() -> None:
     buffer.put(CANARY)
 
     assert passed == [CANARY]
+
+
+def test_held_frames_can_be_looked_at() -> None:
+    passed: list[bytes] = []
+    buffer = buffer_of(passed)
+    buffer.close()
+    buffer.put(b"1")
+    buffer.put(b"2")
+
+    assert list(buffer.held) == [b"1", b"2"]
+    assert passed == []

@@ -1,0 +1,70 @@
+"""Calls on an Asterisk that opens the websocket for events, over a link."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.settings.load import Settings
+from tests.support.calls import Calls, asterisk_client
+from tests.support.link import Link
+from tests.support.outbound import DiallingAsterisk
+from tests.support.process import environment_of
+from tests.support.running import LegacyClient, bus_client, settings_for
+from tests.support.servers import BusServer, free_port
+
+#: Where nobody listens: no request may go by HTTP.
+NOWHERE = "http://127.0.0.1:9/ari"
+
+
+@dataclass
+class OutboundStage:
+    """Where the proxy will run, the Asterisk that connects to it, and calls."""
+
+    settings: Settings
+    asterisk: DiallingAsterisk
+    link: Link
+    bus: Bus
+    client: LegacyClient
+    calls: Calls
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings, for processes."""
+        ari = self.settings.ari
+        return environment_of(self.settings) | {
+            "ARI_PROXY_ARI__CONNECTION": ari.connection,
+            "ARI_PROXY_ARI__LISTEN": ari.listen,
+        }
+
+
+@asynccontextmanager
+async def outbound_stage(
+    directory: Path, bus_server: BusServer, application: str, **groups: Any
+) -> AsyncIterator[OutboundStage]:
+    """Run an Asterisk that connects by a link, and a client of the original's."""
+    port = free_port()
+    ari = {"connection": "outbound", "listen": f"127.0.0.1:{port}"}
+    settings = settings_for(
+        bus_server,
+        rest_url=NOWHERE,
+        websocket_url="ws://127.0.0.1:9/ari/events",
+        application=application,
+        ari=ari,
+        **groups,
+    )
+    link = Link(port)
+    link.start()
+    asterisk = DiallingAsterisk(directory, link.port, applications=(application,), websockets=0)
+    try:
+        asterisk.start()
+        async with bus_client(settings) as bus, asterisk_client(asterisk) as rest:
+            client = LegacyClient(bus, application)
+            await client.start()
+            calls = Calls(rest, application, client)
+            yield OutboundStage(settings, asterisk, link, bus, client, calls)
+    finally:
+        asterisk.remove()
+        link.remove()
