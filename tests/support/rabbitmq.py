@@ -11,8 +11,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import aio_pika
 import pytest
@@ -62,6 +63,10 @@ def _binary(text: str) -> str:
     """Return a text as Erlang's code for it."""
     escaped = text.replace("\\", r"\\").replace('"', r"\"")
     return f'<<"{escaped}">>'
+
+
+#: It gives a node a moment only to answer, which a busy machine may not have.
+ERL_CALL_ATTEMPTS: Final = 20
 
 
 class RabbitMqServer:
@@ -164,15 +169,19 @@ class RabbitMqServer:
 
     def evaluate(self, code: str) -> None:
         """Evaluate Erlang in the node; rabbitmqctl would begin an Erlang of its own for it."""
-        done = subprocess.run(
+        attempt = partial(
+            subprocess.run,
             [program("erl_call"), "-n", self.node, "-e"],
             env=self._environment,
             input=f"{code}.\n",
             capture_output=True,
             text=True,
-            check=True,
+            check=False,
             timeout=50,
         )
+        attempts = (attempt() for _ in range(ERL_CALL_ATTEMPTS))
+        done = next((done for done in attempts if done.returncode == 0), None)
+        assert done is not None
         assert done.stdout.startswith("{ok,"), done.stdout
 
     def change_account(self, command: str, *arguments: str) -> None:
