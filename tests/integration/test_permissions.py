@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,30 @@ async def limited_services(
         yield application
 
 
+async def until_standby_is_ready(server: NatsServer, asterisk: ScriptedAsterisk) -> None:
+    """Wait for an executor to which Asterisk has opened no websocket: others take commands."""
+    port = free_port()
+    settings = settings_of(
+        asterisk,
+        server,
+        ari={"connection": "outbound", "listen": f"127.0.0.1:{free_port()}"},
+        admin={"port": port},
+    )
+    async with (
+        running_proxy(as_user("command", settings), ["command"]),
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as http,
+    ):
+
+        async def is_ready() -> bool:
+            try:
+                async with http.get("/readyz") as answer:
+                    return answer.status == HTTPStatus.OK
+            except aiohttp.ClientConnectorError:
+                return False
+
+        await until(is_ready)
+
+
 #: A user, "publish" or "subscribe", and a subject.
 Right = tuple[str, str, str]
 
@@ -109,6 +134,7 @@ async def test_documented_rights_on_nats_are_enough_and_each_is_used(
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as console,
     ):
         await until(asterisk.connected.is_set)
+        await until_standby_is_ready(server, asterisk)
         async with (
             Watcher(watcher, ServerId("server-1")).watching() as copies,
             console.get("/console/copies?dialog=any") as watched,
