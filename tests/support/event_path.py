@@ -52,6 +52,7 @@ class EventPath:
         listener_seconds: float = 60,
         proof_seconds: float = 10,
         no_listener: NoListenerPolicy = "keep",
+        claim: bool = False,
         traces: Traces | None = None,
         **times: float,
     ) -> None:
@@ -65,6 +66,7 @@ class EventPath:
             listener_seconds: timeout for an application to subscribe.
             proof_seconds: between canaries.
             no_listener: policy for a call without an application.
+            claim: whether calls of StasisBroadcast are offered and claimed.
             traces: off by default.
             times: overrides of `Times`.
         """
@@ -80,6 +82,7 @@ class EventPath:
             "listener_seconds": listener_seconds,
             "proof_seconds": proof_seconds,
             "no_listener": no_listener,
+            "claim": claim,
         }
         parts = wire(
             Surroundings(

@@ -2,17 +2,20 @@
 
 Channel (api-docs/channels.json): while the channel is in an application, `dialplan.app_name` is
 `Stasis` and `app_data` begins with the application's name; a leg that still rings has `AppDial2`.
+A channel of StasisBroadcast does not show who has claimed it, but that application is subscribed to
+it (api-docs/applications.json).
 `channelvars` holds the variables that were set with `report_events` (22.10) or are listed in
 ari.conf's `channelvars`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from ari_proxy.protocol.malformed import UNDECODABLE
 
+from . import broadcasts
 from .lenient import LenientDecoder
 
 #: The channel variable with the dialog id of a channel that ari-proxy has not named.
@@ -35,6 +38,11 @@ class _Channel(msgspec.Struct, frozen=True):
     creationtime: str = ""
     dialplan: _Dialplan = _Dialplan()
     channelvars: _Variables = _Variables()
+
+
+class _ListedApplication(msgspec.Struct, frozen=True):
+    name: str
+    channel_ids: tuple[str, ...] = ()
 
 
 class _Bridge(msgspec.Struct, frozen=True):
@@ -75,6 +83,8 @@ class ChannelState(NamedTuple):
     dialog_id: str
     #: Its JSON as Asterisk wrote it.
     description: str
+    #: Whether StasisBroadcast offers it, or has given it to an application.
+    is_broadcast: bool = False
 
 
 class _Left(msgspec.Struct, frozen=True):
@@ -114,6 +124,7 @@ class Snapshot(NamedTuple):
 T = TypeVar("T")
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 _channel_decoder = LenientDecoder(_Channel)
+_application_decoder = LenientDecoder(_ListedApplication)
 _bridge_decoder = LenientDecoder(_Bridge)
 _left_decoder = msgspec.json.Decoder(_Left)
 _information_decoder = LenientDecoder(Information)
@@ -161,7 +172,10 @@ def _listed(text: str, decoder: LenientDecoder[T]) -> Iterator[tuple[T, msgspec.
 
 def _state(channel: _Channel, description: str) -> ChannelState:
     in_stasis = channel.dialplan.app_name == "Stasis"
+    is_broadcast = channel.dialplan.app_name == broadcasts.NAME
     application, *arguments = channel.dialplan.app_data.split(",") if in_stasis else [""]
+    if is_broadcast:
+        arguments = list(broadcasts.arguments(channel.dialplan.app_data))
     return ChannelState(
         application=application,
         arguments=tuple(arguments),
@@ -169,7 +183,29 @@ def _state(channel: _Channel, description: str) -> ChannelState:
         created_at=channel.creationtime,
         dialog_id=channel.channelvars.dialog_id,
         description=description,
+        is_broadcast=is_broadcast,
     )
+
+
+def claimed(
+    states: Mapping[str, ChannelState], text: str, applications: Collection[str]
+) -> dict[str, ChannelState]:
+    """Return channels with the applications that have claimed them.
+
+    Args:
+        states: as `channels` returns them.
+        text: the answer to GET /applications.
+        applications: those that matter.
+
+    Raises:
+        UNDECODABLE: the answer is not a list.
+    """
+    listed = [found for found, _ in _listed(text, _application_decoder)]
+    owners = {n: a.name for a in listed if a.name in applications for n in a.channel_ids}
+    return {
+        name: state._replace(application=owners.get(name, "")) if state.is_broadcast else state
+        for name, state in states.items()
+    }
 
 
 def bridges(text: str) -> dict[str, tuple[str, ...]]:

@@ -22,6 +22,8 @@ from ari_proxy.ingest.recovery.unserved import UnservedChannels
 from ari_proxy.ingest.registrations import ObjectRegistrations
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
+from ari_proxy.ingest.setup.broadcasts import BroadcastOffers
+from ari_proxy.ingest.setup.claims import CallClaims
 from ari_proxy.ingest.setup.gate import SetupGate
 from ari_proxy.ingest.setup.instruments import DialogInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
@@ -78,7 +80,8 @@ class _Wiring:
     @cached_property
     def _router(self) -> Router:
         dialog_form = self._around.settings.bus.dialog_form
-        return Router(self._server, self._dialogs, dialog_form=dialog_form)
+        claims = self._around.settings.ingest.claim
+        return Router(self._server, self._dialogs, dialog_form=dialog_form, claims=claims)
 
     @cached_property
     def _ledger(self) -> LossLedger:
@@ -95,7 +98,7 @@ class _Wiring:
 
     @cached_property
     def _fetch(self) -> AsteriskFetch:
-        return AsteriskFetch(self._around.rest)
+        return AsteriskFetch(self._around.rest, self._around.settings.applications)
 
     @cached_property
     def _labels(self) -> ChannelLabels:
@@ -172,6 +175,16 @@ class _Wiring:
                 resume_seconds=self._times.resume_seconds,
             ),
         )
+        offers = BroadcastOffers(
+            search,
+            CallClaims(around.rest),
+            dialogs=self._dialogs,
+            stream=self._stream,
+            ends=self._ends,
+            background=self._background,
+            instruments=self._instruments,
+            has_events=self._replaced.has_events,
+        )
         no_listener = NoListener(around.rest, ingest.no_listener)
         return DialogSetup(
             search,
@@ -179,6 +192,7 @@ class _Wiring:
             stream=self._stream,
             strategy=self._strategy,
             labels=self._labels,
+            broadcasts=offers,
             no_listener=NoListenerTasks(no_listener, self._background),
             background=self._background,
             instruments=self._instruments,

@@ -190,6 +190,7 @@ class IngestSpec(WorkloadSpec, frozen=True):
     listener_timeout_seconds: int = 10
     no_listener: Literal["Continue", "Hangup", "Keep"] = "Continue"
     silence_timeout_seconds: int = 60
+    claim: bool = False
     console: bool = False
 
 

@@ -32,6 +32,10 @@ class IngestSettings(Group):
     held_bytes: int = Field(default=1024 * 1024, ge=4096)
     """Bytes of events held per dialog until its application has subscribed."""
 
+    claim: bool = False
+    """Offer calls of StasisBroadcast (Asterisk 22.10, 20.20, 23.4) to applications, and claim
+    those that one takes."""
+
     proof_seconds: float = Field(default=10.0, ge=0, le=3600)
     """Interval of a user event sent through Asterisk to check that the websocket delivers events; 0
     disables it. Default: the time it takes to detect a dead socket."""

@@ -207,6 +207,13 @@ APP_STARTS = Definition(
     ("server_id", "application", "result"),
     "AppStarts by result: accepted, no_listener; both if an instance took one and never listened.",
 )
+OFFERED_CALLS = Definition(
+    "ariproxy_ingest_offered_calls_total",
+    "counter",
+    ("server_id", "application", "result"),
+    "Calls of StasisBroadcast by result: claimed, claimed_elsewhere, offer_over, not_taken, "
+    "disconnected, failed, dropped.",
+)
 RECONCILIATIONS = Definition(
     "ariproxy_ingest_reconciliations_total",
     "counter",
@@ -374,6 +381,7 @@ TABLE: Final = (
     DIALOG_SECONDS,
     BOUND_OBJECTS,
     APP_STARTS,
+    OFFERED_CALLS,
     RECONCILIATIONS,
     RECONCILED_DIALOGS,
     ACTIVE,

@@ -7,6 +7,7 @@ import pytest
 from ari_proxy.ari import snapshot
 from ari_proxy.ari.snapshot import ChannelState, Snapshot
 from ari_proxy.protocol.malformed import UNDECODABLE
+from tests.support.golden import recorded
 
 
 def channel(name: str, app: str = "Stasis", data: str = "demo,a,b", **more: object) -> object:
@@ -81,3 +82,24 @@ def test_state_before_leaving_is_in_the_event() -> None:
 )
 def test_other_events_tell_no_state_before_leaving(frame: bytes) -> None:
     assert snapshot.before_leaving(frame) is None
+
+
+def test_channel_of_a_broadcast_is_in_the_application_that_has_claimed_it() -> None:
+    answers: dict[str, list[str]] = {"/ari/channels": [], "/ari/applications": []}
+    paths = {}
+    for line in recorded("22", "u_broadcast"):
+        if line["dir"] == "request":
+            paths[line["id"]] = line["path"]
+        elif line["dir"] == "response" and paths[line["id"]] in answers:
+            answers[paths[line["id"]]].append(line["body"])
+    ((listed,), (before, after)) = answers.values()
+    channels = snapshot.channels(listed)
+
+    def claimed(applications: str, *ours: str) -> dict[str, str]:
+        found = snapshot.claimed(channels, applications, ours)
+        return {name: state.application for name, state in found.items()}
+
+    assert claimed(after, "ivr-a") == {"u-chan-a-1": "", "u-chan-a-2": "ivr-a"}
+    assert claimed(after, "ivr-b") == claimed(before, "ivr-a")
+    assert claimed(before, "ivr-a")["u-chan-a-2"] == ""
+    assert channels["u-chan-a-2"].arguments == ("one", "two")

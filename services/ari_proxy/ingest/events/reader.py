@@ -141,6 +141,7 @@ class EventReader:
                 await self._socket.read(connection, self._buffer.put)
             finally:
                 self._is_connected, self._connection = False, None
+                self._replaced.end_connection()
                 following.cancel()
         self._is_complete = self._is_last and connection.close_code == CloseCode.NORMAL_CLOSURE
         reason = self._reason(connection)

@@ -26,6 +26,7 @@ class ReplacedApplications:
         self._applications = frozenset(applications)
         self._asked_seconds = asked_seconds
         self._is_expected = False
+        self._is_connected = False
         self._all = asyncio.Event()
         #: Their names. The set stays the same object.
         self.names: set[str] = set()
@@ -51,6 +52,15 @@ class ReplacedApplications:
         """Forget those of the connection before: a new one has all applications."""
         self.names.clear()
         self._all.clear()
+        self._is_connected = True
+
+    def end_connection(self) -> None:
+        """Note that no events come until the next connection."""
+        self._is_connected = False
+
+    def has_events(self, application: str) -> bool:
+        """Return whether Asterisk sends an application's events to this ingest now."""
+        return self._is_connected and application not in self.names
 
     def expect(self) -> None:
         """Note that a successor has asked for the dialogs: it takes the applications rightly."""

@@ -31,8 +31,15 @@ class _NoAnswerError(Exception):
 class AsteriskFetch:
     """Fetches what one Asterisk has."""
 
-    def __init__(self, rest: AriClient) -> None:
+    def __init__(self, rest: AriClient, applications: Collection[str] = ()) -> None:
+        """Make a fetch that has asked nothing.
+
+        Args:
+            rest: the client of Asterisk.
+            applications: those whose claimed channels matter.
+        """
         self._rest = rest
+        self._applications = applications
 
     async def snapshot(self) -> Snapshot:
         """Return a snapshot; waits as long as Asterisk does not answer."""
@@ -93,6 +100,9 @@ class AsteriskFetch:
 
     async def _get_all(self) -> Snapshot:
         channels = asterisk.channels(await self._get("/channels"))
+        if any(state.is_broadcast for state in channels.values()):
+            answer = await self._get("/applications")
+            channels = asterisk.claimed(channels, answer, self._applications)
         nothing: dict[str, tuple[str, ...]] = {}
         bridges = await self._optional("/bridges", asterisk.bridges, nothing)
         information = await self._optional(

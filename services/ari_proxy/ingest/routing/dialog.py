@@ -13,7 +13,8 @@ from .phase import DeliveryPhase, DeliveryTrigger, LifePhase, LifeTrigger
 from .proxy_events import EndReason
 
 #: What a dialog is found by; `former` is a channel in the application that it has left.
-BoundKind = ObjectKind | Literal["former"]
+#: `offered` one that Asterisk offers to the application.
+BoundKind = ObjectKind | Literal["former", "offered"]
 
 
 class Dialog:
@@ -160,6 +161,14 @@ class Dialog:
 
     # Life
 
+    def offer(self) -> None:
+        """Record that Asterisk offers its channel to other applications as well."""
+        self.life = LifePhase.UNCLAIMED
+
+    def claim(self) -> None:
+        """Record that Asterisk has given us the channel that it offered."""
+        self.life = phase.after(phase.LIFE, self.life, LifeTrigger.CLAIMED)
+
     def end(self, reason: EndReason) -> None:
         """Record that it has ended, and why."""
         self.life = phase.after(phase.LIFE, self.life, LifeTrigger.ENDED)
@@ -182,7 +191,12 @@ class Dialog:
     @property
     def is_ended(self) -> bool:
         """True once it has ended; late events still belong to it."""
-        return self.life is not LifePhase.LIVE
+        return self.life in phase.OVER
+
+    @property
+    def is_offered(self) -> bool:
+        """True as long as Asterisk offers its channel, and until that channel enters Stasis."""
+        return self.life in phase.OFFERED_CALL
 
     @property
     def is_call(self) -> bool:
@@ -208,6 +222,8 @@ class Dialog:
     def count(self, channel: str, *, entered: bool) -> None:
         """Count a channel among those that keep it alive; one that has entered Stasis stays so."""
         self._channels[channel] = entered or self._channels.get(channel, False)
+        if entered and self.is_offered and channel == self.channel_id:
+            self.life = phase.after(phase.LIFE, self.life, LifeTrigger.ENTERED)
 
     def release(self, channel: str) -> bool:
         """Remove a channel that keeps it alive; return whether there was one of that name."""
@@ -270,7 +286,7 @@ class Dialog:
         """The names of its objects by kind."""
         found: dict[ObjectKind, list[str]] = {}
         for kind, name in self._bound:
-            if kind != "former":
+            if kind != "former" and kind != "offered":  # noqa: PLR1714  mypy narrows so
                 found.setdefault(kind, []).append(name)
         return found
 

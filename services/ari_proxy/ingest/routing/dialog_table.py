@@ -15,6 +15,7 @@ from ari_proxy.protocol.messages import ObjectKind, ObjectRegistration
 from .deadlines import Deadlines
 from .dialog import Dialog
 from .object_index import ObjectIndex
+from .phase import LifePhase
 from .proxy_events import EndReason
 
 #: Seconds that a dialog without any channel waits for one before Asterisk is asked whether there is
@@ -55,7 +56,8 @@ class DialogTable:
     def size(self) -> int:
         """Number of objects and deadlines that are kept beside the dialogs."""
         ending = len(self._ended) + len(self._forgotten) + len(self._destroyed)
-        return len(self.objects) + len(self.objects.former) + ending + len(self._awaiting)
+        internal = len(self.objects.former) + len(self.objects.offered)
+        return len(self.objects) + internal + ending + len(self._awaiting)
 
     def lives(self, dialog_id: DialogId) -> bool:
         """Return whether there is such a dialog that has not ended."""
@@ -80,6 +82,27 @@ class DialogTable:
         dialog = self.open(dialog_id, application, "", announce=announce, now=now)
         self.await_channel(dialog, now)
         return dialog
+
+    def offer(self, dialog_id: DialogId, application: str, channel: str, *, now: float) -> Dialog:
+        """Add a dialog that begins if Asterisk gives us the channel that it offers."""
+        dialog = self.open(dialog_id, application, channel, announce=True, now=now)
+        dialog.offer()
+        self.objects.bind_offered(dialog)
+        return dialog
+
+    def claim(self, dialog: Dialog, now: float) -> None:
+        """Record that Asterisk has given us the channel that it offered for a dialog.
+
+        Its StasisStart may have come before, or its dialog before that may still wait for its
+        StasisEnd.
+        """
+        if dialog.life is not LifePhase.UNCLAIMED:
+            return
+        dialog.claim()
+        self.await_channel(dialog, now)
+        former = self.objects.channels.get(dialog.channel_id)
+        if former is None or not former.may_have(dialog.channel_id):
+            self.objects.move("channel", dialog.channel_id, dialog)
 
     def await_channel(self, dialog: Dialog, now: float) -> None:
         """Give a dialog without channels some time for one; `overdue` returns it then."""
@@ -128,7 +151,7 @@ class DialogTable:
         self, dialog: Dialog, name: str, now: float, reason: EndReason = "channels_left"
     ) -> None:
         """Remove a channel from its dialog; with its last one a dialog ends."""
-        if dialog.release(name) and not dialog.channels:
+        if dialog.release(name) and not (dialog.channels or dialog.is_offered):
             self.end(dialog, now, reason)
 
     def destroyed(self, dialog: Dialog, name: str, now: float) -> None:
@@ -155,7 +178,7 @@ class DialogTable:
 
     def _end_if_empty(self, dialog: Dialog, now: float, reason: EndReason) -> None:
         """End a dialog without channels, unless it has something that was asked for."""
-        expected = any(map(dialog.may_have, dialog.names_of("channel")))
+        expected = dialog.is_offered or any(map(dialog.may_have, dialog.names_of("channel")))
         if not (dialog.channels or expected or dialog.names_of("bridge")):
             self.end(dialog, now, reason)
 

@@ -17,6 +17,7 @@ class ObjectIndex:
         self._by_token: dict[Token, Dialog] = {}
         channels: dict[str, Dialog] = {}
         former: dict[str, Dialog] = {}
+        offered: dict[str, Dialog] = {}
         #: A recording stays until its dialog is forgotten, since it is stored by then.
         self._entries: Final[dict[BoundKind, dict[str, Dialog]]] = {
             "channel": channels,
@@ -24,11 +25,14 @@ class ObjectIndex:
             "playback": {},
             "recording": {},
             "former": former,
+            "offered": offered,
         }
         #: The entries of channels, for the event path.
         self.channels: Mapping[str, Dialog] = channels
         #: `application channel` → the dialog that the channel had there before it moved on.
         self.former: Mapping[str, Dialog] = former
+        #: `application channel` → the dialog that begins if Asterisk gives us the channel.
+        self.offered: Mapping[str, Dialog] = offered
 
     def of_kind(self, kind: ObjectKind) -> Mapping[str, Dialog]:
         """Return the entries of a kind of object."""
@@ -36,7 +40,7 @@ class ObjectIndex:
 
     def __len__(self) -> int:
         """Number of channels, bridges, playbacks and recordings that have an entry."""
-        return sum(map(len, self._entries.values())) - len(self.former)
+        return sum(map(len, self._entries.values())) - len(self.former) - len(self.offered)
 
     def of_object(self, kind: ObjectKind, name: str) -> Dialog | None:
         """Return the dialog of an object, or None."""
@@ -90,6 +94,10 @@ class ObjectIndex:
         if self._entries[kind].get(name) is not dialog:
             self.unbind(kind, name)
             self.bind(kind, name, dialog)
+
+    def bind_offered(self, dialog: Dialog) -> None:
+        """Bind the channel that Asterisk offers to a dialog's application."""
+        self.bind("offered", f"{dialog.application} {dialog.channel_id}", dialog)
 
     def bind_former(self, dialog: Dialog, channel: str) -> None:
         """Bind a channel to the dialog that it had in the application that it has left."""

@@ -13,7 +13,9 @@ while the AppStart is still being offered. `DeliveryPhase` says where the dialog
     ADOPTED ───────────────┘
 
     LIVE ──ENDED──▶ ENDED ──REPORTED──▶ REPORTED; from both REVIVED leads back to LIVE, and
-    FORGOTTEN to FORGOTTEN.
+    FORGOTTEN to FORGOTTEN. A call that Asterisk offers to several applications comes before LIVE:
+
+    UNCLAIMED ──CLAIMED──▶ CLAIMED ──ENTERED──▶ LIVE; ENTERED may come first, ENDED at any time.
 """
 
 from collections.abc import Mapping
@@ -46,6 +48,10 @@ class DeliveryPhase(Enum):
 class LifePhase(Enum):
     """Phases of a dialog's life: live, ended, and in the end forgotten."""
 
+    #: Asterisk offers its channel to several applications: it belongs to none of them yet.
+    UNCLAIMED = auto()
+    #: Asterisk has given us its channel, whose StasisStart comes next.
+    CLAIMED = auto()
     LIVE = auto()
     #: Late events still belong to it.
     ENDED = auto()
@@ -77,6 +83,10 @@ class DeliveryTrigger(Enum):
 class LifeTrigger(Enum):
     """Causes of a transition of life."""
 
+    #: Asterisk has given us the channel that it offered.
+    CLAIMED = auto()
+    #: That channel has entered Stasis.
+    ENTERED = auto()
     #: Its last channel has gone.
     ENDED = auto()
     #: Its ProxyDialogEnded was published.
@@ -107,15 +117,25 @@ DELIVERY: Final = {
     (_D.UNWANTED, _T.REVIVED): _D.PENDING,
     (_D.DESERTED, _T.REVIVED): _D.ACCEPTED,
 }
+_L, _C = LifePhase, LifeTrigger
 LIFE: Final = {
-    (LifePhase.LIVE, LifeTrigger.ENDED): LifePhase.ENDED,
-    (LifePhase.ENDED, LifeTrigger.REPORTED): LifePhase.REPORTED,
-    (LifePhase.ENDED, LifeTrigger.REVIVED): LifePhase.LIVE,
-    (LifePhase.ENDED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
-    (LifePhase.REPORTED, LifeTrigger.REVIVED): LifePhase.LIVE,
-    (LifePhase.REPORTED, LifeTrigger.FORGOTTEN): LifePhase.FORGOTTEN,
+    (_L.UNCLAIMED, _C.CLAIMED): _L.CLAIMED,
+    (_L.UNCLAIMED, _C.ENTERED): _L.LIVE,
+    (_L.UNCLAIMED, _C.ENDED): _L.ENDED,
+    (_L.CLAIMED, _C.ENTERED): _L.LIVE,
+    (_L.CLAIMED, _C.ENDED): _L.ENDED,
+    (_L.LIVE, _C.ENDED): _L.ENDED,
+    (_L.ENDED, _C.REPORTED): _L.REPORTED,
+    (_L.ENDED, _C.REVIVED): _L.LIVE,
+    (_L.ENDED, _C.FORGOTTEN): _L.FORGOTTEN,
+    (_L.REPORTED, _C.REVIVED): _L.LIVE,
+    (_L.REPORTED, _C.FORGOTTEN): _L.FORGOTTEN,
 }
 
+#: Its channel has not entered Stasis yet.
+OFFERED_CALL: Final = frozenset({_L.UNCLAIMED, _L.CLAIMED})
+#: It is over; late events still belong to it, unless it is forgotten.
+OVER: Final = frozenset({_L.ENDED, _L.REPORTED, _L.FORGOTTEN})
 #: A set-up has to succeed before its events pass.
 TO_SET_UP: Final = frozenset({_D.OFFERED, _D.ACCEPTED, _D.ADOPTED})
 #: No event has passed yet, and some may.

@@ -33,6 +33,8 @@ EndReason = Literal[
     "not_created",  # Asterisk has refused the request that was to bring it its first channel.
     "no_channel",  # No channel has come, and Asterisk has none that was asked for.
     "no_listener",  # Its application did not listen, and `ingest.no_listener` was applied.
+    "claimed_elsewhere",  # Asterisk offered its call, and has given it to another application.
+    "offer_over",  # … offers it no more: the caller has hung up, or the dialplan goes on.
     "channels_gone",  # Its channels have ended while no ingest was connected.
     "asterisk_restarted",  # … since Asterisk was.
 ]

@@ -12,7 +12,10 @@ Rules (for the reasons see docs/reference/wire.md):
 5. StasisEnd or ChannelDestroyed, whichever comes, releases a channel. A dialog ends with its last
    channel and still gets late events for a grace period. A channel that comes back after its
    release starts a new dialog.
-6. The peer half of a Local channel (`<id>;2`) shares the dialog, unless it enters Stasis from the
+6. A CallBroadcast offers a channel to all applications (StasisBroadcast, Asterisk 22.10). With
+   `ingest.claim` it begins a dialog of its own, which the channel joins if its StasisStart comes.
+   The event may overtake the StasisEnd of the channel's former stay.
+7. The peer half of a Local channel (`<id>;2`) shares the dialog, unless it enters Stasis from the
    dialplan: that is a call of its own.
 """
 
@@ -22,12 +25,13 @@ from typing import Final
 from ari_proxy.ari import events
 from ari_proxy.ari.events import SINGLE_CHANNEL_TYPES, AriEvent
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import DialogForm, RandomId, ServerId
+from ari_proxy.protocol.ids import DialogForm, DialogId, RandomId, ServerId
 
 from .dialog import Dialog
 from .dialog_table import DialogTable
 
 _LEG_TYPES: Final = frozenset({"StasisStart", "Dial", "ChannelCreated"})
+_BROADCAST_TYPES: Final = frozenset({"CallBroadcast", "CallClaimed"})
 _RELEASING_TYPES: Final = frozenset({"StasisEnd", "ChannelDestroyed"})
 
 
@@ -40,15 +44,18 @@ class Router:
         dialogs: DialogTable,
         *,
         dialog_form: DialogForm = "token",
+        claims: bool = False,
         random: RandomId = ids.random_id,
     ) -> None:
         self._server = server
         self._dialogs = dialogs
         self._dialog_form = dialog_form
+        self._claims = claims
         self._random = random
         self._objects = dialogs.objects
         self._channels = dialogs.objects.channels
         self._former = dialogs.objects.former
+        self._offered = dialogs.objects.offered
 
     def route(self, event: AriEvent, now: float) -> tuple[Dialog, ...]:
         """Return the dialogs that get the event, at most each once.
@@ -65,7 +72,8 @@ class Router:
             if event.application != dialog.application and self._former:
                 dialog = self._former.get(f"{event.application} {channel.id}", dialog)
             return (dialog,)
-        return self._route_other(event, now)
+        offered = self._offered_by(event, now) if self._claims else None
+        return (offered,) if offered is not None else self._route_other(event, now)
 
     def _route_other(self, event: AriEvent, now: float) -> tuple[Dialog, ...]:
         channel = event.channel
@@ -113,15 +121,37 @@ class Router:
 
     # How dialogs begin and end
 
+    def _offered_by(self, event: AriEvent, now: float) -> Dialog | None:
+        """Return the dialog of a channel that is offered to an application, or was until now."""
+        if event.channel is None or event.type not in _BROADCAST_TYPES:
+            return None
+        name = event.channel.id
+        present = self._offer_of(event, name)
+        if event.type == "CallClaimed":
+            return present
+        dialog = self._objects.of_object("channel", name)
+        is_leg = dialog is not None and dialog.may_have(name) and not dialog.channels.get(name)
+        if is_leg or not name:
+            return None  # A dialog has asked for the channel, and gets it in any case.
+        if present is not None:
+            self._dialogs.end(present, now, "offer_over")
+        return self._dialogs.offer(self._new_id(), event.application, name, now=now)
+
+    def _offer_of(self, event: AriEvent, name: str) -> Dialog | None:
+        """Return the dialog that begins if the event's application gets a channel, or None."""
+        dialog = self._offered.get(f"{event.application} {name}") if self._offered else None
+        return dialog if dialog is not None and dialog.is_offered else None
+
     def _enter(self, event: AriEvent, name: str, now: float) -> None:
         """A channel enters Stasis: a dialog has it, or it replaces one, or it begins a dialog."""
         dialog = self._objects.of_object("channel", name)
-        if dialog is not None and not dialog.has_released(name):
+        offered = self._offer_of(event, name)
+        if offered is None and dialog is not None and not dialog.has_released(name):
             self._dialogs.revive(dialog, now)
             self._dialogs.count(dialog, name, entered=True)
             dialog.enter(event.application)
             return
-        if event.replace_channel is not None:
+        if offered is None and event.replace_channel is not None:
             replaced = self._objects.of_channel(event.replace_channel.id)
             if replaced is not None:
                 self._objects.bind("channel", name, replaced)
@@ -129,14 +159,19 @@ class Router:
                 return
         if dialog is not None and dialog.application != event.application:
             self._objects.bind_former(dialog, name)
-        self.begin(event.application, name, now)
+        if offered is not None:
+            self._dialogs.adopt(offered, {name: True})
+        else:
+            self.begin(event.application, name, now)
 
     def begin(self, application: str, name: str, now: float) -> Dialog:
         """Begin a new dialog with a channel that has entered an application."""
-        dialog_id = ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
-        dialog = self._dialogs.open(dialog_id, application, name, announce=True, now=now)
+        dialog = self._dialogs.open(self._new_id(), application, name, announce=True, now=now)
         self._dialogs.adopt(dialog, {name: True})
         return dialog
+
+    def _new_id(self) -> DialogId:
+        return ids.new_dialog_id(self._server, self._random, form=self._dialog_form)
 
     def _count_legs(self, event: AriEvent) -> None:
         """A channel that is dialled or created keeps its dialog alive, before it enters Stasis."""

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from ari_proxy.ingest.routing.dialog import Dialog
+from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics_table as table
@@ -33,6 +34,10 @@ class DialogInstruments:
         """Count the outcome of a set-up: `accepted` or `no_listener`."""
         self._metrics.counter(table.APP_STARTS, self._server, dialog.application, result).inc()
 
+    def count_offer(self, dialog: Dialog, result: str) -> None:
+        """Count the outcome of a call that Asterisk has offered."""
+        self._metrics.counter(table.OFFERED_CALLS, self._server, dialog.application, result).inc()
+
     def copy_app_start(self, announcement: Announcement) -> None:
         """Copy an AppStart that was accepted to the tap."""
         if announcement.announced_at_ns and self._tap.is_on:
@@ -53,9 +58,10 @@ class DialogInstruments:
 
     @contextmanager
     def span(self, announcement: Announcement) -> Iterator[Span]:
-        """Trace the AppStart, if there is one and traces are on."""
+        """Trace the AppStart, if it was not accepted before and traces are on."""
         dialog = announcement.dialog
-        if not (self._traces.is_on and dialog.announce):
+        is_known = dialog.delivery is DeliveryPhase.ACCEPTED
+        if is_known or not (self._traces.is_on and dialog.announce):
             yield INVALID_SPAN
             return
         span = self._traces.begin(

@@ -89,9 +89,36 @@ class ApplicationSearch:
                 return True
             dialog.announce_again()
         elif dialog.delivery is DeliveryPhase.OFFERED:
-            _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
-            self._instruments.count_started(dialog)
+            self._note_start(dialog)
         return await self._is_accepted(announcement)
+
+    async def is_taken(self, announcement: Announcement, until: float) -> bool:
+        """Announce a call that Asterisk offers; return whether an application takes it in time.
+
+        Args:
+            announcement: of its dialog.
+            until: the loop's time at which the offer is over.
+        """
+        self._note_start(announcement.dialog)
+        with self._instruments.span(announcement) as span:
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._strategy.announce(announcement, until)
+                    if not self.delivers_first:  # Its queue alone takes no call.
+                        await announcement.wait_heard()
+            except (TimeoutError, DialogOverError):
+                failed(span, "no_listener")
+                return False
+        return True
+
+    @property
+    def delivers_first(self) -> bool:
+        """True if an application that is found has the first held event."""
+        return self._strategy.delivers_first
+
+    def _note_start(self, dialog: Dialog) -> None:
+        _log.info("dialog.started", dialog_id=dialog.dialog_id, application=dialog.application)
+        self._instruments.count_started(dialog)
 
     async def _is_accepted(self, announcement: Announcement) -> bool:
         """Announce a dialog; return whether an application has accepted it in time."""

@@ -24,6 +24,7 @@ from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 
 from .announcement import Announcement
+from .broadcasts import BroadcastOffers
 from .dialplan_status import NO_APPLICATION
 from .gate import SetupGate, SetUpPausedError
 from .instruments import DialogInstruments
@@ -57,6 +58,7 @@ class DialogSetup:
         stream: DialogStream,
         strategy: SetupStrategy,
         labels: ChannelLabels,
+        broadcasts: BroadcastOffers,
         no_listener: NoListenerTasks,
         background: BackgroundWork,
         instruments: DialogInstruments,
@@ -69,6 +71,7 @@ class DialogSetup:
             stream: lets a dialog's events pass.
             strategy: the one for the bus.
             labels: write the dialog's id onto its channels.
+            broadcasts: offers calls that may become another application's.
             no_listener: applied to calls that no application serves.
             background: where set-ups run.
             instruments: metrics, traces and the tap.
@@ -78,6 +81,7 @@ class DialogSetup:
         self._stream = stream
         self._strategy = strategy
         self._labels = labels
+        self._broadcasts = broadcasts
         self._no_listener = no_listener
         self._background = background
         self._instruments = instruments
@@ -94,6 +98,9 @@ class DialogSetup:
         if dialog in self._running or self._gate.is_stopped(dialog):
             return
         announcement = self._search.announcement(dialog)
+        if self._broadcasts.is_offering(dialog):
+            self._broadcasts.begin(announcement, self.begin)
+            return
         task = self._background.begin(self._run(announcement))
         self._running[dialog] = _SetUp(announcement, task)
 

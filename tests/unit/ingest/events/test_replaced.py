@@ -29,6 +29,17 @@ async def test_new_connection_has_all_applications() -> None:
     assert replaced.names is names
 
 
+async def test_events_come_while_connected_except_those_of_a_replaced_application() -> None:
+    replaced = ReplacedApplications(["demo", "voicemail"])
+    before = replaced.has_events("demo")
+    replaced.begin_connection()
+    replaced.note("voicemail")
+    found = replaced.has_events("demo"), replaced.has_events("voicemail")
+    replaced.end_connection()
+
+    assert (before, found, replaced.has_events("demo")) == (False, (True, False), False)
+
+
 async def test_word_of_a_former_connection_does_not_count_for_the_present_one() -> None:
     replaced = ReplacedApplications(["demo"])
     replaced.note("demo", is_former=True)

@@ -34,7 +34,9 @@ def reachable(table: Mapping[tuple[T, Any], T], first: T) -> set[T]:
 
 def test_each_phase_can_be_reached() -> None:
     assert reachable(phase.DELIVERY, DeliveryPhase.PENDING) == set(DeliveryPhase)
-    assert reachable(phase.LIFE, LifePhase.LIVE) == set(LifePhase)
+    offered = reachable(phase.LIFE, LifePhase.UNCLAIMED)
+    assert offered == set(LifePhase)
+    assert reachable(phase.LIFE, LifePhase.LIVE) == offered - phase.OFFERED_CALL
 
 
 def test_each_trigger_leads_somewhere() -> None:

@@ -19,9 +19,9 @@ GRACE = 10.0
 class Routing:
     """A router with a clock, and events by their fields."""
 
-    def __init__(self, *, grace_seconds: float = GRACE) -> None:
+    def __init__(self, *, grace_seconds: float = GRACE, claims: bool = False) -> None:
         self.dialogs = DialogTable(ServerId("s"), grace_seconds=grace_seconds)
-        self.router = Router(ServerId("s"), self.dialogs)
+        self.router = Router(ServerId("s"), self.dialogs, claims=claims)
         self.now = 0.0
 
     def __call__(self, event_type: str, application: str = "demo", **fields: Any) -> list[Dialog]:
@@ -623,3 +623,106 @@ def test_object_that_is_adopted_again_is_bound_once(route: Routing) -> None:
     table.adopt(dialog, {"c1": True}, {"bridge": ["bridge"]})
 
     assert dialog.objects == {"channel": ["c1"], "bridge": ["bridge"]}
+
+
+# Calls that Asterisk offers
+
+
+@pytest.fixture
+def claiming() -> Routing:
+    return Routing(claims=True)
+
+
+def test_broadcast_is_of_no_dialog_unless_calls_are_claimed(route: Routing) -> None:
+    assert route("CallBroadcast", channel="c") == []
+    assert len(route.dialogs) == 0
+
+
+@pytest.mark.parametrize("is_answered_first", [False, True])
+def test_offered_channel_joins_its_dialog(claiming: Routing, is_answered_first: bool) -> None:
+    (dialog,) = claiming("CallBroadcast", channel="c")
+    assert (dialog.announce, dialog.is_ended, dict(dialog.channels)) == (True, False, {})
+    assert claiming("CallClaimed", channel="c") == [dialog]
+    if is_answered_first:
+        claiming.dialogs.claim(dialog, claiming.now)
+        assert dialog.objects == {"channel": ["c"]}
+    assert claiming("StasisStart", channel="c") == [dialog]
+    claiming.dialogs.claim(dialog, claiming.now)
+    assert claiming("ChannelDtmfReceived", channel="c") == [dialog]
+    claiming("StasisEnd", channel="c")
+    assert (dialog.is_ended, dialog.end_reason) == (True, "channels_left")
+    claiming.later(GRACE + 1)
+    assert (len(claiming.dialogs), claiming.dialogs.size) == (0, 0)
+
+
+def test_offer_to_each_application_is_a_dialog_of_its_own(claiming: Routing) -> None:
+    (first,) = claiming("CallBroadcast", "a", channel="c")
+    (second,) = claiming("CallBroadcast", "b", channel="c")
+
+    assert claiming("StasisStart", "b", channel="c") == [second]
+    assert (first.application, first.is_offered, second.is_offered) == ("a", True, False)
+
+
+def test_offer_that_is_lost_takes_no_later_stasis_start(claiming: Routing) -> None:
+    (lost,) = claiming("CallBroadcast", channel="c")
+    claiming.dialogs.end(lost, claiming.now, "offer_over")
+
+    assert claiming("StasisStart", channel="c") != [lost]
+    assert len(claiming.dialogs) == 2
+
+
+def test_channel_that_is_offered_again_leaves_the_former_offer(claiming: Routing) -> None:
+    (former,) = claiming("CallBroadcast", channel="c")
+    (present,) = claiming("CallBroadcast", channel="c")
+
+    assert (former.is_ended, former.end_reason) == (True, "offer_over")
+    assert claiming("StasisStart", channel="c") == [present]
+
+
+def test_broadcast_that_overtakes_the_end_of_the_former_stay(claiming: Routing) -> None:
+    former = claiming.start("c")
+    (offered,) = claiming("CallBroadcast", channel="c")
+    claiming.dialogs.claim(offered, claiming.now)
+    assert claiming("StasisEnd", channel="c") == [former]
+    assert former.is_ended
+    assert claiming("StasisStart", channel="c") == [offered]
+    assert not offered.is_ended
+
+
+def test_leg_that_a_dialog_has_asked_for_is_its_own(claiming: Routing) -> None:
+    dialog = claiming.start("c1")
+    leg = ids.new_object_id(dialog.token)
+    claiming("ChannelCreated", channel=leg)
+
+    assert claiming("CallBroadcast", channel=leg) == [dialog]
+    assert claiming("StasisStart", channel=leg) == [dialog]
+    assert len(claiming.dialogs) == 1
+
+
+def test_command_for_an_offered_dialog_does_not_end_it(claiming: Routing) -> None:
+    (dialog,) = claiming("CallBroadcast", channel="c")
+    assert claiming.register(dialog.dialog_id, "refused")
+    claiming.register(dialog.dialog_id, "refused", release=True)
+    leg = ids.new_object_id(dialog.token)
+    claiming("ChannelCreated", channel=leg)
+    claiming("ChannelDestroyed", channel=leg)
+
+    assert (dialog.is_ended, dialog.is_offered) == (False, True)
+
+
+def test_recorded_broadcasts_are_a_dialog_each(claiming: Routing) -> None:
+    found: set[Dialog] = set()
+    for line in recorded("22", "u_broadcast"):
+        if line["dir"] == "event" and line["ws"] == "ivr-a":
+            event = events.decode(line["frame"])
+            routed = claiming.router.route(event, line["t"])
+            assert len(routed) == 1, event
+            found.update(routed)
+
+    assert sorted(dialog.channel_id[7] for dialog in found) == ["a", "b", "c", "d"]
+    assert {d.channel_id[7]: d.is_ended for d in found} == {
+        "a": True,
+        "b": False,
+        "c": True,
+        "d": False,
+    }

@@ -111,6 +111,7 @@ def _ingest(desired: DesiredComponent) -> dict[str, Any]:
             "listener_seconds": ingest.listener_timeout_seconds,
             "no_listener": ingest.no_listener.lower(),
             "silence_seconds": ingest.silence_timeout_seconds,
+            "claim": ingest.claim,
         },
         "admin": {"console": ingest.console},
     }

@@ -43,6 +43,7 @@ def test_settings_of_ingest(tmp_path: Path) -> None:
             "noListener": "Hangup",
             "listenerTimeoutSeconds": 7,
             "silenceTimeoutSeconds": 0,
+            "claim": True,
             "leaseDurationSeconds": 5,
             "terminationGracePeriodSeconds": 60,
         },
@@ -51,6 +52,7 @@ def test_settings_of_ingest(tmp_path: Path) -> None:
 
     assert found.server_id == "ast_a"
     assert found.ingest.no_listener == "hangup"
+    assert found.ingest.claim
     assert (found.ingest.listener_seconds, found.ingest.silence_seconds) == (7, 0)
     assert found.lease.kind == "kubernetes"
     assert (found.lease.name, found.lease.duration_seconds) == (item.name, 5)
