@@ -25,8 +25,6 @@ _numbers = itertools.count()
 #: What gives the application back, once the other client is gone.
 REMEDY = ("ari shutdown websocket session ari-proxy-events", "module reload res_ari.so")
 RUNBOOK = Path(__file__).parents[2] / "docs/runbooks/AriProxyApplicationReplaced.md"
-#: Events while nobody is there.
-AWAY = 60_000 if os.environ.get("LONG") else 3_000
 
 
 @pytest.fixture
@@ -169,6 +167,9 @@ async def test_all_events_of_a_long_absence_come_in_order(
     stage: OutboundStage, tmp_path: Path
 ) -> None:
     calls = stage.calls
+    # A Python client on NATS would be cut off as a slow consumer.
+    is_long = os.environ.get("LONG") and stage.settings.bus.kind == "RABBITMQ"
+    away = 60_000 if is_long else 3_000
     async with active(stage, tmp_path / "first") as first:
         channels = await calls.place(20)
         first.signal()
@@ -177,7 +178,7 @@ async def test_all_events_of_a_long_absence_come_in_order(
         for part in range(8):
 
             async def mark(own: list[str]) -> None:
-                for channel in itertools.islice(itertools.cycle(own), AWAY // 8):
+                for channel in itertools.islice(itertools.cycle(own), away // 8):
                     await calls.mark(channel)
 
             tasks.create_task(mark(channels[part::8]))
@@ -185,7 +186,7 @@ async def test_all_events_of_a_long_absence_come_in_order(
         await calls.until_all_came(channels)
 
     account = calls.account()
-    assert account.sent == AWAY
+    assert account.sent == away
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
     assert [gaps(stage, channel) for channel in channels] == [[]] * 20

@@ -42,9 +42,17 @@ class OutboundStage:
 
 @asynccontextmanager
 async def outbound_stage(
-    directory: Path, bus_server: BusServer, application: str, **groups: Any
+    directory: Path, bus_server: BusServer, application: str, *, websockets: int = 0, **groups: Any
 ) -> AsyncIterator[OutboundStage]:
-    """Run an Asterisk that connects by a link, and a client of the original's."""
+    """Run an Asterisk that connects by a link, and a client of the original's.
+
+    Args:
+        directory: for files of the test.
+        bus_server: a bus.
+        application: of the calls.
+        websockets: that Asterisk opens for commands.
+        groups: further settings.
+    """
     port = free_port()
     ari = {"connection": "outbound", "listen": f"127.0.0.1:{port}"}
     settings = settings_for(
@@ -57,7 +65,9 @@ async def outbound_stage(
     )
     link = Link(port)
     link.start()
-    asterisk = DiallingAsterisk(directory, link.port, applications=(application,), websockets=0)
+    asterisk = DiallingAsterisk(
+        directory, link.port, applications=(application,), websockets=websockets
+    )
     try:
         asterisk.start()
         async with bus_client(settings) as bus, asterisk_client(asterisk) as rest:

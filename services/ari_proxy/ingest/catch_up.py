@@ -83,7 +83,6 @@ class QueueCatchUp:
         """Join the queue with the dialogs as they were, then pass it."""
         recovery, drain = self._parts.recovery, self._parts.frame_drain
         await drain.former_drained()  # Frames of former connections come first.
-        drain.open_within(self._times.hold_seconds)
         is_first = self._missing.since == UNKNOWN
         gap = self._missing.gap
         with self._watched():
@@ -96,12 +95,25 @@ class QueueCatchUp:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        """Note that another client has the applications if Asterisk does not answer in time.
+        """Pass the frames held all the same if neither they nor answers come for a while.
 
-        It answers no more on a websocket once a client that took the application is gone.
+        Asterisk answers behind its queue, however long that is. It answers no more on a websocket
+        once a client that took the application is gone.
         """
-        silent = self._parts.replaced.note_all_silent
-        overdue = asyncio.get_running_loop().call_later(self._times.hold_seconds, silent)
+        loop, drain = asyncio.get_running_loop(), self._parts.frame_drain
+        held_bytes = -1
+        overdue: asyncio.TimerHandle
+
+        def check() -> None:
+            nonlocal held_bytes, overdue
+            if drain.buffer.held_bytes != held_bytes:
+                held_bytes = drain.buffer.held_bytes
+                overdue = loop.call_later(self._times.hold_seconds, check)
+            else:
+                self._parts.replaced.note_all_silent()
+                drain.open()
+
+        overdue = loop.call_later(self._times.hold_seconds, check)
         try:
             yield
         finally:

@@ -21,6 +21,8 @@ _log = structlog.get_logger()
 _VARIABLE: Final = "ARI_PROXY_CLOSED_"
 _PATH: Final = "/asterisk/variable"
 _SECONDS: Final = 2.0
+#: For the first answer, which comes behind all that Asterisk has kept.
+_QUEUE_SECONDS: Final = 120.0
 _NO_CONTENT: Final = 204
 
 
@@ -39,7 +41,7 @@ class ClosingMark:
         """Remove it; return whether it was there."""
         url = f"{_PATH}?{urlencode({'variable': self._variable}, quote_via=quote)}"
         try:
-            answer = await self._rest.request("GET", url, timeout_seconds=_SECONDS)
+            answer = await self._rest.request("GET", url, timeout_seconds=_QUEUE_SECONDS)
             was_there = asterisk.variable(answer.body) == "1"
         except (TransportError, *UNDECODABLE) as error:
             _log.debug("closing_mark.failed", error=str(error))
