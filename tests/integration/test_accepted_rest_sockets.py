@@ -59,7 +59,7 @@ class Accepting:
 
 @asynccontextmanager
 async def accepting(number: int = 2, times: AcceptedTimes = SOON) -> AsyncIterator[Accepting]:
-    port, pool = free_port(), RestPool(answer_seconds=0.2)
+    port, pool = free_port(), RestPool(answer_seconds=1)
     listener = Listener(("127.0.0.1", port), CREDENTIALS)
     sockets = AcceptedRestSockets(pool, listener.register("/server-1/commands", ()), number, times)
     client = WebsocketClient(pool, NoHttp(), concurrency=32, timeout_seconds=5)
@@ -153,7 +153,7 @@ async def test_others_get_websockets_before_this_one_is_unavailable() -> None:
 
 
 async def test_it_is_available_while_there_is_a_websocket_or_was_one_just_now() -> None:
-    async with accepting() as it:
+    async with accepting(times=replace(SOON, grace=60)) as it:
         available = asyncio.create_task(it.sockets.until_available())
         await asyncio.wait([available], timeout=0.05)
         assert not available.done()
@@ -162,9 +162,16 @@ async def test_it_is_available_while_there_is_a_websocket_or_was_one_just_now() 
         unavailable = asyncio.create_task(it.sockets.until_unavailable())
         first.transport.abort()
         await until(lambda: not it.sockets.is_available)
-        second = await it.dial()
+        await it.dial()
         await until(lambda: it.sockets.is_available)
         assert not unavailable.done()
-        second.transport.abort()
-        await unavailable
+        unavailable.cancel()
+
+
+async def test_it_is_unavailable_once_there_has_been_no_websocket_for_a_while() -> None:
+    async with accepting() as it:
+        first = await it.dial()
+        await it.sockets.until_available()
+        first.transport.abort()
+        await it.sockets.until_unavailable()
         assert not it.sockets.is_available

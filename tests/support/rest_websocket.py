@@ -147,7 +147,7 @@ async def running_sockets(
 ) -> AsyncIterator[RestPool]:
     """Run websockets that are opened again at once."""
     backoff = Backoff(first_seconds=0.01, last_seconds=0.01)
-    pool = RestPool(answer_seconds=0.2)
+    pool = RestPool(answer_seconds=1)
     sockets = RestSockets(
         pool,
         [EventSocket(url, (application_name(),), source, backoff=backoff) for _ in range(number)],
