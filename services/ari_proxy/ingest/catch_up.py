@@ -7,12 +7,13 @@ Asterisk's own events bring them up to date. Only what could not end that way is
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Protocol
 
 from ari_proxy.bus.base import Bus
+from ari_proxy.ingest.events.reader import Remaining
 from ari_proxy.ingest.recovery.closing_mark import ClosingMark
 from ari_proxy.ingest.recovery.recovery import Found
 from ari_proxy.ingest.recovery.unserved import Unserved
@@ -20,9 +21,6 @@ from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Gap, Missing
 
 from .parts import Parts, Times
 from .take_over import DialogTakeOver
-
-#: Work that is left, without haste.
-Remaining = Callable[[], Coroutine[None, None, None]]
 
 
 class CatchUp(Protocol):

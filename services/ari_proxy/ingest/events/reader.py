@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -25,8 +26,77 @@ _log = structlog.get_logger()
 #: Why a connection has ended; `silent` if it was open and delivered no events any more, `replaced`
 #: if another client had taken an application.
 DisconnectReason = Literal[websocket.EndReason, "silent", "replaced"]
-#: Brings the dialogs up to date after a connect; returns the work that is left, without haste.
-CatchUp = Callable[[], Awaitable[Callable[[], Coroutine[None, None, None]]]]
+#: Work that is left, without haste.
+Remaining = Callable[[], Coroutine[None, None, None]]
+#: Brings the dialogs up to date after a connect.
+CatchUp = Callable[[], Awaitable[Remaining]]
+
+
+class _Reading:
+    """Reads one connection to its end."""
+
+    def __init__(
+        self,
+        connection: MessageConnection,
+        socket: EventSource,
+        buffer: FrameBuffer,
+        *,
+        canary: EventCanary,
+        replaced: ReplacedApplications,
+    ) -> None:
+        self.connection = connection
+        self._socket = socket
+        self._buffer = buffer
+        self._canary = canary
+        self._replaced = replaced
+        self._is_silent = False
+        #: True while the connection is open.
+        self.is_open = True
+        #: True once the dialogs are as Asterisk has them.
+        self.is_up_to_date = False
+
+    async def run(self, catch_up: CatchUp, *, is_last: bool) -> None:
+        """Read; `is_last` if the connection is to be closed at once."""
+        keeps_taken = self._socket.is_queued and self._canary.is_enabled
+        self._replaced.begin_connection(has_all=not keeps_taken)
+        async with asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(self._follow(catch_up))
+            try:
+                if is_last:
+                    tasks.create_task(self.connection.close())
+                await self._socket.read(self.connection, self._buffer.put)
+            finally:
+                self.is_open = False
+                self._replaced.end_connection()
+                following.cancel()
+
+    async def _follow(self, catch_up: CatchUp) -> None:
+        remaining = await catch_up()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._complete(remaining))
+            if self._socket.is_queued:
+                await self._canary.watch(self._replaced)
+                return
+            silent = await self._canary.until_silent(self._replaced.names)
+            _log.error("websocket.silent", application=silent)
+            self._is_silent = True
+            await self.connection.close()
+
+    async def _complete(self, remaining: Remaining) -> None:
+        await remaining()
+        self.is_up_to_date = True
+
+    @property
+    def is_complete(self) -> bool:
+        """True if it was closed in order, so that all that Asterisk had sent has been read."""
+        return not self.is_open and self.connection.close_code == CloseCode.NORMAL_CLOSURE
+
+    @property
+    def reason(self) -> DisconnectReason:
+        """Why the connection has ended."""
+        if self._is_silent:
+            return "silent"
+        return "replaced" if self._replaced.names else reason_of_end(self.connection)
 
 
 class EventReader:
@@ -49,38 +119,35 @@ class EventReader:
             socket: opens the connections.
             buffer: gets each frame.
             canary: detects a silent connection.
-            replaced: cleared for each connection.
+            replaced: told of each connection.
             metrics: counts connections.
         """
         self._server = server
         self._socket = socket
-        self._buffer = buffer
-        self._canary = canary
-        self._replaced = replaced
         self._metrics = metrics
+        self._read = partial(
+            _Reading, socket=socket, buffer=buffer, canary=canary, replaced=replaced
+        )
         self._task: asyncio.Task[None] | None = None
-        self._is_connected = False
-        self._is_up_to_date = False
-        self._is_silent = False
-        #: The open connection, and whether it is to be the last one, read to its end.
-        self._connection: MessageConnection | None = None
+        #: The newest one.
+        self._reading: _Reading | None = None
+        #: Whether `connections` has begun, and whether no other one is to be opened.
         self._has_begun = self._is_last = False
-        self._is_complete = False
 
     @property
     def is_complete(self) -> bool:
         """True if all that Asterisk had sent on the last connection has been read."""
-        return self._is_complete
+        return self._is_last and self._reading is not None and self._reading.is_complete
 
     @property
     def is_connected(self) -> bool:
         """True while a connection is open."""
-        return self._is_connected
+        return self._reading is not None and self._reading.is_open
 
     @property
     def is_up_to_date(self) -> bool:
         """True once the dialogs are as Asterisk has them, until the next connect."""
-        return self._is_up_to_date
+        return self._reading is not None and self._reading.is_up_to_date
 
     def start(self, reading: Coroutine[None, None, None], tasks: asyncio.TaskGroup) -> None:
         """Start the task that reads from the connections."""
@@ -104,12 +171,12 @@ class EventReader:
         self._socket.end()
         try:
             async with asyncio.timeout(timeout_seconds):
-                if self._connection is not None:
-                    await self._connection.close()
+                if self._reading is not None:
+                    await self._reading.connection.close()
                 await asyncio.wait([self._task])
         except TimeoutError:
-            if self._connection is not None:
-                self._connection.transport.abort()
+            if self._reading is not None:
+                self._reading.connection.transport.abort()
             self.stop()
 
     async def connections(self) -> AsyncGenerator[MessageConnection, None]:
@@ -128,43 +195,9 @@ class EventReader:
             connection: one of `connections`.
             catch_up: runs beside the reading; a silent connection is replaced once it is through.
         """
-        self._is_connected, self._is_silent = True, False
-        self._is_up_to_date = self._is_complete = False
-        self._connection = connection
-        if not (self._socket.is_queued and self._canary.is_enabled):
-            self._replaced.begin_connection()
-        async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(self._follow(connection, catch_up))
-            try:
-                if self._is_last:  # `finish` came as it was being opened.
-                    tasks.create_task(connection.close())
-                await self._socket.read(connection, self._buffer.put)
-            finally:
-                self._is_connected, self._connection = False, None
-                self._replaced.end_connection()
-                following.cancel()
-        self._is_complete = self._is_last and connection.close_code == CloseCode.NORMAL_CLOSURE
-        reason = self._reason(connection)
-        self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reason).inc()
-        _log.warning("websocket.disconnected", code=connection.close_code, reason=reason)
-
-    async def _follow(self, connection: MessageConnection, catch_up: CatchUp) -> None:
-        remaining = await catch_up()
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._complete(remaining))
-            if self._socket.is_queued:
-                await self._canary.watch(self._replaced)
-                return
-            silent = await self._canary.until_silent(self._replaced.names)
-            _log.error("websocket.silent", application=silent)
-            self._is_silent = True
-            await connection.close()
-
-    async def _complete(self, remaining: Callable[[], Coroutine[None, None, None]]) -> None:
-        await remaining()
-        self._is_up_to_date = True
-
-    def _reason(self, connection: MessageConnection) -> DisconnectReason:
-        if self._is_silent:
-            return "silent"
-        return "replaced" if self._replaced.names else reason_of_end(connection)
+        reading = self._reading = self._read(connection)
+        # The last one: `finish` came as it was being opened.
+        await reading.run(catch_up, is_last=self._is_last)
+        self._metrics.counter(table.WEBSOCKET_DISCONNECTS, self._server, reading.reason).inc()
+        code = connection.close_code
+        _log.warning("websocket.disconnected", code=code, reason=reading.reason)

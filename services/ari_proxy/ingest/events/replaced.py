@@ -48,11 +48,16 @@ class ReplacedApplications:
         self._all.clear()
         _log.info("application.restored", application=application)
 
-    def begin_connection(self) -> None:
-        """Forget those of the connection before: a new one has all applications."""
-        self.names.clear()
-        self._all.clear()
+    def begin_connection(self, *, has_all: bool) -> None:
+        """Note a new connection.
+
+        Args:
+            has_all: whether it gets all applications, as one that we have opened does.
+        """
         self._is_connected = True
+        if has_all:
+            self.names.clear()
+            self._all.clear()
 
     def end_connection(self) -> None:
         """Note that no events come until the next connection."""

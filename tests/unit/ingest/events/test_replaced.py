@@ -23,16 +23,24 @@ async def test_new_connection_has_all_applications() -> None:
     replaced = ReplacedApplications(["demo"])
     names = replaced.names
     replaced.note("demo")
-    replaced.begin_connection()
+    replaced.begin_connection(has_all=True)
 
     assert (replaced.names, replaced.are_all) == (set(), False)
     assert replaced.names is names
 
 
+async def test_connection_that_asterisk_opens_gets_no_application_back() -> None:
+    replaced = ReplacedApplications(["demo", "voicemail"])
+    replaced.note("demo")
+    replaced.begin_connection(has_all=False)
+
+    assert (replaced.has_events("demo"), replaced.has_events("voicemail")) == (False, True)
+
+
 async def test_events_come_while_connected_except_those_of_a_replaced_application() -> None:
     replaced = ReplacedApplications(["demo", "voicemail"])
     before = replaced.has_events("demo")
-    replaced.begin_connection()
+    replaced.begin_connection(has_all=True)
     replaced.note("voicemail")
     found = replaced.has_events("demo"), replaced.has_events("voicemail")
     replaced.end_connection()

@@ -35,7 +35,7 @@ def broadcast(milliseconds: int = 60_000) -> bytes:
 
 
 def offered(path: Scene, milliseconds: int = 60_000) -> Dialog:
-    path.replaced.begin_connection()
+    path.replaced.begin_connection(has_all=True)
     path.pipeline.on_frame(broadcast(milliseconds))
     (dialog,) = path.dialogs
     return dialog
