@@ -181,9 +181,8 @@ class _Wiring:
             dialogs=self._dialogs,
             stream=self._stream,
             ends=self._ends,
-            background=self._background,
             instruments=self._instruments,
-            has_events=self._replaced.has_events,
+            connection=self._replaced,
         )
         no_listener = NoListener(around.rest, ingest.no_listener)
         return DialogSetup(

@@ -7,14 +7,12 @@ set-up. Otherwise nothing is claimed, and the dialplan goes on as soon as Asteri
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
 import structlog
 
 from ari_proxy.ari import broadcasts
-from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_ends import DialogEnds
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -37,6 +35,14 @@ OfferResult = ClaimResult | Literal["not_taken", "disconnected", "dropped"]
 _event = msgspec.json.Decoder(Event)
 
 
+class EventConnection(Protocol):
+    """The connection to Asterisk's events."""
+
+    def has_events(self, application: str) -> bool:
+        """Return whether Asterisk sends an application's events to this ingest now."""
+        ...
+
+
 class BroadcastOffers:
     """The calls that Asterisk offers to the applications of one ingest."""
 
@@ -48,9 +54,8 @@ class BroadcastOffers:
         dialogs: DialogTable,
         stream: DialogStream,
         ends: DialogEnds,
-        background: BackgroundWork,
         instruments: DialogInstruments,
-        has_events: Callable[[str], bool],
+        connection: EventConnection,
     ) -> None:
         """Initialise for an active ingest.
 
@@ -60,42 +65,40 @@ class BroadcastOffers:
             dialogs: where offered ones end.
             stream: has their events.
             ends: told to applications whose call is lost.
-            background: where offers run.
             instruments: metrics and the tap.
-            has_events: whether Asterisk sends an application's events to this ingest now. A claim
-                for one that it does not know would end the call.
+            connection: to Asterisk's events. A claim for an application that has none would end
+                the call.
         """
         self._search = search
         self._claims = claims
         self._dialogs = dialogs
         self._stream = stream
         self._ends = ends
-        self._background = background
         self._instruments = instruments
-        self._has_events = has_events
+        self._connection = connection
         self._running: set[Dialog] = set()
 
     def is_offering(self, dialog: Dialog) -> bool:
         """Return whether a dialog is being offered; its set-up begins behind that."""
         return dialog.is_offered or dialog in self._running
 
-    def begin(self, announcement: Announcement, then: Callable[[Dialog], None]) -> None:
-        """Begin to offer a dialog, unless that is under way or done.
+    def begins(self, dialog: Dialog) -> bool:
+        """Return whether to `offer` a dialog now: not if that is under way or done."""
+        if dialog.life is not LifePhase.UNCLAIMED or dialog in self._running:
+            return False
+        self._running.add(dialog)
+        return True
+
+    async def offer(self, announcement: Announcement) -> None:
+        """Offer a dialog to applications, and claim its channel once one has taken it.
 
         Args:
             announcement: of the dialog, which holds its CallBroadcast as the first event.
-            then: continues with the dialog if Asterisk has given us its channel.
         """
-        dialog = announcement.dialog
-        if dialog.life is LifePhase.UNCLAIMED and dialog not in self._running:
-            self._running.add(dialog)
-            self._background.begin(self._run(announcement, then))
-
-    async def _run(self, announcement: Announcement, then: Callable[[Dialog], None]) -> None:
         dialog = announcement.dialog
         result: OfferResult = "dropped"
         try:
-            result = await self._offer(announcement)
+            result = await self._claim(announcement)
         except SetUpPausedError:
             pass
         except Exception:  # noqa: BLE001  a bug that one call meets must not end all others
@@ -104,9 +107,8 @@ class BroadcastOffers:
             self._running.discard(dialog)
             self._instruments.count_offer(dialog, result)
             self._finish(dialog, result)
-        then(dialog)
 
-    async def _offer(self, announcement: Announcement) -> OfferResult:
+    async def _claim(self, announcement: Announcement) -> OfferResult:
         dialog = announcement.dialog
         seconds = broadcasts.seconds_of(_event.decode(dialog.held.first).ari_body)
         until = asyncio.get_running_loop().time() + seconds
@@ -117,7 +119,7 @@ class BroadcastOffers:
         self._instruments.copy_app_start(announcement)
         if not dialog.is_offered:  # Offered anew meanwhile; or a client has claimed it itself.
             return "offer_over" if dialog.is_ended else "claimed"
-        if not self._has_events(dialog.application):
+        if not self._connection.has_events(dialog.application):
             return "disconnected"
         return await self._claims.claim(dialog)
 

@@ -99,10 +99,16 @@ class DialogSetup:
             return
         announcement = self._search.announcement(dialog)
         if self._broadcasts.is_offering(dialog):
-            self._broadcasts.begin(announcement, self.begin)
+            if self._broadcasts.begins(dialog):
+                self._background.begin(self._offer(announcement))
             return
         task = self._background.begin(self._run(announcement))
         self._running[dialog] = _SetUp(announcement, task)
+
+    async def _offer(self, announcement: Announcement) -> None:
+        """Offer a call, then set its dialog up if Asterisk has given us its channel."""
+        await self._broadcasts.offer(announcement)
+        self.begin(announcement.dialog)
 
     async def stop(self, dialog_ids: Iterable[str]) -> None:
         """Stop the set-ups of dialogs that another ingest hands over, until `resume`.
