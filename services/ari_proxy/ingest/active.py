@@ -4,16 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import Collection
 from contextlib import AsyncExitStack
-from typing import Final, Literal
+from typing import Literal
 
 import structlog
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.ari.connection_source import EventSource
-from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
-from ari_proxy.ingest.handover.giver import FLUSH_SECONDS, HandoverGiver
+from ari_proxy.ingest.handover.giver import HandoverGiver
 from ari_proxy.ingest.handover.taker import HandoverTaker
 from ari_proxy.ingest.recovery.closing_mark import ClosingMark
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -23,7 +22,6 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import ObjectKind
 
 from .active_phase import (
-    ActivePhase,
     ActiveState,
     ActiveTrigger,
     DeparturePhase,
@@ -31,15 +29,13 @@ from .active_phase import (
 )
 from .catch_up import CatchUp, QueueCatchUp, SnapshotCatchUp
 from .collector import DialogCollector
+from .connections import EventConnections
 from .parts import TIMES, Surroundings, Times
 from .permit import Permit
 from .take_over import DialogTakeOver
 from .wiring import wire
 
 _log = structlog.get_logger()
-
-#: For Asterisk to close its websocket in order; all that it has sent comes before that.
-CLOSE_SECONDS: Final = 3.0
 
 Outcome = Literal["stopped", "handed_over"]
 
@@ -68,13 +64,10 @@ class ActiveIngest:
             page_bytes: of the pages in which dialogs are handed over.
         """
         self._around = around
-        self._server = ServerId(around.settings.server_id)
-        bus = around.bus
+        self._server = server = ServerId(around.settings.server_id)
         self._tasks = tasks
-        self._times = times
         self._state = ActiveState()
-        self._missing = Missing()
-        self._socket = socket
+        bus, missing = around.bus, Missing()
         parts = self._parts = wire(around, tasks, permit=permit, times=times)
         self._reader = EventReader(
             self._server,
@@ -90,7 +83,7 @@ class ActiveIngest:
             self._state,
             self._reader,
             parts,
-            self._missing,
+            missing,
             is_queued=socket.is_queued,
             page_bytes=page_bytes,
         )
@@ -108,13 +101,25 @@ class ActiveIngest:
             state=self._state,
             reader=self._reader,
             parts=parts,
-            missing=self._missing,
+            missing=missing,
         )
-        self._mark = ClosingMark(around.rest, self._server)
-        self._catch_up: CatchUp = (
-            QueueCatchUp(bus, parts, self._mark, self._missing, times)
+        mark = ClosingMark(around.rest, server)
+        catch_up: CatchUp = (
+            QueueCatchUp(bus, parts, mark, missing, times)
             if socket.is_queued
-            else SnapshotCatchUp(bus, parts, self._take_over, self._missing, times)
+            else SnapshotCatchUp(bus, parts, self._take_over, missing, times)
+        )
+        self._connections = EventConnections(
+            bus,
+            socket,
+            self._reader,
+            state=self._state,
+            parts=parts,
+            missing=missing,
+            take_over=self._take_over,
+            catch_up=catch_up,
+            mark=mark,
+            times=times,
         )
 
     # State
@@ -161,8 +166,7 @@ class ActiveIngest:
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
-            await self._leave_mark()
-            await self._disconnect()
+            await self._connections.leave()
             await self._finish()
             return "stopped"
 
@@ -188,7 +192,7 @@ class ActiveIngest:
             *parts.queue_work(self._around.settings.applications),
         ):
             stack.callback(self._tasks.create_task(work).cancel)
-        self._reader.start(self._read(), self._tasks)
+        self._reader.start(self._connections.run(self._tasks), self._tasks)
         stack.callback(self._reader.stop)
 
     def abort(self) -> None:
@@ -199,28 +203,11 @@ class ActiveIngest:
         """Return whether a successor has fetched the dialogs; wait a limited time for that."""
         self._state.depart(DepartureTrigger.LEAVE)
         if not self._reader.is_connected:
-            await self._disconnect()
+            await self._connections.disconnect()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._giver.wait_done()
         return self._giver.is_done
-
-    async def _disconnect(self) -> None:
-        """Give up the websocket, and open no other one."""
-        if self._socket.is_queued:
-            await self._reader.finish(CLOSE_SECONDS)
-        else:
-            self._reader.stop()
-
-    async def _leave_mark(self) -> None:
-        """Tell the next process that it misses nothing, if that is so."""
-        is_evicted = self._state.departure is DeparturePhase.EVICTED
-        is_missing = self._missing.since is not None or self.replaced or not self._state.has_dialogs
-        if is_evicted or is_missing or not (self._socket.is_queued and self._reader.is_connected):
-            return
-        with contextlib.suppress(BusUnavailableError):
-            await self._around.bus.flush(timeout_seconds=FLUSH_SECONDS)
-            await self._mark.leave()
 
     async def _finish(self) -> None:
         is_evicted = self._state.departure is DeparturePhase.EVICTED
@@ -235,40 +222,3 @@ class ActiveIngest:
         unheard = await self._parts.background.finish(drain_seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
-
-    # Connections
-
-    async def _read(self) -> None:
-        # Without a bus it could serve no call, and would take calls from an ingest that can.
-        await self._around.bus.wait_connected()
-        if self._socket.is_queued:
-            # Until Asterisk connects, it keeps the events: nothing comes before the dialogs.
-            self._begin_take_over()
-            await self._take_over.wait_done()
-        async with contextlib.aclosing(self._reader.connections()) as connections:
-            async for connection in connections:
-                self._on_connected()
-                await self._reader.read(connection, self._catch_up.run)
-                self._on_lost()
-                if not self._state.may_reconnect:
-                    return
-
-    def _on_connected(self) -> None:
-        """Hold the frames that follow; at the first connect, begin to take over the dialogs."""
-        self._parts.frame_drain.buffer.close()
-        if not self._state.has_dialogs:
-            self._parts.frame_drain.open_within(self._times.hold_seconds)
-        self._begin_take_over()
-
-    def _begin_take_over(self) -> None:
-        if self._state.phase is ActivePhase.CONNECTING:
-            self._state.advance(ActiveTrigger.CONNECTED)
-            self._take_over.begin(self._tasks)
-
-    def _on_lost(self) -> None:
-        """Note that events may be missing since the last one, or the last answer to a ping."""
-        if not (self._socket.is_queued and self._reader.is_complete):
-            self._missing.note(self._parts.pipeline.complete_until)
-        if self._state.has_dialogs:
-            # The frames held are older than the recovery of the next connection.
-            self._parts.frame_drain.open()
