@@ -200,7 +200,7 @@ async def interrupted(path: Scene) -> tuple[Dialog, list[Message]]:
     dialog = path.dialog("c")
     got: list[Message] = []
     listening = await path.application.bus.subscribe(dialog.topic, got.append)
-    await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
+    await until(lambda: got and dialog.delivery is DeliveryPhase.OPEN)
     await listening.unsubscribe()
     return dialog, got
 
