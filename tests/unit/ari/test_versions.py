@@ -3,6 +3,7 @@
 import pytest
 
 from ari_proxy.ari import versions
+from ari_proxy.ari.errors import UnconfigurableError
 
 
 @pytest.mark.parametrize(
@@ -41,3 +42,9 @@ def test_later_branches_have_what_earlier_ones_got(
 
 def test_branch_that_never_got_it_has_it_not() -> None:
     assert not versions.has((21, 12, 2), versions.KEEP_ALIVES)
+
+
+def test_text_that_is_no_version_is_refused_with_how_to_write_one() -> None:
+    assert versions.parsed("22.10.1") == (22, 10, 1)
+    with pytest.raises(UnconfigurableError, match=r"'trunk' is no version .* 22\.10\.1"):
+        versions.parsed("trunk")
