@@ -167,8 +167,7 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
             )
             async with asyncio.TaskGroup() as tasks:
                 reader.start(_read_all(reader), tasks)
-                await until(lambda: asterisk.socket is not None)
-                assert reader.is_connected
+                await until(lambda: asterisk.socket is not None and reader.is_connected)
                 reader.stop()
                 reader.stop()
 
