@@ -23,17 +23,14 @@ class _WebsocketRequest:
     method: str
     url: str
     body: str
+    #: Whether it needs a websocket to itself.
+    alone: bool
     #: Whether Asterisk may have it.
     is_sent: bool = False
 
     @property
     def path(self) -> str:
         return self.url.partition("?")[0]
-
-    @property
-    def alone(self) -> bool:
-        """Whether it needs a websocket to itself."""
-        return not rest_frames.belongs(self.method, self.url)
 
     async def answer_on(self, socket: RestSocket) -> Answer:
         """Send it, and return the answer.
@@ -93,12 +90,13 @@ class WebsocketClient:
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
         """Send one request as AriClient does."""
-        request = _WebsocketRequest(method, url, body)
         seconds = timeout_seconds or self._timeout
         if rest_frames.obstacle(method, url):
             return await self._http.request(
                 method, url, body, timeout_seconds=seconds, max_bytes=max_bytes
             )
+        alone = not rest_frames.belongs(method, url)
+        request = _WebsocketRequest(method, url, body, alone)
         try:
             async with asyncio.timeout(seconds), self._slots:
                 answer = await self._answer(request)
