@@ -36,12 +36,11 @@ _BY_HTTP: Final = frozenset(
         "/deviceStates",
         "/endpoints",
         "/endpoints/{tech}",
-        "/events",
         "/mailboxes",
         "/recordings/stored",
-        "/recordings/stored/{recordingName}/file",
         "/sounds",
         operations.OTHER,
+        *_OBSTACLES,
     }
 )
 
