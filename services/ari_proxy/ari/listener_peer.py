@@ -12,7 +12,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
-from .message_connection import QUEUED_MESSAGES, MessageConnection
+from .message_connection import MessageConnection
 from .websocket import MAX_FRAME_BYTES, PING_SECONDS, PONG_SECONDS
 
 #: Of a handshake's request; Asterisk's has about 300.
@@ -42,7 +42,6 @@ class Peer(MessageConnection, ServerConnection):
             ping_interval=PING_SECONDS,
             ping_timeout=PONG_SECONDS,
             close_timeout=CLOSE_SECONDS,
-            max_queue=QUEUED_MESSAGES,
         )
         #: Bytes of the request.
         self.received = 0

@@ -22,7 +22,7 @@ from websockets.typing import Subprotocol
 from ari_proxy.backoff import Backoff
 
 from .credentials import Credentials, CredentialSource
-from .message_connection import QUEUED_MESSAGES, MessageConnection
+from .message_connection import MessageConnection
 from .tls import AriTls
 
 _log = structlog.get_logger()
@@ -150,7 +150,6 @@ class EventSocket:
             ping_timeout=PONG_SECONDS,
             close_timeout=1,
             max_size=MAX_FRAME_BYTES,
-            max_queue=QUEUED_MESSAGES,
         )
         return cast("DialledConnection", connection)
 
