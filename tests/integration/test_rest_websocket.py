@@ -11,8 +11,8 @@ from ari_proxy.ari.client import Answer, AriClient
 from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.ari.websocket_names import COMMAND_PREFIX
 from ari_proxy.backoff import Backoff
 from tests.support.rest_websocket import (
     clients,
@@ -42,7 +42,7 @@ async def test_each_websocket_has_an_application_of_its_own_and_lets_only_answer
         names = set(it.websockets.applications)
 
     assert len(names) == 3
-    assert all(name.startswith(APPLICATION_PREFIX) for name in names)
+    assert all(name.startswith(COMMAND_PREFIX) for name in names)
     assert {request["uri"] for request in it.websockets.filters} == {
         f"applications/{name}/eventFilter" for name in names
     }
@@ -325,7 +325,7 @@ async def test_no_application_is_left_behind(asterisk: Asterisk) -> None:
 
 async def _applications(http: RestClient) -> list[str]:
     shown = json.loads((await http.request("GET", "/applications")).body)
-    return [each["name"] for each in shown if each["name"].startswith(APPLICATION_PREFIX)]
+    return [each["name"] for each in shown if each["name"].startswith(COMMAND_PREFIX)]
 
 
 @pytest.mark.parametrize("asterisk", ["16"], ids=["asterisk16"], indirect=True)

@@ -16,8 +16,8 @@ from aiohttp import UnixConnector, WSCloseCode, web
 
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
 from ari_proxy.ari.snapshot import DIALOG_VARIABLE
+from ari_proxy.ari.websocket_names import COMMAND_PREFIX
 from ari_proxy.ingest.events.own_events import CANARY_NAME
 from tests.support.servers import PASSWORD
 
@@ -105,7 +105,7 @@ class ScriptedAsterisk:
         await self.socket.close(code=WSCloseCode.GOING_AWAY)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        if request.query["app"].startswith(APPLICATION_PREFIX):
+        if request.query["app"].startswith(COMMAND_PREFIX):
             return await self._no_requests(request)
         self.upgrades.append({"target": str(request.rel_url), **request.headers})
         if self.booting:

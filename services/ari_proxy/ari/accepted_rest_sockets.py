@@ -23,7 +23,7 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 from .connection_source import ConnectionSource
 from .message_connection import MessageConnection
 from .rest_pool import RestPool
-from .rest_sockets import APPLICATION_PREFIX
+from .websocket_names import COMMAND_PREFIX
 
 _log = structlog.get_logger()
 
@@ -117,7 +117,7 @@ class AcceptedRestSockets:
         async with aclosing(self._source.connections()) as connections:
             async for connection in connections:
                 application = await self._application_of(connection)
-                if application.startswith(APPLICATION_PREFIX):
+                if application.startswith(COMMAND_PREFIX):
                     await self._offer(connection, application)
                 else:
                     # An event filter would take its events from an application of calls.

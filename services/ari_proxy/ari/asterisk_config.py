@@ -9,12 +9,13 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from . import versions
 from .errors import UnconfigurableError
 from .snapshot import DIALOG_VARIABLE
 from .versions import Version
+from .websocket_names import command_application, commands_path, events_path
 
 #: The websocket for events; its sections have this name.
 EVENTS: Final = "ari-proxy-events"
@@ -103,11 +104,6 @@ def files(config: AsteriskConfig) -> Mapping[str, str]:
     if listener:
         found["websocket_client.conf"] = _websocket_client_conf(config, listener)
     return found
-
-
-def command_application(number: int) -> str:
-    """Return the application of a websocket for commands, which are counted from one."""
-    return f"ari-proxy-command-{number}"
 
 
 def as_text(found: Mapping[str, str]) -> str:
@@ -210,11 +206,10 @@ class _Websocket(NamedTuple):
 
 
 def _websockets(config: AsteriskConfig, listener: ListenerAddress) -> Iterator[_Websocket]:
-    path = f"/{quote(config.server_id, safe='')}"
     yield _Websocket(
         EVENTS,
         ",".join(config.applications),
-        f"{listener.events_url}{path}/events",
+        f"{listener.events_url}{events_path(config.server_id)}",
         subscribe_all=config.subscribe_all,
     )
     for index in range(listener.websockets + listener.spare):
@@ -223,7 +218,7 @@ def _websockets(config: AsteriskConfig, listener: ListenerAddress) -> Iterator[_
         yield _Websocket(
             name,
             name,
-            f"{listener.commands_url}{path}/commands",
+            f"{listener.commands_url}{commands_path(config.server_id)}",
             reconnect_interval=SPARE_RECONNECT_INTERVAL if is_spare else RECONNECT_INTERVAL,
         )
 

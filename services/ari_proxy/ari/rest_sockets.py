@@ -10,9 +10,8 @@ from ari_proxy.protocol import ids
 
 from .rest_pool import RestPool
 from .websocket import EventSocket
+from .websocket_names import COMMAND_PREFIX
 
-#: Applications of these websockets begin with it, in Asterisk's list of applications, too.
-APPLICATION_PREFIX: Final = "ari-proxy-command-"
 #: Until an Asterisk that gave no answer is asked again: it was busy, or it is upgraded meanwhile.
 ASK_AGAIN: Final = Backoff(first_seconds=10.0, last_seconds=300.0)
 
@@ -23,7 +22,7 @@ def application_name() -> str:
     Of two websockets with one name Asterisk answers both only until the newer one closes. The
     application is gone with its websocket.
     """
-    return APPLICATION_PREFIX + ids.random_id(ids.TOKEN_LENGTH)
+    return COMMAND_PREFIX + ids.random_id(ids.TOKEN_LENGTH)
 
 
 class RestSockets:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from ari_proxy.ari import rest_sockets
+from ari_proxy.ari import rest_sockets, websocket_names
 from ari_proxy.ari.accepted_rest_sockets import AcceptedRestSockets
 from ari_proxy.ari.availability import AlwaysAvailable, Availability, CommandWay
 from ari_proxy.ari.client import AriClient
@@ -100,10 +100,10 @@ def _client_on(pool: RestPool, settings: Settings, rest: RestClient) -> AriClien
 def _accepted_rest_sockets(
     pool: RestPool, settings: Settings, listener: Listener
 ) -> AcceptedRestSockets:
-    prefix = rest_sockets.APPLICATION_PREFIX
-    applications = tuple(f"{prefix}{n + 1}" for n in range(settings.command.websockets))
-    path = listener.register(f"/{settings.server_id}/commands", applications)
-    return AcceptedRestSockets(pool, path, settings.command.websockets)
+    number = settings.command.websockets
+    applications = tuple(websocket_names.command_application(n + 1) for n in range(number))
+    path = listener.register(websocket_names.commands_path(settings.server_id), applications)
+    return AcceptedRestSockets(pool, path, number)
 
 
 def _rest_sockets(pool: RestPool, settings: Settings) -> RestSockets:
@@ -178,7 +178,8 @@ def outbound_events(settings: Settings, listener: Listener) -> OutboundEvents:
         settings: of all components.
         listener: where it connects to.
     """
-    path = listener.register(f"/{settings.server_id}/events", settings.applications)
+    events = websocket_names.events_path(settings.server_id)
+    path = listener.register(events, settings.applications)
     return OutboundEvents(path, timeout_seconds=settings.ari.timeout_seconds)
 
 

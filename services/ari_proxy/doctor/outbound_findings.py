@@ -5,10 +5,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from ari_proxy.ari import versions
-from ari_proxy.ari.asterisk_config import EVENTS, command_application
+from ari_proxy.ari.asterisk_config import EVENTS
+from ari_proxy.ari.websocket_names import command_application, events_path
 
 from .findings import Finding
 
@@ -107,7 +108,7 @@ def _of_outbound(wanted: WantedWebsockets, found: Section) -> Iterator[str]:
 
 
 def _of_client(wanted: WantedWebsockets, found: Section) -> Iterator[str]:
-    path = f"/{quote(wanted.server_id, safe='')}/events"
+    path = events_path(wanted.server_id)
     uri = urlsplit(found.get("uri", ""))
     if uri.path != path:
         yield f"uri leads to {uri.path or '/'}, not to {path}"

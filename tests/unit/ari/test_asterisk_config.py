@@ -10,11 +10,10 @@ from ari_proxy.ari.asterisk_config import (
     HttpServer,
     ListenerAddress,
     as_text,
-    command_application,
     files,
 )
 from ari_proxy.ari.errors import UnconfigurableError
-from ari_proxy.ari.rest_sockets import APPLICATION_PREFIX
+from ari_proxy.ari.websocket_names import COMMAND_PREFIX, command_application
 
 INBOUND = AsteriskConfig(
     version=(22, 10, 1),
@@ -62,7 +61,7 @@ def test_outbound_websockets_of_both_files_belong_together() -> None:
 
 
 def test_applications_for_commands_are_known_as_such() -> None:
-    assert command_application(1).startswith(APPLICATION_PREFIX)
+    assert command_application(1).startswith(COMMAND_PREFIX)
 
 
 @pytest.mark.parametrize(
