@@ -39,7 +39,7 @@ from tests.support.calls import Account, Calls, asterisk_client
 from tests.support.link import Link
 from tests.support.process import Process
 from tests.support.rabbitmq import RabbitMqServer
-from tests.support.running import LegacyClient
+from tests.support.running import LegacyClient, until_serving
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 
 CALLS_PER_MINUTE = 200
@@ -533,6 +533,7 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
         await client.listen("server-1")
         calls = Calls(ground.rest, APPLICATION, client)
         await calls.until_registered()
+        await until_serving(ground.bus)
         soak = Soak(fleet, asterisk, ground.rest, calls, seed)
         ground.bus.set_drop_handler(soak.note_lost)
         soak.websocket_link = link
