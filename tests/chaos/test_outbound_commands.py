@@ -25,9 +25,10 @@ from tests.support.balancer import Balancer
 from tests.support.link import Link
 from tests.support.outbound import DiallingAsterisk
 from tests.support.outcomes import APPLICATION, Outcomes
+from tests.support.ports import free_port
 from tests.support.process import Process, environment_of
 from tests.support.running import bus_client, settings_for, until, until_serving
-from tests.support.servers import PASSWORD, BusServer, NatsServer, free_port
+from tests.support.servers import PASSWORD, BusServer, NatsServer
 
 SERVER = ServerId("server-1")
 #: Longer than an executor takes to say that a command was not sent, or that its outcome is unknown.

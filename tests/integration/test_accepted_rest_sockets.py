@@ -18,10 +18,10 @@ from ari_proxy.ari.no_http import NoHttp
 from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
+from tests.support.ports import free_port
 from tests.support.rest_websocket import ScriptedWebsockets
 from tests.support.running import until
 from tests.support.scripted_asterisk import CREDENTIALS
-from tests.support.servers import free_port
 
 SOON = AcceptedTimes(
     name=1,

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ari_proxy.telemetry.metrics_table import TABLE
+from tests.support.ports import free_port
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -26,7 +27,7 @@ from tests.support.scripted_asterisk import (
     channel_event,
     scripted_asterisk,
 )
-from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer
 from tests.support.setting import Setting, settings_of
 
 #: Labels that exist once per call or per request would grow without end.

@@ -15,7 +15,8 @@ from websockets.typing import Subprotocol
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support import printed_files, process
-from tests.support.servers import PASSWORD, Asterisk, free_port
+from tests.support.ports import free_port
+from tests.support.servers import PASSWORD, Asterisk
 
 LOGIN = f"Basic {base64.b64encode(f'ari:{PASSWORD}'.encode()).decode()}"
 

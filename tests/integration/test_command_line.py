@@ -20,9 +20,10 @@ from ari_proxy.protocol.topics import commands
 from ari_proxy.settings.load import load
 from tests.support import documented_rights, process
 from tests.support.foreign import foreign_client
+from tests.support.ports import free_port
 from tests.support.process import Process
 from tests.support.running import until, until_heard
-from tests.support.servers import PASSWORD, Asterisk, BusServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer
 
 ROOT = Path(__file__).parents[2]
 SERVER = ServerId("asterisk-1")

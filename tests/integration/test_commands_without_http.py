@@ -15,6 +15,7 @@ from ari_proxy.protocol.ids import DialogId, ServerId, new_dialog_id
 from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
 from tests.support.outbound import DiallingAsterisk
+from tests.support.ports import free_port
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -22,7 +23,7 @@ from tests.support.running import (
     settings_for,
     until_running,
 )
-from tests.support.servers import Asterisk, BusServer, free_port
+from tests.support.servers import Asterisk, BusServer
 
 SERVER = ServerId("server-1")
 

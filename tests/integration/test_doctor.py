@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import printed_files
+from tests.support.ports import free_port
 from tests.support.process import environment_of, running
 from tests.support.running import settings_for
 from tests.support.scripted_asterisk import scripted_asterisk
-from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 
 #: Nothing listens there.
 NOWHERE = "http://127.0.0.1:1/ari"

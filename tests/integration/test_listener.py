@@ -25,8 +25,9 @@ from ari_proxy.ari.websocket import MAX_FRAME_BYTES
 from ari_proxy.connections import factories
 from ari_proxy.settings.load import load
 from tests.support.certificates import Certificates
+from tests.support.ports import free_port
 from tests.support.running import until
-from tests.support.servers import PASSWORD, free_port
+from tests.support.servers import PASSWORD
 
 RIGHT = Credentials("ari", PASSWORD)
 WRONG = Credentials("ari", "guessed")

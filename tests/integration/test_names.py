@@ -10,9 +10,10 @@ from ari_proxy.bus.base import Bus, Message
 from ari_proxy.client.application import call
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command
+from tests.support.ports import free_port
 from tests.support.running import LegacyClient, bus_client, running_proxy, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import BusServer, free_port
+from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
 EXISTS = '{"message":"exists"}'

@@ -17,8 +17,8 @@ from ari_proxy.operator.observe import pods
 from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import resources
+from tests.support.ports import free_port
 from tests.support.running import until
-from tests.support.servers import free_port
 
 HERE = "127.0.0.1"
 #: A pod's answers by path: status and body; ENDLESS sends more and more of it.

@@ -19,10 +19,11 @@ from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.watcher import Watcher
 from tests.support import documented_rights
+from tests.support.ports import free_port
 from tests.support.process import Process, environment_of, running
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
-from tests.support.servers import NatsServer, free_port
+from tests.support.servers import NatsServer
 from tests.support.setting import settings_of
 
 

@@ -19,9 +19,10 @@ from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
 from tests.support.documented_rights import PASSWORD
 from tests.support.link import Link
+from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.running import until
-from tests.support.servers import NatsServer, free_port
+from tests.support.servers import NatsServer
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

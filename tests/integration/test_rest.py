@@ -10,9 +10,9 @@ from ari_proxy.ari.client import Answer
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import RestClient
+from tests.support.ports import free_port
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
-from tests.support.servers import free_port
 
 HUSH = Credentials("ari", "hush")
 

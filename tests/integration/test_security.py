@@ -21,10 +21,11 @@ from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, load
 from tests.support import nats_accounts, process
 from tests.support.certificates import Certificates
+from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.running import until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import PASSWORD, Asterisk, NatsServer, free_port
+from tests.support.servers import PASSWORD, Asterisk, NatsServer
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support import process
+from tests.support.ports import free_port
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -17,7 +18,7 @@ from tests.support.running import (
     until_done,
 )
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import BusServer, free_port
+from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
 

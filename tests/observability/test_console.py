@@ -13,9 +13,10 @@ import aiohttp
 from ari_proxy.admin.console.console import MAX_DIALOGS, MAX_STREAMS
 from tests.support.browser import SCREENSHOTS, page
 from tests.support.link import Link
+from tests.support.ports import free_port
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import BusServer, NatsServer, free_port
+from tests.support.servers import BusServer, NatsServer
 from tests.support.setting import Setting, settings_of
 
 STEPS = "[...document.querySelectorAll('.step title')].map(title => title.textContent)"

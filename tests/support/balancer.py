@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 
 class Balancer:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Literal
 
-from tests.support.servers import free_port
+from tests.support.ports import free_port
 
 
 class Link:

@@ -11,9 +11,10 @@ from ari_proxy.settings.load import Settings
 from tests.support.calls import Calls, asterisk_client
 from tests.support.link import Link
 from tests.support.outbound import DiallingAsterisk
+from tests.support.ports import free_port
 from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, settings_for
-from tests.support.servers import BusServer, free_port
+from tests.support.servers import BusServer
 
 #: Where nobody listens: no request may go by HTTP.
 NOWHERE = "http://127.0.0.1:9/ari"

@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from tests.support.ports import free_port
 from tests.support.programs import program
 from tests.support.running import until
-from tests.support.servers import free_port
 
 
 def objections(metrics: bytes) -> str:

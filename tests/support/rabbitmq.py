@@ -19,8 +19,8 @@ import aio_pika
 import pytest
 
 from tests.support.certificates import Certificates
+from tests.support.ports import free_port
 from tests.support.programs import missing, program
-from tests.support.servers import free_port
 
 #: What a queue without a type is; RabbitMQ 4 only has the choice.
 QUEUE_TYPE = os.environ.get("TEST_RABBITMQ_QUEUE_TYPE", "")

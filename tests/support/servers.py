@@ -1,9 +1,7 @@
 """Real servers on free ports: nats-server from its wheel, Asterisk from Debian's packages."""
 
 import asyncio
-import fcntl
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -13,69 +11,20 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol, cast
 
 import pytest
 
+from tests.support.ports import free_port
 from tests.support.programs import missing, program
 
 HERE = Path(__file__).parent
 
 #: Of the user `ari` at each Asterisk: a word that stands in no log by chance.
 PASSWORD = "hush-a-bye-ari"
-
-
-#: The first of the ports that we use, and how many there should be below those that the kernel
-#: hands out by itself.
-_FIRST_PORT, _ENOUGH_PORTS = 10_000, 1_000
-
-
-def _port_range() -> range:
-    """Return the ports for servers: outside the range of outgoing connections."""
-    kernels = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    end = int(kernels.read_text().split()[0]) if kernels.exists() else 49_152
-    return range(_FIRST_PORT, end if end >= _FIRST_PORT + _ENOUGH_PORTS else 60_000)
-
-
-def _take_turn(count: int) -> int:
-    """Return a number that is increased by `count` across all test runs of this user."""
-    counter = Path(tempfile.gettempdir()) / f"ari-proxy-test-ports-{os.getuid()}"
-    with counter.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        turn = int(file.read() or secrets.randbelow(60_000))
-        file.truncate(0)
-        file.write(f"{turn + count}")
-    return turn
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
-        try:
-            tcp.bind(("127.0.0.1", port))
-            udp.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(adjacent: int = 0, *, ports: Sequence[int] | None = None) -> int:
-    """Return a port that stays free until its server binds it, followed by adjacent free ones.
-
-    Concurrent tests get different ports, in any process: a port is reused only after all others.
-
-    Args:
-        adjacent: the number of free ports that follow it.
-        ports: the range to choose from; by default that of this machine.
-    """
-    ports = ports or _port_range()
-    while True:
-        first = ports[_take_turn(1 + adjacent) % (len(ports) - adjacent)]
-        if all(map(_is_free, range(first, first + adjacent + 1))):
-            return first
 
 
 class BusServer(Protocol):

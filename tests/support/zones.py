@@ -17,6 +17,7 @@ from ari_proxy.simulator import server as simulator
 from tests.support import documented_rights
 from tests.support.calls import Calls, asterisk_client
 from tests.support.link import Link
+from tests.support.ports import free_port
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -25,7 +26,7 @@ from tests.support.running import (
     until,
     until_serving,
 )
-from tests.support.servers import PASSWORD, NatsServer, free_port
+from tests.support.servers import PASSWORD, NatsServer
 
 #: As whom processes and clients of the tests log in; here each has all rights.
 _USERS = ", ".join(
