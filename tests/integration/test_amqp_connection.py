@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import ssl
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -135,6 +136,36 @@ async def test_request_of_a_caller_that_is_cancelled_costs_nothing(
         assert isinstance(declared, Queue.DeclareOk)
         assert declared.queue == queue
         assert not channel.is_closed
+
+
+@pytest.mark.parametrize("silent_seconds", [0.0, 2.5], ids=["for a moment", "beyond a heartbeat"])
+async def test_channels_that_were_given_up_cost_nothing_once_they_are_answered(
+    rabbitmq_server: RabbitMqServer, silent_seconds: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """RabbitMQ ends the connection when a number is closed twice, or is opened while it is open."""
+    queues = [f"silent-{number}-{secrets.token_hex(4)}" for number in range(2)]
+    async with connected(rabbitmq_server, heartbeat_seconds=1) as connection:
+        other = await connection.open_channel()
+        for queue in queues:
+            await other.queue_declare(queue, durable=True)
+            await asyncio.to_thread(rabbitmq_server.suspend_queue, queue)
+        for channel in await connection.open_channels(CHANNELS // 2):
+            for queue in queues:
+                channel.request(Queue.Declare(queue=queue, passive=True))
+            channel.abandon()
+        await asyncio.sleep(silent_seconds)
+        later = [await connection.open_channel() for _ in range(3)]
+        for queue in queues:
+            await asyncio.to_thread(rabbitmq_server.resume_queue, queue)
+            await other.queue_declare(queue, passive=True)
+        await until(lambda: len(connection.channels) == 1 + len(later))
+        for channel in later:
+            await channel.queue_declare(queues[0], passive=True)
+        for queue in queues:
+            await other.queue_delete(queue)
+
+        assert not connection.lost.done()
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 async def test_refusal_fails_one_request_and_those_behind_it_otherwise(

@@ -150,6 +150,9 @@ class AmqpChannel(aiormq.Channel):
             ChannelAbortedError: it has refused another one before.
             ConnectionLostError: RabbitMQ did not answer.
         """
+        if isinstance(frame, Channel.Close):
+            # aiormq would close the channel again, and use its number for another one.
+            timeout = None
         if isinstance(frame, Channel.Open | Channel.Close):
             with translated():
                 return await super().rpc(frame, timeout)
@@ -265,7 +268,10 @@ class AmqpChannel(aiormq.Channel):
         await asyncio.shield(self.start(self.close(self._end)))
 
     def abandon(self) -> None:
-        """Give it up without waiting: RabbitMQ has no answer to what was sent last."""
+        """Give it up without waiting: RabbitMQ has no answer to what was sent last.
+
+        It keeps its number until RabbitMQ has answered that, or the connection ends.
+        """
         self._end_with(ChannelAbortedError("RabbitMQ does not answer"))
         self.start(self.close(self._end))
 

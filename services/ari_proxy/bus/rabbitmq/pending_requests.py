@@ -47,8 +47,10 @@ class PendingRequests:
         return False
 
     def fail(self, first: AmqpError, others: AmqpError) -> None:
-        """Fail all requests, the first one with its own error."""
+        """Fail all requests, the first one with its own error.
+
+        Their answers may still come, if it was this side that gave them up: they stay awaited.
+        """
         for _, answer in self._awaited:
             fail(answer, first)
             first = others
-        self._awaited.clear()
