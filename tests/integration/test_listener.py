@@ -217,9 +217,11 @@ async def test_tls_and_a_required_client_certificate(tmp_path: Path) -> None:
 
 
 @asynccontextmanager
-async def peer(port: int, *sent: bytes) -> AsyncIterator[asyncio.StreamReader]:
-    """Connect without a library, and send something."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+async def peer(
+    port: int, *sent: bytes, host: str = "127.0.0.1"
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Connect from a host without a library, and send something."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(host, 0))
     try:
         for part in sent:
             writer.write(part)
@@ -237,25 +239,37 @@ async def answer(reader: asyncio.StreamReader) -> bytes:
     return found
 
 
-async def test_hostile_peers_cost_little_and_keep_nobody_out(listening: Listening) -> None:
+async def test_hostile_peers_cost_little_and_keep_nobody_out(
+    listening: Listening, caplog: pytest.LogCaptureFixture
+) -> None:
     port = listening.port
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(aclosing(listening.path.connections()))
         waiting = asyncio.ensure_future(anext(connections))
         # More than may be without an answer, each with half a request: the oldest have to go.
         half = b"GET /server-1/events HTTP/1.1\r\nHost: x\r\n"
+        other, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(half)
         silent = [
-            await stack.enter_async_context(peer(port, half)) for _ in range(MAX_OPENING + 100)
+            await stack.enter_async_context(peer(port, half, host="127.0.0.2"))
+            for _ in range(MAX_OPENING + 100)
         ]
         assert [await answer(reader) for reader in silent[:100]] == [b""] * 100
         assert len(listening.listener._opening) <= MAX_OPENING
+        # They are of another host than this one, which is still answered.
+        writer.write(b"\r\n")
+        assert (await answer(other)).startswith(b"HTTP/1.1 401 ")
+        writer.close()
+        assert listening.refused["credentials"] == 1
 
         endless = b"X-Long: xxxxxxxxx\r\n" * (MAX_REQUEST_BYTES // 19 + 1)
         async with peer(port, b"GET / HTTP/1.1\r\n", endless) as reader:
             assert await answer(reader) == b""
         async with peer(port, b"\x16\x03\x01 is no HTTP\r\n\r\n") as reader:
             assert await answer(reader) == b""
-        assert listening.refused["handshake"] >= 102
+        async with peer(port, half + b"\r\n" + half) as reader:  # One request behind another.
+            assert await answer(reader) == b""
+        assert listening.refused["handshake"] >= 103
 
         # Asterisk gets in; a frame that is too large ends its websocket, and the next one opens.
         ours = await listening.dial()
@@ -268,6 +282,7 @@ async def test_hostile_peers_cost_little_and_keep_nobody_out(listening: Listenin
         again = await listening.dial()
         await again.send("event")
         assert await first_message(await waiting) == b"event"
+    assert not caplog.records  # No library has a line, or a traceback, for each of them.
 
 
 async def test_a_slow_handshake_has_an_end() -> None:

@@ -7,9 +7,10 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final, Protocol, cast
 
 import structlog
 import uvicorn
@@ -18,9 +19,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ari_proxy.accepting import Acceptor
+from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .checks import Check, problems
+from .connections import Connection, OpenConnections
 
 _log = structlog.get_logger()
 
@@ -28,6 +32,8 @@ _log = structlog.get_logger()
 STOP_SECONDS: Final = 2.0
 #: Ports that are tried after a taken one.
 MOVES: Final = 32
+#: Peers that wait in the kernel; of more it drops those that come, which try again.
+_BACKLOG: Final = 1024
 
 
 class Extension(Protocol):
@@ -104,12 +110,39 @@ class AdminApiError(Exception):
 
 
 class _Server(uvicorn.Server):
-    """A server that leaves the signals to the process (`ari_proxy.runtime`)."""
+    """A server that leaves the signals to the process (`ari_proxy.runtime`) and accepts itself."""
+
+    def __init__(
+        self, config: uvicorn.Config, listening: socket.socket, acceptor: Acceptor
+    ) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._acceptor = acceptor
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Capture none."""
         yield
+
+    async def main_loop(self) -> None:
+        """Accept connections until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+
+            def take(accepted: socket.socket, _: str) -> None:
+                tasks.create_task(self._begin(accepted))
+
+            tasks.create_task(self._acceptor.run(self._listening, take))
+            await super().main_loop()
+
+    async def _begin(self, accepted: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        with suppress(OSError):  # It has gone already.
+            await loop.connect_accepted_socket(self._connection, accepted)
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # uvicorn's own way
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
 
 async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) -> None:
@@ -125,32 +158,40 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
         AdminApiError: the address can't be listened on.
     """
     listening = _listen(host, port, moves=MOVES if may_move else 0)
+    listening.setblocking(False)
     _log.info("admin.listening", host=host, port=listening.getsockname()[1])
+    connections = OpenConnections(lambda why: api.metrics.counter(table.ADMIN_REFUSED, why).inc())
+    acceptor = Acceptor(partial(connections.count, "not_accepted"), _log_not_accepted)
     config = uvicorn.Config(
         application(api),
+        http=cast("type[asyncio.Protocol]", partial(Connection, connections)),
         log_config=None,
         access_log=False,
         ws="none",  # The server side of websockets need not be imported.
         lifespan="off",
         timeout_graceful_shutdown=1,
     )
-    server = _Server(config)
+    server = _Server(config, listening, acceptor)
     with listening:
         try:
-            await server.serve([listening])
+            await server.serve([])
         finally:
             if api.extension is not None:
                 api.extension.close()
             if server.started:
                 async with asyncio.timeout(STOP_SECONDS):
-                    await server.shutdown([listening])
+                    await server.shutdown([])
+
+
+def _log_not_accepted(error: str, others: int) -> None:
+    _log.error("admin.not_accepted", error=error, others=others)
 
 
 def _listen(host: str, port: int, *, moves: int) -> socket.socket:
     """Listen on a port or, if it is taken, on one of the next `moves` ports."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=128)
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         if error.errno != errno.EADDRINUSE or not moves:
             raise AdminApiError(

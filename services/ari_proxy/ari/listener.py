@@ -3,14 +3,17 @@
 A persistent outbound websocket (websocket_client.conf) is connected from Asterisk's start; while
 there is none, events queue at Asterisk. Whatever refuses it, Asterisk connects again: so a path
 that nobody waits at answers 503. An unknown peer costs little: few at a time may be without an
-answer, each for a short time and with few bytes; of more, the oldest has to go.
+answer, each for a short time and with few bytes; of more, the oldest has to go, of the host that
+has the most.
 """
 
 import asyncio
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Final, Literal
 
@@ -18,7 +21,9 @@ import structlog
 from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
+from ari_proxy.accepting import Acceptor
 from ari_proxy.backoff import Backoff
+from ari_proxy.log_limit import LogLimit
 
 from . import admission
 from .credentials import CredentialSource
@@ -40,12 +45,14 @@ LOG_SECONDS: Final = 1.0
 UNWANTED_LOG_SECONDS: Final = 60.0
 #: A former process on this machine may still have the port.
 BIND_AGAIN: Final = Backoff(first_seconds=0.1, last_seconds=1.0)
-_ACCEPT_AGAIN_SECONDS: Final = 0.1
-_BACKLOG: Final = 128
+#: Peers that wait in the kernel. Of more it drops those that come, Asterisk among them, which try
+#: again after a second.
+_BACKLOG: Final = 1024
 
 #: `credentials` are not Asterisk's; `path` is none of ours; `unwanted`: nobody waits at the path;
-#: `handshake`: it was none, or took too long, or was one of too many.
-Refusal = Literal["credentials", "path", "unwanted", "handshake"]
+#: `handshake`: it was none, or took too long, or was one of too many; `not_accepted`: an attempt to
+#: accept one failed.
+Refusal = Literal["credentials", "path", "unwanted", "handshake", "not_accepted"]
 _STATUSES: Final = {
     "credentials": HTTPStatus.UNAUTHORIZED,
     "path": HTTPStatus.NOT_FOUND,
@@ -80,8 +87,8 @@ class Listener:
         self._open_seconds = open_seconds
         self._refused = _Refused(count_refused)
         self._paths: dict[str, ListenerPath] = {}
-        #: Deadlines of the peers without an answer, the oldest first.
-        self._opening: dict[asyncio.Timeout, None] = {}
+        #: Deadlines of the peers without an answer, the oldest first, and their hosts.
+        self._opening: dict[asyncio.Timeout, str] = {}
 
     def register(self, path: str, applications: tuple[str, ...]) -> ListenerPath:
         """Return the websockets that come to a path.
@@ -96,10 +103,15 @@ class Listener:
     async def run(self) -> None:
         """Accept connections until cancelled; waits as long as the address can't be bound."""
         sockets = await self._bind()
+        acceptor = Acceptor(partial(self._refused.count, "not_accepted"), _log_not_accepted)
         try:
             async with asyncio.TaskGroup() as tasks:
+
+                def take(accepted: socket.socket, host: str) -> None:
+                    tasks.create_task(self._answer(accepted, host))
+
                 for bound in sockets:
-                    tasks.create_task(self._accept(bound, tasks))
+                    tasks.create_task(acceptor.run(bound, take))
         finally:
             for bound in sockets:
                 bound.close()
@@ -119,38 +131,29 @@ class Listener:
                 _log.info("ari_listener.bound", host=host, port=port, paths=[*self._paths])
                 return sockets
 
-    async def _accept(self, bound: socket.socket, tasks: asyncio.TaskGroup) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, address = await loop.sock_accept(bound)
-            except OSError as error:  # No file descriptor is left, for one.
-                _log.warning("ari_listener.not_accepted", error=str(error))
-                await asyncio.sleep(_ACCEPT_AGAIN_SECONDS)
-                continue
-            tasks.create_task(self._answer(accepted, address[0]))
-            await asyncio.sleep(0)  # This one is counted before the next one is accepted.
-
     async def _answer(self, accepted: socket.socket, host: str) -> None:
         """Open the websocket of one peer, or refuse it."""
+        peer: Peer | None = None
         try:
             async with asyncio.timeout(self._open_seconds) as deadline:
-                with self._counted(deadline):
+                with self._counted(deadline, host):
                     peer = await accepted_peer(accepted, self._context())
                     await self._open(peer, host)
         except (TimeoutError, OSError, EOFError, WebSocketException) as error:
             accepted.close()
-            self._refused.note("handshake", host, error=str(error) or "it took too long")
+            if peer is None or not peer.is_refused:
+                self._refused.note("handshake", host, error=str(error) or "it took too long")
 
     def _context(self) -> ssl.SSLContext | None:
         return self._tls.current() if self._tls is not None else None
 
     @contextmanager
-    def _counted(self, deadline: asyncio.Timeout) -> Iterator[None]:
-        """Count a peer without an answer; the oldest of too many has no more time."""
-        self._opening[deadline] = None
+    def _counted(self, deadline: asyncio.Timeout, host: str) -> Iterator[None]:
+        """Count a peer without an answer; of too many one has no more time."""
+        self._opening[deadline] = host
         if len(self._opening) > MAX_OPENING:
-            oldest = next(iter(self._opening))
+            [(crowd, _)] = Counter(self._opening.values()).most_common(1)
+            oldest = next(of for of, host in self._opening.items() if host == crowd)
             del self._opening[oldest]
             oldest.reschedule(asyncio.get_running_loop().time())
         try:
@@ -168,7 +171,7 @@ class Listener:
         finally:
             if not seat.settle(peer if is_open else None):
                 peer.transport.abort()
-        if peer.request is None and peer.received:
+        if peer.request is None and peer.has_spoken:
             self._refused.note("handshake", host, error=peer.fault)
 
     def _refusal(self, request: Request, peer: Peer, host: str, seat: "_Seat") -> Response | None:
@@ -220,24 +223,24 @@ class _Refused:
     """Counts and logs the peers that are refused."""
 
     def __init__(self, count: Callable[[Refusal], None]) -> None:
-        self._count = count
-        #: By reason, when the last line was logged, and how many others there were since.
-        self._logged: dict[Refusal, tuple[float, int]] = {}
+        self.count: Final = count
+        self._limits: dict[Refusal, LogLimit] = {}
 
     def note(self, reason: Refusal, host: str, **known: object) -> None:
         """Count a peer, and log what it has sent; of many in a short time only the first."""
-        self._count(reason)
-        now = asyncio.get_running_loop().time()
+        self.count(reason)
         seconds = UNWANTED_LOG_SECONDS if reason == "unwanted" else LOG_SECONDS
-        at, others = self._logged.get(reason, (now - seconds, 0))
-        if now - at < seconds:
-            self._logged[reason] = at, others + 1
+        others = self._limits.setdefault(reason, LogLimit(seconds)).others()
+        if others is None:
             return
-        self._logged[reason] = now, 0
         if reason == "unwanted":
             _log.info("ari_listener.unwanted", host=host, others=others, **known)
         else:
             _log.warning("ari_listener.refused", reason=reason, host=host, others=others, **known)
+
+
+def _log_not_accepted(error: str, others: int) -> None:
+    _log.error("ari_listener.not_accepted", error=error, others=others)
 
 
 def _response(peer: Peer, refusal: Refusal) -> Response:

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 from websockets.asyncio.connection import Connection
@@ -17,6 +18,7 @@ from .websocket import MAX_FRAME_BYTES, PING_SECONDS, PONG_SECONDS
 
 #: Of a handshake's request; Asterisk's has about 300.
 MAX_REQUEST_BYTES: Final = 16_384
+_END_OF_REQUEST: Final = b"\r\n\r\n"
 #: For Asterisk to answer a close frame: all events that it has written come before.
 CLOSE_SECONDS: Final = 10.0
 
@@ -43,8 +45,7 @@ class Peer(MessageConnection, ServerConnection):
             ping_timeout=PONG_SECONDS,
             close_timeout=CLOSE_SECONDS,
         )
-        #: Bytes of the request.
-        self.received = 0
+        self._request = b""
         #: Done once something has come behind the request.
         self._first_frame: asyncio.Future[None] = self.loop.create_future()
 
@@ -52,6 +53,17 @@ class Peer(MessageConnection, ServerConnection):
     def is_open(self) -> bool:
         """True between the handshakes of opening and of closing."""
         return self.protocol.state is State.OPEN
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether our answer is no; it may yet have to go."""
+        answer = self.response
+        return answer is not None and answer.status_code != HTTPStatus.SWITCHING_PROTOCOLS
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anything has come."""
+        return bool(self._request)
 
     @property
     def fault(self) -> str:
@@ -64,10 +76,11 @@ class Peer(MessageConnection, ServerConnection):
         Connection.connection_made(self, transport)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, few of them before the request is complete."""
-        if self.request is None:
-            self.received += len(data)
-            if self.received > MAX_REQUEST_BYTES:
+        """Take bytes, few of them before our answer, and none behind the request."""
+        if self.protocol.state is State.CONNECTING:
+            self._request += data
+            behind = self._request.partition(_END_OF_REQUEST)[2]
+            if behind or len(self._request) > MAX_REQUEST_BYTES:
                 self.transport.abort()
                 return
         elif not self._first_frame.done():

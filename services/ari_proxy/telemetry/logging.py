@@ -9,7 +9,6 @@ import structlog
 #: Libraries with uninteresting lines at `info`.
 _NOISY: Final = (
     "websockets",
-    "uvicorn",
     "nats.aio.client",
     "kopf.objects",
     "httpx2",
@@ -17,6 +16,8 @@ _NOISY: Final = (
 )
 #: Libraries whose messages repeat our own, with an account or once per queue.
 _SILENT: Final = ("aiormq",)
+#: Libraries with a warning for each peer that sends nonsense; admin/connections.py has a few.
+_ABOUT_PEERS: Final = ("uvicorn",)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 
 
@@ -61,6 +62,8 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
     root.setLevel(_LEVELS[level])
     for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(_LEVELS[level], logging.WARNING))
+    for library in _ABOUT_PEERS:
+        logging.getLogger(library).setLevel(max(_LEVELS[level], logging.ERROR))
     for silent in _SILENT:
         logging.getLogger(silent).setLevel(logging.CRITICAL + 1)
     structlog.contextvars.bind_contextvars(component=component, server_id=server_id)

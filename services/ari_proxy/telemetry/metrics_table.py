@@ -102,7 +102,14 @@ LISTENER_REFUSED = Definition(
     "counter",
     ("reason",),
     "Peers refused by the listener for Asterisk's websockets: credentials, path, unwanted (nobody "
-    "waits at the path), handshake.",
+    "waits at the path), handshake; not_accepted (an attempt failed: no file descriptor is left).",
+)
+ADMIN_REFUSED = Definition(
+    "ariproxy_admin_refused_total",
+    "counter",
+    ("reason",),
+    "Peers refused by the admin API: malformed (no HTTP request), too_many (the oldest of more "
+    "than 128), not_accepted (an attempt failed: no file descriptor is left).",
 )
 WEBSOCKET_CONNECTED = Definition(
     "ariproxy_ingest_websocket_connected",
@@ -347,7 +354,7 @@ OPERATOR_SERVERS = Definition(
 )
 
 #: Name prefixes of the metrics that every process has.
-COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop")
+COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop", "ariproxy_admin")
 
 TABLE: Final = (
     BUILD,
@@ -364,6 +371,7 @@ TABLE: Final = (
     BUS_DROPPED,
     BUS_FAULTS,
     LISTENER_REFUSED,
+    ADMIN_REFUSED,
     WEBSOCKET_CONNECTED,
     WEBSOCKET_CONNECTS,
     WEBSOCKET_DISCONNECTS,
