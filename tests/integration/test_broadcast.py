@@ -21,6 +21,7 @@ from ari_proxy.client.application import Application
 from ari_proxy.client.call import Call
 from ari_proxy.settings.load import Settings
 from tests.support.calls import asterisk_client, body_of
+from tests.support.outbound_stage import outbound_stage
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -185,6 +186,39 @@ async def test_offered_call_begins_once_an_application_has_taken_it(
     assert body_of(stasis_start)["args"] == ["one", "two"]
     assert answer["status_code"] == 204
     assert json.loads(label.body)["value"] == dialog
+
+
+async def test_offered_calls_are_claimed_on_websockets_that_asterisk_opens(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    groups = {
+        "command": {"transport": "websocket", "websockets": 2},
+        "ingest": {"claim": True},
+    }
+    application = f"demo{next(_numbers)}"
+    async with (
+        outbound_stage(tmp_path, bus_server, application, websockets=2, **groups) as stage,
+        asterisk_client(stage.asterisk) as rest,
+    ):
+        client, caller = stage.client, Caller(rest)
+        await stage.calls.until_registered()
+        channels = [await caller.place(60_000)]  # Its offer waits at Asterisk.
+        async with running_proxy(stage.settings):
+            await until(lambda: "StasisStart" in client.types_of(dialog_of(client, channels[0])))
+            channels.append(await caller.place(10_000))
+            await until(lambda: "StasisStart" in client.types_of(dialog_of(client, channels[1])))
+            for channel in channels:
+                dialog = dialog_of(client, channel)
+                ended = await client.command(dialog, "DELETE", f"/channels/{channel}")
+                assert ended["status_code"] == 204
+                await client.until(lambda: client.ends.get(dialog))  # noqa: B023  awaited here
+
+    assert [start["channel_id"] for start in client.starts] == channels
+    for channel in channels:
+        types = types_of(client, dialog_of(client, channel))
+        # Asterisk sends CallClaimed and StasisStart in either order.
+        assert (types[0], set(types[1:3])) == ("CallBroadcast", {"CallClaimed", "StasisStart"})
+        assert "StasisEnd" in types
 
 
 async def test_call_that_nobody_takes_is_not_claimed(
