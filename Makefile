@@ -16,7 +16,7 @@ BUSES ?= nats rabbitmq
 DIST ?= dist
 
 .PHONY: help setup demo test test-all cover chaos soak e2e observability-test screenshots lint format \
-    hooks dist lock asterisk reference chart images kind-up kind-down clean
+    hooks dist lock asterisk reference generate chart images kind-up kind-down clean
 
 help:  ## Show this help.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -118,6 +118,9 @@ asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs
 
 reference: setup  ## Generate docs/reference/{settings,metrics,logs,ariproxy}.md from code and CRD.
 	$(BIN)/python -m tests.support.reference
+
+generate: setup  ## Generate the client's operations, models and events of ARI.
+	$(BIN)/python -m generator write
 
 chart: setup  ## Generate the chart's CRD, dashboards and README.md.
 	$(BIN)/python -m tests.support.chart

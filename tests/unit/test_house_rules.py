@@ -28,6 +28,8 @@ def written_from_outside(module: ast.Module) -> Iterator[str]:
 def test_class_names_are_unique() -> None:
     modules = defaultdict(list)
     for name, module in MODULES.items():
+        if name.startswith("client/ari/"):
+            continue  # Asterisk's own names: a Channel, an Application, an Event.
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef):
                 modules[node.name].append(name)

@@ -1,0 +1,164 @@
+"""Errors of the client, by what they mean.
+
+ClientError
+├── Unsupported             the server's Asterisk is older than the operation; nothing was sent
+├── RequestFailed           the request was answered with an error
+│   ├── InvalidParameters   a parameter is wrong: 400, 405, 413, 422; 0 if not even sent
+│   ├── NotAllowed          the proxy's policy or scope, or Asterisk's user, forbids it: 403
+│   ├── NotFound            there is no such object: 404
+│   ├── Conflict            the object's state forbids it, or its name is taken: 409
+│   └── InvalidState        the channel is not up, or is about to end: 412
+└── TransportFailed         nobody knows Asterisk's answer; `sent` says what may have happened
+    ├── NotSent             Asterisk has not got the request: it may be sent again
+    ├── AnswerLost          Asterisk has executed it, and its answer can't be had
+    └── OutcomeUnknown      Asterisk may have executed it
+"""
+
+from typing import Final
+
+import msgspec
+
+from ari_proxy.protocol.malformed import UNDECODABLE
+
+_FIRST_ERROR: Final = 400
+_EMPTY: Final = "no text"
+#: Characters of a body that is not JSON, such as a page of HTML.
+_MOST_CHARACTERS: Final = 200
+#: Statuses with which the proxy says that it has no answer (docs/reference/wire.md).
+_GATEWAY: Final = frozenset({501, 502, 503, 504})
+
+
+class ClientError(Exception):
+    """Base class of the client's errors."""
+
+
+class Unsupported(ClientError):
+    """The server's Asterisk is older than an operation or a parameter; nothing was sent."""
+
+    def __init__(self, what: str, needed: str, present: str) -> None:
+        super().__init__(f"{what} needs Asterisk {needed} or newer; this server has {present}")
+        self.what = what
+        #: The first versions that have it, one of each branch, like `20.20, 22.10, 23.4`.
+        self.needed = needed
+        #: The server's version.
+        self.present = present
+
+
+class RequestFailed(ClientError):
+    """A request was answered with an error."""
+
+    def __init__(self, request: str, status: int, message: str, reason: str = "") -> None:
+        super().__init__(f"{request}: {status}, {message}")
+        self.request = request
+        #: The answer's; 0 if the request was not sent.
+        self.status = status
+        #: Asterisk's text, or the proxy's.
+        self.message = message
+        #: Like `ari_proxy.policy`, or '' if Asterisk has refused it.
+        self.reason = reason
+
+
+class InvalidParameters(RequestFailed, ValueError):
+    """A parameter is wrong; with status 0 it was found out before the request was sent."""
+
+
+class NotAllowed(RequestFailed):
+    """The proxy's policy or scope, or Asterisk's user, forbids the request."""
+
+
+class NotFound(RequestFailed):
+    """There is no such object."""
+
+
+class Conflict(RequestFailed):
+    """The object's state forbids the request, or the name of the new object is taken."""
+
+
+class InvalidState(RequestFailed):
+    """The channel is not up, or is about to end."""
+
+
+class TransportFailed(ClientError):
+    """Nobody knows what Asterisk answers to a request."""
+
+    #: True: Asterisk has executed it; False: it has not got it; None: it may have executed it.
+    sent: bool | None = None
+
+    def __init__(self, request: str, message: str) -> None:
+        super().__init__(f"{request}: {message}")
+        self.request = request
+        self.message = message
+
+
+class NotSent(TransportFailed):
+    """Asterisk has not got the request: it may be sent again."""
+
+    sent = False
+
+
+class AnswerLost(TransportFailed):
+    """Asterisk has executed the request, and its answer can't be had."""
+
+    sent = True
+
+
+class OutcomeUnknown(TransportFailed):
+    """Asterisk may have executed the request."""
+
+    sent = None
+
+
+_BY_STATUS: Final[dict[int, type[RequestFailed]]] = {
+    400: InvalidParameters,
+    403: NotAllowed,
+    404: NotFound,
+    405: InvalidParameters,
+    409: Conflict,
+    412: InvalidState,
+    413: InvalidParameters,
+    422: InvalidParameters,
+}
+
+
+class _Body(msgspec.Struct):
+    """The body of an error: Asterisk's has a message alone."""
+
+    message: str = ""
+    error: str = ""
+    sent: bool = True
+
+
+_body = msgspec.json.Decoder(_Body)
+
+
+def of_answer(request: str, status: int, body: str | bytes) -> ClientError | None:
+    """Return the error that an answer stands for; None for one that is none.
+
+    Args:
+        request: names it in the error, like `channels.answer (POST /channels/1.2/answer)`.
+        status: the answer's.
+        body: the answer's.
+    """
+    if status < _FIRST_ERROR:
+        return None
+    content = _content(body)
+    if content.error.startswith("ari_proxy.") and status in _GATEWAY:
+        return _transport_error(request, content)
+    kind = _BY_STATUS.get(status, RequestFailed)
+    return kind(request, status, content.message or _EMPTY, content.error)
+
+
+def _content(body: str | bytes) -> _Body:
+    text = body if isinstance(body, str) else body.decode(errors="replace")
+    try:
+        return _body.decode(text)
+    except UNDECODABLE:
+        return _Body(text.strip()[:_MOST_CHARACTERS])
+
+
+def _transport_error(request: str, content: _Body) -> TransportFailed:
+    if not content.sent:
+        return NotSent(request, content.message)
+    if content.error == "ari_proxy.too_large":
+        return AnswerLost(request, content.message)
+    return OutcomeUnknown(request, content.message)
