@@ -119,7 +119,7 @@ asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs
 reference: setup  ## Generate docs/reference/{settings,metrics,logs,ariproxy}.md from code and CRD.
 	$(BIN)/python -m tests.support.reference
 
-generate: setup  ## Generate the client's operations, models and events of ARI.
+generate: setup  ## Generate what knows all of ARI, from the facts in generator/facts.
 	$(BIN)/python -m generator write
 
 chart: setup  ## Generate the chart's CRD, dashboards and README.md.

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from . import modules, structs
+from . import modules, structs, table
 from .description import NEWEST, OLDER, Description, read
 
 ROOT: Final = Path(__file__).parents[1]
+_ARI: Final = ROOT / "services/ari_proxy/ari"
 _CLIENT: Final = ROOT / "services/ari_proxy/client/ari"
 
 
@@ -37,6 +38,7 @@ def write() -> list[Path]:
 def _sources(newest: Description, older: list[Description]) -> Iterator[tuple[Path, str]]:
     for name, source in modules.of_operations(newest).items():
         yield _CLIENT / "operations" / name, source
+    yield _ARI / "operation_table.py", table.of_operations(newest)
     yield _CLIENT / "resources.py", modules.of_resources(newest)
     yield _CLIENT / "models.py", structs.of_models(newest, older)
     yield _CLIENT / "events.py", structs.of_events(newest, older)

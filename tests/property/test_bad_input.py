@@ -16,6 +16,7 @@ from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.ari import operations, snapshot, urls
 from ari_proxy.ari.errors import IllegalUrlError
+from ari_proxy.ari.operation_table import TEMPLATES
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.bus.base import Message
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
@@ -179,7 +180,7 @@ def _with_any_channel(template: str) -> st.SearchStrategy[str]:
 
 urls_of_all_kinds = st.one_of(
     st.text(),
-    st.sampled_from(sorted(operations.TEMPLATES)).flatmap(_with_any_channel),
+    st.sampled_from(sorted(TEMPLATES)).flatmap(_with_any_channel),
     st.sampled_from(
         [
             "http://elsewhere/ari",

@@ -1,17 +1,17 @@
 """The table of operations is Asterisk's, and paths find their template in it."""
 
-import json
-
 import pytest
 
 from ari_proxy.ari import operations
-from tests.support.golden import DATA
+from ari_proxy.ari.operation_table import TEMPLATES
+from tests.support.api import parameters
 
-API: dict[str, dict[str, list[str]]] = json.loads((DATA / "api-operations-22.json").read_text())
+#: Path, method, and names of parameters.
+API = parameters()
 
 
 def test_templates_are_those_of_asterisk() -> None:
-    ours = {path: set(methods.split()) for path, methods in operations.TEMPLATES.items()}
+    ours = {path: set(methods.split()) for path, methods in TEMPLATES.items()}
 
     assert ours == {path: set(methods) for path, methods in API.items()}
 

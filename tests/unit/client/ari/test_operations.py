@@ -15,7 +15,7 @@ from ari_proxy.client.ari.resource import AriAnswered
 from ari_proxy.client.errors import AnswerLost, Conflict, NotFound, Unsupported
 from generator import corrections, naming
 from generator.description import NEWEST, Operation, Resource, read
-from tests.support.golden import DATA, recorded
+from tests.support.golden import recorded
 
 DESCRIPTION = read(NEWEST)
 OPERATIONS = [
@@ -175,13 +175,3 @@ async def test_documented_errors_are_those_that_are_raised() -> None:
     assert "NotFound: there is no such object (404)." in documentation
     assert "InvalidState" in documentation
     assert "since Asterisk 12.0." in documentation
-
-
-def test_names_of_the_data_are_those_of_the_facts() -> None:
-    described = json.loads((DATA / "api-operations-22.json").read_text())
-    facts: dict[str, dict[str, list[str]]] = {}
-    for _, operation in DESCRIPTION.operations():
-        names = [parameter.name for parameter in operation.parameters]
-        facts.setdefault(operation.path, {})[operation.method] = names
-
-    assert facts == described
