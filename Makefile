@@ -116,7 +116,7 @@ asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs
 	$(BIN)/python tests/support/asterisk_up.py 22 --build-only
 	$(BIN)/python tests/support/asterisk_up.py 16 --build-only
 
-reference: setup  ## Generate docs/reference/{settings,metrics,logs,ariproxy}.md from code and CRD.
+reference: setup  ## Generate docs/reference from code and CRD: settings, metrics, logs, ariproxy, schemas.
 	$(BIN)/python -m tests.support.reference
 
 generate: setup  ## Generate what knows all of ARI, from the facts in generator/facts.

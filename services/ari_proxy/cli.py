@@ -297,6 +297,17 @@ def ladder(
             typer.echo(ladders.draw(form, dialog_id, found))
 
 
+@app.command()
+def schema(
+    name: Annotated[str, typer.Argument(help="Like AppStart or StasisStart.")] = "",
+) -> None:
+    """Print the JSON Schema of a message on the bus or of an event; without a name, list them."""
+    from . import schemas  # noqa: PLC0415
+
+    with cli_support.reported(schemas.UnknownSchemaError):
+        typer.echo(schemas.shown(name))
+
+
 def main() -> None:
     """Run the command line."""
     app()

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from ari_proxy.client import events
 from ari_proxy.simulator import server
 from tests.support.running import until
 
@@ -103,6 +104,7 @@ class Replay:
 
     async def read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
+            assert not isinstance(events.decode(message.data), events.RawEvent), message.data
             self.events.append(json.loads(message.data))
 
     async def until_caught_up(self, expected: dict[str, list[dict[str, Any]]]) -> None:

@@ -7,6 +7,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from ari_proxy import schemas
 from ari_proxy.settings.load import Settings
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry.metrics_table import TABLE
@@ -249,3 +250,5 @@ if __name__ == "__main__":
     (DOCS / "logs.md").write_text(logs())
     (DOCS / "settings.md").write_text(settings())
     (DOCS / "metrics.md").write_text(metrics())
+    for document, text in schemas.documents().items():
+        (DOCS / "schemas" / document).write_text(text)
