@@ -48,6 +48,7 @@ async def test_asterisk_connects_as_its_printed_files_say(tmp_path: Path) -> Non
     with printed_files.asterisk(
         "22",
         tmp_path,
+        {},
         *("--asterisk-version", "22.10.1"),
         ARI_PROXY_SERVER_ID="pbx-1",
         ARI_PROXY_APPLICATIONS='["demo","menu"]',
@@ -83,7 +84,7 @@ async def status_from(address: str, asterisk: Asterisk) -> int:
 async def test_inbound_connections_work_with_the_printed_files(
     version: str, exact: str, tmp_path: Path
 ) -> None:
-    with printed_files.asterisk(version, tmp_path, "--asterisk-version", exact) as asterisk:
+    with printed_files.asterisk(version, tmp_path, {}, "--asterisk-version", exact) as asterisk:
         reached = {
             "rest_url": asterisk.url,
             "websocket_url": asterisk.websocket_url,

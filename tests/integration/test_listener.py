@@ -193,27 +193,50 @@ async def test_a_password_that_changes_is_read_again(
         assert await found.status("/server-1/events", Credentials("ari", "former")) == 401
 
 
-async def test_tls_and_a_required_client_certificate(tmp_path: Path) -> None:
+def presenting(trusted: Certificates, own: Certificates | None = None) -> ssl.SSLContext:
+    """Return the TLS side of a peer, with a certificate or without."""
+    context = ssl.create_default_context(cafile=str(trusted.authority))
+    if own is not None:
+        context.load_cert_chain(own.client, own.client_key)
+    return context
+
+
+async def test_tls_needs_a_client_certificate_and_faults_are_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ari_proxy.ari.listener.LOG_SECONDS", 0)
     certificates = Certificates(tmp_path)
+    (tmp_path / "others").mkdir()
+    known = presenting(certificates, certificates)
+    refused = {
+        "it has no certificate": presenting(certificates),
+        "its certificate was refused": presenting(certificates, Certificates(tmp_path / "others")),
+        "it does not use TLS": None,
+    }
     found = Listening(
         listen_certificate_file=str(certificates.server),
         listen_key_file=str(certificates.server_key),
         listen_client_ca_file=str(certificates.authority),
     )
-    anonymous = ssl.create_default_context(cafile=str(certificates.authority))
-    known = ssl.create_default_context(cafile=str(certificates.authority))
-    known.load_cert_chain(certificates.client, certificates.client_key)
     async with found.running(), aclosing(found.path.connections()) as connections:
         waiting = asyncio.ensure_future(anext(connections))
-        await asyncio.sleep(0)
-        with pytest.raises((OSError, ConnectionClosed, EOFError, websockets.InvalidMessage)):
-            await found.dial(secure=anonymous)
-        with pytest.raises((OSError, EOFError, websockets.InvalidMessage)):
-            await found.dial()
+        await until(lambda: found.refused["handshake"])  # Whoever saw that it is bound.
+        with capture_logs() as logs:
+            for secure in refused.values():
+                with pytest.raises(
+                    (OSError, ConnectionClosed, EOFError, websockets.InvalidMessage)
+                ):
+                    await found.dial(secure=secure)
+            # So does an Asterisk that refuses our certificate.
+            _, writer = await asyncio.open_connection("127.0.0.1", found.port, ssl=known)
+            writer.close()
+            await until(lambda: len(logs) > len(refused))
         ours = await found.dial(secure=known)
         await ours.send("event")
         assert await first_message(await waiting) == b"event"
-    assert found.refused["handshake"] >= 2
+    for line, beginning in zip(logs, [*refused, "it has left"], strict=True):
+        assert (line["reason"], line["host"]) == ("handshake", "127.0.0.1")
+        assert line["error"].startswith(beginning)
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ that each is written only for versions that have it.
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -256,6 +257,8 @@ def _client(
     yield f"tls_enabled = {_yes_no(is_tls)}"
     if is_tls:
         yield f"ca_list_file = {_CERTIFICATES}/ari-proxy-ca.crt"
+        if _is_address(websocket.uri):
+            yield "; Asterisk does not look for an address in a subjectAltName: better name a host."
     if is_tls and listener.wants_certificate:
         yield f"cert_file = {_CERTIFICATES}/asterisk.crt"
         yield f"priv_key_file = {_CERTIFICATES}/asterisk.key"
@@ -263,6 +266,15 @@ def _client(
         yield "enable_pingpongs = yes"
         yield f"pingpong_interval = {PING_SECONDS}"
         yield f"pingpong_probes = {PINGS}"
+
+
+def _is_address(uri: str) -> bool:
+    """Return whether the host of a URI is an IP address."""
+    try:
+        ip_address(urlsplit(uri).hostname or "")
+    except ValueError:
+        return False
+    return True
 
 
 def _password(config: AsteriskConfig) -> Iterator[str]:

@@ -25,7 +25,7 @@ from ari_proxy.accepting import Acceptor
 from ari_proxy.backoff import Backoff
 from ari_proxy.log_limit import LogLimit
 
-from . import admission
+from . import admission, handshake_faults
 from .credentials import CredentialSource
 from .listener_path import ListenerPath, Waiter
 from .listener_peer import Peer, accepted_peer
@@ -142,7 +142,7 @@ class Listener:
         except (TimeoutError, OSError, EOFError, WebSocketException) as error:
             accepted.close()
             if peer is None or not peer.is_refused:
-                self._refused.note("handshake", host, error=str(error) or "it took too long")
+                self._refused.note("handshake", host, error=handshake_faults.explained(error))
 
     def _context(self) -> ssl.SSLContext | None:
         return self._tls.current() if self._tls is not None else None
@@ -173,6 +173,8 @@ class Listener:
                 peer.transport.abort()
         if peer.request is None and peer.has_spoken:
             self._refused.note("handshake", host, error=peer.fault)
+        elif peer.request is None and self._tls is not None:
+            self._refused.note("handshake", host, error=handshake_faults.LEFT_AFTER_TLS)
 
     def _refusal(self, request: Request, peer: Peer, host: str, seat: "_Seat") -> Response | None:
         """Return what refuses a request; None if `seat` has been taken for its websocket."""

@@ -60,6 +60,15 @@ def test_outbound_websockets_of_both_files_belong_together() -> None:
     assert sections(written["http.conf"])["general"]["enabled"] == "no"
 
 
+@pytest.mark.parametrize("host", ["192.0.2.7", "[2001:db8::7]"])
+def test_address_in_a_url_with_tls_gets_a_warning(host: str) -> None:
+    listener = replace(LISTENER, events_url=f"wss://{host}:8089")
+
+    clients = files(replace(OUTBOUND, listener=listener))["websocket_client.conf"]
+
+    assert clients.count("better name a host") == 1  # The other URL has a name.
+
+
 def test_applications_for_commands_are_known_as_such() -> None:
     assert command_application(1).startswith(COMMAND_PREFIX)
 
