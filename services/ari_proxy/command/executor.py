@@ -23,6 +23,7 @@ from ari_proxy.telemetry.traces import answered
 
 from .assignment import Assignment, DialogAssigner
 from .errors import RejectedError
+from .fatal import refuse_fatal
 from .naming import NewObject, name_object
 from .refusals import Refusals
 from .registration import ObjectRegistrar
@@ -117,6 +118,7 @@ class Executor:
                 413, "body", f"the body has more than {MAX_BODY_BYTES} bytes, Asterisk's limit"
             )
         template = operations.template_of(url.path)
+        refuse_fatal(method, template, url, body)
         dialog_id = assignment.dialog_id
         owner = None if assignment.is_of_server else dialog_id
         await self._authorizer.check(method, template, url, body, owner)
