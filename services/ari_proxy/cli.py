@@ -308,6 +308,20 @@ def schema(
         typer.echo(schemas.shown(name))
 
 
+@app.command()
+def validate(name: Annotated[str, typer.Argument(help="Like Command or StasisStart.")]) -> None:
+    """Check messages on standard input, one a line; print what is wrong with each."""
+    from . import schemas  # noqa: PLC0415
+
+    with cli_support.reported(schemas.UnknownSchemaError):
+        problems = [schemas.problem(name, line) for line in sys.stdin]
+    for number, problem in enumerate(problems, 1):
+        if problem:
+            typer.echo(f"line {number}: {problem}", err=True)
+    if any(problems):
+        raise typer.Exit(1)
+
+
 def main() -> None:
     """Run the command line."""
     app()

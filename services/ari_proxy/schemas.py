@@ -10,7 +10,8 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from .client.events import KnownEvent
+from .client.events import KnownEvent, RawEvent, decode
+from .protocol.malformed import UNDECODABLE
 from .protocol.messages import AppStart, Command, CommandResponse, Event, ServerCommandResponse
 
 #: The dialect that they are written in.
@@ -42,6 +43,24 @@ def shown(name: str) -> str:
     return _text(schema(name))
 
 
+def problem(name: str, text: str) -> str:
+    """Return why a text is no message or event of a kind, with its place; '' if it is one.
+
+    What an Event carries is checked as well, if it is an event of a type that is known.
+
+    Raises:
+        UnknownSchemaError: there is none of this name.
+    """
+    try:
+        message = msgspec.json.decode(text, type=_kind(name))
+    except UNDECODABLE as error:
+        return str(error)
+    if not isinstance(message, Event):
+        return ""
+    event = decode(message.ari_body)
+    return f"ari_body: {event.problem}" if isinstance(event, RawEvent) and event.problem else ""
+
+
 def documents() -> dict[str, str]:
     """Return the documents of docs/reference/schemas by their names."""
     return {
@@ -56,10 +75,7 @@ def schema(name: str) -> dict[str, Any]:
     Raises:
         UnknownSchemaError: there is none of this name.
     """
-    kind = MESSAGES.get(name) or EVENTS.get(name)
-    if kind is None:
-        raise UnknownSchemaError(f"there is no schema {name!r}; `ari-proxy schema` lists all")
-    (reference,), definitions = _components([kind])
+    (reference,), definitions = _components([_kind(name)])
     return {"$schema": DIALECT, **reference, "$defs": definitions}
 
 
@@ -71,6 +87,13 @@ def bundle(kinds: Mapping[str, Any]) -> dict[str, Any]:
     """
     references, definitions = _components(kinds.values())
     return {"$schema": DIALECT, "anyOf": list(references), "$defs": definitions}
+
+
+def _kind(name: str) -> Any:
+    kind = MESSAGES.get(name) or EVENTS.get(name)
+    if kind is None:
+        raise UnknownSchemaError(f"there is no schema {name!r}; `ari-proxy schema` lists all")
+    return kind
 
 
 def _text(document: Mapping[str, Any]) -> str:

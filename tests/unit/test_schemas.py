@@ -104,3 +104,26 @@ def test_the_command_line_prints_them() -> None:
     assert json.loads(printed.output) == schemas.schema("StasisStart")
     assert unknown.exit_code == 1
     assert "there is no schema 'Nope'; `ari-proxy schema` lists all" in unknown.output
+
+
+def test_the_command_line_checks_messages() -> None:
+    runner = CliRunner()
+    body = json.dumps({"type": "StasisEnd", "application": "a", "timestamp": "never"})
+    event = {"server_id": "s", "timestamp": "t", "type": "StasisEnd", "ari_body": body}
+    lines = [
+        '{"unique_id":"1","url":"/channels","method":"GET","body":""}',
+        '{"unique_id":1}',
+        "not json",
+    ]
+
+    mixed = runner.invoke(app, ["validate", "Command"], input="\n".join(lines))
+    fine = runner.invoke(app, ["validate", "Command"], input=lines[0])
+    inner = runner.invoke(app, ["validate", "Event"], input=json.dumps(event))
+    unknown = runner.invoke(app, ["validate", "Nope"], input=lines[0])
+
+    assert mixed.exit_code == 1
+    assert [line.partition(":")[0] for line in mixed.output.splitlines()] == ["line 2", "line 3"]
+    assert "`$.unique_id`" in mixed.output
+    assert (fine.exit_code, fine.output) == (0, "")
+    assert inner.output.startswith("line 1: ari_body: ")
+    assert "there is no schema 'Nope'" in unknown.output
