@@ -4,6 +4,7 @@ Measured on Asterisk 22 and 16 (tests/integration/test_decoding.py); in its sour
 of utils.c, `ast_ari_invoke` of res_ari.c and `ast_app_separate_args` of app.c.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Final
@@ -13,6 +14,9 @@ from typing import Final
 _ESCAPE: Final = re.compile(rb"%(?:([0-9A-Fa-f]{2}|[+-][0-9A-Fa-f])|([0-9A-Fa-f]).)", re.DOTALL)
 #: C libraries differ on `0x` without a digit after it: some read zero, some nothing.
 AMBIGUOUS: Final = re.compile("%0[xX]")
+
+#: Each check of a command looks at the segments of its path.
+_PATHS: Final = 64
 
 _OPENING: Final = {")": "(", "]": "["}
 
@@ -36,14 +40,15 @@ def decode(text: str) -> str:
     return bytes(decoded).partition(b"\0")[0].decode(errors="surrogateescape")
 
 
-def segments(path: str) -> list[str]:
+@functools.lru_cache(_PATHS)
+def segments(path: str) -> tuple[str, ...]:
     """Return the decoded segments of a path like `/channels/1.2`, up to the first empty one."""
     found = []
     for segment in path[1:].split("/"):
         if not segment:
             break
         found.append(decode(segment))
-    return found
+    return tuple(found)
 
 
 def parameters(query: str) -> list[tuple[str, str]]:

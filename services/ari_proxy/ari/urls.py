@@ -47,7 +47,7 @@ class AriUrl(NamedTuple):
         return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
-    def segments(self) -> list[str]:
+    def segments(self) -> tuple[str, ...]:
         """The path's segments as Asterisk decodes them."""
         return decoding.segments(self.path)
 
@@ -100,18 +100,22 @@ def _is_relative(url: str) -> bool:
 
     Without that slash the first segment must not have a colon, which would end a scheme.
     """
+    if url.startswith("/"):
+        return True
     first = re.split("[/?]", url, maxsplit=1)[0]
-    return bool(first) and ":" not in first if not url.startswith("/") else True
+    return bool(first) and ":" not in first
 
 
 def _leaves_root(path: str) -> bool:
-    if "." not in path and "%" not in path:
+    if "/." not in path and "%" not in path:
         return path.startswith("//")
     parts = (part for raw in path.split("/") for part in decoding.decode(raw).split("/"))
     return path.startswith("//") or any(part in {".", ".."} for part in parts)
 
 
 def _objection_to_names(path: str, query: str) -> str:
+    if not query and "%" not in path:
+        return ""
     parameters = decoding.parameters(query)
     if any(name == "api_key" for name, _ in parameters):
         return "must not have an api_key: authentication is the proxy's"

@@ -29,13 +29,13 @@ def test_text_is_decoded_as_asterisk_does(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("/channels/1.2", ["channels", "1.2"]),
-        ("/channels/a%2Fb/play", ["channels", "a/b", "play"]),
-        ("/channels//play", ["channels"]),
-        ("/", []),
+        ("/channels/1.2", ("channels", "1.2")),
+        ("/channels/a%2Fb/play", ("channels", "a/b", "play")),
+        ("/channels//play", ("channels",)),
+        ("/", ()),
     ],
 )
-def test_empty_segment_ends_a_path(path: str, expected: list[str]) -> None:
+def test_empty_segment_ends_a_path(path: str, expected: tuple[str, ...]) -> None:
     assert decoding.segments(path) == expected
 
 

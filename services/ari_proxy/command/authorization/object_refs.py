@@ -4,7 +4,7 @@ The parameters are those of Asterisk's api-docs. A parameter counts in the query
 though the body's overrides the query's (res_ari.c).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from ari_proxy.ari.decoding import arguments
@@ -127,7 +127,7 @@ def object_refs(method: str, template: str, url: AriUrl, body: str) -> list[Obje
     ]
 
 
-def _in_path(method: str, template: str, given: list[str]) -> Iterator[ObjectRef]:
+def _in_path(method: str, template: str, given: Sequence[str]) -> Iterator[ObjectRef]:
     if template == OTHER:
         return  # The meaning of the segments is unknown.
     creation = CREATIONS.get(template) if method == "POST" else None

@@ -19,8 +19,8 @@ class CommandPolicy:
     """
 
     def __init__(self, allow: Sequence[str], deny: Sequence[str]) -> None:
-        self._allow = [_compile(rule) for rule in allow]
-        self._deny = [_compile(rule) for rule in deny]
+        self._allow = _compile_all(allow)
+        self._deny = _compile_all(deny)
         self._allows_all = "* /**" in allow
 
     def permits(self, method: str, path: str) -> bool:
@@ -30,28 +30,29 @@ class CommandPolicy:
             method: in upper case.
             path: percent-encoded, as it is sent, without a query.
         """
-        if self._allows_all and not self._deny:
-            return True
         subject = f"{method} {_joined(decoding.segments(path))}"
-        if any(rule.fullmatch(subject) for rule in self._deny):
+        if self._deny is not None and self._deny.fullmatch(subject):
             return False
-        return self._allows_all or any(rule.fullmatch(subject) for rule in self._allow)
+        return self._allows_all or bool(self._allow and self._allow.fullmatch(subject))
 
 
-def _compile(rule: str) -> re.Pattern[str]:
+def _compile_all(rules: Sequence[str]) -> re.Pattern[str] | None:
+    """Return a pattern of what any of the rules concerns; None if there are none."""
+    return re.compile("|".join(map(_pattern_of, rules)), re.DOTALL) if rules else None
+
+
+def _pattern_of(rule: str) -> str:
     method, _, path = rule.partition(" ")
     pattern = "[A-Z]+" if method == "*" else re.escape(method)
     segments = path[1:].split("/")
     for index, segment in enumerate(segments):
         if segment == "**" and index == len(segments) - 1:
-            return re.compile(
-                pattern + " " + _pattern(segments[:index]) + f"({_END}.*)?", re.DOTALL
-            )
-    return re.compile(pattern + " " + _pattern(segments), re.DOTALL)
+            return pattern + " " + _pattern(segments[:index]) + f"({_END}.*)?"
+    return pattern + " " + _pattern(segments)
 
 
 def _joined(segments: Sequence[str]) -> str:
-    return "".join(_END + segment for segment in segments)
+    return _END + _END.join(segments) if segments else ""
 
 
 def _pattern(segments: Sequence[str]) -> str:
