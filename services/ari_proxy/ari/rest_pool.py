@@ -1,6 +1,7 @@
 """The websockets that carry requests now, and the choice of one for the next request."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -41,9 +42,11 @@ class RestPool:
 
     def free(self) -> RestSocket | None:
         """Return the websocket with the fewest requests, or None if a request would wait."""
-        now = self._loop.time()
-        free = [socket for socket in self._open if socket.is_free(now)]
-        return min(free, key=lambda socket: socket.pending, default=None)
+        now, found, fewest = self._loop.time(), None, math.inf
+        for socket in self._open:
+            if socket.pending < fewest and socket.is_free(now):
+                found, fewest = socket, socket.pending
+        return found
 
     async def first_free(self, *, alone: bool = False) -> RestSocket:
         """Return the websocket with the fewest requests; wait until there is one.

@@ -26,20 +26,29 @@ class LanesFullError(Exception):
 class Turn:
     """An item's turn: it comes when all items before it are done."""
 
+    __slots__ = ("_awaited", "_has_come")
+
     def __init__(self) -> None:
-        self._has_come = asyncio.Event()
-        #: True while the item's work only waits for its turn.
-        self.is_awaited = False
+        self._has_come = False
+        #: Set once it has come; most items begin when it has.
+        self._awaited: asyncio.Event | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """True while the item's work only waits for its turn."""
+        return self._awaited is not None and not self._has_come
 
     def come(self) -> None:
         """Wake the work that waits."""
-        self.is_awaited = False
-        self._has_come.set()
+        self._has_come = True
+        if self._awaited is not None:
+            self._awaited.set()
 
     async def wait(self) -> None:
         """Wait for the turn."""
-        self.is_awaited = not self._has_come.is_set()
-        await self._has_come.wait()
+        if not self._has_come:
+            self._awaited = self._awaited or asyncio.Event()
+            await self._awaited.wait()
 
 
 class _Place(Generic[T]):
