@@ -13,7 +13,7 @@ from ari_proxy.protocol.messages import Command
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
-from ari_proxy.telemetry.traces import Traces
+from ari_proxy.telemetry.traces import NO_SPAN, Traces
 
 from .errors import RejectedError
 
@@ -45,6 +45,8 @@ class CommandTelemetry:
         """
         if self._tap.is_on:
             self._tap.copy("command", owner, messages.encode(command))
+        if not self._traces.is_on:
+            return NO_SPAN
         return self._traces.span(
             f"command {command.method.upper()}",
             SpanKind.CONSUMER,
@@ -63,6 +65,8 @@ class CommandTelemetry:
         if self._tap.is_on:
             content = msgspec.json.encode({"method": method, "url": url})
             self._tap.copy("request", dialog_id, content)
+        if not self._traces.is_on:
+            return NO_SPAN
         return self._traces.span(
             f"{method} {template}",
             SpanKind.CLIENT,

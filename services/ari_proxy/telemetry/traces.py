@@ -28,7 +28,7 @@ FLUSH_SECONDS: Final = 5.0
 _FAILED: Final = 500
 _propagator: Final = TraceContextTextMapPropagator()
 #: Around a block that is not traced.
-_NO_SPAN: Final[AbstractContextManager[Span]] = contextlib.nullcontext(trace.INVALID_SPAN)
+NO_SPAN: Final[AbstractContextManager[Span]] = contextlib.nullcontext(trace.INVALID_SPAN)
 
 
 class Traces:
@@ -70,7 +70,7 @@ class Traces:
                 current span.
         """
         if not self.is_on:
-            return _NO_SPAN
+            return NO_SPAN
         above = None
         if parent is not None:
             above = _propagator.extract({TRACEPARENT: parent}, context.Context())
@@ -79,7 +79,7 @@ class Traces:
 
 def traceparent_of(span: Span) -> str:
     """Return a span as a W3C traceparent header, or '' if traces are off."""
-    if not span.get_span_context().is_valid:
+    if span is trace.INVALID_SPAN or not span.get_span_context().is_valid:
         return ""
     carrier: dict[str, str] = {}
     _propagator.inject(carrier, trace.set_span_in_context(span, context.Context()))
@@ -88,6 +88,8 @@ def traceparent_of(span: Span) -> str:
 
 def answered(span: Span, status: int) -> None:
     """Record a response's status (OpenTelemetry, HTTP semantic conventions)."""
+    if span is trace.INVALID_SPAN:
+        return
     span.set_attribute("http.response.status_code", status)
     if status >= _FAILED:
         span.set_status(Status(StatusCode.ERROR))
