@@ -27,7 +27,7 @@ from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.handover.giver import Collected, HandoverGiver
 from ari_proxy.ingest.lease.record import parse
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import Token
+from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import load, read_file
@@ -36,6 +36,7 @@ from tests.support.event_path import NOBODY, EventPath
 from tests.support.golden import recorded
 from tests.support.malformed import DEEPLY_NESTED
 
+DIALOG: Final = DialogId("asterisk.0123456789abcdef")
 START: Final = b'{"type":"StasisStart","application":"demo","args":[],"channel":{"id":"good"}}'
 
 json_values = st.recursive(
@@ -210,7 +211,7 @@ def test_url_is_one_of_ari_or_refused(url: str, body: str, method: str) -> None:
     assert not line.startswith("//")
     assert not set(line) & set(" \r\n\t\x00#\\<>")
     template = operations.template_of(parsed.path)
-    named = name_object(method, template, parsed, body, Token("0" * 16), random=ids.random_id)
+    named = name_object(method, template, parsed, body, DIALOG, random=ids.random_id)
     assert named.url.path == parsed.path
     object_refs(method, template, parsed, body)
     new_recording(method, template, parsed, body)

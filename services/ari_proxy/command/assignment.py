@@ -1,6 +1,6 @@
 """Assignment: the dialog that a command and the objects that it creates belong to. Sans-I/O."""
 
-from typing import NamedTuple
+import msgspec
 
 from ari_proxy.ari import urls
 from ari_proxy.protocol import ids
@@ -12,7 +12,7 @@ from .errors import RejectedError
 from .parameters import parameter
 
 
-class Assignment(NamedTuple):
+class Assignment(msgspec.Struct, frozen=True, gc=False):
     """The dialog of a command."""
 
     dialog_id: DialogId

@@ -1,7 +1,9 @@
 """The executor: one command → checked, named, registered, sent → exactly one response."""
 
 import time
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from ari_proxy.ari import operations, urls
 from ari_proxy.ari.client import Answer, AriClient
@@ -38,7 +40,7 @@ _FAILED: Final = 400
 _OK: Final = 200
 
 
-class _Request(NamedTuple):
+class _Request(msgspec.Struct, frozen=True, gc=False):
     """A command that has passed all checks."""
 
     method: str
@@ -93,7 +95,12 @@ class Executor:
             assignment = self._assigner.assign(command, owner)
             begun_dialog = assignment.dialog_id if assignment.begins_dialog else ""
             request = await self._check(command, assignment)
-            answer = await self._send(request, assignment.dialog_id)
+            if request.creates is None:
+                answer = await self._send(request, assignment.dialog_id)
+            else:
+                answer = await self._create(request, request.creates, assignment.dialog_id)
+            if request.deletes is not None and answer.status < _FAILED:
+                await self._registrar.release(request.deletes)
             seconds = time.monotonic() - begun_at
             self._telemetry.command_answered(
                 request.method, request.template, answer.status, seconds
@@ -122,8 +129,7 @@ class Executor:
         dialog_id = assignment.dialog_id
         owner = None if assignment.is_of_server else dialog_id
         await self._authorizer.check(method, template, url, body, owner)
-        token = ids.token_of_dialog(dialog_id)
-        named = name_object(method, template, url, body, token, random=ids.random_id)
+        named = name_object(method, template, url, body, dialog_id, random=ids.random_id)
         creates, deletes = named.creates, ""
         if self._authorizer.registers_recordings:
             creates = creates or _recording(new_recording(method, template, url, body))
@@ -138,21 +144,24 @@ class Executor:
         )
 
     async def _send(self, request: _Request, dialog_id: DialogId) -> Answer:
-        """Send a request, and keep ingest informed of the object that it creates or deletes."""
-        method, template, url = request.method, request.template, request.url.text
+        method, url = request.method, request.url.text
         limit = min(self._bus.max_message_bytes, MAX_ANSWER_BYTES)
-        async with self._registrar.registered(request.creates) as registered:
-            if request.creates is not None:
-                await self._authorizer.check_new(request.creates)
-            begun_at = time.monotonic()
-            with self._telemetry.request(method, template, url, dialog_id) as span:
-                answer = await self._asterisk.request(method, url, request.body, max_bytes=limit)
-                answered(span, answer.status)
-            self._telemetry.request_answered(method, time.monotonic() - begun_at)
+        begun_at = time.monotonic()
+        with self._telemetry.request(method, request.template, url, dialog_id) as span:
+            answer = await self._asterisk.request(method, url, request.body, max_bytes=limit)
+            answered(span, answer.status)
+        self._telemetry.request_answered(method, time.monotonic() - begun_at)
+        return answer
+
+    async def _create(
+        self, request: _Request, new: ObjectRegistration, dialog_id: DialogId
+    ) -> Answer:
+        """Send a request that creates an object, of which ingest is informed before."""
+        async with self._registrar.registered(new) as registered:
+            await self._authorizer.check_new(new)
+            answer = await self._send(request, dialog_id)
             if answer.status >= _FAILED:
                 registered.withdraw()
-        if request.deletes is not None and answer.status < _FAILED:
-            await self._registrar.release(request.deletes)
         return answer
 
 

@@ -11,7 +11,7 @@ import msgspec
 from ari_proxy.ari.operations import CREATIONS
 from ari_proxy.ari.urls import AriUrl
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import RandomId, Token
+from ari_proxy.protocol.ids import DialogId, RandomId
 from ari_proxy.protocol.messages import ObjectKind
 
 from .parameters import body_field, parameter, without_field
@@ -35,7 +35,7 @@ class NamedRequest(NamedTuple):
 
 
 def name_object(
-    method: str, template: str, url: AriUrl, body: str, token: Token, *, random: RandomId
+    method: str, template: str, url: AriUrl, body: str, dialog_id: DialogId, *, random: RandomId
 ) -> NamedRequest:
     """Return the request with an id for the object that it creates.
 
@@ -45,7 +45,7 @@ def name_object(
     creation = CREATIONS.get(template) if method == "POST" else None
     if creation is None:
         return NamedRequest(url, body)
-    name = creation.parameter
+    name, token = creation.parameter, ids.token_of_dialog(dialog_id)
     chosen = url.segments[-1] if creation.in_path else parameter(name, url, body)
     if chosen:
         is_unknown = ids.token_of_object(chosen) != token

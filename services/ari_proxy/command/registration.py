@@ -61,8 +61,8 @@ class ObjectRegistrar:
         except RejectedError as error:
             _log.warning("release.failed", name=registration.object_id, error=str(error))
 
-    def registered(self, registration: ObjectRegistration | None) -> "RegisteredObject":
-        """Return a block in which the object is registered; None for nothing to register."""
+    def registered(self, registration: ObjectRegistration) -> "RegisteredObject":
+        """Return a block in which the object is registered."""
         return RegisteredObject(self, registration)
 
 
@@ -71,7 +71,7 @@ class RegisteredObject:
 
     __slots__ = ("_is_new", "_is_void", "_registrar", "_registration")
 
-    def __init__(self, registrar: ObjectRegistrar, registration: ObjectRegistration | None) -> None:
+    def __init__(self, registrar: ObjectRegistrar, registration: ObjectRegistration) -> None:
         self._registrar = registrar
         self._registration = registration
         self._is_new = False
@@ -82,8 +82,7 @@ class RegisteredObject:
         self._is_void = True
 
     async def __aenter__(self) -> Self:
-        if self._registration is not None:
-            self._is_new = await self._registrar.register(self._registration)
+        self._is_new = await self._registrar.register(self._registration)
         return self
 
     async def __aexit__(
@@ -92,7 +91,7 @@ class RegisteredObject:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._registration is None or not self._is_new:
+        if not self._is_new:
             return
         if isinstance(error, RejectedError | TransportError):
             self._is_void = not error.sent

@@ -26,13 +26,15 @@ def test_command_of_the_server_for_an_application_begins_a_dialog_that_is_announ
     found = assigner().assign(Command("1", ORIGINATION, "POST"), SERVER)
 
     assert ids.is_of_server(found.dialog_id, SERVER)
-    assert found[1:] == (True, True, "demo")
+    assert found == Assignment(
+        found.dialog_id, is_of_server=True, begins_dialog=True, announce_to="demo"
+    )
 
 
 def test_command_of_the_server_without_an_application_begins_no_dialog() -> None:
     found = assigner().assign(Command("1", "/asterisk/info", "GET"), SERVER)
 
-    assert found[1:] == (True, False, "")
+    assert found == Assignment(found.dialog_id, is_of_server=True)
 
 
 def test_dialog_that_the_client_names_is_not_announced() -> None:

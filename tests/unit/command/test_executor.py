@@ -106,6 +106,14 @@ async def test_name_that_ingest_could_not_be_told_of_is_not_sent(*, is_durable: 
     assert it.requests == []
 
 
+async def test_command_that_creates_nothing_needs_no_ingest() -> None:
+    async with execution() as it:
+        await it.ingest_ends()
+        response = await it.do("POST", "/channels/c/answer")
+
+    assert response.status_code == 204
+
+
 @pytest.mark.parametrize("answer", [b"no JSON", b"\xff", DEEPLY_NESTED])
 async def test_name_is_not_sent_when_the_answer_to_its_registration_is_none(answer: bytes) -> None:
     async with execution() as it:

@@ -6,15 +6,16 @@ from ari_proxy.ari import operations, urls
 from ari_proxy.command.errors import RejectedError
 from ari_proxy.command.naming import NamedRequest, NewObject, name_object
 from ari_proxy.protocol import ids
-from ari_proxy.protocol.ids import Token
+from ari_proxy.protocol.ids import DialogId, Token
 
+DIALOG = DialogId("asterisk.0123456789abcdef")
 TOKEN = Token("arip-0123456789abcdef")
 
 
 def named(method: str, url: str, body: str = "") -> NamedRequest:
     parsed = urls.parse(url)
     template = operations.template_of(parsed.path)
-    return name_object(method, template, parsed, body, TOKEN, random=ids.random_id)
+    return name_object(method, template, parsed, body, DIALOG, random=ids.random_id)
 
 
 @pytest.mark.parametrize(

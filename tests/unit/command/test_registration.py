@@ -56,13 +56,6 @@ async def test_name_stays_where_the_dialog_had_it_before() -> None:
     assert is_registered(it)
 
 
-async def test_nothing_to_register_needs_no_ingest() -> None:
-    async with execution() as it:
-        await it.ingest_ends()
-        async with registrar_of(it).registered(None) as registered:
-            registered.withdraw()
-
-
 async def test_release_that_fails_leaves_the_answer_alone() -> None:
     async with execution() as it:
         registrar = registrar_of(it)

@@ -36,6 +36,8 @@ class Authorizer:
             for name, policy in settings.applications.items()
         }
         self._ownership = Ownership(server, bus)
+        #: Whether clients may use all objects.
+        self._is_wide = settings.scope == "server" and settings.stored_recordings == "all"
 
     @property
     def registers_recordings(self) -> bool:
@@ -59,11 +61,14 @@ class Authorizer:
             RejectedError: the command is forbidden, or ingest did not answer a query.
         """
         try:
-            policy = await self._policy_of(dialog_id)
+            policy = self._policy
+            if self._policies and dialog_id is not None:
+                policy = await self._policy_of(dialog_id)
             if not policy.permits(method, url.path):
                 message = f"the proxy's policy forbids {method} {url.path}"
                 raise RejectedError(403, "policy", message)
-            await self._check_objects(method, template, url, body, dialog_id)
+            if not self._is_wide:
+                await self._check_objects(method, template, url, body, dialog_id)
         except (BusError, *UNDECODABLE) as error:
             message = f"ingest did not say what belongs to the dialog: {error}"
             raise RejectedError(503, "policy", message) from error
@@ -88,9 +93,7 @@ class Authorizer:
             message = f"{new.kind} {new.name!r} belongs to another dialog: choose another name"
             raise RejectedError(409, "scope", message)
 
-    async def _policy_of(self, dialog_id: DialogId | None) -> CommandPolicy:
-        if not self._policies or dialog_id is None:
-            return self._policy
+    async def _policy_of(self, dialog_id: DialogId) -> CommandPolicy:
         application = await self._ownership.application_of(dialog_id)
         return self._policies.get(application, self._policy)
 
@@ -100,8 +103,6 @@ class Authorizer:
         if self._concerns_others(method, template):
             message = f"{method} {template} is not limited to the dialog's own objects"
             raise RejectedError(403, "scope", message)
-        if self._is_wide:
-            return
         files = other_spellings(method, template, url, body)
         if self._settings.stored_recordings != "all":
             files += sounds_elsewhere(template, url, body)
@@ -113,10 +114,6 @@ class Authorizer:
         if others:
             named = ", ".join(f"{kind} {name!r}" for kind, name in others)
             raise RejectedError(403, "scope", f"{named}: not owned by this dialog")
-
-    @property
-    def _is_wide(self) -> bool:
-        return self._settings.scope == "server" and self._settings.stored_recordings == "all"
 
     def _concerns_others(self, method: str, template: str) -> bool:
         if self._settings.scope == "dialog":
