@@ -188,11 +188,11 @@ class Outbox:
 
     def confirm(self, count: int) -> None:
         """Remove the first `count` messages ever sent; the server has confirmed them."""
-        before = self._sent_before
-        while self._sent_before < count and self._sent:
-            self._remove(self._sent.popleft())
-            self._sent_before += 1
-        self.confirmed += self._sent_before - before
+        number = min(count - self._sent_before, len(self._sent))
+        for _ in range(number):
+            self.size_bytes -= len(self._sent.popleft().payload) + OVERHEAD_BYTES
+        self._sent_before += max(number, 0)
+        self.confirmed += max(number, 0)
 
     def rewind(self) -> None:
         """Make unconfirmed messages wait again, in front and in order; the connection is lost."""

@@ -134,10 +134,11 @@ _commands_decoder = msgspec.json.Decoder(list[Command])
 _TIMESTAMP: Final = b',"timestamp":"'
 _MARKUP: Final = ((b"<", b"\\u003c"), (b">", b"\\u003e"), (b"&", b"\\u0026"))
 _SEPARATORS: Final = ((b"\xe2\x80\xa8", b"\\u2028"), (b"\xe2\x80\xa9", b"\\u2029"))
+_ESCAPED: Final = _MARKUP + _SEPARATORS
 
 
 def _as_go(encoded: bytes) -> bytes:
-    for plain, escaped in (*_MARKUP, *_SEPARATORS):
+    for plain, escaped in _ESCAPED:
         encoded = encoded.replace(plain, escaped)
     return encoded
 

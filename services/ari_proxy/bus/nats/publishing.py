@@ -11,7 +11,7 @@ from ari_proxy.bus.outbox import Outbox
 from ari_proxy.protocol import topics
 
 from .errors import ending_connection, port_errors
-from .headers import check_size, headers_of
+from .headers import header_bytes_of, headers_of
 from .permissions import NatsPermissions
 from .reconnect_buffer import ReconnectBuffer
 from .replies import Replies
@@ -95,28 +95,25 @@ class NatsPublishing:
                 await asyncio.sleep(0)
 
     async def _send_batch(self) -> None:
-        outbox, prefix = self._outbox, self._replies.report_prefix
+        outbox, prefix, client = self._outbox, self._replies.report_prefix, self._client
         for _ in range(BATCH):
             if not outbox.is_waiting:
                 return
             topic, payload, reply, _, traceparent, number = outbox.next()
-            if not self._may_send(topic, payload, traceparent):
-                continue
-            self._permissions.note_sent(topic)
-            if prefix and topics.is_fleeting(topic):  # An event of a dialog has no reply subject.
-                reply = f"{prefix}{number}"
-            await self._client.publish(topic, payload, reply, headers_of(traceparent))
-
-    def _may_send(self, topic: str, payload: bytes, traceparent: str) -> bool:
-        """Refuse the message that the outbox returned last, or hold it back, if it has to be."""
-        try:
+            size = len(payload) + header_bytes_of(traceparent)
             # Before it is held back, too: it must be valid once its listener comes.
-            check_size(topic, payload, traceparent, self._client.max_payload)
-        except MessageTooLargeError as error:
-            self._outbox.refuse_last()
-            _log.error("bus.message_too_large", topic=topic, error=str(error))
-            return False
-        return self._buffer.is_over or not self._buffer.hold_back(topic)
+            if size > client.max_payload:
+                self._refuse_last(topic, size)
+            elif self._buffer.is_over or not self._buffer.hold_back(topic):
+                self._permissions.note_sent(topic)
+                reply = reply or _report_subject(prefix, topic, number)
+                await client.publish(topic, payload, reply, headers_of(traceparent))
+
+    def _refuse_last(self, topic: str, size: int) -> None:
+        """Drop the message that the outbox returned last: the server would end the connection."""
+        self._outbox.refuse_last()
+        error = MessageTooLargeError(topic, size, self._client.max_payload)
+        _log.error("bus.message_too_large", topic=topic, error=str(error))
 
     async def release_held(self) -> None:
         """Send what is held back for a listener as soon as it has come back.
@@ -165,3 +162,8 @@ class NatsPublishing:
         await self._requests.round_trip(client=self._client)
         self._outbox.confirm(count)
         self._permissions.confirm(sent)
+
+
+def _report_subject(prefix: str, topic: str, number: int) -> str:
+    """Return where the server reports that nobody got an event of a dialog; '' for nowhere."""
+    return f"{prefix}{number}" if prefix and topics.is_fleeting(topic) else ""
