@@ -20,7 +20,8 @@ NAME: Final = "StasisBroadcast"
 #: What a timeout means that is missing, no number, or out of range.
 DEFAULT_MILLISECONDS: Final = 500
 MAX_MILLISECONDS: Final = 60_000
-_NUMBER: Final = re.compile(r"\s*[+-]?\d+")
+#: As C reads it: of ASCII. More digits are out of range anyway, and int() refuses thousands.
+_NUMBER: Final = re.compile(r"\s*([+-]?\d{1,18})", re.ASCII)
 _ARGS: Final = 2
 
 
@@ -51,7 +52,7 @@ def seconds_of(event: str) -> float:
 def timeout_seconds(data: str) -> float:
     """Return the timeout in StasisBroadcast's arguments, as Asterisk reads it."""
     found = _NUMBER.match(data.partition(",")[0])
-    milliseconds = int(found[0]) if found else DEFAULT_MILLISECONDS
+    milliseconds = int(found[1]) if found else DEFAULT_MILLISECONDS
     if not 0 <= milliseconds <= MAX_MILLISECONDS:
         milliseconds = DEFAULT_MILLISECONDS
     return milliseconds / 1000

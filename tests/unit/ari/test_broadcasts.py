@@ -23,6 +23,10 @@ from tests.support.golden import recorded
         ("-5", 0.5),
         ("abc", 0.5),
         ("1.5", 0.001),
+        (" 70", 0.07),
+        ("\x1f70", 0.5),
+        ("\u0667\u0660", 0.5),  # Digits, but not Asterisk's.
+        ("7" * 5000, 0.5),
     ],
 )
 def test_timeout(data: str, seconds: float) -> None:
