@@ -21,7 +21,7 @@ from ari_proxy.ingest.routing.proxy_events import Missing
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 
-from .active_phase import ActiveState, ActiveTrigger
+from .active_phase import ActiveState, ActiveTrigger, DeparturePhase
 from .parts import Parts
 
 
@@ -54,7 +54,8 @@ class DialogCollector:
 
         Raises:
             HandoverRefusedError: Asterisk has not given the applications to a successor.
-            HandoverFailedError: it has, but the bus has not confirmed the last events.
+            HandoverFailedError: it has, but the bus has not confirmed the last events, or the lease
+                was lost.
         """
         asked_at = time.time()
         self._state.advance(ActiveTrigger.ASKED)
@@ -66,6 +67,8 @@ class DialogCollector:
         self._reader.stop()
         await self._stop_work()
         found = records_of(self._parts.dialogs)
+        # A process that stood still has read what came meanwhile, and may publish it no more.
+        self._missing.note(self._parts.pipeline.fenced_since)
         gap_since = self._missing.since
         return Collected(
             pages(found, gap_since=gap_since, page_bytes=self._page_bytes),
@@ -103,3 +106,5 @@ class DialogCollector:
             # The successor has the applications: the events that wait would be late.
             self._bus.discard(topics.is_events)
             raise HandoverFailedError(str(error)) from error
+        if self._state.departure is DeparturePhase.EVICTED:
+            raise HandoverFailedError("the lease was lost")

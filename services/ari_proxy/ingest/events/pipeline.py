@@ -52,6 +52,12 @@ class Pipeline:
         self._replaced = replaced
         self._timestamps = Rfc3339Nano()
         self._last_event_ns = 0
+        self._fenced_since: float | None = None
+
+    @property
+    def fenced_since(self) -> float | None:
+        """Unix time since which events were dropped for want of the permit; None if none were."""
+        return self._fenced_since
 
     @property
     def complete_until(self) -> float:
@@ -75,9 +81,14 @@ class Pipeline:
             return
         self._counters.count_received(event.type, len(frame))
         if not self._permit.is_valid():
-            self._metrics.count_dropped("fenced")
+            self._drop()
         elif not self._is_control(event, text, is_former=is_former):
             self._route(event, text)
+
+    def _drop(self) -> None:
+        self._metrics.count_dropped("fenced")
+        if self._fenced_since is None:
+            self._fenced_since = self._last_event_ns / 1e9
 
     def _is_control(self, event: AriEvent, text: str, *, is_former: bool) -> bool:
         """Handle an event that concerns the proxy; return whether it concerns nobody else."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import cast
 
 import pytest
@@ -148,10 +149,14 @@ async def test_loss_of_the_application_is_told_and_published() -> None:
 async def test_nothing_goes_out_while_it_is_another_ones_turn() -> None:
     async with scene() as path:
         topic = await begun(path)
+        before, begun_at = path.pipeline.fenced_since, time.time()
         path.permit.is_given = False
         path.push("ChannelHold", "c")
         path.permit.is_given = True
         path.push("ChannelUnhold", "c")
+        # A successor is told of a gap since the last event before it.
+        assert before is None
+        assert begun_at - 60 < (path.pipeline.fenced_since or 0) <= begun_at
         await until(lambda: len(path.application.types(topic)) == 2)
 
     assert path.application.types(topic) == ["StasisStart", "ChannelUnhold"]
