@@ -15,6 +15,8 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.topics import commands, registry
 from tests.support import coverage, leftovers, programs
 from tests.support.link import Link
+from tests.support.outbound import DiallingAsterisk
+from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitMqServer
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
 from tests.support.setting import Setting, serving
@@ -192,10 +194,33 @@ async def proxy(bus_server: BusServer) -> AsyncIterator[Setting]:
         yield setting
 
 
-@pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])
-def asterisk(request: pytest.FixtureRequest) -> Iterator[Asterisk]:
-    """A real Asterisk for all tests that leave it running; each has its own application."""
-    server = Asterisk(request.param, sip=True)
+def running_asterisk(server: Asterisk) -> Iterator[Asterisk]:
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(scope="session")
+def asterisk_22() -> Iterator[Asterisk]:
+    yield from running_asterisk(Asterisk("22", sip=True))
+
+
+@pytest.fixture(scope="session")
+def asterisk_16() -> Iterator[Asterisk]:
+    yield from running_asterisk(Asterisk("16", sip=True))
+
+
+@pytest.fixture(scope="session")
+def dialling_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    """Asterisk 22 that opens websockets for `demo` and for commands, for one test after another."""
+    directory = tmp_path_factory.mktemp("dialling")
+    yield from running_asterisk(
+        DiallingAsterisk(directory, free_port(), applications=("demo",), sip=True)
+    )
+
+
+@pytest.fixture(scope="session", params=["22", "16"], ids=["asterisk22", "asterisk16"])
+def asterisk(request: pytest.FixtureRequest) -> Asterisk:
+    """A real Asterisk for all tests that leave it running; each has its own application."""
+    server: Asterisk = request.getfixturevalue(f"asterisk_{request.param}")
+    return server

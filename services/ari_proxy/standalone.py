@@ -18,6 +18,7 @@ from .__about__ import __version__
 from .ari.client import AriClient
 from .ari.connection_source import EventSource
 from .ari.listener import Listener
+from .ari.outbound_events import OutboundEvents
 from .ari.rest_pool import RestPool
 from .ari.websocket import EventSocket
 from .bus.base import Bus, opened
@@ -38,12 +39,13 @@ _log = structlog.get_logger()
 Component = Literal["ingest", "command"]
 
 
-async def serve(
+async def serve(  # noqa: PLR0913  what a process is made from, by name
     settings: Settings,
     components: Sequence[Component],
     stop: asyncio.Event,
     *,
     event_socket: Callable[[Settings], EventSocket] = factories.event_socket,
+    outbound_events: Callable[[Settings, Listener], OutboundEvents] = factories.outbound_events,
     traces_of: Callable[..., AbstractAsyncContextManager[Traces]] = exported,
     times: Times = TIMES,
 ) -> None:
@@ -54,6 +56,7 @@ async def serve(
         components: services to run.
         stop: set when the process should end.
         event_socket: makes the client of Asterisk's events websocket.
+        outbound_events: makes what takes the one that Asterisk opens.
         traces_of: makes the exporter of traces, as `exported` does.
         times: intervals and deadlines of an active ingest.
 
@@ -82,7 +85,7 @@ async def serve(
             events: EventSource = event_socket(settings)
             requests: AriClient = rest
             if listener is not None:
-                events = requests = factories.outbound_events(settings, listener)
+                events = requests = outbound_events(settings, listener)
             lease = leases.lease(settings)
             around = Surroundings(
                 settings=settings, bus=bus, rest=requests, metrics=metrics, tap=tap, traces=traces

@@ -5,16 +5,17 @@ after the proxy.
 """
 
 import asyncio
+import itertools
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from ari_proxy.client.commands import Topics
-from ari_proxy.settings.load import load
-from tests.chaos.conftest import calls_over, stage_settings
+from ari_proxy.settings.load import Settings, load
+from tests.chaos.conftest import calls_over, long_both_connections
 from tests.support import process
 from tests.support.calls import Calls, asterisk_client, body_of
 from tests.support.foreign import foreign_nats_client
@@ -25,7 +26,9 @@ from tests.support.running import LegacyClient, bus_client, running_proxy, until
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsCluster, NatsServer
 
 #: Seconds; the long ones take their time, so only `make chaos LONG=1` has them.
-OUTAGES = [1, 5, 30, 180] if os.environ.get("LONG") else [1, 5]
+OUTAGES = [("inbound", 1), ("outbound", 1), ("inbound", 5)]
+if os.environ.get("LONG"):
+    OUTAGES = list(itertools.product(["inbound", "outbound"], [1, 5, 30, 180]))
 
 
 @asynccontextmanager
@@ -42,10 +45,15 @@ async def application(server: BusServer) -> AsyncIterator[Topics]:
 
 @asynccontextmanager
 async def calls_on(
-    asterisk: Asterisk, server: BusServer, *, buffer_bytes: int = 64 * 1024 * 1024
+    asterisk: Asterisk,
+    server: BusServer,
+    settings_of_calls: Callable[..., Settings],
+    *,
+    buffer_bytes: int = 64 * 1024 * 1024,
 ) -> AsyncIterator[Calls]:
     """Run the proxy and an application around a block."""
-    settings = stage_settings(server, asterisk, asterisk.websocket_url, "outage")
+    settings = settings_of_calls(server)
+    (name,) = settings.applications
     bus_settings = settings.bus.model_copy(update={"buffer_bytes": buffer_bytes})
     settings = settings.model_copy(update={"bus": bus_settings})
     async with (
@@ -53,21 +61,24 @@ async def calls_on(
         asterisk_client(asterisk) as rest,
         running_proxy(settings),
     ):
-        client = LegacyClient(topics, "outage")
+        client = LegacyClient(topics, name)
         await client.start()
         async with bus_client(settings) as bus:
             await until_serving(bus)
-        calls = Calls(rest, "outage", client)
+        calls = Calls(rest, name, client)
         await calls.until_registered()
         yield calls
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("seconds", OUTAGES)
+@pytest.mark.parametrize(("connection", "seconds"), OUTAGES)
 async def test_nothing_is_lost_while_the_bus_is_away(
-    own_asterisk: Asterisk, own_bus_server: BusServer, seconds: float
+    own_asterisk: Asterisk,
+    own_bus_server: BusServer,
+    settings_of_calls: Callable[..., Settings],
+    seconds: float,
 ) -> None:
-    async with calls_on(own_asterisk, own_bus_server) as calls:
+    async with calls_on(own_asterisk, own_bus_server, settings_of_calls) as calls:
         channels = await calls.place(20)
         async with calls.marking(channels, pause_seconds=0.005):
             await calls.until_more(100)
@@ -86,10 +97,16 @@ async def test_nothing_is_lost_while_the_bus_is_away(
         assert answer["status_code"] == 204
 
 
+@long_both_connections
 async def test_what_the_buffer_does_not_hold_is_told_and_shows_as_a_gap_in_the_sequence(
-    own_asterisk: Asterisk, own_bus_server: BusServer
+    own_asterisk: Asterisk,
+    own_bus_server: BusServer,
+    settings_of_calls: Callable[..., Settings],
 ) -> None:
-    async with calls_on(own_asterisk, own_bus_server, buffer_bytes=64 * 1024) as calls:
+    small = 64 * 1024
+    async with calls_on(
+        own_asterisk, own_bus_server, settings_of_calls, buffer_bytes=small
+    ) as calls:
         (channel,) = await calls.place(1)
         own_bus_server.stop()
         for _ in range(200):
@@ -111,13 +128,16 @@ async def test_what_the_buffer_does_not_hold_is_told_and_shows_as_a_gap_in_the_s
         assert (gap["reason"], gap["count"] >= missing) == ("buffer_full", True)
 
 
+@long_both_connections
 async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
-    own_asterisk: Asterisk, own_rabbitmq_server: RabbitMqServer
+    own_asterisk: Asterisk,
+    own_rabbitmq_server: RabbitMqServer,
+    settings_of_calls: Callable[..., Settings],
 ) -> None:
     link = Link(own_rabbitmq_server.port)
     link.start()
     try:
-        async with calls_on(own_asterisk, link) as calls:
+        async with calls_on(own_asterisk, link, settings_of_calls) as calls:
             channels = await calls.place(10)
             await calls.mark_once_more(channels)
             await asyncio.to_thread(own_rabbitmq_server.sync)
@@ -194,11 +214,12 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
 
 
+@long_both_connections
 async def test_nats_server_that_is_frozen_is_left_for_a_living_one(
-    own_asterisk: Asterisk, own_nats_server: NatsServer
+    own_asterisk: Asterisk, own_nats_server: NatsServer, settings_of_calls: Callable[..., Settings]
 ) -> None:
     link = Link(own_nats_server.port, kind="NATS")
-    async with calls_over(link, own_nats_server, own_asterisk, "outage") as calls:
+    async with calls_over(link, own_nats_server, own_asterisk, settings_of_calls) as calls:
         channels = await calls.place(5)
         before = link.connections
         link.freeze()

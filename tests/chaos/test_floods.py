@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from ari_proxy.protocol.messages import Command
 from ari_proxy.settings.load import Settings
 from tests.chaos.conftest import Stage, calls_over
 from tests.support import process
+from tests.support.hostile import resident_bytes
 from tests.support.link import Link
 from tests.support.process import environment_of
 from tests.support.rabbitmq import needs_many_queues
@@ -107,14 +108,6 @@ async def flood(events: int) -> AsyncIterator[Flood]:
             running.kill()
 
 
-def resident_bytes(pid: int) -> int:
-    """Return the most memory that a process has had (Linux's VmHWM)."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    match = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert match is not None
-    return int(match[1]) * 1024
-
-
 @pytest.mark.timeout(180)
 async def test_flood_of_events_reaches_the_applications_whole_and_in_order(
     bus_server: BusServer, tmp_path: Path
@@ -150,11 +143,11 @@ async def test_flood_of_events_reaches_the_applications_whole_and_in_order(
 
 
 async def test_slow_bus_delays_and_loses_nothing(
-    own_asterisk: Asterisk, bus_server: BusServer
+    own_asterisk: Asterisk, bus_server: BusServer, settings_of_calls: Callable[..., Settings]
 ) -> None:
     link = Link(int(bus_server.url.rpartition(":")[2]), kind=bus_server.kind)
     link.delay_seconds = 0.01
-    async with calls_over(link, bus_server, own_asterisk, "slow") as calls:
+    async with calls_over(link, bus_server, own_asterisk, settings_of_calls) as calls:
         channels = await calls.place(20)
         for _ in range(20):
             await calls.mark_once_more(channels)

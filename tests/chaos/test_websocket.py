@@ -14,7 +14,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
 from ari_proxy.settings.command import CommandSettings
-from tests.chaos.conftest import Stage
+from tests.chaos.conftest import Stage, both_connections, long_both_connections
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of
 from tests.support.link import Link
@@ -25,8 +25,11 @@ from tests.support.servers import Asterisk
 @asynccontextmanager
 async def serving(stage: Stage, **parts: Any) -> AsyncIterator[None]:
     """Serve the calls, with ingest's as the only websocket on the link."""
-    without = {"command": CommandSettings(transport="http")}
-    async with running_proxy(stage.settings.model_copy(update=without), **parts):
+    settings = stage.settings
+    if settings.ari.connection == "inbound":
+        by_http = CommandSettings(transport="http")
+        settings = settings.model_copy(update={"command": by_http})
+    async with running_proxy(settings, **parts):
         await until_serving(stage.bus)
         await stage.calls.until_registered()
         yield
@@ -99,6 +102,7 @@ def _events(stage: Stage, channel: str) -> list[dict[str, object]]:
     return stage.client.events[stage.calls.dialog_of(channel)]
 
 
+@both_connections
 async def test_restart_of_asterisk_ends_its_dialogs_and_the_next_call_is_served(
     stage: Stage, own_asterisk: Asterisk
 ) -> None:
@@ -153,6 +157,7 @@ async def test_reader_that_blocked_is_dropped_by_asterisk_and_recovers(
     assert len(stage.client.starts) == 5
 
 
+@long_both_connections
 async def test_asterisk_that_is_told_to_end_ends_its_dialogs_in_order(
     stage: Stage, own_asterisk: Asterisk
 ) -> None:

@@ -7,10 +7,10 @@ from structlog.testing import capture_logs
 from tests.support import printed_files
 from tests.support.calls import Calls, asterisk_client
 from tests.support.certificates import Certificates
-from tests.support.outbound_stage import NOWHERE
 from tests.support.ports import free_port
 from tests.support.running import LegacyClient, bus_client, running_proxy, settings_for, until
 from tests.support.servers import NatsServer
+from tests.support.ways import NOWHERE
 
 RELOAD = "/asterisk/modules/res_websocket_client.so"
 
@@ -28,7 +28,7 @@ async def test_asterisk_is_served_over_tls_once_it_has_a_certificate(
     }
     settings = settings_for(
         nats_server,
-        rest_url=NOWHERE,
+        rest_url=f"http://{NOWHERE}",
         websocket_url="ws://127.0.0.1:9/ari/events",
         application="demo",
         ari=ari,

@@ -40,6 +40,7 @@ class DiallingAsterisk(Asterisk):
         events_port: int = 0,
         websockets: int = 4,
         has_http: bool = True,
+        sip: bool = False,
     ) -> None:
         """Write its configuration.
 
@@ -51,8 +52,10 @@ class DiallingAsterisk(Asterisk):
             events_port: where it opens that, if elsewhere.
             websockets: the number of those for commands.
             has_http: whether its own HTTP server is enabled.
+            sip: whether it has a SIP peer.
         """
-        super().__init__("22")
+        super().__init__("22", sip=sip)
+        self.proxy_port = port
         self._has_http = has_http
         sections: dict[str, tuple[str, ...]] = {
             f"ari-proxy-command-{n + 1}": ("commands",) for n in range(websockets)

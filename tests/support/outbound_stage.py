@@ -15,9 +15,7 @@ from tests.support.ports import free_port
 from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, settings_for
 from tests.support.servers import BusServer
-
-#: Where nobody listens: no request may go by HTTP.
-NOWHERE = "http://127.0.0.1:9/ari"
+from tests.support.ways import NOWHERE
 
 
 @dataclass
@@ -34,11 +32,7 @@ class OutboundStage:
     @property
     def environment(self) -> dict[str, str]:
         """The settings, for processes."""
-        ari = self.settings.ari
-        return environment_of(self.settings) | {
-            "ARI_PROXY_ARI__CONNECTION": ari.connection,
-            "ARI_PROXY_ARI__LISTEN": ari.listen,
-        }
+        return environment_of(self.settings)
 
 
 @asynccontextmanager
@@ -58,8 +52,8 @@ async def outbound_stage(
     ari = {"connection": "outbound", "listen": f"127.0.0.1:{port}"}
     settings = settings_for(
         bus_server,
-        rest_url=NOWHERE,
-        websocket_url="ws://127.0.0.1:9/ari/events",
+        rest_url=f"http://{NOWHERE}",
+        websocket_url=f"ws://{NOWHERE}/events",
         application=application,
         ari=ari,
         **groups,

@@ -87,7 +87,12 @@ class Process:
 def environment_of(settings: Settings) -> dict[str, str]:
     """Return the settings of a test as environment variables."""
     ari, bus = settings.ari, settings.bus
-    return {
+    outbound = {
+        "ARI_PROXY_ARI__CONNECTION": ari.connection,
+        "ARI_PROXY_ARI__LISTEN": ari.listen,
+        "ARI_PROXY_COMMAND__TRANSPORT": settings.command.transport,
+    }
+    return (outbound if ari.connection == "outbound" else {}) | {
         "ARI_PROXY_SERVER_ID": settings.server_id,
         "ARI_PROXY_APPLICATIONS": json.dumps(settings.applications),
         "ARI_PROXY_ARI__REST_URL": ari.rest_url,

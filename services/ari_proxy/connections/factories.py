@@ -171,16 +171,19 @@ def listener(
     )
 
 
-def outbound_events(settings: Settings, listener: Listener) -> OutboundEvents:
+def outbound_events(
+    settings: Settings, listener: Listener, *, made: type[OutboundEvents] = OutboundEvents
+) -> OutboundEvents:
     """Return the events of an Asterisk that connects to us, and the client of its requests.
 
     Args:
         settings: of all components.
         listener: where it connects to.
+        made: what is returned.
     """
     events = websocket_names.events_path(settings.server_id)
     path = listener.register(events, settings.applications)
-    return OutboundEvents(path, timeout_seconds=settings.ari.timeout_seconds)
+    return made(path, timeout_seconds=settings.ari.timeout_seconds)
 
 
 def _ari_tls(settings: Settings) -> AriTls:
