@@ -141,6 +141,8 @@ async def test_lists_bytes_and_nothing_are_returned() -> None:
 
     sound = await Ari(Recorder(200, b"RIFF\xff")).recordings.get_stored_file("a")
     assert sound == b"RIFF\xff"
+    text = await Ari(Recorder(200, "Dear all")).recordings.get_stored_file("a")
+    assert text == b"Dear all"
 
     await Ari(Recorder(204)).channels.answer("c")
 
