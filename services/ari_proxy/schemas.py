@@ -12,14 +12,21 @@ import msgspec
 
 from .client.events import KnownEvent, RawEvent, decode
 from .protocol.malformed import UNDECODABLE
-from .protocol.messages import AppStart, Command, CommandResponse, Event, ServerCommandResponse
+from .protocol.messages import (
+    AppStart,
+    AppStartReply,
+    Command,
+    CommandResponse,
+    Event,
+    ServerCommandResponse,
+)
 
 #: The dialect that they are written in.
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 #: Messages on the bus (docs/reference/wire.md).
 MESSAGES: Final[Mapping[str, Any]] = {
     kind.__name__: kind
-    for kind in (AppStart, Command, CommandResponse, Event, ServerCommandResponse)
+    for kind in (AppStart, AppStartReply, Command, CommandResponse, Event, ServerCommandResponse)
 }
 #: Asterisk's events, and ari-proxy's own: what `ari_body` of an Event contains.
 EVENTS: Final[Mapping[str, Any]] = {kind.__name__: kind for kind in get_args(KnownEvent)}

@@ -27,6 +27,7 @@ SOURCES: Final = {
     "helm": Source("helm", "make setup, or on this machine: https://helm.sh/docs/intro/install"),
     "kubectl": Source("kubernetes", "https://kubernetes.io/docs/tasks/tools"),
     "nats-server": Source("nats", "make setup"),
+    "node": Source("node", "apt-get install nodejs"),
     "prometheus": _PROMETHEUS,
     "promtool": _PROMETHEUS,
 }

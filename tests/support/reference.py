@@ -1,4 +1,4 @@
-"""Writes the reference of settings, metrics and AriProxy from code and contract: `make reference`."""
+"""Writes docs/reference from code and contract, all but the prose: `make reference`."""
 
 from pathlib import Path
 from typing import Any, Final, Literal, get_args, get_origin
@@ -11,7 +11,7 @@ from ari_proxy import schemas
 from ari_proxy.settings.load import Settings
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry.metrics_table import TABLE
-from tests.support import log_reference
+from tests.support import asyncapi, log_reference
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "reference"
@@ -246,6 +246,7 @@ def _rules(schema: dict[str, Any], place: str) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
+    (DOCS / "asyncapi.yaml").write_text(asyncapi.text())
     (DOCS / "ariproxy.md").write_text(ariproxy())
     (DOCS / "logs.md").write_text(logs())
     (DOCS / "settings.md").write_text(settings())

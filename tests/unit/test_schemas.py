@@ -99,8 +99,8 @@ def test_the_command_line_prints_them() -> None:
     printed = runner.invoke(app, ["schema", "StasisStart"])
     unknown = runner.invoke(app, ["schema", "Nope"])
 
-    assert listed[:2] == ["AppStart", "Command"]
-    assert len(listed) == 5 + 49
+    assert listed[:3] == ["AppStart", "AppStartReply", "Command"]
+    assert len(listed) == 6 + 49
     assert json.loads(printed.output) == schemas.schema("StasisStart")
     assert unknown.exit_code == 1
     assert "there is no schema 'Nope'; `ari-proxy schema` lists all" in unknown.output

@@ -81,7 +81,7 @@ class ServerCommandResponse(CommandResponse, frozen=True):
     dialog_id: str = ""
 
 
-class _AppStartReply(msgspec.Struct, frozen=True):
+class AppStartReply(msgspec.Struct, frozen=True):
     """An application's reply to an AppStart; most applications send none."""
 
     decline: bool = False
@@ -128,7 +128,7 @@ class OwnershipReply(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder()
 _command_decoder = msgspec.json.Decoder(Command)
-_app_start_reply_decoder = msgspec.json.Decoder(_AppStartReply)
+_app_start_reply_decoder = msgspec.json.Decoder(AppStartReply)
 _commands_decoder = msgspec.json.Decoder(list[Command])
 #: The bytes between an Event's server and its time.
 _TIMESTAMP: Final = b',"timestamp":"'
