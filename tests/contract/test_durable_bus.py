@@ -788,7 +788,7 @@ async def test_ended_subscriptions_leave_no_memory_and_are_not_counted_as_lost(
             for queue in queues[1:]:
                 subscription = await bus.subscribe(queue, Inbox())
                 await subscription.unsubscribe()
-        consumers = [ref for ref in gc.get_objects() if isinstance(ref, Consumer)]
+        consumers = [ref for ref in gc.get_objects() if type(ref) is Consumer]
         living = [consumer for consumer in consumers if consumer.queue in queues]
         async with had_by_somebody(rabbitmq_server, queues[1]):
             await bus.subscribe(queues[1], Inbox())
