@@ -33,13 +33,10 @@ _numbers = itertools.count()
 
 Connection = Literal["inbound", "outbound"]
 
-#: For tests of faults that who connects may make a difference to.
-both_connections = pytest.mark.parametrize("connection", ["inbound", "outbound"])
-#: For those that take long, or whose fault is far from it: with LONG=1 only.
-long_both_connections = (
-    both_connections
-    if os.environ.get("LONG")
-    else pytest.mark.parametrize("connection", ["inbound"])
+#: For tests of faults that who connects may make a difference to; Asterisk with LONG=1 only: what
+#: is special about it has tests of its own (test_outbound.py).
+both_connections = pytest.mark.parametrize(
+    "connection", ["inbound", "outbound"] if os.environ.get("LONG") else ["inbound"]
 )
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from ari_proxy.client.commands import Topics
 from ari_proxy.settings.load import Settings, load
-from tests.chaos.conftest import calls_over, long_both_connections
+from tests.chaos.conftest import both_connections, calls_over
 from tests.support import process
 from tests.support.calls import Calls, asterisk_client, body_of
 from tests.support.foreign import foreign_nats_client
@@ -97,7 +97,7 @@ async def test_nothing_is_lost_while_the_bus_is_away(
         assert answer["status_code"] == 204
 
 
-@long_both_connections
+@both_connections
 async def test_what_the_buffer_does_not_hold_is_told_and_shows_as_a_gap_in_the_sequence(
     own_asterisk: Asterisk,
     own_bus_server: BusServer,
@@ -128,7 +128,7 @@ async def test_what_the_buffer_does_not_hold_is_told_and_shows_as_a_gap_in_the_s
         assert (gap["reason"], gap["count"] >= missing) == ("buffer_full", True)
 
 
-@long_both_connections
+@both_connections
 async def test_rabbitmq_that_was_killed_gets_what_happened_meanwhile(
     own_asterisk: Asterisk,
     own_rabbitmq_server: RabbitMqServer,
@@ -214,7 +214,7 @@ async def test_cluster_that_loses_a_server_goes_on_without_an_error(
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
 
 
-@long_both_connections
+@both_connections
 async def test_nats_server_that_is_frozen_is_left_for_a_living_one(
     own_asterisk: Asterisk, own_nats_server: NatsServer, settings_of_calls: Callable[..., Settings]
 ) -> None:

@@ -25,7 +25,7 @@ from tests.support.process import Process
 from tests.support.running import until
 from tests.support.servers import NatsServer
 
-PEERS = 10_000
+PEERS = 10_000 if os.environ.get("LONG") else 2_000
 #: Of the admin API.
 STRANGERS = PEERS if os.environ.get("LONG") else 1_000
 #: Of the process: more than the bounds of both listeners together.

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.chaos.conftest import Stage, both_connections, long_both_connections
+from tests.chaos.conftest import Connection, Stage, both_connections
 from tests.support import process
 from tests.support.kubernetes import LeaseNamespace
 from tests.support.link import Link
@@ -64,7 +64,7 @@ async def two(stage: Stage, tmp_path: Path, lease: Lease) -> AsyncIterator[tuple
 
 @both_connections
 async def test_standby_takes_over_from_a_killed_ingest(
-    stage: Stage, tmp_path: Path, lease: Lease
+    stage: Stage, tmp_path: Path, lease: Lease, connection: Connection
 ) -> None:
     calls = stage.calls
     async with two(stage, tmp_path, lease) as (first, second):
@@ -78,11 +78,12 @@ async def test_standby_takes_over_from_a_killed_ingest(
 
     account = calls.account()
     assert account.faults == {}
-    assert account.lost_in_gaps > 0
+    # Asterisk may have kept them all.
+    assert account.lost_in_gaps > 0 or connection == "outbound"
     assert len(stage.client.starts) == 20
 
 
-@long_both_connections
+@both_connections
 async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_gap(
     stage: Stage, tmp_path: Path, lease: Lease
 ) -> None:
@@ -102,7 +103,7 @@ async def test_ingest_that_is_told_to_stop_hands_over_to_the_standby_without_a_g
     assert len(stage.client.starts) == 20
 
 
-@long_both_connections
+@both_connections
 @pytest.mark.parametrize("comes_back", [True, False])
 async def test_ingest_that_is_told_to_stop_while_the_bus_is_away_publishes_nothing_late(
     stage: Stage, bus_server: BusServer, tmp_path: Path, file_lease: Lease, *, comes_back: bool
@@ -167,7 +168,7 @@ async def test_ingest_without_a_websocket_takes_nothing_back_from_the_standby(
     assert len(stage.client.starts) == 5
 
 
-@long_both_connections
+@both_connections
 async def test_calls_go_on_while_kubernetes_is_away(
     stage: Stage, tmp_path: Path, kubernetes_lease: Lease
 ) -> None:
@@ -222,7 +223,7 @@ async def test_frozen_ingest_does_no_harm_when_it_comes_back(
     assert len(stage.client.starts) == 20
 
 
-@long_both_connections
+@both_connections
 async def test_standby_is_ready_and_takes_nothing(
     stage: Stage, tmp_path: Path, file_lease: Lease
 ) -> None:

@@ -14,7 +14,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
 from ari_proxy.settings.command import CommandSettings
-from tests.chaos.conftest import Stage, both_connections, long_both_connections
+from tests.chaos.conftest import Stage, both_connections
 from tests.support import process
 from tests.support.calls import asterisk_client, body_of
 from tests.support.link import Link
@@ -157,7 +157,7 @@ async def test_reader_that_blocked_is_dropped_by_asterisk_and_recovers(
     assert len(stage.client.starts) == 5
 
 
-@long_both_connections
+@both_connections
 async def test_asterisk_that_is_told_to_end_ends_its_dialogs_in_order(
     stage: Stage, own_asterisk: Asterisk
 ) -> None:
