@@ -1,4 +1,4 @@
-"""The proxy's own table of operations: `ari/operation_table.py`."""
+"""What the proxy itself knows of ARI: `ari/operation_table.py` and `ari/event_types.py`."""
 
 from typing import Final
 
@@ -36,6 +36,21 @@ TEMPLATES: Final[dict[str, str]] = {{{newest}}}
 
 #: POST on these creates an object, which this parameter names.
 NEW_NAMES: Final[dict[str, str]] = {names!r}
+'''
+
+
+def of_event_types(description: Description) -> str:
+    """Return the module with the types of all events; not formatted."""
+    names = ", ".join(f'"{event.name}"' for event in description.events())
+    return f'''"""The types of ARI's events.
+
+{NOTICE}
+"""
+
+from typing import Final
+
+#: Every event type: a bounded set of metric labels, not a filter.
+EVENT_TYPES: Final = frozenset({{{names},}})
 '''
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ari_proxy.ari import events
+from ari_proxy.ari.event_types import EVENT_TYPES
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import EMPTY_SECONDS, DialogTable
 from ari_proxy.ingest.routing.router import Router
@@ -117,7 +118,7 @@ media = st.fixed_dictionaries(
     {"id": names, "target_uri": st.sampled_from(["channel:c1", "bridge:b1", "x", ""])}
 )
 anything = st.fixed_dictionaries(
-    {"type": st.sampled_from([*sorted(events.EVENT_TYPES), "Unheard"])},
+    {"type": st.sampled_from([*sorted(EVENT_TYPES), "Unheard"])},
     optional={
         "application": st.sampled_from(["demo", "other"]),
         "channel": objects,

@@ -111,57 +111,6 @@ SINGLE_CHANNEL_TYPES = frozenset(
     }
 )
 
-#: Every event type of Asterisk 22: a bounded set of metric labels, not a filter.
-EVENT_TYPES = frozenset(
-    {
-        "ApplicationMoveFailed",
-        "ApplicationRegistered",
-        "ApplicationReplaced",
-        "ApplicationUnregistered",
-        "BridgeAttendedTransfer",
-        "BridgeBlindTransfer",
-        "BridgeCreated",
-        "BridgeDestroyed",
-        "BridgeMerged",
-        "BridgeVideoSourceChanged",
-        "CallBroadcast",
-        "CallClaimed",
-        "ChannelCallerId",
-        "ChannelConnectedLine",
-        "ChannelCreated",
-        "ChannelDestroyed",
-        "ChannelDialplan",
-        "ChannelDtmfReceived",
-        "ChannelEnteredBridge",
-        "ChannelHangupRequest",
-        "ChannelHold",
-        "ChannelLeftBridge",
-        "ChannelStateChange",
-        "ChannelTalkingFinished",
-        "ChannelTalkingStarted",
-        "ChannelToneDetected",
-        "ChannelTransfer",
-        "ChannelUnhold",
-        "ChannelUserevent",
-        "ChannelVarset",
-        "ContactStatusChange",
-        "DeviceStateChanged",
-        "Dial",
-        "EndpointStateChange",
-        "PeerStatusChange",
-        "PlaybackContinuing",
-        "PlaybackFinished",
-        "PlaybackStarted",
-        "RESTResponse",
-        "RecordingFailed",
-        "RecordingFinished",
-        "RecordingStarted",
-        "StasisEnd",
-        "StasisStart",
-        "TextMessageReceived",
-    }
-)
-
 _decoder = LenientDecoder(AriEvent)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-from ari_proxy.ari.events import EVENT_TYPES
+from ari_proxy.ari.event_types import EVENT_TYPES
 
 OTHER: Final = "other"
 TYPES: Final = (*EVENT_TYPES, OTHER)
