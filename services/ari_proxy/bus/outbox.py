@@ -188,11 +188,11 @@ class Outbox:
 
     def confirm(self, count: int) -> None:
         """Remove the first `count` messages ever sent; the server has confirmed them."""
-        number = min(count - self._sent_before, len(self._sent))
+        number = max(min(count - self._sent_before, len(self._sent)), 0)
         for _ in range(number):
             self.size_bytes -= len(self._sent.popleft().payload) + OVERHEAD_BYTES
-        self._sent_before += max(number, 0)
-        self.confirmed += max(number, 0)
+        self._sent_before += number
+        self.confirmed += number
 
     def rewind(self) -> None:
         """Make unconfirmed messages wait again, in front and in order; the connection is lost."""

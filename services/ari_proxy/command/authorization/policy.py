@@ -30,6 +30,8 @@ class CommandPolicy:
             method: in upper case.
             path: percent-encoded, as it is sent, without a query.
         """
+        if self._allows_all and self._deny is None:
+            return True
         subject = f"{method} {_joined(decoding.segments(path))}"
         if self._deny is not None and self._deny.fullmatch(subject):
             return False
