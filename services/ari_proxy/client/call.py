@@ -1,8 +1,10 @@
 """One call, from the application's side: events to read, commands to await."""
 
 import asyncio
-import contextlib
-from typing import Any, Final, Self
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -11,10 +13,20 @@ import structlog
 from ari_proxy.bus.base import Message
 from ari_proxy.protocol import timestamps
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, CommandResponse, Event
+from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, CommandResponse
+from ari_proxy.protocol.messages import Event as EventMessage
 
+from . import events
+from .ari import Ari
+from .ari.model import EventT, with_raw, with_sequence
+from .call_end import DIALOG_ENDED, CallEnd
+from .call_events import MAX_WAITING_EVENTS, PROBE, CallEvents
 from .channels import CallChannels
 from .commands import CallCommands, Topics
+from .events import Event, ProxyDialogEnded
+from .listeners import Listener, Listeners
+from .transport import CallTransport
+from .waits import Wait
 
 _log = structlog.get_logger()
 
@@ -22,66 +34,13 @@ _log = structlog.get_logger()
 RESPONSE_SECONDS: Final = 15.0
 #: Seconds to wait while a failed handler's call is returned to the dialplan.
 GIVE_BACK_SECONDS: Final = 5.0
-#: Unread events to hold; a dialog has a few hundred in all.
-MAX_WAITING_EVENTS: Final = 10_000
-#: ari-proxy's own events (docs/reference/wire.md).
-DIALOG_ENDED: Final = "ProxyDialogEnded"
-PROBE: Final = "ProxyProbe"
+#: The former name of events, which have all that it had.
+CallEvent = Event
 
 #: Asterisk's statuses for a channel that is gone, or already in the dialplan.
 _GONE: Final = frozenset({404, 409})
 
-_event = msgspec.json.Decoder(Event)
-_body = msgspec.json.Decoder(dict[str, Any])
-
-
-class CallEvent:
-    """One event: its sequence in the dialog, and the JSON that Asterisk sent."""
-
-    def __init__(self, event: Event) -> None:
-        self.sequence = event.sequence
-        self.type = event.type
-        self.body: dict[str, Any] = _body.decode(event.ari_body)
-
-    @property
-    def channel_id(self) -> str:
-        """The id of the event's channel, or ''."""
-        channel = self.body.get("channel")
-        name = channel.get("id") if isinstance(channel, dict) else None
-        return name if isinstance(name, str) else ""
-
-
-class CallEvents:
-    """Events of a dialog in order, until the dialog or its first channel has ended.
-
-    A wait for the next event may be cancelled or time out without losing one.
-    """
-
-    def __init__(self, channel_id: str) -> None:
-        self._channel_id = channel_id
-        self._waiting: asyncio.Queue[CallEvent] = asyncio.Queue(MAX_WAITING_EVENTS)
-        self._is_over = False
-
-    def put(self, event: CallEvent) -> None:
-        """Add an event.
-
-        Raises:
-            asyncio.QueueFull: MAX_WAITING_EVENTS are unread.
-        """
-        if event.type != PROBE:
-            self._waiting.put_nowait(event)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> CallEvent:
-        if self._is_over:
-            raise StopAsyncIteration
-        # Nothing is awaited after this: a reader cancelled here has removed no event.
-        event = await self._waiting.get()
-        is_own_end = event.type == "StasisEnd" and event.channel_id == self._channel_id
-        self._is_over = is_own_end or event.type == DIALOG_ENDED
-        return event
+_event = msgspec.json.Decoder(EventMessage)
 
 
 class Call:
@@ -97,29 +56,56 @@ class Call:
     ) -> None:
         self._response_seconds = response_seconds
         self._give_back_seconds = give_back_seconds
+        self._application = start.application
         self.dialog_id = start.dialog_id
+        #: The channel that has begun the call.
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
         self._commands = CallCommands(bus, start.dialog_id)
+        #: All operations of the call's Asterisk; the proxy's policy says which are allowed.
+        self.ari = Ari(CallTransport(self._commands, response_seconds=response_seconds))
         self._events = CallEvents(start.channel_id)
         self._channels = CallChannels(start.channel_id)
+        self._end = CallEnd(start.dialog_id, start.channel_id)
+        self._listeners = Listeners(start.dialog_id)
+
+    def __repr__(self) -> str:
+        return f"Call({self.id!r}, channel_id={self.channel_id!r})"
+
+    @property
+    def id(self) -> str:
+        """The id of its dialog."""
+        return self.dialog_id
+
+    @property
+    def is_over(self) -> bool:
+        """True once its channel has left the application, or its dialog has ended."""
+        return self._end.is_over
 
     def take_event(self, message: Message) -> None:
         """Handle a message of the events topic."""
         try:
-            event = CallEvent(_event.decode(message.payload))
-            self._follow(event)
-            self._events.put(event)
-        except (*UNDECODABLE, asyncio.QueueFull) as error:
-            reason = str(error) or f"{MAX_WAITING_EVENTS} events are unread"
-            _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
+            received = _event.decode(message.payload)
+        except UNDECODABLE as error:
+            _log.error("event.lost", dialog_id=self.dialog_id, error=str(error))
+            return
+        event = with_sequence(events.decode(received.ari_body), received.sequence)
+        if event.type != PROBE:
+            self._take(event)
 
-    def _follow(self, event: CallEvent) -> None:
+    def _take(self, event: Event) -> None:
         if event.type == DIALOG_ENDED:
             self._channels.clear()
         else:
             self._channels.follow(event.type, event.channel_id)
+        self._end.follow(event)
+        try:
+            self._events.put(event)
+        except asyncio.QueueFull:
+            reason = f"{MAX_WAITING_EVENTS} events are unread"
+            _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
+        self._listeners.tell(event)
 
     def take_response(self, message: Message) -> None:
         """Handle a message of the responses topic."""
@@ -127,19 +113,52 @@ class Call:
 
     def end(self) -> None:
         """End the dialog with ProxyDialogEnded: ingest did not recover it."""
-        body = msgspec.json.encode({"type": DIALOG_ENDED, "reason": "not_recovered"}).decode()
-        event = CallEvent(Event("", "", DIALOG_ENDED, body))
-        self._follow(event)
-        with contextlib.suppress(asyncio.QueueFull):
-            self._events.put(event)
+        event = ProxyDialogEnded(
+            application=self._application, timestamp=datetime.now(UTC), reason="not_recovered"
+        )
+        self._take(with_raw(event, msgspec.json.encode(event).decode()))
 
     def events(self) -> CallEvents:
         """Return the events in order, until the dialog or its first channel has ended.
 
-        They include ari-proxy's own: ProxyGap, after which events may be missing, and
-        ProxyDialogEnded, for a dialog whose StasisEnd was not seen.
+        They are structs of `client.events`, with `sequence` and `raw`. They include ari-proxy's
+        own: ProxyGap, after which events may be missing, and ProxyDialogEnded, for a dialog whose
+        StasisEnd was not seen.
         """
-        return self._events
+        return self._events.reader()
+
+    def following(self, listener: Listener) -> AbstractContextManager[None]:
+        """Call a function with each event that arrives during a block, in order.
+
+        It is called as the event arrives, before anything else can happen, and must not block.
+        When it gets the event that ends the call, `is_over` is true. One that raises is logged,
+        and harms no other.
+        """
+        return self._listeners.following(listener)
+
+    async def wait_for(
+        self,
+        event_type: type[EventT],
+        *,
+        where: Callable[[EventT], bool] = lambda _: True,
+        timeout: float | None = None,  # noqa: ASYNC109  as asyncio.wait_for's
+    ) -> EventT:
+        """Return the next event of a type that arrives from now on.
+
+        Args:
+            event_type: like `ChannelDtmfReceived`.
+            where: tells whether it is the one; what it raises is raised here.
+            timeout: seconds; None waits until the call ends.
+
+        Raises:
+            CallEnded: the call has ended before.
+            TimeoutError: none came in time.
+        """
+        if self.is_over:
+            raise self._end.error()
+        wait = Wait(event_type, where, self._end)
+        with self._listeners.following(wait.look):
+            return await wait.result(timeout)
 
     async def command(
         self, method: str, path: str, body: str = "", **parameters: str

@@ -30,6 +30,11 @@ class Topics(Protocol):
         """Call `handler` with every message on `topic`."""
 
 
+def name_of(command: Command) -> str:
+    """Return what names a command in errors: no values of parameters, which may be secret."""
+    return f"{command.method} {command.url.partition('?')[0]}"
+
+
 class CallCommands:
     """Sends the commands of one call and matches the responses to them."""
 
@@ -74,7 +79,7 @@ class CallCommands:
             async with asyncio.timeout(timeout_seconds):
                 return [await response for response in awaited.values()]
         except TimeoutError:
-            what = ", ".join(f"{command.method} {command.url}" for command in commands)
+            what = ", ".join(map(name_of, commands))
             raise TimeoutError(f"no response to {what} within {timeout_seconds:g} s") from None
         finally:
             for unique_id in awaited:

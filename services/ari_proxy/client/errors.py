@@ -2,6 +2,7 @@
 
 ClientError
 ├── Unsupported             the server's Asterisk is older than the operation; nothing was sent
+├── CallEnded               the call has ended before what was waited for
 ├── RequestFailed           the request was answered with an error
 │   ├── InvalidParameters   a parameter is wrong: 400, 405, 413, 422; 0 if not even sent
 │   ├── NotAllowed          the proxy's policy or scope, or Asterisk's user, forbids it: 403
@@ -14,7 +15,7 @@ ClientError
     └── OutcomeUnknown      Asterisk may have executed it
 """
 
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -42,6 +43,32 @@ class Unsupported(ClientError):
         self.needed = needed
         #: The server's version.
         self.present = present
+
+
+#: Who has ended a call: the other end has hung up; a command has, of whomever, or has sent the
+#: channel elsewhere; or ari-proxy has found that it is over.
+Who = Literal["peer", "command", "proxy"]
+_DEEDS: Final[dict[Who, str]] = {
+    "peer": "the other end has hung up",
+    "command": "a command has hung up, or sent the channel elsewhere",
+    "proxy": "ari-proxy has found that it is over",
+}
+
+
+class CallEnded(ClientError):
+    """The call has ended."""
+
+    def __init__(
+        self, call_id: str, who: Who, *, cause: int | None = None, tech_cause: int | None = None
+    ) -> None:
+        because = "" if cause is None else f", cause {cause}"
+        super().__init__(f"call {call_id} has ended: {_DEEDS[who]}{because}")
+        self.call_id = call_id
+        self.who = who
+        #: A Q.850 cause; None if no event has told it before the end.
+        self.cause = cause
+        #: The technology's own cause, like a status of SIP; None if no event has told it.
+        self.tech_cause = tech_cause
 
 
 class RequestFailed(ClientError):

@@ -1,7 +1,8 @@
 """What all models and events are: frozen structs that know the JSON they were read from."""
 
 from datetime import UTC, datetime
-from typing import Final, TypeVar
+from functools import cached_property
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -10,6 +11,9 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 #: The time of an event that says none.
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _RAW: Final = "raw"
+_SEQUENCE: Final = "sequence"
+
+_object = msgspec.json.Decoder(dict[str, Any])
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, dict=True):
@@ -46,6 +50,32 @@ class Event(Model, frozen=True, kw_only=True, tag_field="type", tag=True):
         tag = self.__struct_config__.tag
         return tag if isinstance(tag, str) else ""
 
+    @property
+    def sequence(self) -> int:
+        """Its number among the events of a call; 0 for one that did not come from a call."""
+        number: int = self.__dict__.get(_SEQUENCE, 0)
+        return number
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """All of `raw`, with fields that the class does not have; {} if it is no JSON object."""
+        try:
+            return _object.decode(self.raw)
+        except UNDECODABLE:
+            return {}
+
+    @cached_property
+    def channel_id(self) -> str:
+        """The id of its `channel`, or ''."""
+        channel = getattr(self, "channel", None)
+        is_read = isinstance(channel, Model)
+        found = getattr(channel, "id", "") if is_read else _id_in(self.body.get("channel"))
+        return found if isinstance(found, str) else ""
+
+
+def _id_in(channel: object) -> object:
+    return channel.get("id") if isinstance(channel, dict) else None
+
 
 class RawEvent(Event, frozen=True, kw_only=True):
     """An event whose type is not known here, or that is not as its type should be."""
@@ -68,6 +98,15 @@ def with_raw(model: ModelT, raw: str) -> ModelT:
     """Return a model that knows the JSON that it was read from."""
     model.__dict__[_RAW] = raw
     return model
+
+
+EventT = TypeVar("EventT", bound=Event)
+
+
+def with_sequence(event: EventT, sequence: int) -> EventT:
+    """Return an event that knows its number among those of its call."""
+    event.__dict__[_SEQUENCE] = sequence
+    return event
 
 
 class _Envelope(msgspec.Struct):
