@@ -35,7 +35,8 @@ MAY_BLOCK = [
     ("ari_proxy/settings/load.py", {"load"}),
     # Secrets and certificates are small files of this machine, read again since they may change.
     ("ari_proxy/settings/files.py", {"read_bytes"}),
-    ("ari_proxy/connections/tls.py", {"_read_stamps", "tls_context", "server_context"}),
+    ("ari_proxy/connections/certificates.py", {"_read_stamps", "client_context"}),
+    ("ari_proxy/connections/tls.py", {"server_context"}),
     ("ari_proxy/bus/nats/account_files.py", {"_content"}),
     ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
     # nats-py reads them too, when it logs in.

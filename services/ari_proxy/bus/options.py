@@ -3,11 +3,26 @@
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self, TypedDict
 
 from ari_proxy.settings.urls import UrlError, bus_address, bus_urls
 
 from .errors import BusSettingsError
+
+#: Size of the outbound buffer while the bus is unreachable.
+BUFFER_BYTES: Final = 64 * 1024 * 1024
+
+
+class CommonOptions(TypedDict):
+    """What whoever makes a bus says of either kind; the fields are those of `BusOptions`."""
+
+    urls: tuple[str, ...]
+    name: str
+    buffer_bytes: int
+    user: str
+    password: str
+    tls: ssl.SSLContext | None
+    server_name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +41,7 @@ class BusOptions:
     urls: tuple[str, ...]
     #: Name in the server's list of connections.
     name: str
-    buffer_bytes: int = 64 * 1024 * 1024
+    buffer_bytes: int = BUFFER_BYTES
     user: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     #: For the servers whose URL asks for TLS.

@@ -2,25 +2,13 @@
 
 import ssl
 from dataclasses import replace
-from typing import TypedDict
 
+from ari_proxy.bus.options import CommonOptions
 from ari_proxy.settings.bus import BusSettings
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.files import read_secret, read_text, read_value
 from ari_proxy.settings.load import Settings
 from ari_proxy.settings.urls import BusAddress, UrlError, bus_address, bus_urls
-
-
-class CommonOptions(TypedDict):
-    """Options of both buses; the fields are those of `BusOptions`."""
-
-    urls: tuple[str, ...]
-    name: str
-    buffer_bytes: int
-    user: str
-    password: str
-    tls: ssl.SSLContext | None
-    server_name: str
 
 
 def common_options(

@@ -5,7 +5,7 @@ from functools import partial
 
 from ari_proxy.bus.errors import BusSettingsError
 from ari_proxy.bus.nats.account_files import check_account_files
-from ari_proxy.connections import bus_options, tls
+from ari_proxy.connections import bus_options, certificates, tls
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.files import read_value
 from ari_proxy.settings.ingest import LeaseSettings
@@ -53,4 +53,4 @@ def _of_lease(lease: LeaseSettings) -> Iterator[Callable[[], object]]:
     if "token_file" in lease.model_fields_set:
         yield partial(read_value, "lease.token_file", "", lease.token_file)
     if "ca_file" in lease.model_fields_set:
-        yield partial(tls.client_context, "lease", lease.ca_file)
+        yield partial(certificates.client_context, "lease", lease.ca_file)

@@ -1,13 +1,19 @@
 """Files that settings name: secrets, accounts, URLs and certificates."""
 
 from pathlib import Path
-
-from pydantic import SecretStr
+from typing import Protocol
 
 from .errors import SettingsError
 
 
-def read_secret(setting: str, secret: SecretStr, file: str) -> str:
+class Secret(Protocol):
+    """A value that shows in no repr, like pydantic's SecretStr; applications have no pydantic."""
+
+    def get_secret_value(self) -> str:
+        """Return the value."""
+
+
+def read_secret(setting: str, secret: Secret, file: str) -> str:
     """Return a secret: the content of its file if it has one, else `secret`.
 
     Raises:
