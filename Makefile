@@ -106,7 +106,7 @@ LOCK = $(BIN)/uv pip compile --universal --upgrade --generate-hashes --no-emit-i
 lock: setup  ## Update the lock files of development and of the images from pyproject.toml.
 	$(LOCK) pyproject.toml --extra standalone --extra operator --extra traces --group dev --python-version 3.11 \
 	    --output-file requirements/dev.txt
-	$(LOCK) pyproject.toml --extra ingest --extra traces --python-version 3.13 \
+	$(LOCK) pyproject.toml --extra server --extra traces --python-version 3.13 \
 	    --constraint requirements/dev.txt --output-file requirements/services.txt
 	$(LOCK) pyproject.toml --extra operator --python-version 3.13 \
 	    --constraint requirements/dev.txt --output-file requirements/operator.txt

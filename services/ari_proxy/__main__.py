@@ -1,5 +1,5 @@
 """`python -m ari_proxy` is `ari-proxy`."""
 
-from ari_proxy.cli import main
+from ari_proxy.entry_point import main
 
 main()

@@ -66,17 +66,12 @@ def standalone(
 @app.command()
 def operator() -> None:
     """Run the Kubernetes operator, in a pod or for the cluster of KUBECONFIG."""
-    from .settings.operator import load_operator  # noqa: PLC0415
-
-    try:
-        from .operator.errors import OperatorError  # noqa: PLC0415
-        from .operator.service import serve  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        typer.echo(f"error: {error}; pip install 'ari-proxy[operator]'", err=True)
-        raise typer.Exit(2) from error
     from ari_proxy.admin.api import AdminApiError  # noqa: PLC0415
 
+    from .operator.errors import OperatorError  # noqa: PLC0415
+    from .operator.service import serve  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
+    from .settings.operator import load_operator  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
     with cli_support.reported(AdminApiError, OperatorError):
@@ -314,11 +309,10 @@ def validate(name: Annotated[str, typer.Argument(help="Like Command or StasisSta
     from . import schemas  # noqa: PLC0415
 
     with cli_support.reported(schemas.UnknownSchemaError):
-        problems = [schemas.problem(name, line) for line in sys.stdin]
-    for number, problem in enumerate(problems, 1):
-        if problem:
-            typer.echo(f"line {number}: {problem}", err=True)
-    if any(problems):
+        problems = schemas.problems(name, sys.stdin)
+    for problem in problems:
+        typer.echo(problem, err=True)
+    if problems:
         raise typer.Exit(1)
 
 

@@ -68,6 +68,16 @@ def problem(name: str, text: str) -> str:
     return f"ari_body: {event.problem}" if isinstance(event, RawEvent) and event.problem else ""
 
 
+def problems(name: str, lines: Iterable[str]) -> list[str]:
+    """Return what is wrong with messages or events of a kind, one a line; empty if nothing is.
+
+    Raises:
+        UnknownSchemaError: there is none of this name.
+    """
+    found = ((number, problem(name, line)) for number, line in enumerate(lines, 1))
+    return [f"line {number}: {text}" for number, text in found if text]
+
+
 def documents() -> dict[str, str]:
     """Return the documents of docs/reference/schemas by their names."""
     return {
