@@ -1,0 +1,53 @@
+"""What importing the client costs, beside bare Python and its libraries, in one run."""
+
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.environments import environment
+
+CLIENT = (
+    "ari_proxy.bus.nats.bus",
+    "ari_proxy.client.application",
+    "ari_proxy.client.ari",
+    "ari_proxy.client.bus_at",
+)
+#: What these cannot do without.
+LIBRARIES = ("asyncio", "msgspec", "nats.aio.client", "ssl", "structlog", "uuid")
+#: MiB of the client beyond bare Python, with its libraries.
+MEMORY = 30
+#: Each is run so often: the least of them is what it costs on a machine with other work.
+TIMES = 5
+
+_OWN_COST = "import time; print(time.process_time()); print(open('/proc/self/status').read())"
+
+
+class Cost(NamedTuple):
+    seconds: float
+    mebibytes: float
+
+
+def cost(python: Path, *modules: str) -> Cost:
+    """Return the CPU time and the resident memory of a Python that imports these."""
+    code = "".join(f"import {module}; " for module in modules) + _OWN_COST
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    seconds, *status = done.stdout.splitlines()
+    (line,) = (line for line in status if line.startswith("VmRSS:"))
+    return Cost(float(seconds), int(line.split()[1]) / 1024)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_client_costs_no_more_than_its_libraries_once_more(tmp_path: Path) -> None:
+    python = environment(tmp_path)
+    cost(python, *CLIENT)  # Compiles what is not compiled yet.
+
+    rounds = [[cost(python, *chosen) for chosen in ((), LIBRARIES, CLIENT)] for _ in range(TIMES)]
+    bare, libraries, client = (
+        Cost(*(min(values) for values in zip(*costs, strict=True)))
+        for costs in zip(*rounds, strict=True)
+    )
+
+    assert client.mebibytes - bare.mebibytes < MEMORY
+    assert client.seconds - libraries.seconds < libraries.seconds - bare.seconds
