@@ -318,9 +318,14 @@ async def test_no_application_is_left_behind(asterisk: Asterisk) -> None:
     async with RestClient(
         asterisk.url, Credentials("ari", PASSWORD), concurrency=1, timeout_seconds=5
     ) as http:
-        async with asyncio.timeout(5):
-            while await _applications(http):
-                await asyncio.sleep(0.01)
+        await _until_no_application(http)
+
+
+async def _until_no_application(http: RestClient) -> None:
+    """Wait until Asterisk has forgotten those of closed websockets: it does so on its own."""
+    async with asyncio.timeout(5):
+        while await _applications(http):
+            await asyncio.sleep(0.01)
 
 
 async def _applications(http: RestClient) -> list[str]:
@@ -335,7 +340,7 @@ async def test_older_asterisk_gets_its_requests_by_http(asterisk: Asterisk) -> N
             await until(lambda: any(log["event"] == "rest_websocket.not_offered" for log in logs))
         assert (await it.client.request("GET", "/channels/none")).status == 404
         assert it.sockets.opened == 0
-        assert await _applications(it.http) == []
+        await _until_no_application(it.http)
 
 
 class Rotated:
