@@ -3,10 +3,16 @@
 import asyncio
 import contextlib
 import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
 
 from tests.support.ports import free_port
+
+#: Of one connection.
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Balancer:
@@ -18,35 +24,47 @@ class Balancer:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with asyncio.TaskGroup() as tasks:
-            accepted: set[asyncio.Task[None]] = set()
-
-            def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-                task = tasks.create_task(self._serve(reader, writer))
-                accepted.add(task)
-                task.add_done_callback(accepted.discard)
-
-            server = await asyncio.start_server(accept, "127.0.0.1", self.port)
-            try:
-                yield
-            finally:
-                server.close()
-                for task in accepted:
-                    task.cancel()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, IndexError):  # IndexError: there is none.
-            try:
-                target = random.choice(self.targets)  # noqa: S311  no secret
-                onward = await asyncio.open_connection("127.0.0.1", target)
+        with socket.create_server(("127.0.0.1", self.port)) as listener:
+            listener.setblocking(False)
+            async with asyncio.TaskGroup() as tasks:
+                accepting = tasks.create_task(self._accept(listener))
                 try:
-                    async with asyncio.TaskGroup() as tasks:
-                        tasks.create_task(_copy(reader, onward[1]))
-                        tasks.create_task(_copy(onward[0], writer))
+                    yield
                 finally:
-                    onward[1].transport.abort()
-            finally:
-                writer.transport.abort()
+                    accepting.cancel()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        """Serve connections until cancelled: asyncio's own server loses one that is half taken."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+                task = tasks.create_task(self._serve(connection))
+                # A task that is cancelled before it has begun closes nothing itself.
+                task.add_done_callback(partial(_close, connection))
+
+    async def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError, IndexError):  # IndexError: there is none.
+            target = random.choice(self.targets)  # noqa: S311  no secret
+            async with (
+                _streams(sock=connection) as here,
+                _streams("127.0.0.1", target) as there,
+                asyncio.TaskGroup() as tasks,
+            ):
+                tasks.create_task(_copy(here[0], there[1]))
+                tasks.create_task(_copy(there[0], here[1]))
+
+
+def _close(connection: socket.socket, _: object) -> None:
+    connection.close()
+
+
+@asynccontextmanager
+async def _streams(*address: Any, **options: Any) -> AsyncIterator[Streams]:
+    reader, writer = await asyncio.open_connection(*address, **options)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
