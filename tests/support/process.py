@@ -19,6 +19,7 @@ from tests.support.running import until
 
 #: Shorter ones stand in other words.
 _SECRET_LENGTH = 8
+_REPORTED_LINES = 60
 
 
 class Process:
@@ -121,11 +122,20 @@ async def running(log: Path, *arguments: str, **environment: str) -> AsyncIterat
         )
     try:
         yield Process(process, log)
+    except Exception:
+        print(f"{' '.join(arguments)}, {process.pid}:", *_last_lines(log), sep="\n")
+        raise
     finally:
         process.kill()
         await asyncio.to_thread(process.wait)
     shown = [name for name, value in environment.items() if _is_shown(name, value, log)]
     assert shown == [], "the log shows a secret"
+
+
+def _last_lines(log: Path) -> list[str]:
+    """Return the end of a log for the report of a failed test, without what each call writes."""
+    lines = [line for line in log.read_text().splitlines() if '"event": "dialog.' not in line]
+    return lines[-_REPORTED_LINES:]
 
 
 def _is_shown(name: str, value: str, log: Path) -> bool:
