@@ -16,7 +16,7 @@ BUSES ?= nats rabbitmq
 DIST ?= dist
 
 .PHONY: help setup demo test test-all cover chaos soak e2e observability-test screenshots lint format \
-    hooks dist lock asterisk asyncapi reference generate chart images kind-up kind-down clean
+    hooks dist lock asterisk asyncapi examples examples-go examples-node examples-java reference generate chart images kind-up kind-down clean
 
 help:  ## Show this help.
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -120,6 +120,19 @@ asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs
 asyncapi: setup  ## Download AsyncAPI's parser for the integration tests (needs node and npm).
 	npm install --prefix $(VENV)/asyncapi --silent --no-save --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6
 
+examples: examples-go examples-node examples-java  ## Build the examples in other languages (go; node, npm; java, mvn).
+
+examples-go:
+	cd examples/go && go build -o build/answer .
+
+examples-node:
+	set -e; for name in node node-rabbitmq; do \
+	    npm ci --prefix examples/$$name --silent --no-audit --no-fund --ignore-scripts; \
+	done
+
+examples-java:
+	mvn --quiet --batch-mode --strict-checksums --file examples/java/pom.xml compile dependency:copy-dependencies
+
 reference: setup  ## Generate docs/reference from code and CRD: settings, metrics, logs, ariproxy, asyncapi, schemas.
 	$(BIN)/python -m tests.support.reference
 
@@ -131,4 +144,4 @@ chart: setup  ## Generate the chart's CRD, dashboards and README.md.
 	$(BIN)/python -m tests.support.dashboards
 
 clean:  ## Remove everything that make has created.
-	rm -rf $(VENV) $(DIST) .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIST) examples/*/node_modules examples/*/build examples/*/target .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

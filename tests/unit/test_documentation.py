@@ -1,6 +1,7 @@
 """What the documentation says is what the code does."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,15 @@ from starlette.routing import Route
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.telemetry.metrics import Metrics
-from tests.support import api, cc_kinds, command_errors, reference
+from tests.support import api, cc_kinds, command_errors, examples, reference
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/**/*.md")]
+DOCUMENTS = [
+    *ROOT.glob("*.md"),
+    *ROOT.glob("docs/**/*.md"),
+    *ROOT.glob("charts/**/*.md"),
+    ROOT / "examples/README.md",
+]
 
 
 @pytest.mark.parametrize("name", ["settings", "metrics", "ariproxy", "logs"])
@@ -43,6 +49,18 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
     missing += [path for path in code if not (ROOT / path).exists()]
     missing += [path for path in modules if not (ROOT / "services/ari_proxy" / path).exists()]
     assert missing == []
+
+
+def test_commands_that_run_the_examples_are_those_of_the_tests() -> None:
+    page = (ROOT / "docs/other-languages.md").read_text()
+    block = page.partition("Then, in `examples`:\n\n```sh\n")[2].partition("```")[0]
+
+    run = [shlex.split(line) for line in block.splitlines()]
+    assert run == [
+        [example.runtime or example.built, *example.arguments]
+        for example in examples.EXAMPLES.values()
+    ]
+    assert set(re.findall(r"\[examples/([\w-]+)\]", page)) == examples.EXAMPLES.keys()
 
 
 def test_table_of_request_kinds_is_that_of_the_data() -> None:

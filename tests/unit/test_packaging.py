@@ -1,5 +1,6 @@
 """Images, lock files and manifests agree with each other."""
 
+import json
 import re
 import subprocess
 import sys
@@ -34,6 +35,15 @@ def test_lock_files_have_hashes_and_no_address(name: str) -> None:
     assert text.count("==") <= text.count("--hash=sha256:")
     assert "://" not in text
     assert "index-url" not in text
+
+
+@pytest.mark.parametrize("name", ["node", "node-rabbitmq"])
+def test_lock_files_of_node_have_hashes_and_no_address(name: str) -> None:
+    text = (ROOT / "examples" / name / "package-lock.json").read_text()
+    packages = [package for path, package in json.loads(text)["packages"].items() if path]
+
+    assert all(package["integrity"].startswith("sha512-") for package in packages)
+    assert "://" not in text
 
 
 @pytest.mark.parametrize("name", ["ingest", "command", "operator"])
