@@ -622,6 +622,28 @@ async def test_what_a_listener_that_has_left_had_not_taken_comes_back_with_its_c
     assert (taken, before) == (True, 0)
 
 
+async def test_message_that_is_given_back_comes_to_another_listener(
+    adapter: Adapter, queue: str
+) -> None:
+    full, free = Inbox(takes=False), Inbox()
+    async with adapter.connected() as bus, adapter.connected() as other:
+        subscription = await bus.subscribe(queue, full, manual_ack=True)
+        for number in range(2):
+            bus.publish(queue, b"%d" % number)
+        await until(lambda: len(full.messages) == 2)
+        await other.subscribe(queue, free, manual_ack=True)
+        await subscription.unsubscribe()
+        taken = await full.messages[0].ack()
+        given_back = [message.give_back() for message in full.messages]
+        await until(lambda: free.payloads)
+        given_back.append(full.messages[1].give_back())
+        await other.queues.delete([queue])
+
+    assert taken
+    assert given_back == [False, True, False]
+    assert free.payloads == [b"1"]
+
+
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
 async def test_deleted_queue_that_somebody_misses_is_not_brought_back(
     rabbitmq_link: Link, registry: str, server: str, moment: str

@@ -55,6 +55,11 @@ def already_acked() -> Awaitable[bool]:
 _ALREADY_TRUE: Final = _AlreadyTrue()
 
 
+def cannot_give_back() -> bool:
+    """Leave a message that can't be given back."""
+    return False
+
+
 class Message(NamedTuple):
     """A message that a subscription receives."""
 
@@ -68,6 +73,9 @@ class Message(NamedTuple):
     ack: Callable[[], Awaitable[bool]] = already_acked
     #: Trace context of the message (W3C), from its `traceparent` header, or ''.
     traceparent: str = ""
+    #: Gives the message back instead of acknowledging it, for any listener, this one included
+    #: (manual-ack subscriptions to durable queues only). False if there is nothing to give back.
+    give_back: Callable[[], bool] = cannot_give_back
 
 
 #: Why a published message was lost: the buffer was full, the bus does not accept it from this

@@ -46,12 +46,14 @@ class MemoryConsumer:
         self._unacked: dict[int, _Entry] = {}
         self._is_lost = False
 
-    def deliver(self, entry: _Entry) -> None:
-        """Deliver a message to the handler."""
+    def deliver(self, entry: _Entry, requeue: Callable[[_Entry], None]) -> None:
+        """Deliver a message to the handler, who may have it requeued."""
         message = entry.message
         if self._manual_ack:
             self._unacked[entry.number] = entry
-            message = message._replace(ack=lambda: self._ack(entry))
+            message = message._replace(
+                ack=lambda: self._ack(entry), give_back=lambda: self._give_back(entry, requeue)
+            )
         self._handler(message)
 
     @property
@@ -65,6 +67,12 @@ class MemoryConsumer:
         acked = asyncio.get_running_loop().create_future()
         acked.set_result(not self._is_lost)
         return acked
+
+    def _give_back(self, entry: _Entry, requeue: Callable[[_Entry], None]) -> bool:
+        if self._unacked.pop(entry.number, None) is None:
+            return False
+        requeue(entry)
+        return True
 
     def lose(self) -> list[_Entry]:
         """End with the connection; return the unacknowledged messages."""
@@ -86,7 +94,12 @@ class _Queue:
         while self.consumers and self.is_waiting():
             highest = max(consumer.priority for consumer in self.consumers)
             equals = [one for one in self.consumers if one.priority == highest]
-            equals[next(self.turns) % len(equals)].deliver(self.waiting.popleft())
+            chosen = equals[next(self.turns) % len(equals)]
+            chosen.deliver(self.waiting.popleft(), self._take_back)
+
+    def _take_back(self, entry: _Entry) -> None:
+        self.requeue([entry])
+        self.deliver_waiting()
 
     def requeue(self, entries: Iterable[_Entry]) -> None:
         """Put delivered messages back where they were."""

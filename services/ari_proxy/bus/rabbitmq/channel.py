@@ -219,6 +219,10 @@ class AmqpChannel(aiormq.Channel):
         """Acknowledge messages, if the channel is still there."""
         self.send(*(Basic.Ack(delivery_tag=tag) for tag in tags))
 
+    def give_back(self, tag: int) -> None:
+        """Have RabbitMQ requeue a message, if the channel is still there."""
+        self.send(Basic.Reject(delivery_tag=tag, requeue=True))
+
     def acknowledge_later(self, tag: int) -> None:
         """Acknowledge all messages up to this one, in one frame per iteration of the loop."""
         if not self._unacknowledged:

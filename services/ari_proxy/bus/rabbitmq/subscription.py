@@ -15,7 +15,7 @@ import structlog
 from pamqp.commands import Basic
 
 from ari_proxy.backoff import Backoff
-from ari_proxy.bus.base import Handler, Message, already_acked
+from ari_proxy.bus.base import Handler, Message, already_acked, cannot_give_back
 from ari_proxy.bus.faults import Faults
 from ari_proxy.bus.refusals import ServerRefusals
 from ari_proxy.protocol import topics
@@ -263,12 +263,14 @@ class RabbitMqSubscription:
         delivery, properties, body = incoming
         reply = topology.reply_topic(properties.reply_to, properties.correlation_id)
         ack: Callable[[], Awaitable[bool]] = already_acked
+        give_back = cannot_give_back
         if self._manual_ack:
-            ack = Taking(consumer.proofs, delivery.tag)
+            ack = taking = Taking(consumer.proofs, delivery.tag)
+            give_back = taking.give_back
         else:
             consumer.channel.acknowledge_later(delivery.tag)
         topic = self._topic_of(consumer, delivery.routing_key)
-        message = Message(topic, body, reply, ack, properties.traceparent)
+        message = Message(topic, body, reply, ack, properties.traceparent, give_back)
         self._owner.handler_faults.run(self._handler, message)
 
     def _topic_of(self, consumer: Consumer, routing_key: str) -> str:  # noqa: ARG002

@@ -44,6 +44,11 @@ class Proofs:
             loop.call_soon(self._ask, self._next)
         return self._next
 
+    def give_back(self, tag: int) -> None:
+        """Have RabbitMQ give a message to any listener."""
+        self._channel.give_back(tag)
+        self._held -= 1
+
     def _ask(self, proof: "asyncio.Future[bool]") -> None:
         tags, self._tags, self._next = self._tags, [], None
         self._channel.acknowledge(*tags)
@@ -85,3 +90,12 @@ class Taking:
             self._proof = self._proofs.acknowledge(self._tag)
         # Others wait for the same proof: who does not wait any longer must not cancel it.
         return asyncio.shield(self._proof)
+
+    def give_back(self) -> bool:
+        """Give the message back; return False if it was acknowledged or given back before."""
+        if self._proof is not None:
+            return False
+        self._proof = asyncio.get_running_loop().create_future()
+        self._proof.set_result(False)
+        self._proofs.give_back(self._tag)
+        return True
