@@ -44,6 +44,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
     components: Sequence[Component],
     stop: asyncio.Event,
     *,
+    bus_of: Callable[[Settings, str], Bus] = factories.bus,
     event_socket: Callable[[Settings], EventSocket] = factories.event_socket,
     outbound_events: Callable[[Settings, Listener], OutboundEvents] = factories.outbound_events,
     traces_of: Callable[..., AbstractAsyncContextManager[Traces]] = exported,
@@ -55,6 +56,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
         settings: for all components.
         components: services to run.
         stop: set when the process should end.
+        bus_of: makes the client of the bus, as `factories.bus` does.
         event_socket: makes the client of Asterisk's events websocket.
         outbound_events: makes what takes the one that Asterisk opens.
         traces_of: makes the exporter of traces, as `exported` does.
@@ -69,7 +71,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
     name = components[0] if len(components) == 1 else "standalone"
     metrics = _metrics(name, components)
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(opened(factories.bus(settings, name)))
+        bus = await stack.enter_async_context(opened(bus_of(settings, name)))
         _read_bus(metrics, bus, settings)
         rest = await stack.enter_async_context(factories.rest_client(settings))
         server = ServerId(settings.server_id)

@@ -8,9 +8,8 @@ from typing import Any
 
 from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
-from ari_proxy.client.application import Application, Serve
+from ari_proxy.client.application import Application, ApplicationBus, Serve
 from ari_proxy.client.call import GIVE_BACK_SECONDS, RESPONSE_SECONDS
-from ari_proxy.client.commands import Topics
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 #: As ari-proxy names a channel that a command has created.
@@ -97,7 +96,7 @@ async def until(condition: Callable[[], object]) -> None:
 async def serving(
     serve: Serve,
     *,
-    bus: Callable[[MemoryBus], Topics] | None = None,
+    bus: Callable[[MemoryBus], ApplicationBus] | None = None,
     stop: asyncio.Event | None = None,
     response_seconds: float = RESPONSE_SECONDS,
     give_back_seconds: float = GIVE_BACK_SECONDS,

@@ -1,30 +1,41 @@
 """An application: receives AppStarts and runs a handler for each call."""
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 import structlog
 
+from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.errors import MalformedMessageError
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
-from ari_proxy.protocol.messages import AppStart, Command, Event, ServerCommandResponse
+from ari_proxy.protocol.messages import (
+    AppStart,
+    AppStartReply,
+    Command,
+    Event,
+    ServerCommandResponse,
+)
 
 from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call
 from .commands import Topics
+from .places import Places
 
 _log = structlog.get_logger()
 
 RECOVERED: Final = "ProxyRecovered"
 #: Ended dialogs to remember: an AppStart may be repeated around a lost connection.
 _REMEMBERED: Final = 1000
+#: To an AppStart that another instance shall get (docs/reference/wire.md).
+_DECLINED: Final = messages.encode(AppStartReply(decline=True, reason="no place for the call"))
 
 
 class _Recovered(msgspec.Struct, frozen=True):
@@ -35,6 +46,16 @@ _app_start = msgspec.json.Decoder(AppStart)
 _recovered = msgspec.json.Decoder(_Recovered)
 _event = msgspec.json.Decoder(Event)
 _server_response = msgspec.json.Decoder(ServerCommandResponse)
+
+
+class ApplicationBus(Topics, Protocol):
+    """The part of a bus that an application needs."""
+
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = "", manual_ack: bool = False
+    ) -> SubscriptionHandle:
+        """Call `handler` with every message on `topic`; with `manual_ack` it may give one back."""
+
 
 #: Handles one call until it is over; see `Application`.
 Serve = Callable[[Call], Awaitable[None]]
@@ -48,15 +69,19 @@ class Application:
     application placed are hung up. When a handler returns before its call has ended, the library
     does nothing and stops listening to the call; if the call is still in Stasis after
     `ingest.silence_seconds`, the policy `ingest.no_listener` applies.
+
+    While it serves as many calls as it may, it does not listen for new ones, and gives back those
+    that come nevertheless: other instances get them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  by name, each with a default
         self,
-        bus: Topics,
+        bus: ApplicationBus,
         name: str,
         serve: Serve,
         *,
         group: str = "applications",
+        concurrency: int | None = None,
         response_seconds: float = RESPONSE_SECONDS,
         give_back_seconds: float = GIVE_BACK_SECONDS,
     ) -> None:
@@ -67,6 +92,7 @@ class Application:
             name: name of the Stasis application.
             serve: handles one call until it is over.
             group: name of the group of instances that share the calls.
+            concurrency: how many calls to serve at once; None for any number.
             response_seconds: timeout of a command.
             give_back_seconds: timeout for returning a failed handler's call to the dialplan.
         """
@@ -78,6 +104,10 @@ class Application:
         self._name = name
         self._serve = serve
         self._group = group
+        self._places = Places(concurrency)
+        #: What is asked of the bus beyond a subscription: to get back what finds no place.
+        self._may_give_back = {"manual_ack": True} if concurrency is not None else {}
+        self._is_listening = asyncio.Event()
         self._serving: set[str] = set()
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
         #: By server, then dialog; a server's events are subscribed to while it has an entry.
@@ -88,37 +118,54 @@ class Application:
         """Serve until cancelled, or until `stop` is set and all open calls have ended."""
         try:
             async with asyncio.TaskGroup() as tasks:
-
-                def start(message: Message) -> None:
-                    try:
-                        app_start = _app_start.decode(message.payload)
-                    except UNDECODABLE as error:
-                        _log.error("app_start.malformed", application=self._name, error=str(error))
-                        return
-                    if self._is_new(app_start):
-                        tasks.create_task(self._run_dialog(app_start))
-
-                async with self._listening(self._name, start, group=self._group):
-                    await (stop or asyncio.Event()).wait()
+                await self._listen(functools.partial(self._take, tasks), stop or asyncio.Event())
         finally:
             self._dialogs.clear()
             while self._servers:
                 await _unsubscribe(*self._servers.popitem())
 
-    def _is_new(self, start: AppStart) -> bool:
-        """Return whether the dialog is new; record it. An AppStart may be repeated."""
-        if start.dialog_id in self._serving or start.dialog_id in self._over:
-            return False
-        self._serving.add(start.dialog_id)
-        return True
+    async def wait_listening(self) -> None:
+        """Return once it has subscribed to the calls for the first time."""
+        await self._is_listening.wait()
 
-    async def _run_dialog(self, start: AppStart) -> None:
+    async def _listen(self, take: Handler, stop: asyncio.Event) -> None:
+        """Take calls until `stop`, whenever there is a place for one."""
+        name, more = self._name, self._may_give_back
+        while not stop.is_set():
+            async with self._listening(name, take, group=self._group, **more):
+                self._is_listening.set()
+                await run_until_first(stop.wait(), self._places.wait_full())
+            await run_until_first(stop.wait(), self._places.wait_free())
+
+    def _take(self, tasks: asyncio.TaskGroup, message: Message) -> None:
+        """Handle an AppStart."""
         try:
-            await self._serve_dialog(start)
+            start = _app_start.decode(message.payload)
+        except UNDECODABLE as error:
+            _log.error("app_start.malformed", application=self._name, error=str(error))
+            message.ack()
+            return
+        if self._is_known(start):
+            message.ack()
+        elif self._places.take():
+            self._serving.add(start.dialog_id)
+            tasks.create_task(self._run_dialog(start, message))
+        elif not message.give_back() and message.reply:
+            self._bus.publish(message.reply, _DECLINED)
+
+    def _is_known(self, start: AppStart) -> bool:
+        """Return whether the dialog is or was served: an AppStart may be repeated."""
+        return start.dialog_id in self._serving or start.dialog_id in self._over
+
+    async def _run_dialog(self, start: AppStart, message: Message) -> None:
+        try:
+            if await message.ack():  # If not, another instance gets it.
+                await self._serve_dialog(start)
         except Exception:  # noqa: BLE001  one call's failure must not end the others
             _log.exception("dialog.failed", dialog_id=start.dialog_id)
         finally:
             self._serving.discard(start.dialog_id)
+            self._places.leave()
 
     async def _serve_dialog(self, start: AppStart) -> None:
         dialog = Call(self._bus, start, **self._seconds)
@@ -170,9 +217,9 @@ class Application:
 
     @asynccontextmanager
     async def _listening(
-        self, topic: str, handler: Handler, *, group: str = ""
+        self, topic: str, handler: Handler, *, group: str = "", **more: bool
     ) -> AsyncIterator[None]:
-        subscription = await self._bus.subscribe(topic, handler, group=group)
+        subscription = await self._bus.subscribe(topic, handler, group=group, **more)
         try:
             yield
         finally:

@@ -143,7 +143,9 @@ def _as_go(encoded: bytes) -> bytes:
     return encoded
 
 
-def encode(message: AppStart | Event | Command | CommandResponse | ObjectRegistration) -> bytes:
+def encode(
+    message: AppStart | AppStartReply | Event | Command | CommandResponse | ObjectRegistration,
+) -> bytes:
     """Return the message's JSON in Go's form."""
     return _as_go(_encoder.encode(message))
 

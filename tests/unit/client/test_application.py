@@ -303,13 +303,13 @@ class Refusing:
         self._bus.publish(topic, payload, reply=reply, once=once)
 
     async def subscribe(
-        self, topic: str, handler: Handler, *, group: str = ""
+        self, topic: str, handler: Handler, *, group: str = "", manual_ack: bool = False
     ) -> SubscriptionHandle:
         refuses = topic.startswith(self._topic)
         if refuses and not self._at_end:
             self._topic = "-"
             raise BusUnavailableError("the connection was lost")
-        subscription = await self._bus.subscribe(topic, handler, group=group)
+        subscription = await self._bus.subscribe(topic, handler, group=group, manual_ack=manual_ack)
         return _Unending(subscription) if refuses else subscription
 
 
