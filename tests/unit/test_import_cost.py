@@ -9,6 +9,7 @@ import pytest
 from tests.support.environments import environment
 
 CLIENT = (
+    "ari_proxy.app",
     "ari_proxy.bus.nats.bus",
     "ari_proxy.client.application",
     "ari_proxy.client.ari",

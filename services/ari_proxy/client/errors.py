@@ -1,6 +1,7 @@
 """Errors of the client, by what they mean.
 
 ClientError
+├── Misconfigured           an App can't run as it is set up
 ├── Unsupported             the server's Asterisk is older than the operation; nothing was sent
 ├── CallEnded               the call has ended before what was waited for
 ├── RequestFailed           the request was answered with an error
@@ -31,6 +32,10 @@ _GATEWAY: Final = frozenset({501, 502, 503, 504})
 
 class ClientError(Exception):
     """Base class of the client's errors."""
+
+
+class Misconfigured(ClientError, ValueError):
+    """An App can't run as it is set up; the message says what to change."""
 
 
 class Unsupported(ClientError):

@@ -89,6 +89,6 @@ def test_they_are_one_tree() -> None:
     classes = [value for value in vars(errors).values() if isinstance(value, type)]
     raised = [kind for kind in classes if issubclass(kind, Exception)]
 
-    assert len(raised) == 13
+    assert len(raised) == 14
     assert all(issubclass(kind, ClientError) for kind in raised)
     assert all(kind.__name__ in (errors.__doc__ or "") for kind in raised)
