@@ -112,12 +112,9 @@ async def test_application_of_your_own(directory: Path, ports: dict[str, str]) -
 async def test_application_of_your_own_on_rabbitmq(
     directory: Path, ports: dict[str, str], rabbitmq_link: Link
 ) -> None:
-    hello = (directory / "hello.py").read_text()
-    imports, _, main = block("python", "RabbitMqBus(").partition("\n\n\n")
-    hello = re.sub(r"^from ari_proxy\.bus\.nats.*\n", "", hello, flags=re.MULTILINE)
-    hello = hello.replace("from ari_proxy.client", f"{imports}\nfrom ari_proxy.client", 1)
-    hello = hello[: hello.index("async def main")] + main + hello[hello.index("\n\nrun(main)") :]
-    (directory / "hello.py").write_text(hello.replace("5672", f"{rabbitmq_link.port}"))
+    hello = directory / "hello.py"
+    url = f"nats://127.0.0.1:{ports['4222']}"
+    hello.write_text(hello.read_text().replace(url, rabbitmq_link.url))
     config = json.loads((directory / "config.example.json").read_text())
     config |= {"message_bus": "RABBITMQ", "bus_config": {"url": rabbitmq_link.url}}
     (directory / "config.example.json").write_text(json.dumps(config))

@@ -67,7 +67,7 @@ def test_manifests_have_the_version_of_the_program() -> None:
 
 def test_quick_starts_application_is_the_readmes() -> None:
     readme = (ROOT / "README.md").read_text()
-    block = re.search(r"```python\n(import asyncio.*?)```", readme, re.DOTALL)
+    block = re.search(r"```python\n(from ari_proxy import App.*?)```", readme, re.DOTALL)
     assert block is not None
     manifest = (ROOT / "k8s" / "quickstart.yaml").read_text()
     program = manifest.partition("hello.py: |\n")[2].partition("---")[0]
