@@ -31,8 +31,15 @@ _log = structlog.get_logger()
 #: Kubernetes leaves a pod.
 SHUTDOWN_SECONDS: Final = 24.0
 
+#: How the URL of an Asterisk begins.
+_EMBEDDED: Final = ("ari://", "aris://")
+
 #: Handles one call; see `App.call`.
 CallHandler = Callable[[Call], Awaitable[None]]
+
+
+#: Connects to the bus around a block; one that is away is tried until it is there.
+_Way = Callable[[], AbstractAsyncContextManager[Bus]]
 
 
 class App:
@@ -59,6 +66,8 @@ class App:
             name: of the Stasis application.
             url: of the bus that ari-proxy uses: `nats://…`, `tls://…`, `ws://…`, `wss://…`,
                 `amqp://…` or `amqps://…`, or `memory://…` within the process, as `bus_at` takes it.
+                Or an Asterisk, `ari://user:password@host:8088` or `aris://…`: ari-proxy then runs
+                within this process.
             concurrency: how many calls to serve at once; others go to other processes. None for any
                 number.
             group: of the processes that share the calls, on NATS.
@@ -69,14 +78,14 @@ class App:
             access: account and TLS, as `bus_at` takes them.
 
         Raises:
-            BusSettingsError: the URL, or what `access` says, can't be used.
-            Misconfigured: no call could be served.
+            BusSettingsError: the URL of the bus, or what `access` says, can't be used.
+            Misconfigured: no call could be served, the URL of an Asterisk can't be used, or what
+                it needs is not installed.
         """
         if concurrency is not None and concurrency < 1:
             raise Misconfigured(f"concurrency is {concurrency}: no call could be served")
         self.name = name
-        self._connect = partial(bus_at, url, name=name, **access)
-        self._connect()  # Says now what can't be used.
+        self._connected = _way_to(url, name, access)
         self._limits = {
             "response_seconds": response_seconds,
             "give_back_seconds": give_back_seconds,
@@ -124,7 +133,7 @@ class App:
             Misconfigured: there is no handler.
         """
         handler = self._registered()
-        async with self._opened_bus() as bus:
+        async with self._connected() as bus:
             await self._serve(self._application(bus, handler), stop or asyncio.Event())
 
     async def __aenter__(self) -> Self:
@@ -157,7 +166,7 @@ class App:
     async def _serving(self, handler: CallHandler) -> AsyncIterator[None]:
         failure: Exception | None = None
         stop = asyncio.Event()
-        async with self._opened_bus() as bus, asyncio.TaskGroup() as tasks:
+        async with self._connected() as bus, asyncio.TaskGroup() as tasks:
             if reason := await bus.wait_tried():
                 _log.warning("bus.away", application=self.name, error=reason)
             application = self._application(bus, handler)
@@ -172,12 +181,6 @@ class App:
                 stop.set()
         if failure is not None:
             raise failure
-
-    @asynccontextmanager
-    async def _opened_bus(self) -> AsyncIterator[Bus]:
-        """Connect to the bus; one that is away is tried until it is there."""
-        async with opened(self._connect()) as bus:
-            yield bus
 
     def _application(self, bus: Bus, handler: CallHandler) -> Application:
         return Application(
@@ -206,6 +209,27 @@ class App:
             if not deadline.expired():
                 raise
             _log.warning("shutdown.calls_cancelled", application=self.name)
+
+
+def _way_to(url: str, name: str, access: BusAccess) -> _Way:
+    """Return what connects an application; raise now what can't be used."""
+    if url.strip().lower().startswith(_EMBEDDED):
+        return _embedded(url, name, access)
+    connect = partial(bus_at, url, name=name, **access)
+    connect()
+    return lambda: opened(connect())
+
+
+def _embedded(url: str, name: str, access: BusAccess) -> _Way:
+    try:
+        from . import embedded  # noqa: PLC0415  needs the server's libraries
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "ari_proxy":
+            raise  # A fault of ours.
+        raise Misconfigured(
+            f"ari:// needs {error.name}, which is not installed: pip install 'ari-proxy[server]'"
+        ) from error
+    return partial(embedded.embedded_bus, embedded.embedded_settings(url, name, **access))
 
 
 async def _handle(handler: CallHandler, call: Call) -> None:

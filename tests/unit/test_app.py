@@ -21,6 +21,7 @@ from ari_proxy.client.bus_at import bus_at
 from ari_proxy.client.errors import CallEnded, Misconfigured
 from ari_proxy.client.events import ChannelDtmfReceived
 from tests.support.application import DIALOG, Proxy, asterisks, digit, until
+from tests.support.environments import environment
 
 URL = "memory://test"
 SECOND = "server-1.zzzzzzzzzzzzzzzz"
@@ -291,3 +292,39 @@ async def test_documented_application(capsys: pytest.CaptureFixture[str]) -> Non
         "/channels/c/continue",
     ]
     assert capsys.readouterr().out == f"done with {DIALOG}\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("ari://user:s3cret@host:port", "the URL of Asterisk has a port that is no number"),
+        ("ari://user:s3cret@host,ari://other", "the URL of Asterisk names more than one"),
+        ("ari://user:s3cret@host?app=x", "the URL of Asterisk must not have a query"),
+    ],
+)
+def test_asterisk_that_can_not_be_used_is_refused_without_its_password(
+    url: str, message: str
+) -> None:
+    with pytest.raises(Misconfigured) as raised:
+        App("demo", url)
+
+    assert str(raised.value).startswith(message)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_asterisk_takes_nothing_of_a_bus() -> None:
+    with pytest.raises(Misconfigured, match=r"ari\.token") as raised:
+        App("demo", "ari://user@host", token="s3cret")
+
+    assert "s3cret" not in str(raised.value)
+
+
+def test_embedding_says_what_to_install(tmp_path: Path) -> None:
+    program = "from ari_proxy import App; App('demo', 'ari://user:password@127.0.0.1:8088')"
+
+    ended = subprocess.run(
+        [environment(tmp_path), "-c", program], capture_output=True, text=True, check=False
+    )
+
+    assert "Misconfigured: ari:// needs " in ended.stderr
+    assert ended.stderr.endswith("which is not installed: pip install 'ari-proxy[server]'\n")
