@@ -36,6 +36,17 @@ async def test_silent_websocket_is_replaced_and_its_gap_is_told(bus_server: BusS
     assert "ChannelUserevent" not in setting.client.types(dialog)
 
 
+async def test_websocket_silenced_just_after_its_first_proof_is_not_left_so(
+    bus_server: BusServer,
+) -> None:
+    """The end of an old connection may reach Asterisk that late."""
+    async with proxy_with(bus_server, proof_seconds=3600) as setting:
+        says(setting.asterisk, 200, REGISTERED)
+        await until(lambda: setting.asterisk.proofs == 1)
+        setting.asterisk.silent.add("demo")
+        await until(lambda: len(setting.asterisk.upgrades) > 1)
+
+
 @pytest.mark.parametrize(
     ("status", "body"),
     [(200, FILTERED), (403, "{}"), (404, '{"message":"Resource not found"}'), (204, "")],

@@ -37,8 +37,9 @@ class IngestSettings(Group):
     those that one takes."""
 
     proof_seconds: float = Field(default=10.0, ge=0, le=3600)
-    """Interval of a user event sent through Asterisk to check that the websocket delivers events; 0
-    disables it. Default: the time it takes to detect a dead socket."""
+    """Longest interval of a user event sent through Asterisk to check that the websocket delivers
+    events, more often at first; 0 disables it. Default: the time it takes to detect a dead
+    socket."""
 
 
 class LeaseSettings(Group):

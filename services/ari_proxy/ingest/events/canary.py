@@ -5,12 +5,13 @@ end of an old connection reaches Asterisk just as a new one takes its applicatio
 22 take the application from the new one, too (tests/chaos/test_websocket.py). Each call would then
 leave Stasis at once, unnoticed. So ingest makes Asterisk send it a ChannelUserevent
 (`POST /events/user/{eventName}`), after each connect and then periodically, and reconnects if none
-arrives.
+arrives. The end may be later than the first canary, so the next ones follow soon.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Collection
+import itertools
+from collections.abc import Collection, Iterator
 from typing import Final, Literal
 from urllib.parse import quote
 
@@ -34,6 +35,8 @@ _log = structlog.get_logger()
 SILENT_SECONDS: Final = 1.0
 #: Seconds after which it is silent in spite of other frames: more than any backlog takes.
 OVERDUE_SECONDS: Final = 30.0
+#: Between the first two canaries of a connection.
+_SOON_SECONDS: Final = 1.0
 _REQUEST_SECONDS: Final = 5.0
 _OK: Final = 200
 _NO_CONTENT: Final = 204
@@ -68,6 +71,13 @@ def is_conclusive(status: int, body: str) -> bool:
     return status == _OK and not is_filtered
 
 
+def pauses(every_seconds: float) -> Iterator[float]:
+    """Yield the seconds between the canaries of a connection: ever longer, up to a maximum."""
+    growing = (_SOON_SECONDS * 2**number for number in itertools.count())
+    yield from itertools.takewhile(lambda seconds: seconds < every_seconds, growing)
+    yield from itertools.repeat(every_seconds)
+
+
 class EventCanary:
     """Sends canaries through one connection after another."""
 
@@ -86,7 +96,7 @@ class EventCanary:
         Args:
             rest: sends the canaries.
             applications: the names of those that get one.
-            every_seconds: between canaries; 0 for none.
+            every_seconds: between canaries at most; 0 for none.
             counters: show whether any frames arrive.
             permit: to be active. Without it the events may rightly go to another ingest, and a new
                 connection would take them from it.
@@ -117,6 +127,7 @@ class EventCanary:
         """
         if not self._every_seconds:
             await asyncio.get_running_loop().create_future()
+        waits = pauses(self._every_seconds)
         while True:
             self._name = f"{CANARY_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
             for application in self._applications:
@@ -124,7 +135,7 @@ class EventCanary:
                 # It may have been taken meanwhile.
                 if is_silent and application not in replaced and self._permit.is_valid():
                     return application
-            await asyncio.sleep(self._every_seconds)
+            await asyncio.sleep(next(waits))
 
     async def watch(self, replaced: ReplacedApplications) -> None:
         """Note which applications another client has, until cancelled.
@@ -134,6 +145,7 @@ class EventCanary:
         """
         if not self._every_seconds:
             return
+        waits = pauses(self._every_seconds)
         while True:
             self._name = f"{CANARY_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
             for application in self._applications:
@@ -143,7 +155,7 @@ class EventCanary:
                     replaced.note_silent(application)
                 elif verdict == "arrived" and was_replaced:
                     replaced.restore(application)
-            await asyncio.sleep(self._every_seconds)
+            await asyncio.sleep(next(waits))
 
     @property
     def is_enabled(self) -> bool:

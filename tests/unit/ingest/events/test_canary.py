@@ -1,5 +1,7 @@
 """What Asterisk's word on an application proves."""
 
+from itertools import islice
+
 import pytest
 
 from ari_proxy.ingest.events import canary as proof
@@ -31,3 +33,13 @@ def test_application_without_a_proof_is_silent_only_where_nothing_else_explains_
     status: int, body: str, *, is_conclusive: bool
 ) -> None:
     assert proof.is_conclusive(status, body) == is_conclusive
+
+
+@pytest.mark.parametrize(
+    ("every_seconds", "expected"),
+    [(10, [1, 2, 4, 8, 10, 10]), (1, [1, 1]), (0.1, [0.1, 0.1]), (3600, [1, 2, 4, 8])],
+)
+def test_canaries_follow_each_other_soon_at_first(
+    every_seconds: float, expected: list[float]
+) -> None:
+    assert list(islice(proof.pauses(every_seconds), len(expected))) == expected
