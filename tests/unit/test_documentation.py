@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.routing import Route
 
+from ari_proxy import App, Call
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.telemetry.metrics import Metrics
@@ -91,3 +92,20 @@ def _is_operation(known: set[tuple[str, str]], path: str, method: str) -> bool:
     written = re.sub(r"{\w+}", "{}", path)
     more = (written, *(written.replace("{}", n, 1) for n in ("{}/{}", "{}/{}/{}")))
     return any((found, method) in known for found in more)
+
+
+@pytest.mark.parametrize("page", ["applications", "coming-from-raw-websockets"])
+def test_what_applications_shall_call_is_there(page: str) -> None:
+    """What stands in a sentence, where no test runs it."""
+    text = (ROOT / f"docs/{page}.md").read_text()
+    named = {"call": Call, "app": App}
+    missing = [
+        f"{what}.{name}"
+        for what, name in re.findall(r"`(?:await |async with |@)?(call|app)\.(\w+)", text)
+        if not hasattr(named[what], name) and name not in _ATTRIBUTES
+    ]
+    assert missing == []
+
+
+#: Of a call, set as it is made.
+_ATTRIBUTES = {"ari", "channel_id", "dialog_id"}
