@@ -19,21 +19,21 @@ class ChannelRef(msgspec.Struct, frozen=True, gc=False):
     id: str = ""
 
 
-class Bridge(msgspec.Struct, frozen=True, gc=False):
+class BridgeRef(msgspec.Struct, frozen=True, gc=False):
     """A bridge in an event, with the ids of its channels."""
 
     id: str = ""
     channels: tuple[str, ...] = ()
 
 
-class Playback(msgspec.Struct, frozen=True, gc=False):
+class PlaybackRef(msgspec.Struct, frozen=True, gc=False):
     """A playback and its target, like `channel:1.2` or `bridge:x`."""
 
     id: str = ""
     target_uri: str = ""
 
 
-class Recording(msgspec.Struct, frozen=True, gc=False):
+class RecordingRef(msgspec.Struct, frozen=True, gc=False):
     """A live recording and its target."""
 
     name: str = ""
@@ -52,7 +52,7 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     source_channel: ChannelRef | None = None
     destination_channel: ChannelRef | None = None
     connected_channel: ChannelRef | None = None
-    bridge: Bridge | None = None
+    bridge: BridgeRef | None = None
 
 
 class AriEvent(msgspec.Struct, frozen=True, gc=False):
@@ -61,29 +61,29 @@ class AriEvent(msgspec.Struct, frozen=True, gc=False):
     type: str
     application: str = ""
     channel: ChannelRef | None = None
-    bridge: Bridge | None = None
-    playback: Playback | None = None
-    recording: Recording | None = None
+    bridge: BridgeRef | None = None
+    playback: PlaybackRef | None = None
+    recording: RecordingRef | None = None
     replace_channel: ChannelRef | None = None
     # Dial
     peer: ChannelRef | None = None
     caller: ChannelRef | None = None
     forwarded: ChannelRef | None = None
     # BridgeMerged, BridgeVideoSourceChanged
-    bridge_from: Bridge | None = None
+    bridge_from: BridgeRef | None = None
     old_video_source_id: str = ""
     # BridgeBlindTransfer, BridgeAttendedTransfer
     transferee: ChannelRef | None = None
     transfer_target: ChannelRef | None = None
     transferer_first_leg: ChannelRef | None = None
-    transferer_first_leg_bridge: Bridge | None = None
+    transferer_first_leg_bridge: BridgeRef | None = None
     transferer_second_leg: ChannelRef | None = None
-    transferer_second_leg_bridge: Bridge | None = None
+    transferer_second_leg_bridge: BridgeRef | None = None
     destination_bridge: str = ""
     destination_link_first_leg: ChannelRef | None = None
     destination_link_second_leg: ChannelRef | None = None
     destination_threeway_channel: ChannelRef | None = None
-    destination_threeway_bridge: Bridge | None = None
+    destination_threeway_bridge: BridgeRef | None = None
     # ChannelTransfer
     refer_to: Transfer | None = None
     referred_by: Transfer | None = None
@@ -154,7 +154,7 @@ def _channels_of_transfer(transfer: Transfer | None) -> tuple[ChannelRef | None,
     return (transfer.source_channel, transfer.destination_channel, transfer.connected_channel)
 
 
-def _bridges(event: AriEvent) -> list[Bridge]:
+def _bridges(event: AriEvent) -> list[BridgeRef]:
     bridges = (
         event.bridge,
         event.bridge_from,

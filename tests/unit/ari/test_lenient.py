@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from ari_proxy.ari import events, snapshot
-from ari_proxy.ari.events import AriEvent, Bridge, ChannelRef
+from ari_proxy.ari.events import AriEvent, BridgeRef, ChannelRef
 
 
 def decoded(**fields: Any) -> AriEvent:
@@ -23,12 +23,12 @@ def decoded(**fields: Any) -> AriEvent:
         ({"channel": []}, AriEvent("X")),
         ({"old_video_source_id": None}, AriEvent("X")),
         ({"application": None}, AriEvent("X")),
-        ({"bridge": {"id": "b", "channels": None}}, AriEvent("X", bridge=Bridge("b"))),
+        ({"bridge": {"id": "b", "channels": None}}, AriEvent("X", bridge=BridgeRef("b"))),
         (
             {"bridge": {"id": "b", "channels": ["1", 2, None, "3"]}},
-            AriEvent("X", bridge=Bridge("b", ("1", "3"))),
+            AriEvent("X", bridge=BridgeRef("b", ("1", "3"))),
         ),
-        ({"bridge": {"id": 7, "channels": ["1"]}}, AriEvent("X", bridge=Bridge("", ("1",)))),
+        ({"bridge": {"id": 7, "channels": ["1"]}}, AriEvent("X", bridge=BridgeRef("", ("1",)))),
         (
             {"caller": 5, "channel": {"id": "c"}, "application": "demo"},
             AriEvent("X", application="demo", channel=ChannelRef("c")),
