@@ -18,6 +18,9 @@ from .model import (
 
 #: Seconds between two digits of the simulated caller, and the default length of ringing.
 DIGIT_SECONDS: Final = 0.05
+#: Seconds of a `w` among them, as of the dialplan's SendDTMF.
+PAUSE_SECONDS: Final = 0.5
+_PAUSE: Final = "w"
 RING_SECONDS: Final = 30.0
 
 
@@ -140,9 +143,11 @@ class Exchange:
     async def _press_digits(self, channel: SimulatedChannel) -> None:
         kind, _, digits = channel.extension.partition("-")
         for digit in digits if kind == "dtmf" else "":
-            await asyncio.sleep(DIGIT_SECONDS)
-            pressed = {"digit": digit, "duration_ms": 100}
-            await self._channel_event("ChannelDtmfReceived", channel, **pressed)
+            await asyncio.sleep(PAUSE_SECONDS if digit == _PAUSE else DIGIT_SECONDS)
+            if digit != _PAUSE:
+                pressed = {"digit": digit, "duration_ms": 100}
+                await self._channel_event("ChannelDtmfReceived", channel, **pressed)
+                self.media.press(f"channel:{channel.id}", digit)
 
     async def hang_up(self, name: str) -> None:
         """Hang up a channel."""

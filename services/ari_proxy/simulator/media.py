@@ -18,6 +18,8 @@ from .model import (
 
 #: Length of every sound.
 PLAYBACK_SECONDS: Final = 0.2
+#: How the name of a sound begins that does not exist.
+_MISSING: Final = "sound:no-such"
 _FORMATS: Final = frozenset({"wav", "gsm", "sln", "ulaw", "alaw"})
 
 
@@ -75,6 +77,8 @@ class Media:
         for position in range(len(playback.media)):
             playback.start(position)
             await self._playback_event("PlaybackStarted", playback, "playing")
+            if playback.media[position].startswith(_MISSING):
+                continue
             with suppress(TimeoutError):
                 async with asyncio.timeout(PLAYBACK_SECONDS):
                     await playback.stopped.wait()
@@ -84,7 +88,8 @@ class Media:
             if playback.position + 1 < len(playback.media):
                 await self._playback_event("PlaybackContinuing", playback, "continuing")
         self.playbacks.pop(playback.id, None)
-        await self._playback_event("PlaybackFinished", playback, "done")
+        is_missing = playback.media[playback.position].startswith(_MISSING)
+        await self._playback_event("PlaybackFinished", playback, "failed" if is_missing else "done")
 
     async def control_playback(self, name: str, operation: str) -> None:
         """Pause, resume or stop a playback."""
@@ -115,7 +120,12 @@ class Media:
         seconds = float(asked.get("maxDurationSeconds") or 0) or None
         app = self._app_of(target)
         recording = SimulatedRecording(
-            name=name, target=target, app=app, format=asked["format"], max_seconds=seconds
+            name=name,
+            target=target,
+            app=app,
+            format=asked["format"],
+            max_seconds=seconds,
+            terminate_on=asked.get("terminateOn") or "none",
         )
         self.recordings[name] = recording
         self._recorders[name] = self._tasks.create_task(self._run_recording(recording))
@@ -129,13 +139,25 @@ class Media:
                 await recording.stopped.wait()
         del self.recordings[recording.name], self._recorders[recording.name]
         recording.enter("done")
-        self.stored[recording.name] = recording
+        if not recording.is_cancelled:
+            self.stored[recording.name] = recording
         await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
 
     async def stop_recording(self, name: str) -> None:
         """Stop a live recording and store it."""
         self.recording(name).stopped.set()
         await self._recorders[name]
+
+    async def cancel_recording(self, name: str) -> None:
+        """Stop a live recording and store nothing."""
+        self.recording(name).cancel()
+        await self.stop_recording(name)
+
+    def press(self, target: str, digit: str) -> None:
+        """Stop the recordings of a target that a digit ends."""
+        for recording in self.recordings.values():
+            if recording.target == target and recording.terminate_on in {"any", digit}:
+                recording.stopped.set()
 
     async def stop(self, target: str) -> None:
         """Stop a target's playbacks and recordings."""

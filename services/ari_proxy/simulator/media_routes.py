@@ -25,6 +25,7 @@ class MediaRoutes:
             ("DELETE", "/playbacks/{playback}", self._stop_playback),
             ("POST", "/playbacks/{playback}/control", self._control_playback),
             ("GET", live, self._get_recording),
+            ("DELETE", live, self._cancel_recording),
             ("POST", live + "/stop", self._stop_recording),
             *(("POST", f"{live}/{name}", self._accept_for_recording) for name in ("pause", "mute")),
             *(
@@ -63,6 +64,10 @@ class MediaRoutes:
 
     async def _stop_recording(self, request: web.Request) -> web.Response:
         await self._media.stop_recording(request.match_info["recording"])
+        return web.Response(status=NO_CONTENT)
+
+    async def _cancel_recording(self, request: web.Request) -> web.Response:
+        await self._media.cancel_recording(request.match_info["recording"])
         return web.Response(status=NO_CONTENT)
 
     async def _accept_for_recording(self, request: web.Request) -> web.Response:

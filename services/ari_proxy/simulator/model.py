@@ -188,12 +188,19 @@ class SimulatedRecording:
     app: str
     format: str = "wav"
     max_seconds: float | None = None
+    #: The digit that ends it, `any` or `none`.
+    terminate_on: str = "none"
+    is_cancelled: bool = False
     state: str = "queued"
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
 
     def enter(self, state: str) -> None:
         """Enter a state, by Asterisk's name."""
         self.state = state
+
+    def cancel(self) -> None:
+        """Note that it is not to be stored."""
+        self.is_cancelled = True
 
     def as_json(self) -> dict[str, Any]:
         """Return the live recording as ARI shows it."""
