@@ -23,8 +23,10 @@ from .call_end import DIALOG_ENDED, CallEnd
 from .call_events import MAX_WAITING_EVENTS, PROBE, CallEvents
 from .channels import CallChannels
 from .commands import CallCommands, Topics
+from .errors import CallEnded
 from .events import Event, ProxyDialogEnded
 from .listeners import Listener, Listeners
+from .media.channel import MediaChannel
 from .transport import CallTransport
 from .waits import Wait
 
@@ -43,8 +45,8 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call:
-    """One call, from the application's side."""
+class Call(MediaChannel):
+    """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(
         self,
@@ -56,7 +58,7 @@ class Call:
     ) -> None:
         self._response_seconds = response_seconds
         self._give_back_seconds = give_back_seconds
-        self._application = start.application
+        self.application = start.application
         self.dialog_id = start.dialog_id
         #: The channel that has begun the call.
         self.channel_id = start.channel_id
@@ -82,6 +84,10 @@ class Call:
     def is_over(self) -> bool:
         """True once its channel has left the application, or its dialog has ended."""
         return self._end.is_over
+
+    def end_error(self) -> CallEnded:
+        """Return the error that stands for the end of the call."""
+        return self._end.error()
 
     def take_event(self, message: Message) -> None:
         """Handle a message of the events topic."""
@@ -114,7 +120,7 @@ class Call:
     def end(self) -> None:
         """End the dialog with ProxyDialogEnded: ingest did not recover it."""
         event = ProxyDialogEnded(
-            application=self._application, timestamp=datetime.now(UTC), reason="not_recovered"
+            application=self.application, timestamp=datetime.now(UTC), reason="not_recovered"
         )
         self._take(with_raw(event, msgspec.json.encode(event).decode()))
 

@@ -4,6 +4,8 @@ ClientError
 ├── Misconfigured           an App can't run as it is set up
 ├── Unsupported             the server's Asterisk is older than the operation; nothing was sent
 ├── CallEnded               the call has ended before what was waited for
+├── NotPlayed               Asterisk can't play media, or has not begun to
+├── NotRecorded             a recording has failed
 ├── RequestFailed           the request was answered with an error
 │   ├── InvalidParameters   a parameter is wrong: 400, 405, 413, 422; 0 if not even sent
 │   ├── NotAllowed          the proxy's policy or scope, or Asterisk's user, forbids it: 403
@@ -74,6 +76,25 @@ class CallEnded(ClientError):
         self.cause = cause
         #: The technology's own cause, like a status of SIP; None if no event has told it.
         self.tech_cause = tech_cause
+
+
+class NotPlayed(ClientError):
+    """Asterisk can't play media, or has not begun to."""
+
+    def __init__(self, media: str, reason: str) -> None:
+        super().__init__(f"{media} was not played: {reason}")
+        #: What was to be played, or the id of its playback.
+        self.media = media
+        self.reason = reason
+
+
+class NotRecorded(ClientError):
+    """A recording has failed, or was cancelled."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"recording {name!r} was not made: {reason}")
+        self.name = name
+        self.reason = reason
 
 
 class RequestFailed(ClientError):

@@ -1,0 +1,1 @@
+"""Media of a channel: playing, saying, asking for digits, recording."""
