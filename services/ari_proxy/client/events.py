@@ -13,12 +13,12 @@ import msgspec
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .ari import events as asterisk_events
+from .ari import model
 from .ari.events import *  # noqa: F403  Asterisk's events are imported from here
 from .ari.model import *  # noqa: F403  and what all events have in common
-from .ari.model import Event, raw_event, with_raw
 
 
-class ProxyGap(Event, frozen=True, kw_only=True):
+class ProxyGap(model.Event, frozen=True, kw_only=True):
     """Events may be missing: read again what you need to know (docs/reference/wire.md)."""
 
     reason: str
@@ -30,7 +30,7 @@ class ProxyGap(Event, frozen=True, kw_only=True):
     count: int | None = None
 
 
-class ProxyDialogEnded(Event, frozen=True, kw_only=True):
+class ProxyDialogEnded(model.Event, frozen=True, kw_only=True):
     """The dialog has ended, and Asterisk's events did not say so."""
 
     reason: str
@@ -38,14 +38,14 @@ class ProxyDialogEnded(Event, frozen=True, kw_only=True):
     channels: tuple[str, ...] = ()
 
 
-class ProxyRecovered(Event, frozen=True, kw_only=True):
+class ProxyRecovered(model.Event, frozen=True, kw_only=True):
     """These dialogs of a server are open, and all others have ended."""
 
     reason: str
     dialogs: tuple[str, ...] = ()
 
 
-class ProxyProbe(Event, frozen=True, kw_only=True):
+class ProxyProbe(model.Event, frozen=True, kw_only=True):
     """Nothing has happened: it shows whether the application listens."""
 
 
@@ -55,17 +55,17 @@ KnownEvent = asterisk_events.AnyEvent | ProxyGap | ProxyDialogEnded | ProxyRecov
 _UNKNOWN: Final = "Invalid value"
 
 
-def decode(body: str) -> Event:
+def decode(body: str) -> model.Event:
     """Return an event; a RawEvent if its type is not known, or if it is not as its type should be.
 
     Args:
         body: the JSON as Asterisk or ari-proxy has sent it: `ari_body` of an Event on the bus.
     """
     try:
-        event: Event = _decoder().decode(body)
+        event: model.Event = _decoder().decode(body)
     except UNDECODABLE as error:
-        return raw_event(body, "" if _is_unknown_type(str(error)) else str(error))
-    return with_raw(event, body)
+        return model.raw_event(body, "" if _is_unknown_type(str(error)) else str(error))
+    return model.with_raw(event, body)
 
 
 def _is_unknown_type(problem: str) -> bool:
