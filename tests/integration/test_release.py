@@ -82,6 +82,16 @@ def test_sdist_has_what_it_takes_to_build_it(dist: Path) -> None:
     assert "services/ari_proxy/__about__.py" in names
 
 
+def test_descriptions_of_asterisk_are_in_no_package(dist: Path) -> None:
+    """They are under the GPL; the facts of them are the generator's, and no part of a package."""
+    (wheel,), (sdist,) = dist.glob("*.whl"), dist.glob("ari_proxy-*.tar.gz")
+    with zipfile.ZipFile(wheel) as archive, tarfile.open(sdist) as source:
+        names = [*archive.namelist(), *(name.partition("/")[2] for name in source.getnames())]
+
+    assert [name for name in names if name.endswith(".json")] == []
+    assert [name for name in names if name.startswith(("generator", "tests", "docs"))] == []
+
+
 def test_chart_is_a_package_with_its_kind(dist: Path) -> None:
     (chart,) = dist.glob("*.tgz")
     with tarfile.open(chart) as archive:

@@ -80,7 +80,7 @@ def test_nothing_of_the_generator_is_shipped() -> None:
     project = (ROOT / "pyproject.toml").read_text()
 
     assert 'packages = ["services/ari_proxy"]' in project
-    assert 'include = ["services", "README.md", "LICENSE", "CHANGELOG.md"]' in project
+    assert 'include = ["/services", "/README.md", "/LICENSE", "/CHANGELOG.md"]' in project
     assert list((ROOT / "services").rglob("asterisk-*.json")) == []
     assert "!generator" not in (ROOT / ".dockerignore").read_text()
 
