@@ -19,6 +19,7 @@ class Source(NamedTuple):
 
 _PROMETHEUS: Final = Source("prometheus", "apt-get install prometheus")
 SOURCES: Final = {
+    "basedpyright": Source("basedpyright", "make setup"),
     "chromium": Source("chromium", "apt-get install chromium"),
     "curl": Source("curl", "apt-get install curl"),
     "epmd": Source("rabbitmq", "apt-get install rabbitmq-server"),

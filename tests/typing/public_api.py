@@ -1,0 +1,79 @@
+"""The client library's types as applications see them: mypy and pyright check this file.
+
+Nothing here runs. `tests/integration/test_public_types.py` has both check it in an environment with
+the base install alone.
+"""
+
+from typing import Any, assert_type
+
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.client.application import Application, call
+from ari_proxy.client.ari import Ari
+from ari_proxy.client.ari.models import Channel, Playback, Variable
+from ari_proxy.client.bus_at import bus_at
+from ari_proxy.client.call import Call
+from ari_proxy.client.errors import NotFound, RequestFailed
+from ari_proxy.client.events import ChannelDtmfReceived, Event, RawEvent, StasisStart, decode
+from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
+
+
+async def serve(one: Call) -> None:
+    assert_type(one.channel_id, str)
+    assert_type(one.dialog_id, str)
+    assert_type(one.is_over, bool)
+    assert_type(one.ari, Ari)
+    async for event in one.events():
+        assert_type(event.sequence, int)
+        assert_type(event.type, str)
+        assert_type(event.body, dict[str, Any])
+    digit = await one.wait_for(
+        ChannelDtmfReceived, where=lambda found: found.digit == "1", timeout=5
+    )
+    assert_type(digit, ChannelDtmfReceived)
+    with one.following(follow):
+        assert_type(await one.ari.channels.play(one.channel_id, "sound:hello-world"), Playback)
+    assert_type(await one.command("POST", "/channels/1/answer"), CommandResponse)
+
+
+def follow(event: Event) -> None:
+    assert_type(event.type, str)
+
+
+async def application() -> None:
+    bus = bus_at("tls://bus.example", name="hello", ca_file="ca.pem", user="u", password="p")
+    assert_type(bus, Bus)
+    async with opened(bus):
+        await Application(bus, "demo", serve).run()
+    answer = await call(bus, ServerId("asterisk-1"), Command("", "/channels", "GET"))
+    assert_type(answer, ServerCommandResponse)
+
+
+async def operations(ari: Ari) -> None:
+    assert_type(await ari.channels.get("1"), Channel)
+    assert_type(await ari.channels.play("1", "sound:hello-world"), Playback)
+    assert_type(await ari.channels.get_variable("1", "NAME"), Variable)
+    await ari.channels.answer("1")
+    try:
+        await ari.channels.hangup("1", reason="busy")
+    except NotFound as error:
+        assert_type(error, NotFound)
+        assert_type(error.status, int)
+    except RequestFailed as error:
+        assert_type(error.message, str)
+
+
+def events(text: str) -> None:
+    event = decode(text)
+    assert_type(event.raw, str)
+    match event:
+        case ChannelDtmfReceived(digit=digit):
+            assert_type(digit, str)
+        case StasisStart(channel=channel, args=arguments):
+            assert_type(channel, Channel)
+            assert_type(channel.name, str)
+            assert_type(arguments, tuple[str, ...])
+        case RawEvent():
+            assert_type(event.type, str)
+        case Event():
+            pass
