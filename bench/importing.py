@@ -6,6 +6,7 @@ Prints a line for bare Python, for the libraries, and for the client with either
 several runs, in an environment with the base install alone.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,8 @@ from tests.support.environments import environment
 
 RUNS = 15
 OWN_COST = "import time; print(time.process_time()); print(open('/proc/self/status').read())"
+# Where PYTHONDONTWRITEBYTECODE is set, each process would compile our modules again.
+PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 CLIENT = "ari_proxy.client.application, ari_proxy.client.ari, ari_proxy.client.bus_at"
 IMPORTS = {
     "bare Python": "sys",
@@ -30,7 +33,9 @@ IMPORTS = {
 def cost(python: Path, modules: str) -> tuple[float, float]:
     """Return milliseconds of CPU and MiB of a Python that imports these modules."""
     code = f"import {modules}; {OWN_COST}"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True, env=PLAIN
+    )
     seconds, *status = done.stdout.splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS:"))
     return float(seconds) * 1000, int(line.split()[1]) / 1024

@@ -1,5 +1,6 @@
 """What importing the client costs, beside bare Python and its libraries, in one run."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,9 @@ MEMORY = 30
 #: Each is run so often: the least of them is what it costs on a machine with other work.
 TIMES = 5
 
+#: Where PYTHONDONTWRITEBYTECODE is set, each process would compile our modules again.
+PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
 _OWN_COST = "import time; print(time.process_time()); print(open('/proc/self/status').read())"
 
 
@@ -33,7 +37,9 @@ class Cost(NamedTuple):
 def cost(python: Path, *modules: str) -> Cost:
     """Return the CPU time and the resident memory of a Python that imports these."""
     code = "".join(f"import {module}; " for module in modules) + _OWN_COST
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [python, "-c", code], capture_output=True, text=True, check=True, env=PLAIN
+    )
     seconds, *status = done.stdout.splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS:"))
     return Cost(float(seconds), int(line.split()[1]) / 1024)
