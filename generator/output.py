@@ -40,6 +40,7 @@ def _sources(newest: Description, older: list[Description]) -> Iterator[tuple[Pa
         yield _CLIENT / "operations" / name, source
     yield _ARI / "operation_table.py", table.of_operations(newest)
     yield _ARI / "event_types.py", table.of_event_types(newest)
+    yield _ARI / "feature_table.py", table.of_features(newest, older[0])
     yield _CLIENT / "resources.py", modules.of_resources(newest)
     yield _CLIENT / "models.py", structs.of_models(newest, older)
     yield _CLIENT / "events.py", structs.of_events(newest, older)

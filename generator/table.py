@@ -1,8 +1,10 @@
-"""What the proxy itself knows of ARI: `ari/operation_table.py` and `ari/event_types.py`."""
+"""What the proxy itself knows of ARI: operations, event types, and what newer Asterisks have."""
 
+from collections.abc import Iterator
 from typing import Final
 
-from .description import Description, Operation, Parameter
+from . import naming, versions
+from .description import Description, Operation, Parameter, Resource
 from .modules import NOTICE
 
 #: By what an operation returns: parameters in which a client may name it.
@@ -52,6 +54,40 @@ from typing import Final
 #: Every event type: a bounded set of metric labels, not a filter.
 EVENT_TYPES: Final = frozenset({{{names},}})
 '''
+
+
+def of_features(description: Description, older: Description) -> str:
+    """Return the module with what Asterisks have got since an older one; not formatted."""
+    had = {(operation.method, operation.path) for _, operation in older.operations()}
+    entries = []
+    for resource, operation in _methods(description):
+        name = f"{resource.name}.{naming.method(resource, operation)}"
+        where = f"{operation.method!r}, {operation.path!r}"
+        if (operation.method, operation.path) not in had:
+            since = versions.literal(versions.since(resource, operation))
+            entries.append(f"{name!r}: ({where}, '', {since}),")
+        for parameter, newer in versions.newer(resource, operation).items():
+            since = versions.literal(newer)
+            entries.append(f"'{name}({parameter})': ({where}, {parameter!r}, {since}),")
+    return f'''"""What newer Asterisks have in ARI.
+
+{NOTICE}
+"""
+
+from typing import Final
+
+from .versions import Since
+
+#: By the client's method, like `events.claim` or `channels.set_variable(report_events)`:
+#: HTTP method, path, the parameter or '', and since when Asterisk has it.
+NEWER: Final[dict[str, tuple[str, str, str, Since]]] = {{{"".join(entries)}}}
+'''
+
+
+def _methods(description: Description) -> Iterator[tuple[Resource, Operation]]:
+    for resource in description.resources:
+        for operation in naming.methods(resource):
+            yield resource, operation
 
 
 def _names_a_new_object(operation: Operation, parameter: Parameter) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -13,7 +14,7 @@ import aiohttp
 from websockets.exceptions import WebSocketException
 
 from ari_proxy import certificate_errors
-from ari_proxy.ari import rest_pool
+from ari_proxy.ari import features, rest_pool
 from ari_proxy.ari.errors import TransportError
 from ari_proxy.ari.message_connection import MessageConnection
 from ari_proxy.ari.rest import RestClient
@@ -91,7 +92,7 @@ async def _rest(settings: Settings, rest: RestClient) -> AsyncIterator[Finding]:
         yield await _asked(rest, "GET", path, partial(findings.of_application, application))
     for finding in await _theft(settings, rest):
         yield finding
-    for finding in findings.of_description(await _description(rest)):
+    for finding in findings.of_features(features.described(await _descriptions(rest))):
         yield finding
 
 
@@ -112,15 +113,13 @@ async def _asked(
         return Finding("fault", "Asterisk, REST", str(error))
 
 
-async def _description(rest: RestClient) -> str:
-    """Return Asterisk's own description of its API; '' if it has none."""
+async def _descriptions(rest: RestClient) -> list[str]:
+    """Return Asterisk's own descriptions of the parts of its API that have newer features."""
     texts = []
-    for name in ("channels", "events"):
-        try:
+    for name in features.RESOURCES:
+        with suppress(TransportError):
             texts.append((await rest.request("GET", f"/api-docs/{name}.json")).body)
-        except TransportError:
-            continue
-    return "".join(texts)
+    return texts
 
 
 async def _websocket(settings: Settings) -> list[Finding]:

@@ -1,23 +1,16 @@
 """Findings from Asterisk's responses, each fault with a remedy."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
-from ari_proxy.ari import advisories, versions
+from ari_proxy.ari import advisories, features, versions
 
 Level = Literal["ok", "warning", "fault"]
 _SIGNS: Final[Mapping[Level, str]] = {"ok": "ok", "warning": "warn", "fault": "FAULT"}
 
-# Asterisk's API description says 20.17 and 22.7 of claim; its change logs are right.
-_CLAIM_VERSIONS: Final = versions.words(versions.REPORT_EVENTS)
-#: ARI features: name, text in Asterisk's API description that shows it, first version.
-FEATURES: Final = (
-    ("report_events (a dialog's variable in each event)", '"report_events"', _CLAIM_VERSIONS),
-    ("claim (calls offered to several applications)", '"claim', _CLAIM_VERSIONS),
-)
 #: An application of doctor's own: connecting with a real one would take it from its current client.
 APPLICATION: Final = "ari-proxy-doctor"
 _OK, _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND = 200, 401, 403, 404
@@ -124,16 +117,28 @@ def of_application(application: str, status: int) -> Finding:
     return Finding("ok", what, "no client is connected for it")
 
 
-def of_description(description: str) -> list[Finding]:
-    """Report which newer features Asterisk's own description of ARI has."""
+def of_features(described: Collection[features.Feature]) -> list[Finding]:
+    """Report which of ARI's newer features Asterisk has, by the versions that brought them.
+
+    Args:
+        described: those of its own description.
+    """
+    by_version: dict[str, list[features.Feature]] = {}
+    for feature in features.FEATURES:
+        by_version.setdefault(versions.words(feature.since), []).append(feature)
     return [
-        Finding(
-            "ok",
-            f"feature {name}",
-            "available" if sign in description else f"not available (needs {since})",
-        )
-        for name, sign, since in FEATURES
+        Finding("ok", f"Asterisk, ARI of {since}", _availability(brought, described))
+        for since, brought in by_version.items()
     ]
+
+
+def _availability(
+    brought: Iterable[features.Feature], described: Collection[features.Feature]
+) -> str:
+    there = ", ".join(feature.name for feature in brought if feature in described)
+    missing = ", ".join(feature.name for feature in brought if feature not in described)
+    found = (f"available: {there}" if there else "", f"not available: {missing}" if missing else "")
+    return "; ".join(filter(None, found))
 
 
 def of_clock(difference_seconds: float) -> Finding:

@@ -5,6 +5,7 @@ from datetime import date
 
 import pytest
 
+from ari_proxy.ari.features import FEATURES
 from ari_proxy.doctor import findings
 from ari_proxy.doctor.findings import Finding, exit_code
 from tests.support.malformed import DEEPLY_NESTED
@@ -88,14 +89,26 @@ def test_application_that_somebody_serves(status: int, level: str) -> None:
     assert findings.of_application("ivr", status).level == level
 
 
-def test_features_are_those_of_asterisks_own_description() -> None:
-    with_both = findings.of_description('"name": "report_events" … "nickname": "claim"')
-    with_none = findings.of_description("")
+def test_features_are_told_by_the_versions_that_brought_them() -> None:
+    all_of_them = findings.of_features(FEATURES)
+    none = findings.of_features(())
+    (newest,) = [finding for finding in none if "22.10" in finding.what]
 
-    assert all(finding.found == "available" for finding in with_both)
-    assert all("not available" in finding.found for finding in with_none)
-    assert all("20.20, 22.10, 23.4" in finding.found for finding in with_none)
-    assert exit_code([*with_both, *with_none]) == 0
+    assert all(finding.found.startswith("available: ") for finding in all_of_them)
+    assert not any("not available" in finding.found for finding in all_of_them)
+    assert all(finding.found.startswith("not available: ") for finding in none)
+    # Its description says 20.17, 22.7 and 23.1 of claim.
+    assert newest.what == "Asterisk, ARI of 20.20, 22.10, 23.4"
+    assert "events.claim" in newest.found
+    assert "channels.set_variable(report_events)" in newest.found
+    assert exit_code([*all_of_them, *none]) == 0
+
+
+def test_feature_may_be_the_only_one_of_its_version() -> None:
+    (claim,) = [feature for feature in FEATURES if feature.name == "events.claim"]
+    (newest,) = [f for f in findings.of_features([claim]) if "22.10" in f.what]
+
+    assert newest.found.startswith("available: events.claim; not available: bridges.")
 
 
 @pytest.mark.parametrize(("seconds", "level"), [(0.9, "ok"), (-1.5, "ok"), (-30, "warning")])
