@@ -16,6 +16,14 @@ PARAMETER_SINCE: Final = {
     ("bridges", "create", "variables"): ("20.20.0", "22.10.0", "23.4.0"),
 }
 
+#: By resource, operation and parameter: the least value; Asterisk refuses lower ones (seen on
+#: 22.10.1), though its description has no range.
+MINIMUM: Final = {
+    ("channels", nickname, name): 0
+    for nickname in ("play", "playWithId")
+    for name in ("offsetms", "skipms")
+}
+
 #: By model: required fields that Asterisk leaves out.
 NOT_ALWAYS_SENT: Final = {
     # Answers carry neither the time nor, without an application of their own, its name.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from . import corrections, docstrings, naming, versions
+from . import corrections, docstrings, naming, ranges, versions
 from .description import Description, Operation, Parameter, Resource
 
 #: What each generated module says of itself.
@@ -114,7 +114,8 @@ def _constant(resource: Resource, operation: Operation) -> str:
         f'path="{operation.path}"',
         f"since={versions.literal(versions.since(resource, operation))}",
     ]
-    minimum = {p.name: p.minimum for p in operation.parameters if p.minimum is not None}
+    lowest = {p.name: ranges.minimum(resource, operation, p) for p in operation.parameters}
+    minimum = {name: least for name, least in lowest.items() if least is not None}
     parts += [f"minimum={minimum!r}"] if minimum else []
     newer = [
         f"{name!r}: {versions.literal(since)}"

@@ -11,6 +11,7 @@ from .description import NEWEST, OLDER, Description, read
 
 ROOT: Final = Path(__file__).parents[1]
 _ARI: Final = ROOT / "services/ari_proxy/ari"
+_SIMULATOR: Final = ROOT / "services/ari_proxy/simulator"
 _CLIENT: Final = ROOT / "services/ari_proxy/client/ari"
 
 
@@ -41,6 +42,7 @@ def _sources(newest: Description, older: list[Description]) -> Iterator[tuple[Pa
     yield _ARI / "operation_table.py", table.of_operations(newest)
     yield _ARI / "event_types.py", table.of_event_types(newest)
     yield _ARI / "feature_table.py", table.of_features(newest, older[0])
+    yield _SIMULATOR / "parameter_table.py", table.of_parameters(newest)
     yield _CLIENT / "resources.py", modules.of_resources(newest)
     yield _CLIENT / "models.py", structs.of_models(newest, older)
     yield _CLIENT / "events.py", structs.of_events(newest, older)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from . import naming, versions
+from . import naming, ranges, versions
 from .description import Description, Operation, Parameter, Resource
 from .modules import NOTICE
 
@@ -81,6 +81,41 @@ from .versions import Since
 #: By the client's method, like `events.claim` or `channels.set_variable(report_events)`:
 #: HTTP method, path, the parameter or '', and since when Asterisk has it.
 NEWER: Final[dict[str, tuple[str, str, str, Since]]] = {{{"".join(entries)}}}
+'''
+
+
+def of_parameters(description: Description) -> str:
+    """Return the module with what the simulator checks; not formatted."""
+    lines = []
+    for resource, operation in description.operations():
+        queries = [parameter for parameter in operation.parameters if parameter.place == "query"]
+        required = tuple(parameter.name for parameter in queries if parameter.required)
+        values = {parameter.name: parameter.values for parameter in queries if parameter.values}
+        minimum = {p.name: ranges.minimum(resource, operation, p) for p in queries}
+        minimum = {name: least for name, least in minimum.items() if least is not None}
+        if (required or values or minimum) and not operation.is_websocket:
+            where = f"({operation.method!r}, {operation.path!r})"
+            lines.append(f"{where}: Checked({required!r}, {values!r}, {minimum!r}),")
+    return f'''"""Parameters whose values the description of ARI restricts.
+
+{NOTICE}
+"""
+
+from typing import Final, NamedTuple
+
+
+class Checked(NamedTuple):
+    """The parameters of an operation."""
+
+    required: tuple[str, ...]
+    #: By parameter: the values that it may have.
+    values: dict[str, tuple[str, ...]]
+    #: By parameter: its least value.
+    minimum: dict[str, int]
+
+
+#: By method and path template.
+CHECKED: Final[dict[tuple[str, str], Checked]] = {{{"".join(lines)}}}
 '''
 
 

@@ -76,8 +76,6 @@ class ChannelRoutes:
     async def _get_variable(self, request: web.Request) -> web.Response:
         channel = self._exchange.channel(request.match_info["channel"])
         name = (await parameters(request)).get("variable", "")
-        if not name:
-            return message(400, "Variable name is required")
         if name not in channel.variables:
             return message(404, "Provided variable was not found")
         return shown({"value": channel.variables[name]})

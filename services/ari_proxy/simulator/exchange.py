@@ -14,6 +14,7 @@ from .model import (
     SimulatedChannel,
     SimulatedRefusalError,
     new_id,
+    number,
 )
 
 #: Seconds between two digits of the simulated caller, and the default length of ringing.
@@ -242,4 +243,4 @@ class Exchange:
 
 
 def _seconds(asked: Parameters, name: str) -> float:
-    return float(asked.get(name) or RING_SECONDS)
+    return number(asked.get(name, "")) or RING_SECONDS

@@ -14,6 +14,7 @@ from .model import (
     SimulatedRecording,
     SimulatedRefusalError,
     new_id,
+    number,
 )
 
 #: Length of every sound.
@@ -117,7 +118,7 @@ class Media:
         if name in self.recordings or is_kept:
             text = f"Recording '{name}' already exists and can not be overwritten"
             raise SimulatedRefusalError(409, text)
-        seconds = float(asked.get("maxDurationSeconds") or 0) or None
+        seconds = number(asked.get("maxDurationSeconds", "")) or None
         app = self._app_of(target)
         recording = SimulatedRecording(
             name=name,

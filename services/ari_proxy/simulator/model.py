@@ -5,6 +5,7 @@ The shapes follow recordings of Asterisk 22; `tests/contract/test_simulator.py` 
 
 import asyncio
 import itertools
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +20,18 @@ Parameters = Mapping[str, str]
 
 
 class SimulatedRefusalError(Exception):
-    """An ARI error response: HTTP status and message."""
+    """An ARI error response: HTTP status and message, and the field that has the message."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, field: str = "message") -> None:
         super().__init__(message)
         self.status = status
+        self.field = field
+
+
+def number(text: str) -> int:
+    """Return the number that a text begins with, as C reads it; 0 without one."""
+    found = re.match(r"\s*[+-]?\d+", text, re.ASCII)
+    return int(found[0]) if found else 0
 
 
 def now() -> str:

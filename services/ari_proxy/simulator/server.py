@@ -2,13 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
+from ari_proxy.ari import operations
+
+from . import checks
 from .call_routes import BridgeRoutes, ChannelRoutes
 from .exchange import Exchange
 from .media_routes import MediaRoutes
@@ -27,6 +30,8 @@ class Simulator:
         self._authorization = aiohttp.encode_basic_auth(user, password)
         self._api_key = f"{user}:{password}"
         self._sockets: dict[str, web.WebSocketResponse] = {}
+        #: Method and template of each operation that it has.
+        self._simulated: set[tuple[str, str]] = set()
         self.exchange = Exchange(tasks, self._emit)
 
     def application(self) -> web.Application:
@@ -45,21 +50,48 @@ class Simulator:
         routes = [*self._routes(), *(route for part in parts for route in part.routes())]
         for method, path, handler in routes:
             app.router.add_route(method, "/ari" + path, handler)
+            self._simulated.add((method, operations.template_of(path)))
         return app
 
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get("Authorization")
         if given != self._authorization and request.query.get("api_key") != self._api_key:
             return message(401, "Authentication required")
-        decode_path(request)
+        path = request.rel_url.raw_path.removeprefix("/ari")
+        template = operations.template_of(path)
         try:
+            checks.refuse_unknown(request.method, path, template)
+            if (request.method, template) not in self._simulated:
+                return message(501, f"{request.method} {template} is not simulated")
+            decode_path(request)
+            await self._check(request, template)
             return await handler(request)
         except SimulatedRefusalError as refusal:
-            return message(refusal.status, str(refusal))
+            return web.json_response({refusal.field: str(refusal)}, status=refusal.status)
         except web.HTTPNotFound:
             return message(404, "Resource not found")
         except web.HTTPMethodNotAllowed:
             return message(405, "Invalid method")
+
+    async def _check(self, request: web.Request, template: str) -> None:
+        """Return if Asterisk would execute it: some parameters are looked at before its object."""
+        if template == "/events":
+            return
+        asked = await parameters(request)
+        checks.refuse_wrong(request.method, template, asked, is_found=False)
+        self._look_up(request.method, template, request.match_info)
+        checks.refuse_wrong(request.method, template, asked, is_found=True)
+
+    def _look_up(self, method: str, template: str, names: Mapping[str, str]) -> None:
+        """Find the object that a path names, unless it is a new one."""
+        if method == "POST" and template in {"/channels/{channelId}", "/bridges/{bridgeId}"}:
+            return
+        if "channel" in names:
+            self.exchange.channel(names["channel"])
+        if "bridge" in names:
+            self.exchange.bridge(names["bridge"])
+        if template.startswith("/recordings/stored/"):
+            self.exchange.media.stored_recording(names["recording"])
 
     # Events
 

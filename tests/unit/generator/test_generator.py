@@ -16,7 +16,7 @@ def test_generated_files_are_those_of_the_facts() -> None:
     generated = output.files()
     written_files = {path: path.read_text() if path.exists() else "" for path in generated}
 
-    assert len(generated) == 18
+    assert len(generated) == 19
     assert written_files == generated, "make generate writes them anew"
 
 

@@ -120,7 +120,11 @@ _STOP_SILENCE: Final = Operation(
     since={12: (12, 0, 0)},
 )
 _PLAY: Final = Operation(
-    name="channels.play", method="POST", path="/channels/{channelId}/play", since={12: (12, 0, 0)}
+    name="channels.play",
+    method="POST",
+    path="/channels/{channelId}/play",
+    since={12: (12, 0, 0)},
+    minimum={"offsetms": 0, "skipms": 0},
 )
 _RECORD: Final = Operation(
     name="channels.record",
