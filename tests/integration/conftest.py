@@ -1,12 +1,14 @@
 """On NATS each process of this tier has the rights that docs/reference/wire.md lists, no more."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.support.documented_rights import GuardedNats
+from tests.support.memory_proxy import CallScene, simulator
+from tests.support.memory_proxy import call_scene as running_call_scene
 from tests.support.servers import NatsServer
 
 
@@ -43,3 +45,14 @@ def own_nats_server(tmp_path: Path) -> Iterator[NatsServer]:
     """A nats-server with accounts that the test may stop and start."""
     with guarded(tmp_path) as nats:
         yield nats.server
+
+
+@pytest.fixture(params=["simulator", "asterisk22"])
+async def call_scene(request: pytest.FixtureRequest) -> AsyncIterator[CallScene]:
+    """Calls to an application, with the proxy on the bus in memory."""
+    if request.param == "asterisk22":
+        async with running_call_scene(request.getfixturevalue("asterisk_22")) as scene:
+            yield scene
+    else:
+        async with simulator() as simulated, running_call_scene(simulated) as scene:
+            yield scene

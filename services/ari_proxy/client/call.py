@@ -1,7 +1,7 @@
 """One call, from the application's side: events to read, commands to await."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Final
@@ -19,12 +19,17 @@ from ari_proxy.protocol.messages import Event as EventMessage
 from . import events
 from .ari import Ari
 from .ari.model import EventT, with_raw, with_sequence
+from .ari.requests import VariableValue
 from .call_end import DIALOG_ENDED, CallEnd
 from .call_events import MAX_WAITING_EVENTS, PROBE, CallEvents
 from .channels import CallChannels
 from .commands import CallCommands, Topics
 from .errors import CallEnded
 from .events import Event, ProxyDialogEnded
+from .legs.bridge import Bridge
+from .legs.control import ControlledChannel
+from .legs.dialling import RING_SECONDS, Dialling, DialOptions
+from .legs.leg import Leg
 from .listeners import Listener, Listeners
 from .media.channel import MediaChannel
 from .transport import CallTransport
@@ -45,7 +50,7 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call(MediaChannel):
+class Call(MediaChannel, ControlledChannel):
     """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(
@@ -165,6 +170,46 @@ class Call(MediaChannel):
         wait = Wait(event_type, where, self._end)
         with self._listeners.following(wait.look):
             return await wait.result(timeout)
+
+    async def dial(
+        self,
+        endpoints: str | Sequence[str],
+        *,
+        timeout: float = RING_SECONDS,  # noqa: ASYNC109  the other end's time to answer
+        caller_id: str | None = None,
+        ring: str | None = None,
+        variables: Mapping[str, VariableValue] | None = None,
+    ) -> Leg:
+        """Dial endpoints, all at once, and return the leg that answers first.
+
+        The others are hung up; all are if none answers, if the call ends, or if this is cancelled.
+
+        Args:
+            endpoints: like `PJSIP/200`.
+            timeout: seconds until one has answered.
+            caller_id: what they see, like `Ann <100>`.
+            ring: what the caller hears meanwhile: `ring` has its own phone ring until it is
+                answered, `moh` or `moh:CLASS` is music, other media like `tone:ring` are played.
+            variables: names and values of variables of their channels.
+
+        Raises:
+            CallEnded: the caller has left before.
+            DialFailed: Busy, NoAnswer, or Rejected with the cause.
+        """
+        options = DialOptions(
+            timeout=timeout, caller_id=caller_id, ring=ring, variables=variables or {}
+        )
+        several = [endpoints] if isinstance(endpoints, str) else list(endpoints)
+        return await Dialling(self, several, options).leg()
+
+    def bridge(self, *, kind: str = "mixing", name: str | None = None) -> Bridge:
+        """Return a bridge for an `async with` block, at whose end it is destroyed.
+
+        Args:
+            kind: its abilities, separated by commas, like `mixing,dtmf_events`.
+            name: a name for people.
+        """
+        return Bridge(self, kind=kind, name=name)
 
     async def command(
         self, method: str, path: str, body: str = "", **parameters: str

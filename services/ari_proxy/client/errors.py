@@ -6,6 +6,10 @@ ClientError
 ├── CallEnded               the call has ended before what was waited for
 ├── NotPlayed               Asterisk can't play media, or has not begun to
 ├── NotRecorded             a recording has failed
+├── DialFailed              no endpoint that was dialled has answered
+│   ├── Busy                all of them are busy
+│   ├── NoAnswer            nobody has answered in time
+│   └── Rejected            they don't take the call, for the reason in `cause`
 ├── RequestFailed           the request was answered with an error
 │   ├── InvalidParameters   a parameter is wrong: 400, 405, 413, 422; 0 if not even sent
 │   ├── NotAllowed          the proxy's policy or scope, or Asterisk's user, forbids it: 403
@@ -18,6 +22,7 @@ ClientError
     └── OutcomeUnknown      Asterisk may have executed it
 """
 
+from collections.abc import Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -95,6 +100,38 @@ class NotRecorded(ClientError):
         super().__init__(f"recording {name!r} was not made: {reason}")
         self.name = name
         self.reason = reason
+
+
+class DialFailed(ClientError):
+    """No endpoint that was dialled has answered."""
+
+    #: What has become of them.
+    outcome = "no answer"
+
+    def __init__(self, endpoints: Sequence[str], *, cause: int | None = None) -> None:
+        because = "" if cause is None else f", cause {cause}"
+        super().__init__(f"{', '.join(endpoints)}: {self.outcome}{because}")
+        self.endpoints = tuple(endpoints)
+        #: The Q.850 cause of the first one whose end says as much; None if none was told.
+        self.cause = cause
+
+
+class Busy(DialFailed):
+    """All endpoints that were dialled are busy."""
+
+    outcome = "busy"
+
+
+class NoAnswer(DialFailed):
+    """Nobody has answered in time."""
+
+    outcome = "nobody has answered in time"
+
+
+class Rejected(DialFailed):
+    """The endpoints that were dialled don't take the call, or can't be reached."""
+
+    outcome = "rejected"
 
 
 class RequestFailed(ClientError):

@@ -1,0 +1,1 @@
+"""The legs of a call: controlling a channel, dialling others, and bridging them."""

@@ -1,0 +1,150 @@
+"""A bridge of a call: it lasts for a block, and nothing of it is left behind."""
+
+import asyncio
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+from ari_proxy.client.asking import asked_of
+from ari_proxy.client.cleaning_up import clean_up
+from ari_proxy.client.errors import InvalidParameters, NotFound, TransportFailed
+from ari_proxy.client.follower import Follower
+from ari_proxy.client.party import Party
+from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+
+from .bridge_members import BridgeMembers
+from .leg import Leg
+
+#: Seconds without an event after which the bridge is read: one may be lost.
+READ_SECONDS: Final = 30.0
+
+
+class Bridge:
+    """Channels that hear each other.
+
+    At the end of the block the bridge is destroyed, and the legs that are in it, or were, are hung
+    up; the call's own channel stays.
+    """
+
+    def __init__(
+        self,
+        call: Party,
+        *,
+        kind: str = "mixing",
+        name: str | None = None,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        """Initialise a bridge that is created when the block begins.
+
+        Args:
+            call: whose dialog has it.
+            kind: its abilities, separated by commas, like `mixing,dtmf_events`.
+            name: a name for people.
+            read_seconds: without an event after which the bridge is read.
+        """
+        self.id = new_object_id(token_of_dialog(DialogId(call.dialog_id)))
+        self._call = call
+        self._kind = kind
+        self._name = name
+        self._read_seconds = read_seconds
+        self._members = BridgeMembers(self.id)
+        #: By the ids of their channels, all that were ever put in.
+        self._parties: dict[str, Party] = {}
+        self._follower = Follower(call, self._members.take)
+
+    def __repr__(self) -> str:
+        return f"Bridge({self.id!r}, members={self.members!r})"
+
+    @property
+    def members(self) -> list[Party]:
+        """Who is in it."""
+        return [self._parties[name] for name in self._members.present]
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._call.ari.bridges.create(type=self._kind, bridge_id=self.id, name=self._name)
+        except BaseException:
+            await self._destroy()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._destroy()
+
+    async def add(self, *parties: Party) -> None:
+        """Put a call or legs in.
+
+        Raises:
+            CallEnded: one of them has left before.
+        """
+        for party in parties:
+            self._parties[party.channel_id] = party
+            self._members.expect(party.channel_id)
+            try:
+                async with asked_of(party, also=(InvalidParameters,)):
+                    await self._call.ari.bridges.add_channel(self.id, party.channel_id)
+            except BaseException:
+                self._members.release(party.channel_id)
+                raise
+            self._members.put(party.channel_id)
+
+    async def remove(self, *parties: Party) -> None:
+        """Take a call or legs out; they stay up, and are no leavers.
+
+        Raises:
+            InvalidParameters: one is not in it.
+        """
+        for party in parties:
+            self._members.release(party.channel_id)
+            async with asked_of(party):
+                await self._call.ari.bridges.remove_channel(self.id, party.channel_id)
+
+    async def hold(self, party: Party, music_class: str | None = None) -> None:
+        """Take one out and play music to it, until `unhold`."""
+        await self.remove(party)
+        async with asked_of(party):
+            await self._call.ari.channels.start_moh(party.channel_id, moh_class=music_class)
+
+    async def unhold(self, party: Party) -> None:
+        """Put one in again that `hold` has taken out."""
+        async with asked_of(party):
+            await self._call.ari.channels.stop_moh(party.channel_id)
+        await self.add(party)
+
+    async def wait_for_leaver(self) -> Party:
+        """Return the first one that leaves by itself: that has hung up, or was sent elsewhere.
+
+        One that has left already, since it was added, is returned at once; each one once.
+        """
+        while not self._members.leavers:
+            if self._members.is_uncertain or not await self._news():
+                await self._read_again()
+        return self._parties[self._members.leavers.pop(0)]
+
+    async def _news(self) -> bool:
+        return await self._follower.news(self._read_seconds)
+
+    async def _read_again(self) -> None:
+        channels: Sequence[str] = ()
+        try:
+            channels = (await self._call.ari.bridges.get(self.id)).channels
+        except NotFound:
+            pass
+        except TransportFailed:
+            self._members.read_later()
+            return
+        self._members.read(channels)
+
+    async def _destroy(self) -> None:
+        self._follower.close()
+        destroyed = self._call.ari.bridges.destroy(self.id)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(clean_up(destroyed, f"bridge {self.id}"))
+            for party in self._parties.values():
+                if isinstance(party, Leg) and not party.is_over:
+                    tasks.create_task(clean_up(party.hang_up(), f"channel {party.channel_id}"))

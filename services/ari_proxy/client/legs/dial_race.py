@@ -1,0 +1,88 @@
+"""Dialling several endpoints at once: the first one that answers has the call. Sans-I/O."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from ari_proxy.client.ari.events import ChannelDestroyed, StasisStart
+from ari_proxy.client.ari.model import Event
+from ari_proxy.client.ari.models import Channel
+from ari_proxy.client.errors import Busy, DialFailed, NoAnswer, Rejected
+from ari_proxy.client.events import ProxyGap
+
+#: Q.850.
+_USER_BUSY: Final = 17
+_NO_USER_RESPONDING: Final = 18
+_NO_ANSWER: Final = 19
+#: An answered channel that is in an application.
+_STASIS: Final = "Stasis"
+
+
+class DialRace:
+    """The channels that were requested, and what has become of them."""
+
+    def __init__(self, endpoints: Mapping[str, str]) -> None:
+        """Begin.
+
+        Args:
+            endpoints: by the id of its channel, each endpoint.
+        """
+        self._endpoints = dict(endpoints)
+        #: By channel, the cause of its end; None if it was not told.
+        self._failed: dict[str, int | None] = {}
+        #: The channel that has answered first.
+        self.winner: str | None = None
+        #: Whether events may be missing, so that channels are to be read again.
+        self.is_uncertain = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether one has answered, or all have failed."""
+        return self.winner is not None or not self.pending
+
+    @property
+    def pending(self) -> list[str]:
+        """The channels that have neither won nor failed: those that may ring."""
+        return [name for name in self._endpoints if name not in {self.winner, *self._failed}]
+
+    def take(self, event: Event) -> None:
+        """Handle an event of the call."""
+        match event:
+            case StasisStart():
+                self._answer(event.channel.id)
+            case ChannelDestroyed():
+                self.fail(event.channel.id, event.cause)
+            case ProxyGap():
+                self.is_uncertain = not self.is_over
+
+    def fail(self, channel_id: str, cause: int | None = None) -> None:
+        """Note that a channel has ended, or that there is none."""
+        if channel_id in self._endpoints and channel_id != self.winner:
+            self._failed.setdefault(channel_id, cause)
+
+    def read(self, channel: Channel) -> None:
+        """Note what Asterisk has told of a channel."""
+        if channel.dialplan.app_name == _STASIS:
+            self._answer(channel.id)
+
+    def has_read(self) -> None:
+        """Note that all that are pending were read."""
+        self.is_uncertain = False
+
+    def _answer(self, channel_id: str) -> None:
+        if self.winner is None and channel_id in self.pending:
+            self.winner = channel_id
+
+    def error(self) -> DialFailed:
+        """Return the error that stands for a race without a winner.
+
+        Somebody who might have answered counts more than one who was busy, and that more than one
+        who could not be reached.
+        """
+        endpoints = list(self._endpoints.values())
+        causes = list(self._failed.values())
+        if self.pending or {_NO_ANSWER, _NO_USER_RESPONDING} & {*causes}:
+            return NoAnswer(endpoints)
+        if _USER_BUSY in causes:
+            return Busy(endpoints, cause=_USER_BUSY)
+        told = [cause for cause in causes if cause is not None]
+        return Rejected(endpoints, cause=told[0] if told else None)

@@ -1,0 +1,169 @@
+"""Dialling endpoints for a call, until one has answered or none will."""
+
+import asyncio
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from ari_proxy.client.ari.requests import VariableValue
+from ari_proxy.client.cleaning_up import clean_up
+from ari_proxy.client.errors import NotFound, RequestFailed, TransportFailed
+from ari_proxy.client.follower import Follower
+from ari_proxy.client.media.channel import MediaChannel
+from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+
+from .control import Reason
+from .dial_race import DialRace
+from .leg import Leg
+from .ringing import ringing
+
+#: Seconds to ring, as Asterisk's own default.
+RING_SECONDS: Final = 30.0
+#: Seconds that Asterisk rings on should the application be gone.
+_LONGER_SECONDS: Final = 5
+#: Seconds without an event after which the channels are read: one may be lost.
+READ_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DialOptions:
+    """How endpoints are dialled."""
+
+    #: Seconds until one has answered.
+    timeout: float = RING_SECONDS
+    #: What they see, like `Ann <100>`.
+    caller_id: str | None = None
+    #: What the caller hears meanwhile.
+    ring: str | None = None
+    #: Names and values of variables of their channels.
+    variables: Mapping[str, VariableValue] = field(default_factory=dict)
+
+
+class Dialling:
+    """One attempt to reach somebody."""
+
+    def __init__(
+        self,
+        call: MediaChannel,
+        endpoints: Sequence[str],
+        options: DialOptions,
+        *,
+        read_seconds: float = READ_SECONDS,
+    ) -> None:
+        """Initialise an attempt.
+
+        Args:
+            call: for whom.
+            endpoints: like `PJSIP/200`; all are dialled at once.
+            options: how.
+            read_seconds: without an event after which the channels are read.
+
+        Raises:
+            ValueError: there is no endpoint.
+        """
+        if not endpoints:
+            raise ValueError("there is no endpoint to dial")
+        self._call = call
+        self._options = options
+        self._read_seconds = read_seconds
+        token = token_of_dialog(DialogId(call.dialog_id))
+        self._legs = [Leg(call, new_object_id(token), endpoint) for endpoint in endpoints]
+        self._race = DialRace({leg.channel_id: leg.endpoint for leg in self._legs})
+        self._requested: list[Leg] = []
+        self._refusal: RequestFailed | None = None
+
+    async def leg(self) -> Leg:
+        """Return the leg that answers first; all others are hung up by then.
+
+        Raises:
+            CallEnded: the caller has left before.
+            DialFailed: nobody has answered.
+        """
+        try:
+            if self._call.is_over:
+                raise self._call.end_error()
+            with Follower(self._call, self._race.take) as follower:
+                async with ringing(self._call, self._options.ring):
+                    await self._place()
+                    await self._decide(follower)
+            await self._hang_up_pending("answered_elsewhere")
+        except BaseException:
+            await self._hang_up_all()
+            raise
+        finally:
+            self._forget_losers()
+        return self._won()
+
+    def _won(self) -> Leg:
+        return next(leg for leg in self._legs if leg.channel_id == self._race.winner)
+
+    async def _place(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for leg in self._legs:
+                tasks.create_task(self._originate(leg))
+
+    async def _originate(self, leg: Leg) -> None:
+        self._requested.append(leg)
+        try:
+            await self._call.ari.channels.originate(
+                leg.endpoint,
+                app=self._call.application,
+                caller_id=self._options.caller_id,
+                timeout=math.ceil(self._options.timeout) + _LONGER_SECONDS,
+                variables=self._options.variables or None,
+                channel_id=leg.channel_id,
+            )
+        except RequestFailed as refusal:
+            self._refusal = refusal
+            self._race.fail(leg.channel_id)
+        except TransportFailed:
+            if leg.channel_id in self._race.pending:  # It may ring, or never have been requested.
+                await self._hang_up(leg, "normal")
+                self._race.fail(leg.channel_id)
+
+    async def _decide(self, follower: Follower) -> None:
+        limit = asyncio.timeout(self._options.timeout)
+        try:
+            async with limit:
+                await self._follow(follower)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        if self._race.winner is None:
+            raise self._race.error() from self._refusal
+
+    async def _follow(self, follower: Follower) -> None:
+        while not self._race.is_over:
+            if self._race.is_uncertain or not await follower.news(self._read_seconds):
+                await self._read_pending()
+
+    async def _read_pending(self) -> None:
+        for name in self._race.pending:
+            try:
+                self._race.read(await self._call.ari.channels.get(name))
+            except NotFound:
+                self._race.fail(name)
+            except TransportFailed:
+                pass  # The next time.
+        self._race.has_read()
+
+    async def _hang_up_pending(self, reason: Reason) -> None:
+        pending = [leg for leg in self._requested if leg.channel_id in self._race.pending]
+        async with asyncio.TaskGroup() as tasks:
+            for leg in pending:
+                tasks.create_task(self._hang_up(leg, reason))
+
+    async def _hang_up_all(self) -> None:
+        await self._hang_up_pending("normal")
+        if self._race.winner is not None:
+            await self._hang_up(self._won(), "normal")
+
+    @staticmethod
+    async def _hang_up(leg: Leg, reason: Reason) -> None:
+        await clean_up(leg.hang_up(reason), f"channel {leg.channel_id}")
+
+    def _forget_losers(self) -> None:
+        for leg in self._legs:
+            if leg.channel_id != self._race.winner:
+                leg.forget()

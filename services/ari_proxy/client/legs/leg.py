@@ -1,0 +1,67 @@
+"""A leg that a call has dialled."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+
+from ari_proxy.client.ari.model import Event
+from ari_proxy.client.call_end import CallEnd
+from ari_proxy.client.errors import CallEnded
+from ari_proxy.client.follower import Follower
+from ari_proxy.client.media.channel import MediaChannel
+from ari_proxy.client.party import Party
+
+from .control import ControlledChannel
+
+
+class Leg(MediaChannel, ControlledChannel):
+    """A channel that a call has dialled: its events are the call's."""
+
+    def __init__(self, call: Party, channel_id: str, endpoint: str) -> None:
+        """Follow a channel.
+
+        Args:
+            call: the call that dials.
+            channel_id: the channel's id.
+            endpoint: what was dialled.
+        """
+        self.dialog_id = call.dialog_id
+        self.application = call.application
+        self.ari = call.ari
+        self.channel_id = channel_id
+        self.endpoint = endpoint
+        self._call = call
+        self._end = CallEnd(call.dialog_id, channel_id)
+        self._open = ExitStack()
+        self._open.enter_context(call.following(self._follow))
+
+    def __repr__(self) -> str:
+        return f"Leg({self.endpoint!r}, channel_id={self.channel_id!r})"
+
+    @property
+    def is_over(self) -> bool:
+        """True once it has left the application."""
+        return self._end.is_over
+
+    def end_error(self) -> CallEnded:
+        """Return the error that stands for its end."""
+        return self._end.error()
+
+    def following(self, listener: Callable[[Event], None]) -> AbstractContextManager[None]:
+        """Call a function with each event of the call that arrives during a block, in order."""
+        return self._call.following(listener)
+
+    def forget(self) -> None:
+        """Follow it no more."""
+        self._open.close()
+
+    async def wait_ended(self) -> CallEnded:
+        """Return, as an error that is not raised, how it has ended, once it has."""
+        with Follower(self, lambda _: None) as follower:
+            while not self.is_over:
+                await follower.news(None)
+        return self.end_error()
+
+    def _follow(self, event: Event) -> None:
+        self._end.follow(event)
+        if self.is_over:
+            self.forget()

@@ -1,0 +1,183 @@
+"""Dialling from calls, and bridging: simulated, and on Asterisk 22."""
+
+import asyncio
+
+import pytest
+
+from ari_proxy.client.call import Call
+from ari_proxy.client.errors import Busy, CallEnded, NoAnswer, Rejected
+from ari_proxy.client.legs.leg import Leg
+from ari_proxy.protocol.ids import token_of_object
+from tests.support.memory_proxy import CallScene
+from tests.support.running import until
+
+
+def local(extension: str) -> str:
+    return f"Local/{extension}@default/n"
+
+
+async def others(call: Call) -> list[str]:
+    """The channels that the call has dialled, without the other halves of Local ones."""
+    channels = [channel.id for channel in await call.ari.channels.list()]
+    return [name for name in channels if token_of_object(name) is not None]
+
+
+async def until_alone(call: Call) -> None:
+    async def is_alone() -> bool:
+        return not await others(call)
+
+    await until(is_alone)
+
+
+async def test_first_that_answers_is_the_leg(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> tuple[str, list[str], list[str]]:
+        leg = await call.dial([local("ring"), local("answer")], timeout=20, caller_id="100")
+
+        async def is_only_leg() -> bool:
+            return await others(call) == [leg.channel_id]
+
+        await until(is_only_leg)
+        played = await leg.play("sound:beep")
+        await leg.hang_up()
+        await leg.wait_ended()
+        return leg.endpoint, await others(call), [played.state]
+
+    assert await call_scene.served(handler) == (local("answer"), [], ["done"])
+
+
+async def test_busy_endpoint(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        await call.dial(local("busy"), timeout=20)
+
+    with pytest.raises(Busy):
+        await call_scene.served(handler)
+
+
+async def test_nobody_answers(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        try:
+            await call.dial([local("ring"), local("busy")], timeout=1, ring="ring")
+        finally:
+            await until_alone(call)
+
+    with pytest.raises(NoAnswer):
+        await call_scene.served(handler)
+
+
+async def test_endpoint_that_there_is_not(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        await call.dial("")
+
+    with pytest.raises(Rejected):
+        await call_scene.served(handler)
+
+
+async def test_dial_that_is_cancelled_leaves_no_leg(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        try:
+            async with asyncio.timeout(0.5):
+                await call.dial([local("ring"), local("ring")], ring="moh")
+        finally:
+            await until_alone(call)
+
+    with pytest.raises(TimeoutError):
+        await call_scene.served(handler)
+
+
+async def test_caller_who_hangs_up_while_it_rings(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        async def hang_up() -> None:
+            async def rings() -> bool:
+                return bool(await others(call))
+
+            await until(rings)
+            await call.hang_up()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(hang_up())
+            try:
+                await call.dial(local("ring"))
+            except CallEnded:
+                await until_alone(call)
+                return
+
+    await call_scene.served(handler)
+
+
+async def test_bridge_ends_with_whoever_leaves_and_takes_its_legs_along(
+    call_scene: CallScene,
+) -> None:
+    async def handler(call: Call) -> tuple[bool, list[str]]:
+        async with call.bridge(name="room") as room:
+            leg = await call.dial(local("answer"))
+            await room.add(call, leg)
+            assert set((await call.ari.bridges.get(room.id)).channels) == {
+                call.channel_id,
+                leg.channel_id,
+            }
+            await leg.hang_up()
+            leaver = await room.wait_for_leaver()
+        await until_alone(call)
+        return leaver is leg, [bridge.id for bridge in await call.ari.bridges.list()]
+
+    assert await call_scene.served(handler) == (True, [])
+
+
+async def test_caller_who_leaves_a_bridge_ends_its_legs(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> bool:
+        async with call.bridge() as room:
+            await room.add(call, await call.dial(local("answer")))
+            await call.hang_up()
+            leaver = await room.wait_for_leaver()
+        await until_alone(call)
+        return leaver is call
+
+    assert await call_scene.served(handler)
+
+
+async def test_held_member_comes_back(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> tuple[int, int, int]:
+        async with call.bridge() as room:
+            leg: Leg = await call.dial(local("answer"))
+            await room.add(call, leg)
+            await room.hold(leg)
+            while_held = len((await call.ari.bridges.get(room.id)).channels)
+            await room.unhold(leg)
+            afterwards = len((await call.ari.bridges.get(room.id)).channels)
+            return while_held, afterwards, len(room.members)
+
+    assert await call_scene.served(handler) == (1, 2, 2)
+
+
+async def test_leg_that_has_gone_can_not_be_bridged(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        async with call.bridge() as room:
+            leg = await call.dial(local("answer"))
+            await call.ari.channels.hangup(leg.channel_id)
+            await room.add(leg)
+
+    with pytest.raises(CallEnded):
+        await call_scene.served(handler)
+
+
+async def test_music_and_hold_last_for_a_while(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        await call.answer()
+        async with call.music():
+            await call.hold()
+            await call.unhold()
+        await call.hang_up("normal")
+        with pytest.raises(CallEnded):
+            await call.play("sound:beep")
+
+    await call_scene.served(handler)
+
+
+async def test_leave_goes_on_in_the_dialplan_with_variables(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> str:
+        await call.leave("default", "answer", 1, variables={"LANG": "de"})
+        await until(lambda: call.is_over)
+        found = await call.ari.channels.get_variable(call.channel_id, "LANG")
+        return found.value
+
+    assert await call_scene.served(handler) == "de"
