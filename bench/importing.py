@@ -20,7 +20,7 @@ RUNS = 15
 OWN_COST = "import time; print(time.process_time()); print(open('/proc/self/status').read())"
 # Where PYTHONDONTWRITEBYTECODE is set, each process would compile our modules again.
 PLAIN = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-CLIENT = "ari_proxy.client.application, ari_proxy.client.ari, ari_proxy.client.bus_at"
+CLIENT = "ari_proxy.app, ari_proxy.client.events"
 IMPORTS = {
     "bare Python": "sys",
     "asyncio, msgspec, ssl, structlog": "asyncio, msgspec, ssl, structlog",

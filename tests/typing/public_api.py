@@ -6,12 +6,12 @@ the base install alone.
 
 from typing import Any, assert_type
 
+from ari_proxy import App, Call
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.client.application import Application, call
 from ari_proxy.client.ari import Ari
 from ari_proxy.client.ari.models import Channel, Playback, Variable
 from ari_proxy.client.bus_at import bus_at
-from ari_proxy.client.call import Call
 from ari_proxy.client.errors import NotFound, RequestFailed
 from ari_proxy.client.events import ChannelDtmfReceived, Event, RawEvent, StasisStart, decode
 from ari_proxy.protocol.ids import ServerId
@@ -34,6 +34,22 @@ async def serve(one: Call) -> None:
     with one.following(follow):
         assert_type(await one.ari.channels.play(one.channel_id, "sound:hello-world"), Playback)
     assert_type(await one.command("POST", "/channels/1/answer"), CommandResponse)
+
+
+app = App("demo", "amqps://bus.example", concurrency=10, ca_file="ca.pem", user="u", password="p")
+assert_type(app, App)
+assert_type(app.name, str)
+
+
+@app.call
+async def registered(one: Call) -> None:
+    await one.ari.channels.answer(one.channel_id)
+
+
+async def front_door() -> None:
+    async with app as entered:
+        assert_type(entered, App)
+    assert_type(await app.serve(), None)
 
 
 def follow(event: Event) -> None:

@@ -16,8 +16,10 @@ for name in sys.argv[1:]:
     for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
         importlib.import_module(found.name)
 """
-CLIENT = ["ari_proxy", "ari_proxy.entry_point", "ari_proxy.runtime", "ari_proxy.schemas"]
-CLIENT += [f"ari_proxy.{name}" for name in ("bus", "client", "protocol")]
+CLIENT = [
+    f"ari_proxy.{name}"
+    for name in ("app", "bus", "client", "entry_point", "protocol", "runtime", "schemas")
+]
 SERVER = [
     f"ari_proxy.{name}"
     for name in (
@@ -39,15 +41,23 @@ SERVER = [
 def test_extra_has_all_that_its_modules_import(
     extras: list[str], modules: list[str], tmp_path: Path
 ) -> None:
-    # All modules: the client is the base, though `ari_proxy` itself is a package with all others.
-    names = [name for name in modules if name != "ari_proxy"]
     python = environment(tmp_path, *extras)
 
     ended = subprocess.run(
-        [python, "-c", IMPORTER, *names], capture_output=True, text=True, check=False
+        [python, "-c", IMPORTER, *modules], capture_output=True, text=True, check=False
     )
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_application_on_an_asterisk_without_the_server_says_what_to_install(tmp_path: Path) -> None:
+    python = environment(tmp_path)
+    code = "from ari_proxy import App; App('demo', 'ari://u:hush@127.0.0.1')"
+
+    ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
+
+    assert "pip install 'ari-proxy[server]'" in ended.stderr.splitlines()[-1]
+    assert "Misconfigured" in ended.stderr.splitlines()[-1]
 
 
 def test_base_install_is_the_client() -> None:

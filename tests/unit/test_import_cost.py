@@ -9,13 +9,7 @@ import pytest
 
 from tests.support.environments import environment
 
-CLIENT = (
-    "ari_proxy.app",
-    "ari_proxy.bus.nats.bus",
-    "ari_proxy.client.application",
-    "ari_proxy.client.ari",
-    "ari_proxy.client.bus_at",
-)
+CLIENT = ("ari_proxy.app", "ari_proxy.client.events", "ari_proxy.bus.nats.bus")
 #: What these cannot do without.
 LIBRARIES = ("asyncio", "msgspec", "nats.aio.client", "ssl", "structlog", "uuid")
 #: MiB of the client beyond bare Python, with its libraries.
