@@ -183,7 +183,7 @@ class App:
             raise failure
 
     def _application(self, bus: Bus, handler: CallHandler) -> Application:
-        return Application(
+        application = Application(
             bus,
             self.name,
             partial(_handle, handler),
@@ -191,6 +191,8 @@ class App:
             concurrency=self._concurrency,
             **self._limits,
         )
+        application.follow_losses(bus)
+        return application
 
     async def _serve(self, application: Application, stop: asyncio.Event) -> None:
         """Serve until `stop`, and give back the calls that have not ended in time."""

@@ -16,9 +16,10 @@ import ari_proxy
 from ari_proxy import App, Call
 from ari_proxy.bus.base import opened
 from ari_proxy.bus.errors import BusSettingsError
-from ari_proxy.bus.memory.bus import MemoryBus
+from ari_proxy.bus.memory.bus import MAX_MESSAGE_BYTES, MemoryBus
+from ari_proxy.bus.memory.named import named_broker
 from ari_proxy.client.bus_at import bus_at
-from ari_proxy.client.errors import CallEnded, Misconfigured
+from ari_proxy.client.errors import CallEnded, Misconfigured, NotSent
 from ari_proxy.client.events import ChannelDtmfReceived
 from tests.support.application import DIALOG, Proxy, asterisks, digit, until
 from tests.support.environments import environment
@@ -328,3 +329,47 @@ def test_embedding_says_what_to_install(tmp_path: Path) -> None:
 
     assert "Misconfigured: ari:// needs " in ended.stderr
     assert ended.stderr.endswith("which is not installed: pip install 'ari-proxy[server]'\n")
+
+
+async def test_command_that_the_bus_has_not_taken_was_not_sent_and_is_not_executed_later() -> None:
+    app = App("demo", URL, response_seconds=0.05)
+    failures: list[NotSent] = []
+    broker = named_broker("test")
+
+    @app.call
+    async def serve(call: Call) -> None:
+        broker.stop()
+        with pytest.raises(NotSent) as raised:
+            await call.ari.channels.answer(call.channel_id)
+        failures.append(raised.value)
+        broker.start()
+        await call.ari.channels.hangup(call.channel_id)
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.begin()
+        await until(lambda: ari_proxy.done)
+
+    assert [str(error) for error in failures] == [
+        "POST /channels/c/answer: the bus has taken nothing since"
+    ]
+    assert ari_proxy.done == [("DELETE", "/channels/c")]
+
+
+async def test_command_that_the_bus_refuses_fails_at_once() -> None:
+    app = App("demo", URL)
+    failures: list[str] = []
+
+    @app.call
+    async def serve(call: Call) -> None:
+        with pytest.raises(NotSent) as raised:
+            await call.command("POST", "/channels/c/variable", body="x" * MAX_MESSAGE_BYTES)
+        failures.append(str(raised.value))
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.begin()
+        await ari_proxy.until_unheard(f"events_{DIALOG}")
+
+    (failure,) = failures
+    assert failure.startswith(
+        "POST /channels/c/variable: the bus does not take it: it is too large"
+    )

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from ari_proxy.aio import run_until_first
-from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle
+from ari_proxy.bus.base import Bus, DropReason, Handler, Message, SubscriptionHandle
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol import messages, timestamps, topics
 from ari_proxy.protocol.errors import MalformedMessageError
@@ -26,7 +26,7 @@ from ari_proxy.protocol.messages import (
 )
 
 from .call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call
-from .commands import Topics
+from .commands import Topics, Withdraw
 from .places import Places
 
 _log = structlog.get_logger()
@@ -34,6 +34,7 @@ _log = structlog.get_logger()
 RECOVERED: Final = "ProxyRecovered"
 #: Ended dialogs to remember: an AppStart may be repeated around a lost connection.
 _REMEMBERED: Final = 1000
+_COMMANDS: Final = topics.commands(DialogId(""))
 #: To an AppStart that another instance shall get (docs/reference/wire.md).
 _DECLINED: Final = messages.encode(AppStartReply(decline=True, reason="no place for the call"))
 
@@ -108,6 +109,7 @@ class Application:
         #: What is asked of the bus beyond a subscription: to get back what finds no place.
         self._may_give_back = {"manual_ack": True} if concurrency is not None else {}
         self._is_listening = asyncio.Event()
+        self._withdraw: Withdraw = lambda _: None
         self._serving: set[str] = set()
         self._over: deque[str] = deque(maxlen=_REMEMBERED)
         #: By server, then dialog; a server's events are subscribed to while it has an entry.
@@ -123,6 +125,21 @@ class Application:
             self._dialogs.clear()
             while self._servers:
                 await _unsubscribe(*self._servers.popitem())
+
+    def follow_losses(self, bus: Bus) -> None:
+        """Have commands that the bus loses fail with NotSent, and none executed after its timeout.
+
+        Args:
+            bus: the one that it serves, for nobody else: its drop handler is ours.
+        """
+        bus.set_drop_handler(self._take_loss)
+        self._withdraw = lambda unsent: bus.discard(lambda topic: topic == unsent)
+
+    def _take_loss(self, topic: str, payload: bytes, reason: DropReason) -> None:
+        for dialogs in self._dialogs.values():
+            dialog = dialogs.get(topic.removeprefix(_COMMANDS))
+            if dialog is not None:
+                dialog.take_loss(payload, reason)
 
     async def wait_listening(self) -> None:
         """Return once it has subscribed to the calls for the first time."""
@@ -168,7 +185,7 @@ class Application:
             self._places.leave()
 
     async def _serve_dialog(self, start: AppStart) -> None:
-        dialog = Call(self._bus, start, **self._seconds)
+        dialog = Call(self._bus, start, **self._seconds, withdraw=self._withdraw)
         owner = DialogId(start.dialog_id)
         dialogs = await self._listen_to(start.server_id)
         if start.dialog_id in dialogs:

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Message
+from ari_proxy.bus.base import DropReason, Message
 from ari_proxy.protocol import timestamps
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, CommandResponse
@@ -23,8 +23,8 @@ from .ari.requests import VariableValue
 from .call_end import DIALOG_ENDED, CallEnd
 from .call_events import MAX_WAITING_EVENTS, PROBE, CallEvents
 from .channels import CallChannels
-from .commands import CallCommands, Topics
-from .errors import CallEnded
+from .commands import CallCommands, Topics, Withdraw
+from .errors import CallEnded, NotSent
 from .events import Event, ProxyDialogEnded
 from .legs.bridge import Bridge
 from .legs.control import ControlledChannel
@@ -60,6 +60,7 @@ class Call(MediaChannel, ControlledChannel):
         *,
         response_seconds: float = RESPONSE_SECONDS,
         give_back_seconds: float = GIVE_BACK_SECONDS,
+        withdraw: Withdraw = lambda _: None,
     ) -> None:
         self._response_seconds = response_seconds
         self._give_back_seconds = give_back_seconds
@@ -69,7 +70,7 @@ class Call(MediaChannel, ControlledChannel):
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
-        self._commands = CallCommands(bus, start.dialog_id)
+        self._commands = CallCommands(bus, start.dialog_id, withdraw=withdraw)
         #: All operations of the call's Asterisk; the proxy's policy says which are allowed.
         self.ari = Ari(CallTransport(self._commands, response_seconds=response_seconds))
         self._events = CallEvents(start.channel_id)
@@ -121,6 +122,10 @@ class Call(MediaChannel, ControlledChannel):
     def take_response(self, message: Message) -> None:
         """Handle a message of the responses topic."""
         self._commands.take_response(message)
+
+    def take_loss(self, payload: bytes, reason: DropReason) -> None:
+        """Handle that the bus has lost a message of the commands topic."""
+        self._commands.lose(payload, reason)
 
     def end(self) -> None:
         """End the dialog with ProxyDialogEnded: ingest did not recover it."""
@@ -217,6 +222,7 @@ class Call(MediaChannel, ControlledChannel):
         """Send a command and return its response.
 
         Raises:
+            NotSent: the bus has not taken it.
             TimeoutError: no response arrived within `response_seconds`.
         """
         url = f"{path}?{urlencode(parameters)}" if parameters else path
@@ -241,7 +247,7 @@ class Call(MediaChannel, ControlledChannel):
                 refused += [
                     _status_text(response) for response in responses if _is_refusal(response)
                 ]
-        except TimeoutError as error:
+        except (NotSent, TimeoutError) as error:
             refused.append(str(error))
         if refused:
             _log.error("dialog.not_given_back", dialog_id=self.dialog_id, error=", ".join(refused))

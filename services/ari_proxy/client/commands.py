@@ -2,18 +2,32 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
 import structlog
 
-from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
+from ari_proxy.bus.base import DropReason, Handler, Message, SubscriptionHandle
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import Command, CommandResponse
 
+from .errors import NotSent
+
 _log = structlog.get_logger()
+
+#: Drops what the bus has yet to send on a topic, and tells it as lost.
+Withdraw = Callable[[str], object]
+#: Why a message was not sent, by the bus's reason; after `connection_lost` it may have been.
+_NOT_SENT: Final[dict[DropReason, str]] = {
+    "full": "the buffer of the bus's client was full",
+    "refused": "the bus does not take it: it is too large, or the account has no right to send it",
+    "returned": "it has no queue: the dialog has ended, or RabbitMQ's node is away",
+    "rejected": "the bus did not store it",
+    "discarded": "the bus has taken nothing since",
+}
 
 _response: Final = msgspec.json.Decoder(CommandResponse)
 
@@ -38,11 +52,14 @@ def name_of(command: Command) -> str:
 class CallCommands:
     """Sends the commands of one call and matches the responses to them."""
 
-    def __init__(self, bus: Topics, dialog_id: str) -> None:
+    def __init__(self, bus: Topics, dialog_id: str, *, withdraw: Withdraw = lambda _: None) -> None:
         self._bus = bus
+        self._withdraw = withdraw
         self._dialog_id = dialog_id
         self._topic = topics.commands(DialogId(dialog_id))
         self._awaited: dict[str, asyncio.Future[CommandResponse]] = {}
+        #: Those that were lost before they were sent.
+        self._not_sent: set[str] = set()
         self._ids = itertools.count(1)
 
     def new(self, method: str, url: str, body: str = "") -> Command:
@@ -53,6 +70,7 @@ class CallCommands:
         """Send a command and return its response.
 
         Raises:
+            NotSent: the bus has not taken it.
             TimeoutError: no response arrived in time.
         """
         (response,) = await self._send([command], messages.encode(command), timeout_seconds)
@@ -64,6 +82,7 @@ class CallCommands:
         """Send at most MAX_COMMANDS commands in one message and return their responses.
 
         Raises:
+            NotSent: the bus has not taken them.
             TimeoutError: the responses did not arrive in time.
         """
         return await self._send(commands, messages.encode_all(commands), timeout_seconds)
@@ -80,10 +99,31 @@ class CallCommands:
                 return [await response for response in awaited.values()]
         except TimeoutError:
             what = ", ".join(map(name_of, commands))
+            self._withdraw(self._topic)  # Nothing shall be executed after its caller has gone on.
+            if self._not_sent & awaited.keys():
+                raise NotSent(what, _NOT_SENT["discarded"]) from None
             raise TimeoutError(f"no response to {what} within {timeout_seconds:g} s") from None
         finally:
-            for unique_id in awaited:
-                self._awaited.pop(unique_id, None)
+            self._forget(awaited)
+
+    def _forget(self, awaited: "dict[str, asyncio.Future[CommandResponse]]") -> None:
+        for unique_id, response in awaited.items():
+            self._awaited.pop(unique_id, None)
+            self._not_sent.discard(unique_id)
+            if response.done() and not response.cancelled():
+                response.exception()  # Another one has raised: asyncio need not complain.
+
+    def lose(self, payload: bytes, reason: DropReason) -> None:
+        """Handle that the bus has lost a message of this call."""
+        if reason not in _NOT_SENT:
+            return
+        for command in messages.decode_commands(payload):
+            waiting = self._awaited.get(command.unique_id)
+            if waiting is None:
+                continue
+            self._not_sent.add(command.unique_id)
+            if not waiting.done():
+                waiting.set_exception(NotSent(name_of(command), _NOT_SENT[reason]))
 
     def take_response(self, message: Message) -> None:
         """Handle a message of the responses topic."""

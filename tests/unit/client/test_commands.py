@@ -9,6 +9,8 @@ from structlog.testing import capture_logs
 
 from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.client.commands import CallCommands
+from ari_proxy.client.errors import NotSent
+from ari_proxy.protocol import messages
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 TOPIC = f"responses_{DIALOG}"
@@ -89,3 +91,33 @@ async def test_malformed_response_is_logged_and_costs_no_other() -> None:
 
     assert (await sending).status_code == 200
     assert [(log["event"], log["dialog_id"]) for log in logs] == [("response.lost", DIALOG)]
+
+
+async def test_lost_message_ends_all_its_commands_and_no_other() -> None:
+    commands = CallCommands(Published(), DIALOG)
+    both = [commands.new("DELETE", "/channels/a"), commands.new("DELETE", "/channels/b")]
+    other = commands.new("GET", "/c")
+    sending = asyncio.create_task(commands.send_all(both, timeout_seconds=10))
+    another = asyncio.create_task(commands.send(other, timeout_seconds=10))
+    await asyncio.sleep(0)
+
+    commands.lose(messages.encode_all(both), "full")
+    commands.lose(messages.encode(other), "connection_lost")  # It may have been executed.
+    commands.take_response(response(other.unique_id))
+
+    with pytest.raises(NotSent, match=r"^DELETE /channels/a: the buffer of the bus"):
+        await sending
+    assert (await another).status_code == 200
+    commands.lose(messages.encode_all(both), "full")  # Nobody waits any more.
+
+
+async def test_command_that_is_withdrawn_at_its_timeout_was_not_sent() -> None:
+    def withdraw(topic: str) -> None:
+        assert topic == f"commands_{DIALOG}"
+        commands.lose(messages.encode(command), "discarded")
+
+    commands = CallCommands(Published(), DIALOG, withdraw=withdraw)
+    command = commands.new("GET", "/a")
+
+    with pytest.raises(NotSent, match=r"^GET /a: the bus has taken nothing since$"):
+        await commands.send(command, timeout_seconds=0)
