@@ -102,9 +102,9 @@ class Call(MediaChannel, ControlledChannel):
         except UNDECODABLE as error:
             _log.error("event.lost", dialog_id=self.dialog_id, error=str(error))
             return
-        event = with_sequence(events.decode(received.ari_body), received.sequence)
-        if event.type != PROBE:
-            self._take(event)
+        if received.type != PROBE:
+            event = events.decode(received.ari_body)
+            self._take(with_sequence(event, received.sequence))
 
     def _take(self, event: Event) -> None:
         if event.type == DIALOG_ENDED:

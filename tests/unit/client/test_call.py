@@ -153,6 +153,7 @@ async def test_listeners_get_each_event_in_order_as_it_arrives() -> None:
 
     async def step(proxy: Proxy) -> None:
         proxy.send("ProxyProbe")
+        proxy.send_body("ProxyProbe", "")
         proxy.send_all_of(digit("1"))
         proxy.send_all_of(asterisks("StasisEnd", "another"))
         proxy.send_all_of(asterisks("StasisEnd"))
