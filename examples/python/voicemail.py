@@ -1,0 +1,118 @@
+"""Voicemail: callers leave messages, and hear those in their mailbox.
+
+`Stasis(voicemail,leave,100)` takes a message for mailbox 100; `Stasis(voicemail)` asks for a
+mailbox and its password. A message is a recording at Asterisk, named
+`voicemail/MAILBOX/FOLDER/CALL`: so any number of processes can serve all calls, and none has
+anything to lose.
+"""
+
+import hmac
+import os
+
+from ari_proxy import App, Call
+from ari_proxy.client.events import StasisStart
+
+#: By mailbox. Yours come from where you keep secrets.
+PASSWORDS = {"100": "1234", "101": "4711"}
+TRIES = 3
+MAX_SECONDS = 180
+NEW, OLD = "new", "old"
+SOUNDS = {NEW: "sound:vm-INBOX", OLD: "sound:vm-Old"}
+
+app = App("voicemail", os.environ.get("BUS_URL", "nats://127.0.0.1:4222"))
+
+
+@app.call
+async def voicemail(call: Call) -> None:
+    """Serve one call."""
+    await call.ari.channels.answer(call.channel_id)
+    async for event in call.events():
+        match event:
+            case StasisStart(args=("leave", mailbox)):
+                await leave_message(call, mailbox)
+            case StasisStart():
+                await visit_mailbox(call)
+            case _:
+                continue
+        await call.play("sound:vm-goodbye")
+        await call.ari.channels.hangup(call.channel_id)
+
+
+async def leave_message(call: Call, mailbox: str) -> None:
+    """Record a message, which the caller may hear and record anew."""
+    # A dot in a name is taken for the ending of a file.
+    name = f"voicemail/{mailbox}/{NEW}/{call.id.replace('.', '-')}"
+    await call.play("sound:vm-intro", until="#")
+    choice: str | None = "3"
+    while choice in {"2", "3"}:
+        if choice == "3":
+            await call.record(
+                name, beep=True, max_silence=10, max_seconds=MAX_SECONDS, if_exists="overwrite"
+            )
+        else:
+            await call.play(f"recording:{name}", until="any")
+        # 1 keeps it, and so does silence.
+        choice = await call.prompt("sound:vm-review", digits=1, choices="123", tries=1)
+    await call.play("sound:vm-msgsaved")
+
+
+async def visit_mailbox(call: Call) -> None:
+    """Serve the menu of the caller's mailbox."""
+    mailbox = await log_in(call)
+    folder = NEW
+    while mailbox is not None:
+        await tell_counts(call, mailbox)
+        match await call.prompt("sound:vm-opts", digits=1, choices="12#"):
+            case "1":
+                await hear_messages(call, mailbox, folder)
+            case "2":
+                chosen = await call.prompt("sound:vm-changeto", digits=1, choices="01#")
+                folder = {"0": NEW, "1": OLD}.get(chosen or "", folder)
+            case _:
+                return
+
+
+async def log_in(call: Call) -> str | None:
+    """Return the caller's mailbox; None after too many wrong passwords."""
+    for _ in range(TRIES):
+        mailbox = await call.prompt("sound:vm-login", tries=1) or ""
+        password = await call.prompt("sound:vm-password", tries=1) or ""
+        if hmac.compare_digest(PASSWORDS.get(mailbox, ""), password) and password:
+            return mailbox
+        await call.play("sound:vm-incorrect-mailbox")
+    return None
+
+
+async def tell_counts(call: Call, mailbox: str) -> None:
+    """Say how many messages there are."""
+    said = ["sound:vm-youhave"]
+    for folder in (NEW, OLD):
+        if count := len(await messages(call, mailbox, folder)):
+            said += [f"number:{count}", SOUNDS[folder], "sound:vm-messages"]
+    if len(said) == 1:
+        said += ["sound:vm-no", "sound:vm-messages"]
+    await call.play(said, until="any")
+
+
+async def hear_messages(call: Call, mailbox: str, folder: str) -> None:
+    """Play the messages of a folder; 7 deletes one, anything else keeps it."""
+    recordings = call.ari.recordings
+    for name in await messages(call, mailbox, folder):
+        question = [f"recording:{name}", "sound:vm-advopts"]
+        choice = await call.prompt(question, digits=1, tries=1, first_digit=2)
+        if choice != "7" and folder == NEW:
+            await recordings.copy_stored(name, name.replace(f"/{NEW}/", f"/{OLD}/", 1))
+        if choice == "7" or folder == NEW:
+            await recordings.delete_stored(name)
+    await call.play("sound:vm-nomore")
+
+
+async def messages(call: Call, mailbox: str, folder: str) -> list[str]:
+    """Return the names of the messages in a folder, in order."""
+    stored = await call.ari.recordings.list_stored()
+    beginning = f"voicemail/{mailbox}/{folder}/"
+    return sorted(found.name for found in stored if found.name.startswith(beginning))
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,101 @@
+"""The examples in Python serve calls: simulated, and of Asterisk 22."""
+
+import asyncio
+import importlib.util
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ari_proxy.client.call import Call
+from ari_proxy.client.events import StasisEnd
+from tests.support.memory_proxy import CallScene, call_scene, simulator
+
+EXAMPLES = Path(__file__).parents[2] / "examples/python"
+
+
+def example(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(params=["simulator", "asterisk22"])
+async def scene(request: pytest.FixtureRequest) -> AsyncIterator[CallScene]:
+    if request.param == "asterisk22":
+        async with call_scene(request.getfixturevalue("asterisk_22")) as made:
+            yield made
+    else:
+        async with simulator() as simulated, call_scene(simulated) as made:
+            yield made
+
+
+@pytest.mark.parametrize(
+    ("pressed", "choice"),
+    [("ww1234ww2", "2"), ("ww9999wwwwww4711ww3", "3"), ("ww1#wwww2#wwww3#", None)],
+    ids=["right", "wrong at first", "wrong"],
+)
+async def test_ivr_lets_callers_choose_who_know_a_pin(
+    scene: CallScene, pressed: str, choice: str | None
+) -> None:
+    ivr = example("ivr")
+
+    async def ask(call: Call) -> str | None:
+        await call.ari.channels.answer(call.channel_id)
+        chosen: str | None = await ivr.ask(call)
+        return chosen
+
+    assert await scene.served(ask, f"dtmf-{pressed}") == choice
+
+
+async def test_ivr_sends_the_caller_on(scene: CallScene) -> None:
+    ivr = example("ivr")
+    ivr.EXTENSIONS["1"] = "answer"
+
+    async def serve(call: Call) -> str:
+        left = asyncio.create_task(call.wait_for(StasisEnd, timeout=20))
+        await ivr.ivr(call)
+        return (await left).channel.dialplan.exten
+
+    assert await scene.served(serve, "dtmf-ww1234ww1")
+
+
+async def test_voicemail_takes_a_message_and_plays_it(scene: CallScene) -> None:
+    voicemail = example("voicemail")
+    mailbox = scene.application
+    voicemail.MAX_SECONDS = 1
+
+    async def leave(call: Call) -> list[str]:
+        await call.ari.channels.answer(call.channel_id)
+        await voicemail.leave_message(call, mailbox)
+        left: list[str] = await voicemail.messages(call, mailbox, "new")
+        return left
+
+    async def hear(call: Call) -> list[list[str]]:
+        await voicemail.hear_messages(call, mailbox, "new")
+        return [await voicemail.messages(call, mailbox, folder) for folder in ("new", "old")]
+
+    async def delete(call: Call) -> list[str]:
+        await voicemail.hear_messages(call, mailbox, "old")
+        left: list[str] = await voicemail.messages(call, mailbox, "old")
+        return left
+
+    (left,) = await scene.served(leave, "talk")
+    assert await scene.served(hear, "answer") == [[], [left.replace("/new/", "/old/")]]
+    assert await scene.served(delete, "dtmf-ww7") == []
+
+
+async def test_voicemail_lets_only_those_in_who_know_the_password(scene: CallScene) -> None:
+    voicemail = example("voicemail")
+
+    async def log_in(call: Call) -> str | None:
+        mailbox: str | None = await voicemail.log_in(call)
+        return mailbox
+
+    assert await scene.served(log_in, "dtmf-ww100#ww1234#") == "100"
+    voicemail.TRIES = 1
+    assert await scene.served(log_in, "dtmf-ww100#ww12#") is None
