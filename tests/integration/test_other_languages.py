@@ -176,6 +176,26 @@ async def test_example_at_its_limit_declines(
         assert callers.left_over == []
 
 
+async def test_example_on_rabbitmq_at_its_limit_gives_a_call_back(
+    rabbitmq_link: Link, tmp_path: Path
+) -> None:
+    async with (
+        callers_of(rabbitmq_link) as callers,
+        examples.running("node-rabbitmq", rabbitmq_link, tmp_path, limit=1) as full,
+    ):
+        first = callers.place("100")
+        await callers.until_asked(f"POST {first}/play: 201")
+        second = callers.place("dtmf-7#")
+        (tmp_path / "free").mkdir()
+        async with examples.running("node-rabbitmq", rabbitmq_link, tmp_path / "free") as free:
+            await free.until_written(": digits 7\n")
+
+        assert f"POST {second}/answer: 204" in callers.operations
+        assert "served" not in full.output
+        await callers.hang_up(first)
+        await full.until_written(": digits \n")
+
+
 @pytest.mark.parametrize("name", examples.EXAMPLES)
 async def test_example_ends_when_its_calls_are_over(
     name: str, request: pytest.FixtureRequest, tmp_path: Path
