@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from ari_proxy.bus.listeners import has_listener
 from ari_proxy.protocol import messages
 from ari_proxy.settings.load import Settings
-from ari_proxy.simulator.requests import Handler
 from ari_proxy.simulator.server import Simulator
 from tests.support import documented_rights, examples
 from tests.support.examples import Application

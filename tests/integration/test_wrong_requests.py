@@ -210,11 +210,8 @@ def is_simulated(operation: Operation) -> bool:
 
 
 SIMULATED: Final = {
-    (route.method, re.sub(r"{\w+}", "{}", route.resource.canonical.removeprefix("/ari")))
-    for route in server.Simulator(asyncio.TaskGroup(), user="", password="")
-    .application()
-    .router.routes()
-    if route.resource is not None
+    (method, re.sub(r"{\w+}", "{}", path))
+    for method, path, _ in server.Simulator(asyncio.TaskGroup(), user="", password="").ari.routes
 }
 #: What ARI does not have at all.
 UNKNOWN: Final = (

@@ -2,12 +2,11 @@
 
 from typing import Final
 
-from aiohttp import web
-
+from ari_proxy.ari.client import Answer
 from ari_proxy.ari.decoding import arguments
 
 from .exchange import Exchange
-from .requests import NO_CONTENT, Route, message, parameters, shown
+from .requests import NO_CONTENT, Request, Route, message, shown
 
 #: Operations on a channel with no effect visible in ARI.
 _ACCEPTED: Final = ("answer", "ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
@@ -39,53 +38,53 @@ class ChannelRoutes:
             ("DELETE", channel + "/ring", self._accept),
         ]
 
-    async def _list_channels(self, _: web.Request) -> web.Response:
+    async def _list_channels(self, _: Request) -> Answer:
         return shown([channel.as_json() for channel in self._exchange.channels.values()])
 
-    async def _get_channel(self, request: web.Request) -> web.Response:
-        return shown(self._exchange.channel(request.match_info["channel"]).as_json())
+    async def _get_channel(self, request: Request) -> Answer:
+        return shown(self._exchange.channel(request.names["channel"]).as_json())
 
-    async def _originate(self, request: web.Request) -> web.Response:
-        name = request.match_info.get("channel", "")
-        return shown(self._exchange.originate(name, await parameters(request)).as_json())
+    async def _originate(self, request: Request) -> Answer:
+        name = request.names.get("channel", "")
+        return shown(self._exchange.originate(name, request.parameters).as_json())
 
-    async def _create(self, request: web.Request) -> web.Response:
-        channel = await self._exchange.create("", await parameters(request))
+    async def _create(self, request: Request) -> Answer:
+        channel = await self._exchange.create("", request.parameters)
         return shown(channel.as_json())
 
-    async def _dial(self, request: web.Request) -> web.Response:
-        self._exchange.dial(request.match_info["channel"], await parameters(request))
-        return web.Response(status=NO_CONTENT)
+    async def _dial(self, request: Request) -> Answer:
+        self._exchange.dial(request.names["channel"], request.parameters)
+        return NO_CONTENT
 
-    async def _hang_up(self, request: web.Request) -> web.Response:
-        await self._exchange.hang_up(request.match_info["channel"])
-        return web.Response(status=NO_CONTENT)
+    async def _hang_up(self, request: Request) -> Answer:
+        await self._exchange.hang_up(request.names["channel"])
+        return NO_CONTENT
 
-    async def _continue(self, request: web.Request) -> web.Response:
-        await self._exchange.leave(request.match_info["channel"])
-        return web.Response(status=NO_CONTENT)
+    async def _continue(self, request: Request) -> Answer:
+        await self._exchange.leave(request.names["channel"])
+        return NO_CONTENT
 
-    async def _accept(self, request: web.Request) -> web.Response:
-        self._exchange.channel(request.match_info["channel"])
-        return web.Response(status=NO_CONTENT)
+    async def _accept(self, request: Request) -> Answer:
+        self._exchange.channel(request.names["channel"])
+        return NO_CONTENT
 
-    async def _rtp_statistics(self, request: web.Request) -> web.Response:
-        self._exchange.channel(request.match_info["channel"])
+    async def _rtp_statistics(self, request: Request) -> Answer:
+        self._exchange.channel(request.names["channel"])
         return message(403, "Unsupported channel type")
 
-    async def _get_variable(self, request: web.Request) -> web.Response:
-        channel = self._exchange.channel(request.match_info["channel"])
-        name = (await parameters(request)).get("variable", "")
+    async def _get_variable(self, request: Request) -> Answer:
+        channel = self._exchange.channel(request.names["channel"])
+        name = request.parameters.get("variable", "")
         if name not in channel.variables:
             return message(404, "Provided variable was not found")
         return shown({"value": channel.variables[name]})
 
-    async def _set_variable(self, request: web.Request) -> web.Response:
-        asked = await parameters(request)
+    async def _set_variable(self, request: Request) -> Answer:
+        asked = request.parameters
         await self._exchange.set_variable(
-            request.match_info["channel"], asked.get("variable", ""), asked.get("value", "")
+            request.names["channel"], asked.get("variable", ""), asked.get("value", "")
         )
-        return web.Response(status=NO_CONTENT)
+        return NO_CONTENT
 
 
 class BridgeRoutes:
@@ -109,30 +108,30 @@ class BridgeRoutes:
             ("DELETE", bridge + "/moh", self._accept_for_bridge),
         ]
 
-    async def _list_bridges(self, _: web.Request) -> web.Response:
+    async def _list_bridges(self, _: Request) -> Answer:
         return shown([bridge.as_json() for bridge in self._exchange.bridges.values()])
 
-    async def _create_bridge(self, request: web.Request) -> web.Response:
-        name = request.match_info.get("bridge", "")
-        return shown(self._exchange.create_bridge(name, await parameters(request)).as_json())
+    async def _create_bridge(self, request: Request) -> Answer:
+        name = request.names.get("bridge", "")
+        return shown(self._exchange.create_bridge(name, request.parameters).as_json())
 
-    async def _get_bridge(self, request: web.Request) -> web.Response:
-        return shown(self._exchange.bridge(request.match_info["bridge"]).as_json())
+    async def _get_bridge(self, request: Request) -> Answer:
+        return shown(self._exchange.bridge(request.names["bridge"]).as_json())
 
-    async def _destroy_bridge(self, request: web.Request) -> web.Response:
-        await self._exchange.destroy_bridge(request.match_info["bridge"])
-        return web.Response(status=NO_CONTENT)
+    async def _destroy_bridge(self, request: Request) -> Answer:
+        await self._exchange.destroy_bridge(request.names["bridge"])
+        return NO_CONTENT
 
-    async def _add_channels(self, request: web.Request) -> web.Response:
-        names = arguments((await parameters(request)).get("channel", ""))
-        await self._exchange.add_channels(request.match_info["bridge"], names)
-        return web.Response(status=NO_CONTENT)
+    async def _add_channels(self, request: Request) -> Answer:
+        names = arguments(request.parameters.get("channel", ""))
+        await self._exchange.add_channels(request.names["bridge"], names)
+        return NO_CONTENT
 
-    async def _remove_channels(self, request: web.Request) -> web.Response:
-        names = arguments((await parameters(request)).get("channel", ""))
-        await self._exchange.remove_channels(request.match_info["bridge"], names)
-        return web.Response(status=NO_CONTENT)
+    async def _remove_channels(self, request: Request) -> Answer:
+        names = arguments(request.parameters.get("channel", ""))
+        await self._exchange.remove_channels(request.names["bridge"], names)
+        return NO_CONTENT
 
-    async def _accept_for_bridge(self, request: web.Request) -> web.Response:
-        self._exchange.bridge(request.match_info["bridge"])
-        return web.Response(status=NO_CONTENT)
+    async def _accept_for_bridge(self, request: Request) -> Answer:
+        self._exchange.bridge(request.names["bridge"])
+        return NO_CONTENT

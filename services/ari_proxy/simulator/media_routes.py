@@ -1,10 +1,10 @@
 """ARI operations on playbacks and recordings of the simulated Asterisk."""
 
-from aiohttp import web
+from ari_proxy.ari.client import Answer
 
 from .media import Media
 from .model import SimulatedRecording
-from .requests import NO_CONTENT, Route, parameters, shown, target
+from .requests import NO_CONTENT, Request, Route, shown
 
 
 class MediaRoutes:
@@ -38,56 +38,56 @@ class MediaRoutes:
             ("POST", stored + "/copy", self._copy_stored),
         ]
 
-    async def _play(self, request: web.Request) -> web.Response:
-        name = request.match_info.get("playback", "")
-        playback = self._media.play(target(request), name, await parameters(request))
+    async def _play(self, request: Request) -> Answer:
+        name = request.names.get("playback", "")
+        playback = self._media.play(request.target, name, request.parameters)
         return shown(playback.as_json(), status=201)
 
-    async def _get_playback(self, request: web.Request) -> web.Response:
-        return shown(self._media.playback(request.match_info["playback"]).as_json())
+    async def _get_playback(self, request: Request) -> Answer:
+        return shown(self._media.playback(request.names["playback"]).as_json())
 
-    async def _stop_playback(self, request: web.Request) -> web.Response:
-        await self._media.control_playback(request.match_info["playback"], "stop")
-        return web.Response(status=NO_CONTENT)
+    async def _stop_playback(self, request: Request) -> Answer:
+        await self._media.control_playback(request.names["playback"], "stop")
+        return NO_CONTENT
 
-    async def _control_playback(self, request: web.Request) -> web.Response:
-        operation = (await parameters(request)).get("operation", "")
-        await self._media.control_playback(request.match_info["playback"], operation)
-        return web.Response(status=NO_CONTENT)
+    async def _control_playback(self, request: Request) -> Answer:
+        operation = request.parameters.get("operation", "")
+        await self._media.control_playback(request.names["playback"], operation)
+        return NO_CONTENT
 
-    async def _record(self, request: web.Request) -> web.Response:
-        recording = self._media.record(target(request), await parameters(request))
+    async def _record(self, request: Request) -> Answer:
+        recording = self._media.record(request.target, request.parameters)
         return shown(recording.as_json(), status=201)
 
-    async def _get_recording(self, request: web.Request) -> web.Response:
-        return shown(self._media.recording(request.match_info["recording"]).as_json())
+    async def _get_recording(self, request: Request) -> Answer:
+        return shown(self._media.recording(request.names["recording"]).as_json())
 
-    async def _stop_recording(self, request: web.Request) -> web.Response:
-        await self._media.stop_recording(request.match_info["recording"])
-        return web.Response(status=NO_CONTENT)
+    async def _stop_recording(self, request: Request) -> Answer:
+        await self._media.stop_recording(request.names["recording"])
+        return NO_CONTENT
 
-    async def _cancel_recording(self, request: web.Request) -> web.Response:
-        await self._media.cancel_recording(request.match_info["recording"])
-        return web.Response(status=NO_CONTENT)
+    async def _cancel_recording(self, request: Request) -> Answer:
+        await self._media.cancel_recording(request.names["recording"])
+        return NO_CONTENT
 
-    async def _accept_for_recording(self, request: web.Request) -> web.Response:
-        self._media.recording(request.match_info["recording"])
-        return web.Response(status=NO_CONTENT)
+    async def _accept_for_recording(self, request: Request) -> Answer:
+        self._media.recording(request.names["recording"])
+        return NO_CONTENT
 
-    async def _list_stored(self, _: web.Request) -> web.Response:
+    async def _list_stored(self, _: Request) -> Answer:
         return shown([recording.as_stored() for recording in self._media.stored.values()])
 
-    async def _get_stored(self, request: web.Request) -> web.Response:
-        recording = self._media.stored_recording(request.match_info["recording"])
+    async def _get_stored(self, request: Request) -> Answer:
+        recording = self._media.stored_recording(request.names["recording"])
         return shown(recording.as_stored())
 
-    async def _delete_stored(self, request: web.Request) -> web.Response:
-        del self._media.stored[self._media.stored_recording(request.match_info["recording"]).name]
-        return web.Response(status=NO_CONTENT)
+    async def _delete_stored(self, request: Request) -> Answer:
+        del self._media.stored[self._media.stored_recording(request.names["recording"]).name]
+        return NO_CONTENT
 
-    async def _copy_stored(self, request: web.Request) -> web.Response:
-        original = self._media.stored_recording(request.match_info["recording"])
-        name = (await parameters(request)).get("destinationRecordingName", "")
+    async def _copy_stored(self, request: Request) -> Answer:
+        original = self._media.stored_recording(request.names["recording"])
+        name = request.parameters.get("destinationRecordingName", "")
         copy = SimulatedRecording(
             name=name, target="", app="", format=original.format, state="done"
         )

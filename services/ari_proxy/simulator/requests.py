@@ -1,53 +1,85 @@
-"""Parsing of requests and building of responses for the simulated Asterisk."""
+"""Requests to the simulated Asterisk and their answers, whatever carries them."""
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any, Final
-
-from aiohttp import web
+from typing import Any, Final, NamedTuple
 
 from ari_proxy.ari import decoding
+from ari_proxy.ari.client import Answer
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+class Request(NamedTuple):
+    """A request, decoded the way Asterisk does."""
+
+    #: The variables of the path, like `channel`.
+    names: Mapping[str, str]
+    #: Of the query and the body.
+    parameters: Mapping[str, str]
+
+    @property
+    def target(self) -> str:
+        """The channel or bridge in the path, like `channel:1.2`."""
+        kind = "channel" if "channel" in self.names else "bridge"
+        return f"{kind}:{self.names[kind]}"
+
+
+Handler = Callable[[Request], Awaitable[Answer]]
 #: Method, path below `/ari`, and handler.
 Route = tuple[str, str, Handler]
-NO_CONTENT: Final = 204
+NO_CONTENT: Final = Answer(204, "")
 #: Parameters with numeric values.
 _NUMBERS: Final = frozenset({"maxDurationSeconds", "timeout"})
 
 
-def target(request: web.Request) -> str:
-    """Return the channel or bridge in the path, like `channel:1.2`."""
-    kind = "channel" if "channel" in request.match_info else "bridge"
-    return f"{kind}:{request.match_info[kind]}"
+class Routes:
+    """Finds the handler of a request."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        """Take the routes; of two whose paths match, the first one is meant."""
+        self._routes = [(method, _segments(path), handler) for method, path, handler in routes]
+
+    def find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]] | None:
+        """Return the handler of an operation and the variables of its path; None without one."""
+        given = _segments(path)
+        for allowed, wanted, handler in self._routes:
+            if allowed == method and _matches(wanted, given):
+                return handler, _names(wanted, given)
+        return None
 
 
-def shown(content: Any, status: int = 200) -> web.Response:
-    """Return a JSON response."""
-    return web.json_response(content, status=status)
+def _segments(path: str) -> list[str]:
+    return path.split("/")
 
 
-def message(status: int, text: str) -> web.Response:
-    """Return an error response in Asterisk's shape."""
-    return web.json_response({"message": text}, status=status)
+def _matches(wanted: list[str], given: list[str]) -> bool:
+    return len(wanted) == len(given) and all(
+        bool(segment) if name.startswith("{") else name == segment
+        for name, segment in zip(wanted, given, strict=True)
+    )
 
 
-def decode_path(request: web.Request) -> None:
-    """Decode the variables in the path the way Asterisk does."""
-    resource = request.match_info.route.resource
-    if resource is None:
-        return
-    wanted, given = resource.canonical.split("/"), request.rel_url.raw_path.split("/")
-    for name, segment in zip(wanted, given, strict=True):
-        if name.startswith("{"):
-            request.match_info[name[1:-1]] = decoding.decode(segment)
+def _names(wanted: list[str], given: list[str]) -> dict[str, str]:
+    return {
+        name.strip("{}"): decoding.decode(segment)
+        for name, segment in zip(wanted, given, strict=True)
+        if name.startswith("{")
+    }
 
 
-async def parameters(request: web.Request) -> dict[str, str]:
+def shown(content: Any, status: int = 200) -> Answer:
+    """Return a JSON answer."""
+    return Answer(status, json.dumps(content))
+
+
+def message(status: int, text: str) -> Answer:
+    """Return an error answer in Asterisk's shape."""
+    return shown({"message": text}, status)
+
+
+def parameters(query: str, body: str) -> dict[str, str]:
     """Return the parameters of the query and the JSON body; the body wins, as in Asterisk."""
-    found = dict(decoding.parameters(request.rel_url.raw_query_string))
-    body = await request.text()
+    found = dict(decoding.parameters(query))
     if body:
         with suppress(ValueError, RecursionError, AttributeError):
             found |= {name: _text(name, value) for name, value in json.loads(body).items()}

@@ -1,22 +1,20 @@
-"""The simulated Asterisk's ARI: the events websocket and REST in front of the exchange."""
+"""The simulated Asterisk's HTTP server: the events websocket, and what carries REST."""
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 
-from ari_proxy.ari import operations
+from ari_proxy.ari.client import Answer
 
-from . import checks
-from .call_routes import BridgeRoutes, ChannelRoutes
+from .ari import SimulatedAri
 from .exchange import Exchange
-from .media_routes import MediaRoutes
-from .model import ENTITY_ID, SimulatedRefusalError, now
-from .requests import NO_CONTENT, Handler, Route, decode_path, message, parameters
+from .model import ENTITY_ID, now
+from .requests import message
 
 
 class _StoppedError(Exception):
@@ -30,75 +28,34 @@ class Simulator:
         self._authorization = aiohttp.encode_basic_auth(user, password)
         self._api_key = f"{user}:{password}"
         self._sockets: dict[str, web.WebSocketResponse] = {}
-        #: Method and template of each operation that it has.
-        self._simulated: set[tuple[str, str]] = set()
         self.exchange = Exchange(tasks, self._emit)
+        self.ari = SimulatedAri(self.exchange, self._emit, self._sockets)
 
     def application(self) -> web.Application:
         """Return the web application that serves `/ari`."""
-
-        @web.middleware
-        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-            return await self._guard(request, handler)
-
-        app = web.Application(middlewares=[guard])
-        parts = (
-            ChannelRoutes(self.exchange),
-            BridgeRoutes(self.exchange),
-            MediaRoutes(self.exchange.media),
-        )
-        routes = [*self._routes(), *(route for part in parts for route in part.routes())]
-        for method, path, handler in routes:
-            app.router.add_route(method, "/ari" + path, handler)
-            self._simulated.add((method, operations.template_of(path)))
+        app = web.Application()
+        # Not `.*`: a name may have a line feed.
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._serve)
         return app
 
-    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         given = request.headers.get("Authorization")
         if given != self._authorization and request.query.get("api_key") != self._api_key:
-            return message(401, "Authentication required")
-        path = request.rel_url.raw_path.removeprefix("/ari")
-        template = operations.template_of(path)
-        try:
-            checks.refuse_unknown(request.method, path, template)
-            if (request.method, template) not in self._simulated:
-                return message(501, f"{request.method} {template} is not simulated")
-            decode_path(request)
-            await self._check(request, template)
-            return await handler(request)
-        except SimulatedRefusalError as refusal:
-            return web.json_response({refusal.field: str(refusal)}, status=refusal.status)
-        except web.HTTPNotFound:
-            return message(404, "Resource not found")
-        except web.HTTPMethodNotAllowed:
-            return message(405, "Invalid method")
-
-    async def _check(self, request: web.Request, template: str) -> None:
-        """Return if Asterisk would execute it: some parameters are looked at before its object."""
-        if template == "/events":
-            return
-        asked = await parameters(request)
-        checks.refuse_wrong(request.method, template, asked, is_found=False)
-        self._look_up(request.method, template, request.match_info)
-        checks.refuse_wrong(request.method, template, asked, is_found=True)
-
-    def _look_up(self, method: str, template: str, names: Mapping[str, str]) -> None:
-        """Find the object that a path names, unless it is a new one."""
-        if method == "POST" and template in {"/channels/{channelId}", "/bridges/{bridgeId}"}:
-            return
-        if "channel" in names:
-            self.exchange.channel(names["channel"])
-        if "bridge" in names:
-            self.exchange.bridge(names["bridge"])
-        if template.startswith("/recordings/stored/"):
-            self.exchange.media.stored_recording(names["recording"])
+            return _response(message(401, "Authentication required"))
+        method, url = request.method, request.rel_url.raw_path_qs
+        if not url.startswith("/ari/"):
+            return _response(message(404, "Resource not found"))
+        if method == "GET" and request.path == "/ari/events":
+            return await self._events(request)
+        answer = await self.ari.request(method, url.removeprefix("/ari"), await request.text())
+        return _response(answer)
 
     # Events
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse(protocols=("ari",))
         await socket.prepare(request)
-        names = (await parameters(request))["app"].split(",")
+        names = request.query["app"].split(",")
         for name in names:
             former = self._sockets.get(name)
             self._sockets[name] = socket
@@ -126,39 +83,11 @@ class Simulator:
         # Without white space, as Asterisk writes it.
         await socket.send_str(json.dumps(told, separators=(",", ":")))
 
-    # The server
 
-    def _routes(self) -> list[Route]:
-        return [
-            ("GET", "/events", self._events),
-            ("GET", "/asterisk/ping", self._ping),
-            ("GET", "/asterisk/info", self._info),
-            ("GET", "/applications/{name}", self._application),
-            ("POST", "/events/user/{event}", self._user_event),
-        ]
-
-    async def _user_event(self, request: web.Request) -> web.Response:
-        given = await parameters(request)
-        app, name = given.get("application", ""), request.match_info["event"]
-        if app not in self._sockets:
-            return message(404, "Application not found")
-        await self._emit(app, "ChannelUserevent", eventname=name, userevent={"eventname": name})
-        return web.Response(status=NO_CONTENT)
-
-    async def _ping(self, _: web.Request) -> web.Response:
-        shown = {"asterisk_id": ENTITY_ID, "ping": "pong", "timestamp": now()}
-        return web.json_response(shown)
-
-    async def _info(self, _: web.Request) -> web.Response:
-        return web.json_response({"system": {"version": "22.0.0", "entity_id": ENTITY_ID}})
-
-    async def _application(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        if name not in self._sockets:
-            return message(404, "Application not found")
-        objects = ("channel_ids", "bridge_ids", "endpoint_ids", "device_names")
-        lists = (*objects, "events_allowed", "events_disallowed")
-        return web.json_response({"name": name} | {key: [] for key in lists})
+def _response(answer: Answer) -> web.Response:
+    if not answer.body:
+        return web.Response(status=answer.status)
+    return web.json_response(text=answer.body, status=answer.status)
 
 
 async def serve(
