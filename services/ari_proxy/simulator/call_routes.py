@@ -5,11 +5,12 @@ from typing import Final
 from ari_proxy.ari.client import Answer
 from ari_proxy.ari.decoding import arguments
 
+from . import causes
 from .exchange import Exchange
 from .requests import NO_CONTENT, Request, Route, message, shown
 
 #: Operations on a channel with no effect visible in ARI.
-_ACCEPTED: Final = ("answer", "ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
+_ACCEPTED: Final = ("ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
 
 
 class ChannelRoutes:
@@ -28,13 +29,14 @@ class ChannelRoutes:
             ("GET", channel, self._get_channel),
             ("POST", channel, self._originate),
             ("DELETE", channel, self._hang_up),
+            ("POST", channel + "/answer", self._answer),
             ("POST", channel + "/dial", self._dial),
             ("POST", channel + "/continue", self._continue),
             ("GET", channel + "/variable", self._get_variable),
             ("POST", channel + "/variable", self._set_variable),
             ("GET", channel + "/rtp_statistics", self._rtp_statistics),
             *(("POST", f"{channel}/{name}", self._accept) for name in _ACCEPTED),
-            *(("DELETE", f"{channel}/{name}", self._accept) for name in _ACCEPTED[4:]),
+            *(("DELETE", f"{channel}/{name}", self._accept) for name in _ACCEPTED[3:]),
             ("DELETE", channel + "/ring", self._accept),
         ]
 
@@ -56,8 +58,14 @@ class ChannelRoutes:
         self._exchange.dial(request.names["channel"], request.parameters)
         return NO_CONTENT
 
+    async def _answer(self, request: Request) -> Answer:
+        await self._exchange.answer(request.names["channel"])
+        return NO_CONTENT
+
     async def _hang_up(self, request: Request) -> Answer:
-        await self._exchange.hang_up(request.names["channel"])
+        wanted = request.parameters
+        cause = causes.asked(wanted.get("reason", ""), wanted.get("reason_code", ""))
+        await self._exchange.hang_up(request.names["channel"], cause)
         return NO_CONTENT
 
     async def _continue(self, request: Request) -> Answer:

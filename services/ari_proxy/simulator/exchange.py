@@ -6,7 +6,8 @@ Error texts and the order of events follow recordings of Asterisk 22.
 import asyncio
 from typing import Any, Final
 
-from .media import Media
+from . import causes
+from .media import PLAYBACK_SECONDS, Media
 from .model import (
     Emit,
     Parameters,
@@ -16,6 +17,7 @@ from .model import (
     new_id,
     number,
 )
+from .plans import EndpointPlan, plan_of_extension
 
 #: Seconds between two digits of the simulated caller, and the default length of ringing.
 DIGIT_SECONDS: Final = 0.05
@@ -28,12 +30,23 @@ RING_SECONDS: Final = 30.0
 class Exchange:
     """Channels and bridges with their state changes, and the media they play and record."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, emit: Emit) -> None:
+    def __init__(
+        self, tasks: asyncio.TaskGroup, emit: Emit, *, playback_seconds: float = PLAYBACK_SECONDS
+    ) -> None:
+        """Initialise without calls.
+
+        Args:
+            tasks: run what happens in calls.
+            emit: sends events.
+            playback_seconds: the length of every sound.
+        """
         self._tasks = tasks
         self._emit = emit
+        #: By endpoint, like `PJSIP/200`; all others do what their extension says.
+        self.plans: dict[str, EndpointPlan] = {}
         self.channels: dict[str, SimulatedChannel] = {}
         self.bridges: dict[str, SimulatedBridge] = {}
-        self.media = Media(tasks, emit, self._app_of)
+        self.media = Media(tasks, emit, self._app_of, playback_seconds=playback_seconds)
 
     # Look-up
 
@@ -92,45 +105,56 @@ class Exchange:
             id=name,
             app=asked.get("app", ""),
             arguments=tuple(arguments.split(",")) if arguments else (),
+            technology=endpoint.partition("/")[0],
             dialstring=endpoint.partition("/")[2],
         )
         self.channels[name] = channel
         return channel
 
+    def _plan_of(self, channel: SimulatedChannel) -> EndpointPlan:
+        return self.plans.get(channel.endpoint) or plan_of_extension(channel.extension)
+
     async def _originated(self, channel: SimulatedChannel, seconds: float) -> None:
+        plan = self._plan_of(channel)
         await self._dial_event(channel, "")
-        if channel.extension == "busy":
-            await self._channel_event("ChannelHangupRequest", channel, cause=17)
-            await self._dial_event(channel, "BUSY")
-            await self._destroy(channel, 17, "User busy")
-        elif channel.extension == "ring":
-            await self._ring(channel, seconds)
-            await self._destroy(channel, 19, "User alerting, no answer")
+        if plan.refusal is not None:
+            await self._channel_event("ChannelHangupRequest", channel, cause=plan.refusal)
+            is_busy = plan.refusal == causes.BUSY
+            await self._dial_event(channel, "BUSY" if is_busy else "CONGESTION")
+            await self._destroy(channel, plan.refusal)
+        elif await self._rings_in_vain(channel, plan, seconds):
+            await self._destroy(channel, causes.NO_ANSWER)
         else:
             await self._answered(channel)
             await self._enter(channel)
-            await self._press_digits(channel)
+            await self._press_digits(channel, plan.digits)
 
     async def _dialled(self, channel: SimulatedChannel, seconds: float) -> None:
+        plan = self._plan_of(channel)
         await self._dial_event(channel, "")
-        if channel.extension == "busy":
-            await self._channel_event("ChannelHangupRequest", channel, cause=17)
+        if plan.refusal is not None:
+            await self._channel_event("ChannelHangupRequest", channel, cause=plan.refusal)
             await self._leave(channel)
-            await self._destroy(channel, 17, "User busy")
-        elif channel.extension == "ring":
-            await self._ring(channel, seconds)
+            await self._destroy(channel, plan.refusal)
+        elif await self._rings_in_vain(channel, plan, seconds):
             await self._channel_event("ChannelHangupRequest", channel, cause=32, soft=True)
             await self._leave(channel)
-            await self._destroy(channel, 19, "User alerting, no answer")
+            await self._destroy(channel, causes.NO_ANSWER)
         else:
             await self._answered(channel)
-            await self._press_digits(channel)
+            await self._press_digits(channel, plan.digits)
 
-    async def _ring(self, channel: SimulatedChannel, seconds: float) -> None:
+    async def _rings_in_vain(
+        self, channel: SimulatedChannel, plan: EndpointPlan, seconds: float
+    ) -> bool:
+        """Ring as planned, for some seconds at most; return whether nobody has answered."""
+        if not plan.ring_seconds:
+            return False
         channel.ring()
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "RINGING")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(min(plan.ring_seconds, seconds))
+        return plan.ring_seconds >= seconds
 
     async def _answered(self, channel: SimulatedChannel) -> None:
         channel.answer()
@@ -141,21 +165,50 @@ class Exchange:
         channel.enter_stasis()
         await self._channel_event("StasisStart", channel, args=list(channel.arguments))
 
-    async def _press_digits(self, channel: SimulatedChannel) -> None:
-        kind, _, digits = channel.extension.partition("-")
-        for digit in digits if kind == "dtmf" else "":
+    async def _press_digits(self, channel: SimulatedChannel, digits: str) -> None:
+        for digit in digits:
             await asyncio.sleep(PAUSE_SECONDS if digit == _PAUSE else DIGIT_SECONDS)
             if digit != _PAUSE:
                 pressed = {"digit": digit, "duration_ms": 100}
                 await self._channel_event("ChannelDtmfReceived", channel, **pressed)
                 self.media.press(f"channel:{channel.id}", digit)
 
-    async def hang_up(self, name: str) -> None:
+    async def answer(self, name: str) -> None:
+        """Answer a caller; of a channel that is up already, do nothing."""
+        channel = self.channel(name)
+        if channel.state == "Ring":
+            channel.answer()
+            await self._channel_event("ChannelStateChange", channel)
+
+    async def hang_up(self, name: str, cause: int = causes.NORMAL) -> None:
         """Hang up a channel."""
         channel = self.channel(name)
         await self._channel_event("ChannelHangupRequest", channel, cause=32, soft=True)
         await self._leave(channel)
-        await self._destroy(channel, 16, "Normal Clearing")
+        await self._destroy(channel, cause)
+
+    # Callers
+
+    async def call_in(self, app: str, *, caller: str, extension: str) -> SimulatedChannel:
+        """Have a caller enter an application; it is answered there."""
+        channel = SimulatedChannel(
+            id=new_id(), app=app, technology="PJSIP", caller=caller, dialstring=extension
+        )
+        channel.state = "Ring"
+        self.channels[channel.id] = channel
+        await self._enter(channel)
+        return channel
+
+    def press(self, name: str, digits: str) -> None:
+        """Press digits at the other end of a channel, one after another."""
+        self._tasks.create_task(self._press_digits(self.channel(name), digits))
+
+    async def hang_up_at_peer(self, name: str, cause: int = causes.NORMAL) -> None:
+        """Hang up at the other end of a channel."""
+        channel = self.channel(name)
+        await self._channel_event("ChannelHangupRequest", channel, cause=cause)
+        await self._leave(channel)
+        await self._destroy(channel, cause)
 
     async def leave(self, name: str) -> None:
         """Send a channel back into the dialplan."""
@@ -178,8 +231,9 @@ class Exchange:
             channel.leave_stasis()
             await self._channel_event("StasisEnd", channel)
 
-    async def _destroy(self, channel: SimulatedChannel, cause: int, text: str) -> None:
+    async def _destroy(self, channel: SimulatedChannel, cause: int) -> None:
         if channel.id in self.channels:
+            text = causes.text_of(cause)
             await self._channel_event("ChannelDestroyed", channel, cause=cause, cause_txt=text)
             self.channels.pop(channel.id, None)
 

@@ -27,7 +27,15 @@ _FORMATS: Final = frozenset({"wav", "gsm", "sln", "ulaw", "alaw"})
 class Media:
     """Playbacks, live recordings and stored recordings."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, emit: Emit, app_of: Callable[[str], str]) -> None:
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        emit: Emit,
+        app_of: Callable[[str], str],
+        *,
+        playback_seconds: float = PLAYBACK_SECONDS,
+    ) -> None:
+        self._playback_seconds = playback_seconds
         self._tasks = tasks
         self._emit = emit
         self._app_of = app_of
@@ -81,7 +89,7 @@ class Media:
             if playback.media[position].startswith(_MISSING):
                 continue
             with suppress(TimeoutError):
-                async with asyncio.timeout(PLAYBACK_SECONDS):
+                async with asyncio.timeout(self._playback_seconds):
                     await playback.stopped.wait()
             await playback.unpaused.wait()
             if playback.stopped.is_set():

@@ -46,13 +46,16 @@ def new_id() -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedChannel:
-    """A Local channel; its other half runs an extension."""
+    """A Local channel, whose other half runs an extension; or one to or from a caller."""
 
     id: str
     app: str
     arguments: tuple[str, ...] = ()
-    #: Like `dtmf-123@default/n`.
+    #: Like `dtmf-123@default/n`; of a caller, the extension that was called.
     dialstring: str = "s@default"
+    technology: str = "Local"
+    #: The number of a caller.
+    caller: str = ""
     state: str = "Down"
     in_stasis: bool = False
     bridge: str = ""
@@ -85,6 +88,18 @@ class SimulatedChannel:
         """The extension that the other half runs, like `dtmf-123`."""
         return self.dialstring.partition("@")[0]
 
+    @property
+    def endpoint(self) -> str:
+        """What was called, like `PJSIP/200`."""
+        return f"{self.technology}/{self.dialstring}"
+
+    @property
+    def name(self) -> str:
+        """Its name, unique while it exists."""
+        if self.technology == "Local":
+            return f"Local/{self.extension}@default-{self.serial:08x};1"
+        return f"{self.technology}/{self.caller or self.extension}-{self.serial:08x}"
+
     def as_json(self) -> dict[str, Any]:
         """Return the channel as ARI shows it."""
         app, data = "AppDial2", "(Outgoing Line)"
@@ -93,10 +108,10 @@ class SimulatedChannel:
         dialplan = {"context": "default", "exten": self.extension, "priority": 1}
         return {
             "id": self.id,
-            "name": f"Local/{self.extension}@default-{self.serial:08x};1",
+            "name": self.name,
             "state": self.state,
             "protocol_id": "",
-            "caller": {"name": "", "number": ""},
+            "caller": {"name": "", "number": self.caller},
             "connected": {"name": "", "number": ""},
             "accountcode": "",
             "dialplan": dialplan | {"app_name": app, "app_data": data},

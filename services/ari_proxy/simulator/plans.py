@@ -1,0 +1,28 @@
+"""What an endpoint does when it is called."""
+
+import math
+from dataclasses import dataclass
+
+from .causes import BUSY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointPlan:
+    """What an endpoint does when it is called: it refuses, or rings and then answers."""
+
+    #: Seconds of ringing; 0 answers at once, without having rung; infinity never does.
+    ring_seconds: float = 0.0
+    #: The cause with which it refuses; None if it does not.
+    refusal: int | None = None
+    #: Pressed after the answer.
+    digits: str = ""
+
+
+def plan_of_extension(extension: str) -> EndpointPlan:
+    """Return what an extension of the simulator does: `busy`, `ring`, `dtmf-123`, or answer."""
+    if extension == "busy":
+        return EndpointPlan(refusal=BUSY)
+    if extension == "ring":
+        return EndpointPlan(ring_seconds=math.inf)
+    kind, _, digits = extension.partition("-")
+    return EndpointPlan(digits=digits if kind == "dtmf" else "")
