@@ -24,7 +24,8 @@ SERVER = [
     f"ari_proxy.{name}"
     for name in (
         *("admin", "ari", "cli", "command", "connections", "demo", "doctor", "ingest"),
-        *("settings", "simulator", "standalone", "tap", "telemetry.traces", "watch"),
+        *("settings", "simulator", "standalone", "tap", "telemetry.traces", "testing"),
+        "watch",
     )
 ]
 

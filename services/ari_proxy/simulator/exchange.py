@@ -154,7 +154,7 @@ class Exchange:
         await self._channel_event("ChannelStateChange", channel)
         await self._dial_event(channel, "RINGING")
         await asyncio.sleep(min(plan.ring_seconds, seconds))
-        return plan.ring_seconds >= seconds
+        return plan.ring_seconds >= seconds or not plan.answers
 
     async def _answered(self, channel: SimulatedChannel) -> None:
         channel.answer()

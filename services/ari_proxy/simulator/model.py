@@ -5,6 +5,7 @@ The shapes follow recordings of Asterisk 22; `tests/contract/test_simulator.py` 
 
 import asyncio
 import itertools
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,13 @@ def now() -> str:
 def new_id() -> str:
     """Return a new unique id in Asterisk's format, `<unix time>.<number>`."""
     return f"{int(datetime.now(UTC).timestamp())}.{next(_numbers)}"
+
+
+def event_text(app: str, event_type: str, fields: Mapping[str, Any]) -> str:
+    """Return an event as Asterisk writes it: without white space."""
+    event = {"type": event_type, "timestamp": now(), **fields}
+    told = event | {"asterisk_id": ENTITY_ID, "application": app}
+    return json.dumps(told, separators=(",", ":"))
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

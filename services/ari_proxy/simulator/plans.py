@@ -8,10 +8,12 @@ from .causes import BUSY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointPlan:
-    """What an endpoint does when it is called: it refuses, or rings and then answers."""
+    """What an endpoint does when it is called: it refuses, or rings, then answers or gives up."""
 
-    #: Seconds of ringing; 0 answers at once, without having rung; infinity never does.
+    #: Seconds of ringing; after 0 it answers without having rung.
     ring_seconds: float = 0.0
+    #: Whether it answers then.
+    answers: bool = True
     #: The cause with which it refuses; None if it does not.
     refusal: int | None = None
     #: Pressed after the answer.
@@ -23,6 +25,6 @@ def plan_of_extension(extension: str) -> EndpointPlan:
     if extension == "busy":
         return EndpointPlan(refusal=BUSY)
     if extension == "ring":
-        return EndpointPlan(ring_seconds=math.inf)
+        return EndpointPlan(ring_seconds=math.inf, answers=False)
     kind, _, digits = extension.partition("-")
     return EndpointPlan(digits=digits if kind == "dtmf" else "")

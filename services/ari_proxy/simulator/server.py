@@ -1,7 +1,6 @@
 """The simulated Asterisk's HTTP server: the events websocket, and what carries REST."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -13,7 +12,7 @@ from ari_proxy.ari.client import Answer
 
 from .ari import SimulatedAri
 from .exchange import Exchange
-from .model import ENTITY_ID, now
+from .model import event_text
 from .requests import message
 
 
@@ -78,10 +77,7 @@ class Simulator:
     async def _send(
         socket: web.WebSocketResponse, app: str, event_type: str, fields: dict[str, Any]
     ) -> None:
-        event = {"type": event_type, "timestamp": now(), **fields}
-        told = event | {"asterisk_id": ENTITY_ID, "application": app}
-        # Without white space, as Asterisk writes it.
-        await socket.send_str(json.dumps(told, separators=(",", ":")))
+        await socket.send_str(event_text(app, event_type, fields))
 
 
 def _response(answer: Answer) -> web.Response:

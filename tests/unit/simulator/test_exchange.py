@@ -28,7 +28,7 @@ class Events:
         return [event["type"] for event in self.all]
 
     async def until(self, event_type: str) -> dict[str, Any]:
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(60), self._came:
             await self._came.wait_for(lambda: event_type in self.types)
         return next(event for event in self.all if event["type"] == event_type)
 
@@ -69,15 +69,16 @@ async def test_caller_presses_digits_and_hangs_up() -> None:
     [
         (EndpointPlan(refusal=34), 34),
         (EndpointPlan(ring_seconds=math.inf), causes.NO_ANSWER),
+        (EndpointPlan(ring_seconds=20, answers=False), causes.NO_ANSWER),
     ],
-    ids=["refuses", "rings"],
+    ids=["refuses", "rings", "gives up"],
 )
 async def test_endpoint_that_does_not_answer(plan: EndpointPlan, cause: int) -> None:
     events = Events()
     async with asyncio.TaskGroup() as tasks:
         exchange = Exchange(tasks, events.take)
         exchange.plans["PJSIP/200"] = plan
-        exchange.originate("", {"endpoint": "PJSIP/200", "app": "demo", "timeout": "0.01"})
+        exchange.originate("", {"endpoint": "PJSIP/200", "app": "demo", "timeout": "30"})
         destroyed = await events.until("ChannelDestroyed")
 
     assert destroyed["cause"] == cause
@@ -88,7 +89,7 @@ async def test_endpoint_rings_and_answers() -> None:
     events = Events()
     async with asyncio.TaskGroup() as tasks:
         exchange = Exchange(tasks, events.take)
-        exchange.plans["PJSIP/200"] = EndpointPlan(ring_seconds=0.01, digits="5")
+        exchange.plans["PJSIP/200"] = EndpointPlan(ring_seconds=20, digits="5")
         exchange.originate("", {"endpoint": "PJSIP/200", "app": "demo"})
         await events.until("ChannelDtmfReceived")
 

@@ -1,0 +1,104 @@
+"""A call without Asterisk and without a bus, for the test of its handler."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
+
+from ari_proxy.app import App
+from ari_proxy.bus.base import opened
+from ari_proxy.client.bus_at import bus_at
+from ari_proxy.protocol import ids
+from ari_proxy.simulator.media import PLAYBACK_SECONDS
+
+from .handler_run import CallHandler, HandlerRun
+from .phone import DEADLINE_SECONDS, Phone
+from .proxy import APPLICATION
+from .scene import Interruption, Scene, nothing
+
+#: What the caller has dialled, unless a test says otherwise: Asterisk's name for "start".
+EXTENSION: Final = "s"
+
+
+class _EndedError(Exception):
+    """Cancels what is still running when the test of a call has ended."""
+
+
+@asynccontextmanager
+async def fake_call(
+    handler: CallHandler,
+    *,
+    caller: str = "100",
+    extension: str = EXTENSION,
+    playback_seconds: float = PLAYBACK_SECONDS,
+    deadline_seconds: float = DEADLINE_SECONDS,
+    interruption: Interruption = nothing,
+) -> AsyncIterator[Phone]:
+    """Run a handler for one call, and yield the caller's phone.
+
+    The handler meets the proxy's own code and a simulated Asterisk, in this process. At the end of
+    the block it has to end, and nothing may be left (`Phone.assert_nothing_left`); if it has
+    raised, so does the block.
+
+    Args:
+        handler: under test.
+        caller: the number of the caller.
+        extension: the extension that was called.
+        playback_seconds: the length of every sound.
+        deadline_seconds: for each expectation, and for the end of the block. This and all other
+            durations are on the event loop's clock.
+        interruption: awaited with the phone before Asterisk gets a request of the handler.
+
+    Raises:
+        UnmetExpectationError: something is left at the end of the block.
+        Exception: what the handler or the block has raised.
+    """
+    failure: BaseException | None = None
+    url = f"memory://fake-call-{ids.random_id(ids.TOKEN_LENGTH)}"
+    async with AsyncExitStack() as stack:
+        proxy_bus = await stack.enter_async_context(opened(bus_at(url, name=APPLICATION)))
+        tasks = await stack.enter_async_context(_cancelled_at_end())
+        scene = Scene(
+            tasks,
+            proxy_bus,
+            handler,
+            playback_seconds=playback_seconds,
+            deadline_seconds=deadline_seconds,
+            interruption=interruption,
+        )
+        await scene.proxy.start(stack)
+        await stack.enter_async_context(_serving(url, scene.run))
+        try:
+            await scene.phone.call(caller=caller, extension=extension, application=APPLICATION)
+            yield scene.phone
+            await scene.phone.finish()
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  raised again, outside of the task groups
+            failure = error
+    if failure is not None:
+        raise failure
+
+
+@asynccontextmanager
+async def _serving(url: str, run: HandlerRun) -> AsyncIterator[None]:
+    """Run the application around a block; a handler that still runs is cancelled at its end."""
+    app = App(APPLICATION, url)
+    app.call(run.serve)
+    try:
+        async with app:
+            yield
+            raise _EndedError
+    except _EndedError:
+        pass
+
+
+@asynccontextmanager
+async def _cancelled_at_end() -> AsyncIterator[asyncio.TaskGroup]:
+    """Run tasks around a block, and cancel at its end those that still run."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            yield tasks
+            raise _EndedError
+    except* _EndedError:
+        pass

@@ -1,0 +1,296 @@
+"""The caller's phone: what a test does, and what it expects."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from ari_proxy.client.errors import RequestFailed
+from ari_proxy.simulator import causes
+from ari_proxy.simulator.exchange import Exchange
+from ari_proxy.simulator.model import SimulatedChannel
+from ari_proxy.simulator.plans import EndpointPlan
+
+from .changes import Changes
+from .errors import UnmetExpectationError
+from .failures import Failure, PlannedFailures
+from .handler_run import HandlerRun
+from .proxy import InProcessProxy
+from .record import CallRecord
+
+T = TypeVar("T")
+#: Seconds of the event loop's clock for an expectation.
+DEADLINE_SECONDS: Final = 5.0
+
+
+class Phone:
+    """The caller of one call, in the hands of a test.
+
+    Each `expect_…` waits until what it names has happened, after what the former one of its kind
+    has found. It fails with the ladder of the call: after `timeout` seconds, or as soon as the call
+    is over.
+    """
+
+    def __init__(  # noqa: PLR0913  all that a call consists of
+        self,
+        exchange: Exchange,
+        failures: PlannedFailures,
+        changes: Changes,
+        *,
+        tasks: asyncio.TaskGroup,
+        proxy: InProcessProxy,
+        record: CallRecord,
+        handler: HandlerRun,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        """Initialise a phone that has not called yet."""
+        self._exchange = exchange
+        self._failures = failures
+        self._changes = changes
+        self._tasks = tasks
+        self._proxy = proxy
+        self._record = record
+        self._handler = handler
+        self._deadline_seconds = deadline_seconds
+        self._channel: SimulatedChannel | None = None
+        self._has_hung_up = False
+        #: The cause, once the channel is destroyed.
+        self._destroyed: int | None = None
+        #: Media that the caller has heard, in order, like `sound:hello`.
+        self.played: list[str] = []
+        #: Endpoints that the handler has called, in order, like `PJSIP/200`.
+        self.dialled: list[str] = []
+        #: How far the expectations have come in each of these.
+        self._read = {"played": 0, "dialled": 0}
+
+    async def call(self, *, caller: str, extension: str, application: str) -> None:
+        """Call the application."""
+        self._channel = await self._exchange.call_in(
+            application, caller=caller, extension=extension
+        )
+
+    @property
+    def channel(self) -> SimulatedChannel:
+        """The caller's channel, also once it is gone."""
+        assert self._channel is not None, "the phone has not called"  # noqa: S101  mypy's
+        return self._channel
+
+    @property
+    def channel_id(self) -> str:
+        """The id of the caller's channel."""
+        return self.channel.id
+
+    @property
+    def is_connected(self) -> bool:
+        """True until the caller's channel is destroyed."""
+        return self.channel.id in self._exchange.channels
+
+    def ladder(self) -> str:
+        """Return the call so far as a ladder."""
+        return self._record.ladder()
+
+    # What a caller does
+
+    def press(self, digits: str) -> None:
+        """Press digits, one after another.
+
+        Raises:
+            UnmetExpectationError: the call is over.
+        """
+        if not self.is_connected:
+            raise self._failure(f"{digits} could not be pressed: the caller's channel is gone")
+        self._exchange.press(self.channel.id, digits)
+
+    def hang_up(self, cause: int = causes.NORMAL) -> None:
+        """Hang up, with a cause of Q.850; nothing happens if the channel is gone already."""
+        self._tasks.create_task(self.hung_up(cause))
+
+    async def hung_up(self, cause: int = causes.NORMAL) -> None:
+        """Hang up, and return once Asterisk has told it."""
+        if self.is_connected:
+            self._has_hung_up = True
+            await self._exchange.hang_up_at_peer(self.channel.id, cause)
+
+    # What a test plans
+
+    def plan(
+        self,
+        endpoint: str,
+        *,
+        answer: float | None = None,
+        ring: float = math.inf,
+        busy: bool = False,
+        cause: int | None = None,
+    ) -> None:
+        """Say what an endpoint does when it is called; without a plan it answers at once.
+
+        Args:
+            endpoint: like `PJSIP/200`.
+            answer: seconds of ringing until it answers; None if it does not.
+            ring: seconds of ringing after which it gives up, with cause 19; that of the handler may
+                be shorter.
+            busy: whether it refuses with cause 17.
+            cause: of Q.850, with which it refuses.
+        """
+        refusal = causes.BUSY if busy else cause
+        seconds = ring if answer is None else answer
+        self._exchange.plans[endpoint] = EndpointPlan(
+            ring_seconds=seconds, answers=answer is not None, refusal=refusal
+        )
+
+    def fail(self, operation: str, failure: Failure) -> None:
+        """Let the handler's next request of an operation fail; each call plans one more failure.
+
+        Args:
+            operation: like `channels.answer`.
+            failure: an error status of Asterisk like 404; `not_sent`, if Asterisk shall not get the
+                request; or `unknown`, if it shall execute the request and its answer be lost.
+
+        Raises:
+            ValueError: there is no such operation, or no such failure.
+        """
+        self._failures.plan(operation, failure)
+
+    def gap(self) -> None:
+        """Tell the handler that events may be missing (ProxyGap).
+
+        Raises:
+            UnmetExpectationError: the call is over.
+        """
+        try:
+            self._proxy.report_gap(self.channel.id)
+        except KeyError:
+            raise self._failure("there is no gap in a call that is over") from None
+
+    # What a test expects
+
+    async def expect_answered(self, *, timeout: float | None = None) -> None:
+        """Wait until the handler has answered."""
+        await self._expect("answered", lambda: self.channel.state == "Up" or None, timeout)
+
+    async def expect_played(self, media: str, *, timeout: float | None = None) -> None:
+        """Wait until the caller hears a medium; others before it are passed over."""
+        what = f"played {media}"
+        await self._expect(what, partial(self._next, "played", self.played, media), timeout)
+
+    async def expect_dialled(self, endpoint: str, *, timeout: float | None = None) -> None:
+        """Wait until the handler calls an endpoint; others before it are passed over."""
+        what = f"dialled {endpoint}"
+        await self._expect(what, partial(self._next, "dialled", self.dialled, endpoint), timeout)
+
+    async def expect_hung_up(
+        self,
+        *,
+        cause: int | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Wait until the caller's channel is gone, and return the cause (Q.850).
+
+        Raises:
+            UnmetExpectationError: it was another cause than `cause`, too.
+        """
+        found = await self._expect("hung up", lambda: self._destroyed, timeout)
+        if cause is not None and found != cause:
+            raise self._failure(f"expected: hung up with cause {cause}; the cause was {found}")
+        return found
+
+    async def expect_left(self, *, timeout: float | None = None) -> None:
+        """Wait until the handler has sent the caller back into the dialplan."""
+        await self._expect("left to the dialplan", lambda: self._has_left or None, timeout)
+
+    @property
+    def _has_left(self) -> bool:
+        return self.is_connected and not self.channel.in_stasis
+
+    def assert_nothing_left(self) -> None:
+        """Check that no channel, bridge or recording is left, and that the handler has ended.
+
+        A caller who was sent back into the dialplan is not counted.
+
+        Raises:
+            UnmetExpectationError: names all that is left.
+        """
+        if left := self._left():
+            raise self._failure(f"left when the call was over: {'; '.join(left)}")
+
+    async def finish(self) -> None:
+        """Wait until nothing is left; raise what the handler has raised.
+
+        A handler may have sent a request that crosses the caller's hang-up: if that is refused, and
+        the handler raises it, its call has ended.
+
+        Raises:
+            UnmetExpectationError: something is left.
+            Exception: the handler's own.
+        """
+        try:
+            await self._changes.until(
+                lambda: not self._left() or None, timeout_seconds=self._deadline_seconds
+            )
+        except TimeoutError:
+            self.assert_nothing_left()
+        error = self._handler.error
+        if error is not None and not (self._has_hung_up and isinstance(error, RequestFailed)):
+            error.add_note(self.ladder())
+            raise error
+
+    def _left(self) -> list[str]:
+        exchange = self._exchange
+        left = [] if self._handler.is_done else ["the handler is running"]
+        left += [
+            f"channel {channel.name} ({channel.id})"
+            for channel in exchange.channels.values()
+            if channel is not self.channel or channel.in_stasis
+        ]
+        left += [f"bridge {bridge.name or bridge.id}" for bridge in exchange.bridges.values()]
+        return left + [f"recording {name}" for name in exchange.media.recordings]
+
+    async def _expect(
+        self, what: str, look: Callable[[], T | None], timeout_seconds: float | None
+    ) -> T:
+        def found() -> T | None:
+            result = look()
+            if result is None and self._is_over:
+                raise self._failure(f"expected: {what}; the call is over") from self._handler.error
+            return result
+
+        seconds = self._deadline_seconds if timeout_seconds is None else timeout_seconds
+        try:
+            return await self._changes.until(found, timeout_seconds=seconds)
+        except TimeoutError:
+            raise self._failure(f"expected: {what}; not within {seconds:g} s") from None
+
+    @property
+    def _is_over(self) -> bool:
+        """True if nothing more can come."""
+        return self._handler.is_done and not self.channel.in_stasis
+
+    def _next(self, kind: str, seen: list[str], wanted: str) -> bool | None:
+        """Look for one that was not found before; None if there is none."""
+        for position in range(self._read[kind], len(seen)):
+            if seen[position] == wanted:
+                self._read[kind] = position + 1
+                return True
+        return None
+
+    def _failure(self, what: str) -> UnmetExpectationError:
+        seen = [f"played: {', '.join(self.played)}"] if self.played else []
+        seen += [f"dialled: {', '.join(self.dialled)}"] if self.dialled else []
+        return UnmetExpectationError("\n".join([what, *seen]), self.ladder())
+
+    # What Asterisk tells
+
+    def hear(self, event_type: str, fields: dict[str, Any]) -> None:
+        """Note an event of Asterisk."""
+        if event_type == "PlaybackStarted" and self._is_heard(fields["playback"]["target_uri"]):
+            self.played.append(fields["playback"]["media_uri"])
+        elif event_type == "Dial" and not fields["dialstatus"]:
+            self.dialled.append(self._exchange.channel(fields["peer"]["id"]).endpoint)
+        elif event_type == "ChannelDestroyed" and fields["channel"]["id"] == self.channel.id:
+            self._destroyed = fields["cause"]
+        self._changes.note()
+
+    def _is_heard(self, target: str) -> bool:
+        mine = {f"channel:{self.channel.id}", f"bridge:{self.channel.bridge}"}
+        return target in mine

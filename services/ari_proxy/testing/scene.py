@@ -1,0 +1,77 @@
+"""What one call under test consists of: Asterisk, the proxy, the handler and the phone."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.simulator.ari import SimulatedAri
+from ari_proxy.simulator.exchange import Exchange
+from ari_proxy.simulator.model import event_text
+
+from .changes import Changes
+from .failures import InProcessClient, PlannedFailures
+from .handler_run import CallHandler, HandlerRun
+from .phone import Phone
+from .proxy import APPLICATION, SERVER, InProcessProxy
+from .record import CallRecord
+
+#: Awaited before Asterisk gets a request of the handler.
+Interruption = Callable[[Phone], Awaitable[None]]
+
+
+async def nothing(_: Phone) -> None:
+    """Let the request go on."""
+
+
+class Scene:
+    """The parts of one call; none of them runs yet."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        bus: Bus,
+        handler: CallHandler,
+        *,
+        playback_seconds: float,
+        deadline_seconds: float,
+        interruption: Interruption,
+    ) -> None:
+        """Make the parts.
+
+        Args:
+            tasks: runs the proxy and what happens in Asterisk.
+            bus: of the proxy.
+            handler: under test.
+            playback_seconds: the length of every sound.
+            deadline_seconds: for an expectation.
+            interruption: see `Interruption`.
+        """
+        changes, failures, record = Changes(), PlannedFailures(), CallRecord(SERVER, bus)
+        exchange = Exchange(tasks, self._emit, playback_seconds=playback_seconds)
+        ari = SimulatedAri(exchange, self._emit, {APPLICATION})
+        self._interruption = interruption
+        self._record = record
+        self.run = HandlerRun(handler, changes.note)
+        own = InProcessClient(ari, PlannedFailures(), after=changes.note)
+        commands = InProcessClient(ari, failures, before=self._interrupt, after=changes.note)
+        self.proxy = InProcessProxy(tasks, bus, record, own_requests=own, commands=commands)
+        self.phone = Phone(
+            exchange,
+            failures,
+            changes,
+            tasks=tasks,
+            proxy=self.proxy,
+            record=record,
+            handler=self.run,
+            deadline_seconds=deadline_seconds,
+        )
+
+    async def _interrupt(self) -> None:
+        await self._interruption(self.phone)
+
+    async def _emit(self, app: str, event_type: str, **fields: Any) -> None:
+        text = event_text(app, event_type, fields)
+        self._record.add_event(event_type, text)
+        self.proxy.take(text)
+        self.phone.hear(event_type, fields)

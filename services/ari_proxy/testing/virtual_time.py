@@ -1,0 +1,62 @@
+"""An event loop whose clock does not wait: when all is idle, it goes to the next timer.
+
+So a minute of ringing, or of silence, takes no time, and what a test sees does not depend on how
+busy the machine is. The clock stands still while a thread works for the loop. What else is outside
+of the process, such as a socket's other end, does not keep it from going on.
+"""
+
+import asyncio
+import selectors
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import TypeVar, TypeVarTuple
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+class _IdleClock(selectors.DefaultSelector):
+    """Instead of waiting for a timer, it advances a clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: Seconds since the loop was made.
+        self.now = 0.0
+        #: Threads that work for the loop, and wake it when they are done.
+        self.threads = 0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Return what is ready; if nothing is, advance the clock by `timeout`."""
+        if timeout is None or (self.threads and timeout > 0):
+            return super().select(None)
+        ready = super().select(0)
+        if not ready:
+            self.now += max(timeout, 0.0)
+        return ready
+
+
+class VirtualTimeLoop(asyncio.SelectorEventLoop):
+    """An event loop that never waits for a timer."""
+
+    def __init__(self) -> None:
+        self._clock = _IdleClock()
+        super().__init__(self._clock)
+
+    def time(self) -> float:
+        """Return the seconds since it was made, as its timers have passed them."""
+        return self._clock.now
+
+    def run_in_executor(
+        self,
+        executor: Executor | None,
+        func: Callable[[*Arguments], Result],
+        *args: *Arguments,
+    ) -> asyncio.Future[Result]:
+        """Run a function in a thread; the clock stands still until it is done."""
+        future = super().run_in_executor(executor, func, *args)
+        self._clock.threads += 1
+        future.add_done_callback(self._end_thread)
+        return future
+
+    def _end_thread(self, _: object) -> None:
+        self._clock.threads -= 1

@@ -1,0 +1,44 @@
+"""The clock that does not wait."""
+
+import asyncio
+import threading
+
+import pytest
+
+DAY = 86_400.0
+
+
+async def test_sleepers_wake_in_order_without_waiting() -> None:
+    woken: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        woken.append(seconds)
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.TaskGroup() as tasks:
+        for seconds in (3 * DAY, DAY, 2 * DAY):
+            tasks.create_task(sleep(seconds))
+
+    assert woken == [DAY, 2 * DAY, 3 * DAY]
+    assert loop.time() - began == pytest.approx(3 * DAY)
+
+
+async def test_timeout_ends_what_never_comes() -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(DAY):
+            await asyncio.Event().wait()
+
+
+async def test_clock_stands_still_while_a_thread_works() -> None:
+    loop, may_end = asyncio.get_running_loop(), threading.Event()
+    began = loop.time()
+
+    async with asyncio.timeout(DAY):
+        working = asyncio.ensure_future(asyncio.to_thread(may_end.wait))
+        await asyncio.sleep(0)
+        may_end.set()
+        await working
+
+    assert loop.time() == began
