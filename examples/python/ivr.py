@@ -15,16 +15,13 @@ app = App("ivr", os.environ.get("BUS_URL", "nats://127.0.0.1:4222"))
 @app.call
 async def ivr(call: Call) -> None:
     """Serve one call."""
-    channels, caller = call.ari.channels, call.channel_id
-    await channels.answer(caller)
+    await call.answer()
     choice = await ask(call)
     if choice is None:
         await call.play("sound:vm-goodbye")
-        await channels.hangup(caller)
+        await call.hang_up()
     else:
-        await channels.continue_in_dialplan(
-            caller, context=CONTEXT, extension=EXTENSIONS[choice], priority=1
-        )
+        await call.leave(CONTEXT, EXTENSIONS[choice], 1)
 
 
 async def ask(call: Call) -> str | None:

@@ -25,7 +25,7 @@ app = App("voicemail", os.environ.get("BUS_URL", "nats://127.0.0.1:4222"))
 @app.call
 async def voicemail(call: Call) -> None:
     """Serve one call."""
-    await call.ari.channels.answer(call.channel_id)
+    await call.answer()
     async for event in call.events():
         match event:
             case StasisStart(args=("leave", mailbox)):
@@ -35,7 +35,7 @@ async def voicemail(call: Call) -> None:
             case _:
                 continue
         await call.play("sound:vm-goodbye")
-        await call.ari.channels.hangup(call.channel_id)
+        await call.hang_up()
 
 
 async def leave_message(call: Call, mailbox: str) -> None:

@@ -1,7 +1,8 @@
-"""The examples in Python serve calls: simulated, and of Asterisk 22."""
+"""What is shown in Python serves calls: simulated, and of Asterisk 22."""
 
 import asyncio
 import importlib.util
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from ari_proxy.client.call import Call
-from ari_proxy.client.events import StasisEnd
+from ari_proxy.client.events import ChannelVarset, StasisEnd
 from tests.support.memory_proxy import CallScene, call_scene, simulator
 
-EXAMPLES = Path(__file__).parents[2] / "examples/python"
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples/python"
 
 
 def example(name: str) -> Any:
@@ -45,7 +47,7 @@ async def test_ivr_lets_callers_choose_who_know_a_pin(
     ivr = example("ivr")
 
     async def ask(call: Call) -> str | None:
-        await call.ari.channels.answer(call.channel_id)
+        await call.answer()
         chosen: str | None = await ivr.ask(call)
         return chosen
 
@@ -70,7 +72,7 @@ async def test_voicemail_takes_a_message_and_plays_it(scene: CallScene) -> None:
     voicemail.MAX_SECONDS = 1
 
     async def leave(call: Call) -> list[str]:
-        await call.ari.channels.answer(call.channel_id)
+        await call.answer()
         await voicemail.leave_message(call, mailbox)
         left: list[str] = await voicemail.messages(call, mailbox, "new")
         return left
@@ -99,3 +101,20 @@ async def test_voicemail_lets_only_those_in_who_know_the_password(scene: CallSce
     assert await scene.served(log_in, "dtmf-ww100#ww1234#") == "100"
     voicemail.TRIES = 1
     assert await scene.served(log_in, "dtmf-ww100#ww12#") is None
+
+
+async def test_documented_application_serves_a_call(
+    scene: CallScene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/applications.md").read_text()
+    program = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0].replace("app.run()", "")
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102  what the page shows
+
+    async def ask(call: Call) -> str:
+        left = asyncio.create_task(call.wait_for(ChannelVarset, timeout=20))
+        await names["ask"](call)
+        assert f"done with {call.id}\n" in capsys.readouterr().out
+        return (await left).value
+
+    assert await scene.served(ask, "dtmf-ww1234") == "1234"

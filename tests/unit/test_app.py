@@ -1,8 +1,6 @@
 """App on the bus in memory: its handler's life, its end, and what it refuses."""
 
 import asyncio
-import json
-import re
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -21,7 +19,7 @@ from ari_proxy.bus.memory.named import named_broker
 from ari_proxy.client.bus_at import bus_at
 from ari_proxy.client.errors import CallEnded, Misconfigured, NotSent
 from ari_proxy.client.events import ChannelDtmfReceived
-from tests.support.application import DIALOG, Proxy, asterisks, digit, until
+from tests.support.application import DIALOG, Proxy, asterisks, until
 from tests.support.environments import environment
 
 URL = "memory://test"
@@ -260,39 +258,6 @@ def test_front_door_has_no_other_names() -> None:
     assert set(ari_proxy.__all__) == {"App", "Call"}
     with pytest.raises(AttributeError, match="'ari_proxy' has no attribute 'Appp'"):
         _ = ari_proxy.Appp
-
-
-def has_chosen(ari_proxy: Proxy) -> bool:
-    """Press a digit, unless it was heard."""
-    if len(ari_proxy.done) < 4:
-        ari_proxy.send_all_of(digit("7"))
-    return len(ari_proxy.done) == 4
-
-
-async def test_documented_application(capsys: pytest.CaptureFixture[str]) -> None:
-    page = (Path(__file__).parents[2] / "docs/applications.md").read_text()
-    (block,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    program = block.replace("nats://127.0.0.1:4222", URL).replace("app.run()", "")
-    names: dict[str, App] = {}
-    exec(program, names)  # noqa: S102  what the page shows
-    playback = {"id": "p", "media_uri": "", "target_uri": "", "language": "en", "state": "queued"}
-
-    async with proxy() as ari_proxy:
-        ari_proxy.bodies["/channels/c/play?media=sound%3Apress-1"] = json.dumps(playback)
-        async with names["app"]:
-            await ari_proxy.begin()
-            await until(lambda: len(ari_proxy.done) == 2)
-            await until(lambda: has_chosen(ari_proxy))
-            ari_proxy.send_all_of(asterisks("StasisEnd"))
-            await ari_proxy.until_unheard(f"events_{DIALOG}")
-
-    assert [url for _, url in ari_proxy.done] == [
-        "/channels/c/answer",
-        "/channels/c/play?media=sound%3Apress-1",
-        "/channels/c/variable?variable=CHOICE&value=7",
-        "/channels/c/continue",
-    ]
-    assert capsys.readouterr().out == f"done with {DIALOG}\n"
 
 
 @pytest.mark.parametrize(
