@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from tests.support.own_pytest import run_pytest
+
 ROOT = Path(__file__).parents[2]
 TEST = """
 import pytest
@@ -49,7 +51,6 @@ def test_plug_in_imports_nothing_heavy(tmp_path: Path) -> None:
 def test_fixture_runs_a_call(tmp_path: Path) -> None:
     (tmp_path / "test_call.py").write_text(TEST)
 
-    plugins = ["-p", "ari_proxy.pytest_plugin", "-p", "no:cacheprovider"]
-    shown = python("-m", "pytest", "-q", *plugins, "--rootdir", tmp_path, tmp_path, cwd=tmp_path)
+    ended = run_pytest(tmp_path, "-p", "ari_proxy.pytest_plugin")
 
-    assert "1 passed" in shown
+    assert "1 passed" in ended.stdout, ended.stdout + ended.stderr
