@@ -40,7 +40,7 @@ async def voicemail(call: Call) -> None:
 
 async def leave_message(call: Call, mailbox: str) -> None:
     """Record a message, which the caller may hear and record anew."""
-    # A dot in a name is taken for the ending of a file.
+    # In lists Asterisk takes what follows a dot for the ending of the file.
     name = f"voicemail/{mailbox}/{NEW}/{call.id.replace('.', '-')}"
     await call.play("sound:vm-intro", until="#")
     choice: str | None = "3"
