@@ -161,8 +161,8 @@ class MediaChannel(Party):
         """Record to the end, which is also the end of the call.
 
         Args:
-            name: of the recording, without the ending of its file; may have slashes. Asterisk's list
-                of recordings takes what follows a dot for the ending.
+            name: of the recording, without the ending of its file; may have slashes. In lists
+                Asterisk takes what follows a dot for the ending.
             format: like `wav` or `gsm`.
             beep: whether a tone is played before.
             end: the digit that ends it; `any` for each, '' for none.
