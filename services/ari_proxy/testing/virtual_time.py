@@ -7,8 +7,10 @@ of the process, such as a socket's other end, does not keep it from going on.
 
 import asyncio
 import selectors
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from typing import TypeVar, TypeVarTuple
 
 Result = TypeVar("Result")
@@ -60,3 +62,30 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def _end_thread(self, _: object) -> None:
         self._clock.threads -= 1
+
+    @contextmanager
+    def _thread(self) -> Iterator[None]:
+        """Let the clock stand still during a block: a thread will wake the loop."""
+        self._clock.threads += 1
+        try:
+            yield
+        finally:
+            self._clock.threads -= 1
+
+    # It awaits a thread that joins all others; with a limit from Python 3.12 on.
+    if sys.version_info >= (3, 12):
+
+        async def shutdown_default_executor(
+            self,
+            timeout: float | None = None,  # noqa: ASYNC109  asyncio's own
+        ) -> None:
+            """End the threads of `run_in_executor`; the clock stands still until they have."""
+            with self._thread():
+                await super().shutdown_default_executor(timeout)
+
+    else:
+
+        async def shutdown_default_executor(self) -> None:
+            """End the threads of `run_in_executor`; the clock stands still until they have."""
+            with self._thread():
+                await super().shutdown_default_executor()

@@ -2,8 +2,11 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from ari_proxy.testing import VirtualTimeLoop
 
 DAY = 86_400.0
 
@@ -40,5 +43,26 @@ async def test_clock_stands_still_while_a_thread_works() -> None:
         await asyncio.sleep(0)
         may_end.set()
         await working
+
+    assert loop.time() == began
+
+
+class SlowToEnd(ThreadPoolExecutor):
+    """Threads that are joined a moment after it was asked for."""
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT002  its base's
+        joined = threading.Event()
+        threading.Timer(0.2, joined.set).start()
+        joined.wait()
+        super().shutdown(wait, cancel_futures=cancel_futures)
+
+
+def test_clock_stands_still_while_threads_are_joined() -> None:
+    """Python 3.12 and later give up on them after a while."""
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        loop = runner.get_loop()
+        loop.set_default_executor(SlowToEnd())
+        runner.run(asyncio.to_thread(int))
+        began = loop.time()
 
     assert loop.time() == began
