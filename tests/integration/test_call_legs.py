@@ -181,3 +181,14 @@ async def test_leave_goes_on_in_the_dialplan_with_variables(call_scene: CallScen
         return found.value
 
     assert await call_scene.served(handler) == "de"
+
+
+async def test_bridge_of_another_test_does_not_count(call_scene: CallScene) -> None:
+    """Tests share an Asterisk."""
+    answer = await call_scene.rest.request("POST", "/bridges?bridgeId=of-another-test")
+    assert answer.status == 200
+    await call_scene.note_foreign_bridges()
+    try:
+        await call_scene.until_nothing_is_left()
+    finally:
+        await call_scene.rest.request("DELETE", "/bridges/of-another-test")

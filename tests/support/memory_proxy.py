@@ -86,6 +86,12 @@ class CallScene:
         self._bus = bus
         self.rest = rest
         self.application = application
+        #: Bridges that another test on the same Asterisk has left.
+        self._foreign: set[object] = set()
+
+    async def note_foreign_bridges(self) -> None:
+        """Take the bridges that there are for those of others."""
+        self._foreign = {bridge["id"] for bridge in await self.listed("/bridges")}
 
     @asynccontextmanager
     async def calling(
@@ -116,13 +122,14 @@ class CallScene:
         return await served.result()
 
     async def until_nothing_is_left(self) -> None:
-        """Hang up callers, and wait until there is no bridge and no channel."""
+        """Hang up callers, and wait until there is no channel, and no bridge of this scene."""
 
         async def is_empty() -> bool:
             channels = await self.listed("/channels")
             for channel in channels:
                 await self.rest.request("DELETE", f"/channels/{channel['id']}")
-            return not channels and not await self.listed("/bridges")
+            bridges = {bridge["id"] for bridge in await self.listed("/bridges")}
+            return not channels and bridges <= self._foreign
 
         await until(is_empty)
 
@@ -163,7 +170,9 @@ async def call_scene(asterisk: RestServer) -> AsyncIterator[CallScene]:
                 return answer.status == 200
 
             await until(is_registered)
-            yield CallScene(own, outside, application)
+            scene = CallScene(own, outside, application)
+            await scene.note_foreign_bridges()
+            yield scene
         finally:
             stop.set()
 
