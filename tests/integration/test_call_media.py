@@ -125,9 +125,12 @@ async def test_recording_is_stopped_or_cancelled(call_scene: CallScene) -> None:
 
     async def handler(call: Call) -> list[str]:
         kept = await call.start_recording(name, end="")
+        await until(lambda: kept.state == "recording")
         await kept.stop()
         await kept
         other = await call.start_recording(name + "-not", end="")
+        # Asterisk has answered before it records; in between it may refuse to cancel (500).
+        await until(lambda: other.state == "recording")
         await other.cancel()
         with pytest.raises(NotFound):
             await call.ari.recordings.get_stored(name + "-not")
