@@ -3,7 +3,6 @@
 import asyncio
 import importlib.util
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from ari_proxy.client.call import Call
 from ari_proxy.client.events import ChannelVarset, StasisEnd
-from tests.support.memory_proxy import CallScene, call_scene, simulator
+from tests.support.memory_proxy import CallScene
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples/python"
@@ -26,23 +25,13 @@ def example(name: str) -> Any:
     return module
 
 
-@pytest.fixture(params=["simulator", "asterisk22"])
-async def scene(request: pytest.FixtureRequest) -> AsyncIterator[CallScene]:
-    if request.param == "asterisk22":
-        async with call_scene(request.getfixturevalue("asterisk_22")) as made:
-            yield made
-    else:
-        async with simulator() as simulated, call_scene(simulated) as made:
-            yield made
-
-
 @pytest.mark.parametrize(
     ("pressed", "choice"),
     [("ww1234ww2", "2"), ("ww9999wwwwww4711ww3", "3"), ("ww1#wwww2#wwww3#", None)],
     ids=["right", "wrong at first", "wrong"],
 )
 async def test_ivr_lets_callers_choose_who_know_a_pin(
-    scene: CallScene, pressed: str, choice: str | None
+    call_scene: CallScene, pressed: str, choice: str | None
 ) -> None:
     ivr = example("ivr")
 
@@ -51,10 +40,10 @@ async def test_ivr_lets_callers_choose_who_know_a_pin(
         chosen: str | None = await ivr.ask(call)
         return chosen
 
-    assert await scene.served(ask, f"dtmf-{pressed}") == choice
+    assert await call_scene.served(ask, f"dtmf-{pressed}") == choice
 
 
-async def test_ivr_sends_the_caller_on(scene: CallScene) -> None:
+async def test_ivr_sends_the_caller_on(call_scene: CallScene) -> None:
     ivr = example("ivr")
     ivr.EXTENSIONS["1"] = "answer"
 
@@ -63,12 +52,12 @@ async def test_ivr_sends_the_caller_on(scene: CallScene) -> None:
         await ivr.ivr(call)
         return (await left).channel.dialplan.exten
 
-    assert await scene.served(serve, "dtmf-ww1234ww1")
+    assert await call_scene.served(serve, "dtmf-ww1234ww1")
 
 
-async def test_voicemail_takes_a_message_and_plays_it(scene: CallScene) -> None:
+async def test_voicemail_takes_a_message_and_plays_it(call_scene: CallScene) -> None:
     voicemail = example("voicemail")
-    mailbox = scene.application
+    mailbox = call_scene.application
     voicemail.MAX_SECONDS = 1
 
     async def leave(call: Call) -> list[str]:
@@ -86,25 +75,25 @@ async def test_voicemail_takes_a_message_and_plays_it(scene: CallScene) -> None:
         left: list[str] = await voicemail.messages(call, mailbox, "old")
         return left
 
-    (left,) = await scene.served(leave, "talk")
-    assert await scene.served(hear, "answer") == [[], [left.replace("/new/", "/old/")]]
-    assert await scene.served(delete, "dtmf-ww7") == []
+    (left,) = await call_scene.served(leave, "talk")
+    assert await call_scene.served(hear, "answer") == [[], [left.replace("/new/", "/old/")]]
+    assert await call_scene.served(delete, "dtmf-ww7") == []
 
 
-async def test_voicemail_lets_only_those_in_who_know_the_password(scene: CallScene) -> None:
+async def test_voicemail_lets_only_those_in_who_know_the_password(call_scene: CallScene) -> None:
     voicemail = example("voicemail")
 
     async def log_in(call: Call) -> str | None:
         mailbox: str | None = await voicemail.log_in(call)
         return mailbox
 
-    assert await scene.served(log_in, "dtmf-ww100#ww1234#") == "100"
+    assert await call_scene.served(log_in, "dtmf-ww100#ww1234#") == "100"
     voicemail.TRIES = 1
-    assert await scene.served(log_in, "dtmf-ww100#ww12#") is None
+    assert await call_scene.served(log_in, "dtmf-ww100#ww12#") is None
 
 
 async def test_documented_application_serves_a_call(
-    scene: CallScene, capsys: pytest.CaptureFixture[str]
+    call_scene: CallScene, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = (ROOT / "docs/applications.md").read_text()
     program = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0].replace("app.run()", "")
@@ -117,4 +106,4 @@ async def test_documented_application_serves_a_call(
         assert f"done with {call.id}\n" in capsys.readouterr().out
         return (await left).value
 
-    assert await scene.served(ask, "dtmf-ww1234") == "1234"
+    assert await call_scene.served(ask, "dtmf-ww1234") == "1234"
