@@ -1,40 +1,16 @@
 """An application's bus by its URL, on real servers: accounts and certificates."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.base import opened
 from ari_proxy.client.bus_at import bus_at
 from tests.support import nats_accounts
 from tests.support.certificates import Certificates
 from tests.support.rabbitmq import RabbitMqServer
-from tests.support.running import until
-from tests.support.servers import NatsServer
-
-
-@contextmanager
-def nats_server(*options: str) -> Iterator[NatsServer]:
-    server = NatsServer(*options)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-async def works(bus: Bus) -> bool:
-    """Return whether a message goes there and back."""
-    got: list[bytes] = []
-    await bus.wait_connected()
-    await bus.subscribe("events_of_a_test", lambda message: got.append(message.payload))
-    bus.publish("events_of_a_test", b"x")
-    await bus.flush(timeout_seconds=5)
-    await until(lambda: got)
-    return got == [b"x"]
+from tests.support.round_trip import nats_server, works
 
 
 @pytest.mark.parametrize("with_client", [False, True], ids=["tls", "mtls"])

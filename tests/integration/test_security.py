@@ -3,8 +3,8 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.ari.errors import UnreachableError
-from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.base import opened
 from ari_proxy.connections import factories
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, load
@@ -23,36 +23,15 @@ from tests.support import nats_accounts, process
 from tests.support.certificates import Certificates
 from tests.support.ports import free_port
 from tests.support.rabbitmq import RabbitMqServer
+from tests.support.round_trip import nats_server, works
 from tests.support.running import until
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
-from tests.support.servers import PASSWORD, Asterisk, NatsServer
+from tests.support.servers import PASSWORD, Asterisk
 
 
 @pytest.fixture
 def certificates(tmp_path: Path) -> Certificates:
     return Certificates(tmp_path)
-
-
-@contextmanager
-def nats_server(*options: str) -> Iterator[NatsServer]:
-    server = NatsServer(*options)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-async def works(bus: Bus) -> bool:
-    """Return whether a message goes there and back."""
-    got: list[bytes] = []
-    await bus.wait_connected()
-    subscription = await bus.subscribe("events_security", lambda m: got.append(m.payload))
-    bus.publish("events_security", b"x")
-    await bus.flush(timeout_seconds=5)
-    await until(lambda: got)
-    await subscription.unsubscribe()
-    return got == [b"x"]
 
 
 async def is_refused(settings: Settings) -> bool:
