@@ -93,6 +93,10 @@ class CallScene:
         """Take the bridges that there are for those of others."""
         self._foreign = {bridge["id"] for bridge in await self.listed("/bridges")}
 
+    async def own_bridges(self) -> set[object]:
+        """Return the ids of the bridges that this scene has made."""
+        return {bridge["id"] for bridge in await self.listed("/bridges")} - self._foreign
+
     @asynccontextmanager
     async def calling(
         self, handler: Handler[ResultT], extension: str = "answer"
@@ -128,8 +132,7 @@ class CallScene:
             channels = await self.listed("/channels")
             for channel in channels:
                 await self.rest.request("DELETE", f"/channels/{channel['id']}")
-            bridges = {bridge["id"] for bridge in await self.listed("/bridges")}
-            return not channels and bridges <= self._foreign
+            return not channels and not await self.own_bridges()
 
         await until(is_empty)
 
