@@ -122,12 +122,18 @@ class Bridge:
         One that has left already, since it was added, is returned at once; each one once.
         """
         while not self._members.leavers:
-            if self._members.is_uncertain or not await self._news():
-                await self._read_again()
+            await self._follow_on()
         return self._parties[self._members.leavers.pop(0)]
 
-    async def _news(self) -> bool:
-        return await self._follower.news(self._read_seconds)
+    async def wait_empty(self) -> None:
+        """Return once nobody is in it any more; at once if nobody was put in."""
+        while self._members.present:
+            await self._follow_on()
+
+    async def _follow_on(self) -> None:
+        """Return once something has happened, or it was read again."""
+        if self._members.is_uncertain or not await self._follower.news(self._read_seconds):
+            await self._read_again()
 
     async def _read_again(self) -> None:
         channels: Sequence[str] = ()

@@ -71,6 +71,21 @@ async def test_caller_who_hangs_up_is_the_leaver(scripted: ScriptedCall) -> None
             await room.wait_for_leaver()
 
 
+async def test_bridge_is_waited_for_until_it_is_empty(scripted: ScriptedCall) -> None:
+    leg = Leg(scripted.call, "x", "PJSIP/a")
+    async with scripted.call.bridge() as room:
+        await room.wait_empty()
+        await room.add(scripted.call, leg)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(room.wait_empty())
+            await asyncio.sleep(0)
+            leave(scripted, room, "x")
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            leave(scripted, room, "c")
+        assert waiting.done()
+
+
 async def test_who_was_taken_out_is_no_leaver(scripted: ScriptedCall) -> None:
     leg = Leg(scripted.call, "x", "PJSIP/a")
     async with scripted.call.bridge() as room:
