@@ -34,6 +34,7 @@ class ChannelRoutes:
             ("POST", channel + "/continue", self._continue),
             ("GET", channel + "/variable", self._get_variable),
             ("POST", channel + "/variable", self._set_variable),
+            ("GET", channel + "/variables", self._get_variables),
             ("GET", channel + "/rtp_statistics", self._rtp_statistics),
             *(("POST", f"{channel}/{name}", self._accept) for name in _ACCEPTED),
             *(("DELETE", f"{channel}/{name}", self._accept) for name in _ACCEPTED[3:]),
@@ -86,6 +87,18 @@ class ChannelRoutes:
         if name not in channel.variables:
             return message(404, "Provided variable was not found")
         return shown({"value": channel.variables[name]})
+
+    async def _get_variables(self, request: Request) -> Answer:
+        channel = self._exchange.channel(request.names["channel"])
+        asked = request.parameters.get("variables")
+        if asked is None:
+            return message(400, "At least one variable name is required")
+        if not asked:
+            return message(400, "Variable names are required")
+        names = arguments(asked)
+        if not channel.variables.keys() >= set(names):
+            return message(404, "Provided variable was not found")
+        return shown({"variables": {name: channel.variables[name] for name in names}})
 
     async def _set_variable(self, request: Request) -> Answer:
         asked = request.parameters
