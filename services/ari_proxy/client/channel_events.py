@@ -1,0 +1,45 @@
+"""Which channels an event is about. Sans-I/O."""
+
+from collections.abc import Iterator
+
+from .ari.events import (
+    ChannelTransfer,
+    PlaybackContinuing,
+    PlaybackFinished,
+    PlaybackStarted,
+    RecordingFailed,
+    RecordingFinished,
+    RecordingStarted,
+)
+from .ari.model import Event, Model
+from .ari.models import Channel
+from .events import ProxyDialogEnded, ProxyGap
+
+
+def channels_in(event: Event) -> Iterator[Channel]:
+    """Yield the channels whose state an event tells."""
+    for part in _parts(event):
+        for name in part.__struct_fields__:
+            value = getattr(part, name)
+            if isinstance(value, Channel):
+                yield value
+
+
+def _parts(event: Event) -> tuple[Model, ...]:
+    if isinstance(event, ChannelTransfer):
+        return event.refer_to, event.referred_by
+    return (event,)
+
+
+def concerns(event: Event, channel_id: str) -> bool:
+    """Return whether an event is about a channel; ari-proxy's own are about all of a call."""
+    match event:
+        case ProxyGap() | ProxyDialogEnded():
+            return True
+        case PlaybackStarted() | PlaybackContinuing() | PlaybackFinished():
+            return event.playback.target_uri == f"channel:{channel_id}"
+        case RecordingStarted() | RecordingFinished() | RecordingFailed():
+            return event.recording.target_uri == f"channel:{channel_id}"
+    if event.channel_id == channel_id:
+        return True
+    return any(channel.id == channel_id for channel in channels_in(event))
