@@ -24,6 +24,7 @@ from .client.application import Application
 from .client.bus_at import BusAccess, bus_at
 from .client.call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call
 from .client.errors import CallEnded, Misconfigured
+from .client.state_keeping import state_kept
 
 _log = structlog.get_logger()
 
@@ -243,7 +244,7 @@ async def _handle(handler: CallHandler, call: Call) -> None:
             life.reschedule(loop.time())
 
     try:
-        async with life:
+        async with state_kept(call), life:
             with call.following(follow):
                 follow()  # It may be over already.
                 await handler(call)

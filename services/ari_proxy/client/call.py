@@ -1,6 +1,5 @@
 """One call, from the application's side: events to read, commands to await."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -21,11 +20,13 @@ from .ari import Ari
 from .ari.model import EventT, with_raw, with_sequence
 from .ari.requests import VariableValue
 from .call_end import DIALOG_ENDED, CallEnd
-from .call_events import MAX_WAITING_EVENTS, PROBE, CallEvents
+from .call_events import PROBE, CallEvents
+from .channel_state import TrackedChannels
 from .channels import CallChannels
 from .commands import CallCommands, Topics, Withdraw
 from .errors import CallEnded, NotSent
 from .events import Event, ProxyDialogEnded
+from .known_channel import KnownChannel
 from .legs.bridge import Bridge
 from .legs.control import ControlledChannel
 from .legs.dialling import RING_SECONDS, Dialling, DialOptions
@@ -50,7 +51,7 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call(MediaChannel, ControlledChannel):
+class Call(KnownChannel, MediaChannel, ControlledChannel):
     """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(
@@ -73,8 +74,10 @@ class Call(MediaChannel, ControlledChannel):
         self._commands = CallCommands(bus, start.dialog_id, withdraw=withdraw)
         #: All operations of the call's Asterisk; the proxy's policy says which are allowed.
         self.ari = Ari(CallTransport(self._commands, response_seconds=response_seconds))
-        self._events = CallEvents(start.channel_id)
+        self._events = CallEvents(start.dialog_id, start.channel_id)
         self._channels = CallChannels(start.channel_id)
+        self.tracked_channels = TrackedChannels()
+        self._known = self.tracked_channels.of(start.channel_id)
         self._end = CallEnd(start.dialog_id, start.channel_id)
         self._listeners = Listeners(start.dialog_id)
 
@@ -112,11 +115,8 @@ class Call(MediaChannel, ControlledChannel):
         else:
             self._channels.follow(event.type, event.channel_id)
         self._end.follow(event)
-        try:
-            self._events.put(event)
-        except asyncio.QueueFull:
-            reason = f"{MAX_WAITING_EVENTS} events are unread"
-            _log.error("event.lost", dialog_id=self.dialog_id, error=reason)
+        self.tracked_channels.take(event)
+        self._events.put(event)
         self._listeners.tell(event)
 
     def take_response(self, message: Message) -> None:

@@ -3,8 +3,12 @@
 import asyncio
 from typing import Final, Self
 
+import structlog
+
 from .call_end import ends
 from .events import Event
+
+_log = structlog.get_logger()
 
 #: Unread events to hold; a dialog has a few hundred in all.
 MAX_WAITING_EVENTS: Final = 10_000
@@ -13,12 +17,13 @@ PROBE: Final = "ProxyProbe"
 
 
 class CallEvents:
-    """Events of a call in order, until the dialog or its first channel has ended.
+    """Events of a call in order, until the dialog or a channel has ended.
 
     A wait for the next event may be cancelled or time out without losing one.
     """
 
-    def __init__(self, channel_id: str) -> None:
+    def __init__(self, dialog_id: str, channel_id: str) -> None:
+        self._dialog_id = dialog_id
         self._channel_id = channel_id
         self._waiting: asyncio.Queue[Event] = asyncio.Queue(MAX_WAITING_EVENTS)
         self._is_over = False
@@ -27,12 +32,15 @@ class CallEvents:
     def put(self, event: Event) -> None:
         """Add an event; while nobody has begun to read, it may take the place of the oldest.
 
-        Raises:
-            asyncio.QueueFull: MAX_WAITING_EVENTS are unread.
+        One for which there is no place is lost, and logged.
         """
         if self._waiting.full() and not self._is_read:
             self._waiting.get_nowait()
-        self._waiting.put_nowait(event)
+        try:
+            self._waiting.put_nowait(event)
+        except asyncio.QueueFull:
+            reason = f"{MAX_WAITING_EVENTS} events are unread"
+            _log.error("event.lost", dialog_id=self._dialog_id, error=reason)
 
     def reader(self) -> Self:
         """Return itself, to be read from now on."""

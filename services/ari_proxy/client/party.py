@@ -6,6 +6,7 @@ from typing import Protocol
 
 from .ari import Ari
 from .ari.model import Event
+from .channel_state import TrackedChannels
 from .errors import CallEnded
 
 
@@ -20,6 +21,8 @@ class Party(Protocol):
     channel_id: str
     #: The operations of its Asterisk.
     ari: Ari
+    #: What is known of the dialog's channels.
+    tracked_channels: TrackedChannels
 
     @property
     def is_over(self) -> bool:

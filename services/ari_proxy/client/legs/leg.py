@@ -3,17 +3,21 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
-from ari_proxy.client.ari.model import Event
+from ari_proxy.client.ari.model import Event, EventT
 from ari_proxy.client.call_end import CallEnd
+from ari_proxy.client.call_events import CallEvents
+from ari_proxy.client.channel_events import concerns
 from ari_proxy.client.errors import CallEnded
 from ari_proxy.client.follower import Follower
+from ari_proxy.client.known_channel import KnownChannel
 from ari_proxy.client.media.channel import MediaChannel
 from ari_proxy.client.party import Party
+from ari_proxy.client.waits import Wait
 
 from .control import ControlledChannel
 
 
-class Leg(MediaChannel, ControlledChannel):
+class Leg(KnownChannel, MediaChannel, ControlledChannel):
     """A channel that a call has dialled: its events are the call's."""
 
     def __init__(self, call: Party, channel_id: str, endpoint: str) -> None:
@@ -29,8 +33,11 @@ class Leg(MediaChannel, ControlledChannel):
         self.ari = call.ari
         self.channel_id = channel_id
         self.endpoint = endpoint
+        self.tracked_channels = call.tracked_channels
+        self._known = call.tracked_channels.of(channel_id)
         self._call = call
         self._end = CallEnd(call.dialog_id, channel_id)
+        self._events = CallEvents(call.dialog_id, channel_id)
         self._open = ExitStack()
         self._open.enter_context(call.following(self._follow))
 
@@ -50,6 +57,41 @@ class Leg(MediaChannel, ControlledChannel):
         """Call a function with each event of the call that arrives during a block, in order."""
         return self._call.following(listener)
 
+    def events(self) -> CallEvents:
+        """Return the events that are about its channel, in order, until it has ended.
+
+        A ProxyGap is about all channels.
+        """
+        return self._events.reader()
+
+    async def wait_for(
+        self,
+        event_type: type[EventT],
+        *,
+        where: Callable[[EventT], bool] = lambda _: True,
+        timeout: float | None = None,  # noqa: ASYNC109  as asyncio.wait_for's
+    ) -> EventT:
+        """Return the next event of a type that is about its channel and arrives from now on.
+
+        Args:
+            event_type: like `ChannelDtmfReceived`.
+            where: tells whether it is the one; what it raises is raised here.
+            timeout: seconds; None waits until the leg ends.
+
+        Raises:
+            CallEnded: the leg has ended before.
+            TimeoutError: none came in time.
+        """
+        if self.is_over:
+            raise self.end_error()
+
+        def is_it(event: EventT) -> bool:
+            return concerns(event, self.channel_id) and where(event)
+
+        wait = Wait(event_type, is_it, self._end)
+        with self.following(wait.look):
+            return await wait.result(timeout)
+
     def forget(self) -> None:
         """Follow it no more."""
         self._open.close()
@@ -63,5 +105,7 @@ class Leg(MediaChannel, ControlledChannel):
 
     def _follow(self, event: Event) -> None:
         self._end.follow(event)
+        if concerns(event, self.channel_id):
+            self._events.put(event)
         if self.is_over:
             self.forget()

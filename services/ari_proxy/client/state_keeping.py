@@ -1,0 +1,114 @@
+"""Keeping what is known of a call's channels true, while its handler runs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import structlog
+
+from .ari import Ari
+from .channel_state import TrackedChannel
+from .errors import ClientError, NotFound, RequestFailed, TransportFailed, Unsupported
+from .events import Event, ProxyGap
+from .party import Party
+
+_log = structlog.get_logger()
+
+#: Seconds to wait for the first event of a call; without one its channel is read.
+BEGIN_SECONDS: Final = 2.0
+#: Seconds between attempts to read, and how many.
+RETRY_SECONDS: Final = 1.0
+READ_ATTEMPTS: Final = 10
+
+
+@asynccontextmanager
+async def state_kept(
+    call: Party,
+    *,
+    begin_seconds: float = BEGIN_SECONDS,
+    retry_seconds: float = RETRY_SECONDS,
+) -> AsyncIterator[None]:
+    """Begin once the state of a call's channel is known, and read again what a gap may have hidden.
+
+    Args:
+        call: whose.
+        begin_seconds: to wait for the first event.
+        retry_seconds: between attempts to read.
+    """
+    failure: Exception | None = None
+    keeping = _Keeping(call, retry_seconds)
+    with call.following(keeping.hear):
+        await keeping.begin(begin_seconds)
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(keeping.run())
+            try:
+                yield
+            except Exception as error:  # noqa: BLE001  raised again, outside of the task group
+                failure = error
+            finally:
+                reading.cancel()
+    if failure is not None:
+        raise failure
+
+
+class _Keeping:
+    def __init__(self, call: Party, retry_seconds: float) -> None:
+        self._call = call
+        self._retry_seconds = retry_seconds
+        self._own = call.tracked_channels.of(call.channel_id)
+        self._has_begun = asyncio.Event()
+        self._is_to_read = asyncio.Event()
+
+    def hear(self, event: Event) -> None:
+        self._has_begun.set()
+        if isinstance(event, ProxyGap):
+            self._is_to_read.set()
+
+    async def begin(self, within_seconds: float) -> None:
+        if self._own.is_known or self._call.is_over:
+            return
+        try:
+            async with asyncio.timeout(within_seconds):
+                await self._has_begun.wait()
+        except TimeoutError:
+            await self._read_patiently([self._own], attempts=1)
+
+    async def run(self) -> None:
+        while True:
+            await self._is_to_read.wait()
+            self._is_to_read.clear()
+            await self._read_patiently(self._call.tracked_channels.uncertain, READ_ATTEMPTS)
+
+    async def _read_patiently(self, states: list[TrackedChannel], attempts: int) -> None:
+        error = await self._read_all(states)
+        while isinstance(error, TransportFailed) and attempts > 1:
+            attempts -= 1
+            await asyncio.sleep(self._retry_seconds)
+            error = await self._read_all(states)
+        if error is not None:
+            _log.warning("state.not_read", dialog_id=self._call.dialog_id, error=str(error))
+
+    async def _read_all(self, states: list[TrackedChannel]) -> ClientError | None:
+        """Read channels; return why that was not possible."""
+        try:
+            for state in states:
+                await _read(self._call.ari, state)
+        except ClientError as error:
+            return error
+        return None
+
+
+async def _read(ari: Ari, state: TrackedChannel) -> None:
+    """Read a channel, and the variables that are known of it."""
+    try:
+        state.read(await ari.channels.get(state.channel_id))
+    except NotFound:
+        state.read(None)
+        return
+    try:
+        names = state.asked_variables
+        found = (await ari.channels.get_variables(state.channel_id, names)) if names else None
+    except (RequestFailed, Unsupported):  # One of them is no more, or Asterisk can't tell several.
+        found = None
+    state.read_variables({} if found is None else found.variables)
