@@ -31,6 +31,7 @@ VALUES: Final = {
     "name": "{new}",
     "format": "wav",
     "variable": "WRONG",
+    "variables": "WRONG",
     "channel": "{channel}",
     "operation": "pause",
     "destinationRecordingName": "{new}",

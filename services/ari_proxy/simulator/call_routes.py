@@ -7,6 +7,7 @@ from ari_proxy.ari.decoding import arguments
 
 from . import causes
 from .exchange import Exchange
+from .redirecting import redirect
 from .requests import NO_CONTENT, Request, Route, message, shown
 
 #: Operations on a channel with no effect visible in ARI.
@@ -32,6 +33,7 @@ class ChannelRoutes:
             ("POST", channel + "/answer", self._answer),
             ("POST", channel + "/dial", self._dial),
             ("POST", channel + "/continue", self._continue),
+            ("POST", channel + "/redirect", self._redirect),
             ("GET", channel + "/variable", self._get_variable),
             ("POST", channel + "/variable", self._set_variable),
             ("GET", channel + "/variables", self._get_variables),
@@ -73,6 +75,11 @@ class ChannelRoutes:
         await self._exchange.leave(request.names["channel"])
         return NO_CONTENT
 
+    async def _redirect(self, request: Request) -> Answer:
+        endpoint = request.parameters["endpoint"]
+        await redirect(self._exchange, request.names["channel"], endpoint)
+        return NO_CONTENT
+
     async def _accept(self, request: Request) -> Answer:
         self._exchange.channel(request.names["channel"])
         return NO_CONTENT
@@ -90,12 +97,7 @@ class ChannelRoutes:
 
     async def _get_variables(self, request: Request) -> Answer:
         channel = self._exchange.channel(request.names["channel"])
-        asked = request.parameters.get("variables")
-        if asked is None:
-            return message(400, "At least one variable name is required")
-        if not asked:
-            return message(400, "Variable names are required")
-        names = arguments(asked)
+        names = arguments(request.parameters["variables"])
         if not channel.variables.keys() >= set(names):
             return message(404, "Provided variable was not found")
         return shown({"variables": {name: channel.variables[name] for name in names}})

@@ -7,6 +7,7 @@ from .model import number
 NORMAL: Final = 16
 BUSY: Final = 17
 NO_ANSWER: Final = 19
+REDIRECTED: Final = 23
 
 #: Asterisk: main/channel.c, `causes`.
 _TEXTS: Final = {
@@ -17,6 +18,7 @@ _TEXTS: Final = {
     NO_ANSWER: "User alerting, no answer",
     20: "Subscriber absent",
     21: "Call Rejected",
+    REDIRECTED: "Redirected to new destination",
     26: "Answered elsewhere",
     27: "Destination out of order",
     28: "Invalid number format",

@@ -36,6 +36,7 @@ _MISSING: Final = {
     "name": _PARSING,
     "operation": _Refusal(400, "Missing operation", is_first=True),
     "variable": _Refusal(400, "Variable name is required", is_first=True),
+    "variables": _Refusal(400, "At least one variable name is required", is_first=True),
 }
 #: The same for a value that is not one of those allowed, `{}` in the text.
 _NOT_ALLOWED: Final = {
@@ -52,13 +53,16 @@ _TOO_LOW: Final = {
     "offsetms": _Refusal(400, "offsetms cannot be negative"),
     "skipms": _Refusal(400, "skipms cannot be negative"),
 }
-#: Bridges refuse some of it otherwise.
+#: Bridges refuse some of it otherwise, and so does one operation on channels.
 _OF_BRIDGES: Final = {
     "maxDurationSeconds": _PARSING,
     "maxSilenceSeconds": _PARSING,
     "media": _ALLOCATION,
     "offsetms": _ALLOCATION,
     "skipms": _ALLOCATION,
+}
+_OF_REDIRECTING: Final = {
+    "endpoint": _Refusal(400, "Required parameter 'endpoint' not provided."),
 }
 
 
@@ -107,13 +111,20 @@ def _refusals(
     checked = CHECKED.get((method, template))
     if checked is None:
         return
-    of_bridges = _OF_BRIDGES if template.startswith("/bridges/") else {}
+    others = _others(template)
     for name in _missing(checked, asked):
-        yield of_bridges.get(name, _MISSING[name]), ""
+        yield others.get(name, _MISSING[name]), ""
     for name in _not_allowed(checked, asked):
         yield _NOT_ALLOWED[name], asked[name]
     for name in _too_low(checked, asked):
-        yield of_bridges.get(name, _TOO_LOW[name]), ""
+        yield others.get(name, _TOO_LOW[name]), ""
+
+
+def _others(template: str) -> Mapping[str, _Refusal]:
+    """Return how an operation refuses what others refuse in another way."""
+    if template.startswith("/bridges/"):
+        return _OF_BRIDGES
+    return _OF_REDIRECTING if template.endswith("/redirect") else {}
 
 
 def _missing(checked: Checked, asked: Mapping[str, str]) -> list[str]:

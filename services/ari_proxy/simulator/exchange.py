@@ -203,10 +203,10 @@ class Exchange:
         """Press digits at the other end of a channel, one after another."""
         self._tasks.create_task(self._press_digits(self.channel(name), digits))
 
-    async def hang_up_at_peer(self, name: str, cause: int = causes.NORMAL) -> None:
-        """Hang up at the other end of a channel."""
+    async def hang_up_at_peer(self, name: str, cause: int = causes.NORMAL, **more: int) -> None:
+        """Hang up at the other end of a channel, with a cause and what else is told of it."""
         channel = self.channel(name)
-        await self._channel_event("ChannelHangupRequest", channel, cause=cause)
+        await self._channel_event("ChannelHangupRequest", channel, cause=cause, **more)
         await self._leave(channel)
         await self._destroy(channel, cause)
 

@@ -2,13 +2,16 @@
 
 import asyncio
 import math
+import re
 from typing import Any
 
 import pytest
 
 from ari_proxy.simulator import causes
 from ari_proxy.simulator.exchange import Exchange
+from ari_proxy.simulator.model import SimulatedRefusalError
 from ari_proxy.simulator.plans import EndpointPlan
+from ari_proxy.simulator.redirecting import redirect
 
 
 class Events:
@@ -62,6 +65,48 @@ async def test_caller_presses_digits_and_hangs_up() -> None:
     assert "soft" not in events.all[-3]
     assert (events.all[-1]["cause"], events.all[-1]["cause_txt"]) == (17, "User busy")
     assert exchange.channels == {}
+
+
+@pytest.mark.parametrize("is_up", [False, True])
+async def test_phone_that_is_redirected_leaves(is_up: bool) -> None:
+    events = Events()
+    async with asyncio.TaskGroup() as tasks:
+        exchange = Exchange(tasks, events.take)
+        caller = await exchange.call_in("demo", caller="100", extension="7")
+        if is_up:
+            await exchange.answer(caller.id)
+        await redirect(exchange, caller.id, "PJSIP/200")
+
+    asked = next(event for event in events.all if event["type"] == "ChannelHangupRequest")
+    assert (asked["cause"], asked.get("tech_cause")) == ((16, None) if is_up else (23, 302))
+    assert events.types[-2:] == ["StasisEnd", "ChannelDestroyed"]
+
+
+async def test_local_channel_has_no_phone() -> None:
+    events = Events()
+    async with asyncio.TaskGroup() as tasks:
+        exchange = Exchange(tasks, events.take)
+        name = exchange.originate("", {"endpoint": "Local/answer@default", "app": "demo"}).id
+        await events.until("StasisStart")
+        await redirect(exchange, name, "Local/busy@default")
+
+    assert exchange.channel(name).in_stasis
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        ("nonsense", "Endpoint parameter 'nonsense' does not contain tech/resource"),
+        ("PJSIP/", "No resource provided in endpoint parameter 'PJSIP/'"),
+        ("Local/1", "Endpoint technology 'Local' does not match channel technology 'PJSIP'"),
+    ],
+)
+async def test_redirect_to_where_asterisk_can_not(endpoint: str, text: str) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        exchange = Exchange(tasks, Events().take)
+        caller = await exchange.call_in("demo", caller="100", extension="7")
+        with pytest.raises(SimulatedRefusalError, match=re.escape(text)):
+            await redirect(exchange, caller.id, endpoint)
 
 
 @pytest.mark.parametrize(
