@@ -18,13 +18,14 @@ PROGRAM = "".join(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
 Handler = Callable[[Call], Awaitable[None]]
 
 
-def documented(agents: str) -> Handler:
-    """Return the page's menu; `agents` are dialled instead of its endpoints."""
+def documented(agents: str, name: str = "menu") -> Handler:
+    """Return a handler of the page; `agents` are dialled instead of its endpoints."""
     program = PROGRAM.replace('"PJSIP/200", "PJSIP/201"', f'"{agents}"')
+    program = program.replace('"PJSIP/200"', f'"{agents}"')
     names: dict[str, Any] = {}
     exec(program, names)  # noqa: S102  what the page shows
-    menu: Handler = names["menu"]
-    return menu
+    handler: Handler = names[name]
+    return handler
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,21 @@ async def test_menu(call_scene: CallScene, presses: str, agents: str, last: str)
     await call_scene.served(handler, presses)
 
     assert heard == ["sound:vm-options", last]
+
+
+async def test_agent_who_does_not_take_a_transfer(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> list[str]:
+        with call.following(note):
+            await documented("Local/dtmf-wwww2wwww2@default/n", "to_sales")(call)
+        return heard
+
+    def note(event: object) -> None:
+        if isinstance(event, PlaybackStarted):
+            heard.append(event.playback.media_uri)
+
+    heard: list[str] = []
+
+    assert (await call_scene.served(handler))[-1] == "sound:vm-nobodyavail"
 
 
 def is_agents(entered: ChannelEnteredBridge) -> bool:

@@ -102,6 +102,15 @@ class CallScene:
         self, handler: Handler[ResultT], extension: str = "answer"
     ) -> AsyncIterator[Served[ResultT]]:
         """Have somebody call; `extension` is what the caller does."""
+        async with self.serving(handler) as served:
+            query = {"endpoint": f"Local/{extension}@default/n", "app": self.application}
+            answer = await self.rest.request("POST", f"/channels?{urlencode(query)}")
+            assert answer.status == 200, answer
+            yield served
+
+    @asynccontextmanager
+    async def serving(self, handler: Handler[ResultT]) -> AsyncIterator[Served[ResultT]]:
+        """Serve the next call, whoever makes it."""
         served: Served[ResultT] = Served()
         async with asyncio.TaskGroup() as tasks:
 
@@ -110,9 +119,6 @@ class CallScene:
 
             application = Application(self._bus, self.application, serve)
             running = tasks.create_task(application.run())
-            query = {"endpoint": f"Local/{extension}@default/n", "app": self.application}
-            answer = await self.rest.request("POST", f"/channels?{urlencode(query)}")
-            assert answer.status == 200, answer
             try:
                 yield served
             finally:

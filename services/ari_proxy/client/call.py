@@ -28,11 +28,10 @@ from .errors import CallEnded, NotSent
 from .events import Event, ProxyDialogEnded
 from .known_channel import KnownChannel
 from .legs.bridge import Bridge
-from .legs.control import ControlledChannel
 from .legs.dialling import RING_SECONDS, Dialling, DialOptions
 from .legs.leg import Leg
+from .legs.transfer import TransferableChannel
 from .listeners import Listener, Listeners
-from .media.channel import MediaChannel
 from .transport import CallTransport
 from .waits import Wait
 
@@ -51,7 +50,7 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call(KnownChannel, MediaChannel, ControlledChannel):
+class Call(KnownChannel, TransferableChannel):
     """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(

@@ -9,7 +9,9 @@ ClientError
 ├── DialFailed              no endpoint that was dialled has answered
 │   ├── Busy                all of them are busy
 │   ├── NoAnswer            nobody has answered in time
-│   └── Rejected            they don't take the call, for the reason in `cause`
+│   ├── Rejected            they don't take the call, for the reason in `cause`
+│   └── NotAccepted         who has answered does not take the call
+├── NotTransferred          a phone has not done a transfer
 ├── RequestFailed           the request was answered with an error
 │   ├── InvalidParameters   a parameter is wrong: 400, 405, 413, 422; 0 if not even sent
 │   ├── NotAllowed          the proxy's policy or scope, or Asterisk's user, forbids it: 403
@@ -132,6 +134,29 @@ class Rejected(DialFailed):
     """The endpoints that were dialled don't take the call, or can't be reached."""
 
     outcome = "rejected"
+
+
+#: Why a call was not accepted: by another digit, without any, or by hanging up.
+WhyNot = Literal["declined", "silent", "hung_up"]
+
+
+class NotAccepted(DialFailed):
+    """Who has answered does not take the call."""
+
+    outcome = "not accepted"
+
+    def __init__(self, endpoint: str, why: WhyNot) -> None:
+        super().__init__([endpoint])
+        self.why = why
+
+
+class NotTransferred(ClientError):
+    """A phone or a trunk has not done a transfer."""
+
+    def __init__(self, endpoint: str, reason: str) -> None:
+        super().__init__(f"the call was not transferred to {endpoint}: {reason}")
+        self.endpoint = endpoint
+        self.reason = reason
 
 
 class RequestFailed(ClientError):

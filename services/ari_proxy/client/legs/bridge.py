@@ -37,7 +37,7 @@ class Bridge:
         """Initialise a bridge that is created when the block begins.
 
         Args:
-            call: whose dialog has it.
+            call: whose dialog has it; who stays at its end.
             kind: its abilities, separated by commas, like `mixing,dtmf_events`.
             name: a name for people.
             read_seconds: without an event after which the bridge is read.
@@ -152,5 +152,5 @@ class Bridge:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(clean_up(destroyed, f"bridge {self.id}"))
             for party in self._parties.values():
-                if isinstance(party, Leg) and not party.is_over:
+                if isinstance(party, Leg) and party is not self._call and not party.is_over:
                     tasks.create_task(clean_up(party.hang_up(), f"channel {party.channel_id}"))
