@@ -52,12 +52,13 @@ async def asked_of(
     try:
         yield
     except refusals as error:
-        if await _ends(party, behind_seconds):
+        if await ends(party, within_seconds=behind_seconds):
             raise party.end_error() from error
         raise
 
 
-async def _ends(party: Party, within_seconds: float) -> bool:
+async def ends(party: Party, *, within_seconds: float = BEHIND_SECONDS) -> bool:
+    """Wait for the end of a party, which may be told late; return whether it has ended."""
     with suppress(TimeoutError, CallEnded), Follower(party, lambda _: None) as follower:
         async with asyncio.timeout(within_seconds):
             while True:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Generator
 from typing import Any, Final, Self
 
+from ari_proxy.client.ari.events import ChannelHangupRequest
 from ari_proxy.client.ari.model import Event
+from ari_proxy.client.asking import ends
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import NotFound, NotPlayed, TransportFailed
+from ari_proxy.client.errors import ClientError, NotFound, NotPlayed, TransportFailed
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
 
@@ -57,6 +59,8 @@ class Playback:
         self._interruption = interruption
         self._retry_seconds = retry_seconds
         self._is_stopped = False
+        #: Whether the channel is about to end.
+        self._is_hung_up = False
         self._failures = 0
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
@@ -141,6 +145,8 @@ class Playback:
     def _take(self, event: Event) -> None:
         if self._interruption is not None:
             self._interruption.take(event)
+        if isinstance(event, ChannelHangupRequest):
+            self._is_hung_up |= event.channel.id == self._party.channel_id
         if self._progress.take(event) or self._is_behind:
             self._since = self._loop.time()
         if self.is_over:
@@ -163,8 +169,13 @@ class Playback:
             elif not await self._follower.news(self._patience()):
                 await self._look()
         if self._progress.has_failed:
-            raise NotPlayed(self.media_uri or self.id, "Asterisk can't play it")
+            raise await self._failure()
         return self
+
+    async def _failure(self) -> ClientError:
+        if self._is_hung_up and await ends(self._party):  # Which is told last.
+            return self._party.end_error()
+        return NotPlayed(self.media_uri or self.id, "Asterisk can't play it")
 
     def _patience(self) -> float:
         is_next = not self._progress.has_begun and not self._is_behind

@@ -7,7 +7,7 @@ import pytest
 
 from ari_proxy.client.errors import CallEnded, Conflict, NotPlayed, OutcomeUnknown
 from ari_proxy.client.media.playback import READ_ATTEMPTS, Playback
-from tests.support.client_events import event, playback
+from tests.support.client_events import channel, event, playback
 from tests.support.scripted_call import Request, ScriptedCall
 
 PLAY = "POST /channels/c/play"
@@ -51,6 +51,22 @@ async def test_events_that_come_before_the_answer_are_not_missed(scripted: Scrip
     played = await scripted.call.play("sound:a")
 
     assert (played.state, played.media_uri, played.digit) == ("done", "sound:a", "")
+
+
+async def test_playback_that_fails_since_the_caller_hangs_up_is_no_error_of_its_own(
+    scripted: ScriptedCall,
+) -> None:
+    def hang_up(request: Request) -> None:
+        scripted.send(event("ChannelHangupRequest", cause=16, channel=channel("c")))
+        finish(scripted, request, "failed")
+        end = event("StasisEnd", channel=channel("c"))
+        asyncio.get_running_loop().call_later(0.01, scripted.send, end)
+
+    scripted.on(PLAY, hang_up)
+
+    with pytest.raises(CallEnded) as caught:
+        await scripted.call.play("sound:a")
+    assert caught.value.who == "peer"
 
 
 async def test_media_that_asterisk_can_not_play_are_an_error(scripted: ScriptedCall) -> None:
