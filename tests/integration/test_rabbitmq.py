@@ -10,6 +10,7 @@ from typing import Any, Literal
 import aio_pika
 import pytest
 from aio_pika.abc import AbstractIncomingMessage
+from structlog.testing import capture_logs
 
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
@@ -23,7 +24,7 @@ from tests.support.durable import queues_of
 from tests.support.foreign import ForeignClient, foreign_client
 from tests.support.link import Link
 from tests.support.process import Process
-from tests.support.rabbitmq import RabbitMqServer
+from tests.support.rabbitmq import RabbitMqServer, needs_many_queues
 from tests.support.running import (
     LegacyClient,
     bus_client,
@@ -717,3 +718,19 @@ async def test_outage_is_not_taken_for_an_application_that_never_came(
         own_link.remove()
 
     assert asterisk.requests == []
+
+
+@needs_many_queues
+async def test_subscriptions_of_many_calls_wait_for_a_busy_rabbitmq(rabbitmq_link: Link) -> None:
+    """It has not answered the last within the time for an answer; it is not silent, though."""
+    settings = load(bus={"kind": "RABBITMQ", "urls": [rabbitmq_link.url]})
+    async with bus_client(settings) as bus:
+        rabbitmq_link.answer_rate = 8_000  # 600 declarations in 7 s.
+        with capture_logs() as logs:
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(600):
+                    topic = f"events_busy-{number}.{'x' * 16}"
+                    tasks.create_task(bus.subscribe(topic, lambda _: None))
+        rabbitmq_link.answer_rate = 0
+
+    assert [entry for entry in logs if entry["log_level"] in {"warning", "error"}] == []

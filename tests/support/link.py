@@ -22,6 +22,8 @@ class Link:
         self.port = free_port()
         #: Seconds by which all that passes is late.
         self.delay_seconds = 0.0
+        #: Bytes a second that the target's answers may have; 0 for any number.
+        self.answer_rate = 0.0
         #: Accepted until now.
         self.connections = 0
         self._loop = asyncio.new_event_loop()
@@ -154,6 +156,15 @@ class Link:
             self._marker = None
         return self._losing == direction
 
+    def _chunk_bytes(self, direction: Literal["sent", "answers"]) -> int:
+        is_slow = self.answer_rate and direction == "answers"
+        return max(1, int(self.answer_rate / 50)) if is_slow else 65536
+
+    def _seconds_of(self, chunk: bytes, direction: Literal["sent", "answers"]) -> float:
+        """Return how long it takes to pass."""
+        is_slow = self.answer_rate and direction == "answers"
+        return self.delay_seconds + (len(chunk) / self.answer_rate if is_slow else 0)
+
     async def _copy(
         self,
         reader: asyncio.StreamReader,
@@ -161,12 +172,12 @@ class Link:
         direction: Literal["sent", "answers"],
     ) -> None:
         with contextlib.suppress(OSError):
-            while chunk := await reader.read(65536):
+            while chunk := await reader.read(self._chunk_bytes(direction)):
                 await self._flowing.wait()
                 if self._is_lost(chunk, direction):
                     continue
-                if self.delay_seconds:
-                    await asyncio.sleep(self.delay_seconds)
+                if seconds := self._seconds_of(chunk, direction):
+                    await asyncio.sleep(seconds)
                 writer.write(chunk)
                 await self._end_lingering()
                 await writer.drain()

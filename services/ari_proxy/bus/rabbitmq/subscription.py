@@ -32,7 +32,8 @@ _log = structlog.get_logger()
 
 #: Seconds for RabbitMQ to end a consumer.
 CANCEL_SECONDS: Final = 5.0
-#: … to let a queue be consumed; it does not answer for a quorum queue without a leader.
+#: … to let a queue be consumed, from the attempt's turn on; it does not answer for a quorum queue
+#: without a leader.
 ANSWER_SECONDS: Final = 4.0
 #: … of them, to declare or describe it.
 DECLARE_SECONDS: Final = ANSWER_SECONDS * 0.9
@@ -118,7 +119,8 @@ class RabbitMqSubscription:
             return
         attempting.add(name)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            turn = session.attempts.turn(was_refused=name in self._refused)
+            async with turn, asyncio.timeout(ANSWER_SECONDS):
                 consumer = await self._consume(session, name)
         except ChannelClosedError as error:
             self._refuse(name, str(error))
