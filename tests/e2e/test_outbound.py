@@ -115,6 +115,36 @@ async def test_rolled_pods_lose_no_event_of_an_asterisk_that_connects(
     )
 
 
+async def test_standby_takes_over_the_websocket_of_a_killed_pod(connecting: Namespace) -> None:
+    """Every event is there, or told by a ProxyGap; calls, also new ones, are served."""
+    await asyncio.to_thread(connecting.until_settled, NAME, 1)
+
+    async with calls(connecting, "demo") as made:
+        channels = await made.place(10)
+        killed = holder(connecting)
+        async with made.marking(channels, pause_seconds=CALM_SECONDS):
+            kill = ("delete", "pod", killed, "--grace-period=0", "--force")
+            await asyncio.to_thread(connecting.kubectl, *kill)
+            await asyncio.to_thread(
+                cluster.until, lambda: holder(connecting) != killed, "another pod has the Lease"
+            )
+        await made.mark_once_more(channels)
+        assert await answer(made, channels[0]) == HTTPStatus.NO_CONTENT
+        (later,) = await made.place(1)
+        assert await answer(made, later) == HTTPStatus.NO_CONTENT
+        await asyncio.to_thread(connecting.until_settled, NAME)
+
+    assert made.account().faults == {}
+    assert len(made.client.starts) == 11
+
+
+def holder(namespace: Namespace) -> str:
+    """Return the name of the pod that has the Lease of the server's ingest."""
+    lease = namespace.get("lease", f"{NAME}-ingest-asterisk-a")
+    identity: str = lease["spec"]["holderIdentity"]
+    return identity.partition("_")[0]
+
+
 def image_of(namespace: Namespace, component: Component) -> str:
     """Return the image of a component's pods."""
     image: str = namespace.pods(NAME, component)[0]["spec"]["containers"][0]["image"]
