@@ -62,6 +62,10 @@ def _nothing_of_ours_blocks_the_loop() -> Iterator[None]:
         yield
 
 
+#: For a test that may start RabbitMQ, and start it again: on a busy machine each takes 30 s.
+RABBITMQ_SECONDS = 180
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the servers that they need, before `-m` selects by the marks."""
@@ -70,6 +74,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("no_server")
         elif uses_rabbitmq(item):
             item.add_marker("rabbitmq")
+            if not item.get_closest_marker("timeout"):
+                item.add_marker(pytest.mark.timeout(RABBITMQ_SECONDS))
             if "contract" in item.path.parts:
                 item.add_marker("every_rabbitmq")
 
