@@ -17,6 +17,14 @@ Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
 
+#: Called when all tasks wait. Returns whether it has scheduled something.
+WhenIdle = Callable[[], bool]
+
+
+def _nothing_to_do() -> bool:
+    return False
+
+
 class _IdleClock(selectors.DefaultSelector):
     """Instead of waiting for a timer, it advances a clock."""
 
@@ -26,14 +34,20 @@ class _IdleClock(selectors.DefaultSelector):
         self.now = 0.0
         #: Threads that work for the loop, and wake it when they are done.
         self.threads = 0
+        #: Called when all is idle; returns whether there is something to do first.
+        self.idle: WhenIdle = _nothing_to_do
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; if nothing is, advance the clock by `timeout`."""
-        if timeout is None or (self.threads and timeout > 0):
+        may_wait = timeout is None or timeout > 0
+        if self.threads and may_wait:
             return super().select(None)
         ready = super().select(0)
-        if not ready:
-            self.now += max(timeout, 0.0)
+        if ready or not may_wait or self.idle():
+            return ready
+        if timeout is None:
+            return super().select(None)
+        self.now += timeout
         return ready
 
 
@@ -47,6 +61,19 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         """Return the seconds since it was made, as its timers have passed them."""
         return self._clock.now
+
+    @contextmanager
+    def calling_when_idle(self, callback: WhenIdle) -> Iterator[None]:
+        """Call a function during a block whenever all tasks wait, before the clock goes on.
+
+        Args:
+            callback: returns whether it has scheduled something, which then runs first.
+        """
+        self._clock.idle = callback
+        try:
+            yield
+        finally:
+            self._clock.idle = _nothing_to_do
 
     def run_in_executor(
         self,

@@ -34,6 +34,40 @@ async def test_timeout_ends_what_never_comes() -> None:
             await asyncio.Event().wait()
 
 
+async def test_function_is_called_whenever_all_tasks_wait() -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualTimeLoop)
+    began, idle = loop.time(), list[float]()
+
+    def note() -> bool:
+        idle.append(loop.time() - began)
+        return False
+
+    with loop.calling_when_idle(note):
+        await asyncio.sleep(0)
+        await asyncio.sleep(1)
+        await asyncio.sleep(2)
+    await asyncio.sleep(4)
+
+    assert idle == [pytest.approx(0), pytest.approx(1)]
+
+
+async def test_what_is_scheduled_when_all_wait_runs_before_the_clock_goes_on() -> None:
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    assert isinstance(loop, VirtualTimeLoop)
+    began = loop.time()
+
+    def wake() -> bool:
+        loop.call_soon(woken.set)
+        return not woken.is_set()
+
+    with loop.calling_when_idle(wake):
+        async with asyncio.timeout(DAY):
+            await woken.wait()
+
+    assert loop.time() == began
+
+
 async def test_clock_stands_still_while_a_thread_works() -> None:
     loop, may_end = asyncio.get_running_loop(), threading.Event()
     began = loop.time()
