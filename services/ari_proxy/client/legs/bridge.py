@@ -48,7 +48,7 @@ class Bridge:
         self._name = name
         self._read_seconds = read_seconds
         self._members = BridgeMembers(self.id)
-        #: By the ids of their channels, all that were ever put in.
+        #: By the ids of their channels, all that were ever to be put in.
         self._parties: dict[str, Party] = {}
         self._follower = Follower(call, self._members.take)
 
@@ -77,13 +77,14 @@ class Bridge:
         await self._destroy()
 
     async def add(self, *parties: Party) -> None:
-        """Put a call or legs in.
+        """Put a call or legs in; from now on the block's end hangs up these legs.
 
         Raises:
             CallEnded: one of them has left before.
         """
+        # All of them at first: a leg is not to stay behind if the one before it has left.
+        self._parties |= {party.channel_id: party for party in parties}
         for party in parties:
-            self._parties[party.channel_id] = party
             self._members.expect(party.channel_id)
             try:
                 async with asked_of(party, also=(InvalidParameters,)):
