@@ -1,7 +1,6 @@
-"""A caller who hangs up anywhere: a handler is tested once for each of its requests."""
+"""A caller who hangs up anywhere: a handler is tested once for each point at which it waits."""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -9,65 +8,73 @@ from ari_proxy.aio import first_leaf, run_until_first
 
 from .fake_call import fake_call
 from .handler_run import CallHandler
+from .hang_up import HangUp
 from .phone import Phone
+from .virtual_time import VirtualTimeLoop
 
-#: Requests of a handler that plays a caller's part within seconds.
+#: Waits of a handler that plays a caller's part within seconds.
 MAX_RUNS: Final = 1_000
 
 
 async def hang_up_anywhere(
     handler: CallHandler, play: Callable[[Phone], Awaitable[None]], *, max_runs: int = MAX_RUNS
 ) -> int:
-    """Run a handler again and again; each time the caller hangs up one request later.
+    """Run a handler again and again; each time the caller hangs up one wait later.
 
-    The handler has to end each time, and leave nothing. It may raise `CallEnded`, and what Asterisk
-    answers to a request for a channel that is gone. In the last run nobody disturbs it.
+    The handler waits for each request twice: until Asterisk has it, and then until the answer is
+    there. And it waits for events and for time to pass: this counts once, until it has gone on or
+    an event has come. The handler has to end each time, and leave nothing. It may raise
+    `CallEnded`, and what Asterisk answers to a request for a channel that is gone. In the last run
+    nobody disturbs it.
 
     Args:
         handler: under test.
         play: plays the caller and plans what is called; cancelled when the caller has hung up.
-        max_runs: so many requests are taken for a handler without end.
+        max_runs: so many waits are taken for a handler without end.
 
     Returns:
         The number of runs.
 
     Raises:
         UnmetExpectationError: something was left.
-        RuntimeError: there were `max_runs` runs.
-        Exception: what the handler or `play` has raised; a note tells which request it was.
+        RuntimeError: there were `max_runs` runs; or the event loop is no `VirtualTimeLoop`, which
+            alone knows when all wait.
+        Exception: what the handler or `play` has raised; a note tells where the handler has waited.
     """
+    loop = _virtual_loop()
     for number in range(1, max_runs + 1):
+        hang_up = HangUp(handler, number)
         try:
-            if not await _hangs_up_before(number, handler, play):
-                return number
+            with loop.calling_when_idle(hang_up.when_idle):
+                await _run(hang_up, play)
         except Exception as error:
-            error.add_note(f"The caller has hung up before request {number} of the handler.")
+            if hang_up.moment:
+                error.add_note(f"The caller hung up {hang_up.moment}.")
             raise
-    raise RuntimeError(f"the handler has sent {max_runs} requests and more: has it no end?")
+        if not hang_up.moment:
+            return number
+    raise RuntimeError(f"the handler has waited {max_runs} times and more: has it no end?")
 
 
-async def _hangs_up_before(
-    number: int, handler: CallHandler, play: Callable[[Phone], Awaitable[None]]
-) -> bool:
-    """Hang up before the n-th request; return False if there were fewer."""
-    requests = itertools.count(1)
-    has_hung_up = asyncio.Event()
+def _virtual_loop() -> VirtualTimeLoop:
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, VirtualTimeLoop):
+        return loop
+    raise RuntimeError("hang_up_anywhere needs a VirtualTimeLoop: run the test in one")
 
-    async def interrupt(phone: Phone) -> None:
-        if next(requests) == number:
-            await phone.hung_up()
-            has_hung_up.set()
 
+async def _run(hang_up: HangUp, play: Callable[[Phone], Awaitable[None]]) -> None:
     async def play_undisturbed(phone: Phone) -> None:
         try:
             await play(phone)
         except AssertionError:
-            if not has_hung_up.is_set():  # Else it has expected what a call that is over can't do.
+            if not hang_up.moment:  # Else it has expected what a call that is over can't do.
                 raise
 
-    async with fake_call(handler, interruption=interrupt) as phone:
+    async with fake_call(hang_up.serve, interruption=hang_up.at_request) as phone:
+        hang_up.follow(phone)
         try:
-            await run_until_first(play_undisturbed(phone), has_hung_up.wait())
+            await run_until_first(play_undisturbed(phone), hang_up.wait())
         except ExceptionGroup as group:
+            hang_up.give_up()
             raise first_leaf(group) from None
-    return has_hung_up.is_set()

@@ -60,7 +60,7 @@ def _operation(name: str) -> Operation:
     raise ValueError(f"ARI has no operation {name!r}: name one like 'channels.answer'")
 
 
-async def _nothing() -> None:
+async def _nothing(_: str) -> None:
     """Let the request go on."""
 
 
@@ -74,7 +74,7 @@ class InProcessClient:
         ari: SimulatedAri,
         failures: PlannedFailures,
         *,
-        before: Callable[[], Awaitable[None]] = _nothing,
+        interrupt: Callable[[str], Awaitable[None]] = _nothing,
         after: Callable[[], None],
     ) -> None:
         """Initialise a client.
@@ -82,12 +82,13 @@ class InProcessClient:
         Args:
             ari: answers.
             failures: of its requests.
-            before: awaited before each request.
+            interrupt: awaited before each request, and before the answer to one that Asterisk has
+                executed; gets the moment in words.
             after: called after each request.
         """
         self._ari = ari
         self._failures = failures
-        self._before = before
+        self._interrupt = interrupt
         self._after = after
 
     async def request(
@@ -106,11 +107,14 @@ class InProcessClient:
             AriTimeoutError: a test has planned that nobody learns its answer.
             AnswerTooLargeError: the answer's body is larger than `max_bytes`.
         """
-        await self._before()
+        what = f"{method} {url.partition('?')[0]}"
+        await self._interrupt(f"before Asterisk got {what}")
         try:
-            return limited(await self._answer(method, url, body), method, url, max_bytes)
+            answer = limited(await self._answer(method, url, body), method, url, max_bytes)
         finally:
             self._after()
+        await self._interrupt(f"after Asterisk got {what}, before its answer")
+        return answer
 
     async def _answer(self, method: str, url: str, body: str) -> Answer:
         failure, path = self._failures.next(method, url), url.partition("?")[0]

@@ -47,7 +47,7 @@ async def fake_call(
         playback_seconds: the length of every sound.
         deadline_seconds: for each expectation, and for the end of the block. This and all other
             durations are on the event loop's clock.
-        interruption: awaited with the phone before Asterisk gets a request of the handler.
+        interruption: awaited before Asterisk gets a request of the handler, and before its answer.
 
     Raises:
         UnmetExpectationError: something is left at the end of the block.

@@ -16,11 +16,12 @@ from .phone import Phone
 from .proxy import APPLICATION, SERVER, InProcessProxy
 from .record import CallRecord
 
-#: Awaited before Asterisk gets a request of the handler.
-Interruption = Callable[[Phone], Awaitable[None]]
+#: Awaited before Asterisk gets a request of the handler, and before its answer; gets the moment in
+#: words, like `before Asterisk got POST /channels/1.2/answer`.
+Interruption = Callable[[Phone, str], Awaitable[None]]
 
 
-async def nothing(_: Phone) -> None:
+async def nothing(_: Phone, __: str) -> None:
     """Let the request go on."""
 
 
@@ -54,7 +55,7 @@ class Scene:
         self._record = record
         self.run = HandlerRun(handler, changes.note)
         own = InProcessClient(ari, PlannedFailures(), after=changes.note)
-        commands = InProcessClient(ari, failures, before=self._interrupt, after=changes.note)
+        commands = InProcessClient(ari, failures, interrupt=self._interrupt, after=changes.note)
         self.proxy = InProcessProxy(tasks, bus, record, own_requests=own, commands=commands)
         self.phone = Phone(
             exchange,
@@ -67,8 +68,8 @@ class Scene:
             deadline_seconds=deadline_seconds,
         )
 
-    async def _interrupt(self) -> None:
-        await self._interruption(self.phone)
+    async def _interrupt(self, moment: str) -> None:
+        await self._interruption(self.phone, moment)
 
     async def _emit(self, app: str, event_type: str, **fields: Any) -> None:
         text = event_text(app, event_type, fields)

@@ -370,7 +370,7 @@ async def test_request_that_crosses_a_hang_up_is_no_error() -> None:
     async def answer_late(call: Call) -> None:
         await call.ari.channels.answer(call.channel_id)
 
-    async def hang_up_first(phone: Phone) -> None:
+    async def hang_up_first(phone: Phone, _: str) -> None:
         await phone.hung_up()
 
     async with fake_call(answer_late, interruption=hang_up_first) as phone:
