@@ -17,8 +17,14 @@ class Changes:
         """Have all who wait look again."""
         self._changed.set()
 
-    async def until(self, look: Callable[[], T | None], *, timeout_seconds: float) -> T:
+    async def until(
+        self, look: Callable[[], T | None], *, timeout_seconds: float | None = None
+    ) -> T:
         """Return what `look` finds, as soon as that is not None.
+
+        Args:
+            look: called at first, and after each change.
+            timeout_seconds: None leaves the deadline to the caller.
 
         Raises:
             TimeoutError: it was None for too long.

@@ -7,6 +7,7 @@ from typing import Final
 
 from ari_proxy.app import App
 from ari_proxy.bus.base import opened
+from ari_proxy.bus.memory.named import named_broker
 from ari_proxy.client.bus_at import bus_at
 from ari_proxy.protocol import ids
 from ari_proxy.simulator.media import PLAYBACK_SECONDS
@@ -54,13 +55,15 @@ async def fake_call(
         Exception: what the handler or the block has raised.
     """
     failure: BaseException | None = None
-    url = f"memory://fake-call-{ids.random_id(ids.TOKEN_LENGTH)}"
+    name = f"fake-call-{ids.random_id(ids.TOKEN_LENGTH)}"
+    url, broker = f"memory://{name}", named_broker(name)
     async with AsyncExitStack() as stack:
         proxy_bus = await stack.enter_async_context(opened(bus_at(url, name=APPLICATION)))
         tasks = await stack.enter_async_context(_cancelled_at_end())
         scene = Scene(
             tasks,
             proxy_bus,
+            broker,
             handler,
             playback_seconds=playback_seconds,
             deadline_seconds=deadline_seconds,
@@ -69,7 +72,7 @@ async def fake_call(
         await scene.proxy.start(stack)
         await stack.enter_async_context(_serving(url, scene.run))
         try:
-            await scene.phone.call(caller=caller, extension=extension, application=APPLICATION)
+            await scene.line.call(caller=caller, extension=extension)
             yield scene.phone
             await scene.phone.finish()
         except (asyncio.CancelledError, GeneratorExit):

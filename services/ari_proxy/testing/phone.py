@@ -2,21 +2,22 @@
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
+from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.client.errors import RequestFailed
 from ari_proxy.simulator import causes
-from ari_proxy.simulator.exchange import Exchange
-from ari_proxy.simulator.model import SimulatedChannel
 from ari_proxy.simulator.plans import EndpointPlan
 
+from .caller import Caller
 from .changes import Changes
 from .errors import UnmetExpectationError
 from .failures import Failure, PlannedFailures
 from .handler_run import HandlerRun
-from .proxy import InProcessProxy
+from .line import Line
 from .record import CallRecord
 
 T = TypeVar("T")
@@ -34,57 +35,55 @@ class Phone:
 
     def __init__(  # noqa: PLR0913  all that a call consists of
         self,
-        exchange: Exchange,
-        failures: PlannedFailures,
+        line: Line,
+        caller: Caller,
         changes: Changes,
         *,
         tasks: asyncio.TaskGroup,
-        proxy: InProcessProxy,
+        broker: MemoryBroker,
+        failures: PlannedFailures,
         record: CallRecord,
         handler: HandlerRun,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         """Initialise a phone that has not called yet."""
-        self._exchange = exchange
-        self._failures = failures
+        self._line = line
+        self._caller = caller
         self._changes = changes
         self._tasks = tasks
-        self._proxy = proxy
+        self._broker = broker
+        self._failures = failures
         self._record = record
         self._handler = handler
         self._deadline_seconds = deadline_seconds
-        self._channel: SimulatedChannel | None = None
         self._has_hung_up = False
-        #: The cause, once the channel is destroyed.
-        self._destroyed: int | None = None
-        #: Media that the caller has heard, in order, like `sound:hello`.
-        self.played: list[str] = []
-        #: Endpoints that the handler has called, in order, like `PJSIP/200`.
-        self.dialled: list[str] = []
-        #: How far the expectations have come in each of these.
+        #: How far the expectations have come in each list.
         self._read = {"played": 0, "dialled": 0}
-
-    async def call(self, *, caller: str, extension: str, application: str) -> None:
-        """Call the application."""
-        self._channel = await self._exchange.call_in(
-            application, caller=caller, extension=extension
-        )
-
-    @property
-    def channel(self) -> SimulatedChannel:
-        """The caller's channel, also once it is gone."""
-        assert self._channel is not None, "the phone has not called"  # noqa: S101  mypy's
-        return self._channel
 
     @property
     def channel_id(self) -> str:
-        """The id of the caller's channel."""
-        return self.channel.id
+        """The id of the caller's channel, also once it is gone."""
+        return self._caller.channel_id
 
     @property
     def is_connected(self) -> bool:
         """True until the caller's channel is destroyed."""
-        return self.channel.id in self._exchange.channels
+        return self._caller.is_connected
+
+    @property
+    def is_answered(self) -> bool:
+        """True once the handler has answered."""
+        return self._caller.has_answered
+
+    @property
+    def played(self) -> list[str]:
+        """Media that the caller has heard, in order, like `sound:hello`."""
+        return self._caller.played
+
+    @property
+    def dialled(self) -> list[str]:
+        """Endpoints that the handler has called, in order, like `PJSIP/200`."""
+        return self._caller.dialled
 
     def ladder(self) -> str:
         """Return the call so far as a ladder."""
@@ -100,7 +99,7 @@ class Phone:
         """
         if not self.is_connected:
             raise self._failure(f"{digits} could not be pressed: the caller's channel is gone")
-        self._exchange.press(self.channel.id, digits)
+        self._line.press(digits)
 
     def hang_up(self, cause: int = causes.NORMAL) -> None:
         """Hang up, with a cause of Q.850; nothing happens if the channel is gone already."""
@@ -110,7 +109,7 @@ class Phone:
         """Hang up, and return once Asterisk has told it."""
         if self.is_connected:
             self._has_hung_up = True
-            await self._exchange.hang_up_at_peer(self.channel.id, cause)
+            await self._line.hang_up(cause)
 
     # What a test plans
 
@@ -133,11 +132,13 @@ class Phone:
             busy: whether it refuses with cause 17.
             cause: of Q.850, with which it refuses.
         """
-        refusal = causes.BUSY if busy else cause
         seconds = ring if answer is None else answer
-        self._exchange.plans[endpoint] = EndpointPlan(
-            ring_seconds=seconds, answers=answer is not None, refusal=refusal
+        plan = EndpointPlan(
+            ring_seconds=seconds,
+            answers=answer is not None,
+            refusal=causes.BUSY if busy else cause,
         )
+        self._line.plan(endpoint, plan)
 
     def fail(self, operation: str, failure: Failure) -> None:
         """Let the handler's next request of an operation fail; each call plans one more failure.
@@ -159,7 +160,7 @@ class Phone:
             UnmetExpectationError: the call is over.
         """
         try:
-            self._proxy.report_gap(self.channel.id)
+            self._line.report_gap()
         except KeyError:
             raise self._failure("there is no gap in a call that is over") from None
 
@@ -167,7 +168,7 @@ class Phone:
 
     async def expect_answered(self, *, timeout: float | None = None) -> None:
         """Wait until the handler has answered."""
-        await self._expect("answered", lambda: self.channel.state == "Up" or None, timeout)
+        await self._expect("answered", lambda: self.is_answered or None, timeout)
 
     async def expect_played(self, media: str, *, timeout: float | None = None) -> None:
         """Wait until the caller hears a medium; others before it are passed over."""
@@ -190,18 +191,14 @@ class Phone:
         Raises:
             UnmetExpectationError: it was another cause than `cause`, too.
         """
-        found = await self._expect("hung up", lambda: self._destroyed, timeout)
+        found = await self._expect("hung up", lambda: self._caller.cause, timeout)
         if cause is not None and found != cause:
             raise self._failure(f"expected: hung up with cause {cause}; the cause was {found}")
         return found
 
     async def expect_left(self, *, timeout: float | None = None) -> None:
         """Wait until the handler has sent the caller back into the dialplan."""
-        await self._expect("left to the dialplan", lambda: self._has_left or None, timeout)
-
-    @property
-    def _has_left(self) -> bool:
-        return self.is_connected and not self.channel.in_stasis
+        await self._expect("left to the dialplan", lambda: self._caller.has_left or None, timeout)
 
     def assert_nothing_left(self) -> None:
         """Check that no channel, bridge or recording is left, and that the handler has ended.
@@ -225,9 +222,9 @@ class Phone:
             Exception: the handler's own.
         """
         try:
-            await self._changes.until(
-                lambda: not self._left() or None, timeout_seconds=self._deadline_seconds
-            )
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._changes.until(lambda: self._handler.is_done or None)
+                await self._line.until_nothing_is_left()
         except TimeoutError:
             self.assert_nothing_left()
         error = self._handler.error
@@ -236,15 +233,7 @@ class Phone:
             raise error
 
     def _left(self) -> list[str]:
-        exchange = self._exchange
-        left = [] if self._handler.is_done else ["the handler is running"]
-        left += [
-            f"channel {channel.name} ({channel.id})"
-            for channel in exchange.channels.values()
-            if channel is not self.channel or channel.in_stasis
-        ]
-        left += [f"bridge {bridge.name or bridge.id}" for bridge in exchange.bridges.values()]
-        return left + [f"recording {name}" for name in exchange.media.recordings]
+        return ([] if self._handler.is_done else ["the handler is running"]) + self._line.left()
 
     async def _expect(
         self, what: str, look: Callable[[], T | None], timeout_seconds: float | None
@@ -264,7 +253,7 @@ class Phone:
     @property
     def _is_over(self) -> bool:
         """True if nothing more can come."""
-        return self._handler.is_done and not self.channel.in_stasis
+        return self._handler.is_done and not self._caller.is_served
 
     def _next(self, kind: str, seen: list[str], wanted: str) -> bool | None:
         """Look for one that was not found before; None if there is none."""
@@ -278,19 +267,3 @@ class Phone:
         seen = [f"played: {', '.join(self.played)}"] if self.played else []
         seen += [f"dialled: {', '.join(self.dialled)}"] if self.dialled else []
         return UnmetExpectationError("\n".join([what, *seen]), self.ladder())
-
-    # What Asterisk tells
-
-    def hear(self, event_type: str, fields: dict[str, Any]) -> None:
-        """Note an event of Asterisk."""
-        if event_type == "PlaybackStarted" and self._is_heard(fields["playback"]["target_uri"]):
-            self.played.append(fields["playback"]["media_uri"])
-        elif event_type == "Dial" and not fields["dialstatus"]:
-            self.dialled.append(self._exchange.channel(fields["peer"]["id"]).endpoint)
-        elif event_type == "ChannelDestroyed" and fields["channel"]["id"] == self.channel.id:
-            self._destroyed = fields["cause"]
-        self._changes.note()
-
-    def _is_heard(self, target: str) -> bool:
-        mine = {f"channel:{self.channel.id}", f"bridge:{self.channel.bridge}"}
-        return target in mine

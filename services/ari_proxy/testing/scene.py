@@ -5,16 +5,19 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ari_proxy.bus.base import Bus
+from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.simulator.ari import SimulatedAri
 from ari_proxy.simulator.exchange import Exchange
 from ari_proxy.simulator.model import event_text
 
+from .caller import Caller
 from .changes import Changes
 from .failures import InProcessClient, PlannedFailures
 from .handler_run import CallHandler, HandlerRun
 from .phone import Phone
 from .proxy import APPLICATION, SERVER, InProcessProxy
 from .record import CallRecord
+from .simulated_line import SimulatedLine
 
 #: Awaited before Asterisk gets a request of the handler, and before its answer; gets the moment in
 #: words, like `before Asterisk got POST /channels/1.2/answer`.
@@ -28,10 +31,11 @@ async def nothing(_: Phone, __: str) -> None:
 class Scene:
     """The parts of one call; none of them runs yet."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a call consists of
         self,
         tasks: asyncio.TaskGroup,
         bus: Bus,
+        broker: MemoryBroker,
         handler: CallHandler,
         *,
         playback_seconds: float,
@@ -43,12 +47,14 @@ class Scene:
         Args:
             tasks: runs the proxy and what happens in Asterisk.
             bus: of the proxy.
+            broker: that it is connected to.
             handler: under test.
             playback_seconds: the length of every sound.
             deadline_seconds: for an expectation.
             interruption: see `Interruption`.
         """
         changes, failures, record = Changes(), PlannedFailures(), CallRecord(SERVER, bus)
+        self._caller, self._changes = Caller(), changes
         exchange = Exchange(tasks, self._emit, playback_seconds=playback_seconds)
         ari = SimulatedAri(exchange, self._emit, {APPLICATION})
         self._interruption = interruption
@@ -57,12 +63,14 @@ class Scene:
         own = InProcessClient(ari, PlannedFailures(), after=changes.note)
         commands = InProcessClient(ari, failures, interrupt=self._interrupt, after=changes.note)
         self.proxy = InProcessProxy(tasks, bus, record, own_requests=own, commands=commands)
+        self.line = SimulatedLine(exchange, self.proxy, self._caller, changes)
         self.phone = Phone(
-            exchange,
-            failures,
+            self.line,
+            self._caller,
             changes,
             tasks=tasks,
-            proxy=self.proxy,
+            broker=broker,
+            failures=failures,
             record=record,
             handler=self.run,
             deadline_seconds=deadline_seconds,
@@ -75,4 +83,5 @@ class Scene:
         text = event_text(app, event_type, fields)
         self._record.add_event(event_type, text)
         self.proxy.take(text)
-        self.phone.hear(event_type, fields)
+        self._caller.take(event_type, fields)
+        self._changes.note()

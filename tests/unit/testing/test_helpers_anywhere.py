@@ -4,8 +4,6 @@ import importlib.util
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from ari_proxy import Call
 from ari_proxy.testing import Phone, hang_up_anywhere
 
