@@ -164,6 +164,19 @@ class Phone:
         except KeyError:
             raise self._failure("there is no gap in a call that is over") from None
 
+    @contextmanager
+    def bus_away(self) -> Iterator[None]:
+        """Take the bus away from the handler and from ari-proxy during a block.
+
+        Commands wait for it; one that waits longer than `response_seconds` raises `NotSent`, and is
+        never executed. Events wait, too, and come in order once the bus is back.
+        """
+        self._broker.stop()
+        try:
+            yield
+        finally:
+            self._broker.start()
+
     # What a test expects
 
     async def expect_answered(self, *, timeout: float | None = None) -> None:

@@ -188,6 +188,65 @@ async def test_gap_is_reported() -> None:
     assert gaps == ["websocket_lost"]
 
 
+async def test_command_is_executed_when_the_bus_is_back() -> None:
+    async def answer(call: Call) -> None:
+        await asyncio.sleep(2)
+        await call.ari.channels.answer(call.channel_id)
+        await hang_up(call)
+
+    async with fake_call(answer) as phone:
+        await asyncio.sleep(1)
+        with phone.bus_away():
+            await asyncio.sleep(5)
+            assert not phone.is_answered
+        await phone.expect_answered()
+
+
+async def test_command_is_not_sent_while_the_bus_is_away() -> None:
+    refused: list[str] = []
+
+    async def answer(call: Call) -> None:
+        await asyncio.sleep(2)
+        with pytest.raises(NotSent) as failure:
+            await call.ari.channels.answer(call.channel_id)
+        refused.append(str(failure.value))
+        await hang_up(call)
+
+    async with fake_call(answer) as phone:
+        await asyncio.sleep(1)
+        with phone.bus_away():
+            await asyncio.sleep(20)
+        await phone.expect_hung_up()
+
+    assert "answer" in refused[0]
+    assert not phone.is_answered
+
+
+async def test_events_are_late_while_the_bus_is_away() -> None:
+    pressed: list[tuple[str, float]] = []
+
+    def note(event: object) -> None:
+        if isinstance(event, ChannelDtmfReceived):
+            pressed.append((event.digit, asyncio.get_running_loop().time()))
+
+    async def listen(call: Call) -> None:
+        with call.following(note):
+            await wait(call)
+
+    async with fake_call(listen) as phone:
+        await asyncio.sleep(1)
+        with phone.bus_away():
+            phone.press("12")
+            await asyncio.sleep(60)
+            back = asyncio.get_running_loop().time()
+        phone.press("3")
+        await asyncio.sleep(1)
+        phone.hang_up()
+
+    assert [digit for digit, _ in pressed] == ["1", "2", "3"]
+    assert min(at for _, at in pressed) >= back
+
+
 @pytest.mark.parametrize(
     ("failure", "error", "state"),
     [
