@@ -6,6 +6,8 @@ from typing import Final
 
 from ari_proxy.aio import first_leaf, run_until_first
 
+from . import target
+from .errors import NotOnAsteriskError
 from .fake_call import fake_call
 from .handler_run import CallHandler
 from .hang_up import HangUp
@@ -39,6 +41,7 @@ async def hang_up_anywhere(
         UnmetExpectationError: something was left.
         RuntimeError: there were `max_runs` runs; or the event loop is no `VirtualTimeLoop`, which
             alone knows when all wait.
+        NotOnAsteriskError: pytest runs on a real Asterisk.
         Exception: what the handler or `play` has raised; a note tells where the handler has waited.
     """
     loop = _virtual_loop()
@@ -57,6 +60,8 @@ async def hang_up_anywhere(
 
 
 def _virtual_loop() -> VirtualTimeLoop:
+    if target.url():
+        raise NotOnAsteriskError("on a real Asterisk nobody knows when all wait")
     loop = asyncio.get_running_loop()
     if isinstance(loop, VirtualTimeLoop):
         return loop

@@ -15,6 +15,8 @@ class Caller:
         #: Endpoints that the handler has called, in order, like `PJSIP/200`.
         self.dialled: list[str] = []
         self.has_answered = False
+        #: How many digits the handler could hear.
+        self.pressed = 0
         #: Whether the channel is in the application.
         self.is_served = False
         #: The cause (Q.850) once the channel is destroyed.
@@ -26,6 +28,11 @@ class Caller:
     def is_connected(self) -> bool:
         """True until the channel is destroyed."""
         return bool(self.channel_id) and self.cause is None
+
+    @property
+    def is_over(self) -> bool:
+        """True once the channel is destroyed, or was sent back into the dialplan."""
+        return self.cause is not None or self.has_left
 
     @property
     def has_left(self) -> bool:
@@ -52,6 +59,8 @@ class Caller:
                 self.is_served = True
             case "ChannelStateChange":
                 self.has_answered = fields["channel"]["state"] == "Up"
+            case "ChannelDtmfReceived":
+                self.pressed += 1
             case "ChannelEnteredBridge":
                 self._bridge = fields["bridge"]["id"]
             case "ChannelLeftBridge":

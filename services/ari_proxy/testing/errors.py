@@ -1,4 +1,6 @@
-"""The error of the test kit."""
+"""The errors of the test kit."""
+
+from unittest import SkipTest
 
 
 class UnmetExpectationError(AssertionError):
@@ -8,3 +10,7 @@ class UnmetExpectationError(AssertionError):
         super().__init__(f"{what}\n\n{ladder}")
         #: What was expected, and what came.
         self.what = what
+
+
+class NotOnAsteriskError(SkipTest):
+    """A test asks for what a real Asterisk can't be made to do; pytest skips it."""

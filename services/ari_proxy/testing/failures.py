@@ -2,13 +2,12 @@
 
 import importlib
 from collections.abc import Awaitable, Callable
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from ari_proxy.ari import operations
 from ari_proxy.ari.client import MAX_ANSWER_BYTES, Answer, limited
 from ari_proxy.ari.errors import AriTimeoutError, UnreachableError
 from ari_proxy.client.ari.requests import Operation
-from ari_proxy.simulator.ari import SimulatedAri
 from ari_proxy.simulator.requests import message
 
 #: What becomes of a request: Asterisk answers with an error status; it does not get the request; or
@@ -64,14 +63,22 @@ async def _nothing(_: str) -> None:
     """Let the request go on."""
 
 
-class InProcessClient:
-    """A client of the simulated Asterisk in this process."""
+class Requests(Protocol):
+    """Answers requests, or sends them to Asterisk."""
+
+    async def request(self, method: str, url: str, body: str = "") -> Answer:
+        """Return the answer to a request, whatever its status."""
+        ...
+
+
+class FailingClient:
+    """A client of an Asterisk whose requests fail as planned."""
 
     in_flight: Final = 0
 
     def __init__(
         self,
-        ari: SimulatedAri,
+        ari: Requests,
         failures: PlannedFailures,
         *,
         interrupt: Callable[[str], Awaitable[None]] = _nothing,
@@ -80,7 +87,7 @@ class InProcessClient:
         """Initialise a client.
 
         Args:
-            ari: answers.
+            ari: answers, or sends them.
             failures: of its requests.
             interrupt: awaited before each request, and before the answer to one that Asterisk has
                 executed; gets the moment in words.
@@ -97,13 +104,13 @@ class InProcessClient:
         url: str,
         body: str = "",
         *,
-        timeout_seconds: float | None = None,  # noqa: ARG002  it answers at once
+        timeout_seconds: float | None = None,  # noqa: ARG002  that of `ari`
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
-        """Return the simulated Asterisk's answer.
+        """Return Asterisk's answer.
 
         Raises:
-            UnreachableError: a test has planned that it gets no request.
+            UnreachableError: a test has planned that Asterisk gets no request.
             AriTimeoutError: a test has planned that nobody learns its answer.
             AnswerTooLargeError: the answer's body is larger than `max_bytes`.
         """

@@ -6,17 +6,23 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from ari_proxy.app import App
-from ari_proxy.bus.base import opened
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.bus.memory.named import named_broker
 from ari_proxy.client.bus_at import bus_at
 from ari_proxy.protocol import ids
 from ari_proxy.simulator.media import PLAYBACK_SECONDS
 
-from .handler_run import CallHandler, HandlerRun
+from . import target
+from .asterisk_scene import AsteriskScene
+from .handler_run import CallHandler
+from .interruption import Interruption, nothing
 from .phone import DEADLINE_SECONDS, Phone
 from .proxy import APPLICATION
-from .scene import Interruption, Scene, nothing
+from .scene import Scene, SimulatedScene
 
+#: Seconds for an expectation on a real Asterisk, which may be on a busy machine.
+ASTERISK_DEADLINE_SECONDS: Final = 20.0
 #: What the caller has dialled, unless a test says otherwise: Asterisk's name for "start".
 EXTENSION: Final = "s"
 
@@ -32,12 +38,13 @@ async def fake_call(
     caller: str = "100",
     extension: str = EXTENSION,
     playback_seconds: float = PLAYBACK_SECONDS,
-    deadline_seconds: float = DEADLINE_SECONDS,
+    deadline_seconds: float | None = None,
     interruption: Interruption = nothing,
 ) -> AsyncIterator[Phone]:
     """Run a handler for one call, and yield the caller's phone.
 
-    The handler meets the proxy's own code and a simulated Asterisk, in this process. At the end of
+    The handler meets the proxy's own code and a simulated Asterisk, in this process; or a real one,
+    with pytest's option `--ari-asterisk`. At the end of
     the block it has to end, and nothing may be left (`Phone.assert_nothing_left`); if it has
     raised, so does the block.
 
@@ -46,12 +53,13 @@ async def fake_call(
         caller: the number of the caller.
         extension: the extension that was called.
         playback_seconds: the length of every sound.
-        deadline_seconds: for each expectation, and for the end of the block. This and all other
-            durations are on the event loop's clock.
+        deadline_seconds: for each expectation, and for the end of the block; by default 5, and 20
+            on a real Asterisk. This and all other durations are on the event loop's clock.
         interruption: awaited before Asterisk gets a request of the handler, and before its answer.
 
     Raises:
         UnmetExpectationError: something is left at the end of the block.
+        NotOnAsteriskError: pytest runs on a real Asterisk, and the block plans what that can't do.
         Exception: what the handler or the block has raised.
     """
     failure: BaseException | None = None
@@ -60,7 +68,7 @@ async def fake_call(
     async with AsyncExitStack() as stack:
         proxy_bus = await stack.enter_async_context(opened(bus_at(url, name=APPLICATION)))
         tasks = await stack.enter_async_context(_cancelled_at_end())
-        scene = Scene(
+        scene = _scene(
             tasks,
             proxy_bus,
             broker,
@@ -69,10 +77,12 @@ async def fake_call(
             deadline_seconds=deadline_seconds,
             interruption=interruption,
         )
-        await scene.proxy.start(stack)
-        await stack.enter_async_context(_serving(url, scene.run))
+        await scene.start(stack)
+        await stack.enter_async_context(_serving(url, scene))
         try:
             await scene.line.call(caller=caller, extension=extension)
+            # Only when the block waits: what it plans at its beginning holds for the whole call.
+            asyncio.get_running_loop().call_soon(scene.run.begin)
             yield scene.phone
             await scene.phone.finish()
         except (asyncio.CancelledError, GeneratorExit):
@@ -83,11 +93,43 @@ async def fake_call(
         raise failure
 
 
+def _scene(  # noqa: PLR0913  all that a call consists of
+    tasks: asyncio.TaskGroup,
+    bus: Bus,
+    broker: MemoryBroker,
+    handler: CallHandler,
+    *,
+    playback_seconds: float,
+    deadline_seconds: float | None,
+    interruption: Interruption,
+) -> Scene:
+    """Return the parts of a call; on a real Asterisk sounds are as long as they are."""
+    if url := target.url():
+        return AsteriskScene(
+            tasks,
+            bus,
+            broker,
+            handler,
+            url=url,
+            deadline_seconds=deadline_seconds or ASTERISK_DEADLINE_SECONDS,
+            interruption=interruption,
+        )
+    return SimulatedScene(
+        tasks,
+        bus,
+        broker,
+        handler,
+        playback_seconds=playback_seconds,
+        deadline_seconds=deadline_seconds or DEADLINE_SECONDS,
+        interruption=interruption,
+    )
+
+
 @asynccontextmanager
-async def _serving(url: str, run: HandlerRun) -> AsyncIterator[None]:
+async def _serving(url: str, scene: Scene) -> AsyncIterator[None]:
     """Run the application around a block; a handler that still runs is cancelled at its end."""
-    app = App(APPLICATION, url)
-    app.call(run.serve)
+    app = App(scene.application, url)
+    app.call(scene.run.serve)
     try:
         async with app:
             yield

@@ -1,5 +1,6 @@
 """One run of the handler under test."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from ari_proxy.client.call import Call
@@ -13,20 +14,29 @@ class HandlerRun:
     """Whether the handler has ended, and what it has raised."""
 
     def __init__(self, handler: CallHandler, changed: Callable[[], None]) -> None:
-        """Initialise before the call.
+        """Initialise before the call; the handler waits for `begin`.
 
         Args:
             handler: under test.
-            changed: called when it has ended.
+            changed: called when it has begun, and when it has ended.
         """
         self._handler = handler
         self._changed = changed
+        self._may_begin = asyncio.Event()
+        self.has_begun = False
         self.is_done = False
         #: What it has raised, unless that was due to the end of its call.
         self.error: Exception | None = None
 
+    def begin(self) -> None:
+        """Let the handler begin, as soon as its call comes."""
+        self._may_begin.set()
+
     async def serve(self, call: Call) -> None:
         """Run the handler."""
+        await self._may_begin.wait()
+        self.has_begun = True
+        self._changed()
         try:
             await self._handler(call)
         except CallEnded as error:

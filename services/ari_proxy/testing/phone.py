@@ -266,7 +266,7 @@ class Phone:
     @property
     def _is_over(self) -> bool:
         """True if nothing more can come."""
-        return self._handler.is_done and not self._caller.is_served
+        return self._handler.is_done and self._caller.is_over
 
     def _next(self, kind: str, seen: list[str], wanted: str) -> bool | None:
         """Look for one that was not found before; None if there is none."""

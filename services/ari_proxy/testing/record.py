@@ -29,16 +29,24 @@ class CallRecord(Tap):
 
     def copy(self, kind: Kind, dialog_id: str, message: bytes = b"{}") -> None:
         """Keep a copy of a message, unless it is an event of Asterisk: `add_event` has had it."""
-        now = asyncio.get_running_loop().time()
-        record = TapRecord(kind, now, "", dialog_id, msgspec.Raw(message))
+        record = self.record_of(kind, dialog_id, message)
         if kind != "event" or str(message_of(record).get("type", "")).startswith(_OURS):
-            self._kept.append(record)
+            self.keep(record)
+
+    @staticmethod
+    def record_of(kind: Kind, dialog_id: str, message: bytes) -> TapRecord:
+        """Return a record of a message that has come now."""
+        now = asyncio.get_running_loop().time()
+        return TapRecord(kind, now, "", dialog_id, msgspec.Raw(message))
+
+    def keep(self, record: TapRecord) -> None:
+        """Keep a record for the ladder."""
+        self._kept.append(record)
 
     def add_event(self, event_type: str, text: str) -> None:
         """Keep an event as Asterisk sends it, whether or not the handler gets it in time."""
-        now = asyncio.get_running_loop().time()
         message = msgspec.json.encode({"type": event_type, "ari_body": text})
-        self._kept.append(TapRecord("event", now, "", "", msgspec.Raw(message)))
+        self.keep(self.record_of("event", "", message))
 
     def ladder(self) -> str:
         """Return all that was kept as a ladder."""

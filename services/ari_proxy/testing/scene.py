@@ -1,8 +1,8 @@
 """What one call under test consists of: Asterisk, the proxy, the handler and the phone."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import AsyncExitStack
+from typing import Any, Final, Protocol
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.memory.bus import MemoryBroker
@@ -12,24 +12,40 @@ from ari_proxy.simulator.model import event_text
 
 from .caller import Caller
 from .changes import Changes
-from .failures import InProcessClient, PlannedFailures
+from .failures import FailingClient, PlannedFailures
 from .handler_run import CallHandler, HandlerRun
+from .interruption import Interruption
+from .line import Line
 from .phone import Phone
 from .proxy import APPLICATION, SERVER, InProcessProxy
 from .record import CallRecord
 from .simulated_line import SimulatedLine
 
-#: Awaited before Asterisk gets a request of the handler, and before its answer; gets the moment in
-#: words, like `before Asterisk got POST /channels/1.2/answer`.
-Interruption = Callable[[Phone, str], Awaitable[None]]
+
+class Scene(Protocol):
+    """The parts of one call, which run between `start` and the end of its stack."""
+
+    run: HandlerRun
+    phone: Phone
+
+    @property
+    def application(self) -> str:
+        """The Stasis application."""
+        ...
+
+    @property
+    def line(self) -> Line:
+        """Where the caller calls."""
+        ...
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Run until `stack` is closed."""
 
 
-async def nothing(_: Phone, __: str) -> None:
-    """Let the request go on."""
+class SimulatedScene:
+    """The parts of one call without Asterisk; none of them runs yet."""
 
-
-class Scene:
-    """The parts of one call; none of them runs yet."""
+    application: Final = APPLICATION
 
     def __init__(  # noqa: PLR0913  all that a call consists of
         self,
@@ -60,8 +76,8 @@ class Scene:
         self._interruption = interruption
         self._record = record
         self.run = HandlerRun(handler, changes.note)
-        own = InProcessClient(ari, PlannedFailures(), after=changes.note)
-        commands = InProcessClient(ari, failures, interrupt=self._interrupt, after=changes.note)
+        own = FailingClient(ari, PlannedFailures(), after=changes.note)
+        commands = FailingClient(ari, failures, interrupt=self._interrupt, after=changes.note)
         self.proxy = InProcessProxy(tasks, bus, record, own_requests=own, commands=commands)
         self.line = SimulatedLine(exchange, self.proxy, self._caller, changes)
         self.phone = Phone(
@@ -75,6 +91,10 @@ class Scene:
             handler=self.run,
             deadline_seconds=deadline_seconds,
         )
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Run the proxy until `stack` is closed."""
+        await self.proxy.start(stack)
 
     async def _interrupt(self, moment: str) -> None:
         await self._interruption(self.phone, moment)

@@ -8,10 +8,13 @@ of the process, such as a socket's other end, does not keep it from going on.
 import asyncio
 import selectors
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import TypeVar, TypeVarTuple
+
+from . import target
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -25,17 +28,33 @@ def _nothing_to_do() -> bool:
     return False
 
 
-class _IdleClock(selectors.DefaultSelector):
-    """Instead of waiting for a timer, it advances a clock."""
+class _Clock(selectors.DefaultSelector):
+    """The usual clock."""
 
     def __init__(self) -> None:
         super().__init__()
-        #: Seconds since the loop was made.
-        self.now = 0.0
         #: Threads that work for the loop, and wake it when they are done.
         self.threads = 0
         #: Called when all is idle; returns whether there is something to do first.
         self.idle: WhenIdle = _nothing_to_do
+
+    @property
+    def now(self) -> float:
+        """Seconds, from any time on."""
+        return time.monotonic()
+
+
+class _IdleClock(_Clock):
+    """Instead of waiting for a timer, it goes on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._now = 0.0
+
+    @property
+    def now(self) -> float:
+        """Seconds since it was made."""
+        return self._now
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Return what is ready; if nothing is, advance the clock by `timeout`."""
@@ -47,15 +66,15 @@ class _IdleClock(selectors.DefaultSelector):
             return ready
         if timeout is None:
             return super().select(None)
-        self.now += timeout
+        self._now += timeout
         return ready
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """An event loop that never waits for a timer."""
+    """An event loop that never waits for a timer; for a real Asterisk it does, as others do."""
 
     def __init__(self) -> None:
-        self._clock = _IdleClock()
+        self._clock = _Clock() if target.url() else _IdleClock()
         super().__init__(self._clock)
 
     def time(self) -> float:
