@@ -21,7 +21,9 @@ from ari_proxy.ingest.service import IngestService
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings, load
 from ari_proxy.simulator import server
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.tap import Tap
+from ari_proxy.tap.watcher import Watcher
 from ari_proxy.telemetry.metrics import Metrics
 from ari_proxy.telemetry.traces import Traces
 from tests.support.calls import RestServer, asterisk_client
@@ -98,6 +100,23 @@ class CallScene:
         return {bridge["id"] for bridge in await self.listed("/bridges")} - self._foreign
 
     @asynccontextmanager
+    async def recording(self) -> AsyncIterator[list[TapRecord]]:
+        """Collect copies of all messages during a block, as `ari-proxy tail` does."""
+        found: list[TapRecord] = []
+        async with (
+            Watcher(self._bus, ServerId("server-1")).watching() as records,
+            asyncio.TaskGroup() as tasks,
+        ):
+
+            async def take() -> None:
+                async for record in records:
+                    found.append(record)  # noqa: PERF401  it is read meanwhile
+
+            taking = tasks.create_task(take())
+            yield found
+            taking.cancel()
+
+    @asynccontextmanager
     async def calling(
         self, handler: Handler[ResultT], extension: str = "answer"
     ) -> AsyncIterator[Served[ResultT]]:
@@ -167,6 +186,7 @@ async def call_scene(asterisk: RestServer) -> AsyncIterator[CallScene]:
         around = Surroundings(
             settings=settings, bus=bus, rest=rest, metrics=metrics, tap=tap, traces=traces
         )
+        await tap.listen()
         ingest = IngestService(around, factories.event_socket(settings))
         command = CommandService(settings, bus, way, metrics, tap=tap, traces=traces)
         tasks.create_task(ingest.run(stop))

@@ -4,13 +4,17 @@ from .anywhere import hang_up_anywhere
 from .errors import NotOnAsteriskError, UnmetExpectationError
 from .fake_call import fake_call
 from .phone import Phone
+from .replay import replay
+from .transcript import TranscriptError
 from .virtual_time import VirtualTimeLoop
 
 __all__ = [
     "NotOnAsteriskError",
     "Phone",
+    "TranscriptError",
     "UnmetExpectationError",
     "VirtualTimeLoop",
     "fake_call",
     "hang_up_anywhere",
+    "replay",
 ]
