@@ -1,4 +1,4 @@
-"""The front door for applications: `App` serves the calls of one Stasis application.
+"""The front door for applications: `App` serves a Stasis application's calls, and places some.
 
 app = App("demo", "nats://127.0.0.1:4222")
 
@@ -10,7 +10,7 @@ app.run()
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from types import TracebackType
@@ -19,28 +19,25 @@ from typing import Final, Self, Unpack
 import structlog
 
 from . import runtime
-from .bus.base import Bus, opened
+from .bus.base import Bus
 from .client.application import Application
-from .client.bus_at import BusAccess, bus_at
-from .client.call import GIVE_BACK_SECONDS, RESPONSE_SECONDS, Call
-from .client.errors import CallEnded, Misconfigured
-from .client.state_keeping import state_kept
+from .client.ari.requests import VariableValue
+from .client.bus_at import BusAccess
+from .client.call import GIVE_BACK_SECONDS, RESPONSE_SECONDS
+from .client.errors import Misconfigured
+from .client.handling import CallHandler, handle
+from .client.legs.dialling import RING_SECONDS
+from .client.listeners import Listener
+from .client.origination import OriginateOptions, Origination
+from .connecting import way_to
+from .protocol import ids
+from .protocol.errors import IllegalSubjectTokenError
 
 _log = structlog.get_logger()
 
 #: Seconds for open calls to end once the process shall; with `GIVE_BACK_SECONDS` within the 30 that
 #: Kubernetes leaves a pod.
 SHUTDOWN_SECONDS: Final = 24.0
-
-#: How the URL of an Asterisk begins.
-_EMBEDDED: Final = ("ari://", "aris://")
-
-#: Handles one call; see `App.call`.
-CallHandler = Callable[[Call], Awaitable[None]]
-
-
-#: Connects to the bus around a block; one that is away is tried until it is there.
-_Way = Callable[[], AbstractAsyncContextManager[Bus]]
 
 
 class App:
@@ -86,7 +83,7 @@ class App:
         if concurrency is not None and concurrency < 1:
             raise Misconfigured(f"concurrency is {concurrency}: no call could be served")
         self.name = name
-        self._connected = _way_to(url, name, access)
+        self._way = way_to(url, name, access)
         self._limits = {
             "response_seconds": response_seconds,
             "give_back_seconds": give_back_seconds,
@@ -96,6 +93,8 @@ class App:
         self._shutdown_seconds = shutdown_seconds
         self._handler: CallHandler | None = None
         self._running: AbstractAsyncContextManager[None] | None = None
+        #: While it serves.
+        self._application: Application | None = None
 
     def __repr__(self) -> str:
         return f"App({self.name!r})"  # The URL may hold a password.
@@ -114,6 +113,64 @@ class App:
             raise Misconfigured(f"{self!r} has a handler of calls already")
         self._handler = handler
         return handler
+
+    def originate(  # noqa: PLR0913  by name, each with a default
+        self,
+        endpoint: str,
+        *,
+        server: str | None = None,
+        timeout: float = RING_SECONDS,
+        caller_id: str | None = None,
+        variables: Mapping[str, VariableValue] | None = None,
+        arguments: Sequence[str] = (),
+        listener: Listener | None = None,
+    ) -> Origination:
+        """Place a call; its events come to this process alone.
+
+        async with app.originate("PJSIP/200", timeout=20) as call:
+            await call.play("sound:hello-world")
+
+        At the end of the block it is hung up, with all that it has dialled. Without a block,
+        `call = await app.originate(…)`, it goes on until somebody hangs up. Either way nothing of
+        it is left if nobody answers, if the wait is cancelled, or once the App has ended. It is
+        none of the calls that `concurrency` limits.
+
+        Args:
+            endpoint: whom to call, like `PJSIP/200`.
+            server: the `server_id` of the ari-proxy whose Asterisk places it, like
+                `call.server_id`; `asterisk` by default, as in ari-proxy's settings.
+            timeout: seconds until it is answered.
+            caller_id: what the called one sees, like `Ann <100>`.
+            variables: names and values of variables of its channel.
+            arguments: what its StasisStart has as `args`.
+            listener: called with each event until it is answered, such as a ChannelStateChange to
+                Ringing; must not block.
+
+        Raises:
+            DialFailed: Busy, NoAnswer, or Rejected with the cause; when it is awaited, as all that
+                follows.
+            NotAllowed: the proxy's policy forbids it.
+            InvalidParameters: Asterisk does not take such a request.
+            NotSent: Asterisk has not got the request; it may be placed again.
+            OutcomeUnknown: Asterisk may have got it; it is hung up.
+            Misconfigured: the App does not run, or there can be no such server.
+        """
+        if self._application is None:
+            raise Misconfigured(
+                f"{self!r} does not run: place calls in `async with app:`, or in a handler"
+            )
+        try:
+            owner = ids.server_id(server or self._way.server)
+        except IllegalSubjectTokenError as error:
+            raise Misconfigured(str(error)) from error
+        options = OriginateOptions(
+            timeout=timeout,
+            caller_id=caller_id,
+            variables=variables or {},
+            arguments=arguments,
+            listener=listener,
+        )
+        return self._application.originate(endpoint, options, server=owner)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, and return.
@@ -134,16 +191,15 @@ class App:
             Misconfigured: there is no handler.
         """
         handler = self._registered()
-        async with self._connected() as bus:
-            await self._serve(self._application(bus, handler), stop or asyncio.Event())
+        async with self._way.connected() as bus:
+            await self._serve(self._made(bus, handler), stop or asyncio.Event())
 
     async def __aenter__(self) -> Self:
         """Begin to serve; on return the application has subscribed to its calls.
 
-        Raises:
-            Misconfigured: there is no handler.
+        Without a handler it takes no calls: it only places some.
         """
-        self._running = self._serving(self._registered())
+        self._running = self._serving(self._handler)
         await self._running.__aenter__()
         return self
 
@@ -164,13 +220,13 @@ class App:
         return self._handler
 
     @asynccontextmanager
-    async def _serving(self, handler: CallHandler) -> AsyncIterator[None]:
+    async def _serving(self, handler: CallHandler | None) -> AsyncIterator[None]:
         failure: Exception | None = None
         stop = asyncio.Event()
-        async with self._connected() as bus, asyncio.TaskGroup() as tasks:
+        async with self._way.connected() as bus, asyncio.TaskGroup() as tasks:
             if reason := await bus.wait_tried():
                 _log.warning("bus.away", application=self.name, error=reason)
-            application = self._application(bus, handler)
+            application = self._made(bus, handler)
             serving = tasks.create_task(self._serve(application, stop))
             await application.wait_listening()
             try:
@@ -183,11 +239,11 @@ class App:
         if failure is not None:
             raise failure
 
-    def _application(self, bus: Bus, handler: CallHandler) -> Application:
+    def _made(self, bus: Bus, handler: CallHandler | None) -> Application:
         application = Application(
             bus,
             self.name,
-            partial(_handle, handler),
+            handler and partial(handle, handler),
             group=self._group,
             concurrency=self._concurrency,
             **self._limits,
@@ -198,6 +254,7 @@ class App:
     async def _serve(self, application: Application, stop: asyncio.Event) -> None:
         """Serve until `stop`, and give back the calls that have not ended in time."""
         loop, deadline = asyncio.get_running_loop(), asyncio.timeout(None)
+        self._application = application
         try:
             async with deadline, asyncio.TaskGroup() as tasks:
 
@@ -212,45 +269,5 @@ class App:
             if not deadline.expired():
                 raise
             _log.warning("shutdown.calls_cancelled", application=self.name)
-
-
-def _way_to(url: str, name: str, access: BusAccess) -> _Way:
-    """Return what connects an application; raise now what can't be used."""
-    if url.strip().lower().startswith(_EMBEDDED):
-        return _embedded(url, name, access)
-    connect = partial(bus_at, url, name=name, **access)
-    connect()
-    return lambda: opened(connect())
-
-
-def _embedded(url: str, name: str, access: BusAccess) -> _Way:
-    try:
-        from . import embedded  # noqa: PLC0415  needs the server's libraries
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] == "ari_proxy":
-            raise  # A fault of ours.
-        raise Misconfigured(
-            f"ari:// needs {error.name}, which is not installed: pip install 'ari-proxy[server]'"
-        ) from error
-    return partial(embedded.embedded_bus, embedded.embedded_settings(url, name, **access))
-
-
-async def _handle(handler: CallHandler, call: Call) -> None:
-    """Run a handler, and cancel it when its call is over."""
-    loop, life = asyncio.get_running_loop(), asyncio.timeout(None)
-
-    def follow(_: object = None) -> None:
-        if call.is_over and life.when() is None:
-            life.reschedule(loop.time())
-
-    try:
-        async with state_kept(call), life:
-            with call.following(follow):
-                follow()  # It may be over already.
-                await handler(call)
-    except CallEnded:
-        if not call.is_over:
-            raise
-    except TimeoutError:
-        if not life.expired():
-            raise
+        finally:
+            self._application = None

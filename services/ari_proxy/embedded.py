@@ -8,15 +8,23 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Unpack
 
+import structlog
+
 from . import standalone
 from .bus.base import Bus, opened
 from .bus.memory.bus import MemoryBroker, MemoryBus
 from .client.bus_at import BusAccess
 from .client.errors import Misconfigured
+from .protocol import topics
+from .protocol.ids import ServerId
 from .settings.errors import SettingsError
 from .settings.load import Settings, load
 from .settings.urls import UrlError, bus_address
 
+_log = structlog.get_logger()
+
+#: Seconds that an application waits for its Asterisk before it begins without.
+CONNECT_SECONDS: Final = 5.0
 #: By a URL's scheme: those of Asterisk's websocket and of its REST interface.
 _SCHEMES: Final = {"ari": ("ws", "http"), "aris": ("wss", "https")}
 
@@ -24,6 +32,9 @@ _SCHEMES: Final = {"ari": ("ws", "http"), "aris": ("wss", "https")}
 @asynccontextmanager
 async def embedded_bus(settings: Settings) -> AsyncIterator[Bus]:
     """Run ingest and command around a block, and yield the bus that they use.
+
+    Calls can be placed once Asterisk has registered the application: that is awaited for
+    `CONNECT_SECONDS`.
 
     Args:
         settings: of both, as `embedded_settings` makes them.
@@ -34,9 +45,10 @@ async def embedded_bus(settings: Settings) -> AsyncIterator[Bus]:
         serving = standalone.serve(
             settings, ["ingest", "command"], stop, bus_of=lambda *_: MemoryBus(broker)
         )
-        tasks.create_task(serving)
         async with opened(MemoryBus(broker)) as bus:
             try:
+                async with _connected(bus, ServerId(settings.server_id)):
+                    tasks.create_task(serving)
                 yield bus
             except Exception as error:  # noqa: BLE001  raised again, outside of the task groups
                 failure = error
@@ -44,6 +56,22 @@ async def embedded_bus(settings: Settings) -> AsyncIterator[Bus]:
                 stop.set()
     if failure is not None:
         raise failure
+
+
+@asynccontextmanager
+async def _connected(bus: Bus, server: ServerId) -> AsyncIterator[None]:
+    """Begin to connect in a block; wait behind it until ingest has Asterisk's events."""
+    is_connected = asyncio.Event()
+    # After each connect it tells which dialogs are open, which is ProxyRecovered.
+    told = await bus.subscribe(topics.events(server), lambda _: is_connected.set())
+    yield
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await is_connected.wait()
+    except TimeoutError:
+        _log.warning("asterisk.away", server=server, waited_seconds=CONNECT_SECONDS)
+    finally:
+        await told.unsubscribe()
 
 
 def embedded_settings(url: str, application: str, **access: Unpack[BusAccess]) -> Settings:

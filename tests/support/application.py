@@ -10,10 +10,14 @@ from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.client.application import Application, ApplicationBus, Serve
 from ari_proxy.client.call import GIVE_BACK_SECONDS, RESPONSE_SECONDS
+from tests.support.client_events import channel
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 #: As ari-proxy names a channel that a command has created.
 PLACED = "arip-2g88jhgcnt8dm6c8-0123456789"
+
+#: What Asterisk answers when it places a call.
+PLACED_CHANNEL = json.dumps(channel("placed", "Down"))
 
 
 class Proxy:
@@ -29,6 +33,34 @@ class Proxy:
         self.statuses: dict[str, int] = {}
         #: Bodies of answers, by the URL of the command.
         self.bodies: dict[str, str] = {}
+
+        #: Commands of the server, which places calls.
+        self.placed: list[dict[str, Any]] = []
+        self._unanswered: list[tuple[str, str]] = []
+        #: What answers them: a status and a body.
+        self.placing: tuple[int, str] = 200, PLACED_CHANNEL
+
+    async def place_calls(self, server: str = "server-1") -> None:
+        """Take the commands of a server, and those of its dialogs."""
+        await self._bus.subscribe(f"commands_{server}", self._place)
+        await self._bus.subscribe(
+            f"commands_{server}.*",
+            lambda message: self._do(message.topic.removeprefix("commands_"), message),
+        )
+
+    def _place(self, message: Message) -> None:
+        command = json.loads(message.payload)
+        self.placed.append(command)
+        self._unanswered.append((command["dialog_id"], message.reply))
+        if self.is_answering:
+            self.answer_placing()
+
+    def answer_placing(self) -> None:
+        """Answer the last command of the server."""
+        dialog, reply = self._unanswered.pop()
+        status, body = self.placing
+        answer = {"unique_id": "", "status_code": status, "response_body": body}
+        self._bus.publish(reply, json.dumps(answer | {"dialog_id": dialog}).encode())
 
     def announce(self, dialog: str = DIALOG, channel: str = "c") -> None:
         start = {"application": "demo", "dialog_id": dialog, "server_id": "server-1"}

@@ -50,6 +50,9 @@ async def front_door() -> None:
     async with app as entered:
         assert_type(entered, App)
     assert_type(await app.serve(), None)
+    async with app.originate("PJSIP/200", caller_id="100", variables={"A": "b"}) as placed:
+        assert_type(placed, Call)
+    assert_type(await app.originate("PJSIP/200", server=placed.server_id), Call)
 
 
 def follow(event: Event) -> None:

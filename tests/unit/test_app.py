@@ -225,9 +225,6 @@ async def test_app_without_a_handler_does_not_run() -> None:
         app.run()
     with pytest.raises(Misconfigured):
         await app.serve()
-    with pytest.raises(Misconfigured):
-        async with app:
-            pass
 
 
 def test_app_that_could_serve_no_call_is_refused() -> None:

@@ -108,4 +108,4 @@ def test_what_applications_shall_call_is_there(page: str) -> None:
 
 
 #: Of a call, set as it is made.
-_ATTRIBUTES = {"ari", "channel_id", "dialog_id"}
+_ATTRIBUTES = {"ari", "channel_id", "dialog_id", "server_id"}

@@ -66,6 +66,8 @@ class Call(KnownChannel, TransferableChannel):
         self._give_back_seconds = give_back_seconds
         self.application = start.application
         self.dialog_id = start.dialog_id
+        #: The `server_id` of the ari-proxy whose Asterisk has it.
+        self.server_id = start.server_id
         #: The channel that has begun the call.
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
