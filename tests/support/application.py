@@ -30,6 +30,8 @@ class Proxy:
         #: How many commands each message had.
         self.counts: list[int] = []
         self.is_answering = True
+        #: Told with each AppStart.
+        self.asterisk_version = ""
         self.statuses: dict[str, int] = {}
         #: Bodies of answers, by the URL of the command.
         self.bodies: dict[str, str] = {}
@@ -64,6 +66,8 @@ class Proxy:
 
     def announce(self, dialog: str = DIALOG, channel: str = "c") -> None:
         start = {"application": "demo", "dialog_id": dialog, "server_id": "server-1"}
+        if self.asterisk_version:
+            start["asterisk_version"] = self.asterisk_version
         self._bus.publish("demo", json.dumps(start | {"channel_id": channel}).encode())
 
     async def begin(self, dialog: str = DIALOG, channel: str = "c") -> None:

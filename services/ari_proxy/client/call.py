@@ -74,7 +74,13 @@ class Call(KnownChannel, TransferableChannel):
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
         self._commands = CallCommands(bus, start.dialog_id, withdraw=withdraw)
         #: All operations of the call's Asterisk; the proxy's policy says which are allowed.
-        self.ari = Ari(CallTransport(self._commands, response_seconds=response_seconds))
+        self.ari = Ari(
+            CallTransport(
+                self._commands,
+                response_seconds=response_seconds,
+                asterisk_version=start.asterisk_version or "",
+            )
+        )
         self._events = CallEvents(start.dialog_id, start.channel_id)
         self._channels = CallChannels(start.channel_id)
         self.tracked_channels = TrackedChannels()

@@ -8,16 +8,18 @@ from .errors import OutcomeUnknown
 class CallTransport:
     """Carries requests to the Asterisk of a call, each as one command that is sent once."""
 
-    #: No message tells it: then Asterisk itself says what it does not have.
-    asterisk_version = ""
-
-    def __init__(self, commands: CallCommands, *, response_seconds: float) -> None:
+    def __init__(
+        self, commands: CallCommands, *, response_seconds: float, asterisk_version: str = ""
+    ) -> None:
         """Make the transport of a call.
 
         Args:
             commands: of the call.
             response_seconds: to wait for a response.
+            asterisk_version: of its server; '' if the AppStart did not tell it: then Asterisk
+                itself says what it does not have.
         """
+        self.asterisk_version = asterisk_version
         self._commands = commands
         self._response_seconds = response_seconds
 

@@ -174,6 +174,7 @@ class _Wiring:
                 patience_seconds=ingest.listener_seconds,
                 resume_seconds=self._times.resume_seconds,
             ),
+            asterisk_version=lambda: self._fetch.version,
         )
         offers = BroadcastOffers(
             search,

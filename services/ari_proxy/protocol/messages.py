@@ -35,6 +35,8 @@ class AppStart(msgspec.Struct, frozen=True):
     traceparent: str | msgspec.UnsetType = msgspec.UNSET
     #: Ours: when the proxy first offered it, in the form of an Event's.
     timestamp: str | msgspec.UnsetType = msgspec.UNSET
+    #: Ours: the version of the server's Asterisk as that writes it, if it is known.
+    asterisk_version: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from ari_proxy.client.call import Call
-from ari_proxy.client.errors import CallEnded, NotFound, OutcomeUnknown
+from ari_proxy.client.errors import CallEnded, NotFound, OutcomeUnknown, Unsupported
 from ari_proxy.client.events import (
     ChannelDtmfReceived,
     Event,
@@ -328,3 +328,28 @@ async def test_events_that_nobody_reads_cost_a_bounded_memory_and_no_log() -> No
 
     assert last == [103, 10_102]
     assert [line for line in logs if line["event"] == "event.lost"] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "is_told"), [("16.28.0", True), ("22.10.1", False), ("", False)]
+)
+async def test_operation_that_is_newer_than_asterisk_is_not_sent(
+    version: str, *, is_told: bool
+) -> None:
+    failures: list[str] = []
+
+    async def serve(call: Call) -> None:
+        await anext(call.events())
+        try:
+            await call.ari.channels.progress(call.channel_id)
+        except Unsupported as error:
+            failures.append(str(error))
+
+    async with serving(serve) as proxy:
+        proxy.asterisk_version = version
+        await proxy.begin()
+        await proxy.until_unheard(f"events_{DIALOG}")
+
+    needed = "20.16, 21.11, 22.6 or newer; this server has 16.28.0"
+    assert failures == ([f"channels.progress needs Asterisk {needed}"] if is_told else [])
+    assert proxy.done == ([] if is_told else [("POST", "/channels/c/progress")])

@@ -40,6 +40,8 @@ class AsteriskFetch:
         """
         self._rest = rest
         self._applications = applications
+        #: Asterisk's, with the last snapshot; '' while it is not known.
+        self.version = ""
 
     async def snapshot(self) -> Snapshot:
         """Return a snapshot; waits as long as Asterisk does not answer."""
@@ -108,9 +110,8 @@ class AsteriskFetch:
         information = await self._optional(
             "/asterisk/info?only=status,system", asterisk.information, Information()
         )
-        return Snapshot(
-            channels, bridges, information.status.startup_time, information.system.version
-        )
+        self.version = information.system.version
+        return Snapshot(channels, bridges, information.status.startup_time, self.version)
 
     async def _optional(self, path: str, read: Callable[[str], T], default: T) -> T:
         """Return an answer, or a default: without it less is known, but no call waits."""

@@ -44,6 +44,7 @@ class Announcement:
         gate: SetupGate,
         *,
         patience_seconds: float,
+        asterisk_version: str = "",
     ) -> None:
         """Make the announcement of a dialog.
 
@@ -53,6 +54,7 @@ class Announcement:
             dialog: to announce.
             gate: checked before each attempt.
             patience_seconds: from now on, after which a dialog that is forgotten is given up.
+            asterisk_version: the server's, or '' if it is not known.
         """
         self.dialog = dialog
         self._server = server
@@ -62,6 +64,7 @@ class Announcement:
         self._given_up_at = self._loop.time() + patience_seconds
         #: Unix nanoseconds since which its AppStart is offered; 0 before that.
         self.announced_at_ns = 0
+        self._asterisk_version = asterisk_version
         #: Of its AppStart's span, or ''.
         self._traceparent = ""
         #: Whether the bus refused its queues or AppStart at the last attempt.
@@ -86,7 +89,8 @@ class Announcement:
         dialog = self.dialog
         own = dialog.application, dialog.dialog_id, self._server, dialog.channel_id
         timestamp = Rfc3339Nano().format(self.announced_at_ns)
-        return messages.encode(AppStart(*own, self._traceparent or msgspec.UNSET, timestamp))
+        optional = self._traceparent, timestamp, self._asterisk_version
+        return messages.encode(AppStart(*own, *(text or msgspec.UNSET for text in optional)))
 
     # Durable queues
 

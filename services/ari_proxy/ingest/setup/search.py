@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,7 @@ class ApplicationSearch:
         labels: ChannelLabels,
         instruments: DialogInstruments,
         times: SetupTimes,
+        asterisk_version: Callable[[], str] = lambda: "",
     ) -> None:
         """Initialise for an active ingest.
 
@@ -63,6 +65,7 @@ class ApplicationSearch:
             labels: write the dialog's id onto its channels.
             instruments: metrics and traces.
             times: how long to wait.
+            asterisk_version: returns the server's, or '' while it is not known.
         """
         self._server = server
         self._bus = bus
@@ -71,11 +74,18 @@ class ApplicationSearch:
         self._labels = labels
         self._instruments = instruments
         self._times = times
+        self._asterisk_version = asterisk_version
 
     def announcement(self, dialog: Dialog) -> Announcement:
         """Return the announcement of a dialog, which `find` makes."""
-        patience = self._times.patience_seconds
-        return Announcement(self._server, self._bus, dialog, self._gate, patience_seconds=patience)
+        return Announcement(
+            self._server,
+            self._bus,
+            dialog,
+            self._gate,
+            patience_seconds=self._times.patience_seconds,
+            asterisk_version=self._asterisk_version(),
+        )
 
     def failure(self, announcement: Announcement) -> str:
         """Return why there is no application, for the dialplan."""

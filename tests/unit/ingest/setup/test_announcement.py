@@ -10,6 +10,7 @@ from ari_proxy.bus.errors import OutcomeUnknownError
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing import phase, proxy_events
 from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
+from ari_proxy.ingest.routing.proxy_events import Gap
 from ari_proxy.ingest.setup.announcement import Announcement
 from ari_proxy.ingest.setup.gate import SetupGate, SetUpPausedError
 from ari_proxy.protocol.ids import DialogId
@@ -364,3 +365,16 @@ async def test_dialog_is_given_up_once() -> None:
         await path.background.finish(5)
 
     assert [request.method for request in path.asterisk.requests] == ["DELETE"]
+
+
+async def test_app_start_tells_asterisks_version_once_that_is_known() -> None:
+    async with scene() as path:
+        starts = await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        await until(lambda: len(starts) == 1)
+        await path.recovery.run(path.recovery.known(), Gap("websocket_lost"))
+        path.push("StasisStart", "d")
+        await until(lambda: len(starts) == 2)
+
+    told = [start.get("asterisk_version") for start in path.application.bodies("demo")]
+    assert told == [None, "22.0.0"]
