@@ -8,7 +8,7 @@ from ari_proxy.ari.decoding import arguments
 from . import causes
 from .exchange import Exchange
 from .redirecting import redirect
-from .requests import NO_CONTENT, Request, Route, message, shown
+from .requests import NO_CONTENT, Request, Route, message, shown, variables
 
 #: Operations on a channel with no effect visible in ARI.
 _ACCEPTED: Final = ("ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
@@ -51,10 +51,13 @@ class ChannelRoutes:
 
     async def _originate(self, request: Request) -> Answer:
         name = request.names.get("channel", "")
-        return shown(self._exchange.originate(name, request.parameters).as_json())
+        channel = self._exchange.originate(name, request.parameters)
+        channel.variables.update(variables(request.parameters))
+        return shown(channel.as_json())
 
     async def _create(self, request: Request) -> Answer:
         channel = await self._exchange.create("", request.parameters)
+        channel.variables.update(variables(request.parameters))
         return shown(channel.as_json())
 
     async def _dial(self, request: Request) -> Answer:

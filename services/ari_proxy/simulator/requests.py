@@ -28,6 +28,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 #: Method, path below `/ari`, and handler.
 Route = tuple[str, str, Handler]
 NO_CONTENT: Final = Answer(204, "")
+#: The parameter with variables of a new channel.
+VARIABLES: Final = "variables"
 #: Parameters with numeric values.
 _NUMBERS: Final = frozenset({"maxDurationSeconds", "timeout"})
 
@@ -86,8 +88,25 @@ def parameters(query: str, body: str) -> dict[str, str]:
     return found
 
 
+def variables(asked: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a new channel: each value is a text, or an object that has one."""
+    try:
+        found = json.loads(asked.get(VARIABLES, "")).items()
+    except (ValueError, RecursionError, AttributeError):
+        return {}
+    texts = {
+        name: value.get("value") if isinstance(value, dict) else value for name, value in found
+    }
+    return {name: value for name, value in texts.items() if isinstance(value, str)}
+
+
 def _text(name: str, value: Any) -> str:
-    """Return a body's field as Asterisk reads it: non-strings count as '' where it wants text."""
+    """Return a body's field as Asterisk reads it: non-strings count as '' where it wants text.
+
+    Variables, an object in the body alone, stay JSON.
+    """
+    if name == VARIABLES and isinstance(value, dict):
+        return json.dumps(value)
     if isinstance(value, list):
         return ",".join(f'"{entry}"' for entry in value if isinstance(entry, str))
     is_number = isinstance(value, int) and name in _NUMBERS

@@ -61,3 +61,17 @@ async def test_parameters_of_the_body_win() -> None:
         answer = await ari.request("POST", "/bridges?name=query", '{"name": "body"}')
 
     assert json.loads(answer.body)["name"] == "body"
+
+
+async def test_new_channel_has_the_variables_that_were_asked_for() -> None:
+    variables = {"WHO": "Ann", "TOLD": {"value": "b", "report_events": True}, "ODD": 1}
+    async with asterisk() as (ari, _):
+        body = json.dumps({"variables": variables})
+        url = "/channels?endpoint=Local/answer@default&app=demo&channelId=1"
+        assert (await ari.request("POST", url, body)).status == 200
+        answers = [
+            await ari.request("GET", f"/channels/1/variable?variable={name}") for name in variables
+        ]
+
+    assert [answer.status for answer in answers] == [200, 200, 404]
+    assert [json.loads(answer.body)["value"] for answer in answers[:2]] == ["Ann", "b"]
