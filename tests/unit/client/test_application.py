@@ -312,6 +312,9 @@ class Refusing:
         subscription = await self._bus.subscribe(topic, handler, group=group, manual_ack=manual_ack)
         return _Unending(subscription) if refuses else subscription
 
+    async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
+        return await self._bus.request(topic, payload, timeout_seconds=timeout_seconds)
+
 
 class _Unending:
     def __init__(self, subscription: SubscriptionHandle) -> None:
