@@ -4,6 +4,7 @@ Nothing here runs. `tests/integration/test_public_types.py` has both check it in
 the base install alone.
 """
 
+from collections.abc import Callable, Coroutine
 from typing import Any, assert_type
 
 from ari_proxy import App, Call
@@ -13,7 +14,14 @@ from ari_proxy.client.ari import Ari
 from ari_proxy.client.ari.models import Channel, Playback, Variable
 from ari_proxy.client.bus_at import bus_at
 from ari_proxy.client.errors import NotFound, RequestFailed
-from ari_proxy.client.events import ChannelDtmfReceived, Event, RawEvent, StasisStart, decode
+from ari_proxy.client.events import (
+    ChannelDtmfReceived,
+    Event,
+    ProxyGap,
+    RawEvent,
+    StasisStart,
+    decode,
+)
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
 
@@ -33,7 +41,13 @@ async def serve(one: Call) -> None:
     assert_type(digit, ChannelDtmfReceived)
     with one.following(follow):
         assert_type(await one.ari.channels.play(one.channel_id, "sound:hello-world"), Playback)
+    handler: Callable[[ProxyGap], Coroutine[Any, Any, None]] = one.on_gap(missed)
+    assert handler is missed
     assert_type(await one.command("POST", "/channels/1/answer"), CommandResponse)
+
+
+async def missed(gap: ProxyGap) -> None:
+    assert_type(gap.count, int | None)
 
 
 app = App("demo", "amqps://bus.example", concurrency=10, ca_file="ca.pem", user="u", password="p")

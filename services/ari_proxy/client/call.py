@@ -26,6 +26,7 @@ from .channels import CallChannels
 from .commands import CallCommands, Topics, Withdraw
 from .errors import CallEnded, NotSent
 from .events import Event, ProxyDialogEnded
+from .gaps import GapHandlers, GapTellingCall
 from .known_channel import KnownChannel
 from .legs.bridge import Bridge
 from .legs.dialling import RING_SECONDS, Dialling, DialOptions
@@ -50,7 +51,7 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call(KnownChannel, TransferableChannel):
+class Call(KnownChannel, TransferableChannel, GapTellingCall):
     """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(
@@ -86,6 +87,7 @@ class Call(KnownChannel, TransferableChannel):
         self.tracked_channels = TrackedChannels()
         self._known = self.tracked_channels.of(start.channel_id)
         self._end = CallEnd(start.dialog_id, start.channel_id)
+        self.gap_handlers = GapHandlers(start.dialog_id)
         self._listeners = Listeners(start.dialog_id)
 
     def __repr__(self) -> str:
@@ -123,6 +125,7 @@ class Call(KnownChannel, TransferableChannel):
             self._channels.follow(event.type, event.channel_id)
         self._end.follow(event)
         self.tracked_channels.take(event)
+        self.gap_handlers.follow(event)
         self._events.put(event)
         self._listeners.tell(event)
 

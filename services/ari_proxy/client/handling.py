@@ -20,7 +20,7 @@ async def handle(handler: CallHandler, call: Call) -> None:
             life.reschedule(loop.time())
 
     try:
-        async with state_kept(call), life:
+        async with state_kept(call, call.gap_handlers), life:
             with call.following(follow):
                 follow()  # It may be over already.
                 await handler(call)

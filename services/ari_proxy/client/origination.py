@@ -37,6 +37,7 @@ from .legs.dialling import READ_SECONDS, RING_SECONDS
 from .listeners import Listener
 from .open_calls import OpenCalls
 from .server_commands import Requests, ServerTransport
+from .state_keeping import state_kept
 
 _log = structlog.get_logger()
 
@@ -176,9 +177,10 @@ class Origination:
             with self._heard(call), Follower(call, self._race.take) as follower:
                 await self._request()
                 await self._ring(call, follower)
-            self._call = call
-            self._is_settled.set()
-            await self._until_left(call)
+            async with state_kept(call, call.gap_handlers):
+                self._call = call
+                self._is_settled.set()
+                await self._until_left(call)
         finally:
             if self._may_be_up:
                 await call.give_back()

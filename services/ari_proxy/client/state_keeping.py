@@ -11,6 +11,7 @@ from .ari import Ari
 from .channel_state import TrackedChannel
 from .errors import ClientError, NotFound, RequestFailed, TransportFailed, Unsupported
 from .events import Event, ProxyGap
+from .gaps import GapHandlers
 from .party import Party
 
 _log = structlog.get_logger()
@@ -25,6 +26,7 @@ READ_ATTEMPTS: Final = 10
 @asynccontextmanager
 async def state_kept(
     call: Party,
+    gap_handlers: GapHandlers | None = None,
     *,
     begin_seconds: float = BEGIN_SECONDS,
     retry_seconds: float = RETRY_SECONDS,
@@ -33,28 +35,33 @@ async def state_kept(
 
     Args:
         call: whose.
+        gap_handlers: called with each gap, when all has been read again.
         begin_seconds: to wait for the first event.
         retry_seconds: between attempts to read.
     """
     failure: Exception | None = None
-    keeping = _Keeping(call, retry_seconds)
+    keeping = _Keeping(call, gap_handlers, retry_seconds)
     with call.following(keeping.hear):
         await keeping.begin(begin_seconds)
         async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(keeping.run())
+            reading = tasks.create_task(keeping.run(tasks))
             try:
                 yield
             except Exception as error:  # noqa: BLE001  raised again, outside of the task group
                 failure = error
             finally:
                 reading.cancel()
+                keeping.cancel_handlers()
     if failure is not None:
         raise failure
 
 
 class _Keeping:
-    def __init__(self, call: Party, retry_seconds: float) -> None:
+    def __init__(self, call: Party, gap_handlers: GapHandlers | None, retry_seconds: float) -> None:
         self._call = call
+        self._gap_handlers = gap_handlers or GapHandlers(call.dialog_id)
+        #: Runs them, as long as a gap waits for them.
+        self._handling: asyncio.Task[None] | None = None
         self._retry_seconds = retry_seconds
         self._own = call.tracked_channels.of(call.channel_id)
         self._has_begun = asyncio.Event()
@@ -74,11 +81,22 @@ class _Keeping:
         except TimeoutError:
             await self._read_patiently([self._own], attempts=1)
 
-    async def run(self) -> None:
+    async def run(self, tasks: asyncio.TaskGroup) -> None:
         while True:
             await self._is_to_read.wait()
             self._is_to_read.clear()
-            await self._read_patiently(self._call.tracked_channels.uncertain, READ_ATTEMPTS)
+            with self._gap_handlers.reading():
+                await self._read_patiently(self._call.tracked_channels.uncertain, READ_ATTEMPTS)
+            self._call_handlers(tasks)
+
+    def _call_handlers(self, tasks: asyncio.TaskGroup) -> None:
+        is_running = self._handling is not None and not self._handling.done()
+        if self._gap_handlers.are_due and not is_running:
+            self._handling = tasks.create_task(self._gap_handlers.run())
+
+    def cancel_handlers(self) -> None:
+        if self._handling is not None:
+            self._handling.cancel()
 
     async def _read_patiently(self, states: list[TrackedChannel], attempts: int) -> None:
         error = await self._read_all(states)
