@@ -7,6 +7,7 @@ from ari_proxy.ari.decoding import arguments
 
 from . import causes
 from .exchange import Exchange
+from .external_media import external_media
 from .redirecting import redirect
 from .requests import NO_CONTENT, Request, Route, message, shown, variables
 
@@ -27,6 +28,7 @@ class ChannelRoutes:
             ("GET", "/channels", self._list_channels),
             ("POST", "/channels", self._originate),
             ("POST", "/channels/create", self._create),
+            ("POST", "/channels/externalMedia", self._external_media),
             ("GET", channel, self._get_channel),
             ("POST", channel, self._originate),
             ("DELETE", channel, self._hang_up),
@@ -59,6 +61,12 @@ class ChannelRoutes:
         channel = await self._exchange.create("", request.parameters)
         channel.variables.update(variables(request.parameters))
         return shown(channel.as_json())
+
+    async def _external_media(self, request: Request) -> Answer:
+        channel = external_media(request.parameters, variables(request.parameters))
+        shown_before = channel.as_json() | {"channelvars": dict(channel.variables)}
+        self._exchange.connect(channel)
+        return shown(shown_before)
 
     async def _dial(self, request: Request) -> Answer:
         self._exchange.dial(request.names["channel"], request.parameters)

@@ -4,6 +4,7 @@ from typing import Final
 
 from .model import number
 
+NO_ROUTE: Final = 3
 NORMAL: Final = 16
 BUSY: Final = 17
 NO_ANSWER: Final = 19
@@ -12,6 +13,7 @@ REDIRECTED: Final = 23
 #: Asterisk: main/channel.c, `causes`.
 _TEXTS: Final = {
     1: "Unallocated (unassigned) number",
+    NO_ROUTE: "No route to destination",
     NORMAL: "Normal Clearing",
     BUSY: "User busy",
     18: "No user responding",

@@ -64,6 +64,8 @@ _OF_BRIDGES: Final = {
 _OF_REDIRECTING: Final = {
     "endpoint": _Refusal(400, "Required parameter 'endpoint' not provided."),
 }
+#: It looks at its parameters in an order of its own: `external_media.py`.
+_EXTERNAL_MEDIA: Final = ("POST", "/channels/externalMedia")
 
 
 def refuse_unknown(method: str, path: str, template: str) -> None:
@@ -109,7 +111,7 @@ def _refusals(
 ) -> Iterator[tuple[_Refusal, str]]:
     """Yield how each wrong parameter is refused, with its value."""
     checked = CHECKED.get((method, template))
-    if checked is None:
+    if checked is None or (method, template) == _EXTERNAL_MEDIA:
         return
     others = _others(template)
     for name in _missing(checked, asked):

@@ -7,6 +7,7 @@ import asyncio
 from typing import Any, Final
 
 from . import causes
+from .external_media import INTERNAL_ERROR
 from .media import PLAYBACK_SECONDS, Media
 from .model import (
     Emit,
@@ -17,7 +18,7 @@ from .model import (
     new_id,
     number,
 )
-from .plans import EndpointPlan, plan_of_extension
+from .plans import EndpointPlan, plan_of_extension, plan_of_media
 
 #: Seconds between two digits of the simulated caller, and the default length of ringing.
 DIGIT_SECONDS: Final = 0.05
@@ -112,7 +113,32 @@ class Exchange:
         return channel
 
     def _plan_of(self, channel: SimulatedChannel) -> EndpointPlan:
-        return self.plans.get(channel.endpoint) or plan_of_extension(channel.extension)
+        if channel.endpoint in self.plans:
+            return self.plans[channel.endpoint]
+        if channel.peer:
+            return plan_of_media(channel.endpoint)
+        return plan_of_extension(channel.extension)
+
+    def connect(self, channel: SimulatedChannel) -> None:
+        """Connect a channel of external media, which enters the application once it is."""
+        is_away = self._plan_of(channel).refusal is not None
+        if channel.id in self.channels or (is_away and channel.technology == "AudioSocket"):
+            raise SimulatedRefusalError(500, INTERNAL_ERROR)
+        self.channels[channel.id] = channel
+        self._tasks.create_task(self._connected(channel))
+
+    async def _connected(self, channel: SimulatedChannel) -> None:
+        plan = self._plan_of(channel)
+        if plan.refusal is not None:
+            await self._destroy(channel, plan.refusal)
+            return
+        await self._dial_event(channel, "")
+        await asyncio.sleep(min(plan.ring_seconds, RING_SECONDS))
+        if plan.ring_seconds >= RING_SECONDS or not plan.answers:
+            await self._destroy(channel, causes.NO_ANSWER)
+        else:
+            await self._answered(channel)
+            await self._enter(channel)
 
     async def _originated(self, channel: SimulatedChannel, seconds: float) -> None:
         plan = self._plan_of(channel)

@@ -54,7 +54,7 @@ def event_text(app: str, event_type: str, fields: Mapping[str, Any]) -> str:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class SimulatedChannel:
-    """A Local channel, whose other half runs an extension; or one to or from a caller."""
+    """A Local channel, whose other half runs an extension; or one to or from somebody."""
 
     id: str
     app: str
@@ -62,6 +62,8 @@ class SimulatedChannel:
     #: Like `dtmf-123@default/n`; of a caller, the extension that was called.
     dialstring: str = "s@default"
     technology: str = "Local"
+    #: The other end of external media, like `agents` or `127.0.0.1:9092`.
+    peer: str = ""
     #: The number of a caller.
     caller: str = ""
     state: str = "Down"
@@ -98,14 +100,20 @@ class SimulatedChannel:
 
     @property
     def endpoint(self) -> str:
-        """What was called, like `PJSIP/200`."""
-        return f"{self.technology}/{self.dialstring}"
+        """What was called, like `PJSIP/200` or `WebSocket/agents`."""
+        return f"{self.technology}/{self.peer or self.dialstring}"
 
     @property
     def name(self) -> str:
         """Its name, unique while it exists."""
         if self.technology == "Local":
             return f"Local/{self.extension}@default-{self.serial:08x};1"
+        if self.technology == "AudioSocket":
+            return f"AudioSocket/{self.dialstring.replace('/', '-')}"
+        if self.peer:
+            return (
+                f"{self.endpoint}{'/' if self.technology == 'WebSocket' else '-'}0x{self.serial:x}"
+            )
         return f"{self.technology}/{self.caller or self.extension}-{self.serial:08x}"
 
     def as_json(self) -> dict[str, Any]:

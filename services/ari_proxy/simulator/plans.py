@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .causes import BUSY
+from .causes import BUSY, NO_ROUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,3 +28,10 @@ def plan_of_extension(extension: str) -> EndpointPlan:
         return EndpointPlan(ring_seconds=math.inf, answers=False)
     kind, _, digits = extension.partition("-")
     return EndpointPlan(digits=digits if kind == "dtmf" else "")
+
+
+def plan_of_media(endpoint: str) -> EndpointPlan:
+    """Return what the other end of external media does: `away`, and TCP port 1, are not there."""
+    technology, _, peer = endpoint.partition("/")
+    is_away = technology != "UnicastRTP" and (peer == "away" or peer.endswith(":1"))
+    return EndpointPlan(refusal=NO_ROUTE if is_away else None)
