@@ -88,6 +88,10 @@ class ScriptedCall:
         """Answer requests that begin like `POST /channels/c/play` so from now on."""
         self._scripts = {request: lambda _: Answer(status, body), **self._scripts}
 
+    def answer_with(self, request: str, answer: Callable[[Request], tuple[int, Any]]) -> None:
+        """Answer requests that begin so with a status and a body of a test's making."""
+        self._scripts = {request: lambda asked: Answer(*answer(asked)), **self._scripts}
+
     def ignore(self, request: str) -> None:
         """Never answer requests that begin so."""
         self._scripts = {request: lambda _: SILENCE, **self._scripts}
@@ -149,6 +153,8 @@ def _usual(request: Request) -> Answer:
         shown = {"name": name, "format": "wav", "target_uri": "channel:c", "state": "queued"}
         return Answer(201, shown)
     if request.name == "POST /channels":
+        return Answer(200, channel(request.parameters["channelId"], "Down"))
+    if request.name == "POST /channels/externalMedia":
         return Answer(200, channel(request.parameters["channelId"], "Down"))
     if request.name == "POST /bridges":
         return Answer(200, _bridge(request))

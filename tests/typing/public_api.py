@@ -22,6 +22,7 @@ from ari_proxy.client.events import (
     StasisStart,
     decode,
 )
+from ari_proxy.client.external.media import ExternalMedia
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
 
@@ -48,6 +49,16 @@ async def serve(one: Call) -> None:
 
 async def missed(gap: ProxyGap) -> None:
     assert_type(gap.count, int | None)
+
+
+async def agent(one: Call) -> None:
+    async with one.external_media(
+        "websocket", connection="agents", params={"call": one.id}, variables={"A": "b"}
+    ) as media:
+        assert_type(media, ExternalMedia)
+        assert_type(media.connection_id, str)
+        assert_type(media.local_address, tuple[str, int] | None)
+        await media.wait_ended()
 
 
 app = App("demo", "amqps://bus.example", concurrency=10, ca_file="ca.pem", user="u", password="p")

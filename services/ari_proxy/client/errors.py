@@ -6,6 +6,7 @@ ClientError
 ├── CallEnded               the call has ended before what was waited for
 ├── NotPlayed               Asterisk can't play media, or has not begun to
 ├── NotRecorded             a recording has failed
+├── NotConnected            the other end of external media is away
 ├── DialFailed              no endpoint that was dialled has answered
 │   ├── Busy                all of them are busy
 │   ├── NoAnswer            nobody has answered in time
@@ -102,6 +103,19 @@ class NotRecorded(ClientError):
         super().__init__(f"recording {name!r} was not made: {reason}")
         self.name = name
         self.reason = reason
+
+
+class NotConnected(ClientError):
+    """The other end of external media is away, or Asterisk can't send to it."""
+
+    def __init__(self, target: str, reason: str, *, cause: int | None = None) -> None:
+        because = "" if cause is None else f", cause {cause}"
+        super().__init__(f"{target} is not connected: {reason}{because}")
+        #: What was to be connected, like `websocket agents`.
+        self.target = target
+        self.reason = reason
+        #: A Q.850 cause; None if none was told.
+        self.cause = cause
 
 
 class DialFailed(ClientError):

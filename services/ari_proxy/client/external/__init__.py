@@ -1,0 +1,1 @@
+"""A channel's audio outside of Asterisk: in a program of yours, or for somebody who listens in."""
