@@ -1,7 +1,6 @@
 """What is shown in Python serves calls: simulated, and of Asterisk 22."""
 
 import asyncio
-import importlib.util
 import re
 from pathlib import Path
 from typing import Any
@@ -11,18 +10,9 @@ import pytest
 from ari_proxy.client.call import Call
 from ari_proxy.client.events import ChannelVarset, StasisEnd
 from tests.support.memory_proxy import CallScene
+from tests.support.python_examples import example
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = ROOT / "examples/python"
-
-
-def example(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
