@@ -2,12 +2,13 @@
 
 `Stasis(voicemail,leave,100)` takes a message for mailbox 100; `Stasis(voicemail)` asks for a
 mailbox and its password. A message is a recording at Asterisk, named
-`voicemail/MAILBOX/FOLDER/CALL`: so any number of processes can serve all calls, and none has
+`voicemail/MAILBOX/FOLDER/TIME-CALL`: so any number of processes can serve all calls, and none has
 anything to lose.
 """
 
 import hmac
 import os
+import time
 
 from ari_proxy import App, Call
 from ari_proxy.client.events import StasisStart
@@ -41,7 +42,7 @@ async def voicemail(call: Call) -> None:
 async def leave_message(call: Call, mailbox: str) -> None:
     """Record a message, which the caller may hear and record anew."""
     # In lists Asterisk takes what follows a dot for the ending of the file.
-    name = f"voicemail/{mailbox}/{NEW}/{call.id.replace('.', '-')}"
+    name = f"voicemail/{mailbox}/{NEW}/{time.time_ns()}-{call.id.replace('.', '-')}"
     await call.play("sound:vm-intro", until="#")
     choice: str | None = "3"
     while choice in {"2", "3"}:
