@@ -11,6 +11,7 @@ import os
 import time
 
 from ari_proxy import App, Call
+from ari_proxy.client.errors import CallEnded, DialFailed
 from ari_proxy.client.events import StasisStart
 
 #: By mailbox. Yours come from where you keep secrets.
@@ -19,6 +20,8 @@ TRIES = 3
 MAX_SECONDS = 180
 NEW, OLD = "new", "old"
 SOUNDS = {NEW: "sound:vm-INBOX", OLD: "sound:vm-Old"}
+#: Where the numbers are called that owners of mailboxes enter.
+OUTGOING = os.environ.get("OUTGOING", "PJSIP/{number}@trunk")
 
 app = App("voicemail", os.environ.get("BUS_URL", "nats://127.0.0.1:4222"))
 
@@ -63,12 +66,14 @@ async def visit_mailbox(call: Call) -> None:
     folder = NEW
     while mailbox is not None:
         await tell_counts(call, mailbox)
-        match await call.prompt("sound:vm-opts", digits=1, choices="12#"):
+        match await call.prompt("sound:vm-opts", digits=1, choices="123#"):
             case "1":
                 await hear_messages(call, mailbox, folder)
             case "2":
                 chosen = await call.prompt("sound:vm-changeto", digits=1, choices="01#")
                 folder = {"0": NEW, "1": OLD}.get(chosen or "", folder)
+            case "3":
+                await choose_call(call)
             case _:
                 return
 
@@ -106,6 +111,34 @@ async def hear_messages(call: Call, mailbox: str, folder: str) -> None:
         if choice == "7" or folder == NEW:
             await recordings.delete_stored(name)
     await call.play("sound:vm-nomore")
+
+
+async def choose_call(call: Call) -> None:
+    """Let the caller call a number, or leave a message for another mailbox."""
+    question = ["sound:vm-tomakecall", "sound:vm-leavemsg", "sound:vm-starmain"]
+    match await call.prompt(question, digits=1, choices="45*"):
+        case "4":
+            number = await call.prompt("sound:vm-enter-num-to-call", tries=1) or ""
+            if number.isdigit():  # A `*` in it cancels.
+                await call_out(call, number)
+        case "5":
+            mailbox = await call.prompt("sound:vm-extension", tries=1)
+            if mailbox in PASSWORDS:
+                await leave_message(call, mailbox)
+
+
+async def call_out(call: Call, number: str) -> None:
+    """Call a number, and let the two speak until one hangs up."""
+    async with call.bridge() as room:
+        try:
+            leg = await call.dial(OUTGOING.format(number=number), timeout=30, ring="moh")
+            await room.add(leg, call)  # At the end of the room the leg is hung up.
+            await room.wait_for_leaver()
+        except DialFailed:
+            await call.play("sound:vm-nobodyavail")
+        except CallEnded:
+            if call.is_over:
+                raise
 
 
 async def messages(call: Call, mailbox: str, folder: str) -> list[str]:

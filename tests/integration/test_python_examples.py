@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.client.call import Call
-from ari_proxy.client.events import ChannelVarset, StasisEnd
+from ari_proxy.client.events import ChannelEnteredBridge, ChannelVarset, StasisEnd
 from tests.support.memory_proxy import CallScene
 from tests.support.python_examples import example
 
@@ -80,6 +80,26 @@ async def test_voicemail_lets_only_those_in_who_know_the_password(call_scene: Ca
     assert await call_scene.served(log_in, "dtmf-ww100#ww1234#") == "100"
     voicemail.TRIES = 1
     assert await call_scene.served(log_in, "dtmf-ww100#ww12#") is None
+
+
+async def test_voicemail_calls_out_and_goes_on_when_the_other_one_hangs_up(
+    call_scene: CallScene,
+) -> None:
+    voicemail = example("voicemail")
+    voicemail.OUTGOING = "Local/{number}@default/n"
+
+    async def serve(call: Call) -> str:
+        await call.answer()
+        await voicemail.call_out(call, "busy")
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(voicemail.call_out(call, "answer"))
+            entered = await call.wait_for(
+                ChannelEnteredBridge, where=lambda e: e.channel_id != call.channel_id, timeout=20
+            )
+            await call.ari.channels.hangup(entered.channel_id)
+        return (await call.play("sound:vm-goodbye")).state
+
+    assert await call_scene.served(serve) == "done"
 
 
 async def test_documented_application_serves_a_call(
