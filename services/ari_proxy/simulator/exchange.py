@@ -16,16 +16,14 @@ from .model import (
     SimulatedChannel,
     SimulatedRefusalError,
     new_id,
-    number,
 )
-from .plans import EndpointPlan, plan_of_extension, plan_of_media
+from .plans import RING_SECONDS, EndpointPlan, plan_of_extension, plan_of_media, ring_seconds
 
-#: Seconds between two digits of the simulated caller, and the default length of ringing.
+#: Seconds between two digits of the simulated caller.
 DIGIT_SECONDS: Final = 0.05
 #: Seconds of a `w` among them, as of the dialplan's SendDTMF.
 PAUSE_SECONDS: Final = 0.5
 _PAUSE: Final = "w"
-RING_SECONDS: Final = 30.0
 
 
 class Exchange:
@@ -78,7 +76,7 @@ class Exchange:
     def originate(self, name: str, asked: Parameters) -> SimulatedChannel:
         """Call an endpoint, which enters the application once it has answered."""
         channel = self._new_channel(name, asked)
-        self._tasks.create_task(self._originated(channel, _seconds(asked, "timeout")))
+        self._tasks.create_task(self._originated(channel, ring_seconds(asked)))
         return channel
 
     async def create(self, name: str, asked: Parameters) -> SimulatedChannel:
@@ -92,7 +90,7 @@ class Exchange:
         channel = self.channel(name)
         if channel.state != "Down":
             raise SimulatedRefusalError(409, "Channel is not in the 'Down' state")
-        self._tasks.create_task(self._dialled(channel, _seconds(asked, "timeout")))
+        self._tasks.create_task(self._dialled(channel, ring_seconds(asked)))
 
     def _new_channel(self, name: str, asked: Parameters) -> SimulatedChannel:
         endpoint = asked.get("endpoint", "")
@@ -320,7 +318,5 @@ class Exchange:
         bridge = self.bridges[channel.bridge]
         bridge.remove(channel)
         await self._channel_event("ChannelLeftBridge", channel, bridge=bridge.as_json())
-
-
-def _seconds(asked: Parameters, name: str) -> float:
-    return number(asked.get(name, "")) or RING_SECONDS
+        if not bridge.channels:
+            await self.media.leave_empty(bridge.id, channel.app)

@@ -150,7 +150,14 @@ class Media:
         recording.enter("done")
         if not recording.is_cancelled:
             self.stored[recording.name] = recording
-        await self._emit(recording.app, "RecordingFinished", recording=recording.as_json())
+        app = self._hearer(recording)
+        await self._emit(app, "RecordingFinished", recording=recording.as_json())
+
+    def _hearer(self, recording: SimulatedRecording) -> str:
+        """Return the application that is told of a recording: of a bridge, that of who is in it."""
+        with suppress(SimulatedRefusalError):
+            return self._app_of(recording.target) or recording.app
+        return recording.app
 
     async def stop_recording(self, name: str) -> None:
         """Stop a live recording and store it."""
@@ -167,6 +174,13 @@ class Media:
         for recording in self.recordings.values():
             if recording.target == target and recording.terminate_on in {"any", digit}:
                 recording.stopped.set()
+
+    async def leave_empty(self, bridge: str, app: str) -> None:
+        """Stop the recordings of a bridge that nobody is in any more; tell an application."""
+        for recording in tuple(self.recordings.values()):
+            if recording.target == f"bridge:{bridge}":
+                recording.tell(app)
+                await self.stop_recording(recording.name)
 
     async def stop(self, target: str) -> None:
         """Stop a target's playbacks and recordings."""

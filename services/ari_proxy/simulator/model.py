@@ -237,6 +237,10 @@ class SimulatedRecording:
         """Enter a state, by Asterisk's name."""
         self.state = state
 
+    def tell(self, app: str) -> None:
+        """Have an application told of it."""
+        self.app = app
+
     def cancel(self) -> None:
         """Note that it is not to be stored."""
         self.is_cancelled = True

@@ -2,8 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 from .causes import BUSY, NO_ROUTE
+from .model import Parameters, number
+
+#: Seconds to ring, if none are asked for.
+RING_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,3 +40,8 @@ def plan_of_media(endpoint: str) -> EndpointPlan:
     technology, _, peer = endpoint.partition("/")
     is_away = technology != "UnicastRTP" and (peer == "away" or peer.endswith(":1"))
     return EndpointPlan(refusal=NO_ROUTE if is_away else None)
+
+
+def ring_seconds(asked: Parameters) -> float:
+    """Return the seconds to ring that a request asks for."""
+    return number(asked.get("timeout", "")) or RING_SECONDS
