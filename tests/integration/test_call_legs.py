@@ -183,6 +183,38 @@ async def test_leave_goes_on_in_the_dialplan_with_variables(call_scene: CallScen
     assert await call_scene.served(handler) == "de"
 
 
+async def test_bridge_is_recorded(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> list[str]:
+        name = f"bridges/{call.id}"
+        async with call.bridge(record=name) as room:
+            leg = await call.dial(local("answer"))
+            await room.add(call, leg)
+            assert room.recording is not None
+            await call.play("sound:beep")
+        finished = await room.recording
+        stored = await call.ari.recordings.get_stored(name)
+        await finished.delete()
+        return [stored.name.replace(call.id, "x"), finished.state]
+
+    assert await call_scene.served(handler) == ["bridges/x", "done"]
+
+
+async def test_recording_of_a_bridge_is_kept_when_all_have_left(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> str:
+        name = f"bridges/{call.id}"
+        async with call.bridge(record=name) as room:
+            leg = await call.dial(local("answer"))
+            await room.add(leg)
+            await leg.hang_up()
+            await room.wait_empty()
+        assert room.recording is not None
+        finished = await room.recording
+        await finished.delete()
+        return finished.state
+
+    assert await call_scene.served(handler) == "done"
+
+
 async def test_bridge_of_another_test_does_not_count(call_scene: CallScene) -> None:
     """Tests share an Asterisk."""
     answer = await call_scene.rest.request("POST", "/bridges?bridgeId=of-another-test")

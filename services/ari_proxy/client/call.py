@@ -218,14 +218,21 @@ class Call(KnownChannel, TransferableChannel, ExternalChannel, GapTellingCall):
         several = [endpoints] if isinstance(endpoints, str) else list(endpoints)
         return await Dialling(self, several, options).leg()
 
-    def bridge(self, *, kind: str = "mixing", name: str | None = None) -> Bridge:
+    def bridge(
+        self, *, kind: str = "mixing", name: str | None = None, record: str | None = None
+    ) -> Bridge:
         """Return a bridge for an `async with` block, at whose end it is destroyed.
 
         Args:
             kind: its abilities, separated by commas, like `mixing,dtmf_events`.
             name: a name for people.
+            record: the name of a recording of all that is heard in it, as of `record`; its
+                handle is `recording`.
+
+        Raises:
+            Conflict: there is a recording of this name; when the block begins.
         """
-        return Bridge(self, kind=kind, name=name)
+        return Bridge(self, kind=kind, name=name, record=record)
 
     async def command(
         self, method: str, path: str, body: str = "", **parameters: str

@@ -9,6 +9,7 @@ from ari_proxy.client.asking import asked_of
 from ari_proxy.client.cleaning_up import clean_up
 from ari_proxy.client.errors import InvalidParameters, NotFound, TransportFailed
 from ari_proxy.client.follower import Follower
+from ari_proxy.client.media.recording import Recording, RecordingOptions
 from ari_proxy.client.party import Party
 from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
 
@@ -32,6 +33,7 @@ class Bridge:
         *,
         kind: str = "mixing",
         name: str | None = None,
+        record: str | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> None:
         """Initialise a bridge that is created when the block begins.
@@ -40,6 +42,7 @@ class Bridge:
             call: whose dialog has it; who stays at its end.
             kind: its abilities, separated by commas, like `mixing,dtmf_events`.
             name: a name for people.
+            record: the name of a recording of all that is heard in it.
             read_seconds: without an event after which the bridge is read.
         """
         self.id = new_object_id(token_of_dialog(DialogId(call.dialog_id)))
@@ -51,6 +54,9 @@ class Bridge:
         #: By the ids of their channels, all that were ever to be put in.
         self._parties: dict[str, Party] = {}
         self._follower = Follower(call, self._members.take)
+        self._record = record
+        #: Of all that is heard, if that was wanted: from the beginning of the block to its end.
+        self.recording: Recording | None = None
 
     def __repr__(self) -> str:
         return f"Bridge({self.id!r}, members={self.members!r})"
@@ -63,6 +69,9 @@ class Bridge:
     async def __aenter__(self) -> Self:
         try:
             await self._call.ari.bridges.create(type=self._kind, bridge_id=self.id, name=self._name)
+            if self._record is not None:
+                self.recording = Recording(self._call, self._record, bridge_id=self.id)
+                await self.recording.start(RecordingOptions(end=""))
         except BaseException:
             await self._destroy()
             raise
@@ -149,9 +158,13 @@ class Bridge:
 
     async def _destroy(self) -> None:
         self._follower.close()
-        destroyed = self._call.ari.bridges.destroy(self.id)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(clean_up(destroyed, f"bridge {self.id}"))
+            tasks.create_task(self._end())
             for party in self._parties.values():
                 if isinstance(party, Leg) and party is not self._call and not party.is_over:
                     tasks.create_task(clean_up(party.hang_up(), f"channel {party.channel_id}"))
+
+    async def _end(self) -> None:
+        if self.recording is not None and not self.recording.is_over:
+            await clean_up(self.recording.stop(), f"recording {self.recording.name}")
+        await clean_up(self._call.ari.bridges.destroy(self.id), f"bridge {self.id}")

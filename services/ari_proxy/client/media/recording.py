@@ -1,4 +1,4 @@
-"""A recording of a channel, from its request to its end."""
+"""A recording of a channel or a bridge, from its request to its end."""
 
 import asyncio
 from collections.abc import Generator
@@ -54,19 +54,22 @@ class Recording:
         party: Party,
         name: str,
         *,
+        bridge_id: str = "",
         read_seconds: float = READ_SECONDS,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
         """Follow a recording that is about to be requested.
 
         Args:
-            party: who is recorded.
+            party: who is recorded, or whose call the bridge is in.
             name: its name.
+            bridge_id: the bridge that is recorded, if one is.
             read_seconds: without an event after which its state is read.
             retry_seconds: between attempts to read it.
         """
         self.name = name
         self._party = party
+        self._bridge_id = bridge_id
         self._read_seconds = read_seconds
         self._retry_seconds = retry_seconds
         self._progress = RecordingProgress(name)
@@ -170,8 +173,10 @@ class Recording:
             self._follower.close()
 
     async def _request(self, options: RecordingOptions) -> None:
-        await self._party.ari.channels.record(
-            self._party.channel_id,
+        ari = self._party.ari
+        record = ari.bridges.record if self._bridge_id else ari.channels.record
+        await record(
+            self._bridge_id or self._party.channel_id,
             self.name,
             options.format,
             max_duration_seconds=options.max_seconds,
@@ -203,6 +208,7 @@ class Recording:
 
     async def _find_stored(self) -> None:
         """Note the end of a recording that is made no more."""
+        self._follower.close()
         try:
             await self._party.ari.recordings.get_stored(self.name)
         except NotFound:

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import pytest
 
-from ari_proxy.client.errors import CallEnded, RequestFailed
+from ari_proxy.client.errors import CallEnded, Conflict, RequestFailed
 from ari_proxy.client.legs.bridge import Bridge
 from ari_proxy.client.legs.leg import Leg
-from tests.support.client_events import bridge, channel, event
+from tests.support.client_events import bridge, channel, event, recording
 from tests.support.scripted_call import ScriptedCall
 
 
@@ -45,6 +45,32 @@ async def test_bridge_lasts_for_a_block_and_its_legs_with_it(scripted: ScriptedC
         f"DELETE /bridges/{room.id}",
         "DELETE /channels/x",
     ]
+
+
+async def test_bridge_is_recorded_for_the_block(scripted: ScriptedCall) -> None:
+    async with scripted.call.bridge(record="calls/1") as room:
+        assert room.recording is not None
+        assert room.recording.name == "calls/1"
+
+    path = f"/bridges/{room.id}"
+    assert scripted.names[1:] == [
+        f"POST {path}/record",
+        "POST /recordings/live/calls%2F1/stop",
+        f"DELETE {path}",
+    ]
+    assert scripted.requests[1].parameters["terminateOn"] == "none"
+    scripted.send(recording("RecordingFinished", "calls/1", "done", duration=3))
+    assert (await room.recording).seconds == 3
+    assert not scripted.call._listeners._listeners
+
+
+async def test_bridge_whose_recording_there_is_already(scripted: ScriptedCall) -> None:
+    scripted.answer("POST /bridges/", 409, {"message": "exists"})
+    with pytest.raises(Conflict):
+        async with Bridge(scripted.call, record="calls/1"):
+            pass
+    assert scripted.names[-1].startswith("DELETE /bridges/")
+    assert not scripted.call._listeners._listeners
 
 
 async def test_leg_that_has_ended_is_not_hung_up(scripted: ScriptedCall) -> None:
