@@ -1,6 +1,8 @@
 """Transfers: simulated, and on Asterisk 22; those that a phone does, with a phone (sipp)."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlencode
 
 import pytest
@@ -15,11 +17,13 @@ from ari_proxy.client.errors import (
     NotTransferred,
 )
 from ari_proxy.client.events import ChannelEnteredBridge, PlaybackStarted, StasisStart
+from ari_proxy.client.party import Party
 from ari_proxy.protocol.ids import token_of_object
 from tests.support.memory_proxy import CallScene
 from tests.support.memory_proxy import call_scene as running_call_scene
 from tests.support.running import until
 from tests.support.servers import Asterisk
+from tests.support.sip_phone import sip_phone
 
 #: Presses again and again: a machine that is held up may lose a digit.
 ACCEPTING = "Local/dtmf-wwwwww1wwwww1wwwww1@default/n"
@@ -184,6 +188,16 @@ async def test_technology_that_can_not_be_transferred_to(call_scene: CallScene) 
     await call_scene.served(handler)
 
 
+@asynccontextmanager
+async def phone_scene(asterisk: Asterisk) -> AsyncIterator[CallScene]:
+    """A scene that the calls of phones come to; nothing of them is left then."""
+    async with running_call_scene(asterisk) as scene:
+        query = urlencode({"variable": "SIP_APP", "value": scene.application})
+        await scene.rest.request("POST", f"/asterisk/variable?{query}")
+        yield scene
+        await scene.until_nothing_is_left()
+
+
 @pytest.mark.parametrize("is_answered", [False, True], ids=["302", "REFER"])
 async def test_phone_does_a_blind_transfer(asterisk_22: Asterisk, is_answered: bool) -> None:
     async def handler(call: Call) -> tuple[bool, int | None]:
@@ -193,10 +207,39 @@ async def test_phone_does_a_blind_transfer(asterisk_22: Asterisk, is_answered: b
         return call.is_over, call.end_error().tech_cause
 
     scenario = "redirected-up.xml" if is_answered else "redirected.xml"
-    async with running_call_scene(asterisk_22) as scene, scene.serving(handler) as served:
-        query = urlencode({"variable": "SIP_APP", "value": scene.application})
-        await scene.rest.request("POST", f"/asterisk/variable?{query}")
+    async with phone_scene(asterisk_22) as scene, scene.serving(handler) as served:
         with asterisk_22.sip_call(scenario, "1000"):
-            await served.wait()
+            result = await served.result()
 
-    assert await served.result() == (True, None if is_answered else 302)
+    assert result == (True, None if is_answered else 302)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [("Local/{}@default/n", [100, 200]), ("Local/busy@default/n", [100, 603])],
+    ids=["answered", "busy"],
+)
+async def test_phone_that_asks_for_a_transfer_is_told_how_it_went(
+    asterisk_22: Asterisk, endpoint: str, told: list[int]
+) -> None:
+    async def handler(call: Call) -> tuple[str, bool, list[Party]]:
+        async with call.bridge() as room:
+            agent = await call.dial(f"PJSIP/sipp/{phone.uri}")
+            await room.add(call, agent)
+            async with agent.phone_transfers() as asked:
+                await agent.ari.channels.send_dtmf(agent.channel_id, dtmf="1")
+                transfer = await anext(asked)
+                with suppress(Busy):
+                    async with transfer:
+                        await room.add(await call.dial(endpoint.format(transfer.target)))
+            assert await room.wait_for_leaver() is agent
+            return transfer.target, transfer.connected_id == call.channel_id, room.members
+
+    async with (
+        sip_phone(transferred_to="9999") as phone,
+        running_call_scene(asterisk_22) as scene,
+    ):
+        target, is_callers, talking = await scene.served(handler)
+
+    assert (target, is_callers, phone.told) == ("9999", True, told)
+    assert len(talking) == (2 if told[-1] == 200 else 1)

@@ -30,6 +30,7 @@ VALUES: Final = {
     "media": "sound:tt-monkeys",
     "name": "{new}",
     "format": "wav",
+    "states": "channel_progress",
     "variable": "WRONG",
     "variables": "WRONG",
     "channel": "{channel}",

@@ -11,6 +11,10 @@ from .external_media import external_media
 from .redirecting import redirect
 from .requests import NO_CONTENT, Request, Route, message, shown, variables
 
+#: What a phone can be told of a transfer that it has asked for.
+_TRANSFER_STATES: Final = frozenset(
+    f"channel_{state}" for state in ("progress", "answered", "unavailable", "declined")
+)
 #: Operations on a channel with no effect visible in ARI.
 _ACCEPTED: Final = ("ring", "progress", "dtmf", "mute", "hold", "moh", "silence")
 
@@ -36,6 +40,7 @@ class ChannelRoutes:
             ("POST", channel + "/dial", self._dial),
             ("POST", channel + "/continue", self._continue),
             ("POST", channel + "/redirect", self._redirect),
+            ("POST", channel + "/transfer_progress", self._transfer_progress),
             ("GET", channel + "/variable", self._get_variable),
             ("POST", channel + "/variable", self._set_variable),
             ("GET", channel + "/variables", self._get_variables),
@@ -89,6 +94,12 @@ class ChannelRoutes:
     async def _redirect(self, request: Request) -> Answer:
         endpoint = request.parameters["endpoint"]
         await redirect(self._exchange, request.names["channel"], endpoint)
+        return NO_CONTENT
+
+    async def _transfer_progress(self, request: Request) -> Answer:
+        self._exchange.channel(request.names["channel"])
+        if request.parameters["states"] not in _TRANSFER_STATES:
+            return message(400, "Invalid states value")
         return NO_CONTENT
 
     async def _accept(self, request: Request) -> Answer:

@@ -35,6 +35,7 @@ _MISSING: Final = {
     "media": _Refusal(500, "Failed to queue media for playback"),
     "name": _PARSING,
     "operation": _Refusal(400, "Missing operation", is_first=True),
+    "states": _Refusal(400, "states must not be empty"),
     "variable": _Refusal(400, "Variable name is required", is_first=True),
     "variables": _Refusal(400, "At least one variable name is required", is_first=True),
 }

@@ -56,6 +56,18 @@ async def test_refusal_has_asterisks_status_and_text(
     assert (answer.status, json.loads(answer.body)) == (status, {"message": text})
 
 
+@pytest.mark.parametrize(
+    ("states", "status"), [("channel_answered", 204), ("answered", 400), ("", 400)]
+)
+async def test_progress_of_a_transfer_has_a_few_states(states: str, status: int) -> None:
+    async with asterisk() as (ari, _):
+        made = await ari.request("POST", "/channels/create?endpoint=Local/answer&app=demo")
+        name = json.loads(made.body)["id"]
+        answer = await ari.request("POST", f"/channels/{name}/transfer_progress?states={states}")
+
+    assert answer.status == status
+
+
 async def test_parameters_of_the_body_win() -> None:
     async with asterisk() as (ari, _):
         answer = await ari.request("POST", "/bridges?name=query", '{"name": "body"}')

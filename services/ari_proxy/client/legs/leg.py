@@ -16,9 +16,10 @@ from ari_proxy.client.party import Party
 from ari_proxy.client.waits import Wait
 
 from .control import ControlledChannel
+from .phone_transfers import ReferringChannel
 
 
-class Leg(KnownChannel, MediaChannel, ControlledChannel, ExternalChannel):
+class Leg(KnownChannel, MediaChannel, ControlledChannel, ExternalChannel, ReferringChannel):
     """A channel that a call has dialled: its events are the call's."""
 
     def __init__(self, call: Party, channel_id: str, endpoint: str) -> None:
