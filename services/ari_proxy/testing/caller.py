@@ -30,6 +30,11 @@ class Caller:
         return bool(self.channel_id) and self.cause is None
 
     @property
+    def is_bridged(self) -> bool:
+        """True while the channel is in a bridge."""
+        return bool(self._bridge)
+
+    @property
     def is_over(self) -> bool:
         """True once the channel is destroyed, or was sent back into the dialplan."""
         return self.cause is not None or self.has_left

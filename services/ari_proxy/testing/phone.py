@@ -76,6 +76,11 @@ class Phone:
         return self._caller.has_answered
 
     @property
+    def is_bridged(self) -> bool:
+        """True while the caller is in a bridge."""
+        return self._caller.is_bridged
+
+    @property
     def played(self) -> list[str]:
         """Media that the caller has heard, in order, like `sound:hello`."""
         return self._caller.played

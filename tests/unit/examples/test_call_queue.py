@@ -35,7 +35,7 @@ async def until_connected(phone: Phone, agent: str = WILLING) -> None:
 
 
 async def until_in_bridge(phone: Phone) -> None:
-    await until(lambda: phone.channel.bridge)
+    await until(lambda: phone.is_bridged)
 
 
 async def test_agent_who_presses_1_has_the_caller() -> None:

@@ -35,7 +35,7 @@ async def test_owner_of_a_mailbox_calls_a_number() -> None:
     async with fake_call(example("voicemail").voicemail) as phone:
         await dial(phone, "4711#")
         await phone.expect_dialled(CALLED)
-        await until(lambda: phone.channel.bridge)
+        await until(lambda: phone.is_bridged)
         phone.hang_up()
 
 
@@ -92,7 +92,7 @@ async def test_caller_who_hangs_up_anywhere_leaves_no_leg() -> None:
     async def play(phone: Phone) -> None:
         await dial(phone, "4711#")
         await phone.expect_dialled(CALLED)
-        await until(lambda: phone.channel.bridge)
+        await until(lambda: phone.is_bridged)
         phone.hang_up()
 
     assert await hang_up_anywhere(voicemail.voicemail, play) > 10
