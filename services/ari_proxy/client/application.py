@@ -22,7 +22,7 @@ from .errors import Misconfigured
 from .open_calls import OpenCalls, listening
 from .origination import OriginateOptions, Origination, new_start
 from .places import Places
-from .server_commands import Requests, call
+from .server_commands import RequestingBus, call
 
 __all__ = ["Application", "ApplicationBus", "Serve", "call"]
 
@@ -36,7 +36,7 @@ _DECLINED: Final = messages.encode(AppStartReply(decline=True, reason="no place 
 _app_start = msgspec.json.Decoder(AppStart)
 
 
-class ApplicationBus(Topics, Requests, Protocol):
+class ApplicationBus(Topics, RequestingBus, Protocol):
     """The part of a bus that an application needs."""
 
     async def subscribe(

@@ -36,7 +36,7 @@ from .legs.dial_race import DialRace
 from .legs.dialling import READ_SECONDS, RING_SECONDS
 from .listeners import Listener
 from .open_calls import OpenCalls
-from .server_commands import Requests, ServerTransport
+from .server_commands import RequestingBus, ServerTransport
 from .state_keeping import state_kept
 
 _log = structlog.get_logger()
@@ -87,7 +87,7 @@ class Origination:
         *,
         start: AppStart,
         calls: OpenCalls,
-        bus: Requests,
+        bus: RequestingBus,
         begin: Begin,
         response_seconds: float,
     ) -> None:

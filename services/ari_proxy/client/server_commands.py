@@ -23,7 +23,7 @@ from .errors import NotSent, OutcomeUnknown
 _response: Final = msgspec.json.Decoder(ServerCommandResponse)
 
 
-class Requests(Protocol):
+class RequestingBus(Protocol):
     """The part of a bus that commands of a server need."""
 
     async def request(self, topic: str, payload: bytes, *, timeout_seconds: float) -> bytes:
@@ -37,7 +37,7 @@ class ServerTransport:
     asterisk_version = ""
 
     def __init__(
-        self, bus: Requests, server: ServerId, dialog: DialogId, *, response_seconds: float
+        self, bus: RequestingBus, server: ServerId, dialog: DialogId, *, response_seconds: float
     ) -> None:
         """Make the transport of a server.
 
@@ -75,7 +75,7 @@ class ServerTransport:
 
 
 async def call(
-    bus: Requests,
+    bus: RequestingBus,
     server: ServerId,
     command: Command,
     *,

@@ -49,8 +49,7 @@ class Caller:
         if event_type == "PlaybackStarted":
             self._hear(fields["playback"])
         elif event_type == "Dial" and not fields["dialstatus"]:
-            technology = fields["peer"]["name"].partition("/")[0]
-            self.dialled.append(f"{technology}/{fields['dialstring']}")
+            self.dialled.append(_endpoint(fields["peer"]["name"], fields["dialstring"]))
         elif isinstance(channel := fields.get("channel"), Mapping):
             if event_type == "StasisStart" and not self.channel_id:
                 self.channel_id = channel["id"]
@@ -85,3 +84,10 @@ class Caller:
     def _hear(self, playback: Mapping[str, Any]) -> None:
         if playback["target_uri"] in {f"channel:{self.channel_id}", f"bridge:{self._bridge}"}:
             self.played.append(playback["media_uri"])
+
+
+def _endpoint(channel_name: str, dialstring: str) -> str:
+    """Return what was dialled; for a websocket without its options."""
+    technology = channel_name.partition("/")[0]
+    is_websocket = technology == "WebSocket"
+    return f"{technology}/{dialstring.partition('/')[0] if is_websocket else dialstring}"

@@ -18,12 +18,11 @@ class HandlerRun:
 
         Args:
             handler: under test.
-            changed: called when it has begun, and when it has ended.
+            changed: called when it has ended.
         """
         self._handler = handler
         self._changed = changed
         self._may_begin = asyncio.Event()
-        self.has_begun = False
         self.is_done = False
         #: What it has raised, unless that was due to the end of its call.
         self.error: Exception | None = None
@@ -35,8 +34,6 @@ class HandlerRun:
     async def serve(self, call: Call) -> None:
         """Run the handler."""
         await self._may_begin.wait()
-        self.has_begun = True
-        self._changed()
         try:
             await self._handler(call)
         except CallEnded as error:

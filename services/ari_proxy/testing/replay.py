@@ -11,9 +11,10 @@ import msgspec
 from ari_proxy.app import App
 from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.client.bus_at import bus_at
+from ari_proxy.client.call_events import PROBE
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.ids import DialogId
-from ari_proxy.protocol.messages import Command, CommandResponse
+from ari_proxy.protocol.messages import Command, CommandResponse, Event
 from ari_proxy.tap.records import TapRecord
 from ari_proxy.watch.render import steps, text
 from ari_proxy.watch.render.steps import Step
@@ -27,6 +28,8 @@ from .phone import DEADLINE_SECONDS
 from .transcript import REPLAYED, Transcript
 
 T = TypeVar("T")
+#: Seconds between looks whether the application listens.
+_PROBE_SECONDS: Final = 0.01
 _command: Final = msgspec.json.Decoder(Command)
 _response: Final = msgspec.json.Decoder(CommandResponse)
 
@@ -107,10 +110,21 @@ class Replay:
             async with app:
                 self._run.begin()
                 self._bus.publish(app.name, self._recorded.announcement)
-                await self._until(lambda: self._run.has_begun or None, "the handler has not begun")
+                await self._until_listening()
                 await self._play()
         finally:
             await commands.unsubscribe()
+
+    async def _until_listening(self) -> None:
+        """Wait for the application, as ingest does: the handler begins with the first event."""
+        start, topic = self._recorded.start, topics.events(self._dialog)
+        probe = messages.encode(Event(start.server_id, start.timestamp or "", PROBE, "{}"))
+        until = asyncio.get_running_loop().time() + self._deadline_seconds
+        while not await self._bus.publish_to_listener(topic, probe):
+            if asyncio.get_running_loop().time() > until:
+                what = "the application does not listen to the call"
+                raise UnmetExpectationError(what, self._ladder(what))
+            await asyncio.sleep(_PROBE_SECONDS)
 
     def _take(self, message: Message) -> None:
         self._sent += messages.decode_commands(message.payload)

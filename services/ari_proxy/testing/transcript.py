@@ -57,9 +57,19 @@ def read(lines: Iterable[str], dialog_id: str = "") -> Transcript:
         start = _app_start.decode(begun.message)
     except UNDECODABLE as error:
         raise TranscriptError(f"the AppStart of {begun.dialog_id} is malformed: {error}") from error
-    # Ingest's copies and command's come on ways of their own.
-    own.sort(key=lambda record: record.at)
-    return Transcript(start=start, announcement=bytes(begun.message), records=tuple(own))
+    return Transcript(start=start, announcement=bytes(begun.message), records=tuple(_in_order(own)))
+
+
+def _in_order(records: list[TapRecord]) -> list[TapRecord]:
+    """Return records in the order in which the application has seen what they tell.
+
+    Ingest's copies and command's come on ways of their own, and the copy of a first command may be
+    the older one: the application had the first event nevertheless.
+    """
+    ordered = sorted(records, key=lambda record: record.at)
+    first = next((record for record in ordered if record.kind == "event"), None)
+    before = [record for record in ordered if record.kind == "app_start" or record is first]
+    return before + [record for record in ordered if record not in before]
 
 
 def _read_line(number: int, line: str) -> TapRecord:

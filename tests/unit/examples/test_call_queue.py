@@ -126,7 +126,10 @@ async def test_callers_are_taken_in_their_order_and_agents_are_called_for_one_at
         await queue.queue(call)
 
     async with AsyncExitStack() as open_calls:
-        phones = [await open_calls.enter_async_context(fake_call(serve)) for _ in range(6)]
+        phones = []
+        for number in range(6):
+            phones.append(await open_calls.enter_async_context(fake_call(serve)))
+            await until(lambda number=number: len(arrived) > number)  # type: ignore[misc]
         for phone in phones:
             await until_in_bridge(phone)
             phone.hang_up()

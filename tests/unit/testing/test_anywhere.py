@@ -134,7 +134,7 @@ async def test_handler_that_goes_on_waiting_is_interrupted_once() -> None:
             await asyncio.sleep(1)
         await call.ari.channels.hangup(call.channel_id)
 
-    assert await hang_up_anywhere(watch_the_clock, listen_for_long) == 4
+    assert await hang_up_anywhere(watch_the_clock, listen_for_long) == 3
 
 
 async def test_unmet_expectation_of_the_undisturbed_run_is_raised() -> None:

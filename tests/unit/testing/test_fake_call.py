@@ -380,7 +380,6 @@ async def return_early(call: Call) -> None:
 
 async def leave_a_recording(call: Call) -> None:
     bridge = await call.ari.bridges.create(name="hall")
-    await call.ari.bridges.add_channel(bridge.id, channel=[call.channel_id])
     await call.ari.bridges.record(bridge.id, name="minutes", format="wav")
     await hang_up(call)
 

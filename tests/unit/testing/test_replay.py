@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ari_proxy import Call
-from ari_proxy.client.events import StasisStart
+from ari_proxy.client.events import PlaybackStarted
 from ari_proxy.testing import TranscriptError, UnmetExpectationError, replay
 from tests.support.own_pytest import run_pytest
 
@@ -47,15 +47,15 @@ async def parting(handler: Callable[[Call], Awaitable[None]]) -> str:
 
 
 async def test_handler_serves_the_recorded_call_again() -> None:
-    starts: list[object] = []
+    events: list[object] = []
 
     async def note(call: Call) -> None:
-        with call.following(starts.append):
+        with call.following(events.append):
             await connect(call)
 
     await replay(RECORD, note)
 
-    assert isinstance(starts[0], StasisStart)
+    assert isinstance(events[0], PlaybackStarted)  # It began with what came before.
 
 
 async def test_calls_last_as_long_as_they_did() -> None:

@@ -16,7 +16,7 @@ _FIRST: Final = 64
 _AGAIN: Final = 16
 
 
-class Attempts:
+class ConsumeAttempts:
     """The turns in one session."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from pamqp.commands import Basic
 from ari_proxy.bus.faults import Faults
 
 from . import topology
-from .attempts import Attempts
+from .attempts import ConsumeAttempts
 from .connection import AmqpConnection, Login
 from .consuming import Consuming
 from .errors import ConnectionLostError
@@ -53,7 +53,7 @@ class Session:
         self.listening = Consuming(consumer, faults)
         self.holding = Consuming(consumer, faults)
         self.operations = operations
-        self.attempts = Attempts()
+        self.attempts = ConsumeAttempts()
         #: Why it has to end; set once.
         self.failed: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
         for connection in (publisher, consumer):
