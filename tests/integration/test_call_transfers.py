@@ -56,8 +56,7 @@ async def entered(call: Call, *, agents: bool) -> ChannelEnteredBridge:
 async def test_agent_who_accepts_talks_to_the_caller(call_scene: CallScene) -> None:
     async def handler(call: Call) -> tuple[int, str, bool]:
         async def hang_up_agent() -> int:
-            bridge = (await entered(call, agents=False)).bridge.id
-            talking = (await call.ari.bridges.get(bridge)).channels
+            talking = (await entered(call, agents=False)).bridge.channels
             (agent,) = set(talking) - {call.channel_id}
             await call.ari.channels.hangup(agent)
             return len(talking)
