@@ -126,6 +126,7 @@ class Phone:
         ring: float = math.inf,
         busy: bool = False,
         cause: int | None = None,
+        presses: str = "",
     ) -> None:
         """Say what an endpoint does when it is called; without a plan it answers at once.
 
@@ -136,12 +137,14 @@ class Phone:
                 be shorter.
             busy: whether it refuses with cause 17.
             cause: of Q.850, with which it refuses.
+            presses: digits once it has answered; a `w` is a pause of half a second.
         """
         seconds = ring if answer is None else answer
         plan = EndpointPlan(
             ring_seconds=seconds,
             answers=answer is not None,
             refusal=causes.BUSY if busy else cause,
+            digits=presses,
         )
         self._line.plan(endpoint, plan)
 
