@@ -5,12 +5,15 @@ import asyncio
 import pytest
 
 from ari_proxy.client.call import Call
-from ari_proxy.client.errors import Busy, CallEnded, NoAnswer, Rejected
+from ari_proxy.client.errors import Busy, CallEnded, DialFailed, NoAnswer, Rejected
+from ari_proxy.client.events import ChannelTalkingStarted
 from ari_proxy.client.legs.bridge import Bridge
 from ari_proxy.client.legs.leg import Leg
 from ari_proxy.protocol.ids import token_of_object
 from tests.support.memory_proxy import CallScene
+from tests.support.memory_proxy import call_scene as running_call_scene
 from tests.support.running import until
+from tests.support.servers import Asterisk
 
 
 def local(extension: str) -> str:
@@ -81,6 +84,65 @@ async def test_endpoint_that_there_is_not(call_scene: CallScene) -> None:
 
     with pytest.raises(Rejected):
         await call_scene.served(handler)
+
+
+async def test_leg_is_bridged_with_the_caller_before_it_answers(call_scene: CallScene) -> None:
+    async def handler(call: Call) -> None:
+        async def give_up() -> None:
+            async def are_both_in() -> bool:
+                both = {call.channel_id, *await others(call)}
+                bridges = await call.ari.bridges.list()
+                return len(both) > 1 and both in [{*bridge.channels} for bridge in bridges]
+
+            await until(are_both_in)
+            (name,) = await others(call)
+            await call.ari.channels.hangup(name, reason="busy")
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(give_up())
+            with pytest.raises(DialFailed):
+                await call.dial(local("ring"), ring="early")
+        await until_alone(call)
+        assert not await call_scene.own_bridges()
+
+    await call_scene.served(handler)
+
+
+@pytest.mark.parametrize("extension", ["answer", "busy", "ring"])
+async def test_leg_that_is_heard_early_ends_as_any_other(
+    call_scene: CallScene, extension: str
+) -> None:
+    async def handler(call: Call) -> str:
+        seconds = 1 if extension == "ring" else 20
+        leg = await call.dial(
+            local(extension), ring="early", timeout=seconds, caller_id="Ann <100>"
+        )
+        return (await leg.play("sound:beep")).state
+
+    if extension == "answer":
+        assert await call_scene.served(handler) == "done"
+    else:
+        with pytest.raises(Busy if extension == "busy" else NoAnswer):
+            await call_scene.served(handler)
+
+
+async def test_caller_hears_what_is_sent_before_the_answer(asterisk_22: Asterisk) -> None:
+    async def handler(call: Call) -> str:
+        async def hear() -> str:
+            heard = await call.wait_for(ChannelTalkingStarted)
+            shown = await call.ari.channels.get(heard.channel_id)
+            await call.ari.channels.hangup(heard.channel_id)
+            return shown.state
+
+        detecting = {"TALK_DETECT(set)": ""}
+        async with asyncio.TaskGroup() as tasks:
+            hearing = tasks.create_task(hear())
+            with pytest.raises(DialFailed):
+                await call.dial(local("early"), ring="early", variables=detecting)
+        return hearing.result()
+
+    async with running_call_scene(asterisk_22) as scene:
+        assert await scene.served(handler) != "Up"
 
 
 async def test_dial_that_is_cancelled_leaves_no_leg(call_scene: CallScene) -> None:

@@ -152,7 +152,7 @@ def _usual(request: Request) -> Answer:
         name = request.parameters["name"]
         shown = {"name": name, "format": "wav", "target_uri": "channel:c", "state": "queued"}
         return Answer(201, shown)
-    if request.name == "POST /channels":
+    if request.name in {"POST /channels", "POST /channels/create"}:
         return Answer(200, channel(request.parameters["channelId"], "Down"))
     if request.name == "POST /channels/externalMedia":
         return Answer(200, channel(request.parameters["channelId"], "Down"))

@@ -31,6 +31,7 @@ from .gaps import GapHandlers, GapTellingCall
 from .known_channel import KnownChannel
 from .legs.bridge import Bridge
 from .legs.dialling import RING_SECONDS, Dialling, DialOptions
+from .legs.early_dialling import EARLY, EarlyDialling
 from .legs.leg import Leg
 from .legs.transfer import TransferableChannel
 from .listeners import Listener, Listeners
@@ -205,7 +206,8 @@ class Call(KnownChannel, TransferableChannel, ExternalChannel, GapTellingCall):
             timeout: seconds until one has answered.
             caller_id: what they see, like `Ann <100>`.
             ring: what the caller hears meanwhile: `ring` has its own phone ring until it is
-                answered, `moh` or `moh:CLASS` is music, other media like `tone:ring` are played.
+                answered, `early` is what the one endpoint sends before it answers, `moh` or
+                `moh:CLASS` is music, other media like `tone:ring` are played.
             variables: names and values of variables of their channels.
 
         Raises:
@@ -216,7 +218,8 @@ class Call(KnownChannel, TransferableChannel, ExternalChannel, GapTellingCall):
             timeout=timeout, caller_id=caller_id, ring=ring, variables=variables or {}
         )
         several = [endpoints] if isinstance(endpoints, str) else list(endpoints)
-        return await Dialling(self, several, options).leg()
+        kind = EarlyDialling if ring == EARLY else Dialling
+        return await kind(self, several, options).leg()
 
     def bridge(
         self, *, kind: str = "mixing", name: str | None = None, record: str | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from ari_proxy.client.ari.events import ChannelDestroyed, StasisStart
+from ari_proxy.client.ari.events import ChannelDestroyed, ChannelStateChange, StasisStart
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.ari.models import Channel
 from ari_proxy.client.errors import Busy, DialFailed, NoAnswer, Rejected
@@ -13,20 +13,25 @@ from ari_proxy.client.events import ProxyGap
 _USER_BUSY: Final = 17
 _NO_USER_RESPONDING: Final = 18
 _NO_ANSWER: Final = 19
-#: An answered channel that is in an application.
+#: Of a channel that is in an application: it is answered by then, unless it is heard early.
 _STASIS: Final = "Stasis"
+_UP: Final = "Up"
 
 
 class DialRace:
     """The channels that were requested, and what has become of them."""
 
-    def __init__(self, endpoints: Mapping[str, str]) -> None:
+    def __init__(self, endpoints: Mapping[str, str], *, are_early: bool = False) -> None:
         """Begin.
 
         Args:
             endpoints: by the id of its channel, each endpoint.
+            are_early: whether the channels are in the application before they are answered.
         """
         self._endpoints = dict(endpoints)
+        self._are_early = are_early
+        #: The channels that are in the application.
+        self.entered: set[str] = set()
         #: By channel, the cause of its end; None if it was not told.
         self._failed: dict[str, int | None] = {}
         #: The channel that has answered first.
@@ -47,8 +52,8 @@ class DialRace:
     def take(self, event: Event) -> None:
         """Handle an event of the call."""
         match event:
-            case StasisStart():
-                self._answer(event.channel.id)
+            case StasisStart() | ChannelStateChange():
+                self._enter(event.channel, is_in=isinstance(event, StasisStart))
             case ChannelDestroyed():
                 self.fail(event.channel.id, event.cause)
             case ProxyGap():
@@ -61,12 +66,17 @@ class DialRace:
 
     def read(self, channel: Channel) -> None:
         """Note what Asterisk has told of a channel."""
-        if channel.dialplan.app_name == _STASIS:
-            self._answer(channel.id)
+        self._enter(channel, is_in=channel.dialplan.app_name == _STASIS)
 
     def has_read(self) -> None:
         """Note that all that are pending were read."""
         self.is_uncertain = False
+
+    def _enter(self, channel: Channel, *, is_in: bool) -> None:
+        if is_in:
+            self.entered.add(channel.id)
+        if channel.id in self.entered and (channel.state == _UP or not self._are_early):
+            self._answer(channel.id)
 
     def _answer(self, channel_id: str) -> None:
         if self.winner is None and channel_id in self.pending:

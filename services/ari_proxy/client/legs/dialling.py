@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,7 @@ from .ringing import ringing
 #: Seconds to ring, as Asterisk's own default.
 RING_SECONDS: Final = 30.0
 #: Seconds that Asterisk rings on should the application be gone.
-_LONGER_SECONDS: Final = 5
+LONGER_SECONDS: Final = 5
 #: Seconds without an event after which the channels are read: one may be lost.
 READ_SECONDS: Final = 10.0
 
@@ -42,6 +42,9 @@ class DialOptions:
 
 class Dialling:
     """One attempt to reach somebody."""
+
+    #: Whether the channels are in the application before they are answered.
+    _are_early = False
 
     def __init__(
         self,
@@ -69,7 +72,8 @@ class Dialling:
         self._read_seconds = read_seconds
         token = token_of_dialog(DialogId(call.dialog_id))
         self._legs = [Leg(call, new_object_id(token), endpoint) for endpoint in endpoints]
-        self._race = DialRace({leg.channel_id: leg.endpoint for leg in self._legs})
+        names = {leg.channel_id: leg.endpoint for leg in self._legs}
+        self._race = DialRace(names, are_early=self._are_early)
         self._requested: list[Leg] = []
         self._refusal: RequestFailed | None = None
 
@@ -84,9 +88,7 @@ class Dialling:
             if self._call.is_over:
                 raise self._call.end_error()
             with Follower(self._call, self._race.take) as follower:
-                async with ringing(self._call, self._options.ring):
-                    await self._place()
-                    await self._decide(follower)
+                await self._ring(follower)
             await self._hang_up_pending("answered_elsewhere")
         except BaseException:
             await self._hang_up_all()
@@ -98,22 +100,42 @@ class Dialling:
     def _won(self) -> Leg:
         return next(leg for leg in self._legs if leg.channel_id == self._race.winner)
 
+    async def _ring(self, follower: Follower) -> None:
+        """Have all ring, until one has answered or none will."""
+        async with ringing(self._call, self._options.ring):
+            await self._place()
+            await self._until(follower, lambda: self._race.is_over)
+        self._check()
+
     async def _place(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             for leg in self._legs:
                 tasks.create_task(self._originate(leg))
 
     async def _originate(self, leg: Leg) -> None:
-        self._requested.append(leg)
-        try:
-            await self._call.ari.channels.originate(
+        await self._request(
+            leg,
+            self._call.ari.channels.originate(
                 leg.endpoint,
                 app=self._call.application,
                 caller_id=self._options.caller_id,
-                timeout=math.ceil(self._options.timeout) + _LONGER_SECONDS,
+                timeout=self._ring_seconds,
                 variables=self._options.variables or None,
                 channel_id=leg.channel_id,
-            )
+            ),
+        )
+
+    @property
+    def _ring_seconds(self) -> int:
+        """For Asterisk, in case that the application is gone."""
+        return math.ceil(self._options.timeout) + LONGER_SECONDS
+
+    async def _request(self, leg: Leg, asked: Awaitable[object]) -> None:
+        """Await a request that has a leg ring; one that fails is its end."""
+        if leg not in self._requested:
+            self._requested.append(leg)
+        try:
+            await asked
         except RequestFailed as refusal:
             self._refusal = refusal
             self._race.fail(leg.channel_id)
@@ -122,21 +144,26 @@ class Dialling:
                 await self._hang_up(leg, "normal")
                 self._race.fail(leg.channel_id)
 
-    async def _decide(self, follower: Follower) -> None:
+    async def _until(self, follower: Follower, is_reached: Callable[[], bool]) -> None:
+        """Follow the race up to some point, or until its time is over."""
         limit = asyncio.timeout(self._options.timeout)
         try:
             async with limit:
-                await self._follow(follower)
+                while not is_reached():
+                    if self._race.is_uncertain or not await follower.news(self._read_seconds):
+                        await self._read_pending()
         except TimeoutError:
             if not limit.expired():
                 raise
+
+    def _check(self) -> None:
+        """Return if one has answered.
+
+        Raises:
+            DialFailed: none has.
+        """
         if self._race.winner is None:
             raise self._race.error() from self._refusal
-
-    async def _follow(self, follower: Follower) -> None:
-        while not self._race.is_over:
-            if self._race.is_uncertain or not await follower.news(self._read_seconds):
-                await self._read_pending()
 
     async def _read_pending(self) -> None:
         for name in self._race.pending:
