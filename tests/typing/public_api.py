@@ -23,6 +23,7 @@ from ari_proxy.client.events import (
     decode,
 )
 from ari_proxy.client.external.media import ExternalMedia
+from ari_proxy.client.legs.leg import Leg
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
 
@@ -45,6 +46,18 @@ async def serve(one: Call) -> None:
     handler: Callable[[ProxyGap], Coroutine[Any, Any, None]] = one.on_gap(missed)
     assert handler is missed
     assert_type(await one.command("POST", "/channels/1/answer"), CommandResponse)
+    assert_type((one.state, one.caller.number, one.args), tuple[str, str, tuple[str, ...]])
+    assert_type(one.variables, dict[str, str])
+
+
+async def transfer(one: Call) -> None:
+    assert_type(await one.transfer("PJSIP/200"), None)
+    agent = await one.transfer(["PJSIP/200", "PJSIP/201"], attended=True, accept="1")
+    assert_type(agent, Leg)
+    async with one.bridge(record="calls/1") as room, agent.phone_transfers() as asked:
+        async for wanted in asked:
+            async with wanted:
+                await room.add(await one.dial(f"PJSIP/{wanted.target}", ring="early"))
 
 
 async def missed(gap: ProxyGap) -> None:
