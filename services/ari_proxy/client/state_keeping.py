@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import structlog
@@ -124,9 +124,20 @@ async def _read(ari: Ari, state: TrackedChannel) -> None:
     except NotFound:
         state.read(None)
         return
+    state.read_variables(await _variables(ari, state))
+
+
+async def _variables(ari: Ari, state: TrackedChannel) -> dict[str, str]:
+    """Return those of the known variables that a channel still has."""
+    names, channel_id = state.asked_variables, state.channel_id
+    if not names:
+        return {}
     try:
-        names = state.asked_variables
-        found = (await ari.channels.get_variables(state.channel_id, names)) if names else None
-    except (RequestFailed, Unsupported):  # One of them is no more, or Asterisk can't tell several.
-        found = None
-    state.read_variables({} if found is None else found.variables)
+        return (await ari.channels.get_variables(channel_id, names)).variables
+    except (RequestFailed, Unsupported):
+        pass  # One of them is no more, or Asterisk can't tell several.
+    found = {}
+    for name in names:
+        with suppress(RequestFailed):
+            found[name] = (await ari.channels.get_variable(channel_id, name)).value
+    return found

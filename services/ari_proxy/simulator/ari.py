@@ -90,7 +90,7 @@ class SimulatedAri:
         return shown({"asterisk_id": ENTITY_ID, "ping": "pong", "timestamp": now()})
 
     async def _info(self, _: Request) -> Answer:
-        return shown({"system": {"version": "22.0.0", "entity_id": ENTITY_ID}})
+        return shown({"system": {"version": "22.10.1", "entity_id": ENTITY_ID}})
 
     async def _application(self, request: Request) -> Answer:
         name = request.names["name"]

@@ -10,7 +10,7 @@ from ari_proxy.client.legs.leg import Leg
 from ari_proxy.client.state_keeping import state_kept
 from tests.support.application import until
 from tests.support.client_events import channel, event
-from tests.support.scripted_call import ScriptedCall
+from tests.support.scripted_call import Request, ScriptedCall
 
 GAP = event("ProxyGap", reason="websocket_lost")
 VARIABLES = "GET /channels/c/variables"
@@ -85,17 +85,25 @@ async def test_all_is_read_again_after_a_gap(scripted: ScriptedCall) -> None:
     assert (await scripted.requested(VARIABLES)).parameters == {"variables": "GONE,PIN"}
 
 
-async def test_variables_that_can_not_be_read_are_forgotten(scripted: ScriptedCall) -> None:
+async def test_variable_that_is_no_more_is_forgotten(scripted: ScriptedCall) -> None:
+    """Asterisk refuses to tell several if there is one of them no more."""
     begin(scripted)
     set_variable(scripted, "PIN", "1")
+    set_variable(scripted, "GONE", "2")
+
+    def tell(request: Request) -> tuple[int, Any]:
+        if request.parameters.get("variable") == "PIN":
+            return 200, {"value": "3"}
+        return 404, {"message": "Provided variable was not found"}
+
     scripted.answer("GET /channels/c", 200, channel("c", "Up"))
-    scripted.answer(VARIABLES, 404, {"message": "Provided variable was not found"})
+    scripted.answer_with("GET /channels/c/variable", tell)
 
     async with state_kept(scripted.call):
         scripted.send(GAP)
         await until(lambda: not scripted.call.tracked_channels.uncertain)
 
-    assert scripted.call.variables == {}
+    assert scripted.call.variables == {"PIN": "3"}
 
 
 async def test_channel_that_is_gone_is_not_asked_for_again(scripted: ScriptedCall) -> None:
