@@ -224,6 +224,7 @@ async def test_leg_that_has_gone_can_not_be_bridged(call_scene: CallScene) -> No
         async with call.bridge() as room:
             leg = await call.dial(local("answer"))
             await call.ari.channels.hangup(leg.channel_id)
+            await until_alone(call)  # Asterisk bridges one whose hang-up is under way.
             await room.add(leg)
 
     with pytest.raises(CallEnded):
