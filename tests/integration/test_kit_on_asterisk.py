@@ -21,7 +21,7 @@ def pytest_asyncio_loop_factories(config, item):
     return {"virtual": VirtualTimeLoop}
 """
 #: For tests of real calls on a busy machine.
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 
 def shown(language: str) -> list[str]:

@@ -18,7 +18,7 @@ BUSY, AGENT = "Local/busy@default/n", "Local/answer@default/n"
 
 async def menu(call: Call) -> None:
     await call.answer()
-    digits = await call.prompt("sound:beep", digits=3)
+    digits = await call.prompt("sound:beep", digits=3, first_digit=20, inter_digit=20)
     await call.play("sound:beeperr" if digits is None else "sound:confbridge-join")
     await call.hang_up("rejected")
 

@@ -21,8 +21,9 @@ from .target import APPLICATION_VARIABLE, CONTEXT
 
 #: Seconds for a call to enter the application, or to end.
 CALL_SECONDS: Final = 30.0
-#: Seconds for a digit to be told of.
-DIGIT_SECONDS: Final = 5.0
+#: Seconds for a digit to be told of, and how often it is pressed until then.
+DIGIT_SECONDS: Final = 3.0
+DIGIT_TRIES: Final = 5
 #: Seconds between two looks at what is left.
 LOOK_SECONDS: Final = 0.05
 _NOT_FOUND: Final = 404
@@ -122,14 +123,16 @@ class AsteriskLine:
                 await self._press_one(digit)
 
     async def _press_one(self, digit: str) -> None:
-        """Press a digit and wait for it: Asterisk loses some that come together, if it is busy."""
+        """Press a digit until it is told of: a busy Asterisk loses some."""
         before = self._caller.pressed
-        await self._request("POST", f"{self._path}/dtmf", dtmf=digit)
-        with suppress(TimeoutError):
-            await self._changes.until(
-                lambda: (self._caller.pressed > before or self._caller.is_over) or None,
-                timeout_seconds=DIGIT_SECONDS,
-            )
+        for _ in range(DIGIT_TRIES):
+            await self._request("POST", f"{self._path}/dtmf", dtmf=digit)
+            with suppress(TimeoutError):
+                await self._changes.until(
+                    lambda: (self._caller.pressed > before or self._caller.is_over) or None,
+                    timeout_seconds=DIGIT_SECONDS,
+                )
+                return
 
     async def hang_up(self, cause: int) -> None:
         """Hang up."""
