@@ -1,7 +1,10 @@
 """The caller of a call under test, as Asterisk's events tell. Sans-I/O."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
+
+#: The technologies of external media.
+_MEDIA: Final = frozenset({"UnicastRTP", "AudioSocket", "WebSocket"})
 
 
 class Caller:
@@ -87,7 +90,7 @@ class Caller:
 
 
 def _endpoint(channel_name: str, dialstring: str) -> str:
-    """Return what was dialled; for a websocket without its options."""
+    """Return what was called; of external media without what Asterisk was told besides."""
     technology = channel_name.partition("/")[0]
-    is_websocket = technology == "WebSocket"
-    return f"{technology}/{dialstring.partition('/')[0] if is_websocket else dialstring}"
+    where = dialstring.partition("/")[0] if technology in _MEDIA else dialstring
+    return f"{technology}/{where}"
