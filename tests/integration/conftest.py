@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.documented_rights import GuardedNats
+from tests.support.media import MediaAsterisk
 from tests.support.memory_proxy import CallScene, simulator
 from tests.support.memory_proxy import call_scene as running_call_scene
 from tests.support.servers import NatsServer
@@ -56,3 +57,12 @@ async def call_scene(request: pytest.FixtureRequest) -> AsyncIterator[CallScene]
     else:
         async with simulator() as simulated, running_call_scene(simulated) as scene:
             yield scene
+
+
+@pytest.fixture(scope="session")
+def media_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaAsterisk]:
+    """Asterisk 22 with websockets for media, for tests that leave it running."""
+    server = MediaAsterisk(tmp_path_factory.mktemp("media"))
+    server.start()
+    yield server
+    server.remove()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -29,14 +29,6 @@ from tests.support.running import until
 
 #: The caller sends back what it hears.
 ECHO: Final = "echo"
-
-
-@pytest.fixture(scope="session")
-def media_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaAsterisk]:
-    server = MediaAsterisk(tmp_path_factory.mktemp("media"))
-    server.start()
-    yield server
-    server.remove()
 
 
 @pytest.fixture(params=["simulator", "asterisk22"])
@@ -260,6 +252,42 @@ async def test_simulator_refuses_what_asterisk_refuses(real: CallScene) -> None:
         found = await refusals(scene)
 
     assert Counter(status for status, _ in expected)[200] == 0
+    assert found == expected
+
+
+SNOOPS: Final[list[dict[str, str]]] = [
+    {},
+    {"app": "{app}"},
+    {"app": "{app}", "spy": "none", "whisper": "none"},
+    {"app": "{app}", "spy": "sideways"},
+    {"app": "{app}", "whisper": "sideways"},
+    {"spy": "sideways", "whisper": "sideways"},
+    {"spy": "in"},
+    {"app": "{app}", "spy": "in"},
+]
+
+
+async def snoop_refusals(scene: CallScene) -> list[tuple[int, str]]:
+    """Return how a snoop of nobody is refused, and one of a call whose parameters are wrong."""
+
+    async def ask(channel: str, asked: dict[str, str]) -> tuple[int, str]:
+        given = {name: value.format(app=scene.application) for name, value in asked.items()}
+        path = f"/channels/{channel}/snoop?{urlencode(given)}"
+        answer = await scene.rest.request("POST", path)
+        return answer.status, json.loads(answer.body)["message"]
+
+    async def handler(call: Call) -> list[tuple[int, str]]:
+        found = [await ask("nobody", asked) for asked in SNOOPS]
+        return found + [await ask(call.channel_id, asked) for asked in SNOOPS[:-1]]
+
+    return await scene.served(handler)
+
+
+async def test_simulator_refuses_snoops_that_asterisk_refuses(real: CallScene) -> None:
+    expected = await snoop_refusals(real)
+    async with simulator() as simulated, call_scene(simulated) as scene:
+        found = await snoop_refusals(scene)
+
     assert found == expected
 
 

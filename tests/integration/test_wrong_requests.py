@@ -269,6 +269,6 @@ async def test_simulator_refuses_what_asterisk_refuses(asterisk_22: Asterisk) ->
 
 async def test_operation_that_is_not_simulated_is_called_so() -> None:
     async with simulated() as scene:
-        status, text = await scene.ask("POST", "/channels/nothing/snoop")
+        status, text = await scene.ask("POST", "/channels/nothing/move")
 
-    assert (status, text) == (501, "POST /channels/{channelId}/snoop is not simulated")
+    assert (status, text) == (501, "POST /channels/{channelId}/move is not simulated")

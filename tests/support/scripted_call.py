@@ -156,6 +156,8 @@ def _usual(request: Request) -> Answer:
         return Answer(200, channel(request.parameters["channelId"], "Down"))
     if request.name == "POST /channels/externalMedia":
         return Answer(200, channel(request.parameters["channelId"], "Down"))
+    if request.path.endswith("/snoop"):
+        return Answer(200, channel(request.parameters["snoopId"]))
     if request.name == "POST /bridges":
         return Answer(200, _bridge(request))
     return Answer()

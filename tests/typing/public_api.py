@@ -23,7 +23,9 @@ from ari_proxy.client.events import (
     decode,
 )
 from ari_proxy.client.external.media import ExternalMedia
+from ari_proxy.client.external.snoop import Snoop
 from ari_proxy.client.legs.leg import Leg
+from ari_proxy.client.media.recording import Recording
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import Command, CommandResponse, ServerCommandResponse
 
@@ -62,6 +64,12 @@ async def transfer(one: Call) -> None:
 
 async def missed(gap: ProxyGap) -> None:
     assert_type(gap.count, int | None)
+
+
+async def supervisor(one: Call) -> None:
+    async with one.snoop(spy="both", whisper="out") as snoop:
+        assert_type(snoop, Snoop)
+        assert_type(await snoop.record("conversation"), Recording)
 
 
 async def agent(one: Call) -> None:

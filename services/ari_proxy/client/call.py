@@ -26,7 +26,7 @@ from .channels import CallChannels
 from .commands import CallCommands, Topics, Withdraw
 from .errors import CallEnded, NotSent
 from .events import Event, ProxyDialogEnded
-from .external.channel import ExternalChannel
+from .external.snoop import SnoopableChannel
 from .gaps import GapHandlers, GapTellingCall
 from .known_channel import KnownChannel
 from .legs.bridge import Bridge
@@ -53,7 +53,7 @@ _GONE: Final = frozenset({404, 409})
 _event = msgspec.json.Decoder(EventMessage)
 
 
-class Call(KnownChannel, TransferableChannel, ExternalChannel, GapTellingCall):
+class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
     """One call, from the application's side: all about its first channel, and its other ones."""
 
     def __init__(

@@ -39,6 +39,8 @@ class ChannelRoutes:
             ("POST", channel + "/answer", self._answer),
             ("POST", channel + "/dial", self._dial),
             ("POST", channel + "/continue", self._continue),
+            ("POST", channel + "/snoop", self._snoop),
+            ("POST", channel + "/snoop/{snoop}", self._snoop),
             ("POST", channel + "/redirect", self._redirect),
             ("POST", channel + "/transfer_progress", self._transfer_progress),
             ("GET", channel + "/variable", self._get_variable),
@@ -72,6 +74,11 @@ class ChannelRoutes:
         shown_before = channel.as_json() | {"channelvars": dict(channel.variables)}
         self._exchange.connect(channel)
         return shown(shown_before)
+
+    async def _snoop(self, request: Request) -> Answer:
+        name = request.names.get("snoop", "")
+        channel = self._exchange.snoop(request.names["channel"], name, request.parameters)
+        return shown(channel.as_json())
 
     async def _dial(self, request: Request) -> Answer:
         self._exchange.dial(request.names["channel"], request.parameters)

@@ -18,6 +18,7 @@ from .model import (
     new_id,
 )
 from .plans import RING_SECONDS, EndpointPlan, plan_of_extension, plan_of_media, ring_seconds
+from .snooping import snoop
 
 #: Seconds between two digits of the simulated caller.
 DIGIT_SECONDS: Final = 0.05
@@ -138,6 +139,13 @@ class Exchange:
             await self._answered(channel)
             await self._enter(channel)
 
+    def snoop(self, target: str, name: str, asked: Parameters) -> SimulatedChannel:
+        """Create a channel that hears another one, and ends with it."""
+        channel = snoop(target, name, asked, self.channels)
+        self.channels[channel.id] = channel
+        self._tasks.create_task(self._enter(channel))
+        return channel
+
     async def _originated(self, channel: SimulatedChannel, seconds: float) -> None:
         plan = self._plan_of(channel)
         await self._dial_event(channel, "")
@@ -256,6 +264,11 @@ class Exchange:
             await self._channel_event("StasisEnd", channel)
 
     async def _destroy(self, channel: SimulatedChannel, cause: int) -> None:
+        for snooping in [one for one in self.channels.values() if one.snooped == channel.id]:
+            await self._leave(snooping)
+            self.channels.pop(snooping.id, None)
+        if channel.snooped:
+            self.channels.pop(channel.id, None)  # Nobody is told more than its StasisEnd.
         if channel.id in self.channels:
             text = causes.text_of(cause)
             await self._channel_event("ChannelDestroyed", channel, cause=cause, cause_txt=text)

@@ -64,6 +64,8 @@ class SimulatedChannel:
     technology: str = "Local"
     #: The other end of external media, like `agents` or `127.0.0.1:9092`.
     peer: str = ""
+    #: The id of the channel that it hears.
+    snooped: str = ""
     #: The number of a caller.
     caller: str = ""
     state: str = "Down"
@@ -108,6 +110,8 @@ class SimulatedChannel:
         """Its name, unique while it exists."""
         if self.technology == "Local":
             return f"Local/{self.extension}@default-{self.serial:08x};1"
+        if self.snooped:
+            return f"Snoop/{self.snooped}-{self.serial:08x}"
         if self.technology == "AudioSocket":
             return f"AudioSocket/{self.dialstring.replace('/', '-')}"
         if self.peer:
@@ -118,7 +122,7 @@ class SimulatedChannel:
 
     def as_json(self) -> dict[str, Any]:
         """Return the channel as ARI shows it."""
-        app, data = "AppDial2", "(Outgoing Line)"
+        app, data = ("", "") if self.snooped else ("AppDial2", "(Outgoing Line)")
         if self.in_stasis:
             app, data = "Stasis", ",".join((self.app, *self.arguments))
         dialplan = {"context": "default", "exten": self.extension, "priority": 1}

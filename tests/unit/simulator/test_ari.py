@@ -44,7 +44,7 @@ async def test_request_is_answered_in_this_process() -> None:
         ("PUT", "/channels/none", 405, "Invalid method"),
         ("POST", "/channels/create", 400, "Endpoint must be specified"),
         ("GET", "/channels/create", 405, "Invalid method"),
-        ("POST", "/channels/none/snoop", 501, "POST /channels/{channelId}/snoop is not simulated"),
+        ("POST", "/channels/none/move", 501, "POST /channels/{channelId}/move is not simulated"),
     ],
 )
 async def test_refusal_has_asterisks_status_and_text(

@@ -8,7 +8,7 @@ from ari_proxy.client.call_end import CallEnd
 from ari_proxy.client.call_events import CallEvents
 from ari_proxy.client.channel_events import concerns
 from ari_proxy.client.errors import CallEnded
-from ari_proxy.client.external.channel import ExternalChannel
+from ari_proxy.client.external.snoop import SnoopableChannel
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.known_channel import KnownChannel
 from ari_proxy.client.media.channel import MediaChannel
@@ -19,7 +19,7 @@ from .control import ControlledChannel
 from .phone_transfers import ReferringChannel
 
 
-class Leg(KnownChannel, MediaChannel, ControlledChannel, ExternalChannel, ReferringChannel):
+class Leg(KnownChannel, MediaChannel, ControlledChannel, SnoopableChannel, ReferringChannel):
     """A channel that a call has dialled: its events are the call's."""
 
     def __init__(self, call: Party, channel_id: str, endpoint: str) -> None:
