@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import struct
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +15,7 @@ from websockets.asyncio.server import serve
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from tests.support.coverage import ROOT
 from tests.support.ports import free_port
 from tests.support.running import until
 from tests.support.servers import Asterisk
@@ -33,13 +35,7 @@ _WEBSOCKET_BYTES: Final = 640
 _RTP_HEADER: Final = struct.Struct(">BBHII")
 _RTP_SAMPLES: Final = 160
 _MEDIA: Final = Subprotocol("media")
-_CONNECTIONS: Final = """
-[agents]
-type=websocket_client
-connection_type=per_call_config
-uri=ws://127.0.0.1:{port}/media
-protocols=media
-connection_timeout=500
+_AWAY: Final = """
 [away]
 type=websocket_client
 connection_type=per_call_config
@@ -52,14 +48,24 @@ reconnect_interval=100
 
 
 class MediaAsterisk(Asterisk):
-    """Asterisk 22 that opens websockets for media to a port of this machine."""
+    """Asterisk 22 that opens websockets for media, as docs/voice-agents.md configures it."""
 
     def __init__(self, directory: Path) -> None:
         #: Where it opens those of the connection `agents`.
         self.agents_port = free_port()
         configuration = directory / "websocket_client.conf"
-        configuration.write_text(_CONNECTIONS.format(port=self.agents_port))
+        page = (ROOT / "docs/voice-agents.md").read_text()
+        (agents,) = re.findall(r"```ini\n(.*?)```", page, re.DOTALL)
+        documented = "127.0.0.1:8765"
+        assert documented in agents
+        configuration.write_text(
+            agents.replace(documented, f"127.0.0.1:{self.agents_port}") + _AWAY
+        )
         super().__init__("22", extra=configuration)
+
+    def recording(self, name: str) -> Path:
+        """Return where a recording is stored."""
+        return Path(self._directory, "spool/recording", f"{name}.wav")
 
 
 def loudness(audio: bytes) -> int:
