@@ -7,6 +7,7 @@ import json
 from functools import partial
 from pathlib import Path
 
+from ari_proxy import App, Call
 from tests.support import process
 from tests.support.process import environment_of
 from tests.support.running import LegacyClient, bus_client, until, until_serving
@@ -56,6 +57,48 @@ async def test_command_in_flight_is_executed_at_most_once_and_the_next_one_works
     # What was in flight may have been done: nobody says that it was, and nobody does it again.
     done = {r["unique_id"] for r in client.responses[dialog] if r["status_code"] == 204}
     assert not done & {request.target[-1] for request in lost}
+
+
+async def test_call_goes_on_whose_request_was_lost_with_its_executor(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    answered = asyncio.Event()
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, bus_server)
+        common = environment_of(settings)
+        app = App("demo", bus_server.url)
+
+        @app.call
+        async def serve(call: Call) -> None:
+            asterisk.hold = asyncio.Event()
+            await call.answer()
+            answered.set()
+
+        def executor() -> str:
+            """The one that has the request."""
+            sent = [r for r in asterisk.requests if r.target.endswith("/answer")]
+            return _user(sent[0].authorization) if sent else ""
+
+        async with (
+            bus_client(settings) as bus,
+            process.running(tmp_path / "ingest", "ingest", **common),
+            process.running(tmp_path / "a", "command", **common, ARI_PROXY_ARI__USER="a") as first,
+            process.running(tmp_path / "b", "command", **common, ARI_PROXY_ARI__USER="b") as second,
+            app,
+        ):
+            executors = {"a": first, "b": second}
+            for each in executors.values():
+                await each.logged("bus.connected")
+            await until_serving(bus)
+            await asterisk.push(_stasis_start("c"))
+            await until(executor)
+            executors[executor()].kill()
+            await executors[executor()].ended()
+            held, asterisk.hold = asterisk.hold, None
+            assert held is not None
+            held.set()
+            async with asyncio.timeout(20):
+                await answered.wait()
 
 
 async def _answered(client: LegacyClient, dialog: str) -> dict[str, object]:

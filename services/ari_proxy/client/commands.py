@@ -2,7 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import msgspec
@@ -49,6 +50,42 @@ def name_of(command: Command) -> str:
     return f"{command.method} {command.url.partition('?')[0]}"
 
 
+class SentCommand:
+    """A command that was sent, and may be sent again."""
+
+    def __init__(
+        self,
+        bus: Topics,
+        topic: str,
+        payload: bytes,
+        response: "asyncio.Future[CommandResponse]",
+    ) -> None:
+        self._bus = bus
+        self._topic = topic
+        self._payload = payload
+        self._response = response
+        #: How often.
+        self.times = 0
+        self.send()
+
+    def send(self) -> None:
+        """Send it, once more if it was before."""
+        self.times += 1
+        self._bus.publish(self._topic, self._payload, once=True)
+
+    async def response(self, within_seconds: float | None) -> CommandResponse | None:
+        """Return its response, or None if none has come in time; later it may come yet.
+
+        Raises:
+            NotSent: the bus has not taken it.
+        """
+        if within_seconds is not None:
+            await asyncio.wait([self._response], timeout=within_seconds)
+            if not self._response.done():
+                return None
+        return await self._response
+
+
 class CallCommands:
     """Sends the commands of one call and matches the responses to them."""
 
@@ -87,24 +124,53 @@ class CallCommands:
         """
         return await self._send(commands, messages.encode_all(commands), timeout_seconds)
 
+    @contextmanager
+    def sending(self, command: Command, *, timeout_seconds: float) -> "Iterator[SentCommand]":
+        """Send a command, and wait for its response during a block.
+
+        Raises:
+            NotSent: the bus has not taken it until the block has timed out.
+            TimeoutError: the block has timed out.
+        """
+        with self._awaiting([command]) as (response,):
+            sent = SentCommand(self._bus, self._topic, messages.encode(command), response)
+            try:
+                yield sent
+            except TimeoutError:
+                raise self._given_up([command], timeout_seconds) from None
+
     async def _send(
         self, commands: list[Command], payload: bytes, timeout_seconds: float
     ) -> list[CommandResponse]:
+        with self._awaiting(commands) as responses:
+            self._bus.publish(self._topic, payload, once=True)
+            try:
+                async with asyncio.timeout(timeout_seconds):
+                    return [await response for response in responses]
+            except TimeoutError:
+                raise self._given_up(commands, timeout_seconds) from None
+
+    @contextmanager
+    def _awaiting(
+        self, commands: list[Command]
+    ) -> "Iterator[list[asyncio.Future[CommandResponse]]]":
         loop = asyncio.get_running_loop()
-        awaited = {command.unique_id: loop.create_future() for command in commands}
+        awaited: dict[str, asyncio.Future[CommandResponse]] = {
+            command.unique_id: loop.create_future() for command in commands
+        }
         self._awaited |= awaited
-        self._bus.publish(self._topic, payload, once=True)
         try:
-            async with asyncio.timeout(timeout_seconds):
-                return [await response for response in awaited.values()]
-        except TimeoutError:
-            what = ", ".join(map(name_of, commands))
-            self._withdraw(self._topic)  # Nothing shall be executed after its caller has gone on.
-            if self._not_sent & awaited.keys():
-                raise NotSent(what, _NOT_SENT["discarded"]) from None
-            raise TimeoutError(f"no response to {what} within {timeout_seconds:g} s") from None
+            yield list(awaited.values())
         finally:
             self._forget(awaited)
+
+    def _given_up(self, commands: list[Command], timeout_seconds: float) -> Exception:
+        """Withdraw commands without a response; return the error that stands for that."""
+        what = ", ".join(map(name_of, commands))
+        self._withdraw(self._topic)  # Nothing shall be executed after its caller has gone on.
+        if any(command.unique_id in self._not_sent for command in commands):
+            return NotSent(what, _NOT_SENT["discarded"])
+        return TimeoutError(f"no response to {what} within {timeout_seconds:g} s")
 
     def _forget(self, awaited: "dict[str, asyncio.Future[CommandResponse]]") -> None:
         for unique_id, response in awaited.items():

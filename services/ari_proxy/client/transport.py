@@ -1,15 +1,38 @@
 """What carries the typed operations of one call: commands on its topic, and their responses."""
 
+import asyncio
+from typing import Final
+
+from ari_proxy.protocol.messages import CommandResponse
+
 from .ari.transport import AriAnswer
-from .commands import CallCommands, name_of
+from .commands import CallCommands, SentCommand, name_of
 from .errors import OutcomeUnknown
+from .remedies import DONE, Remedy, remedy_of
+
+#: Seconds without a response after which an executor may have died with the command: Asterisk
+#: answers most within milliseconds.
+AGAIN_SECONDS: Final = 3.0
+#: Asterisk's answer to a name that is taken: by the same request, if it was sent again.
+_CONFLICT: Final = 409
+#: For requests that can only be waited for.
+_NONE: Final = Remedy(may_repeat=False)
 
 
 class CallTransport:
-    """Carries requests to the Asterisk of a call, each as one command that is sent once."""
+    """Carries requests to the Asterisk of a call, each as a command.
+
+    One without a response is sent again if that does no harm, or Asterisk is asked what has become
+    of it: the executor may have died with it.
+    """
 
     def __init__(
-        self, commands: CallCommands, *, response_seconds: float, asterisk_version: str = ""
+        self,
+        commands: CallCommands,
+        *,
+        response_seconds: float,
+        asterisk_version: str = "",
+        again_seconds: float = AGAIN_SECONDS,
     ) -> None:
         """Make the transport of a call.
 
@@ -18,22 +41,62 @@ class CallTransport:
             response_seconds: to wait for a response.
             asterisk_version: of its server; '' if the AppStart did not tell it: then Asterisk
                 itself says what it does not have.
+            again_seconds: without a response after which something is done about it.
         """
         self.asterisk_version = asterisk_version
         self._commands = commands
         self._response_seconds = response_seconds
+        self._again_seconds = again_seconds
 
     async def request(self, method: str, url: str, body: str) -> AriAnswer:
-        """Send one request, once, and return the answer.
+        """Have one request executed, once as far as its effect goes, and return the answer.
 
         Raises:
             NotSent: Asterisk has not got the request.
             OutcomeUnknown: no answer came within `response_seconds`; it may have got the request.
         """
         command = self._commands.new(method, url, body)
+        seconds = self._response_seconds
         try:
-            response = await self._commands.send(command, timeout_seconds=self._response_seconds)
+            with self._commands.sending(command, timeout_seconds=seconds) as sent:
+                async with asyncio.timeout(seconds):
+                    return await self._answered(sent, remedy_of(method, url) or _NONE)
         except TimeoutError as error:
-            reason = f"no response within {self._response_seconds:g} s"
+            reason = f"no response within {seconds:g} s"
             raise OutcomeUnknown(name_of(command), reason) from error
-        return AriAnswer(response.status_code, response.response_body)
+
+    async def _answered(self, sent: SentCommand, remedy: Remedy) -> AriAnswer:
+        patience = None if remedy is _NONE else self._again_seconds
+        while True:
+            response = await sent.response(patience)
+            is_open = response is None or _is_doubtful(response, sent)
+            if is_open and (found := await self._found(remedy)):
+                return found
+            if response is not None:
+                return _answer(response, sent, remedy)
+            if remedy.may_repeat:
+                sent.send()
+
+    async def _found(self, remedy: Remedy) -> AriAnswer | None:
+        """Ask Asterisk whether it has executed a request; return what that answers, or None."""
+        if not remedy.inquiry:
+            return None
+        question = self._commands.new("GET", remedy.inquiry)
+        with self._commands.sending(question, timeout_seconds=self._again_seconds) as asked:
+            response = await asked.response(self._again_seconds)
+        return None if response is None else remedy.conclude(_content(response))
+
+
+def _is_doubtful(response: CommandResponse, sent: SentCommand) -> bool:
+    """Return whether a refusal may be due to the same command, which was sent before."""
+    return sent.times > 1 and response.status_code == _CONFLICT
+
+
+def _answer(response: CommandResponse, sent: SentCommand, remedy: Remedy) -> AriAnswer:
+    if sent.times > 1 and response.status_code == remedy.done_already:
+        return DONE
+    return _content(response)
+
+
+def _content(response: CommandResponse) -> AriAnswer:
+    return AriAnswer(response.status_code, response.response_body)

@@ -1,0 +1,131 @@
+"""Requests of a call whose executor dies, without a bus."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
+from ari_proxy.client.ari.transport import AriAnswer
+from ari_proxy.client.commands import CallCommands
+from ari_proxy.client.errors import OutcomeUnknown
+from ari_proxy.client.transport import CallTransport
+
+DIALOG = "server-1.2g88jhgcnt8dm6c8"
+PLAY = "/channels/c/play?media=sound:a&playbackId=p"
+NOT_FOUND = AriAnswer(404, "{}")
+
+
+#: Returns the answer to a request, or None if there is none: method, URL, and how often it came.
+Asterisk = Callable[[str, str, int], AriAnswer | None]
+
+
+class Executors:
+    """Answers commands as they come, at once, or never."""
+
+    def __init__(self, asterisk: Asterisk) -> None:
+        self._asterisk = asterisk
+        self.commands = CallCommands(self, DIALOG)
+        self.requests: list[tuple[str, str]] = []
+
+    def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
+        assert (topic, reply, once) == (f"commands_{DIALOG}", "", True)
+        command: dict[str, Any] = json.loads(payload)
+        asked = command["method"], command["url"]
+        self.requests.append(asked)
+        answer = self._asterisk(*asked, self.requests.count(asked))
+        if answer is not None:
+            response = {"unique_id": command["unique_id"], "status_code": answer.status}
+            message = Message(
+                f"responses_{DIALOG}",
+                json.dumps(response | {"response_body": answer.body}).encode(),
+            )
+            asyncio.get_running_loop().call_soon(self.commands.take_response, message)
+
+    async def subscribe(
+        self, topic: str, handler: Handler, *, group: str = ""
+    ) -> SubscriptionHandle:
+        raise NotImplementedError(topic, handler, group)
+
+
+async def request(
+    executors: Executors, method: str, url: str, *, response_seconds: float = 20
+) -> AriAnswer:
+    transport = CallTransport(
+        executors.commands, response_seconds=response_seconds, again_seconds=0.01
+    )
+    return await transport.request(method, url, "")
+
+
+async def test_request_that_does_no_harm_is_sent_until_it_is_answered() -> None:
+    executors = Executors(lambda _method, _url, times: AriAnswer(204, "") if times == 3 else None)
+
+    assert await request(executors, "POST", "/channels/c/answer") == AriAnswer(204, "")
+    assert executors.requests == [("POST", "/channels/c/answer")] * 3
+
+
+async def test_hang_up_that_was_executed_is_none_that_failed() -> None:
+    executors = Executors(lambda _method, _url, times: NOT_FOUND if times == 2 else None)
+
+    assert await request(executors, "DELETE", "/channels/c") == AriAnswer(204, "")
+
+
+async def test_hang_up_of_a_channel_that_is_gone_fails() -> None:
+    executors = Executors(lambda _method, _url, _times: NOT_FOUND)
+
+    assert await request(executors, "DELETE", "/channels/c") == NOT_FOUND
+
+
+async def test_playback_that_was_begun_is_not_begun_again() -> None:
+    playback = AriAnswer(200, '{"id":"p"}')
+    executors = Executors(lambda method, _url, _times: playback if method == "GET" else None)
+
+    assert await request(executors, "POST", PLAY) == playback
+    assert executors.requests == [("POST", PLAY), ("GET", "/playbacks/p")]
+
+
+async def test_playback_that_was_not_begun_is_begun() -> None:
+    begun = AriAnswer(201, '{"id":"p"}')
+    executors = Executors(
+        lambda method, _url, times: NOT_FOUND if method == "GET" else begun if times == 2 else None
+    )
+
+    assert await request(executors, "POST", PLAY) == begun
+    assert executors.requests == [("POST", PLAY), ("GET", "/playbacks/p"), ("POST", PLAY)]
+
+
+async def test_name_that_the_same_request_has_taken_is_no_conflict() -> None:
+    record, conflict = "/channels/c/record?name=r", AriAnswer(409, "{}")
+    recording = AriAnswer(200, '{"name":"r"}')
+
+    def asterisk(method: str, _url: str, times: int) -> AriAnswer | None:
+        if method == "GET":
+            return NOT_FOUND if times == 1 else recording
+        return None if times == 1 else conflict
+
+    assert await request(Executors(asterisk), "POST", record) == recording
+
+
+@pytest.mark.parametrize("url", ["/channels/c/dtmf?dtmf=1", "/channels?channelId=d&endpoint=e"])
+async def test_request_that_might_do_harm_is_sent_once(url: str) -> None:
+    executors = Executors(lambda method, _url, _times: NOT_FOUND if method == "GET" else None)
+
+    with pytest.raises(OutcomeUnknown, match=r"no response within 0\.1 s"):
+        await request(executors, "POST", url, response_seconds=0.1)
+
+    assert executors.requests.count(("POST", url)) == 1
+
+
+async def test_request_that_is_cancelled_is_not_awaited_any_more() -> None:
+    executors = Executors(lambda _method, _url, _times: None)
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await request(executors, "POST", "/channels/c/answer")
+    sent = len(executors.requests)
+    executors.commands.take_response(Message(f"responses_{DIALOG}", b'{"unique_id":"1"}'))
+    await asyncio.sleep(0)
+
+    assert len(executors.requests) == sent
