@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.calls import RestServer
 from tests.support.documented_rights import GuardedNats
 from tests.support.media import MediaAsterisk
 from tests.support.memory_proxy import CallScene, simulator
@@ -66,3 +67,13 @@ def media_asterisk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MediaAs
     server.start()
     yield server
     server.remove()
+
+
+@pytest.fixture(params=["simulator", "asterisk22"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[RestServer]:
+    """A simulator, or Asterisk 22."""
+    if request.param == "asterisk22":
+        yield request.getfixturevalue("asterisk_22")
+    else:
+        async with simulator() as simulated:
+            yield simulated

@@ -1,31 +1,18 @@
 """The queue of the examples serves calls: simulated, and of Asterisk 22."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
-
-import pytest
 
 from ari_proxy import Call
 from ari_proxy.client.events import ChannelEnteredBridge, Event
 from tests.support.calls import RestServer
 from tests.support.embedded_app import embedded_app
-from tests.support.memory_proxy import simulator
 from tests.support.python_examples import example
 from tests.support.running import until
 
 SILENT = "Local/ring@default/n"
 #: Press 1 half a second after the answer, and later.
 WILLING = ("Local/dtmf-w1@default/n", "Local/dtmf-ww1@default/n")
-
-
-@pytest.fixture(params=["simulator", "asterisk22"])
-async def server(request: pytest.FixtureRequest) -> AsyncIterator[RestServer]:
-    if request.param == "asterisk22":
-        yield request.getfixturevalue("asterisk_22")
-    else:
-        async with simulator() as simulated:
-            yield simulated
 
 
 class ObservedQueue:
