@@ -1,6 +1,7 @@
-"""What an idle process imports, and its memory beside that of the libraries that it works with."""
+"""What an idle process imports and needs, and what a worker needs for each call."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import process
+from tests.support.programs import program
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import BusServer
 from tests.support.setting import settings_of
@@ -27,6 +29,9 @@ BUS_LIBRARIES = {"NATS": "nats.aio.client", "RABBITMQ": "pamqp.commands"}
 UNUSED = {"fastapi", "kopf", "lightkube", "nkeys", "opentelemetry.sdk", "rich.console"}
 #: MiB beyond the libraries: our own code, the admin API, logs, and what is open. FastAPI is 8.
 MARGIN = 16
+#: By which the second half of a worker's calls may need more for each than the first.
+GROWTH = 1.5
+BENCH = Path(__file__).parents[2] / "bench/worker_memory.py"
 _OWN_STATUS = "print(open('/proc/self/status').read())"
 
 
@@ -74,3 +79,17 @@ async def test_idle_process_has_imported_only_what_it_uses(
     assert modules & (UNUSED | other) == set()
     least = floor(*LIBRARIES, BUS_LIBRARIES[bus_server.kind])
     assert needed < least + MARGIN
+
+
+def test_worker_needs_no_more_for_a_call_however_many_it_serves() -> None:
+    program("nats-server")
+
+    done = subprocess.run(
+        [sys.executable, str(BENCH), "--calls", "200"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=50,
+    )
+
+    assert json.loads(done.stdout)["ratio"] < GROWTH, done.stdout
