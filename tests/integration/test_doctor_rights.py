@@ -160,7 +160,7 @@ async def test_server_that_can_not_tell_is_not_called_well(nats_accounts: NatsAc
     async with older(nats_accounts.server) as url:
         findings = await found(nats_accounts.settings("ingest-publish-2", url))
 
-    assert "not tried: to publish to demo, publish to events_asterisk-1," in findings["ingest"]
+    assert "not tried: to publish to demo, publish to recovered_demo," in findings["ingest"]
     assert "2.11" in findings["ingest"]
 
 
@@ -181,10 +181,13 @@ UUIDS = "0849b3a2-ff"
 #: The right that is taken away → all that is refused then, in the names of the documentation.
 MISSING = {
     ("ingest", CONFIGURE, "demo|"): "declare demo",
+    ("ingest", CONFIGURE, "recovered_demo|"): "declare recovered_demo",
     ("ingest", CONFIGURE, "dialogs_asterisk-1|"): "declare dialogs_asterisk-1",
     ("ingest", CONFIGURE, "events|"): "declare events_*",
     ("ingest", CONFIGURE, "|responses"): "declare responses_*",
-    ("ingest", WRITE, r"|amq\.default"): "publish to demo, publish to events_*",
+    ("ingest", WRITE, r"|amq\.default"): (
+        "publish to demo, publish to recovered_demo, publish to events_*"
+    ),
     ("ingest", READ, "|dialogs_asterisk-1"): "consume dialogs_asterisk-1",
     ("command", CONFIGURE, "|commands_asterisk-1"): "declare commands_asterisk-1",
     ("command", READ, "commands_asterisk-1|"): "consume commands_asterisk-1",

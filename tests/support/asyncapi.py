@@ -144,6 +144,9 @@ def _channels() -> Node:
     commands = ["Command", "Commands"]
     return {
         "application": _channel("{application}", "application", "demo", ["AppStart"]),
+        "recoveredCalls": _channel(
+            topics.recovered("{application}"), "application", topics.recovered("demo"), ["AppStart"]
+        ),
         "appStartReplies": _replies(["AppStartReply"]),
         "dialogEvents": _of_dialog(topics.events, events),
         "dialogCommands": _of_dialog(topics.commands, commands),
@@ -212,6 +215,9 @@ def _operations() -> Node:
                 "channel": _ref("channels", "appStartReplies"),
             },
         },
+        "reassignDialog": _sends(
+            "recoveredCalls", "Offers a dialog whose instance of the application is gone."
+        ),
         "sendEvents": _sends("dialogEvents", "Sends the events of a dialog, in order."),
         "executeCommands": {
             **_executes("dialogCommands", "Executes the commands of a dialog, in order."),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from ari_proxy.protocol import topics
 from ari_proxy.settings.load import Settings
 from tests.support.servers import NatsServer
 
@@ -99,6 +100,8 @@ def _of(user: str, action: str) -> Iterator[str]:
     for subject in subjects_on_nats(user)[action]:
         if subject == APPLICATION:
             yield from _APPLICATIONS
+        elif subject == topics.recovered(APPLICATION):
+            yield from map(topics.recovered, _APPLICATIONS)
         elif SERVER in subject:
             yield from (subject.replace(SERVER, server) for server in _SERVERS)
         else:

@@ -141,6 +141,15 @@ def channels(text: str) -> dict[str, ChannelState]:
     return {channel.id: _state(channel, bytes(raw).decode()) for channel, raw in found}
 
 
+def channel(text: str) -> ChannelState:
+    """Return the channel in an answer to GET /channels/{channelId}.
+
+    Raises:
+        UNDECODABLE: the answer is none.
+    """
+    return _state(_channel_decoder.decode(text), text)
+
+
 def before_leaving(frame: bytes) -> tuple[str, ChannelState] | None:
     """Return the id of a channel, and its state before it left an application.
 

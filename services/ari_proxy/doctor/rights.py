@@ -44,7 +44,7 @@ def needed(settings: Settings) -> Mapping[str, tuple[Right, ...]]:
             "command": (*answers, of_all, Right("subscribe", topics.commands(server))),
         }
     sent = {
-        "ingest": (*settings.applications, *_sent_by_ingest(server, dialog)),
+        "ingest": (*_announced(settings), *_sent_by_ingest(server, dialog)),
         "command": (*_sent_by_command(server, dialog), *_asked_by_command(settings, server)),
     }
     return {
@@ -61,6 +61,11 @@ def _heard(server: ServerId) -> Mapping[str, tuple[str, ...]]:
     watching = topics.tap_requests(server)
     own = (topics.bindings(server), topics.owners(server), topics.hand_over(server))
     return {"ingest": (*own, watching, topics.tap_records(server)), "command": (watching,)}
+
+
+def _announced(settings: Settings) -> tuple[str, ...]:
+    """Return where calls are announced."""
+    return (*settings.applications, *map(topics.recovered, settings.applications))
 
 
 def _sent_by_ingest(server: ServerId, dialog: DialogId) -> tuple[str, ...]:
@@ -90,7 +95,7 @@ def _asked_by_command(settings: Settings, server: ServerId) -> tuple[str, ...]:
 
 def _queues_of_ingest(settings: Settings, dialog: DialogId) -> tuple[Right, ...]:
     registry = topics.registry(ServerId(settings.server_id))
-    queues = (*settings.applications, *topics.of_dialog(dialog), registry)
+    queues = (*_announced(settings), *topics.of_dialog(dialog), registry)
     return (*(Right("declare", queue) for queue in queues), Right("consume", registry))
 
 

@@ -28,6 +28,7 @@ from ari_proxy.ingest.setup.gate import SetupGate
 from ari_proxy.ingest.setup.instruments import DialogInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.no_listener import NoListener, NoListenerTasks
+from ari_proxy.ingest.setup.reassignment import CallReassignment
 from ari_proxy.ingest.setup.search import ApplicationSearch, SetupTimes
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.ingest.setup.strategies import ProbingStrategy, QueueingStrategy, SetupStrategy
@@ -159,13 +160,16 @@ class _Wiring:
         )
 
     @cached_property
-    def _setup(self) -> DialogSetup:
-        around, ingest = self._around, self._around.settings.ingest
-        gate = SetupGate(self._permit)
-        search = ApplicationSearch(
+    def _gate(self) -> SetupGate:
+        return SetupGate(self._permit)
+
+    @cached_property
+    def _search(self) -> ApplicationSearch:
+        ingest = self._around.settings.ingest
+        return ApplicationSearch(
             self._server,
-            around.bus,
-            gate,
+            self._around.bus,
+            self._gate,
             strategy=self._strategy,
             labels=self._labels,
             instruments=self._instruments,
@@ -176,6 +180,10 @@ class _Wiring:
             ),
             asterisk_version=lambda: self._fetch.version,
         )
+
+    @cached_property
+    def _setup(self) -> DialogSetup:
+        around, search = self._around, self._search
         offers = BroadcastOffers(
             search,
             CallClaims(around.rest),
@@ -185,10 +193,10 @@ class _Wiring:
             instruments=self._instruments,
             connection=self._replaced,
         )
-        no_listener = NoListener(around.rest, ingest.no_listener)
+        no_listener = NoListener(around.rest, around.settings.ingest.no_listener)
         return DialogSetup(
             search,
-            gate,
+            self._gate,
             stream=self._stream,
             strategy=self._strategy,
             labels=self._labels,
@@ -256,6 +264,7 @@ class _Wiring:
             self._dialogs,
             self._stream,
             self._setup,
+            CallReassignment(self._around.rest, self._search, self._stream, self._setup),
             silence_seconds=0.0 if ingest.no_listener == "keep" else ingest.silence_seconds,
         )
 
@@ -298,6 +307,7 @@ class _Wiring:
             ends=self._ends,
             queues=self._queues,
             labels=self._labels,
+            search=self._search,
             setup=self._setup,
             canary=self._canary,
             replaced=self._replaced,

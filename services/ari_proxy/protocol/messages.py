@@ -37,6 +37,8 @@ class AppStart(msgspec.Struct, frozen=True):
     timestamp: str | msgspec.UnsetType = msgspec.UNSET
     #: Ours: the version of the server's Asterisk as that writes it, if it is known.
     asterisk_version: str | msgspec.UnsetType = msgspec.UNSET
+    #: Ours: True on `recovered_<application>`, for a call whose instance is gone; else left out.
+    recovered: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Event(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ others are routing keys of an exchange. Topics without a mark are the original's
 | topic                    | carries                                                             |
 | ------------------------ | ------------------------------------------------------------------- |
 | `<application>`          | AppStart                                                            |
+| `recovered_<application>` | AppStart of a call whose instance is gone (ours)                   |
 | `events_<dialog>`        | Event, ingest → application                                         |
 | `commands_<dialog>`      | Command, application → command                                      |
 | `responses_<dialog>`     | CommandResponse, command → application                              |
@@ -31,12 +32,13 @@ _BINDINGS: Final = "bindings_"
 _OWNERS: Final = "owners_"
 _HAND_OVER: Final = "handover_"
 _DIALOGS: Final = "dialogs_"
+_RECOVERED: Final = "recovered_"
 _WATCHING: Final = "watching_"
 _COPIES: Final = "copies_"
 #: Prefixes of topics that are no queues on RabbitMQ unless a dialog owns them.
 _NO_QUEUES: Final = (_EVENTS, _RESPONSES, _BINDINGS, _OWNERS, _HAND_OVER, _WATCHING, _COPIES)
 #: Prefixes that no application's name may have where its topic is a queue.
-RESERVED: Final = (_EVENTS, _COMMANDS, *_NO_QUEUES[1:], _DIALOGS)
+RESERVED: Final = (_EVENTS, _COMMANDS, *_NO_QUEUES[1:], _DIALOGS, _RECOVERED)
 
 
 def events(owner: DialogId | ServerId) -> str:
@@ -60,6 +62,11 @@ def commands_of_all_dialogs(server: ServerId) -> str:
     On NATS it is a subject, whose wildcard stands for the token of the dialogs' ids.
     """
     return f"{_COMMANDS}{server}.*"
+
+
+def recovered(application: str) -> str:
+    """Return the topic with AppStarts of calls whose instance of the application is gone."""
+    return _RECOVERED + application
 
 
 def bindings(server: ServerId) -> str:

@@ -45,6 +45,8 @@ class DialogRecord(msgspec.Struct, frozen=True, tag="dialog"):
     is_end_told: bool = False
     #: Whether an application may have its AppStart, whose confirmation was lost.
     may_be_taken: bool = False
+    #: Whether it is on its way to another instance, since its own has gone.
+    is_reassigned: bool = False
 
 
 class HeldRecord(msgspec.Struct, frozen=True, tag="held"):
@@ -102,6 +104,7 @@ def _record(dialog: Dialog) -> DialogRecord:
         end_reason=dialog.end_reason,
         is_end_told=dialog.life is LifePhase.REPORTED,
         may_be_taken=dialog.may_be_taken,
+        is_reassigned=dialog.is_reassigned,
     )
 
 
@@ -186,6 +189,7 @@ def _restore(
         lost_start=(record.lost_start or "").encode(),
         may_be_taken=record.may_be_taken,
     )
+    dialog.note_reassignment(is_reassigned=record.is_reassigned)
     table.adopt(dialog, record.channels, record.objects)
     if record.is_ended:
         table.end(dialog, now, record.end_reason)

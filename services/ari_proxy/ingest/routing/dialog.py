@@ -31,6 +31,7 @@ class Dialog:
         "end_reason",
         "heard_at",
         "held",
+        "is_reassigned",
         "life",
         "lost_start",
         "may_be_taken",
@@ -59,6 +60,8 @@ class Dialog:
         self.lost_start = b""
         #: Whether an application may have its AppStart already: its confirmation was lost.
         self.may_be_taken = False
+        #: Whether it is offered as a call whose instance is gone, until another one listens.
+        self.is_reassigned = False
         self.life = LifePhase.LIVE
         #: Why it has ended, once it has.
         self.end_reason: EndReason = "channels_left"
@@ -136,14 +139,19 @@ class Dialog:
     def deliver(self, now: float) -> tuple[bytes, ...]:
         """Open it, since its application listens; return the events that were held."""
         self.advance(DeliveryTrigger.DELIVERED)
-        self.lost_start = b""
+        self.lost_start, self.is_reassigned = b"", False
         self.heard_at = now
         return self.held.clear()
 
     def abandon(self) -> tuple[bytes, ...]:
         """Drop its events from now on, since nobody serves it; return those that were held."""
         self.advance(DeliveryTrigger.GIVEN_UP)
+        self.is_reassigned = False
         return self.held.clear()
+
+    def note_reassignment(self, *, is_reassigned: bool) -> None:
+        """Record whether it is offered as a call whose instance is gone."""
+        self.is_reassigned = is_reassigned
 
     def note_heard(self, now: float) -> None:
         """Record that its application listens."""
@@ -210,6 +218,13 @@ class Dialog:
         return is_open and bool(self._channels)
 
     # Channels
+
+    @property
+    def main_channel(self) -> str:
+        """The channel that stands for it: the first of those in Stasis; '' without one."""
+        if self._channels.get(self.channel_id):
+            return self.channel_id
+        return next((name for name, entered in self._channels.items() if entered), "")
 
     def may_have(self, channel: str) -> bool:
         """Return whether a channel may be its own: it is live, and the channel has not left it."""

@@ -78,6 +78,8 @@ class DeliveryTrigger(Enum):
     GIVEN_UP = auto()
     #: Its client is there after all, and has asked for another channel.
     REVIVED = auto()
+    #: Its instance of the application has gone, and another one has accepted it.
+    REASSIGNED = auto()
 
 
 class LifeTrigger(Enum):
@@ -114,6 +116,7 @@ DELIVERY: Final = {
     (_D.ADOPTED, _T.UNHEARD): _D.OFFERED,
     (_D.ADOPTED, _T.GIVEN_UP): _D.UNWANTED,
     (_D.OPEN, _T.GIVEN_UP): _D.DESERTED,
+    (_D.OPEN, _T.REASSIGNED): _D.ACCEPTED,
     (_D.UNWANTED, _T.REVIVED): _D.PENDING,
     (_D.DESERTED, _T.REVIVED): _D.ACCEPTED,
 }

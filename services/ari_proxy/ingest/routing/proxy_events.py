@@ -26,6 +26,7 @@ GapReason = Literal[
     "buffer_full",  # The bus was away or slow for longer than ours lasts.
     "too_large",  # The bus takes no messages of this size.
     "unheard",  # Nobody listened on NATS, or RabbitMQ's queue was away.
+    "application_gone",  # Its instance of the application has gone, and another one has the call.
 ]
 #: Why a dialog has ended.
 EndReason = Literal[

@@ -87,10 +87,17 @@ class Announcement:
     def app_start(self) -> bytes:
         """The dialog's AppStart."""
         dialog = self.dialog
-        own = dialog.application, dialog.dialog_id, self._server, dialog.channel_id
+        channel = dialog.main_channel if dialog.is_reassigned else dialog.channel_id
+        own = dialog.application, dialog.dialog_id, self._server, channel
         timestamp = Rfc3339Nano().format(self.announced_at_ns)
-        optional = self._traceparent, timestamp, self._asterisk_version
-        return messages.encode(AppStart(*own, *(text or msgspec.UNSET for text in optional)))
+        start = AppStart(
+            *own,
+            traceparent=self._traceparent or msgspec.UNSET,
+            timestamp=timestamp,
+            asterisk_version=self._asterisk_version or msgspec.UNSET,
+            recovered=dialog.is_reassigned or msgspec.UNSET,
+        )
+        return messages.encode(start)
 
     # Durable queues
 
@@ -124,6 +131,28 @@ class Announcement:
         return True
 
     # AppStart
+
+    @property
+    def _topic(self) -> str:
+        application = self.dialog.application
+        return topics.recovered(application) if self.dialog.is_reassigned else application
+
+    async def reassign(self, keep_seconds: float) -> bool:
+        """Offer the AppStart once to instances that recover calls; return whether one has it.
+
+        Args:
+            keep_seconds: how long it may wait for that instance.
+        """
+        self.dialog.note_reassignment(is_reassigned=True)
+        self.announced_at_ns = time.time_ns()
+        try:
+            receipt = await self._offer_once(self._loop.time() + keep_seconds, loudly=True)
+        except BaseException:
+            self.dialog.note_reassignment(is_reassigned=False)
+            raise
+        is_taken = bool(receipt) and not messages.declines(receipt.reply) and self.dialog.is_served
+        self.dialog.note_reassignment(is_reassigned=is_taken)
+        return is_taken
 
     async def offer(self, until: float | None, *, taker_seconds: float = TAKER_SECONDS) -> Receipt:
         """Offer the AppStart until an instance has accepted it, unless one has before.
@@ -159,10 +188,10 @@ class Announcement:
         keep_seconds = None
         if until is not None:
             keep_seconds = max(until - self._loop.time(), 0.0)
-        application, traceparent = self.dialog.application, self._traceparent
+        topic, traceparent = self._topic, self._traceparent
         try:
             offered = await self._bus.publish_to_listener(
-                application, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
+                topic, self.app_start, keep_seconds=keep_seconds, traceparent=traceparent
             )
         except asyncio.CancelledError:
             # Whoever goes on with it can look at the queues, if there are any.
@@ -224,7 +253,8 @@ class Announcement:
             self._check()
             if await self._is_heard():
                 return
-            if self.dialog.announce and not self.dialog.is_ended:
+            is_announced = self.dialog.announce or self.dialog.is_reassigned
+            if is_announced and not self.dialog.is_ended:
                 offered = await self._offer_again(offering, offered)
 
     async def _offer_again(self, offering: Offering, offered: Receipt) -> Receipt:

@@ -7,6 +7,7 @@ durable queues know their consumers.
 import asyncio
 import contextlib
 import time
+from collections.abc import Iterable
 from typing import Final
 
 import structlog
@@ -20,10 +21,14 @@ from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 
+from .reassignment import CallReassignment
 from .setup import DialogSetup
 
 _log = structlog.get_logger()
 
+#: Seconds after which a dialog that nobody listens to is looked at again: longer than a client
+#: needs to come back to its bus.
+RECHECK_SECONDS: Final = 5.0
 #: Checks of each dialog within the time of silence that is allowed.
 LOOKS: Final = 4
 _MAX_INTERVAL_SECONDS: Final = 15.0
@@ -38,6 +43,7 @@ class ApplicationWatchdog:
         dialogs: DialogTable,
         stream: DialogStream,
         setup: DialogSetup,
+        reassignment: CallReassignment,
         *,
         silence_seconds: float,
     ) -> None:
@@ -45,6 +51,7 @@ class ApplicationWatchdog:
         self._dialogs = dialogs
         self._stream = stream
         self._setup = setup
+        self._reassignment = reassignment
         self._silence = silence_seconds
         self._interval = min(silence_seconds / LOOKS, _MAX_INTERVAL_SECONDS)
         self._reconnects = 0
@@ -56,9 +63,11 @@ class ApplicationWatchdog:
             await self._bus.wait_connected()
             self._forgive_outages()
             due = time.monotonic() - self._interval
-            for dialog in self._dialogs:
-                if dialog.is_served and dialog.heard_at <= due:
-                    await self._check(dialog)
+            silent = await self._silent(d for d in self._dialogs if d.heard_at <= due)
+            if silent:
+                await asyncio.sleep(min(RECHECK_SECONDS, self._interval))
+                for dialog in await self._silent(silent):
+                    await self._replace(dialog)
 
     async def give_up_unheard(self, backlog: BacklogWatch) -> None:
         """Give up dialogs whose applications have not come for their events, until cancelled."""
@@ -79,15 +88,28 @@ class ApplicationWatchdog:
         text = proxy_events.probe(dialog.application, time.time())
         return self._stream.envelope(proxy_events.PROBE, text, dialog.dialog_id)
 
-    async def _check(self, dialog: Dialog) -> None:
+    async def _silent(self, dialogs: Iterable[Dialog]) -> list[Dialog]:
+        """Return those of the dialogs that are served, and that nobody listens to."""
+        return [dialog for dialog in dialogs if dialog.is_served and await self._is_silent(dialog)]
+
+    async def _is_silent(self, dialog: Dialog) -> bool:
+        """Return whether nobody listens to a dialog."""
         try:
             is_heard = await has_listener(self._bus, dialog.topic, self._probe(dialog))
         except (BusUnavailableError, BusRefusedError) as error:
             _log.debug("listener.unknown", dialog_id=dialog.dialog_id, error=str(error))
-            return
-        now = time.monotonic()
+            return False
         if is_heard:
-            dialog.note_heard(now)
-        elif now - dialog.heard_at >= self._silence and dialog.is_served:
+            dialog.note_heard(time.monotonic())
+        return not is_heard
+
+    async def _replace(self, dialog: Dialog) -> None:
+        """Give a call to another instance; give it up if there is none for too long."""
+        if not dialog.is_served:
+            return  # It has ended while others were looked at.
+        absent_seconds = time.monotonic() - dialog.heard_at
+        if await self._reassignment.offer(dialog, time.time() - absent_seconds):
+            return
+        if absent_seconds >= self._silence and dialog.is_served:
             _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)
             self._setup.give_up(dialog)

@@ -11,6 +11,7 @@ from ari_proxy.bus.base import SubscriptionHandle
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
+from ari_proxy.ingest.setup.reassignment import CallReassignment
 from ari_proxy.ingest.setup.watchdog import LOOKS, ApplicationWatchdog
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
@@ -53,6 +54,7 @@ async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterato
             path.dialogs,
             path.stream,
             path.setup,
+            CallReassignment(path.rest, path.search, path.stream, path.setup),
             silence_seconds=silence,
         )
         watching = asyncio.create_task(listeners.watch())
@@ -132,6 +134,7 @@ async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
             call.path.dialogs,
             call.path.stream,
             call.path.setup,
+            CallReassignment(call.path.rest, call.path.search, call.path.stream, call.path.setup),
             silence_seconds=0,
         )
         async with asyncio.timeout(10):
