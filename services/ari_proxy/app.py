@@ -92,6 +92,7 @@ class App:
         self._group = group
         self._shutdown_seconds = shutdown_seconds
         self._handler: CallHandler | None = None
+        self._recovering: CallHandler | None = None
         self._running: AbstractAsyncContextManager[None] | None = None
         #: While it serves.
         self._application: Application | None = None
@@ -112,6 +113,21 @@ class App:
         if self._handler is not None:
             raise Misconfigured(f"{self!r} has a handler of calls already")
         self._handler = handler
+        return handler
+
+    def recovered(self, handler: CallHandler) -> CallHandler:
+        """Register the function that handles a call whose process is gone, in place of `call`'s.
+
+        Such a call comes within 20 s of its process's end, to any process of the application that
+        has such a handler; without one it goes back to the dialplan after `ingest.silence_seconds`.
+        Its first event is a StasisStart with the channel as it is now, then comes a ProxyGap.
+
+        Raises:
+            Misconfigured: there is a handler already.
+        """
+        if self._recovering is not None:
+            raise Misconfigured(f"{self!r} has a handler of recovered calls already")
+        self._recovering = handler
         return handler
 
     def originate(  # noqa: PLR0913  by name, each with a default
@@ -244,6 +260,7 @@ class App:
             bus,
             self.name,
             handler and partial(handle, handler),
+            recover=self._recovering and partial(handle, self._recovering),
             group=self._group,
             concurrency=self._concurrency,
             **self._limits,

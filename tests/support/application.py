@@ -64,16 +64,27 @@ class Proxy:
         answer = {"unique_id": "", "status_code": status, "response_body": body}
         self._bus.publish(reply, json.dumps(answer | {"dialog_id": dialog}).encode())
 
-    def announce(self, dialog: str = DIALOG, channel: str = "c") -> None:
-        start = {"application": "demo", "dialog_id": dialog, "server_id": "server-1"}
+    def announce(
+        self, dialog: str = DIALOG, channel: str = "c", *, recovered: bool = False
+    ) -> None:
+        start: dict[str, Any] = {
+            "application": "demo",
+            "dialog_id": dialog,
+            "server_id": "server-1",
+        }
+        if recovered:
+            start["recovered"] = True
         if self.asterisk_version:
             start["asterisk_version"] = self.asterisk_version
-        self._bus.publish("demo", json.dumps(start | {"channel_id": channel}).encode())
+        topic = "recovered_demo" if recovered else "demo"
+        self._bus.publish(topic, json.dumps(start | {"channel_id": channel}).encode())
 
-    async def begin(self, dialog: str = DIALOG, channel: str = "c") -> None:
+    async def begin(
+        self, dialog: str = DIALOG, channel: str = "c", *, recovered: bool = False
+    ) -> None:
         """Announce a call, and send its StasisStart when its application listens."""
         await self._bus.subscribe(f"commands_{dialog}", lambda message: self._do(dialog, message))
-        self.announce(dialog, channel)
+        self.announce(dialog, channel, recovered=recovered)
         await self.until_heard(f"events_{dialog}")
         self.send("StasisStart", dialog, channel={"id": channel})
 

@@ -92,6 +92,11 @@ async def registered(one: Call) -> None:
     await one.ari.channels.answer(one.channel_id)
 
 
+@app.recovered
+async def go_on(one: Call) -> None:
+    assert_type(one.state, str)
+
+
 async def front_door() -> None:
     async with app as entered:
         assert_type(entered, App)

@@ -335,3 +335,82 @@ async def test_command_that_the_bus_refuses_fails_at_once() -> None:
     assert failure.startswith(
         "POST /channels/c/variable: the bus does not take it: it is too large"
     )
+
+
+async def test_call_whose_process_is_gone_has_a_handler_of_its_own() -> None:
+    app, taken = App("demo", URL), list[str]()
+
+    @app.call
+    async def serve(_: Call) -> None:
+        taken.append("new")
+
+    @app.recovered
+    async def go_on(call: Call) -> None:
+        taken.append(f"recovered {call.channel_id}")
+        await asyncio.Event().wait()
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.begin(recovered=True)
+        ari_proxy.announce(recovered=True)  # Once more, around a lost connection.
+        await until(lambda: taken)
+        ari_proxy.send_all_of(asterisks("StasisEnd"))
+        await ari_proxy.until_unheard(f"events_{DIALOG}")
+
+    assert taken == ["recovered c"]
+
+
+async def test_call_that_this_process_has_left_may_come_back_to_it_as_recovered() -> None:
+    app, taken = App("demo", URL), list[str]()
+
+    @app.call
+    async def serve(call: Call) -> None:
+        await anext(call.events())
+        taken.append("new")
+
+    @app.recovered
+    async def go_on(_: Call) -> None:
+        taken.append("recovered")
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.begin()
+        await ari_proxy.until_unheard(f"events_{DIALOG}")
+        ari_proxy.announce()
+        ari_proxy.announce(recovered=True)
+        await until(lambda: len(taken) == 2)
+
+    assert taken == ["new", "recovered"]
+
+
+async def test_app_without_a_handler_of_recovered_calls_asks_for_none() -> None:
+    app = App("demo", URL)
+    recording(app, [])
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.until_heard("demo")
+        await ari_proxy.until_unheard("recovered_demo")
+
+
+def test_app_has_one_handler_of_recovered_calls() -> None:
+    app = App("demo", URL)
+
+    @app.recovered
+    async def go_on(_: Call) -> None: ...
+
+    with pytest.raises(Misconfigured, match=r"a handler of recovered calls already$"):
+        app.recovered(go_on)
+
+
+@pytest.mark.parametrize("topic", ["demo", "recovered_demo"])
+async def test_app_at_its_limit_listens_for_no_calls(topic: str) -> None:
+    app = App("demo", URL, concurrency=1)
+    recording(app, [])
+
+    @app.recovered
+    async def go_on(_: Call) -> None: ...
+
+    async with proxy() as ari_proxy, app:
+        await ari_proxy.until_heard(topic)
+        await ari_proxy.begin()
+        await ari_proxy.until_unheard(topic)
+        ari_proxy.send_all_of(asterisks("StasisEnd"))
+        await ari_proxy.until_heard(topic)

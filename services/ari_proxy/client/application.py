@@ -4,6 +4,7 @@ import asyncio
 import functools
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -11,7 +12,7 @@ import structlog
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle
-from ari_proxy.protocol import messages
+from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import AppStart, AppStartReply
@@ -68,6 +69,7 @@ class Application:
         name: str,
         serve: Serve | None,
         *,
+        recover: Serve | None = None,
         group: str = "applications",
         concurrency: int | None = None,
         response_seconds: float = RESPONSE_SECONDS,
@@ -79,6 +81,7 @@ class Application:
             bus: the bus that the proxy uses.
             name: name of the Stasis application.
             serve: handles one call until it is over; None if it only places calls.
+            recover: the same for a call whose instance is gone; None to take no such call.
             group: name of the group of instances that share the calls.
             concurrency: how many calls to serve at once; None for any number.
             response_seconds: timeout of a command.
@@ -87,7 +90,8 @@ class Application:
         self._response_seconds = response_seconds
         self._bus = bus
         self._name = name
-        self._serve = serve
+        #: By topic, what handles the calls that are announced there.
+        self._handlers = {name: serve, topics.recovered(name): recover}
         self._group = group
         self._places = Places(concurrency)
         #: What is asked of the bus beyond a subscription: to get back what finds no place.
@@ -107,11 +111,7 @@ class Application:
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                if self._serve is None:
-                    self._is_listening.set()
-                    await stop.wait()
-                else:
-                    await self._listen(functools.partial(self._take, tasks, self._serve), stop)
+                await self._listen(tasks, stop)
         finally:
             self._tasks = None
             await self._calls.close()
@@ -159,15 +159,21 @@ class Application:
         """Return once it has subscribed to the calls for the first time."""
         await self._is_listening.wait()
 
-    async def _listen(self, take: Handler, stop: asyncio.Event) -> None:
+    async def _listen(self, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         """Take calls until `stop`, whenever there is a place for one."""
-        name, more = self._name, self._may_give_back
         while not stop.is_set():
-            subscribing = self._bus.subscribe(name, take, group=self._group, **more)
-            async with listening(name, subscribing):
+            async with AsyncExitStack() as stack:
+                for topic, serve in self._handlers.items():
+                    if serve is not None:
+                        take = functools.partial(self._take, tasks, serve)
+                        await stack.enter_async_context(self._announced(topic, take))
                 self._is_listening.set()
                 await run_until_first(stop.wait(), self._places.wait_full())
             await run_until_first(stop.wait(), self._places.wait_free())
+
+    def _announced(self, topic: str, take: Handler) -> AbstractAsyncContextManager[None]:
+        subscribing = self._bus.subscribe(topic, take, group=self._group, **self._may_give_back)
+        return listening(topic, subscribing)
 
     def _take(self, tasks: asyncio.TaskGroup, serve: Serve, message: Message) -> None:
         """Handle an AppStart."""
@@ -187,7 +193,9 @@ class Application:
 
     def _is_known(self, start: AppStart) -> bool:
         """Return whether the dialog is or was served: an AppStart may be repeated."""
-        return start.dialog_id in self._serving or start.dialog_id in self._over
+        if start.dialog_id in self._serving:
+            return True
+        return start.dialog_id in self._over and not start.recovered
 
     async def _run_dialog(self, start: AppStart, serve: Serve, message: Message) -> None:
         try:
