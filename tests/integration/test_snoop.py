@@ -17,7 +17,7 @@ from ari_proxy.client.external.snoop import Snoop
 from tests.support.memory_proxy import CallScene
 from tests.support.running import until
 
-#: The caller speaks all the time: Asterisk gives a snoop nothing of one who is silent.
+#: The caller speaks all the time.
 TALK = "talk"
 
 
@@ -64,9 +64,8 @@ async def test_it_records_and_plays(call_scene: CallScene) -> None:
     async def handler(call: Call) -> tuple[str, str]:
         async with call.snoop(spy="in", whisper="out") as snoop:
             playback = await snoop.play("sound:beep")
-            recording = await snoop.start_recording(f"snoop-{call_scene.application}")
-            await recording.stop()
-            await recording
+            name = f"snoop-{call_scene.application}"
+            recording = await snoop.record(name, max_seconds=1)
         await recording.delete()
         return playback.state, recording.state
 
