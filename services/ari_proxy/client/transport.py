@@ -13,6 +13,8 @@ from .remedies import DONE, Remedy, remedy_of
 #: Seconds without a response after which an executor may have died with the command: Asterisk
 #: answers most within milliseconds.
 AGAIN_SECONDS: Final = 3.0
+#: How often a request is sent: an Asterisk that is slow must not get much more to do.
+MOST_TIMES: Final = 3
 #: Asterisk's answer to a name that is taken: by the same request, if it was sent again.
 _CONFLICT: Final = 409
 #: For requests that can only be waited for.
@@ -66,9 +68,9 @@ class CallTransport:
             raise OutcomeUnknown(name_of(command), reason) from error
 
     async def _answered(self, sent: SentCommand, remedy: Remedy) -> AriAnswer:
-        patience = None if remedy is _NONE else self._again_seconds
         while True:
-            response = await sent.response(patience)
+            is_last = remedy is _NONE or sent.times == MOST_TIMES
+            response = await sent.response(None if is_last else self._again_seconds)
             is_open = response is None or _is_doubtful(response, sent)
             if is_open and (found := await self._found(remedy)):
                 return found

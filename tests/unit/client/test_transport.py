@@ -66,6 +66,16 @@ async def test_request_that_does_no_harm_is_sent_until_it_is_answered() -> None:
     assert executors.requests == [("POST", "/channels/c/answer")] * 3
 
 
+async def test_request_is_not_sent_without_end() -> None:
+    """An Asterisk that is slow, and not dead, would have the more to do."""
+    executors = Executors(lambda *_: None)
+
+    with pytest.raises(OutcomeUnknown):
+        await request(executors, "POST", "/channels/c/answer", response_seconds=0.2)
+
+    assert executors.requests == [("POST", "/channels/c/answer")] * 3
+
+
 async def test_hang_up_that_was_executed_is_none_that_failed() -> None:
     executors = Executors(lambda _method, _url, times: NOT_FOUND if times == 2 else None)
 
