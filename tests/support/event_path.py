@@ -110,7 +110,7 @@ class EventPath:
         self.ends = parts.ends
         self.labels = parts.labels
         self.setup = parts.setup
-        self.search = parts.search
+        self.reassignment = parts.reassignment
         self.pipeline = parts.pipeline
         self.sweeper = parts.sweeper
         self.loss_reporter = parts.loss_reporter

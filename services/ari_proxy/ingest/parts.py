@@ -29,7 +29,8 @@ from ari_proxy.ingest.routing.dialog_table import DialogTable
 from ari_proxy.ingest.routing.router import Router
 from ari_proxy.ingest.setup.labels import ChannelLabels
 from ari_proxy.ingest.setup.offering import TAKER_SECONDS
-from ari_proxy.ingest.setup.search import RESUME_SECONDS, ApplicationSearch
+from ari_proxy.ingest.setup.reassignment import CallReassignment
+from ari_proxy.ingest.setup.search import RESUME_SECONDS
 from ari_proxy.ingest.setup.setup import DialogSetup
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.settings.load import Settings
@@ -90,7 +91,7 @@ class Parts:
     ends: DialogEnds
     queues: QueueParts | None
     labels: ChannelLabels
-    search: ApplicationSearch
+    reassignment: CallReassignment
     setup: DialogSetup
     canary: EventCanary
     replaced: ReplacedApplications

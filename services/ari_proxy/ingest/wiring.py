@@ -257,6 +257,12 @@ class _Wiring:
         )
 
     @cached_property
+    def _reassignment(self) -> CallReassignment:
+        return CallReassignment(
+            self._around.rest, self._search, self._stream, self._setup, self._gate
+        )
+
+    @cached_property
     def _watchdog(self) -> ApplicationWatchdog:
         ingest = self._around.settings.ingest
         return ApplicationWatchdog(
@@ -264,7 +270,8 @@ class _Wiring:
             self._dialogs,
             self._stream,
             self._setup,
-            CallReassignment(self._around.rest, self._search, self._stream, self._setup),
+            self._reassignment,
+            self._background,
             silence_seconds=0.0 if ingest.no_listener == "keep" else ingest.silence_seconds,
         )
 
@@ -307,7 +314,7 @@ class _Wiring:
             ends=self._ends,
             queues=self._queues,
             labels=self._labels,
-            search=self._search,
+            reassignment=self._reassignment,
             setup=self._setup,
             canary=self._canary,
             replaced=self._replaced,

@@ -89,6 +89,18 @@ class DialogStream:
         self._counters.count_own()
         self.publish(dialog, event_type, text, self._timestamps.format(time.time_ns()))
 
+    def precede(self, dialog: Dialog, event_type: str, text: str, sequence: int) -> None:
+        """Hold an event of the proxy itself before all others that are held.
+
+        Args:
+            dialog: one whose events are held.
+            event_type: its type.
+            text: the event, JSON.
+            sequence: a number that was taken for it.
+        """
+        self._counters.count_own()
+        dialog.held.prepend(self.envelope(event_type, text, dialog.dialog_id, sequence))
+
     def publish_for_server(self, event_type: str, text: str, timestamp: str) -> None:
         """Publish an event that belongs to no dialog."""
         payload = self._encoder.encode(text, event_type, timestamp, "", 0)

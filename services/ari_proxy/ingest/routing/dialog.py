@@ -35,6 +35,7 @@ class Dialog:
         "life",
         "lost_start",
         "may_be_taken",
+        "reassignments",
         "released",
         "sequence",
         "started_at",
@@ -62,6 +63,8 @@ class Dialog:
         self.may_be_taken = False
         #: Whether it is offered as a call whose instance is gone, until another one listens.
         self.is_reassigned = False
+        #: How often another instance has got it, as far as this process knows.
+        self.reassignments = 0
         self.life = LifePhase.LIVE
         #: Why it has ended, once it has.
         self.end_reason: EndReason = "channels_left"
@@ -152,6 +155,10 @@ class Dialog:
     def note_reassignment(self, *, is_reassigned: bool) -> None:
         """Record whether it is offered as a call whose instance is gone."""
         self.is_reassigned = is_reassigned
+
+    def count_reassignment(self) -> None:
+        """Record that another instance has got it."""
+        self.reassignments += 1
 
     def note_heard(self, now: float) -> None:
         """Record that its application listens."""

@@ -1,7 +1,9 @@
 """Announcement of one dialog: its queues, its AppStart, and the delivery of the first event."""
 
 import asyncio
+import contextlib
 import time
+from typing import Final
 
 import msgspec
 import structlog
@@ -20,10 +22,13 @@ from ari_proxy.protocol.messages import AppStart
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 
 from .attempts import Attempts
-from .gate import SetupGate
+from .gate import SetupGate, SetUpPausedError
 from .offering import TAKER_SECONDS, Offering
 
 _log = structlog.get_logger()
+
+#: For an instance without a place for a call to decline it; NATS tells only that it was reached.
+DECLINE_SECONDS: Final = 0.1
 
 
 class DialogOverError(Exception):
@@ -143,16 +148,27 @@ class Announcement:
         Args:
             keep_seconds: how long it may wait for that instance.
         """
+        try:
+            self._gate.check(self.dialog)
+        except SetUpPausedError:
+            return False
         self.dialog.note_reassignment(is_reassigned=True)
         self.announced_at_ns = time.time_ns()
+        is_taken = False
         try:
-            receipt = await self._offer_once(self._loop.time() + keep_seconds, loudly=True)
-        except BaseException:
-            self.dialog.note_reassignment(is_reassigned=False)
-            raise
-        is_taken = bool(receipt) and not messages.declines(receipt.reply) and self.dialog.is_served
-        self.dialog.note_reassignment(is_reassigned=is_taken)
+            receipt = await self._offer_once(self._loop.time() + keep_seconds, loudly=False)
+            is_taken = await self._is_not_declined(receipt) and self.dialog.is_served
+        finally:
+            self.dialog.note_reassignment(is_reassigned=is_taken)
         return is_taken
+
+    async def _is_not_declined(self, receipt: Receipt) -> bool:
+        """Return whether an instance has an AppStart, and does not give it back at once."""
+        if receipt and self._bus.queues is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DECLINE_SECONDS):
+                    await receipt.wait_reply()
+        return bool(receipt) and not messages.declines(receipt.reply)
 
     async def offer(self, until: float | None, *, taker_seconds: float = TAKER_SECONDS) -> Receipt:
         """Offer the AppStart until an instance has accepted it, unless one has before.

@@ -15,13 +15,14 @@ import structlog
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusRefusedError, BusUnavailableError
 from ari_proxy.bus.listeners import has_listener
+from ari_proxy.ingest.publishing.background import BackgroundWork
 from ari_proxy.ingest.publishing.dialog_stream import DialogStream
 from ari_proxy.ingest.queues.backlog import BacklogWatch
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
 
-from .reassignment import CallReassignment
+from .reassignment import KEEP_SECONDS, CallReassignment
 from .setup import DialogSetup
 
 _log = structlog.get_logger()
@@ -37,13 +38,14 @@ _MAX_INTERVAL_SECONDS: Final = 15.0
 class ApplicationWatchdog:
     """Gives up dialogs of one server if their applications are gone."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  all that a deserted dialog meets
         self,
         bus: Bus,
         dialogs: DialogTable,
         stream: DialogStream,
         setup: DialogSetup,
         reassignment: CallReassignment,
+        background: BackgroundWork,
         *,
         silence_seconds: float,
     ) -> None:
@@ -52,6 +54,7 @@ class ApplicationWatchdog:
         self._stream = stream
         self._setup = setup
         self._reassignment = reassignment
+        self._background = background
         self._silence = silence_seconds
         self._interval = min(silence_seconds / LOOKS, _MAX_INTERVAL_SECONDS)
         self._reconnects = 0
@@ -66,8 +69,7 @@ class ApplicationWatchdog:
             silent = await self._silent(d for d in self._dialogs if d.heard_at <= due)
             if silent:
                 await asyncio.sleep(min(RECHECK_SECONDS, self._interval))
-                for dialog in await self._silent(silent):
-                    await self._replace(dialog)
+                await self._replace_all(silent)
 
     async def give_up_unheard(self, backlog: BacklogWatch) -> None:
         """Give up dialogs whose applications have not come for their events, until cancelled."""
@@ -103,12 +105,22 @@ class ApplicationWatchdog:
             dialog.note_heard(time.monotonic())
         return not is_heard
 
+    async def _replace_all(self, dialogs: Iterable[Dialog]) -> None:
+        """Give those to other instances that nobody listens to at this moment."""
+        for dialog in dialogs:
+            if self._bus.reconnects != self._reconnects:
+                return  # Applications may come back as we have.
+            if dialog.is_served and await self._is_silent(dialog):
+                # Its task is finished before another ingest goes on.
+                await asyncio.shield(self._background.begin(self._replace(dialog)))
+
     async def _replace(self, dialog: Dialog) -> None:
         """Give a call to another instance; give it up if there is none for too long."""
         if not dialog.is_served:
             return  # It has ended while others were looked at.
         absent_seconds = time.monotonic() - dialog.heard_at
-        if await self._reassignment.offer(dialog, time.time() - absent_seconds):
+        gone_since, keep_seconds = time.time() - absent_seconds, min(KEEP_SECONDS, self._interval)
+        if await self._reassignment.offer(dialog, gone_since, keep_seconds=keep_seconds):
             return
         if absent_seconds >= self._silence and dialog.is_served:
             _log.warning("dialog.application_gone", dialog_id=dialog.dialog_id)

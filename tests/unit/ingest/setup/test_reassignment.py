@@ -12,7 +12,7 @@ from ari_proxy.bus.base import Message
 from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
-from ari_proxy.ingest.setup.reassignment import CallReassignment
+from ari_proxy.ingest.setup.reassignment import MOST_TIMES
 from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
@@ -80,7 +80,8 @@ async def served(
             path.dialogs,
             path.stream,
             path.setup,
-            CallReassignment(path.rest, path.search, path.stream, path.setup),
+            path.reassignment,
+            path.background,
             silence_seconds=silence,
         )
         watching = asyncio.create_task(watchdog.watch())
@@ -129,34 +130,88 @@ async def test_without_such_an_instance_all_is_as_ever(*, is_durable: bool) -> N
 async def test_instance_that_comes_later_gets_it_within_the_silence(*, is_durable: bool) -> None:
     async with served(is_durable=is_durable, silence=60) as call:
         await call.die()
-        reassignment = CallReassignment(
-            call.path.rest, call.path.search, call.path.stream, call.path.setup
-        )
-        assert not await reassignment.offer(call.dialog, 0)
+        assert not await call.path.reassignment.offer(call.dialog, 0)
         assert call.dialog.delivery is DeliveryPhase.OPEN
         starts = await call.path.application.listen(RECOVERED)
-        assert await reassignment.offer(call.dialog, 0)
+        assert await call.path.reassignment.offer(call.dialog, 0)
         await until(lambda: starts)
 
 
 async def test_instance_that_declines_leaves_it_to_another_one() -> None:
-    async with served(is_durable=False) as call:
-        path, declined = call.path, list[Message]()
+    async with served(is_durable=False, silence=60) as call:
+        path = call.path
 
         def decline(message: Message) -> None:
-            declined.append(message)
             path.application.bus.publish(message.reply, b'{"decline":true}')
 
         full = await path.application.bus.subscribe(RECOVERED, decline, group="ariq")
         await call.die()
-        await until(lambda: declined)
+        assert not await path.reassignment.offer(call.dialog, 0)
+        assert call.dialog.delivery is DeliveryPhase.OPEN
         await full.unsubscribe()
-        starts = await path.application.listen(RECOVERED)
-        await until(lambda: starts)
+        await path.application.listen(RECOVERED)
+        assert await path.reassignment.offer(call.dialog, 0)
         await call.listen()
         await until(lambda: call.types[-1] == "ProxyGap")
 
     assert not call.is_given_up()
+
+
+async def test_what_happens_meanwhile_comes_behind_the_start(*, is_durable: bool) -> None:
+    async with served(is_durable=is_durable, silence=60) as call:
+        path = call.path
+        await path.application.listen(RECOVERED)
+        await call.die()
+        path.asterisk.hold = asyncio.Event()
+        offering = asyncio.create_task(path.reassignment.offer(call.dialog, 0))
+        await until(lambda: call.dialog.delivery is DeliveryPhase.ACCEPTED)
+        await call.listen()
+        path.push("ChannelDtmfReceived", "c")
+        await until(lambda: call.dialog.held)
+        path.asterisk.hold.set()
+        assert await offering
+        await until(lambda: call.types[-1] == "ChannelDtmfReceived")
+
+    assert call.types == ["StasisStart", "StasisStart", "ProxyGap", "ChannelDtmfReceived"]
+
+
+async def test_offer_that_a_hand_over_interrupts_leaves_the_gap_to_tell() -> None:
+    async with served(is_durable=False, silence=60) as call:
+        path = call.path
+        await path.application.listen(RECOVERED)
+        await call.die()
+        path.asterisk.hold = asyncio.Event()
+        offering = asyncio.create_task(path.reassignment.offer(call.dialog, 0))
+        await until(lambda: call.dialog.delivery is DeliveryPhase.ACCEPTED)
+        offering.cancel()
+        await asyncio.wait([offering])
+        path.asterisk.hold.set()
+
+        assert [b'"ProxyGap"' in event for event in call.dialog.held] == [True]
+
+
+async def test_ingest_that_may_publish_no_more_offers_nothing() -> None:
+    async with served(is_durable=False, silence=60) as call:
+        starts = await call.path.application.listen(RECOVERED)
+        await call.die()
+        call.path.setup.pause()
+        assert not await call.path.reassignment.offer(call.dialog, 0)
+
+    assert starts == []
+
+
+async def test_call_that_ends_each_of_its_instances_does_not_end_all() -> None:
+    async with served(is_durable=False, silence=60) as call:
+        starts = await call.path.application.listen(RECOVERED)
+        for _ in range(MOST_TIMES):
+            await call.die()
+            assert await call.path.reassignment.offer(call.dialog, 0)
+            await call.listen()
+            await until(lambda: call.dialog.delivery is DeliveryPhase.OPEN)
+        await call.die()
+        assert not await call.path.reassignment.offer(call.dialog, 0)
+
+    assert len(starts) == MOST_TIMES
 
 
 async def test_taker_that_dies_before_it_listens_is_replaced() -> None:

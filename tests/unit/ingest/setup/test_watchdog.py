@@ -11,7 +11,6 @@ from ari_proxy.bus.base import SubscriptionHandle
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
-from ari_proxy.ingest.setup.reassignment import CallReassignment
 from ari_proxy.ingest.setup.watchdog import LOOKS, ApplicationWatchdog
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
@@ -54,7 +53,8 @@ async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterato
             path.dialogs,
             path.stream,
             path.setup,
-            CallReassignment(path.rest, path.search, path.stream, path.setup),
+            path.reassignment,
+            path.background,
             silence_seconds=silence,
         )
         watching = asyncio.create_task(listeners.watch())
@@ -134,7 +134,8 @@ async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
             call.path.dialogs,
             call.path.stream,
             call.path.setup,
-            CallReassignment(call.path.rest, call.path.search, call.path.stream, call.path.setup),
+            call.path.reassignment,
+            call.path.background,
             silence_seconds=0,
         )
         async with asyncio.timeout(10):
