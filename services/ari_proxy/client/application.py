@@ -193,7 +193,7 @@ class Application:
 
     def _is_known(self, start: AppStart) -> bool:
         """Return whether the dialog is or was served: an AppStart may be repeated."""
-        if start.dialog_id in self._serving:
+        if start.dialog_id in self._serving or self._calls.is_followed(start):
             return True
         return start.dialog_id in self._over and not start.recovered
 

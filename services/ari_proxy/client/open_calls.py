@@ -88,6 +88,10 @@ class OpenCalls:
         finally:
             calls.pop(dialog, None)
 
+    def is_followed(self, start: AppStart) -> bool:
+        """Return whether a call is followed, also one that this process has placed."""
+        return start.dialog_id in self._calls.get(start.server_id, {})
+
     async def close(self) -> None:
         """Follow no server any more."""
         self._calls.clear()

@@ -20,6 +20,7 @@ from ari_proxy.protocol.timestamps import Rfc3339Nano
 from .ari import Ari
 from .ari.requests import VariableValue
 from .call import Call
+from .cleaning_up import CLEAN_UP_SECONDS
 from .errors import (
     CallEnded,
     ClientError,
@@ -111,6 +112,8 @@ class Origination:
         self._begin = begin
         self._race = DialRace({start.channel_id: endpoint})
         self._is_begun = False
+        #: Whether it is needed to the end of a block, even if it is over.
+        self._is_block = False
         #: Set once it is answered, or is not to be any more.
         self._is_settled = asyncio.Event()
         #: Set once nobody needs it any more.
@@ -124,6 +127,7 @@ class Origination:
         return self._answered().__await__()
 
     async def __aenter__(self) -> Call:
+        self._is_block = True
         return await self._answered()
 
     async def __aexit__(
@@ -175,7 +179,9 @@ class Origination:
         """Place the call, hand it over, and hang it up when nobody needs it."""
         try:
             with self._heard(call), Follower(call, self._race.take) as follower:
+                call.announced_at = math.inf  # A list of open dialogs may be older than it.
                 await self._request()
+                call.announced_at = time.time()
                 await self._ring(call, follower)
             async with state_kept(call, call.gap_handlers):
                 self._call = call
@@ -242,8 +248,15 @@ class Origination:
         self._race.has_read()
 
     async def _until_left(self, call: Call) -> None:
+        """Wait until nobody needs it: what was made for it is ended after its own end."""
+        if self._is_block:
+            await self._is_left.wait()
+            return
         with Follower(call, lambda _: None) as follower:
             await run_until_first(self._is_left.wait(), _until_over(call, follower))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLEAN_UP_SECONDS):
+                await self._is_left.wait()
 
 
 def _is_of_endpoint(error: ClientError) -> bool:
