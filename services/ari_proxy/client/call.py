@@ -75,7 +75,9 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
-        self._commands = CallCommands(bus, start.dialog_id, withdraw=withdraw)
+        self._commands = CallCommands(
+            bus, start.dialog_id, withdraw=withdraw, is_shared=bool(start.recovered)
+        )
         #: All operations of the call's Asterisk; the proxy's policy says which are allowed.
         self.ari = Ari(
             CallTransport(

@@ -2,15 +2,17 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Final, Protocol
 
 import msgspec
 import structlog
 
 from ari_proxy.bus.base import DropReason, Handler, Message, SubscriptionHandle
-from ari_proxy.protocol import messages, topics
+from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import Command, CommandResponse
@@ -54,15 +56,9 @@ class SentCommand:
     """A command that was sent, and may be sent again."""
 
     def __init__(
-        self,
-        bus: Topics,
-        topic: str,
-        payload: bytes,
-        response: "asyncio.Future[CommandResponse]",
+        self, publish: Callable[[], None], response: "asyncio.Future[CommandResponse]"
     ) -> None:
-        self._bus = bus
-        self._topic = topic
-        self._payload = payload
+        self._publish = publish
         self._response = response
         #: How often.
         self.times = 0
@@ -71,7 +67,7 @@ class SentCommand:
     def send(self) -> None:
         """Send it, once more if it was before."""
         self.times += 1
-        self._bus.publish(self._topic, self._payload, once=True)
+        self._publish()
 
     async def response(self, within_seconds: float | None) -> CommandResponse | None:
         """Return its response, or None if none has come in time; later it may come yet.
@@ -89,19 +85,37 @@ class SentCommand:
 class CallCommands:
     """Sends the commands of one call and matches the responses to them."""
 
-    def __init__(self, bus: Topics, dialog_id: str, *, withdraw: Withdraw = lambda _: None) -> None:
+    def __init__(
+        self,
+        bus: Topics,
+        dialog_id: str,
+        *,
+        withdraw: Withdraw = lambda _: None,
+        is_shared: bool = False,
+    ) -> None:
+        """Initialise without a command.
+
+        Args:
+            bus: takes them.
+            dialog_id: of the call.
+            withdraw: drops what the bus has not sent on a topic.
+            is_shared: whether another process may send commands of the call, and have ours
+                answered: the ids differ from its own.
+        """
         self._bus = bus
         self._withdraw = withdraw
         self._dialog_id = dialog_id
         self._topic = topics.commands(DialogId(dialog_id))
         self._awaited: dict[str, asyncio.Future[CommandResponse]] = {}
-        #: Those that were lost before they were sent.
-        self._not_sent: set[str] = set()
+        #: How often each was published, and lost before it was sent.
+        self._published: Counter[str] = Counter()
+        self._not_sent: Counter[str] = Counter()
+        self._prefix = f"{ids.random_id(ids.TOKEN_LENGTH)}-" if is_shared else ""
         self._ids = itertools.count(1)
 
     def new(self, method: str, url: str, body: str = "") -> Command:
         """Return a command with an id of its own."""
-        return Command(str(next(self._ids)), url, method, body)
+        return Command(f"{self._prefix}{next(self._ids)}", url, method, body)
 
     async def send(self, command: Command, *, timeout_seconds: float) -> CommandResponse:
         """Send a command and return its response.
@@ -133,7 +147,8 @@ class CallCommands:
             TimeoutError: the block has timed out.
         """
         with self._awaiting([command]) as (response,):
-            sent = SentCommand(self._bus, self._topic, messages.encode(command), response)
+            publish = partial(self._publish, [command], messages.encode(command))
+            sent = SentCommand(publish, response)
             try:
                 yield sent
             except TimeoutError:
@@ -143,12 +158,16 @@ class CallCommands:
         self, commands: list[Command], payload: bytes, timeout_seconds: float
     ) -> list[CommandResponse]:
         with self._awaiting(commands) as responses:
-            self._bus.publish(self._topic, payload, once=True)
+            self._publish(commands, payload)
             try:
                 async with asyncio.timeout(timeout_seconds):
                     return [await response for response in responses]
             except TimeoutError:
                 raise self._given_up(commands, timeout_seconds) from None
+
+    def _publish(self, commands: list[Command], payload: bytes) -> None:
+        self._published.update(command.unique_id for command in commands)
+        self._bus.publish(self._topic, payload, once=True)
 
     @contextmanager
     def _awaiting(
@@ -168,14 +187,18 @@ class CallCommands:
         """Withdraw commands without a response; return the error that stands for that."""
         what = ", ".join(map(name_of, commands))
         self._withdraw(self._topic)  # Nothing shall be executed after its caller has gone on.
-        if any(command.unique_id in self._not_sent for command in commands):
+        if any(self._is_lost(command.unique_id) for command in commands):
             return NotSent(what, _NOT_SENT["discarded"])
         return TimeoutError(f"no response to {what} within {timeout_seconds:g} s")
+
+    def _is_lost(self, unique_id: str) -> bool:
+        """Return whether a command was never sent, however often it was published."""
+        return 0 < self._published[unique_id] <= self._not_sent[unique_id]
 
     def _forget(self, awaited: "dict[str, asyncio.Future[CommandResponse]]") -> None:
         for unique_id, response in awaited.items():
             self._awaited.pop(unique_id, None)
-            self._not_sent.discard(unique_id)
+            del self._published[unique_id], self._not_sent[unique_id]
             if response.done() and not response.cancelled():
                 response.exception()  # Another one has raised: asyncio need not complain.
 
@@ -187,8 +210,8 @@ class CallCommands:
             waiting = self._awaited.get(command.unique_id)
             if waiting is None:
                 continue
-            self._not_sent.add(command.unique_id)
-            if not waiting.done():
+            self._not_sent[command.unique_id] += 1
+            if self._is_lost(command.unique_id) and not waiting.done():
                 waiting.set_exception(NotSent(name_of(command), _NOT_SENT[reason]))
 
     def take_response(self, message: Message) -> None:

@@ -20,6 +20,8 @@ from .ari.transport import AriAnswer
 _REPEATABLE: Final = frozenset(
     {"answer", "ring", "hold", "mute", "moh", "silence", "variable", "removeChannel", "stop"}
 )
+_OBJECTS: Final = frozenset({"channels", "bridges", "recordings"})
+_VARIABLES: Final = frozenset({"variable", "variables"})
 #: Answers to a repeated request that say that the first one was executed: Asterisk's to an object
 #: that is gone, and to a channel that is not in the bridge.
 _DONE_ALREADY: Final = {"DELETE": 404, "removeChannel": 422, "stop": 404}
@@ -46,6 +48,16 @@ _bridge: Final = msgspec.json.Decoder(_BridgeChannels)
 _channel: Final = msgspec.json.Decoder(_ChannelDialplan)
 
 
+class Absent:
+    """What Asterisk has not executed, as far as it can tell."""
+
+
+ABSENT: Final = Absent()
+#: What a request was answered, or would have been; or that it was not executed; None if Asterisk
+#: does not say.
+Finding = AriAnswer | Absent | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remedy:
     """What to do while a request has no answer."""
@@ -60,6 +72,12 @@ class Remedy:
     #: The status of the answer to a repeated request that was executed before.
     done_already: int = 0
 
+    def finding(self, found: AriAnswer) -> Finding:
+        """Return what the answer to the inquiry says of the request."""
+        if found.status >= _FIRST_ERROR and found.status != _NOT_FOUND:
+            return None
+        return self.conclude(found) or ABSENT
+
 
 def remedy_of(method: str, url: str) -> Remedy | None:
     """Return what to do while a request has no answer; None if that is only to wait.
@@ -70,11 +88,13 @@ def remedy_of(method: str, url: str) -> Remedy | None:
     """
     path, _, query = url.partition("?")
     parts = path.strip("/").split("/")
+    if parts[-1] in _VARIABLES and "(" in unquote(query):
+        return None  # A function of the dialplan may do anything.
     if method in {"GET", "DELETE"}:
         return Remedy(done_already=_DONE_ALREADY.get(method, 0))
     if method != "POST":
         return None
-    if parts[-1] in _REPEATABLE:
+    if parts[-1] in _REPEATABLE and parts[0] in _OBJECTS:
         return Remedy(done_already=_DONE_ALREADY.get(parts[-1], 0))
     given = {name: values[0] for name, values in parse_qs(query).items()}
     return _of_channel(parts, given) if parts[0] == "channels" else _of_bridge(parts, given)
@@ -87,7 +107,9 @@ def _of_channel(parts: list[str], given: dict[str, str]) -> Remedy | None:
         case [_, "play"]:
             return _created("/playbacks", given.get("playbackId"))
         case [_, "record"]:
-            return _created("/recordings/live", given.get("name"))
+            # One that has ended is not live: it must not be overwritten.
+            is_unique = given.get("ifExists", "fail") == "fail"
+            return _created("/recordings/live", given.get("name"), may_repeat=is_unique)
         # One that has rung in vain is gone as well: it must not ring again.
         case [] | ["create" | "externalMedia"]:
             return _created("/channels", given.get("channelId"), may_repeat=False)

@@ -1,14 +1,15 @@
 """What carries the typed operations of one call: commands on its topic, and their responses."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from ari_proxy.protocol.messages import CommandResponse
 
 from .ari.transport import AriAnswer
 from .commands import CallCommands, SentCommand, name_of
-from .errors import OutcomeUnknown
-from .remedies import DONE, Remedy, remedy_of
+from .errors import NotSent, OutcomeUnknown
+from .remedies import ABSENT, DONE, Finding, Remedy, remedy_of
 
 #: Seconds without a response after which an executor may have died with the command: Asterisk
 #: answers most within milliseconds.
@@ -69,24 +70,33 @@ class CallTransport:
 
     async def _answered(self, sent: SentCommand, remedy: Remedy) -> AriAnswer:
         while True:
-            is_last = remedy is _NONE or sent.times == MOST_TIMES
-            response = await sent.response(None if is_last else self._again_seconds)
-            is_open = response is None or _is_doubtful(response, sent)
-            if is_open and (found := await self._found(remedy)):
+            response = await sent.response(self._patience(sent, remedy))
+            if response is not None and not _is_doubtful(response, sent):
+                return _answer(response, sent, remedy)
+            found = await self._found(remedy)
+            if isinstance(found, AriAnswer):
                 return found
             if response is not None:
                 return _answer(response, sent, remedy)
-            if remedy.may_repeat:
+            if found is ABSENT and remedy.may_repeat:
                 sent.send()
 
-    async def _found(self, remedy: Remedy) -> AriAnswer | None:
-        """Ask Asterisk whether it has executed a request; return what that answers, or None."""
+    def _patience(self, sent: SentCommand, remedy: Remedy) -> float | None:
+        """Return how long to wait for a response before something is done; None for ever."""
+        is_last = remedy is _NONE or sent.times == MOST_TIMES
+        return None if is_last else self._again_seconds
+
+    async def _found(self, remedy: Remedy) -> Finding:
+        """Ask Asterisk whether it has executed a request."""
         if not remedy.inquiry:
-            return None
+            return ABSENT
         question = self._commands.new("GET", remedy.inquiry)
-        with self._commands.sending(question, timeout_seconds=self._again_seconds) as asked:
-            response = await asked.response(self._again_seconds)
-        return None if response is None else remedy.conclude(_content(response))
+        with suppress(NotSent):
+            with self._commands.sending(question, timeout_seconds=self._again_seconds) as asked:
+                response = await asked.response(self._again_seconds)
+            if response is not None:
+                return remedy.finding(_content(response))
+        return None
 
 
 def _is_doubtful(response: CommandResponse, sent: SentCommand) -> bool:

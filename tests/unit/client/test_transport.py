@@ -10,7 +10,7 @@ import pytest
 from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.client.ari.transport import AriAnswer
 from ari_proxy.client.commands import CallCommands
-from ari_proxy.client.errors import OutcomeUnknown
+from ari_proxy.client.errors import NotSent, OutcomeUnknown
 from ari_proxy.client.transport import CallTransport
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
@@ -29,9 +29,11 @@ class Executors:
         self._asterisk = asterisk
         self.commands = CallCommands(self, DIALOG)
         self.requests: list[tuple[str, str]] = []
+        self.payloads: list[bytes] = []
 
     def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         assert (topic, reply, once) == (f"commands_{DIALOG}", "", True)
+        self.payloads.append(payload)
         command: dict[str, Any] = json.loads(payload)
         asked = command["method"], command["url"]
         self.requests.append(asked)
@@ -64,6 +66,61 @@ async def test_request_that_does_no_harm_is_sent_until_it_is_answered() -> None:
 
     assert await request(executors, "POST", "/channels/c/answer") == AriAnswer(204, "")
     assert executors.requests == [("POST", "/channels/c/answer")] * 3
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["/channels/c/variable?variable=CURL%28http%3A%2F%2Fx%29", "/events/user/answer?application=a"],
+)
+async def test_what_may_do_harm_is_not_sent_again(url: str) -> None:
+    executors = Executors(lambda *_: None)
+
+    with pytest.raises(OutcomeUnknown):
+        await request(executors, "POST", url, response_seconds=0.1)
+
+    assert executors.requests == [("POST", url)]
+
+
+async def test_what_asterisk_does_not_tell_of_is_not_sent_again() -> None:
+    """It may have begun: an answer like 403 says nothing."""
+    refused = AriAnswer(403, "{}")
+    executors = Executors(lambda method, *_: refused if method == "GET" else None)
+
+    with pytest.raises(OutcomeUnknown):
+        await request(executors, "POST", PLAY, response_seconds=0.1)
+
+    assert executors.requests.count(("POST", PLAY)) == 1
+
+
+async def test_request_whose_first_copy_was_sent_is_not_said_to_be_unsent() -> None:
+    executors = Executors(lambda *_: None)
+
+    def lose_last(_: str) -> None:
+        executors.commands.lose(executors.payloads[-1], "discarded")
+
+    executors.commands = CallCommands(executors, DIALOG, withdraw=lose_last)
+    with pytest.raises(OutcomeUnknown):
+        await request(executors, "POST", "/channels/c/answer", response_seconds=0.1)
+
+
+async def test_request_whose_copies_were_all_lost_was_not_sent() -> None:
+    executors = Executors(lambda *_: None)
+
+    def lose_all(_: str) -> None:
+        for payload in executors.payloads:
+            executors.commands.lose(payload, "discarded")
+
+    executors.commands = CallCommands(executors, DIALOG, withdraw=lose_all)
+    with pytest.raises(NotSent):
+        await request(executors, "POST", "/channels/c/answer", response_seconds=0.1)
+
+
+async def test_commands_of_a_shared_call_have_ids_that_nobody_else_has() -> None:
+    """Two processes hear the responses to both."""
+    executors = Executors(lambda *_: None)
+    first, second = (CallCommands(executors, DIALOG, is_shared=True) for _ in range(2))
+
+    assert first.new("GET", "/a").unique_id != second.new("GET", "/a").unique_id
 
 
 async def test_request_is_not_sent_without_end() -> None:
