@@ -27,6 +27,8 @@ async def handle(handler: CallHandler, call: Call) -> None:
     except CallEnded:
         if not call.is_over:
             raise
+        await call.give_back()  # Legs that nothing has ended.
     except TimeoutError:
         if not life.expired():
             raise
+        await call.give_back()

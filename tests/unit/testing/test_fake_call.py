@@ -369,11 +369,6 @@ async def leave_a_bridge(call: Call) -> None:
     await hang_up(call)
 
 
-async def leave_a_channel(call: Call) -> None:
-    await call.ari.channels.create(AGENT, app="tested")
-    await hang_up(call)
-
-
 async def return_early(call: Call) -> None:
     await call.ari.channels.answer(call.channel_id)
 
@@ -388,7 +383,6 @@ async def leave_a_recording(call: Call) -> None:
     ("handler", "left"),
     [
         (leave_a_bridge, "bridge hall"),
-        (leave_a_channel, "channel PJSIP/200"),
         (leave_a_recording, "recording minutes"),
         (return_early, "channel PJSIP/100"),
         (wait, "the handler is running"),
@@ -400,6 +394,16 @@ async def test_what_is_left_is_named(handler: Callable[[Call], Awaitable[None]],
             pass
 
     assert "StasisStart" in str(failure.value)
+
+
+async def test_leg_that_nothing_ends_is_hung_up_with_its_call() -> None:
+    async def handler(call: Call) -> None:
+        await call.dial("PJSIP/200")
+        await asyncio.Event().wait()
+
+    async with fake_call(handler) as phone:
+        await phone.expect_dialled("PJSIP/200")
+        phone.hang_up()
 
 
 async def test_error_of_the_handler_is_raised_with_the_ladder() -> None:
