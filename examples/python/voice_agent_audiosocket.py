@@ -18,6 +18,7 @@ from ari_proxy import App, Call
 HOST, PORT = os.environ.get("MEDIA_HOST", "127.0.0.1"), 9092
 #: AudioSocket's kinds of messages.
 UUID_KIND, AUDIO_KIND = 0x01, 0x10
+UUID_BYTES, FIRST_SECONDS = 16, 5
 #: By the UUID of its media, which is the first message.
 calls: dict[UUID, Call] = {}
 app = App("voice-agent", os.environ.get("BUS_URL", "nats://127.0.0.1:4222"))
@@ -48,14 +49,19 @@ async def talk(call: Call) -> None:
 
 async def serve_media(reader: StreamReader, writer: StreamWriter) -> None:
     """Serve the connection of one call."""
-    with suppress(asyncio.IncompleteReadError, ConnectionError):  # The caller has hung up.
-        kind, content = await message(reader)
-        call = calls.get(UUID(bytes=content)) if kind == UUID_KIND else None
-        if call is not None:
-            async for audio in speech(call, heard_on(reader)):
-                writer.write(struct.pack(">BH", AUDIO_KIND, len(audio)) + audio)
-                await writer.drain()
-    writer.close()
+    try:
+        # The caller has hung up, or it was no Asterisk.
+        with suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                kind, content = await message(reader)
+            is_id = kind == UUID_KIND and len(content) == UUID_BYTES
+            call = calls.get(UUID(bytes=content)) if is_id else None
+            if call is not None:
+                async for audio in speech(call, heard_on(reader)):
+                    writer.write(struct.pack(">BH", AUDIO_KIND, len(audio)) + audio)
+                    await writer.drain()
+    finally:
+        writer.close()
 
 
 async def heard_on(reader: StreamReader) -> AsyncIterator[bytes]:

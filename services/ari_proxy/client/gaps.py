@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 import structlog
 
+from .errors import CallEnded
 from .events import Event, ProxyGap
 
 _log = structlog.get_logger()
@@ -71,6 +72,8 @@ class GapHandlers:
             result = handler(gap)
             if inspect.isawaitable(result):
                 await result
+        except CallEnded:
+            pass  # It was about the call's state.
         except Exception:  # noqa: BLE001  one handler's failure must not harm the others
             _log.exception("gap_handler.failed", dialog_id=self._dialog_id)
 

@@ -54,6 +54,7 @@ class ExternalMedia(PlacedChannel):
         self._connect_seconds = connect_seconds
         self._is_bridged = is_bridged
         self._bridge_id = ""
+        self._is_in_bridge = False
 
     def __repr__(self) -> str:
         return f"ExternalMedia({str(self.target)!r}, channel_id={self.channel_id!r})"
@@ -89,8 +90,9 @@ class ExternalMedia(PlacedChannel):
         """
         if not await self._until_begun(self._connect_seconds):
             raise self._not_connected()
-        if self._is_bridged and not self._bridge_id:
+        if self._is_bridged and not self._is_in_bridge:
             await self._bridge()
+            self._is_in_bridge = True
 
     async def _begin(self) -> None:
         with self._requesting():

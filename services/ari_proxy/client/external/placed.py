@@ -73,6 +73,8 @@ class PlacedChannel(Party):
         await self._until(lambda: self.is_over)
 
     async def __aenter__(self) -> Self:
+        if self._follower is not None:
+            raise RuntimeError("its block was begun before: make another one")
         if self._party.is_over:
             raise self._party.end_error()
         self._follower = Follower(self._party, self._life.take)

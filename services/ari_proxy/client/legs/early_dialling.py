@@ -56,6 +56,8 @@ class EarlyDialling(Dialling):
                 dial = self._call.ari.channels.dial(leg.channel_id, timeout=self._ring_seconds)
                 await self._request(leg, dial)
                 await self._until(follower, lambda: race.is_over)
+                if leg.channel_id not in {race.winner, *race.pending}:
+                    await self._hang_up(leg, "normal")  # Where it was not even dialled.
         self._check()
 
     async def _create(self, leg: Leg) -> None:

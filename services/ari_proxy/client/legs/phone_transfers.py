@@ -63,9 +63,9 @@ class PhoneTransfer:
         """
         if self._is_told:
             return
-        self._is_told = progress != "progress"
         async with asked_of(self._party):
             await self._tell(progress)
+        self._is_told = progress != "progress"
 
     async def __aenter__(self) -> Self:
         return self
