@@ -69,12 +69,18 @@ async def serve_a_call(application: Bus, asterisk: ScriptedAsterisk) -> None:
 
 @asynccontextmanager
 async def limited_services(
-    server: NatsServer, asterisk: ScriptedAsterisk, *, scope: str, console_port: int = 0
+    server: NatsServer,
+    asterisk: ScriptedAsterisk,
+    *,
+    scope: str,
+    console_port: int = 0,
+    silence_seconds: float = 60,
 ) -> AsyncIterator[Bus]:
     """Run each service with its own user, and yield the application's bus."""
     settings = settings_of(asterisk, server, command={"scope": scope})
     console = {"enabled": bool(console_port), "port": console_port, "console": True}
-    of_ingest = settings_of(asterisk, server, admin=console)
+    silence = {"silence_seconds": silence_seconds}
+    of_ingest = settings_of(asterisk, server, admin=console, ingest=silence)
     async with (
         bus_client(as_user("application", settings)) as application,
         running_proxy(as_user("ingest", of_ingest), ["ingest"]),
@@ -130,7 +136,9 @@ async def test_documented_rights_on_nats_are_enough_and_each_is_used(
     server = nats_with(documented(), "-V", "-l", str(log))
     async with (
         scripted_asterisk() as asterisk,
-        limited_services(server, asterisk, scope="dialog", console_port=port) as application,
+        limited_services(
+            server, asterisk, scope="dialog", console_port=port, silence_seconds=2
+        ) as application,
         bus_client(as_user("watcher", settings_of(asterisk, server))) as watcher,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as console,
     ):
@@ -143,7 +151,12 @@ async def test_documented_rights_on_nats_are_enough_and_each_is_used(
             assert watched.status == 200
             listening = LegacyClient(application, "demo")
             await listening.listen("server-1")
-            await serve_a_call(application, asterisk)
+            recovered: list[object] = []
+            await application.subscribe("recovered_demo", recovered.append)
+            of_dying = as_user("application", settings_of(asterisk, server))
+            async with bus_client(of_dying) as dying:
+                await serve_a_call(dying, asterisk)
+            await until(lambda: recovered)
             await asterisk.push('{"type":"DeviceStateChanged","device_state":{}}')
             await listening.until(lambda: listening.events["server-1"])
             await listening.until(lambda: listening.responses["server-1"])
