@@ -83,7 +83,7 @@ async def test_call_of_a_killed_process_goes_on_in_another_one(
         rest_url=asterisk_22.url,
         websocket_url=asterisk_22.websocket_url,
         application=name,
-        ingest={"silence_seconds": 8},
+        ingest={"silence_seconds": 12},
     )
     async with running_proxy(settings), asterisk_client(asterisk_22) as rest:
         await until_running(settings)

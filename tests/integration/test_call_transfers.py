@@ -18,7 +18,7 @@ from ari_proxy.client.errors import (
 )
 from ari_proxy.client.events import ChannelEnteredBridge, PlaybackStarted, StasisStart
 from ari_proxy.client.party import Party
-from ari_proxy.protocol.ids import token_of_object
+from ari_proxy.protocol.ids import DialogId, token_of_dialog, token_of_object
 from tests.support.memory_proxy import CallScene
 from tests.support.memory_proxy import call_scene as running_call_scene
 from tests.support.running import until
@@ -34,7 +34,8 @@ SILENT = "Local/answer@default/n"
 async def others(call: Call) -> list[str]:
     """The channels that the call has dialled, without the other halves of Local ones."""
     channels = [channel.id for channel in await call.ari.channels.list()]
-    return [name for name in channels if token_of_object(name) is not None]
+    own = token_of_dialog(DialogId(call.dialog_id))
+    return [name for name in channels if token_of_object(name) == own]
 
 
 async def until_alone(call: Call) -> None:
@@ -202,6 +203,7 @@ async def test_phone_does_a_blind_transfer(asterisk_22: Asterisk, is_answered: b
     async def handler(call: Call) -> tuple[bool, int | None]:
         if is_answered:
             await call.answer()
+            await call.play("sound:beep")  # The phone's ACK is to be there before.
         await call.transfer("PJSIP/sip:200@127.0.0.1")
         return call.is_over, call.end_error().tech_cause
 

@@ -20,7 +20,7 @@ async def test_campaign_calls_each_number_and_the_busy_one_again(
 ) -> None:
     campaign = example("campaign")
     campaign.ENDPOINT = "Local/{number}@default/n"
-    campaign.RING_SECONDS, campaign.RETRY_SECONDS, campaign.AT_ONCE = 2, 0, 2
+    campaign.RING_SECONDS, campaign.RETRY_SECONDS, campaign.AT_ONCE = 5, 0, 2
     url = f"ari://ari:{PASSWORD}@{urlsplit(server.url).netloc}"
     campaign.app = App(f"campaign{next(_names)}", url)
     called: Counter[str] = Counter()

@@ -89,7 +89,7 @@ async def test_listener_who_is_cancelled(call_scene: CallScene) -> None:
         snoop = call.snoop(spy="in")
         with seen_of(call) as seen:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.5), snoop:
+                async with snoop, asyncio.timeout(0.5):
                     await snoop.wait_ended()
             await seen.until_ended(snoop)
         return call.is_over

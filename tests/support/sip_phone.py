@@ -24,6 +24,8 @@ class SipPhone(asyncio.DatagramProtocol):
         #: The statuses of the transfer that it was told (NOTIFY).
         self.told: list[int] = []
         self.has_hung_up = False
+        #: Requests that it has: Asterisk sends one again while it has no answer (RFC 3261 17.1).
+        self._taken: set[str] = set()
 
     @property
     def uri(self) -> str:
@@ -37,10 +39,16 @@ class SipPhone(asyncio.DatagramProtocol):
         head, _, body = data.decode().partition("\r\n\r\n")
         first, *lines = head.split("\r\n")
         method = first.partition(" ")[0]
+        if method in {"ACK", "SIP/2.0"}:
+            return
+        number = _line(lines, "CSeq:")
+        is_new, self._taken = number not in self._taken, self._taken | {number}
         if method == "INVITE":
-            self._take_call(lines)
-        elif method not in {"ACK", "SIP/2.0"}:
-            self._answer(lines, _line(lines, "To:"))
+            if is_new:
+                self._take_call(lines)
+            return
+        self._answer(lines, _line(lines, "To:"))
+        if is_new:
             self._take_request(method, body)
 
     def _take_call(self, lines: list[str]) -> None:
