@@ -71,9 +71,7 @@ class CallTransport:
     async def _answered(self, sent: SentCommand, remedy: Remedy) -> AriAnswer:
         while True:
             response = await sent.response(self._patience(sent, remedy))
-            if response is not None and not _is_doubtful(response, sent):
-                return _answer(response, sent, remedy)
-            found = await self._found(remedy)
+            found = await self._found(remedy) if _is_open(response, sent) else None
             if isinstance(found, AriAnswer):
                 return found
             if response is not None:
@@ -99,9 +97,9 @@ class CallTransport:
         return None
 
 
-def _is_doubtful(response: CommandResponse, sent: SentCommand) -> bool:
-    """Return whether a refusal may be due to the same command, which was sent before."""
-    return sent.times > 1 and response.status_code == _CONFLICT
+def _is_open(response: CommandResponse | None, sent: SentCommand) -> bool:
+    """Return whether it is open what became of a request: also if it has its own name refused."""
+    return response is None or (sent.times > 1 and response.status_code == _CONFLICT)
 
 
 def _answer(response: CommandResponse, sent: SentCommand, remedy: Remedy) -> AriAnswer:
