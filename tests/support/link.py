@@ -131,7 +131,8 @@ class Link:
             self.connections += 1
             serving = self._loop.create_task(self._serve(connection))
             self._accepted[serving] = connection
-            serving.add_done_callback(self._accepted.pop)
+            # Where the near end has gone before its task took it, nobody else closes it.
+            serving.add_done_callback(lambda done: self._accepted.pop(done).close())
 
     async def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
