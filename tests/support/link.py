@@ -5,6 +5,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Coroutine
+from functools import partial
 from typing import Literal
 
 from tests.support.ports import free_port
@@ -32,7 +33,7 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._listening: socket.socket | None = None
-        self._accepted: dict[asyncio.Task[None], socket.socket] = {}
+        self._serving: set[asyncio.Task[None]] = set()
         self._is_lingering = False
         #: Bytes from which on one direction is lost, and which.
         self._marker: tuple[bytes, Literal["sent", "answers"]] | None = None
@@ -117,12 +118,10 @@ class Link:
             await _abort(self._lingering.pop())
 
     async def _end_all(self) -> None:
-        accepted = dict(self._accepted)
-        for serving in accepted:
+        ending = tuple(self._serving)
+        for serving in ending:
             serving.cancel()
-        await asyncio.gather(*accepted, return_exceptions=True)
-        for connection in accepted.values():
-            connection.close()  # Where its task had not begun.
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _accept(self, listening: socket.socket) -> None:
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
@@ -130,9 +129,13 @@ class Link:
             connection.setblocking(False)
             self.connections += 1
             serving = self._loop.create_task(self._serve(connection))
-            self._accepted[serving] = connection
-            # Where the near end has gone before its task took it, nobody else closes it.
-            serving.add_done_callback(lambda done: self._accepted.pop(done).close())
+            self._serving.add(serving)
+            serving.add_done_callback(partial(self._close, connection))
+
+    def _close(self, connection: socket.socket, serving: asyncio.Task[None]) -> None:
+        """Forget a connection; one that its task has not taken is closed by nobody else."""
+        self._serving.discard(serving)
+        connection.close()
 
     async def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
