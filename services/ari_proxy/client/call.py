@@ -184,11 +184,7 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
             CallEnded: the call has ended before.
             TimeoutError: none came in time.
         """
-        if self.is_over:
-            raise self._end.error()
-        wait = Wait(event_type, where, self._end)
-        with self._listeners.following(wait.look):
-            return await wait.result(timeout)
+        return await Wait(event_type, where, self._end).result(self, timeout)
 
     async def dial(
         self,

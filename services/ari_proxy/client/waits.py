@@ -7,6 +7,7 @@ from typing import Generic
 from .ari.model import EventT
 from .call_end import CallEnd
 from .events import Event
+from .party import Party
 
 
 class Wait(Generic[EventT]):
@@ -21,7 +22,7 @@ class Wait(Generic[EventT]):
         #: None once the call has ended without one.
         self._found: asyncio.Future[EventT | None] = asyncio.get_running_loop().create_future()
 
-    def look(self, event: Event) -> None:
+    def _look(self, event: Event) -> None:
         """Handle an event that has arrived."""
         if self._found.done():
             return
@@ -33,13 +34,19 @@ class Wait(Generic[EventT]):
         except Exception as error:  # noqa: BLE001  of whatever kind: who waits gets it
             self._found.set_exception(error)
 
-    async def result(self, timeout_seconds: float | None) -> EventT:
-        """Return the event.
+    async def result(self, party: Party, timeout_seconds: float | None) -> EventT:
+        """Return the first such event that a party hears from now on.
 
         Raises:
             CallEnded: the call has ended before.
             TimeoutError: none came in time.
         """
+        if self._end.is_over:
+            raise self._end.error()
+        with party.following(self._look):
+            return await self._result(timeout_seconds)
+
+    async def _result(self, timeout_seconds: float | None) -> EventT:
         deadline = asyncio.timeout(timeout_seconds)
         try:
             async with deadline:

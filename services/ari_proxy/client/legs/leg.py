@@ -84,15 +84,11 @@ class Leg(KnownChannel, MediaChannel, ControlledChannel, SnoopableChannel, Refer
             CallEnded: the leg has ended before.
             TimeoutError: none came in time.
         """
-        if self.is_over:
-            raise self.end_error()
 
         def is_it(event: EventT) -> bool:
             return concerns(event, self.channel_id) and where(event)
 
-        wait = Wait(event_type, is_it, self._end)
-        with self.following(wait.look):
-            return await wait.result(timeout)
+        return await Wait(event_type, is_it, self._end).result(self, timeout)
 
     def forget(self) -> None:
         """Follow it no more."""
