@@ -18,6 +18,7 @@ from ari_proxy.ingest.publishing.event_counters import EventCounters
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.setup.no_listener import NoListenerPolicy
+from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.ingest.wiring import wire
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
@@ -179,6 +180,26 @@ class Scene(EventPath):
         self.asterisk = asterisk
         self.rest = rest
         self.application = Listener(self.connection())
+
+    def watchdog(self, silence_seconds: float) -> ApplicationWatchdog:
+        """Return a watchdog of applications with a time of silence of its own."""
+        return ApplicationWatchdog(
+            self.bus,
+            self.dialogs,
+            self.stream,
+            self.setup,
+            self.reassignment,
+            self.background,
+            silence_seconds=silence_seconds,
+        )
+
+    @asynccontextmanager
+    async def watching_applications(self, silence_seconds: float) -> AsyncIterator[None]:
+        """Have such a watchdog look around a block."""
+        watching = asyncio.create_task(self.watchdog(silence_seconds).watch())
+        yield
+        watching.cancel()
+        await asyncio.wait([watching])
 
     async def watch(self) -> None:
         """Start a watcher of all dialogs."""

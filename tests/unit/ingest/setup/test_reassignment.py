@@ -13,7 +13,6 @@ from ari_proxy.ingest.handover import messages as records
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
 from ari_proxy.ingest.setup.reassignment import MOST_TIMES
-from ari_proxy.ingest.setup.watchdog import ApplicationWatchdog
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
 from tests.support.running import until
@@ -75,19 +74,8 @@ async def served(
         call = Served(path, path.dialog("c"))
         await call.listen()
         await until(lambda: call.dialog.delivery is DeliveryPhase.OPEN)
-        watchdog = ApplicationWatchdog(
-            path.bus,
-            path.dialogs,
-            path.stream,
-            path.setup,
-            path.reassignment,
-            path.background,
-            silence_seconds=silence,
-        )
-        watching = asyncio.create_task(watchdog.watch())
-        yield call
-        watching.cancel()
-        await asyncio.wait([watching])
+        async with path.watching_applications(silence):
+            yield call
 
 
 async def test_call_goes_to_an_instance_that_recovers(*, is_durable: bool) -> None:

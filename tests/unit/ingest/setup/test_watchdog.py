@@ -11,7 +11,7 @@ from ari_proxy.bus.base import SubscriptionHandle
 from ari_proxy.ingest.routing import proxy_events
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase, DeliveryTrigger
-from ari_proxy.ingest.setup.watchdog import LOOKS, ApplicationWatchdog
+from ari_proxy.ingest.setup.watchdog import LOOKS
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.event_path import Scene, scene
 from tests.support.running import until
@@ -48,19 +48,8 @@ async def watched(*, is_durable: bool, silence: float = SILENCE) -> AsyncIterato
         listening = await path.application.bus.subscribe(dialog.topic, got.append)
         await until(lambda: dialog.delivery is DeliveryPhase.OPEN)
         call = Watched(path, dialog, listening)
-        listeners = ApplicationWatchdog(
-            path.bus,
-            path.dialogs,
-            path.stream,
-            path.setup,
-            path.reassignment,
-            path.background,
-            silence_seconds=silence,
-        )
-        watching = asyncio.create_task(listeners.watch())
-        yield call
-        watching.cancel()
-        await asyncio.wait([watching])
+        async with path.watching_applications(silence):
+            yield call
 
 
 async def test_call_whose_application_is_gone_is_given_up(*, is_durable: bool) -> None:
@@ -129,16 +118,7 @@ async def test_dialog_that_leaves_nobody_alone_is_not_looked_at(
 async def test_no_call_is_looked_after_where_silence_is_allowed() -> None:
     async with watched(is_durable=False, silence=0) as call:
         await call.listening.unsubscribe()
-        listeners = ApplicationWatchdog(
-            call.path.bus,
-            call.path.dialogs,
-            call.path.stream,
-            call.path.setup,
-            call.path.reassignment,
-            call.path.background,
-            silence_seconds=0,
-        )
         async with asyncio.timeout(10):
-            await listeners.watch()  # Is over at once.
+            await call.path.watchdog(silence_seconds=0).watch()  # Is over at once.
 
     assert not call.dialog.is_abandoned
