@@ -5,7 +5,8 @@ connection a message may come twice, so each event counts by its `sequence`, in 
 come. After a gap all is to be read again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -31,6 +32,7 @@ class TrackedChannel:
         "_channel",
         "_entered",
         "_is_stale",
+        "_misses",
         "_sequence",
         "_stale_variables",
         "_variables",
@@ -46,6 +48,8 @@ class TrackedChannel:
         self._args: tuple[str, ...] = ()
         #: By name, the sequence of the event that has told it, and the value.
         self._variables: dict[str, tuple[int, str]] = {}
+        #: How many gaps there were.
+        self._misses = 0
         self._is_stale = False
         self._stale_variables: set[str] = set()
 
@@ -128,8 +132,20 @@ class TrackedChannel:
 
     def miss(self) -> None:
         """Note that events may be missing."""
+        self._misses += 1
         self._is_stale = True
         self._stale_variables = {*self._variables}
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Read it in a block; after a gap in the block it is to be read again.
+
+        What Asterisk has answered may be older than that gap.
+        """
+        misses = self._misses
+        yield
+        if self._misses > misses:
+            self.miss()
 
     def read(self, channel: Channel | None) -> None:
         """Note what Asterisk has answered; None if there is no such channel.

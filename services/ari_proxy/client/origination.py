@@ -25,16 +25,15 @@ from .errors import (
     CallEnded,
     ClientError,
     InvalidParameters,
-    NotFound,
     NotSent,
     Rejected,
     RequestFailed,
-    TransportFailed,
     Unsupported,
 )
 from .follower import Follower
 from .legs.dial_race import DialRace
-from .legs.dialling import READ_SECONDS, RING_SECONDS
+from .legs.dialling import RING_SECONDS
+from .legs.following_race import until
 from .listeners import Listener
 from .open_calls import OpenCalls
 from .server_commands import RequestingBus, ServerTransport
@@ -231,21 +230,9 @@ class Origination:
         """Return once it is answered or has ended, or its time is over."""
         with suppress(TimeoutError, CallEnded):
             async with asyncio.timeout(self._options.timeout):
-                while not self._race.is_over:
-                    if self._race.is_uncertain or not await follower.news(READ_SECONDS):
-                        await self._read(call)
+                await until(lambda: self._race.is_over, self._race, follower, call.ari)
         if call.is_over:
             self._race.fail(call.channel_id)
-
-    async def _read(self, call: Call) -> None:
-        """Ask Asterisk for the channel: an event may be lost."""
-        try:
-            self._race.read(await call.ari.channels.get(call.channel_id))
-        except NotFound:
-            self._race.fail(call.channel_id)
-        except (RequestFailed, TransportFailed):
-            pass  # The next time.
-        self._race.has_read()
 
     async def _until_left(self, call: Call) -> None:
         """Wait until nobody needs it: what was made for it is ended after its own end."""

@@ -99,22 +99,29 @@ class _Keeping:
             self._handling.cancel()
 
     async def _read_patiently(self, states: list[TrackedChannel], attempts: int) -> None:
-        error = await self._read_all(states)
-        while isinstance(error, TransportFailed) and attempts > 1:
+        left = await self._read_all(states)
+        while left and attempts > 1:
             attempts -= 1
             await asyncio.sleep(self._retry_seconds)
-            error = await self._read_all(states)
-        if error is not None:
-            _log.warning("state.not_read", dialog_id=self._call.dialog_id, error=str(error))
+            left = await self._read_all(list(left))
+        for error in left.values():
+            self._warn(error)
 
-    async def _read_all(self, states: list[TrackedChannel]) -> ClientError | None:
-        """Read channels; return why that was not possible."""
-        try:
-            for state in states:
-                await _read(self._call.ari, state)
-        except ClientError as error:
-            return error
-        return None
+    async def _read_all(self, states: list[TrackedChannel]) -> dict[TrackedChannel, ClientError]:
+        """Read channels; return those that are to be tried again, and why."""
+        failed: dict[TrackedChannel, ClientError] = {}
+        for state in states:
+            try:
+                with state.reading():
+                    await _read(self._call.ari, state)
+            except TransportFailed as error:
+                failed[state] = error
+            except ClientError as error:
+                self._warn(error)
+        return failed
+
+    def _warn(self, error: ClientError) -> None:
+        _log.warning("state.not_read", dialog_id=self._call.dialog_id, error=str(error))
 
 
 async def _read(ari: Ari, state: TrackedChannel) -> None:

@@ -152,3 +152,35 @@ async def test_block_can_be_cancelled_while_it_reads(scripted: ScriptedCall) -> 
     await asyncio.wait([running])
 
     assert running.cancelled()
+
+
+async def test_channel_that_can_not_be_read_hinders_no_other(scripted: ScriptedCall) -> None:
+    leg = Leg(scripted.call, "x", "PJSIP/a")
+    begin(scripted)
+    scripted.send(event("ChannelStateChange", channel=channel("x", "Ringing")))
+    scripted.answer("GET /channels/c", 403, {"message": "no", "error": "ari_proxy.not_allowed"})
+    scripted.answer("GET /channels/x", 200, channel("x", "Up"))
+
+    async with state_kept(scripted.call):
+        scripted.send(GAP)
+        await until(lambda: leg.state == "Up")
+
+    assert scripted.names.count("GET /channels/c") == 1
+
+
+async def test_all_is_read_once_more_after_a_gap_while_it_is_read(scripted: ScriptedCall) -> None:
+    begin(scripted)
+    states = ["Ring", "Up"]
+
+    def tell(request: Request) -> tuple[int, Any]:
+        del request
+        state = states.pop(0)
+        if states:
+            scripted.send(GAP)  # Asterisk had answered before it.
+        return 200, channel("c", state)
+
+    scripted.answer_with("GET /channels/c", tell)
+
+    async with state_kept(scripted.call):
+        scripted.send(GAP)
+        await until(lambda: scripted.call.state == "Up")

@@ -11,7 +11,8 @@ from ari_proxy.client.ari.events import (
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.ari.models import Channel
 from ari_proxy.client.errors import Who
-from ari_proxy.client.events import ProxyDialogEnded, ProxyGap
+from ari_proxy.client.events import ProxyDialogEnded
+from ari_proxy.client.missed_events import MissedEvents
 
 #: A channel's application in the dialplan while it is in one of ARI.
 _STASIS: Final = "Stasis"
@@ -29,15 +30,14 @@ class ChannelLife:
         self.who: Who = "peer"
         #: A Q.850 cause; None if none was told.
         self.cause: int | None = None
-        #: Whether events may be missing, so that the channel is to be read again.
-        self.is_uncertain = False
+        #: Behind which the channel is to be read again.
+        self.missed = MissedEvents()
 
     def take(self, event: Event) -> None:
         """Handle an event of the dialog."""
+        self.missed.take(event)
         if isinstance(event, ProxyDialogEnded):
             self.end("proxy")
-        elif isinstance(event, ProxyGap):
-            self.is_uncertain = not self.is_over
         elif event.channel_id == self._channel_id:
             self._take_own(event)
 
@@ -58,16 +58,10 @@ class ChannelLife:
         if not self.is_over:
             self.who = who
         self.is_over = True
-        self.is_uncertain = False
 
     def read(self, channel: Channel | None) -> None:
         """Note what Asterisk has told of it; None if there is no such channel."""
-        self.is_uncertain = False
         if channel is None:
             self.end(self.who)
         elif channel.dialplan.app_name == _STASIS:
             self.has_begun = True
-
-    def read_later(self) -> None:
-        """Note that it can't be read now."""
-        self.is_uncertain = False

@@ -14,10 +14,10 @@ from ari_proxy.client.errors import (
     ClientError,
     NotConnected,
     NotFound,
-    TransportFailed,
 )
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
+from ari_proxy.client.state_reader import StateReader
 from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
 
 from .channel_life import ChannelLife
@@ -49,6 +49,7 @@ class PlacedChannel(Party):
         self._read_seconds = read_seconds
         self._life = ChannelLife(self.channel_id)
         self._follower: Follower | None = None
+        self._reader: StateReader | None = None
         self._is_requested = False
 
     @property
@@ -64,13 +65,14 @@ class PlacedChannel(Party):
         """Call a function with each event of the call that arrives during a block, in order."""
         return self._party.following(listener)
 
-    async def wait_ended(self) -> None:
-        """Return once it has ended.
+    async def wait_ended(self) -> CallEnded:
+        """Return, as an error that is not raised, how it has ended, once it has.
 
         Raises:
             CallEnded: the one whom it is for has left before.
         """
         await self._until(lambda: self.is_over)
+        return self.end_error()
 
     async def __aenter__(self) -> Self:
         if self._follower is not None:
@@ -78,6 +80,7 @@ class PlacedChannel(Party):
         if self._party.is_over:
             raise self._party.end_error()
         self._follower = Follower(self._party, self._life.take)
+        self._reader = StateReader(self._follower, self._life.missed, self._read)
         try:
             await self._begin()
         except BaseException:
@@ -123,22 +126,16 @@ class PlacedChannel(Party):
         return self._life.has_begun
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
-        while not is_so():
-            if self._life.is_uncertain or not await self._news():
-                await self._read_again()
-
-    async def _news(self) -> bool:
-        if self._follower is None:
+        if self._reader is None:
             raise RuntimeError(f"channel {self.channel_id} is awaited outside of its block")
-        return await self._follower.news(self._read_seconds)
+        while not is_so():
+            await self._reader.follow_on(self._read_seconds)
 
-    async def _read_again(self) -> None:
+    async def _read(self) -> None:
         try:
             self._life.read(await self.ari.channels.get(self.channel_id))
         except NotFound:
             self._life.read(None)
-        except TransportFailed:
-            self._life.read_later()
 
     async def _end(self) -> None:
         """Hang it up, if it may be there."""

@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
 from ari_proxy.client.asking import asked_of
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import InvalidParameters, NotFound, TransportFailed
+from ari_proxy.client.errors import InvalidParameters, NotFound
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.recording import Recording, RecordingOptions
 from ari_proxy.client.party import Party
+from ari_proxy.client.state_reader import StateReader
 from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
 
 from .bridge_members import BridgeMembers
@@ -54,6 +56,7 @@ class Bridge:
         #: By the ids of their channels, all that were ever to be put in.
         self._parties: dict[str, Party] = {}
         self._follower = Follower(call, self._members.take)
+        self._reader = StateReader(self._follower, self._members.missed, self._read)
         self._record = record
         #: Of all that is heard, if that was wanted: from the beginning of the block to its end.
         self.recording: Recording | None = None
@@ -132,28 +135,18 @@ class Bridge:
         One that has left already, since it was added, is returned at once; each one once.
         """
         while not self._members.leavers:
-            await self._follow_on()
+            await self._reader.follow_on(self._read_seconds)
         return self._parties[self._members.leavers.pop(0)]
 
     async def wait_empty(self) -> None:
         """Return once nobody is in it any more; at once if nobody was put in."""
         while self._members.present:
-            await self._follow_on()
+            await self._reader.follow_on(self._read_seconds)
 
-    async def _follow_on(self) -> None:
-        """Return once something has happened, or it was read again."""
-        if self._members.is_uncertain or not await self._follower.news(self._read_seconds):
-            await self._read_again()
-
-    async def _read_again(self) -> None:
+    async def _read(self) -> None:
         channels: Sequence[str] = ()
-        try:
+        with suppress(NotFound):
             channels = (await self._call.ari.bridges.get(self.id)).channels
-        except NotFound:
-            pass
-        except TransportFailed:
-            self._members.read_later()
-            return
         self._members.read(channels)
 
     async def _destroy(self) -> None:

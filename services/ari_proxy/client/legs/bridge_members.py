@@ -10,7 +10,7 @@ from ari_proxy.client.ari.events import (
     StasisEnd,
 )
 from ari_proxy.client.ari.model import Event
-from ari_proxy.client.events import ProxyGap
+from ari_proxy.client.missed_events import MissedEvents
 
 
 class BridgeMembers:
@@ -22,8 +22,8 @@ class BridgeMembers:
         self._expected: dict[str, bool] = {}
         #: Those that have left by themselves, the first one first.
         self.leavers: list[str] = []
-        #: Whether events may be missing, so that the bridge is to be read again.
-        self.is_uncertain = False
+        #: Behind which the bridge is to be read again.
+        self.missed = MissedEvents()
 
     @property
     def present(self) -> list[str]:
@@ -45,6 +45,7 @@ class BridgeMembers:
 
     def take(self, event: Event) -> None:
         """Handle an event of the call."""
+        self.missed.take(event)
         match event:
             case ChannelEnteredBridge() if event.bridge.id == self._bridge_id:
                 if event.channel is not None:
@@ -55,22 +56,15 @@ class BridgeMembers:
                 self._leave(event.channel.id)
             case BridgeDestroyed() if event.bridge.id == self._bridge_id:
                 self.read(())
-            case ProxyGap():
-                self.is_uncertain = True
 
     def read(self, channels: Iterable[str]) -> None:
         """Note who is in it, as Asterisk has told; nobody if there is no such bridge."""
-        self.is_uncertain = False
         inside = set(channels)
         for name in self.present:
             if name not in inside:
                 self._leave(name)
         for name in inside:
             self.put(name)
-
-    def read_later(self) -> None:
-        """Note that it can't be read now."""
-        self.is_uncertain = False
 
     def _leave(self, channel_id: str) -> None:
         if self._expected.pop(channel_id, None) is not None:

@@ -7,7 +7,7 @@ from ari_proxy.client.ari.events import ChannelDestroyed, ChannelStateChange, St
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.ari.models import Channel
 from ari_proxy.client.errors import Busy, DialFailed, NoAnswer, Rejected
-from ari_proxy.client.events import ProxyGap
+from ari_proxy.client.missed_events import MissedEvents
 
 #: Q.850.
 _USER_BUSY: Final = 17
@@ -36,8 +36,8 @@ class DialRace:
         self._failed: dict[str, int | None] = {}
         #: The channel that has answered first.
         self.winner: str | None = None
-        #: Whether events may be missing, so that channels are to be read again.
-        self.is_uncertain = False
+        #: Behind which those that are pending are to be read again.
+        self.missed = MissedEvents()
 
     @property
     def is_over(self) -> bool:
@@ -51,13 +51,12 @@ class DialRace:
 
     def take(self, event: Event) -> None:
         """Handle an event of the call."""
+        self.missed.take(event)
         match event:
             case StasisStart() | ChannelStateChange():
                 self._enter(event.channel, is_in=isinstance(event, StasisStart))
             case ChannelDestroyed():
                 self.fail(event.channel.id, event.cause)
-            case ProxyGap():
-                self.is_uncertain = not self.is_over
 
     def fail(self, channel_id: str, cause: int | None = None) -> None:
         """Note that a channel has ended, or that there is none."""
@@ -67,10 +66,6 @@ class DialRace:
     def read(self, channel: Channel) -> None:
         """Note what Asterisk has told of a channel."""
         self._enter(channel, is_in=channel.dialplan.app_name == _STASIS)
-
-    def has_read(self) -> None:
-        """Note that all that are pending were read."""
-        self.is_uncertain = False
 
     def _enter(self, channel: Channel, *, is_in: bool) -> None:
         if is_in:

@@ -8,13 +8,14 @@ from typing import Final
 
 from ari_proxy.client.ari.requests import VariableValue
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import NotFound, RequestFailed, TransportFailed
+from ari_proxy.client.errors import RequestFailed, TransportFailed
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.channel import MediaChannel
 from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
 
 from .control import Reason
 from .dial_race import DialRace
+from .following_race import READ_SECONDS, until
 from .leg import Leg
 from .ringing import ringing
 
@@ -22,8 +23,6 @@ from .ringing import ringing
 RING_SECONDS: Final = 30.0
 #: Seconds that Asterisk rings on should the application be gone.
 LONGER_SECONDS: Final = 5
-#: Seconds without an event after which the channels are read: one may be lost.
-READ_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +62,13 @@ class Dialling:
             read_seconds: without an event after which the channels are read.
 
         Raises:
-            ValueError: there is no endpoint.
+            ValueError: there is no endpoint, or the caller can't hear what is wanted.
         """
         if not endpoints:
             raise ValueError("there is no endpoint to dial")
         self._call = call
         self._options = options
+        self._ringing = ringing(call, None if self._are_early else options.ring)
         self._read_seconds = read_seconds
         token = token_of_dialog(DialogId(call.dialog_id))
         self._legs = [Leg(call, new_object_id(token), endpoint) for endpoint in endpoints]
@@ -102,7 +102,7 @@ class Dialling:
 
     async def _ring(self, follower: Follower) -> None:
         """Have all ring, until one has answered or none will."""
-        async with ringing(self._call, self._options.ring):
+        async with self._ringing:
             await self._place()
             await self._until(follower, lambda: self._race.is_over)
         self._check()
@@ -149,9 +149,13 @@ class Dialling:
         limit = asyncio.timeout(self._options.timeout)
         try:
             async with limit:
-                while not is_reached():
-                    if self._race.is_uncertain or not await follower.news(self._read_seconds):
-                        await self._read_pending()
+                await until(
+                    is_reached,
+                    self._race,
+                    follower,
+                    self._call.ari,
+                    read_seconds=self._read_seconds,
+                )
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -164,16 +168,6 @@ class Dialling:
         """
         if self._race.winner is None:
             raise self._race.error() from self._refusal
-
-    async def _read_pending(self) -> None:
-        for name in self._race.pending:
-            try:
-                self._race.read(await self._call.ari.channels.get(name))
-            except NotFound:
-                self._race.fail(name)
-            except TransportFailed:
-                pass  # The next time.
-        self._race.has_read()
 
     async def _hang_up_pending(self, reason: Reason) -> None:
         pending = [leg for leg in self._requested if leg.channel_id in self._race.pending]

@@ -16,7 +16,8 @@ from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.channel import MediaChannel
 from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
 
-from .dialling import READ_SECONDS, Dialling, DialOptions
+from .dialling import Dialling, DialOptions
+from .following_race import READ_SECONDS
 from .leg import Leg
 
 #: What `ring` is then.

@@ -23,14 +23,20 @@ def ringing(party: MediaChannel, ring: str | None) -> AbstractAsyncContextManage
         ring: None for nothing; `ring` has the caller's own phone ring, before it is answered;
             `moh` or `moh:CLASS` is music; other media, like `tone:ring`, are played once (a tone
             goes on for ever).
+
+    Raises:
+        ValueError: it is none of these; `early`, which a dialled endpoint sends, is not either.
     """
     if ring is None:
         return nullcontext()
-    kind, _, name = ring.partition(":")
+    kind, colon, name = ring.partition(":")
     if ring == _RING:
         return _indicated(party)
     if kind == _MUSIC:
         return music(party, name or None)
+    if not colon:
+        known = f"{_RING}, {_MUSIC}, {_MUSIC}:CLASS and media like tone:ring"
+        raise ValueError(f"ring={ring!r} can't be heard here: {known} can")
     return _played(party, ring)
 
 

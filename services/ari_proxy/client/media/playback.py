@@ -8,9 +8,10 @@ from ari_proxy.client.ari.events import ChannelHangupRequest
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.asking import ends
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import ClientError, NotFound, NotPlayed, TransportFailed
+from ari_proxy.client.errors import ClientError, NotFound, NotPlayed
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
+from ari_proxy.client.state_reader import RETRY_SECONDS, StateReader
 
 from .playback_progress import Interruption, PlaybackProgress
 
@@ -19,9 +20,6 @@ from .playback_progress import Interruption, PlaybackProgress
 START_SECONDS: Final = 2.0
 #: Seconds without an event after which the state is read: the event may be lost.
 READ_SECONDS: Final = 30.0
-#: Seconds between attempts to read the state, and how many.
-RETRY_SECONDS: Final = 1.0
-READ_ATTEMPTS: Final = 10
 
 
 class Playback:
@@ -49,7 +47,7 @@ class Playback:
             ahead: the one that is played before.
             start_seconds: in which it begins after that.
             interruption: the digit that stops it, while it is awaited.
-            retry_seconds: between attempts to read its state.
+            retry_seconds: between attempts to read its state, at first.
         """
         self.id = playback_id
         self._party = party
@@ -57,14 +55,19 @@ class Playback:
         self._ahead = ahead
         self._start_seconds = start_seconds
         self._interruption = interruption
-        self._retry_seconds = retry_seconds
         self._is_stopped = False
         #: Whether the channel is about to end.
         self._is_hung_up = False
-        self._failures = 0
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
         self._follower = Follower(party, self._take)
+        self._reader = StateReader(
+            self._follower,
+            self._progress.missed,
+            self._read,
+            retry_seconds=retry_seconds,
+            gives_up=True,
+        )
 
     def __repr__(self) -> str:
         return f"Playback({self.id!r}, state={self.state!r})"
@@ -164,8 +167,8 @@ class Playback:
         while not self.is_over:
             if self.digit and not self._is_stopped:
                 await self.stop()
-            elif self._progress.is_uncertain:
-                await self._read_again()
+            elif self._progress.missed.are_unread:
+                await self._reader.read()
             elif not await self._follower.news(self._patience()):
                 await self._look()
         if self._progress.has_failed:
@@ -184,26 +187,17 @@ class Playback:
 
     async def _look(self) -> None:
         """Find out why nothing has happened."""
-        is_known = await self._read_again()
+        is_known = await self._reader.read()
         self._since = self._loop.time()
         if is_known and not self._progress.has_begun and not self._is_behind:
             await self.abandon()
             reason = f"it has not begun within {self._start_seconds:g} s"
             raise NotPlayed(f"playback {self.id}", reason)
 
-    async def _read_again(self) -> bool:
-        """Read its state; return whether it is known now."""
+    async def _read(self) -> None:
         try:
             state = (await self._party.ari.playbacks.get(self.id)).state
         except NotFound:
             self._progress.read(None)
-        except TransportFailed:
-            self._failures += 1
-            if self._failures >= READ_ATTEMPTS:
-                raise
-            await self._follower.news(self._retry_seconds)
-            return False
         else:
-            self._failures = 0
             self._progress.read(state)
-        return True

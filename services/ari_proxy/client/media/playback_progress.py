@@ -14,6 +14,7 @@ from ari_proxy.client.ari.events import (
 )
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.events import ProxyGap
+from ari_proxy.client.missed_events import MissedEvents
 
 #: All digits of a telephone.
 ANY_DIGIT: Final = "0123456789*#ABCD"
@@ -32,8 +33,8 @@ class PlaybackProgress:
         self.state = QUEUED
         #: What is played, or was played last; '' before anything is.
         self.media_uri = ""
-        #: Whether events may be missing, so that the state is to be read again.
-        self.is_uncertain = False
+        #: Behind which the state is to be read again.
+        self.missed = MissedEvents()
 
     @property
     def has_begun(self) -> bool:
@@ -52,9 +53,9 @@ class PlaybackProgress:
 
     def take(self, event: Event) -> bool:
         """Handle an event of the call; return whether it concerns this playback."""
+        self.missed.take(event)
         if isinstance(event, ProxyGap):
-            self.is_uncertain = not self.is_over
-            return self.is_uncertain
+            return not self.is_over
         if not isinstance(event, PlaybackStarted | PlaybackContinuing | PlaybackFinished):
             return False
         if event.playback.id != self.playback_id:
@@ -66,7 +67,6 @@ class PlaybackProgress:
 
     def read(self, state: str | None) -> None:
         """Note the state that Asterisk has told; None if it does not know the playback any more."""
-        self.is_uncertain = False
         if not self.is_over:
             self.state = state or _DONE
 

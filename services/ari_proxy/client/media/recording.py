@@ -8,17 +8,15 @@ from typing import Any, Final, Literal, Self
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.asking import NOT_BEGUN, asked_of
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import NotFound, NotRecorded, TransportFailed
+from ari_proxy.client.errors import NotFound, NotRecorded
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
+from ari_proxy.client.state_reader import RETRY_SECONDS, StateReader
 
 from .recording_progress import RecordingProgress
 
 #: Seconds without an event after which the state is read: the event may be lost.
 READ_SECONDS: Final = 30.0
-#: Seconds between attempts to read the state, and how many.
-RETRY_SECONDS: Final = 1.0
-READ_ATTEMPTS: Final = 10
 
 IfExists = Literal["fail", "overwrite", "append"]
 EndKey = Literal["", "any", "*", "#"]
@@ -65,18 +63,23 @@ class Recording:
             name: its name.
             bridge_id: the bridge that is recorded, if one is.
             read_seconds: without an event after which its state is read.
-            retry_seconds: between attempts to read it.
+            retry_seconds: between attempts to read it, at first.
         """
         self.name = name
         self._party = party
         self._bridge_id = bridge_id
         self._read_seconds = read_seconds
-        self._retry_seconds = retry_seconds
         self._progress = RecordingProgress(name)
-        self._failures = 0
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
         self._follower = Follower(party, self._take)
+        self._reader = StateReader(
+            self._follower,
+            self._progress.missed,
+            self._read,
+            retry_seconds=retry_seconds,
+            gives_up=True,
+        )
 
     def __repr__(self) -> str:
         return f"Recording({self.name!r}, state={self.state!r})"
@@ -188,30 +191,23 @@ class Recording:
 
     async def _until_over(self) -> Self:
         while not self.is_over:
-            if self._progress.is_uncertain or not await self._follower.news(self._read_seconds):
-                await self._read_again()
+            await self._reader.follow_on(self._read_seconds)
         if not self._progress.is_stored:
             raise NotRecorded(self.name, self._progress.cause or f"it is {self.state}")
         return self
 
-    async def _read_again(self) -> None:
+    async def _read(self) -> None:
         try:
             self._progress.read(await self._party.ari.recordings.get_live(self.name))
-            self._failures = 0
         except NotFound:
             await self._find_stored()
-        except TransportFailed:
-            self._failures += 1
-            if self._failures >= READ_ATTEMPTS:
-                raise
-            await self._follower.news(self._retry_seconds)
 
     async def _find_stored(self) -> None:
         """Note the end of a recording that is made no more."""
-        self._follower.close()
         try:
             await self._party.ari.recordings.get_stored(self.name)
         except NotFound:
             self._progress.end(is_stored=False)
         else:
             self._progress.end(is_stored=True)
+        self._follower.close()

@@ -5,7 +5,7 @@ from typing import Final
 from ari_proxy.client.ari.events import RecordingFailed, RecordingFinished, RecordingStarted
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.ari.models import LiveRecording
-from ari_proxy.client.events import ProxyGap
+from ari_proxy.client.missed_events import MissedEvents
 
 _QUEUED: Final = "queued"
 _DONE: Final = "done"
@@ -24,8 +24,8 @@ class RecordingProgress:
         self.seconds: int | None = None
         #: Why it has failed, if Asterisk says so.
         self.cause = ""
-        #: Whether events may be missing, so that the state is to be read again.
-        self.is_uncertain = False
+        #: Behind which the state is to be read again.
+        self.missed = MissedEvents()
 
     @property
     def is_over(self) -> bool:
@@ -39,16 +39,14 @@ class RecordingProgress:
 
     def take(self, event: Event) -> None:
         """Handle an event of the call."""
+        self.missed.take(event)
         match event:
             case RecordingStarted() | RecordingFinished() | RecordingFailed():
                 if event.recording.name == self.name:
                     self.read(event.recording)
-            case ProxyGap():
-                self.is_uncertain = not self.is_over
 
     def read(self, recording: LiveRecording) -> None:
         """Note what Asterisk has told of it."""
-        self.is_uncertain = False
         if not self.is_over:
             self.state = recording.state
             self.seconds = recording.duration
@@ -56,11 +54,9 @@ class RecordingProgress:
 
     def discard(self) -> None:
         """Note that it was cancelled: Asterisk tells of its end as of any other (`done`)."""
-        self.is_uncertain = False
         self.state = _CANCELED
 
     def end(self, *, is_stored: bool) -> None:
         """Note that it is made no more, and whether it is in store."""
-        self.is_uncertain = False
         if not self.is_over:
             self.state = _DONE if is_stored else _FAILED

@@ -57,19 +57,13 @@ def test_cause_of_nothing_is_none() -> None:
     assert life(of("ChannelDestroyed", cause=0, cause_txt="Unknown")).cause is None
 
 
-def test_gap_makes_it_uncertain_until_it_is_read() -> None:
-    gap = event("ProxyGap", reason="websocket_lost")
-    found = life(gap)
-    assert found.is_uncertain
+def test_it_is_to_be_read_after_a_gap() -> None:
+    found = life(event("ProxyGap", reason="websocket_lost"))
+    assert found.missed.are_unread
     found.read(msgspec.convert(channel("m"), Channel))
-    assert (found.has_begun, found.is_uncertain) == (True, False)
-    found.take(gap)
-    found.read_later()
-    assert not found.is_uncertain
+    assert (found.has_begun, found.is_over) == (True, False)
     found.read(None)
     assert found.is_over
-    found.take(gap)
-    assert not found.is_uncertain
 
 
 def test_channel_that_is_read_before_it_is_connected() -> None:

@@ -74,14 +74,10 @@ def test_all_leave_a_bridge_that_is_destroyed(members: BridgeMembers) -> None:
 def test_bridge_is_read_again_after_a_gap(members: BridgeMembers) -> None:
     members.take(entered("1"))
     members.take(event("ProxyGap", reason="x"))
-    assert members.is_uncertain
+    assert members.missed.are_unread
 
-    members.read(["2"])
+    with members.missed.reading():
+        members.read(["2"])
 
-    assert (members.present, members.leavers, members.is_uncertain) == (["2"], ["1"], False)
-
-
-def test_bridge_that_can_not_be_read_is_read_later(members: BridgeMembers) -> None:
-    members.take(event("ProxyGap", reason="x"))
-    members.read_later()
-    assert not members.is_uncertain
+    assert (members.present, members.leavers) == (["2"], ["1"])
+    assert not members.missed.are_unread

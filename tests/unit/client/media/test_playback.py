@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from ari_proxy.client.errors import CallEnded, Conflict, NotPlayed, OutcomeUnknown
-from ari_proxy.client.media.playback import READ_ATTEMPTS, Playback
+from ari_proxy.client.media.playback import Playback
+from ari_proxy.client.state_reader import READ_ATTEMPTS
 from tests.support.client_events import channel, event, playback
 from tests.support.scripted_call import Request, ScriptedCall
 

@@ -6,7 +6,8 @@ from contextlib import suppress
 import pytest
 
 from ari_proxy.client.errors import CallEnded, Conflict, NotRecorded, OutcomeUnknown
-from ari_proxy.client.media.recording import READ_ATTEMPTS, Recording
+from ari_proxy.client.media.recording import Recording
+from ari_proxy.client.state_reader import READ_ATTEMPTS
 from tests.support.client_events import event, recording
 from tests.support.scripted_call import ScriptedCall
 

@@ -31,20 +31,19 @@ def test_other_recordings_do_not_concern_it(progress: RecordingProgress) -> None
     assert not progress.is_over
 
 
-def test_gap_makes_its_state_uncertain_until_its_end_is_known(progress: RecordingProgress) -> None:
+def test_state_is_to_be_read_after_a_gap(progress: RecordingProgress) -> None:
     progress.take(event("ProxyGap", reason="x"))
-    assert progress.is_uncertain
+    assert progress.missed.are_unread
 
     progress.end(is_stored=True)
 
-    assert (progress.is_uncertain, progress.is_stored, progress.seconds) == (False, True, None)
+    assert (progress.is_stored, progress.seconds) == (True, None)
 
 
 def test_recording_that_is_over_stays_so(progress: RecordingProgress) -> None:
     progress.end(is_stored=False)
 
     progress.take(recording("RecordingFinished", "r", "done"))
-    progress.take(event("ProxyGap", reason="x"))
     progress.end(is_stored=True)
 
-    assert (progress.is_over, progress.is_stored, progress.is_uncertain) == (True, False, False)
+    assert (progress.is_over, progress.is_stored) == (True, False)
