@@ -13,7 +13,7 @@ from ari_proxy.client.application import Application, call
 from ari_proxy.client.ari import Ari
 from ari_proxy.client.ari.models import Channel, Playback, Variable
 from ari_proxy.client.bus_at import bus_at
-from ari_proxy.client.errors import NotFound, RequestFailed
+from ari_proxy.client.errors import CallEnded, NotFound, RequestFailed
 from ari_proxy.client.events import (
     ChannelDtmfReceived,
     Event,
@@ -79,7 +79,7 @@ async def agent(one: Call) -> None:
         assert_type(media, ExternalMedia)
         assert_type(media.connection_id, str)
         assert_type(media.local_address, tuple[str, int] | None)
-        await media.wait_ended()
+        assert_type(await media.wait_ended(), CallEnded)
 
 
 app = App("demo", "amqps://bus.example", concurrency=10, ca_file="ca.pem", user="u", password="p")

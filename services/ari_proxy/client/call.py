@@ -211,6 +211,8 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         Raises:
             CallEnded: the caller has left before.
             DialFailed: Busy, NoAnswer, or Rejected with the cause.
+            ValueError: `ring` is nothing that can be heard, or there are several endpoints to be
+                heard early.
         """
         options = DialOptions(
             timeout=timeout, caller_id=caller_id, ring=ring, variables=variables or {}

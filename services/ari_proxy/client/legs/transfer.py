@@ -75,7 +75,8 @@ class TransferableChannel(MediaChannel, ControlledChannel):
             announce: what is played to who is asked, up to three times; `press` and the digit by
                 default.
             accept_seconds: in which to accept.
-            ring: what is heard until then, as of `dial`.
+            ring: what is heard until then, as of `dial`, but for `early`: who is asked sends more
+                than the caller is to hear.
             caller_id: what they see, like `Ann <100>`.
             variables: names and values of variables of their channels.
 
@@ -88,6 +89,7 @@ class TransferableChannel(MediaChannel, ControlledChannel):
                 another digit, none, or has hung up.
             NotTransferred: the phone has not done it.
             InvalidParameters: its technology can't do that, or the endpoint is of another one.
+            ValueError: `ring` can't be heard, or a blind transfer has several endpoints.
         """
         party = self if of is None else of
         if not attended:

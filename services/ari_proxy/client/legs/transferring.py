@@ -83,9 +83,12 @@ class AttendedTransfer:
             endpoints: all are dialled at once; the first that answers is asked.
             options: how they are dialled; what the party hears, until it is put through.
             acceptance: how that one is asked.
+
+        Raises:
+            ValueError: the party can't hear what is wanted.
         """
         self._party = party
-        self._options = options
+        self._ringing = ringing(party, options.ring)
         self._acceptance = acceptance
         self._dialling = Dialling(party, endpoints, replace(options, ring=None))
 
@@ -105,7 +108,7 @@ class AttendedTransfer:
     async def _leg(self) -> Leg:
         """Return the leg that takes the call; the party hears something meanwhile."""
         async with AsyncExitStack() as failing:
-            async with ringing(self._party, self._options.ring):
+            async with self._ringing:
                 leg = await self._dialling.leg()
                 failing.push_async_callback(self._hang_up, leg)
                 await self._ask(leg)

@@ -178,8 +178,7 @@ async def test_wait_for_the_other_end_to_go(scripted: ScriptedCall) -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         scripted.send(event("StasisEnd", channel=channel(media.channel_id)))
-        await waiting
-        assert media.end_error().who == "peer"
+    assert waiting.result().who == "peer"
     assert not [name for name in scripted.names if name.startswith("DELETE /channels")]
 
 

@@ -55,7 +55,7 @@ async def test_end_of_the_channel_that_is_heard(scripted: ScriptedCall) -> None:
     scripted.on(CREATION, begins(scripted))
     async with scripted.call.snoop(spy="in") as snoop:
         scripted.send(event("StasisEnd", channel=channel(snoop.channel_id)))
-        await snoop.wait_ended()
+        assert (await snoop.wait_ended()).who == "peer"
 
     assert scripted.names == [CREATION]
 

@@ -23,6 +23,14 @@ AGENT = "PJSIP/200"
 Reaction = Callable[[ScriptedCall, str], None]
 
 
+@pytest.mark.parametrize("ring", ["early", "rign"])
+async def test_what_can_not_be_heard_is_refused_before_anything_is_asked(ring: str) -> None:
+    call = ScriptedCall()
+    with pytest.raises(ValueError, match=f"ring='{ring}'"):
+        await call.call.transfer(AGENT, attended=True, ring=ring)
+    assert call.requests == []
+
+
 @pytest.fixture
 async def scripted() -> ScriptedCall:
     """A call whose agent answers at once, and is asked."""
