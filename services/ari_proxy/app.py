@@ -158,7 +158,7 @@ class App:
             timeout: seconds until it is answered.
             caller_id: what the called one sees, like `Ann <100>`.
             variables: names and values of variables of its channel.
-            arguments: what its StasisStart has as `args`.
+            arguments: what its StasisStart has as `args`; not a single empty one.
             listener: called with each event until it is answered, such as a ChannelStateChange to
                 Ringing; must not block.
 
@@ -170,6 +170,7 @@ class App:
             NotSent: Asterisk has not got the request; it may be placed again.
             OutcomeUnknown: Asterisk may have got it; it is hung up.
             Misconfigured: the App does not run, or there can be no such server.
+            ValueError: the only argument is empty, at once.
         """
         if self._application is None:
             raise Misconfigured(

@@ -22,6 +22,10 @@ from tests.support.servers import PASSWORD, Asterisk, BusServer
 _numbers = itertools.count()
 
 
+#: With all that Asterisk has a meaning of its own for.
+ARGUMENTS = ["a", "b, c", 'say "d"', "(e", "f]", "\\", "", ""]
+
+
 def local(extension: str) -> str:
     return f"Local/{extension}@default/n"
 
@@ -79,9 +83,10 @@ async def test_answered_call_has_all_that_a_call_has_and_ends_with_its_block(
     placing: Placing,
 ) -> None:
     async with placing.app.originate(
-        local("answer"), variables={"WHO": "Ann"}, arguments=["a", "b"], listener=placing.listen
+        local("answer"), variables={"WHO": "Ann"}, arguments=ARGUMENTS, listener=placing.listen
     ) as call:
         assert (await anext(call.events())).type != ""
+        assert call.args == (*ARGUMENTS,)
         assert (await call.play("sound:beep")).state == "done"
         who = await call.ari.channels.get_variable(call.channel_id, "WHO")
         leg = await call.dial(local("answer"))

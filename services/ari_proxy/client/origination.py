@@ -17,6 +17,7 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
 from ari_proxy.protocol.timestamps import Rfc3339Nano
 
+from .arguments import joined
 from .ari import Ari
 from .ari.requests import VariableValue
 from .call import Call
@@ -101,9 +102,13 @@ class Origination:
             bus: the bus that the proxy uses.
             begin: runs it, whoever waits.
             response_seconds: timeout of the request.
+
+        Raises:
+            ValueError: Asterisk can't tell of such arguments.
         """
         self._endpoint = endpoint
         self._options = options
+        self._arguments = joined(options.arguments)
         self._start = start
         self._calls = calls
         server, dialog = ServerId(start.server_id), ids.DialogId(start.dialog_id)
@@ -204,7 +209,7 @@ class Origination:
             await self._ari.channels.originate(
                 self._endpoint,
                 app=start.application,
-                app_args=",".join(options.arguments) or None,
+                app_args=self._arguments,
                 caller_id=options.caller_id,
                 timeout=math.ceil(options.timeout) + _LONGER_SECONDS,
                 variables=options.variables or None,

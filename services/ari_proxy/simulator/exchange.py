@@ -7,6 +7,7 @@ import asyncio
 from typing import Any, Final
 
 from . import causes
+from .arguments import separated
 from .external_media import INTERNAL_ERROR
 from .media import PLAYBACK_SECONDS, Media
 from .model import (
@@ -100,11 +101,10 @@ class Exchange:
         name = name or asked.get("channelId") or new_id()
         if name in self.channels:
             raise SimulatedRefusalError(409, "Channel with given unique ID already exists")
-        arguments = asked.get("appArgs", "")
         channel = SimulatedChannel(
             id=name,
             app=asked.get("app", ""),
-            arguments=tuple(arguments.split(",")) if arguments else (),
+            arguments=separated(asked.get("appArgs", "")),
             technology=endpoint.partition("/")[0],
             dialstring=endpoint.partition("/")[2],
         )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from .arguments import separated
 from .model import Parameters, SimulatedChannel, SimulatedRefusalError, new_id
 
 _DIRECTIONS: Final = frozenset({"none", "in", "out", "both"})
@@ -31,11 +32,10 @@ def snoop(
     name = name or asked.get("snoopId") or new_id()
     if name in channels:
         raise SimulatedRefusalError(500, "Snoop channel could not be created")
-    arguments = asked.get("appArgs", "")
     channel = SimulatedChannel(
         id=name,
         app=asked["app"],
-        arguments=tuple(arguments.split(",")) if arguments else (),
+        arguments=separated(asked.get("appArgs", "")),
         technology="Snoop",
         dialstring="s",
         snooped=target,
