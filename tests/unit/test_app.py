@@ -236,7 +236,10 @@ def test_app_that_could_serve_no_call_is_refused() -> None:
     ("line", "left_out"),
     [
         ("import ari_proxy", "ari_proxy."),
-        ("from ari_proxy import App, Call", "aiohttp fastapi nats pydantic ari_proxy.ingest"),
+        (
+            "from ari_proxy import App, Call",
+            "aiohttp aiormq fastapi nats pydantic ari_proxy.ingest",
+        ),
     ],
 )
 def test_front_door_imports_only_what_it_needs(line: str, left_out: str) -> None:
