@@ -13,6 +13,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import structlog
+
 from ari_proxy import App, Call
 from ari_proxy.client.errors import Busy, CallEnded, ClientError, NoAnswer
 
@@ -83,4 +85,5 @@ async def main(file: str) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(main(sys.argv[1]))
