@@ -249,6 +249,9 @@ _BY_STATUS: Final[dict[int, type[RequestFailed]]] = {
 }
 
 
+_UNAVAILABLE: Final = 503
+
+
 class _Body(msgspec.Struct):
     """The body of an error: Asterisk's has a message alone."""
 
@@ -275,6 +278,11 @@ def of_answer(request: str, status: int, body: str | bytes) -> ClientError | Non
         return _transport_error(request, content)
     kind = _BY_STATUS.get(status, RequestFailed)
     return kind(request, status, content.message or _EMPTY, content.error)
+
+
+def is_unregistered(status: int, body: str | bytes) -> bool:
+    """Return whether an answer says that ingest could not be told of what is to be created."""
+    return status == _UNAVAILABLE and _content(body).error == "ari_proxy.registration"
 
 
 def _content(body: str | bytes) -> _Body:

@@ -19,6 +19,7 @@ from .ari.transport import AriAnswer
 from .call import RESPONSE_SECONDS
 from .commands import name_of
 from .errors import NotSent, OutcomeUnknown
+from .passing import until_passed
 
 _response: Final = msgspec.json.Decoder(ServerCommandResponse)
 
@@ -53,17 +54,21 @@ class ServerTransport:
         self._response_seconds = response_seconds
 
     async def request(self, method: str, url: str, body: str) -> AriAnswer:
-        """Send one request, once, and return the answer.
+        """Have one request executed, once, and return the answer.
 
         Raises:
             NotSent: Asterisk has not got the request.
             OutcomeUnknown: no answer came within `response_seconds`; it may have got the request.
         """
         command = Command("", url, method, body, dialog_id=self._dialog)
+        return await until_passed(
+            lambda seconds: self._request(command, seconds),
+            within_seconds=self._response_seconds,
+        )
+
+    async def _request(self, command: Command, seconds: float) -> AriAnswer:
         try:
-            response = await call(
-                self._bus, self._server, command, response_seconds=self._response_seconds
-            )
+            response = await call(self._bus, self._server, command, response_seconds=seconds)
         except NoRespondersError as error:
             reason = f"no executor of the server {self._server!r} is there: {error}"
             raise NotSent(name_of(command), reason) from error

@@ -9,6 +9,7 @@ from ari_proxy.protocol.messages import CommandResponse
 from .ari.transport import AriAnswer
 from .commands import CallCommands, SentCommand, name_of
 from .errors import NotSent, OutcomeUnknown
+from .passing import until_passed
 from .remedies import ABSENT, DONE, Finding, Remedy, remedy_of
 
 #: Seconds without a response after which an executor may have died with the command: Asterisk
@@ -58,14 +59,19 @@ class CallTransport:
             NotSent: Asterisk has not got the request.
             OutcomeUnknown: no answer came within `response_seconds`; it may have got the request.
         """
+        return await until_passed(
+            lambda seconds: self._request(method, url, body, seconds),
+            within_seconds=self._response_seconds,
+        )
+
+    async def _request(self, method: str, url: str, body: str, seconds: float) -> AriAnswer:
         command = self._commands.new(method, url, body)
-        seconds = self._response_seconds
         try:
-            with self._commands.sending(command, timeout_seconds=seconds) as sent:
+            with self._commands.sending(command, timeout_seconds=self._response_seconds) as sent:
                 async with asyncio.timeout(seconds):
                     return await self._answered(sent, remedy_of(method, url) or _NONE)
         except TimeoutError as error:
-            reason = f"no response within {seconds:g} s"
+            reason = f"no response within {self._response_seconds:g} s"
             raise OutcomeUnknown(name_of(command), reason) from error
 
     async def _answered(self, sent: SentCommand, remedy: Remedy) -> AriAnswer:

@@ -217,6 +217,25 @@ async def test_refused_request_says_why_and_leaves_nothing(
     assert scene.proxy.done == []
 
 
+async def test_request_is_repeated_until_there_is_an_ingest() -> None:
+    async with stage() as scene, asyncio.TaskGroup() as tasks:
+        working = scene.proxy.placing
+        refused = {"message": "m", "error": "ari_proxy.registration", "sent": False}
+        scene.proxy.placing = 503, json.dumps(refused)
+
+        async def come() -> None:
+            await scene.until_placed()
+            scene.proxy.placing = working
+            await until(lambda: len(scene.proxy.placed) > 1)
+            scene.answer()
+
+        tasks.create_task(come())
+        async with scene.originate() as call:
+            assert call.channel_id == scene.channel
+
+    assert len({json.dumps(placed) for placed in scene.proxy.placed}) == 1
+
+
 async def test_request_whose_outcome_is_not_known_is_followed_by_a_hang_up() -> None:
     async with stage(App("demo", URL, response_seconds=0.05)) as scene:
         scene.proxy.is_answering = False

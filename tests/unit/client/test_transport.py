@@ -16,6 +16,9 @@ from ari_proxy.client.transport import CallTransport
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 PLAY = "/channels/c/play?media=sound:a&playbackId=p"
 NOT_FOUND = AriAnswer(404, "{}")
+DONE = AriAnswer(204, "")
+#: ari-proxy's, while there is no ingest.
+UNREGISTERED = AriAnswer(503, '{"message": "m", "error": "ari_proxy.registration", "sent": false}')
 
 
 #: Returns the answer to a request, or None if there is none: method, URL, and how often it came.
@@ -196,3 +199,28 @@ async def test_request_that_is_cancelled_is_not_awaited_any_more() -> None:
     await asyncio.sleep(0)
 
     assert len(executors.requests) == sent
+
+
+@pytest.mark.parametrize("url", ["/bridges?bridgeId=b", "/channels/c/dtmf?dtmf=1"])
+async def test_request_is_repeated_until_there_is_an_ingest(url: str) -> None:
+    """Whatever it is: Asterisk has not got it."""
+    executors = Executors(lambda _method, _url, times: UNREGISTERED if times < 3 else DONE)
+
+    assert await request(executors, "POST", url) == DONE
+    assert executors.requests == [("POST", url)] * 3
+    assert len(set(executors.payloads)) == 3  # Each has an id of its own.
+
+
+async def test_ingest_that_does_not_come_in_time_is_told() -> None:
+    executors = Executors(lambda *_: UNREGISTERED)
+
+    assert await request(executors, "POST", PLAY, response_seconds=0.4) == UNREGISTERED
+    assert executors.requests == [("POST", PLAY)]
+
+
+async def test_other_refusals_of_the_proxy_are_told_at_once() -> None:
+    refused = AriAnswer(503, '{"message": "m", "error": "ari_proxy.overload", "sent": false}')
+    executors = Executors(lambda *_: refused)
+
+    assert await request(executors, "POST", PLAY) == refused
+    assert executors.requests == [("POST", PLAY)]
