@@ -250,6 +250,7 @@ _BY_STATUS: Final[dict[int, type[RequestFailed]]] = {
 
 
 _UNAVAILABLE: Final = 503
+_TOO_LARGE: Final = "ari_proxy.too_large"
 
 
 class _Body(msgspec.Struct):
@@ -285,6 +286,15 @@ def is_unregistered(status: int, body: str | bytes) -> bool:
     return status == _UNAVAILABLE and _content(body).error == "ari_proxy.registration"
 
 
+def is_unknown(status: int, body: str | bytes) -> bool:
+    """Return whether an answer of ari-proxy says that Asterisk may have executed the request."""
+    if status not in _GATEWAY:
+        return False
+    content = _content(body)
+    is_lost = content.error == _TOO_LARGE  # Its answer, and nothing else, is not known.
+    return content.error.startswith("ari_proxy.") and content.sent and not is_lost
+
+
 def _content(body: str | bytes) -> _Body:
     text = body if isinstance(body, str) else body.decode(errors="replace")
     try:
@@ -296,6 +306,6 @@ def _content(body: str | bytes) -> _Body:
 def _transport_error(request: str, content: _Body) -> TransportFailed:
     if not content.sent:
         return NotSent(request, content.message)
-    if content.error == "ari_proxy.too_large":
+    if content.error == _TOO_LARGE:
         return AnswerLost(request, content.message)
     return OutcomeUnknown(request, content.message)

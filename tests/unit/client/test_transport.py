@@ -11,12 +11,14 @@ from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.client.ari.transport import AriAnswer
 from ari_proxy.client.commands import CallCommands
 from ari_proxy.client.errors import NotSent, OutcomeUnknown
-from ari_proxy.client.transport import CallTransport
+from ari_proxy.client.transport import MOST_TIMES, CallTransport
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 PLAY = "/channels/c/play?media=sound:a&playbackId=p"
 NOT_FOUND = AriAnswer(404, "{}")
 DONE = AriAnswer(204, "")
+#: ari-proxy's, whose connection to Asterisk broke before the answer.
+MISSED = AriAnswer(502, '{"message": "m", "error": "ari_proxy.unreachable", "sent": true}')
 #: ari-proxy's, while there is no ingest.
 UNREGISTERED = AriAnswer(503, '{"message": "m", "error": "ari_proxy.registration", "sent": false}')
 
@@ -224,3 +226,42 @@ async def test_other_refusals_of_the_proxy_are_told_at_once() -> None:
 
     assert await request(executors, "POST", PLAY) == refused
     assert executors.requests == [("POST", PLAY)]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "second", "answer"),
+    [
+        ("DELETE", "/channels/c", NOT_FOUND, DONE),
+        ("POST", "/channels/c/answer", DONE, DONE),
+        ("POST", "/channels/c/answer", NOT_FOUND, NOT_FOUND),
+    ],
+)
+async def test_request_whose_answer_the_executor_has_missed_is_sent_again(
+    method: str, url: str, second: AriAnswer, answer: AriAnswer
+) -> None:
+    executors = Executors(lambda _method, _url, times: MISSED if times == 1 else second)
+
+    assert await request(executors, method, url) == answer
+    assert executors.requests == [(method, url)] * 2
+
+
+async def test_asterisk_is_asked_for_what_it_was_to_create() -> None:
+    there = AriAnswer(200, '{"id": "p"}')
+    executors = Executors(lambda method, *_: there if method == "GET" else MISSED)
+
+    assert await request(executors, "POST", PLAY) == there
+    assert executors.requests == [("POST", PLAY), ("GET", "/playbacks/p")]
+
+
+async def test_what_might_do_harm_stays_unknown() -> None:
+    executors = Executors(lambda *_: MISSED)
+
+    assert await request(executors, "POST", "/channels/c/dtmf?dtmf=1") == MISSED
+    assert len(executors.requests) == 1
+
+
+async def test_request_is_not_sent_again_for_ever() -> None:
+    executors = Executors(lambda *_: MISSED)
+
+    assert await request(executors, "POST", "/channels/c/answer") == MISSED
+    assert len(executors.requests) == MOST_TIMES
