@@ -10,8 +10,8 @@ app.run()
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Final, Self, Unpack
@@ -188,6 +188,30 @@ class App:
             listener=listener,
         )
         return self._application.originate(endpoint, options, server=owner)
+
+    @contextmanager
+    def at(self, url: str, *, name: str = "", **access: Unpack[BusAccess]) -> Iterator[None]:
+        """Be somewhere else during a block, as in a test; it must not run yet.
+
+        Args:
+            url: as of the App itself.
+            name: of the Stasis application there; the same by default.
+            access: account and TLS.
+
+        Raises:
+            BusSettingsError: the URL of the bus, or what `access` says, can't be used.
+            Misconfigured: the App runs, the URL of an Asterisk can't be used, or what it needs is
+                not installed.
+        """
+        if self._application is not None:
+            raise Misconfigured(f"{self!r} runs: it can be elsewhere only before")
+        former = self.name, self._way
+        self.name = name or self.name
+        self._way = way_to(url, self.name, access)
+        try:
+            yield
+        finally:
+            self.name, self._way = former
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT, and return.

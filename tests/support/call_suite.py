@@ -7,12 +7,28 @@ import asyncio
 
 import pytest
 
-from ari_proxy import Call
-from ari_proxy.client.errors import Busy, CallEnded, Conflict, NotSent, OutcomeUnknown
+from ari_proxy import App, Call
+from ari_proxy.client.errors import (
+    Busy,
+    CallEnded,
+    Conflict,
+    NoAnswer,
+    NotSent,
+    OutcomeUnknown,
+    Rejected,
+)
 from ari_proxy.client.events import ChannelDtmfReceived, StasisStart
-from ari_proxy.testing import Phone, UnmetExpectationError, fake_call, hang_up_anywhere
+from ari_proxy.testing import (
+    Phone,
+    UnmetExpectationError,
+    fake_call,
+    fake_endpoints,
+    hang_up_anywhere,
+)
 from ari_proxy.testing.failures import Failure
 
+#: Only a plan makes anybody of it.
+PHONE = "PJSIP/200"
 BUSY, AGENT = "Local/busy@default/n", "Local/answer@default/n"
 
 
@@ -136,6 +152,45 @@ async def test_endpoint_does_as_planned() -> None:
     async with fake_call(connect) as phone:
         phone.plan(AGENT, busy=True)
         await phone.expect_hung_up()
+
+
+async def test_planned_endpoint_rings_answers_and_presses_digits() -> None:
+    chosen: list[str | None] = []
+
+    async def connect(call: Call) -> None:
+        agent = await call.dial(PHONE)
+        chosen.append(await agent.prompt("sound:beep", digits=1, first_digit=20))
+        await call.hang_up()
+
+    async with fake_call(connect) as phone:
+        phone.plan(PHONE, answer=0.5, presses="wwww7")
+        await phone.expect_dialled(PHONE)
+        await phone.expect_hung_up()
+
+    assert chosen == ["7"]
+
+
+async def test_app_places_calls_to_planned_endpoints() -> None:
+    app = App("outgoing", "nats://127.0.0.1:1")
+    async with fake_endpoints(app) as endpoints:
+        endpoints.plan("PJSIP/1", answer=0.2, presses="wwww7")
+        endpoints.plan("PJSIP/2", busy=True)
+        endpoints.plan("PJSIP/3", ring=60)
+        endpoints.plan("PJSIP/4", cause=21)
+        async with app:
+            async with app.originate("PJSIP/1", variables={"A": "b"}) as call:
+                assert await call.prompt("sound:beep", digits=1, first_digit=20) == "7"
+                variable = await call.ari.channels.get_variable(call.channel_id, "A")
+            with pytest.raises(Busy):
+                await app.originate("PJSIP/2")
+            with pytest.raises(NoAnswer):
+                await app.originate("PJSIP/3", timeout=2)
+            with pytest.raises(Rejected) as refusal:
+                await app.originate("PJSIP/4")
+
+    assert variable.value == "b"
+    assert refusal.value.cause == 21
+    assert endpoints.dialled == [f"PJSIP/{number}" for number in range(1, 5)]
 
 
 async def test_requests_fail_as_planned() -> None:

@@ -17,6 +17,7 @@ from .caller import Caller
 from .changes import Changes
 from .created import Created
 from .errors import NotOnAsteriskError
+from .planned_endpoints import PlannedEndpoints
 from .target import APPLICATION_VARIABLE, CONTEXT
 
 #: Seconds for a call to enter the application, or to end.
@@ -43,6 +44,7 @@ class AsteriskLine:
         caller: Caller,
         changes: Changes,
         created: Created,
+        planned: PlannedEndpoints,
     ) -> None:
         """Initialise a line without a call.
 
@@ -54,6 +56,7 @@ class AsteriskLine:
             caller: who calls.
             changes: tells when anything has happened.
             created: what the handler has created.
+            planned: what endpoints do.
         """
         self._rest = rest
         self._tasks = tasks
@@ -62,6 +65,7 @@ class AsteriskLine:
         self._caller = caller
         self._changes = changes
         self._created = created
+        self._planned = planned
         token = ids.random_id(ids.TOKEN_LENGTH)
         self._own, self._other = f"tested-{token}-1", f"tested-{token}-2"
         self._has_entered = asyncio.Event()
@@ -105,6 +109,10 @@ class AsteriskLine:
             await self._ask("POST", f"{self._path}/variable", variable=name, value=value)
         await self._ask("POST", f"{self._path}/dial")
 
+    def is_own(self, channel_id: str) -> bool:
+        """Return whether a channel is the caller's own half."""
+        return channel_id == self._own
+
     def enter(self) -> None:
         """Note that the caller's own half is in its application, where all can be done to it."""
         self._has_entered.set()
@@ -139,13 +147,13 @@ class AsteriskLine:
         await self._request("DELETE", self._path, reason_code=str(cause))
         await self._changes.until(lambda: self._caller.cause, timeout_seconds=CALL_SECONDS)
 
-    def plan(self, endpoint: str, plan: EndpointPlan) -> None:  # noqa: ARG002  as of each line
-        """Refuse: an endpoint of a real Asterisk does what it does.
+    def plan(self, endpoint: str, plan: EndpointPlan) -> None:
+        """Say what an endpoint does: a Local channel is called in its place.
 
         Raises:
-            NotOnAsteriskError: always.
+            NotOnAsteriskError: it is the other end of external media.
         """
-        raise NotOnAsteriskError(f"what {endpoint} does can't be planned on a real Asterisk")
+        self._planned.plan(endpoint, plan)
 
     def report_gap(self) -> None:
         """Refuse: nothing is missing.

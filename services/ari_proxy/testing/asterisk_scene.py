@@ -11,6 +11,7 @@ from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.client.application import Application
 from ari_proxy.client.call import Call
 from ari_proxy.client.events import Event
+from ari_proxy.client.handling import handle
 from ari_proxy.command.service import CommandService
 from ari_proxy.connections import factories
 from ari_proxy.embedded import embedded_settings
@@ -26,10 +27,13 @@ from .asterisk_record import AsteriskRecord
 from .caller import Caller
 from .changes import Changes
 from .created import Created
+from .endpoints import CallParts, Endpoints
 from .failures import FailingClient, PlannedFailures
 from .handler_run import CallHandler, HandlerRun
 from .interruption import Interruption
 from .phone import Phone
+from .planned_endpoint import play
+from .planned_endpoints import PlannedEndpoints
 
 #: Seconds for Asterisk to know the applications.
 REGISTRATION_SECONDS: Final = 30.0
@@ -73,7 +77,9 @@ class AsteriskScene:
         )
         self._tasks = tasks
         self._bus = bus
-        self._caller, self._changes, self._created = Caller(), Changes(), Created()
+        self._planned = PlannedEndpoints(self._callers)
+        self._caller = Caller(self._planned.endpoint_of)
+        self._changes, self._created = Changes(), Created()
         server = ServerId(self._settings.server_id)
         self._record = AsteriskRecord(server, bus, self.application, self._hear)
         self._interruption = interruption
@@ -88,18 +94,19 @@ class AsteriskScene:
             caller=self._caller,
             changes=self._changes,
             created=self._created,
+            planned=self._planned,
         )
-        self.phone = Phone(
-            self.line,
-            self._caller,
-            self._changes,
-            tasks=tasks,
+        parts = CallParts(
+            line=self.line,
+            caller=self._caller,
+            changes=self._changes,
             broker=broker,
             failures=self._failures,
             record=self._record,
-            handler=self.run,
             deadline_seconds=deadline_seconds,
         )
+        self.phone = Phone(parts, tasks=tasks, handler=self.run)
+        self.endpoints = Endpoints(parts)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Run the proxy until `stack` is closed, which also ends what is left of the call.
@@ -125,7 +132,7 @@ class AsteriskScene:
         command = CommandService(
             settings, self._bus, CommandWay(commands), metrics, tap=self._record, traces=traces
         )
-        callers = Application(self._bus, self._callers, self._hold)
+        callers = Application(self._bus, self._callers, self._serve_far)
         for service in (ingest, command, callers):
             self._tasks.create_task(service.run(asyncio.Event()))
         async with asyncio.timeout(REGISTRATION_SECONDS):
@@ -137,13 +144,27 @@ class AsteriskScene:
         return all([(await self._rest.request("GET", path)).status == _OK for path in paths])
 
     async def request(self, method: str, url: str, body: str = "") -> Answer:
-        """Send a request of the handler, and note what it creates."""
+        """Send a request of the application, and note what it creates."""
+        url, body = self._planned.redirected(method, url, body)
         answer = await self._rest.request(method, url, body)
         self._created.note(method, url, answer)
         return answer
 
     async def _interrupt(self, moment: str) -> None:
         await self._interruption(self.phone, moment)
+
+    async def _serve_far(self, call: Call) -> None:
+        """Serve the half of a channel that is a phone's."""
+        if self.line.is_own(call.channel_id):
+            await self._hold(call)
+        else:
+            await handle(self._play, call)
+
+    async def _play(self, call: Call) -> None:
+        """Do what is planned of an endpoint."""
+        plan = self._planned.plan_of(call.dialplan.exten)
+        if plan is not None:
+            await play(call, plan)
 
     async def _hold(self, call: Call) -> None:
         """Serve the caller's own half until this is cancelled with all of it."""

@@ -1,6 +1,6 @@
 """The caller of a call under test, as Asterisk's events tell. Sans-I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 #: The technologies of external media.
@@ -10,7 +10,13 @@ _MEDIA: Final = frozenset({"UnicastRTP", "AudioSocket", "WebSocket"})
 class Caller:
     """What the caller has heard, whom the handler has dialled, and what has become of the call."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoint_of: Callable[[str], str] = str) -> None:
+        """Initialise before the call.
+
+        Args:
+            endpoint_of: tells in whose place an endpoint was called.
+        """
+        self._endpoint_of = endpoint_of
         #: The caller's channel, once it has entered the application.
         self.channel_id = ""
         #: Media that the caller has heard, in order, like `sound:hello`.
@@ -52,7 +58,8 @@ class Caller:
         if event_type == "PlaybackStarted":
             self._hear(fields["playback"])
         elif event_type == "Dial" and not fields["dialstatus"]:
-            self.dialled.append(_endpoint(fields["peer"]["name"], fields["dialstring"]))
+            called = _endpoint(fields["peer"]["name"], fields["dialstring"])
+            self.dialled.append(self._endpoint_of(called))
         elif isinstance(channel := fields.get("channel"), Mapping):
             if event_type == "StasisStart" and not self.channel_id:
                 self.channel_id = channel["id"]

@@ -1,8 +1,9 @@
-"""A call without Asterisk and without a bus, for the test of its handler."""
+"""Calls without Asterisk and without a bus: for tests of a handler, or of who places calls."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
 
 from ari_proxy.app import App
@@ -10,14 +11,16 @@ from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.bus.memory.named import named_broker
 from ari_proxy.client.bus_at import bus_at
+from ari_proxy.client.call import Call
 from ari_proxy.protocol import ids
 from ari_proxy.simulator.media import PLAYBACK_SECONDS
 
 from . import target
 from .asterisk_scene import AsteriskScene
+from .endpoints import DEADLINE_SECONDS, Endpoints
 from .handler_run import CallHandler
 from .interruption import Interruption, nothing
-from .phone import DEADLINE_SECONDS, Phone
+from .phone import Phone
 from .proxy import APPLICATION
 from .scene import Scene, SimulatedScene
 
@@ -62,6 +65,77 @@ async def fake_call(
         NotOnAsteriskError: pytest runs on a real Asterisk, and the block plans what that can't do.
         Exception: what the handler or the block has raised.
     """
+    async with _staged(
+        handler,
+        _serving,
+        playback_seconds=playback_seconds,
+        deadline_seconds=deadline_seconds,
+        interruption=interruption,
+    ) as scene:
+        await scene.line.call(caller=caller, extension=extension)
+        # Only when the block waits: what it plans at its beginning holds for the whole call.
+        asyncio.get_running_loop().call_soon(scene.run.begin)
+        yield scene.phone
+        await scene.phone.finish()
+
+
+@asynccontextmanager
+async def fake_endpoints(
+    app: App,
+    *,
+    playback_seconds: float = PLAYBACK_SECONDS,
+    deadline_seconds: float | None = None,
+) -> AsyncIterator[Endpoints]:
+    """Have an App place its calls to endpoints that do what a test plans, during a block.
+
+    The App, which must not run before, meets the proxy's own code and a simulated Asterisk, in this
+    process; or a real one, with pytest's option `--ari-asterisk`. At the end of the block nothing
+    may be left.
+
+    Args:
+        app: under test: what runs it in the block, runs it there.
+        playback_seconds: the length of every sound.
+        deadline_seconds: for each expectation, and for the end of the block; by default 5, and 20
+            on a real Asterisk.
+
+    Raises:
+        UnmetExpectationError: something is left at the end of the block.
+        Misconfigured: the App runs.
+        Exception: what the block has raised.
+    """
+    async with _staged(
+        _nobody_calls,
+        partial(_moved, app),
+        playback_seconds=playback_seconds,
+        deadline_seconds=deadline_seconds,
+        interruption=nothing,
+    ) as scene:
+        yield scene.endpoints
+        await scene.endpoints.finish()
+
+
+async def _nobody_calls(_: Call) -> None:
+    """Handle no call: only the App places some."""
+
+
+@asynccontextmanager
+async def _staged(
+    handler: CallHandler,
+    surround: Callable[[str, Scene], AbstractAsyncContextManager[None]],
+    *,
+    playback_seconds: float,
+    deadline_seconds: float | None,
+    interruption: Interruption,
+) -> AsyncIterator[Scene]:
+    """Run the parts of calls around a block.
+
+    Args:
+        handler: of a call from outside.
+        surround: runs, around the block, what is between the bus at a URL and the calls.
+        playback_seconds: see `fake_call`, as all that follows.
+        deadline_seconds: see there.
+        interruption: see there.
+    """
     failure: BaseException | None = None
     name = f"fake-call-{ids.random_id(ids.TOKEN_LENGTH)}"
     url, broker = f"memory://{name}", named_broker(name)
@@ -78,19 +152,22 @@ async def fake_call(
             interruption=interruption,
         )
         await scene.start(stack)
-        await stack.enter_async_context(_serving(url, scene))
+        await stack.enter_async_context(surround(url, scene))
         try:
-            await scene.line.call(caller=caller, extension=extension)
-            # Only when the block waits: what it plans at its beginning holds for the whole call.
-            asyncio.get_running_loop().call_soon(scene.run.begin)
-            yield scene.phone
-            await scene.phone.finish()
+            yield scene
         except (asyncio.CancelledError, GeneratorExit):
             raise
         except BaseException as error:  # noqa: BLE001  raised again, outside of the task groups
             failure = error
     if failure is not None:
         raise failure
+
+
+@asynccontextmanager
+async def _moved(app: App, url: str, scene: Scene) -> AsyncIterator[None]:
+    """Have an App be there around a block."""
+    with app.at(url, name=scene.application):
+        yield
 
 
 def _scene(  # noqa: PLR0913  all that a call consists of

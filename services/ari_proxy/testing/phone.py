@@ -1,31 +1,16 @@
 """The caller's phone: what a test does, and what it expects."""
 
 import asyncio
-import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
-from typing import Final, TypeVar
 
-from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.client.errors import RequestFailed
 from ari_proxy.simulator import causes
-from ari_proxy.simulator.plans import EndpointPlan
 
-from .caller import Caller
-from .changes import Changes
-from .errors import UnmetExpectationError
-from .failures import Failure, PlannedFailures
+from .endpoints import CallParts, Endpoints
 from .handler_run import HandlerRun
-from .line import Line
-from .record import CallRecord
-
-T = TypeVar("T")
-#: Seconds of the event loop's clock for an expectation.
-DEADLINE_SECONDS: Final = 5.0
 
 
-class Phone:
+class Phone(Endpoints):
     """The caller of one call, in the hands of a test.
 
     Each `expect_…` waits until what it names has happened, after what the former one of its kind
@@ -33,32 +18,18 @@ class Phone:
     is over.
     """
 
-    def __init__(  # noqa: PLR0913  all that a call consists of
-        self,
-        line: Line,
-        caller: Caller,
-        changes: Changes,
-        *,
-        tasks: asyncio.TaskGroup,
-        broker: MemoryBroker,
-        failures: PlannedFailures,
-        record: CallRecord,
-        handler: HandlerRun,
-        deadline_seconds: float = DEADLINE_SECONDS,
-    ) -> None:
-        """Initialise a phone that has not called yet."""
-        self._line = line
-        self._caller = caller
-        self._changes = changes
+    def __init__(self, parts: CallParts, *, tasks: asyncio.TaskGroup, handler: HandlerRun) -> None:
+        """Initialise a phone that has not called yet.
+
+        Args:
+            parts: of its call.
+            tasks: run what the caller does.
+            handler: of the call.
+        """
+        super().__init__(parts)
         self._tasks = tasks
-        self._broker = broker
-        self._failures = failures
-        self._record = record
         self._handler = handler
-        self._deadline_seconds = deadline_seconds
         self._has_hung_up = False
-        #: How far the expectations have come in each list.
-        self._read = {"played": 0, "dialled": 0}
 
     @property
     def channel_id(self) -> str:
@@ -85,15 +56,6 @@ class Phone:
         """Media that the caller has heard, in order, like `sound:hello`."""
         return self._caller.played
 
-    @property
-    def dialled(self) -> list[str]:
-        """Endpoints that the handler has called, in order, like `PJSIP/200`."""
-        return self._caller.dialled
-
-    def ladder(self) -> str:
-        """Return the call so far as a ladder."""
-        return self._record.ladder()
-
     # What a caller does
 
     def press(self, digits: str) -> None:
@@ -116,51 +78,6 @@ class Phone:
             self._has_hung_up = True
             await self._line.hang_up(cause)
 
-    # What a test plans
-
-    def plan(
-        self,
-        endpoint: str,
-        *,
-        answer: float | None = None,
-        ring: float = math.inf,
-        busy: bool = False,
-        cause: int | None = None,
-        presses: str = "",
-    ) -> None:
-        """Say what an endpoint does when it is called; without a plan it answers at once.
-
-        Args:
-            endpoint: like `PJSIP/200`.
-            answer: seconds of ringing until it answers; None if it does not.
-            ring: seconds of ringing after which it gives up, with cause 19; that of the handler may
-                be shorter.
-            busy: whether it refuses with cause 17.
-            cause: of Q.850, with which it refuses.
-            presses: digits once it has answered; a `w` is a pause of half a second.
-        """
-        seconds = ring if answer is None else answer
-        plan = EndpointPlan(
-            ring_seconds=seconds,
-            answers=answer is not None,
-            refusal=causes.BUSY if busy else cause,
-            digits=presses,
-        )
-        self._line.plan(endpoint, plan)
-
-    def fail(self, operation: str, failure: Failure) -> None:
-        """Let the handler's next request of an operation fail; each call plans one more failure.
-
-        Args:
-            operation: like `channels.answer`.
-            failure: an error status of Asterisk like 404; `not_sent`, if Asterisk shall not get the
-                request; or `unknown`, if it shall execute the request and its answer be lost.
-
-        Raises:
-            ValueError: there is no such operation, or no such failure.
-        """
-        self._failures.plan(operation, failure)
-
     def gap(self) -> None:
         """Tell the handler that events may be missing (ProxyGap).
 
@@ -172,19 +89,6 @@ class Phone:
         except KeyError:
             raise self._failure("there is no gap in a call that is over") from None
 
-    @contextmanager
-    def bus_away(self) -> Iterator[None]:
-        """Take the bus away from the handler and from ari-proxy during a block.
-
-        Commands wait for it; one that waits longer than `response_seconds` raises `NotSent`, and is
-        never executed. Events wait, too, and come in order once the bus is back.
-        """
-        self._broker.stop()
-        try:
-            yield
-        finally:
-            self._broker.start()
-
     # What a test expects
 
     async def expect_answered(self, *, timeout: float | None = None) -> None:
@@ -195,11 +99,6 @@ class Phone:
         """Wait until the caller hears a medium; others before it are passed over."""
         what = f"played {media}"
         await self._expect(what, partial(self._next, "played", self.played, media), timeout)
-
-    async def expect_dialled(self, endpoint: str, *, timeout: float | None = None) -> None:
-        """Wait until the handler calls an endpoint; others before it are passed over."""
-        what = f"dialled {endpoint}"
-        await self._expect(what, partial(self._next, "dialled", self.dialled, endpoint), timeout)
 
     async def expect_hung_up(
         self,
@@ -221,70 +120,29 @@ class Phone:
         """Wait until the handler has sent the caller back into the dialplan."""
         await self._expect("left to the dialplan", lambda: self._caller.has_left or None, timeout)
 
-    def assert_nothing_left(self) -> None:
-        """Check that no channel, bridge or recording is left, and that the handler has ended.
-
-        A caller who was sent back into the dialplan is not counted.
-
-        Raises:
-            UnmetExpectationError: names all that is left.
-        """
-        if left := self._left():
-            raise self._failure(f"left when the call was over: {'; '.join(left)}")
-
     async def finish(self) -> None:
         """Wait until nothing is left; raise what the handler has raised.
 
-        A handler may have sent a request that crosses the caller's hang-up: if that is refused, and
-        the handler raises it, its call has ended.
+        A caller who was sent back into the dialplan is not counted. A handler may have sent a
+        request that crosses the caller's hang-up: if that is refused, and the handler raises it,
+        its call has ended.
 
         Raises:
             UnmetExpectationError: something is left.
             Exception: the handler's own.
         """
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                await self._changes.until(lambda: self._handler.is_done or None)
-                await self._line.until_nothing_is_left()
-        except TimeoutError:
-            self.assert_nothing_left()
+        await super().finish()
         error = self._handler.error
         if error is not None and not (self._has_hung_up and isinstance(error, RequestFailed)):
             error.add_note(self.ladder())
             raise error
 
+    async def _until_over(self) -> None:
+        await self._changes.until(lambda: self._handler.is_done or None)
+
     def _left(self) -> list[str]:
-        return ([] if self._handler.is_done else ["the handler is running"]) + self._line.left()
+        return ([] if self._handler.is_done else ["the handler is running"]) + super()._left()
 
-    async def _expect(
-        self, what: str, look: Callable[[], T | None], timeout_seconds: float | None
-    ) -> T:
-        def found() -> T | None:
-            result = look()
-            if result is None and self._is_over:
-                raise self._failure(f"expected: {what}; the call is over") from self._handler.error
-            return result
-
-        seconds = self._deadline_seconds if timeout_seconds is None else timeout_seconds
-        try:
-            return await self._changes.until(found, timeout_seconds=seconds)
-        except TimeoutError:
-            raise self._failure(f"expected: {what}; not within {seconds:g} s") from None
-
-    @property
-    def _is_over(self) -> bool:
-        """True if nothing more can come."""
-        return self._handler.is_done and self._caller.is_over
-
-    def _next(self, kind: str, seen: list[str], wanted: str) -> bool | None:
-        """Look for one that was not found before; None if there is none."""
-        for position in range(self._read[kind], len(seen)):
-            if seen[position] == wanted:
-                self._read[kind] = position + 1
-                return True
-        return None
-
-    def _failure(self, what: str) -> UnmetExpectationError:
-        seen = [f"played: {', '.join(self.played)}"] if self.played else []
-        seen += [f"dialled: {', '.join(self.dialled)}"] if self.dialled else []
-        return UnmetExpectationError("\n".join([what, *seen]), self.ladder())
+    def _check(self, what: str) -> None:
+        if self._handler.is_done and self._caller.is_over:
+            raise self._failure(f"expected: {what}; the call is over") from self._handler.error

@@ -21,10 +21,10 @@ from ari_proxy.watch.render.steps import Step
 
 from . import transcript
 from .changes import Changes
+from .endpoints import DEADLINE_SECONDS
 from .errors import UnmetExpectationError
 from .handler_run import CallHandler, HandlerRun
 from .names import Names
-from .phone import DEADLINE_SECONDS
 from .transcript import REPLAYED, Transcript
 
 T = TypeVar("T")

@@ -12,6 +12,7 @@ from ari_proxy.simulator.model import event_text
 
 from .caller import Caller
 from .changes import Changes
+from .endpoints import CallParts, Endpoints
 from .failures import FailingClient, PlannedFailures
 from .handler_run import CallHandler, HandlerRun
 from .interruption import Interruption
@@ -27,6 +28,7 @@ class Scene(Protocol):
 
     run: HandlerRun
     phone: Phone
+    endpoints: Endpoints
 
     @property
     def application(self) -> str:
@@ -80,17 +82,17 @@ class SimulatedScene:
         commands = FailingClient(ari, failures, interrupt=self._interrupt, after=changes.note)
         self.proxy = InProcessProxy(tasks, bus, record, own_requests=own, commands=commands)
         self.line = SimulatedLine(exchange, self.proxy, self._caller, changes)
-        self.phone = Phone(
-            self.line,
-            self._caller,
-            changes,
-            tasks=tasks,
+        parts = CallParts(
+            line=self.line,
+            caller=self._caller,
+            changes=changes,
             broker=broker,
             failures=failures,
             record=record,
-            handler=self.run,
             deadline_seconds=deadline_seconds,
         )
+        self.phone = Phone(parts, tasks=tasks, handler=self.run)
+        self.endpoints = Endpoints(parts)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Run the proxy until `stack` is closed."""
