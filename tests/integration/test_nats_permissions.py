@@ -56,6 +56,22 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
     guarded.server.stop()
 
 
+async def test_right_that_calls_do_not_depend_on_is_counted_alone(guarded: Guarded) -> None:
+    guarded.allow(limited={"publish": [INBOX], "subscribe": [INBOX]})
+    guarded.server.start()
+    async with guarded.bus("limited") as bus:
+        await bus.wait_connected()
+        with pytest.raises(BusRefusedError):
+            await bus.publish_to_listener("recovered_demo", b"{}")
+
+        assert bus.problem is None
+        assert (bus.refused, bus.refusals) == (1, 1)
+
+        with pytest.raises(BusRefusedError):
+            await bus.publish_to_listener("demo", b"{}")
+        assert bus.problem == Problem("deaf", "the account may not publish to demo")
+
+
 async def test_what_may_not_be_subscribed_is_told_until_it_may(
     guarded: Guarded,
 ) -> None:

@@ -69,6 +69,11 @@ def recovered(application: str) -> str:
     return _RECOVERED + application
 
 
+def is_optional(topic: str) -> bool:
+    """Return whether an account may lack the right to publish there: all else works without it."""
+    return topic.startswith(_RECOVERED)
+
+
 def bindings(server: ServerId) -> str:
     """Return the topic for registrations of objects that clients have named."""
     return _BINDINGS + server

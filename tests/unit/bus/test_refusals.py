@@ -14,3 +14,13 @@ def test_refusals_are_counted_once_each_and_summed_up() -> None:
     assert not refusals.remove("queue")
     assert refusals.summary == "the account may not publish"
     assert (len(refusals), refusals.total) == (1, 2)
+
+
+def test_what_is_not_needed_is_counted_alone() -> None:
+    refusals = ServerRefusals()
+
+    assert refusals.add("topic", "the account may not publish", is_needed=False)
+    assert (refusals.summary, len(refusals), refusals.total) == ("", 1, 1)
+    assert refusals.remove("topic")
+    assert refusals.add("topic", "the account may not publish")
+    assert refusals.summary == "the account may not publish"

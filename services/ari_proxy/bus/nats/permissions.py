@@ -118,16 +118,16 @@ class NatsPermissions:
     def _note(self, action: str, topic: str, remedy: str) -> None:
         self._noted.add((action, topic))
         sentence = _sentence(action, topic)
-        if not self._refusals.add((action, topic), sentence):
+        is_needed = action == "subscribe" or not topics.is_optional(topic)
+        if not self._refusals.add((action, topic), sentence, is_needed=is_needed):
             return
         if action == "subscribe":
             _log.error(
                 "bus.subscription_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy
             )
         else:
-            _log.error(
-                "bus.publishing_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy
-            )
+            log = _log.error if is_needed else _log.warning
+            log("bus.publishing_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy)
 
 
 def _sentence(action: str, topic: str) -> str:
