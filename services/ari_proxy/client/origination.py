@@ -21,12 +21,13 @@ from .arguments import joined
 from .ari import Ari
 from .ari.requests import VariableValue
 from .call import Call
-from .cleaning_up import CLEAN_UP_SECONDS
+from .cleaning_up import CLEAN_UP_SECONDS, clean_up
 from .errors import (
     CallEnded,
     ClientError,
     InvalidParameters,
     NotSent,
+    OutcomeUnknown,
     Rejected,
     RequestFailed,
     Unsupported,
@@ -219,6 +220,11 @@ class Origination:
             self._race.fail(start.channel_id)
             if _is_of_endpoint(error):
                 raise Rejected([self._endpoint]) from error
+            raise
+        except OutcomeUnknown:
+            # By the server's commands: RabbitMQ has no queue of a dialog that nothing was told of.
+            hangup = self._ari.channels.hangup(start.channel_id)
+            await clean_up(hangup, f"channel {start.channel_id}")
             raise
 
     async def _ring(self, call: Call, follower: Follower) -> None:

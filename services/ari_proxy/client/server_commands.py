@@ -18,9 +18,12 @@ from ari_proxy.protocol.messages import Command, ServerCommandResponse
 from .ari.transport import AriAnswer
 from .call import RESPONSE_SECONDS
 from .commands import name_of
-from .errors import NotSent, OutcomeUnknown
+from .errors import NotSent, OutcomeUnknown, TransportFailed, is_unknown
 from .passing import until_passed
+from .remedies import Remedy, remedy_of
 
+#: Seconds for the answer to what has become of a request.
+INQUIRY_SECONDS: Final = 3.0
 _response: Final = msgspec.json.Decoder(ServerCommandResponse)
 
 
@@ -61,10 +64,32 @@ class ServerTransport:
             OutcomeUnknown: no answer came within `response_seconds`; it may have got the request.
         """
         command = Command("", url, method, body, dialog_id=self._dialog)
-        return await until_passed(
-            lambda seconds: self._request(command, seconds),
-            within_seconds=self._response_seconds,
-        )
+        remedy = remedy_of(method, url) or Remedy()
+        try:
+            answer = await until_passed(
+                lambda seconds: self._request(command, seconds),
+                within_seconds=self._response_seconds,
+            )
+        except OutcomeUnknown:
+            found = await self._found(remedy)
+            if found is None:
+                raise
+            return found
+        if is_unknown(answer.status, answer.body):
+            return await self._found(remedy) or answer
+        return answer
+
+    async def _found(self, remedy: Remedy) -> AriAnswer | None:
+        """Ask Asterisk for what a request was to create; return it if it is there."""
+        if not remedy.inquiry:
+            return None
+        question = Command("", remedy.inquiry, "GET", "", dialog_id=self._dialog)
+        seconds = min(INQUIRY_SECONDS, self._response_seconds)
+        try:
+            found = remedy.finding(await self._request(question, seconds))
+        except TransportFailed:
+            return None
+        return found if isinstance(found, AriAnswer) else None
 
     async def _request(self, command: Command, seconds: float) -> AriAnswer:
         try:

@@ -246,6 +246,39 @@ async def test_request_whose_outcome_is_not_known_is_followed_by_a_hang_up() -> 
     assert scene.proxy.done == [scene.hang_up]
 
 
+MISSED = {"message": "no answer in time", "error": "ari_proxy.timeout", "sent": True}
+
+
+async def test_call_that_asterisk_has_placed_late_is_found() -> None:
+    """Its executor did not wait for the answer, and says so."""
+    async with stage() as scene, asyncio.TaskGroup() as tasks:
+        working = scene.proxy.placing
+        scene.proxy.placing = 504, json.dumps(MISSED)
+
+        async def come() -> None:
+            await scene.until_placed()
+            scene.proxy.placing = working
+            await until(lambda: len(scene.proxy.placed) > 1)
+            scene.answer()
+
+        tasks.create_task(come())
+        async with scene.originate() as call:
+            assert call.channel_id == scene.channel
+
+    asked = [(placed["method"], placed["url"]) for placed in scene.proxy.placed[1:]]
+    assert asked == [("GET", f"/channels/{scene.channel}")]
+
+
+async def test_call_that_asterisk_may_place_yet_is_hung_up_at_its_server() -> None:
+    async with stage() as scene:
+        scene.proxy.placing = 504, json.dumps(MISSED)
+        with pytest.raises(OutcomeUnknown):
+            await scene.originate()
+
+    asked = [(placed["method"], placed["url"]) for placed in scene.proxy.placed[1:]]
+    assert asked == [("GET", f"/channels/{scene.channel}"), scene.hang_up]
+
+
 async def test_server_that_nobody_serves_is_named() -> None:
     async with App("demo", URL) as app:
         with pytest.raises(NotSent, match=r"no executor of the server 'asterisk' is there"):
