@@ -295,6 +295,11 @@ def is_unknown(status: int, body: str | bytes) -> bool:
     return content.error.startswith("ari_proxy.") and content.sent and not is_lost
 
 
+def is_cut_off(status: int, body: str | bytes) -> bool:
+    """Return whether the connection to Asterisk broke before its answer."""
+    return is_unknown(status, body) and _content(body).error == "ari_proxy.unreachable"
+
+
 def _content(body: str | bytes) -> _Body:
     text = body if isinstance(body, str) else body.decode(errors="replace")
     try:

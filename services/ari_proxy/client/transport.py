@@ -8,7 +8,7 @@ from ari_proxy.protocol.messages import CommandResponse
 
 from .ari.transport import AriAnswer
 from .commands import CallCommands, SentCommand, name_of
-from .errors import NotSent, OutcomeUnknown, is_unknown
+from .errors import NotSent, OutcomeUnknown, is_cut_off
 from .passing import until_passed
 from .remedies import ABSENT, DONE, Finding, Remedy, remedy_of
 
@@ -65,12 +65,15 @@ class CallTransport:
         )
 
     async def _cured(self, method: str, url: str, body: str, seconds: float) -> AriAnswer:
-        """Have a request executed whose answer the executor itself may miss."""
+        """Have a request executed whose executor may lose its connection to Asterisk.
+
+        An Asterisk that does not answer in time gets no further request.
+        """
         remedy, loop = remedy_of(method, url) or _NONE, asyncio.get_running_loop()
         deadline = loop.time() + seconds
         answer = await self._request(method, url, body, seconds)
         for _ in range(MOST_TIMES - 1):
-            if not is_unknown(answer.status, answer.body) or remedy is _NONE:
+            if not is_cut_off(answer.status, answer.body) or remedy is _NONE:
                 break
             found = await self._found(remedy)
             if isinstance(found, AriAnswer):

@@ -133,7 +133,7 @@ async def test_request_is_not_sent_without_end() -> None:
     executors = Executors(lambda *_: None)
 
     with pytest.raises(OutcomeUnknown):
-        await request(executors, "POST", "/channels/c/answer", response_seconds=0.2)
+        await request(executors, "POST", "/channels/c/answer", response_seconds=1)
 
     assert executors.requests == [("POST", "/channels/c/answer")] * 3
 
@@ -265,3 +265,11 @@ async def test_request_is_not_sent_again_for_ever() -> None:
 
     assert await request(executors, "POST", "/channels/c/answer") == MISSED
     assert len(executors.requests) == MOST_TIMES
+
+
+async def test_asterisk_that_is_slow_gets_no_further_request() -> None:
+    late = AriAnswer(504, '{"message": "m", "error": "ari_proxy.timeout", "sent": true}')
+    executors = Executors(lambda *_: late)
+
+    assert await request(executors, "POST", "/channels/c/answer") == late
+    assert len(executors.requests) == 1

@@ -162,7 +162,8 @@ async def test_dialog_is_chosen_by_its_id(tmp_path: Path) -> None:
 
 
 def test_example_of_the_page_runs(tmp_path: Path) -> None:
-    (example,) = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    blocks = re.findall(r"```py\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (example,) = [block for block in blocks if "replay(" in block]
     (tmp_path / "call.jsonl").write_text(RECORD.read_text())
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_replay.py").write_text(f"{IMPORTS}\n\n{inspect.getsource(connect)}{example}")
