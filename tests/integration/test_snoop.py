@@ -8,17 +8,23 @@ import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Final
 
 import pytest
 
 from ari_proxy.client.call import Call
-from ari_proxy.client.events import Event
+from ari_proxy.client.events import ChannelEnteredBridge, Event
 from ari_proxy.client.external.snoop import Snoop
-from tests.support.memory_proxy import CallScene
+from tests.support.media import MediaAsterisk, loudness
+from tests.support.memory_proxy import CallScene, call_scene
 from tests.support.running import until
 
 #: The caller speaks all the time.
 TALK = "talk"
+#: Bytes before the audio of a recording, and an amplitude that silence does not have.
+WAV_HEADER: Final = 44
+AUDIBLE: Final = 1_000
 
 
 class Seen:
@@ -95,3 +101,25 @@ async def test_listener_who_is_cancelled(call_scene: CallScene) -> None:
         return call.is_over
 
     assert await call_scene.served(handler) is False
+
+
+async def test_caller_hears_an_endpoint_before_it_answers(media_asterisk: MediaAsterisk) -> None:
+    async def handler(call: Call) -> str:
+        name = f"early-{call.id.replace('.', '-')}"
+        in_bridge = partial(call.wait_for, ChannelEnteredBridge, timeout=20)
+        async with call.snoop(spy="out") as snoop, asyncio.TaskGroup() as tasks:
+            entered = tasks.create_task(in_bridge(where=lambda event: is_of(event, call)))
+            dialling = tasks.create_task(call.dial("Local/early@default/n", ring="early"))
+            await entered
+            await snoop.record(name, max_seconds=3)
+            dialling.cancel()
+        return name
+
+    async with call_scene(media_asterisk) as scene:
+        name = await scene.served(handler)
+
+    assert loudness(media_asterisk.recording(name).read_bytes()[WAV_HEADER:]) > AUDIBLE
+
+
+def is_of(event: ChannelEnteredBridge, call: Call) -> bool:
+    return event.channel is not None and event.channel.id == call.channel_id
