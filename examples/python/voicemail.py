@@ -48,11 +48,12 @@ async def leave_message(call: Call, mailbox: str) -> None:
     name = f"voicemail/{mailbox}/{NEW}/{time.time_ns()}-{call.id.replace('.', '-')}"
     await call.play("sound:vm-intro", until="#")
     choice: str | None = "3"
+    message = None
     while choice in {"2", "3"}:
         if choice == "3":
-            await call.record(
-                name, beep=True, max_silence=10, max_seconds=MAX_SECONDS, if_exists="overwrite"
-            )
+            if message is not None:
+                await message.delete()
+            message = await call.record(name, beep=True, max_silence=10, max_seconds=MAX_SECONDS)
         else:
             await call.play(f"recording:{name}", until="any")
         # 1 keeps it, and so does silence.
