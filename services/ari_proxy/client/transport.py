@@ -10,7 +10,7 @@ from .ari.transport import AriAnswer
 from .commands import CallCommands, SentCommand, name_of
 from .errors import NotSent, OutcomeUnknown, is_cut_off
 from .passing import until_passed
-from .remedies import ABSENT, DONE, Finding, Remedy, remedy_of
+from .remedies import ABSENT, DONE, Absent, Finding, Remedy, remedy_of
 
 #: Seconds without a response after which an executor may have died with the command: Asterisk
 #: answers most within milliseconds.
@@ -73,17 +73,20 @@ class CallTransport:
         deadline = loop.time() + seconds
         answer = await self._request(method, url, body, seconds)
         for _ in range(MOST_TIMES - 1):
-            if not is_cut_off(answer.status, answer.body) or remedy is _NONE:
-                break
-            found = await self._found(remedy)
-            if isinstance(found, AriAnswer):
-                return found
-            if found is not ABSENT or not remedy.may_repeat:
-                break
+            found = await self._missed(remedy, answer)
+            if not isinstance(found, Absent):
+                return found or answer
             answer = await self._request(method, url, body, deadline - loop.time())
             if answer.status == remedy.done_already:
                 return DONE
         return answer
+
+    async def _missed(self, remedy: Remedy, answer: AriAnswer) -> Finding:
+        """Return what a request was answered, or would have been; ABSENT to send it again."""
+        if remedy is _NONE or not is_cut_off(answer.status, answer.body):
+            return answer
+        found = await self._found(remedy)
+        return found if found is not ABSENT or remedy.may_repeat else answer
 
     async def _request(self, method: str, url: str, body: str, seconds: float) -> AriAnswer:
         command = self._commands.new(method, url, body)

@@ -125,9 +125,14 @@ class NatsPermissions:
             _log.error(
                 "bus.subscription_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy
             )
+        elif is_needed:
+            _log.error(
+                "bus.publishing_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy
+            )
         else:
-            log = _log.error if is_needed else _log.warning
-            log("bus.publishing_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy)
+            _log.warning(
+                "bus.publishing_refused", bus="NATS", topic=topic, error=sentence, remedy=remedy
+            )
 
 
 def _sentence(action: str, topic: str) -> str:
