@@ -71,6 +71,18 @@ class Command:
     sent_at: float
 
 
+@dataclass(frozen=True)
+class Kill:
+    """The end of an executor by SIGKILL, in the loop's time."""
+
+    begun: float
+    #: Until then NATS may give it commands: only the end of its connection tells.
+    noticed: float
+
+    def may_have_lost(self, command: Command) -> bool:
+        return self.begun - BEGUN_SECONDS <= command.sent_at <= self.noticed
+
+
 class Application(LegacyClient):
     """Serves a dialog once the bus has the acknowledgement of its AppStart.
 
@@ -191,7 +203,7 @@ class Soak:
         self._chance = random.Random(seed)  # noqa: S311
         self._commands = 0
         self._late: list[Command] = []
-        self._executor_killed_at: list[float] = []
+        self._kills: list[Kill] = []
         #: The names of commands that the client's bus has told to be lost.
         self.told_lost: set[str] = set()
         self.is_over = False
@@ -324,10 +336,13 @@ class Soak:
 
     async def kill_command(self) -> None:
         name = self._random.choice(["command-1", "command-2"])
-        self._executor_killed_at.append(asyncio.get_running_loop().time())
+        begun = asyncio.get_running_loop().time()
         self._fleet.running[name].kill()
         await self._fleet.running[name].ended()
         await self._fleet.start(name)
+        # NATS has heard of the end when it has answered a connection that is made after it.
+        await self._fleet.running[name].logged("bus.connected")
+        self._kills.append(Kill(begun, noticed=asyncio.get_running_loop().time()))
 
     async def restart_bus(self) -> None:
         await self.bus_fault()
@@ -391,7 +406,7 @@ class Soak:
                 fate = f"{answers[0]['status_code']}, late"
             elif command.name in self.told_lost:
                 fate = "told lost"
-            elif self._may_have_died_with_executor(command):
+            elif any(kill.may_have_lost(command) for kill in self._kills):
                 fate = "executor killed"
             elif unproven:
                 fate, unproven = "told unproven", unproven - 1
@@ -400,9 +415,6 @@ class Soak:
                 problems.append(f"no answer: {command}")
             self.report.commands[fate] += 1
         return problems
-
-    def _may_have_died_with_executor(self, command: Command) -> bool:
-        return any(0 <= at - command.sent_at <= BEGUN_SECONDS for at in self._executor_killed_at)
 
     def _executed_twice(self) -> list[str]:
         done: Counter[str] = Counter()
