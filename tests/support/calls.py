@@ -229,8 +229,19 @@ class Calls:
         """Return the account of the numbered events."""
         account = Account()
         for channel in channels or self.sent:
+            before = sum(map(len, account.faults.values()))
             self._add(account, channel)
+            if sum(map(len, account.faults.values())) > before:
+                self._print_history(channel)
         return account
+
+    def _print_history(self, channel: str) -> None:
+        """Print what came for a channel: pytest shows it with the test that fails."""
+        print(f"{channel}: sent {self.sent[channel]}")
+        for event in self.client.events.get(self.dialog_of(channel), ()):
+            body = body_of(event)
+            what = body.get("value") or body.get("reason") or ""
+            print(f"  {event['timestamp']} {event['sequence']:>16} {event['type']} {what}")
 
     def _add(self, account: Account, channel: str) -> None:
         sent, got = self.sent[channel], self._marks_and_gaps(channel)
