@@ -311,6 +311,32 @@ async def test_events_of_a_connection_that_is_lost_at_once_wait_for_the_dialogs(
     assert "ChannelVarset" not in stage.client.types_of(SERVER)
 
 
+@on_all_buses
+async def test_event_that_comes_behind_the_replacement_is_not_lost(stage: Stage) -> None:
+    async with stage.ingest() as first:
+        (dialog,) = await stage.begin("a")
+        stage.asterisk.being_sent = [channel_event("ChannelVarset", "a")] * 3
+        async with stage.ingest():
+            await first.until_handed_over()
+            await stage.asterisk.push(channel_event("ChannelHangupRequest", "a"))
+            await stage.until_counts([dialog], "ChannelHangupRequest", 1)
+
+    varsets = ["ChannelVarset"] * 3
+    assert stage.client.types(dialog) == ["StasisStart", *varsets, "ChannelHangupRequest"]
+
+
+async def test_ingest_whose_canaries_are_refused_takes_over_all_the_same(stage: Stage) -> None:
+    async with stage.ingest() as first:
+        (dialog,) = await stage.begin("a")
+        stage.asterisk.proof_status = 403
+        async with stage.ingest():
+            await first.until_handed_over()
+            await stage.tell("a")
+            await stage.until_counts([dialog], "ChannelVarset", 1)
+
+    assert stage.client.types(dialog) == ["StasisStart", "ChannelVarset"]
+
+
 async def test_events_wait_no_longer_for_dialogs_than_for_anything_else(
     stage: Stage,
 ) -> None:

@@ -72,11 +72,15 @@ class ScriptedAsterisk:
     booting: deque[int] = field(default_factory=deque)
     #: What the next connection gets, to be closed then at once.
     brief: list[str] = field(default_factory=list)
+    #: Frames that it was sending as another client took the application. It lets go of the
+    #: application before it writes: they go to the former client, before the next event.
+    being_sent: list[str] = field(default_factory=list)
     #: How many times its lists are not there yet.
     unlisted: int = 0
     #: Set to let no answer go out.
     hold: asyncio.Event | None = None
     socket: web.WebSocketResponse | None = None
+    former: web.WebSocketResponse | None = None
     connected: asyncio.Event = field(default_factory=asyncio.Event)
 
     def answer(self, method: str, path: str, status: int, body: str = "") -> None:
@@ -112,10 +116,10 @@ class ScriptedAsterisk:
             return web.Response(status=self.booting.popleft())
         socket = web.WebSocketResponse(protocols=("ari",))
         await socket.prepare(request)
-        former, self.socket = self.socket, socket
-        if former is not None and not former.closed:
+        self.former, self.socket = self.socket, socket
+        if self.former is not None and not self.former.closed:
             for application in request.query["app"].split(","):
-                await former.send_str(application_replaced(application))
+                await self.former.send_str(application_replaced(application))
         if self.brief:
             frames, self.brief = self.brief, []
             for frame in frames:
@@ -211,6 +215,8 @@ class ScriptedAsterisk:
 
     async def _prove(self, request: web.Request) -> web.Response:
         self.proofs += 1
+        while self.being_sent and self.former is not None:
+            await self.former.send_str(self.being_sent.pop(0))
         application = request.query["application"]
         is_told = self.proof_status == 204 and application not in self.silent
         if self.socket is not None and is_told:

@@ -1,7 +1,6 @@
 """Stops an active ingest's work and collects its dialogs for a successor."""
 
 import asyncio
-import contextlib
 import time
 
 from ari_proxy.bus.base import Bus
@@ -79,12 +78,18 @@ class DialogCollector:
         """Wait until Asterisk has given all applications to another client, if it has to."""
         replaced = self._parts.replaced
         self._parts.frame_drain.open()  # ApplicationReplaced may be among the frames held.
-        if self._reader.is_connected:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(REPLACED_SECONDS):
-                    await replaced.wait_all()
-        else:
+        was_connected = self._reader.is_connected
+        if not was_connected:
             self._reader.stop()
+            return
+        try:
+            async with asyncio.timeout(REPLACED_SECONDS):
+                await replaced.wait_all()
+                # Some of what was being sent may have come behind it.
+                await self._reader.read_so_far()
+        except TimeoutError:
+            if replaced.are_all:
+                self._missing.note(self._parts.pipeline.complete_until)
         # The connection may have been lost meanwhile.
         if self._reader.is_connected and not replaced.are_all:
             self._state.advance(ActiveTrigger.REFUSED)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Collection
+from typing import Final
 
 import structlog
 
@@ -16,6 +17,9 @@ from .active_phase import ActiveState, ActiveTrigger
 from .parts import Parts
 
 _log = structlog.get_logger()
+
+#: Seconds for Asterisk to send a canary, before the former ingest is asked for the dialogs.
+CANARY_SECONDS: Final = 0.5
 
 
 class DialogTakeOver:
@@ -62,6 +66,9 @@ class DialogTakeOver:
         It happens once, and goes on while the connection to Asterisk is lost: the former ingest has
         let go of the dialogs that it has sent.
         """
+        if self._reader.is_connected:
+            # The former ingest can read then what Asterisk had begun to send to it.
+            await self._parts.canary.arrive(CANARY_SECONDS)
         await self._load(await self._taker.take())
         self._state.advance(ActiveTrigger.LOADED)
         await self._giver.serve(self._topic)

@@ -157,6 +157,28 @@ class EventCanary:
                     replaced.restore(application)
             await asyncio.sleep(next(waits))
 
+    async def arrive(self, timeout_seconds: float) -> bool:
+        """Return whether a canary of each application has arrived in time.
+
+        Asterisk sends an application's events one after another. So all that it had begun to send
+        has gone out by then, on whichever connection.
+        """
+        if not self._every_seconds:
+            return False
+        self._name = f"{CANARY_NAME}.{ids.random_id(ids.TOKEN_LENGTH)}"
+        try:
+            async with asyncio.timeout(timeout_seconds), asyncio.TaskGroup() as tasks:
+                arrivals = [tasks.create_task(self._arrival(a)) for a in self._applications]
+        except TimeoutError:
+            return False
+        return all(arrival.result() for arrival in arrivals)
+
+    async def _arrival(self, application: str) -> bool:
+        with self._awaited(application) as pending, contextlib.suppress(TransportError):
+            if await self._send(application) == _NO_CONTENT:
+                return await pending.wait()
+        return False
+
     @property
     def is_enabled(self) -> bool:
         """Whether there are canaries."""
@@ -166,24 +188,36 @@ class EventCanary:
         return await self._verdict(application) == "silent"
 
     async def _verdict(self, application: str) -> _Verdict:
-        pending = self._pending[application] = asyncio.Event()
-        path = f"/events/user/{self._name}?application={quote(application, safe='')}"
-        try:
-            status, _ = await self._request("POST", path)
-            if status not in {_NO_CONTENT, _NOT_FOUND}:
-                self._note_refusal(application, status)
+        with self._awaited(application) as pending:
+            try:
+                # One that is not found may be about to be registered.
+                if await self._send(application) not in {_NO_CONTENT, _NOT_FOUND}:
+                    return "unknown"
+                if await self._arrives(pending):
+                    return "arrived"
+                path = f"/applications/{quote(application, safe='')}"
+                is_known = is_conclusive(*await self._request("GET", path))
+            except TransportError as error:
+                _log.debug("proof.failed", application=application, error=str(error))
                 return "unknown"
-            # One that is not found may be about to be registered.
-            if await self._arrives(pending):
-                return "arrived"
-            path = f"/applications/{quote(application, safe='')}"
-            is_known = is_conclusive(*await self._request("GET", path))
-        except TransportError as error:
-            _log.debug("proof.failed", application=application, error=str(error))
-            return "unknown"
+        return "silent" if is_known else "unknown"
+
+    @contextlib.contextmanager
+    def _awaited(self, application: str) -> Iterator[asyncio.Event]:
+        """Yield an event that is set once the canary of an application has arrived."""
+        pending = self._pending[application] = asyncio.Event()
+        try:
+            yield pending
         finally:
             del self._pending[application]
-        return "silent" if is_known else "unknown"
+
+    async def _send(self, application: str) -> int:
+        """Have Asterisk send a canary; return the status."""
+        path = f"/events/user/{self._name}?application={quote(application, safe='')}"
+        status, _ = await self._request("POST", path)
+        if status not in {_NO_CONTENT, _NOT_FOUND}:
+            self._note_refusal(application, status)
+        return status
 
     def _note_refusal(self, application: str, status: int) -> None:
         if application not in self._refused:

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Literal
 
 import structlog
+from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
 from ari_proxy.ari import websocket
@@ -148,6 +149,15 @@ class EventReader:
     def is_up_to_date(self) -> bool:
         """True once the dialogs are as Asterisk has them, until the next connect."""
         return self._reading is not None and self._reading.is_up_to_date
+
+    async def read_so_far(self) -> None:
+        """Return once all is read that Asterisk has sent by now, or the connection has ended.
+
+        The caller sets a deadline.
+        """
+        if self._reading is not None and self._reading.is_open:
+            with contextlib.suppress(ConnectionClosed):
+                await (await self._reading.connection.ping())
 
     def start(self, reading: Coroutine[None, None, None], tasks: asyncio.TaskGroup) -> None:
         """Start the task that reads from the connections."""

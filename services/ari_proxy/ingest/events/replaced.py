@@ -1,6 +1,6 @@
 """The applications that another websocket client has taken from this ingest.
 
-Asterisk announces it with ApplicationReplaced, behind the last event of that application. This
+Asterisk announces it with ApplicationReplaced; what it was sending just then may follow. This
 ingest never takes an application back: two ingests would take it from each other without end.
 """
 

@@ -1,10 +1,12 @@
 """Hand-over: an ingest gives its dialogs to its successor, over the bus, without losing an event.
 
-The successor opens its websocket first. Asterisk sends ApplicationReplaced to the old ingest,
-behind the last event that it gets, and all further events to the successor, which holds them. Then
-the successor asks for the dialogs. The old ingest waits for ApplicationReplaced, stops its work,
-waits until the bus has confirmed its last event, and answers. So nothing is lost, doubled or
-reordered.
+The successor opens its websocket first. Asterisk sends ApplicationReplaced to the old ingest, and
+the events that follow to the successor, which holds them. An event that a thread of Asterisk was
+just sending may reach the old ingest behind ApplicationReplaced (`app_send` of res/stasis/app.c
+lets go of the application before it writes). Asterisk sends an application's events one after
+another. So the successor waits until it has a canary of its own, and then asks for the dialogs. The
+old ingest waits for ApplicationReplaced, reads up to the answer to a ping, stops its work, waits
+until the bus has confirmed its last event, and answers. So nothing is lost, doubled or reordered.
 
 Where Asterisk opens the websocket, it keeps the events while there is none. So the successor asks
 first, the old ingest closes its websocket and reads it to the end, and the successor accepts the
