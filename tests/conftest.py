@@ -41,6 +41,9 @@ MAY_BLOCK = [
     ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
     # nats-py reads them too, when it logs in.
     ("nats/aio/client.py", {"_get_nkeys_seed", "_read_creds_user_jwt", "_read_creds_user_nkey"}),
+    # So are the configuration of a cluster and its certificates, once, before anything is asked.
+    ("lightkube/config/kubeconfig.py", {"from_env", "from_file", "from_service_account"}),
+    ("lightkube/config/client_adapter.py", {"verify_cluster"}),
     # The console's pages, once, before anything is served.
     ("ari_proxy/admin/console/console.py", {"_serving"}),
     # Lines of code in the traceback of an error that is logged on a terminal.

@@ -98,10 +98,10 @@ permissions that it has itself. */}}
 - apiGroups: [coordination.k8s.io]
   # update is for the Roles of the ingests.
   resources: [leases]
-  verbs: [get, list, create, update, patch, delete]
+  verbs: [get, list, watch, create, update, patch, delete]
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
-  verbs: [get, list, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]

@@ -1,78 +1,54 @@
-"""kopf's handlers: enqueue a resource for every watch event that may concern it.
+"""kopf's handler: takes the events of AriProxies into the cache, and enqueues whom they concern.
 
 Only `on.event`: kopf's other handlers write their progress into the user's object, and daemons and
 timers add a finalizer, which would block its deletion once the operator is gone (docs.kopf.dev,
-"Critiques" and "Finalizers"). The events' content is not used; each reconciliation reads the
-cluster.
+"Critiques" and "Finalizers").
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 import kopf
 
-from . import names
-from .model import GROUP, PLURAL, VERSION, ServerSelector
-from .objects import ResourceKey, matches
-from .work_queue import WorkQueue
-
-#: Kinds of children that are restored when somebody deletes or changes them. Leases are not among
-#: them: they change all the time.
-_WATCHED: Final = (
-    ("apps", "v1", "deployments"),
-    ("", "v1", "configmaps"),
-    ("", "v1", "services"),
-    ("", "v1", "serviceaccounts"),
-    ("policy", "v1", "poddisruptionbudgets"),
-    ("autoscaling", "v2", "horizontalpodautoscalers"),
-    ("rbac.authorization.k8s.io", "v1", "roles"),
-    ("rbac.authorization.k8s.io", "v1", "rolebindings"),
-)
-_MANAGED: Final = {names.MANAGED_BY: names.MANAGER}
+from .kubernetes import PAGE_OBJECTS
+from .model import GROUP, PLURAL, VERSION
+from .objects import ResourceKey
+from .proxies import Proxies
 
 
 class Handlers:
-    """Enqueues a reconciliation for every watch event on a resource, its children and pods.
+    """Enqueues a reconciliation for every event on a resource that is news.
 
-    The handlers are coroutines: kopf runs plain functions in threads, and neither the queue nor the
-    selectors are thread-safe.
+    An own write of the status is none: its result is in the cache before its event arrives.
+
+    The handler is a coroutine: kopf runs plain functions in threads, and neither the queue nor the
+    cache is thread-safe.
     """
 
-    def __init__(self, queue: WorkQueue, selectors: Mapping[ResourceKey, ServerSelector]) -> None:
+    def __init__(self, proxies: Proxies, changed: Callable[[ResourceKey], None]) -> None:
         """Initialise the handlers.
 
         Args:
-            queue: receives the resources.
-            selectors: by resource, its selector of Asterisk pods; a live view.
+            proxies: receives the resources.
+            changed: called with each resource that an event concerns.
         """
-        self._queue = queue
-        self._selectors = selectors
+        self._proxies = proxies
+        self._changed = changed
 
     def registry(self) -> kopf.OperatorRegistry:
         """Return kopf's registry of these handlers."""
         found = kopf.OperatorRegistry()
         kopf.on.login(registry=found)(_log_in)
         kopf.on.event(GROUP, VERSION, PLURAL, registry=found)(self.on_resource)
-        for group, version, plural in _WATCHED:
-            kopf.on.event(group, version, plural, labels=_MANAGED, registry=found)(self.on_child)
-        kopf.on.event("", "v1", "pods", registry=found)(self.on_pod)
         return found
 
-    async def on_resource(self, namespace: str | None, name: str, **_: Any) -> None:
+    async def on_resource(self, event: kopf.RawEvent, **_: Any) -> None:
         """Handle an event of an AriProxy."""
-        self._queue.put(ResourceKey(namespace or "", name))
-
-    async def on_child(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        """Handle an event of an object that the operator manages."""
-        self._queue.put(ResourceKey(namespace or "", labels.get(names.INSTANCE, "")))
-
-    async def on_pod(self, namespace: str | None, labels: Mapping[str, str], **_: Any) -> None:
-        """Handle an event of any pod: one of a child, an Asterisk server, or neither."""
-        if labels.get(names.MANAGED_BY) == names.MANAGER:
-            await self.on_child(namespace, labels)
-        for key, selector in self._selectors.items():
-            if key.namespace == namespace and matches(labels, selector.match_labels):
-                self._queue.put(key)
+        resource = dict(event["object"])
+        is_gone = event["type"] == "DELETED"
+        keys = self._proxies.remove(resource) if is_gone else self._proxies.put(resource)
+        for key in keys:
+            self._changed(key)
 
 
 def settings() -> kopf.OperatorSettings:
@@ -86,6 +62,7 @@ def settings() -> kopf.OperatorSettings:
     found.watching.server_timeout = 300
     found.watching.client_timeout = 310
     found.watching.connect_timeout = 30
+    found.watching.chunk_size = PAGE_OBJECTS
     found.networking.request_timeout = 60
     return found
 

@@ -5,15 +5,19 @@ operator owns the fields that it sets and no others.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import httpx2
-from lightkube import AsyncClient, KubeConfig
+from lightkube import AsyncClient, KubeConfig, SingleConfig
+from lightkube.config.client_adapter import verify_cluster
 from lightkube.core.exceptions import ApiError, ConfigError
 from lightkube.generic_resource import GenericNamespacedResource, create_namespaced_resource
 from lightkube.types import PatchType
+
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import names
 from .errors import KubernetesError, NoKubernetesError
@@ -22,7 +26,21 @@ from .objects import Object
 
 #: Deadline of one request.
 REQUEST_SECONDS: Final = 15.0
+#: A watch without any change is begun again after this time.
+WATCH_SECONDS: Final = 300.0
+#: Objects in one answer to a list. One has up to 1.5 MB, whoever has made it.
+PAGE_OBJECTS: Final = 32
+#: More than all watches and all requests at once: a watch keeps its connection.
+MAX_CONNECTIONS: Final = 4096
 NOT_FOUND: Final = 404
+_EVERYWHERE: Final = "*"  # lightkube's name for all namespaces.
+#: A watch's dead connection is noticed after a minute.
+_KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 30),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 
 _Resource = type[GenericNamespacedResource]
 _RBAC: Final = "rbac.authorization.k8s.io"
@@ -70,25 +88,62 @@ class Kubernetes:
                 return None
             raise
 
-    async def objects(
-        self, kind: str, namespace: str | None, labels: Mapping[str, str] | None = None
-    ) -> list[Object]:
-        """Return the objects with these labels, of all namespaces if `namespace` is None.
+    async def list(
+        self,
+        kind: str,
+        namespace: str | None,
+        take: Callable[[Object], object],
+        labels: Mapping[str, str] | None = None,
+    ) -> str:
+        """List objects page by page, passing each to `take`; return the list's resourceVersion.
 
-        A kind that the cluster lacks has no objects; AriProxy itself must exist.
+        Args:
+            kind: of the objects.
+            namespace: of the objects; None for all namespaces.
+            take: called with each object.
+            labels: of the objects; the API server selects them.
         """
-        where = namespace or "*"  # lightkube's name for all namespaces.
-        try:
-            async with _request(f"list {kind} in {where}"):
-                found = self._client.list(
-                    _RESOURCES[kind], namespace=where, labels=dict(labels or {}), chunk_size=500
-                )
+        where = namespace or _EVERYWHERE
+        what = f"list {kind} in {where}"
+        found = self._client.list(
+            _RESOURCES[kind],
+            namespace=where,
+            labels=dict(labels or {}),
+            chunk_size=PAGE_OBJECTS,
+        )
+        items = aiter(found)
+        with suppress(StopAsyncIteration):
+            while True:
+                async with _request(what):
+                    item = await anext(items)
                 # Items of a list lack apiVersion and kind.
-                return [_plain(item) | _head(kind) async for item in found]
-        except KubernetesError as error:
-            if error.status == NOT_FOUND and kind != KIND:
-                return []
-            raise
+                take(_plain(item) | _head(kind))
+        return found.resourceVersion
+
+    async def watch(
+        self, kind: str, namespace: str | None, version: str, labels: Mapping[str, str] | None
+    ) -> AsyncGenerator[tuple[str, Object]]:
+        """Yield the type (ADDED, MODIFIED or DELETED) and object of each change after a version.
+
+        It ends when nothing has changed for WATCH_SECONDS, since a connection may be dead.
+        """
+        where = namespace or _EVERYWHERE
+        changes = self._client.watch(
+            _RESOURCES[kind],
+            namespace=where,
+            labels=dict(labels or {}),
+            resource_version=version,
+            server_timeout=2 * int(WATCH_SECONDS),
+        )
+        with _translated(f"watch {kind} in {where}"):
+            items = aiter(changes)
+            while True:
+                try:
+                    async with asyncio.timeout(WATCH_SECONDS):
+                        change, item = await anext(items)
+                except (StopAsyncIteration, TimeoutError):
+                    return
+                yield change, _plain(item)
 
     async def apply(self, item: Object) -> Object:
         """Apply an object, taking over the fields that it sets, and return the result."""
@@ -115,8 +170,8 @@ class Kubernetes:
             if error.status != NOT_FOUND:
                 raise
 
-    async def set_status(self, namespace: str, name: str, status: Object) -> None:
-        """Write the status of an AriProxy."""
+    async def set_status(self, namespace: str, name: str, status: Object) -> Object:
+        """Write the status of an AriProxy; return the AriProxy."""
         body = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,
@@ -124,14 +179,16 @@ class Kubernetes:
             "status": status,
         }
         async with _request(f"write the status of {KIND} {namespace}/{name}"):
-            await self._client.patch(
-                _RESOURCES[KIND].Status,
-                name,
-                body,
-                namespace=namespace,
-                patch_type=PatchType.APPLY,
-                field_manager=names.MANAGER,
-                force=True,
+            return _plain(
+                await self._client.patch(
+                    _RESOURCES[KIND].Status,
+                    name,
+                    body,
+                    namespace=namespace,
+                    patch_type=PatchType.APPLY,
+                    field_manager=names.MANAGER,
+                    force=True,
+                )
             )
 
 
@@ -143,13 +200,30 @@ async def opened() -> AsyncIterator[Kubernetes]:
         NoKubernetesError: neither is configured.
     """
     try:
-        config = KubeConfig.from_env()
-        client = AsyncClient(config=config, field_manager=names.MANAGER, trust_env=False)
+        config = KubeConfig.from_env().get()
+        client = AsyncClient(
+            config=config,
+            field_manager=names.MANAGER,
+            trust_env=False,
+            transport=_transport(config),
+        )
     except (ConfigError, OSError) as error:
         message = f"no Kubernetes cluster: {error}; run in a pod, or set KUBECONFIG"
         raise NoKubernetesError(message) from error
     async with client:
         yield Kubernetes(client)
+
+
+def _transport(config: SingleConfig | None) -> httpx2.AsyncHTTPTransport:
+    """Return connections to the API server: enough for all watches, which keep theirs."""
+    if config is None or config.user is None:
+        raise ConfigError("the configuration has no current context with a user")
+    return httpx2.AsyncHTTPTransport(
+        verify=verify_cluster(config.cluster, config.user, config.abs_file, trust_env=False),
+        trust_env=False,
+        limits=httpx2.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=32),
+        socket_options=_KEEPALIVE,
+    )
 
 
 @asynccontextmanager
@@ -171,6 +245,8 @@ def _translated(what: str) -> Iterator[None]:
         raise KubernetesError(what, str(error), error.response.status_code) from error
     except (httpx2.HTTPError, OSError) as error:  # OSError includes TimeoutError.
         raise KubernetesError(what, str(error) or "no answer in time") from error
+    except UNDECODABLE as error:
+        raise KubernetesError(what, f"the answer is no object: {error}") from error
 
 
 def _head(kind: str) -> Object:

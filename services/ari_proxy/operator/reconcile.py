@@ -1,6 +1,7 @@
 """Reconciles one resource: observe, plan, apply, report. `decide` and `report` do the thinking."""
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,14 +11,15 @@ from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.query_failures import QueryFailures
 from ari_proxy.operator.observe.gather import observe
+from ari_proxy.operator.observe.secret_keys import SecretKeys
 from ari_proxy.operator.report import events
 from ari_proxy.operator.report.status import status
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
+from .cache import Cache
 from .errors import KubernetesError
 from .kubernetes import Kubernetes
-from .model import KIND, ServerSelector
 from .objects import Object, ObjectKey, ResourceKey, key_of
 from .state import Observed
 
@@ -37,25 +39,15 @@ class Reconciler:
     """Brings the cluster to the state that the resources specify."""
 
     def __init__(
-        self, kubernetes: Kubernetes, images: Images, metrics: Metrics, namespaces: Sequence[str]
+        self, kubernetes: Kubernetes, cache: Cache, images: Images, metrics: Metrics
     ) -> None:
         self._kubernetes = kubernetes
+        self._cache = cache
+        self._secret_keys = SecretKeys(kubernetes, time.monotonic)
         self._images = images
         self._metrics = metrics
-        self._namespaces = tuple(namespaces)
-        #: By resource: its selector of Asterisk pods.
-        self.selectors: dict[ResourceKey, ServerSelector] = {}
         self._measured: set[ResourceKey] = set()
         self._query_failures = QueryFailures()
-
-    async def check(self) -> None:
-        """Return if resources can be read.
-
-        Raises:
-            KubernetesError: the CRD, the right to read it, or the API server is missing.
-        """
-        for namespace in self._namespaces or (None,):
-            await self._kubernetes.objects(KIND, namespace)
 
     async def reconcile(self, key: ResourceKey) -> float | None:
         """Reconcile a resource.
@@ -66,11 +58,10 @@ class Reconciler:
         Raises:
             KubernetesError: a request failed and is worth a retry; also in an ExceptionGroup.
         """
-        observed = await observe(self._kubernetes, key, self._namespaces)
+        observed = await observe(self._cache, self._secret_keys, key)
         if observed is None or observed.proxy.metadata.deletion_timestamp:
             self._forget(key)
             return None
-        self._remember(key, observed)
         self._log_query_failures(key, observed)
         steps = plan(observed, self._images)
         observed, failures = await self._execute(observed, steps)
@@ -98,6 +89,7 @@ class Reconciler:
                 failures[key_of(item)] = error
         for key in steps.delete:
             await self._kubernetes.delete(key.kind, namespace, key.name)
+            self._cache.deleted(key.kind, namespace, key.name)
             children.pop(key, None)
             _log.info("object.deleted", kind=key.kind, namespace=namespace, name=key.name)
         return replace(observed, children=children), failures
@@ -111,6 +103,7 @@ class Reconciler:
             self._metrics.counter(table.OPERATOR_APPLIES, kind, "failed").inc()
             _log.warning("object.refused", **where, error=str(error))
             raise
+        self._cache.written(applied)
         self._metrics.counter(table.OPERATOR_APPLIES, kind, "applied").inc()
         _log.info("object.applied", **where)
         return applied
@@ -121,7 +114,8 @@ class Reconciler:
         metadata = proxy.metadata
         if current == proxy.status:
             return
-        await self._kubernetes.set_status(metadata.namespace, metadata.name, current)
+        written = await self._kubernetes.set_status(metadata.namespace, metadata.name, current)
+        self._cache.status_written(written)
         former = proxy.status.get("conditions") or ()
         for condition in events.changed(former, current["conditions"]):
             _log.info(
@@ -152,13 +146,8 @@ class Reconciler:
 
     # State kept between reconciliations: none that a restart could lose
 
-    def _remember(self, key: ResourceKey, observed: Observed) -> None:
-        self.selectors.pop(key, None)
-        if (selector := observed.proxy.spec.server_selector) is not None:
-            self.selectors[key] = selector
-
     def _forget(self, key: ResourceKey) -> None:
-        self.selectors.pop(key, None)
+        self._cache.forget(key)
         self._query_failures.forget(key)
         if key in self._measured:
             self._measured.discard(key)

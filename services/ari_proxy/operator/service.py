@@ -20,6 +20,7 @@ from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from . import handlers, kubernetes, names
+from .cache import Cache
 from .errors import KubernetesError
 from .objects import ResourceKey
 from .reconcile import Reconciler
@@ -44,19 +45,24 @@ async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     images = Images(ingest=settings.ingest_image, command=settings.command_image)
     async with kubernetes.opened() as cluster:
-        reconciler = Reconciler(cluster, images, metrics, settings.namespaces)
-        operator = Operator(reconciler, metrics)
+        queue = WorkQueue(time.monotonic)
+        cache = Cache(cluster, settings.namespaces, queue.put)
+        operator = Operator(Reconciler(cluster, cache, images, metrics), cache, queue, metrics)
         await operator.run(settings, stop)
 
 
 class Operator:
     """Runs kopf's watches and the workers that they enqueue resources for."""
 
-    def __init__(self, reconciler: Reconciler, metrics: Metrics) -> None:
+    def __init__(
+        self, reconciler: Reconciler, cache: Cache, queue: WorkQueue, metrics: Metrics
+    ) -> None:
         self._reconciler = reconciler
+        self._cache = cache
+        self._queue = queue
         self._metrics = metrics
-        self._queue = WorkQueue(time.monotonic)
         self._problem = "Kubernetes is not watched yet"
+        self._readable = asyncio.Event()
         for result in ("ok", "failed"):  # Initialised to 0 so that rate() sees the first failure.
             metrics.counter(table.RECONCILES, result)
 
@@ -69,6 +75,7 @@ class Operator:
             # start.
             lag = self._metrics.histogram(table.LOOP_LAG)
             others = [tasks.create_task(loop_lag.measure(lag))]
+            others += [tasks.create_task(self._cache.run())]
             others += [tasks.create_task(self._work()) for _ in range(settings.workers)]
             if settings.admin.enabled:
                 serving = admin_api.serve(api, settings.admin.host, settings.admin.port)
@@ -76,6 +83,7 @@ class Operator:
             await asyncio.sleep(0)
             if await self._until_readable(stop):
                 self._problem = ""
+                self._readable.set()
                 await self._watch(settings, stop)
             for task in others:
                 task.cancel()
@@ -83,7 +91,7 @@ class Operator:
     async def _watch(self, settings: OperatorSettings, stop: asyncio.Event) -> None:
         # kopf identifies itself by a user name; a container's user has none.
         os.environ.setdefault("USER", names.MANAGER)
-        registry = handlers.Handlers(self._queue, self._reconciler.selectors).registry()
+        registry = handlers.Handlers(self._cache.proxies, self._queue.put).registry()
         await kopf.operator(
             registry=registry,
             settings=handlers.settings(),
@@ -99,7 +107,7 @@ class Operator:
         """
         while not stop.is_set():
             try:
-                await self._reconciler.check()
+                await self._cache.list_proxies()
             except KubernetesError as error:
                 self._problem = str(error)
                 _log.warning("kubernetes.not_ready", error=self._problem)
@@ -111,6 +119,9 @@ class Operator:
         return False
 
     async def _work(self) -> None:
+        """Reconcile what is enqueued, once everything is known that it depends on."""
+        await self._readable.wait()
+        await self._cache.complete()
         while True:
             await self._reconcile(await self._queue.get())
 
@@ -142,4 +153,4 @@ class Operator:
         )
 
     async def _check(self) -> str:
-        return self._problem
+        return self._problem or self._cache.problem

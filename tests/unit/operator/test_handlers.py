@@ -1,88 +1,67 @@
-"""Watch events enqueue the resources that they may concern."""
+"""Events of AriProxies reach the cache, and enqueue those whom they concern."""
 
 import inspect
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
-from ari_proxy.operator import names
+import kopf
+import pytest
+
 from ari_proxy.operator.handlers import Handlers, settings
-from ari_proxy.operator.model import ServerSelector
 from ari_proxy.operator.objects import ResourceKey
-from ari_proxy.operator.work_queue import WorkQueue
-from tests.support.clock import Clock
-from tests.support.resources import proxy
+from ari_proxy.operator.proxies import Proxies
+from tests.support.resources import resource
 
-KEY = ResourceKey("voice", "discovery")
-CHILD = {names.MANAGED_BY: names.MANAGER, names.INSTANCE: "minimal"}
+KEY = ResourceKey("voice", "minimal")
 
 
-def selectors(namespace: str = "voice") -> dict[ResourceKey, ServerSelector]:
-    selector = proxy("discovery").spec.server_selector
-    assert selector is not None
-    return {ResourceKey(namespace, "discovery"): selector}
-
-
-class Enqueued:
+class Handled:
     """The handlers, and the resources that they have enqueued."""
 
-    def __init__(self, selectors: Mapping[ResourceKey, ServerSelector]) -> None:
-        self._clock = Clock()
-        self._queue = WorkQueue(self._clock)
-        self.handlers = Handlers(self._queue, selectors)
+    def __init__(self) -> None:
+        self.proxies = Proxies()
+        self.keys: list[ResourceKey] = []
+        self.handlers = Handlers(self.proxies, self.keys.append)
 
-    async def keys(self, count: int) -> set[ResourceKey]:
-        self._clock.now += 1
-        return {await self._queue.get() for _ in range(count)}
-
-
-async def test_event_of_a_resource_enqueues_it() -> None:
-    enqueued = Enqueued({})
-    await enqueued.handlers.on_resource(namespace="voice", name="minimal", more="ignored")
-
-    assert await enqueued.keys(1) == {ResourceKey("voice", "minimal")}
+    async def event(self, kind: str | None, version: int) -> None:
+        found = resource()
+        found["metadata"]["resourceVersion"] = str(version)
+        event = cast("kopf.RawEvent", {"type": kind, "object": found})
+        await self.handlers.on_resource(event=event, more="ignored")
 
 
-async def test_event_of_a_child_enqueues_its_resource() -> None:
-    enqueued = Enqueued({})
-    await enqueued.handlers.on_child(namespace="voice", labels=CHILD)
+@pytest.mark.parametrize("kind", [None, "ADDED", "MODIFIED"])
+async def test_event_of_a_resource_enqueues_it(kind: str | None) -> None:
+    handled = Handled()
+    await handled.event(kind, 1)
 
-    assert await enqueued.keys(1) == {ResourceKey("voice", "minimal")}
-
-
-async def test_event_of_an_asterisk_pod_enqueues_the_resources_that_select_it() -> None:
-    found = selectors()
-    enqueued = Enqueued(found)
-    (selector,) = found.values()
-    # Selectors may change after the registration: the mapping is a live view.
-    found[ResourceKey("other", "same-labels")] = selector
-    await enqueued.handlers.on_pod(namespace="voice", labels=selector.match_labels)
-    await enqueued.handlers.on_resource(namespace="last", name="last")
-
-    assert await enqueued.keys(2) == {KEY, ResourceKey("last", "last")}
+    assert handled.keys == [KEY]
+    assert handled.proxies.get(KEY) is not None
 
 
-async def test_event_of_a_childs_pod_enqueues_its_resource() -> None:
-    enqueued = Enqueued(selectors())
-    await enqueued.handlers.on_pod(namespace="voice", labels=CHILD)
+async def test_event_of_a_version_that_is_known_enqueues_nothing() -> None:
+    handled = Handled()
+    await handled.event("ADDED", 1)
+    await handled.event(None, 1)
 
-    assert await enqueued.keys(1) == {ResourceKey("voice", "minimal")}
+    assert handled.keys == [KEY]
 
 
-async def test_event_of_any_other_pod_is_ignored() -> None:
-    enqueued = Enqueued(selectors())
-    await enqueued.handlers.on_pod(namespace="voice", labels={"app": "other"})
-    await enqueued.handlers.on_resource(namespace="last", name="last")
+async def test_deletion_enqueues_the_resource() -> None:
+    handled = Handled()
+    await handled.event("ADDED", 1)
+    await handled.event("DELETED", 2)
 
-    assert await enqueued.keys(1) == {ResourceKey("last", "last")}
+    assert handled.keys == [KEY, KEY]
+    assert handled.proxies.get(KEY) is None
 
 
 def registered(kind: str = "_watching") -> list[Any]:
-    registry = getattr(Enqueued({}).handlers.registry(), kind)  # kopf has no public view of them
+    registry = getattr(Handled().handlers.registry(), kind)  # kopf has no public view of them
     return list(registry.get_all_handlers())
 
 
 def test_handlers_run_on_the_event_loop() -> None:
-    """Kopf runs a plain function in a thread, and neither queue nor selectors may be shared."""
+    """Kopf runs a plain function in a thread, and neither queue nor cache may be shared."""
     assert registered()
     assert all(inspect.iscoroutinefunction(handler.fn) for handler in registered())
 

@@ -5,8 +5,29 @@ a mistake in a new one does not affect the other's calls.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ari_proxy.operator.model import AriProxy
+
+
+class ServerClaim(NamedTuple):
+    """A server that a resource serves: its bus and its server_id there."""
+
+    bus: str
+    server_id: str
+
+
+def claims(proxy: AriProxy, server_ids: Iterable[str] | None = None) -> frozenset[ServerClaim]:
+    """Return what a resource serves on its buses; nothing while it is being deleted.
+
+    Args:
+        proxy: the resource.
+        server_ids: those that it is about to serve; by default its listed or reported ones.
+    """
+    if proxy.metadata.deletion_timestamp:
+        return frozenset()
+    ids = set(server_ids) if server_ids is not None else _server_ids(proxy)
+    return frozenset(ServerClaim(bus, server_id) for bus in _buses(proxy) for server_id in ids)
 
 
 def rivals(proxy: AriProxy, others: Iterable[AriProxy]) -> dict[str, str]:

@@ -1,21 +1,17 @@
 """Gathers the state that the reconciliation of one resource depends on."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-import msgspec
-import structlog
-
-from ari_proxy.operator import names
+from ari_proxy.operator.cache import Cache
 from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.drain import draining_servers
-from ari_proxy.operator.decide.rivals import rivals
+from ari_proxy.operator.decide.rivals import claims, rivals
 from ari_proxy.operator.decide.servers import desired_servers
-from ari_proxy.operator.errors import KubernetesError
-from ari_proxy.operator.kubernetes import CHILDREN, Kubernetes
-from ari_proxy.operator.model import KIND, AriProxy, parse
+from ari_proxy.operator.model import AriProxy, parse
 from ari_proxy.operator.objects import (
     Object,
     ObjectKey,
@@ -27,52 +23,45 @@ from ari_proxy.operator.objects import (
 from ari_proxy.operator.state import Observed, QueryFailure
 
 from . import pods
-
-_log = structlog.get_logger()
-_FORBIDDEN = 403
+from .secret_keys import SecretKeys
 
 
-async def observe(
-    kubernetes: Kubernetes, key: ResourceKey, namespaces: Iterable[str]
-) -> Observed | None:
+async def observe(cache: Cache, secret_keys: SecretKeys, key: ResourceKey) -> Observed | None:
     """Return the state of a resource, or None if it does not exist.
 
     Args:
-        kubernetes: the cluster.
+        cache: the cluster.
+        secret_keys: the cluster's Secrets.
         key: the resource.
-        namespaces: those in which other resources may serve the same servers; empty means all.
 
     Raises:
         ExceptionGroup: of KubernetesError; a request to the API server failed.
-        KubernetesError: the same, for the first request.
+        KubernetesError: the same, for the pods that the resource selects.
     """
-    resource = await kubernetes.get(KIND, key.namespace, key.name)
+    resource = cache.proxies.get(key)
     if resource is None:
         return None
     proxy = parse(resource)
-    async with asyncio.TaskGroup() as tasks:
-        children = tasks.create_task(_children(kubernetes, proxy))
-        own = tasks.create_task(_own_pods(kubernetes, proxy))
-        asterisk = tasks.create_task(_asterisk_pods(kubernetes, proxy))
-        resources = tasks.create_task(_resources(kubernetes, namespaces))
+    selector = proxy.spec.server_selector
+    asterisk_pods = await cache.selected(key, selector.match_labels if selector else None)
     observed = Observed(
         proxy=proxy,
-        children=children.result(),
-        pods=tuple(own.result()),
-        asterisk_pods=tuple(asterisk.result()),
-        rivals=rivals(proxy, resources.result()),
+        children=_children(cache, key, proxy),
+        pods=tuple(cache.pods(key)),
+        asterisk_pods=tuple(asterisk_pods),
         now=datetime.now(UTC).replace(microsecond=0),
     )
-    return await _with_details(kubernetes, observed)
+    observed = replace(observed, rivals=_rivals(cache, observed))
+    return await _with_details(secret_keys, observed)
 
 
-async def _with_details(kubernetes: Kubernetes, observed: Observed) -> Observed:
+async def _with_details(secret_keys: SecretKeys, observed: Observed) -> Observed:
     """Add the Secrets' keys and the pods' answers; which ones, depends on the rest."""
     unready = [pod for pod in observed.pods if is_running(pod) and not is_ready(pod)]
     async with asyncio.TaskGroup() as tasks:
         checks = tasks.create_task(pods.failed_checks(unready))
         dialogs = tasks.create_task(pods.dialogs(_draining_ingests(observed)))
-        found = tasks.create_task(_secrets(kubernetes, observed))
+        found = tasks.create_task(_secrets(secret_keys, observed))
     return replace(
         observed,
         failed_checks=checks.result().values,
@@ -95,66 +84,34 @@ def _draining_ingests(observed: Observed) -> list[Object]:
     return [pod for pod in found if is_running(pod)]
 
 
-async def _children(kubernetes: Kubernetes, proxy: AriProxy) -> dict[ObjectKey, Object]:
+def _children(cache: Cache, key: ResourceKey, proxy: AriProxy) -> dict[ObjectKey, Object]:
     """Return the objects that the resource owns; labels alone could be anybody's."""
-    labels = names.labels(proxy.metadata.name)
-    async with asyncio.TaskGroup() as tasks:
-        lists = [
-            tasks.create_task(kubernetes.objects(kind, proxy.metadata.namespace, labels))
-            for kind in CHILDREN
-        ]
-    items = [item for found in lists for item in found.result()]
-    return {key_of(item): item for item in items if _is_owned(item, proxy.metadata.uid)}
+    owned = (item for item in cache.children(key) if _is_owned(item, proxy.metadata.uid))
+    return {key_of(item): item for item in owned}
 
 
 def _is_owned(item: Object, uid: str) -> bool:
     return any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences") or ())
 
 
-async def _own_pods(kubernetes: Kubernetes, proxy: AriProxy) -> list[Object]:
-    labels = names.labels(proxy.metadata.name)
-    return await kubernetes.objects("Pod", proxy.metadata.namespace, labels)
+def _rivals(cache: Cache, observed: Observed) -> dict[str, str]:
+    server_ids = {server.server_id for server in desired_servers(observed)}
+    wanted = claims(observed.proxy, server_ids)
+    return rivals(observed.proxy, cache.proxies.holding(wanted))
 
 
-async def _asterisk_pods(kubernetes: Kubernetes, proxy: AriProxy) -> list[Object]:
-    selector = proxy.spec.server_selector
-    if selector is None:
-        return []
-    return await kubernetes.objects("Pod", proxy.metadata.namespace, selector.match_labels)
-
-
-async def _resources(kubernetes: Kubernetes, namespaces: Iterable[str]) -> list[AriProxy]:
-    found: list[AriProxy] = []
-    for namespace in tuple(namespaces) or (None,):
-        for item in await kubernetes.objects(KIND, namespace):
-            try:
-                found.append(parse(item))
-            except msgspec.ValidationError as error:  # Of a former version of the contract.
-                _log.warning("resource.unreadable", name=item["metadata"]["name"], error=str(error))
-    return found
-
-
-async def _secrets(kubernetes: Kubernetes, observed: Observed) -> dict[str, Object | None]:
-    """Return the keys of each referenced Secret; values are never kept."""
+async def _secrets(
+    secret_keys: SecretKeys, observed: Observed
+) -> dict[str, Mapping[str, Any] | None]:
+    """Return the keys of each referenced Secret."""
     files = secrets.of_bus(observed.proxy)
     for server in desired_servers(observed):
         files += secrets.of_server(server)
+    needed: dict[str, set[str]] = {}
+    for file in files:
+        needed.setdefault(file.secret, set()).add(file.key)
     namespace = observed.proxy.metadata.namespace
     return {
-        name: await _keys(kubernetes, namespace, name, files)
-        for name in sorted({file.secret for file in files})
+        name: await secret_keys.of(ResourceKey(namespace, name), keys)
+        for name, keys in sorted(needed.items())
     }
-
-
-async def _keys(
-    kubernetes: Kubernetes, namespace: str, name: str, files: list[secrets.SecretFile]
-) -> Object | None:
-    """Return the keys of a Secret, or None if it does not exist."""
-    try:
-        secret = await kubernetes.get("Secret", namespace, name)
-    except KubernetesError as error:
-        if error.status != _FORBIDDEN:
-            raise
-        # Without the right to read it, assume that it exists; if not, the kubelet reports it.
-        return dict.fromkeys((file.key for file in files), "")
-    return None if secret is None else dict.fromkeys(secret.get("data") or {}, "")

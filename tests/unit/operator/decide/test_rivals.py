@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator.decide.rivals import rivals
+from ari_proxy.operator.decide.rivals import claims, rivals
 from ari_proxy.operator.model import AriProxy, parse
 from tests.support.resources import resource
 
@@ -87,3 +87,10 @@ def test_discovered_servers_are_those_of_the_status() -> None:
     found = rivals(created("younger", 2), [parse(item)])
 
     assert found == {"asterisk-a": "voice/discovery"}
+
+
+def test_claims_are_of_the_servers_that_are_asked_for() -> None:
+    proxy = created("any", 1)
+
+    assert {claim.server_id for claim in claims(proxy)} == {"asterisk-a"}
+    assert {claim.server_id for claim in claims(proxy, ["b", "c"])} == {"b", "c"}

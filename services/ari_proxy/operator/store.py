@@ -1,0 +1,148 @@
+"""Objects of one watch, as last delivered, by the resource that they belong to. Sans-I/O.
+
+A reconciliation reads them here instead of asking the API server. So it may see an object as it was
+some moments ago, which is safe for these reasons:
+
+- An older version never replaces a newer one, and the result of an own write is put in at once. So
+  a reconciliation sees what the one before it has written.
+- Whatever it misses arrives as an event, and leads to another one.
+- Writes are server-side applies: to repeat one changes nothing.
+
+They are kept encoded, without `managedFields`: as dictionaries they would take five times the
+memory.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from . import names
+from .objects import Object, ResourceKey, labels_of
+
+#: Of a larger object only the head is kept. None of the operator's own is as large: somebody has
+#: changed it, and it is applied again.
+MAX_KEPT_BYTES: Final = 128 * 1024
+
+
+class _Kept(NamedTuple):
+    version: int
+    owner: ResourceKey
+    content: bytes
+
+
+class Store:
+    """The newest known version of each object."""
+
+    def __init__(self) -> None:
+        self._kept: dict[ResourceKey, _Kept] = {}
+        self._by_owner: dict[ResourceKey, set[ResourceKey]] = {}
+
+    def put(self, item: Object) -> bool:
+        """Keep an object; return False if this version, or a newer one, is known already."""
+        key, version = _place(item), version_of(item)
+        known = self._kept.get(key)
+        if known is not None and 0 < version <= known.version:
+            return False
+        self._drop(key)
+        owner = owner_of(item)
+        self._kept[key] = _Kept(version, owner, _encoded(item))
+        self._by_owner.setdefault(owner, set()).add(key)
+        return True
+
+    def remove(self, item: Object) -> bool:
+        """Forget a deleted object; return False if it is unknown, or has been created anew."""
+        key, version = _place(item), version_of(item)
+        known = self._kept.get(key)
+        if known is None or 0 < version < known.version:
+            return False
+        self._drop(key)
+        return True
+
+    def discard(self, key: ResourceKey) -> None:
+        """Forget an object that this process has deleted."""
+        self._drop(key)
+
+    def of(self, owner: ResourceKey) -> Iterator[Object]:
+        """Yield the objects that are labelled as a resource's."""
+        for key in sorted(self._by_owner.get(owner, ())):
+            yield msgspec.json.decode(self._kept[key].content)
+
+    def get(self, key: ResourceKey) -> Object | None:
+        """Return the object of this namespace and name, if it is known."""
+        known = self._kept.get(key)
+        return msgspec.json.decode(known.content) if known is not None else None
+
+    def version(self, key: ResourceKey) -> int:
+        """Return the known version of an object; 0 if it is unknown."""
+        known = self._kept.get(key)
+        return known.version if known is not None else 0
+
+    def keys(self) -> set[ResourceKey]:
+        """Return namespace and name of every object."""
+        return set(self._kept)
+
+    def heads(self) -> dict[ResourceKey, tuple[ResourceKey, int]]:
+        """Return owner and version of each object."""
+        return {key: (kept.owner, kept.version) for key, kept in self._kept.items()}
+
+    def __iter__(self) -> Iterator[Object]:
+        for kept in self._kept.values():
+            yield msgspec.json.decode(kept.content)
+
+    def _drop(self, key: ResourceKey) -> None:
+        known = self._kept.pop(key, None)
+        if known is None:
+            return
+        siblings = self._by_owner[known.owner]
+        siblings.discard(key)
+        if not siblings:
+            del self._by_owner[known.owner]
+
+
+def differing(before: Store, after: Store) -> set[ResourceKey]:
+    """Return the owners of the objects of which two stores have different versions."""
+    changed = before.heads().items() ^ after.heads().items()
+    return {owner for _, (owner, _) in changed}
+
+
+def owner_of(item: Object) -> ResourceKey:
+    """Return the resource that an object belongs to by its label; its name is '' without one."""
+    return ResourceKey(_place(item).namespace, labels_of(item).get(names.INSTANCE, ""))
+
+
+def is_renewal(before: Object | None, item: Object) -> bool:
+    """Return whether nothing but a Lease's time has changed: its holder writes it all the time."""
+    if before is None or item["kind"] != "Lease":
+        return False
+    return _without_time(before) == _without_time(item)
+
+
+def version_of(item: Object) -> int:
+    """Return an object's version, which grows with each change (KEP-5504); 0 if it has none."""
+    version = item["metadata"].get("resourceVersion", "")
+    return int(version) if version.isdecimal() else 0
+
+
+def _place(item: Object) -> ResourceKey:
+    return ResourceKey(item["metadata"].get("namespace", ""), item["metadata"]["name"])
+
+
+def _encoded(item: Object) -> bytes:
+    metadata = {**item["metadata"]}
+    metadata.pop("managedFields", None)
+    content = msgspec.json.encode({**item, "metadata": metadata})
+    if len(content) <= MAX_KEPT_BYTES:
+        return content
+    kept = {name: metadata.get(name) for name in ("name", "namespace", "uid", "ownerReferences")}
+    kept |= {"labels": labels_of(item), "resourceVersion": metadata.get("resourceVersion", "")}
+    return msgspec.json.encode({**_head(item), "metadata": kept})
+
+
+def _head(item: Object) -> Object:
+    return {name: item.get(name) for name in ("apiVersion", "kind")}
+
+
+def _without_time(lease: Object) -> Object:
+    metadata = {**lease["metadata"], "resourceVersion": "", "managedFields": ()}
+    return {**lease, "metadata": metadata, "spec": {**(lease.get("spec") or {}), "renewTime": ""}}
