@@ -1,74 +1,42 @@
 """The operator at an API server in memory: what it asks, what it keeps, and what it misses not."""
 
-import asyncio
 import copy
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ari_proxy.operator import service
-from ari_proxy.settings.operator import OperatorSettings
-from ari_proxy.settings.process import AdminSettings
 from tests.support import resources
-from tests.support.api_server import RUNNING, ApiServer, kubeconfig
+from tests.support.api_server import RUNNING, ApiServer
+from tests.support.operator import (
+    NAMESPACE,
+    Cluster,
+    cluster_with_secret,
+    condition,
+    is_ready,
+    resource,
+    served,
+)
 from tests.support.running import until
-
-Run = Callable[..., AbstractAsyncContextManager[None]]
-NAMESPACE = "voice"
-
-
-def resource(name: str, **spec: Any) -> dict[str, Any]:
-    """Return a resource as somebody creates it, with a server_id of its own."""
-    found = resources.resource(**spec)
-    (server,) = found["spec"]["servers"]
-    found["spec"]["servers"] = [{**server, "serverId": name}]
-    found["metadata"] = {"name": name, "namespace": NAMESPACE}
-    return found
-
-
-def condition(api: ApiServer, name: str, kind: str = "Ready") -> dict[str, Any]:
-    (found,) = [item for item in api.of("ariproxies") if item["metadata"]["name"] == name]
-    conditions = found.get("status", {}).get("conditions", ())
-    return next((item for item in conditions if item["type"] == kind), {})
-
-
-def is_ready(api: ApiServer, *names: str) -> bool:
-    return all(condition(api, name).get("status") == "True" for name in names)
 
 
 @pytest.fixture
 def api() -> ApiServer:
-    found = ApiServer()
-    secret = {"metadata": {"name": "asterisk-ari", "namespace": NAMESPACE}}
-    found.create("secrets", {**secret, "data": {"username": "YQ==", "password": "YQ=="}})
-    return found
+    return cluster_with_secret()
 
 
 @pytest.fixture
-def operator(api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs the operator around a block, with its cluster."""
-
-    @asynccontextmanager
-    async def run(**settings: Any) -> AsyncIterator[None]:
-        stop = asyncio.Event()
-        async with api.serving() as port, asyncio.TaskGroup() as tasks:
-            monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, port))
-            found = OperatorSettings(admin=AdminSettings(enabled=False), **settings)
-            tasks.create_task(service.serve(found, stop))
-            try:
-                yield
-            finally:
-                stop.set()
-
-    return run
+async def cluster(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
+    async with served(api, tmp_path, monkeypatch) as found:
+        yield found
 
 
-async def test_resource_takes_few_requests(api: ApiServer, operator: Run) -> None:
+async def test_resource_takes_few_requests(api: ApiServer, cluster: Cluster) -> None:
     """Six objects, two statuses, an Event, and its Secret: nothing is listed for it."""
-    async with operator():
+    async with cluster.operator():
         api.create("ariproxies", resource("first"))
         await until(lambda: is_ready(api, "first") and api.of("events"))
         before = api.requests.copy()
@@ -83,16 +51,20 @@ async def test_resource_takes_few_requests(api: ApiServer, operator: Run) -> Non
         "ariproxies": 2,
         "events": 1,
     }
-    assert {plural for verb, plural in asked if verb != "patch"} <= {"secrets", "ariproxies"}
+    assert {plural for verb, plural in asked if verb != "patch"} <= {
+        "secrets",
+        "ariproxies",
+        "leases",
+    }
 
 
-async def test_objects_of_others_are_not_even_read(api: ApiServer, operator: Run) -> None:
+async def test_objects_of_others_are_not_even_read(api: ApiServer, cluster: Cluster) -> None:
     for number in range(40):
         metadata = {"name": f"large-{number}", "namespace": "other"}
         api.create("configmaps", {"metadata": metadata, "data": {"large": "x" * 700_000}})
         api.create("pods", {"metadata": metadata, "status": RUNNING})
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "first"))
         for number in range(40):
             metadata = {"name": f"large-{number}", "namespace": "other"}
@@ -104,9 +76,9 @@ async def test_objects_of_others_are_not_even_read(api: ApiServer, operator: Run
 
 
 @pytest.mark.parametrize("plural", ["deployments", "configmaps", "serviceaccounts"])
-async def test_deleted_object_comes_back(api: ApiServer, operator: Run, plural: str) -> None:
+async def test_deleted_object_comes_back(api: ApiServer, cluster: Cluster, plural: str) -> None:
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "first"))
         deleted = api.of(plural)[0]["metadata"]
         api.delete(plural, NAMESPACE, deleted["name"])
@@ -114,9 +86,9 @@ async def test_deleted_object_comes_back(api: ApiServer, operator: Run, plural: 
         await until(lambda: len(api.of(plural)) == 2)
 
 
-async def test_changed_object_is_changed_back(api: ApiServer, operator: Run) -> None:
+async def test_changed_object_is_changed_back(api: ApiServer, cluster: Cluster) -> None:
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "first"))
         changed = copy.deepcopy(api.of("configmaps")[0])
         data = changed["data"]
@@ -127,10 +99,10 @@ async def test_changed_object_is_changed_back(api: ApiServer, operator: Run) -> 
 
 @pytest.mark.parametrize("is_forgotten", [False, True], ids=["resumed", "listed again"])
 async def test_what_happens_while_the_watch_is_cut_is_not_missed(
-    api: ApiServer, operator: Run, is_forgotten: bool
+    api: ApiServer, cluster: Cluster, is_forgotten: bool
 ) -> None:
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "first"))
         api.refused["watch", "configmaps"] = 503
         api.cut_watches()
@@ -148,11 +120,11 @@ async def test_what_happens_while_the_watch_is_cut_is_not_missed(
 
 @pytest.mark.parametrize("status", [404, 403])
 async def test_kind_that_a_cluster_lacks_is_asked_for_once(
-    api: ApiServer, operator: Run, status: int
+    api: ApiServer, cluster: Cluster, status: int
 ) -> None:
     api.refused["list", "podmonitors"] = status
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "first"))
         api.create("ariproxies", resource("second"))
         await until(lambda: is_ready(api, "second"))
@@ -161,11 +133,11 @@ async def test_kind_that_a_cluster_lacks_is_asked_for_once(
 
 
 async def test_kind_that_is_needed_and_may_not_be_read_is_awaited(
-    api: ApiServer, operator: Run
+    api: ApiServer, cluster: Cluster
 ) -> None:
     api.refused["list", "deployments"] = 403
     api.create("ariproxies", resource("first"))
-    async with operator():
+    async with cluster.operator():
         await until(lambda: api.requests["list", "deployments"] > 1)
         assert api.of("deployments") == []
         del api.refused["list", "deployments"]
@@ -178,7 +150,7 @@ def asterisk_pod(name: str, app: str = "asterisk") -> dict[str, Any]:
     return {"metadata": metadata, "spec": {}, "status": RUNNING}
 
 
-async def test_selected_pods_are_followed(api: ApiServer, operator: Run) -> None:
+async def test_selected_pods_are_followed(api: ApiServer, cluster: Cluster) -> None:
     found = resources.resource("discovery")
     selector = {**found["spec"]["serverSelector"], "matchLabels": {"app": "asterisk"}}
     spec = {**found["spec"], "serverSelector": selector}
@@ -186,7 +158,7 @@ async def test_selected_pods_are_followed(api: ApiServer, operator: Run) -> None
     api.create("pods", asterisk_pod("asterisk-0"))
     api.create("pods", asterisk_pod("other-0", app="other"))
     api.create("ariproxies", {"metadata": metadata, "spec": spec})
-    async with operator():
+    async with cluster.operator():
         await until(lambda: is_ready(api, "found"))
         api.create("pods", asterisk_pod("asterisk-1"))
         await until(lambda: len(servers(api, "found")) == 2)
@@ -200,12 +172,12 @@ def servers(api: ApiServer, name: str) -> set[str]:
 
 
 async def test_younger_resource_serves_once_the_older_one_is_gone(
-    api: ApiServer, operator: Run
+    api: ApiServer, cluster: Cluster
 ) -> None:
     older, younger = resource("older"), resource("younger")
     younger["spec"]["servers"][0]["serverId"] = "older"
     younger["metadata"]["creationTimestamp"] = "2026-11-24T11:00:00Z"
-    async with operator():
+    async with cluster.operator():
         api.create("ariproxies", older)
         await until(lambda: is_ready(api, "older"))
         api.create("ariproxies", younger)

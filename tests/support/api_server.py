@@ -331,9 +331,10 @@ RUNNING: Object = {
 }
 
 
-def kubeconfig(directory: Path, port: int) -> str:
+def kubeconfig(directory: Path, port: int, namespace: str = "default") -> str:
     """Write a configuration for the server at a port; return its path."""
-    path = directory / "kubeconfig"
+    path = directory / f"kubeconfig-{namespace}"
+    context = {"cluster": "test", "user": "test", "namespace": namespace}
     path.write_text(
         yaml.safe_dump(
             {
@@ -342,7 +343,7 @@ def kubeconfig(directory: Path, port: int) -> str:
                 "current-context": "test",
                 "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
                 "users": [{"name": "test", "user": {"token": "test"}}],
-                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+                "contexts": [{"name": "test", "context": context}],
             }
         )
     )

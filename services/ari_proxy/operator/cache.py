@@ -181,11 +181,8 @@ class Cache:
         return [watch for watches in self._watches.values() for watch in watches]
 
     def _watches_of(self, kind: str, namespace: str) -> list[Watch]:
-        return [
-            watch
-            for watch, where in zip(self._watches.get(kind, ()), self._namespaces, strict=False)
-            if where in {None, namespace}
-        ]
+        watches = self._watches.get(kind, [])
+        return [watch for watch in watches if watch.scope.namespace in {None, namespace}]
 
 
 def _is_owned(item: Object) -> bool:

@@ -78,6 +78,11 @@ class Kubernetes:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
+    @property
+    def own_namespace(self) -> str:
+        """The namespace of this process's pod, or of the current context."""
+        return str(self._client.namespace or "")
+
     async def get(self, kind: str, namespace: str, name: str) -> Object | None:
         """Return an object, or None if it does not exist."""
         try:
@@ -148,7 +153,7 @@ class Kubernetes:
     async def apply(self, item: Object) -> Object:
         """Apply an object, taking over the fields that it sets, and return the result."""
         metadata = item["metadata"]
-        async with _request(f"apply {item['kind']} {metadata['namespace']}/{metadata['name']}"):
+        async with _request(f"apply {_named(item)}"):
             return _plain(
                 await self._client.patch(
                     _RESOURCES[item["kind"]],
@@ -160,6 +165,16 @@ class Kubernetes:
                     force=True,
                 )
             )
+
+    async def create(self, item: Object) -> Object:
+        """Create an object; a KubernetesError with the status 409 says that it exists."""
+        async with _request(f"create {_named(item)}"):
+            return _plain(await self._client.create(_RESOURCES[item["kind"]].from_dict(item)))
+
+    async def replace(self, item: Object) -> Object:
+        """Replace an object in the version that it names; 409 says that it has another one."""
+        async with _request(f"replace {_named(item)}"):
+            return _plain(await self._client.replace(_RESOURCES[item["kind"]].from_dict(item)))
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object if it exists."""
@@ -247,6 +262,10 @@ def _translated(what: str) -> Iterator[None]:
         raise KubernetesError(what, str(error) or "no answer in time") from error
     except UNDECODABLE as error:
         raise KubernetesError(what, f"the answer is no object: {error}") from error
+
+
+def _named(item: Object) -> str:
+    return f"{item['kind']} {item['metadata']['namespace']}/{item['metadata']['name']}"
 
 
 def _head(kind: str) -> Object:

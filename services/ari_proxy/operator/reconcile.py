@@ -1,7 +1,7 @@
 """Reconciles one resource: observe, plan, apply, report. `decide` and `report` do the thinking."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -39,10 +39,17 @@ class Reconciler:
     """Brings the cluster to the state that the resources specify."""
 
     def __init__(
-        self, kubernetes: Kubernetes, cache: Cache, images: Images, metrics: Metrics
+        self,
+        kubernetes: Kubernetes,
+        cache: Cache,
+        leads: Callable[[str], bool],
+        images: Images,
+        metrics: Metrics,
     ) -> None:
+        """Initialise it; `leads` returns whether this operator may write in a namespace."""
         self._kubernetes = kubernetes
         self._cache = cache
+        self._leads = leads
         self._secret_keys = SecretKeys(kubernetes, time.monotonic)
         self._images = images
         self._metrics = metrics
@@ -53,11 +60,15 @@ class Reconciler:
         """Reconcile a resource.
 
         Returns:
-            Seconds until the next reconciliation; None if the resource is gone.
+            Seconds until the next reconciliation; None if the resource is gone, or another
+            operator looks after it.
 
         Raises:
             KubernetesError: a request failed and is worth a retry; also in an ExceptionGroup.
         """
+        if not self._leads(key.namespace):
+            self._forget(key)
+            return None
         observed = await observe(self._cache, self._secret_keys, key)
         if observed is None or observed.proxy.metadata.deletion_timestamp:
             self._forget(key)
@@ -88,6 +99,7 @@ class Reconciler:
                     continue
                 failures[key_of(item)] = error
         for key in steps.delete:
+            self._ensure_led(namespace)
             await self._kubernetes.delete(key.kind, namespace, key.name)
             self._cache.deleted(key.kind, namespace, key.name)
             children.pop(key, None)
@@ -96,6 +108,7 @@ class Reconciler:
 
     async def _apply(self, item: Object) -> Object:
         kind, metadata = item["kind"], item["metadata"]
+        self._ensure_led(metadata["namespace"])
         where = {"kind": kind, "namespace": metadata["namespace"], "name": metadata["name"]}
         try:
             applied = await self._kubernetes.apply(item)
@@ -114,6 +127,7 @@ class Reconciler:
         metadata = proxy.metadata
         if current == proxy.status:
             return
+        self._ensure_led(metadata.namespace)
         written = await self._kubernetes.set_status(metadata.namespace, metadata.name, current)
         self._cache.status_written(written)
         former = proxy.status.get("conditions") or ()
@@ -125,6 +139,11 @@ class Reconciler:
                 **{field: condition[field] for field in ("type", "status", "reason", "message")},
             )
             await self._kubernetes.apply(events.event(proxy, condition, observed.now))
+
+    def _ensure_led(self, namespace: str) -> None:
+        """Check before each write that no other operator has taken over meanwhile."""
+        if not self._leads(namespace):
+            raise KubernetesError(f"write in {namespace}", "another operator looks after it now")
 
     def _log_query_failures(self, key: ResourceKey, observed: Observed) -> None:
         for query, pod, reason in self._query_failures.new(key, observed):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import socket
 import time
 from typing import Final
 
@@ -14,6 +15,7 @@ from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.children.component import Images
+from ari_proxy.protocol import ids
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry import loop_lag
 from ari_proxy.telemetry import metrics_table as table
@@ -22,6 +24,7 @@ from ari_proxy.telemetry.metrics import Metrics
 from . import handlers, kubernetes, names
 from .cache import Cache
 from .errors import KubernetesError
+from .leadership import Leadership
 from .objects import ResourceKey
 from .reconcile import Reconciler
 from .work_queue import WorkQueue
@@ -47,18 +50,35 @@ async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
     async with kubernetes.opened() as cluster:
         queue = WorkQueue(time.monotonic)
         cache = Cache(cluster, settings.namespaces, queue.put)
-        operator = Operator(Reconciler(cluster, cache, images, metrics), cache, queue, metrics)
-        await operator.run(settings, stop)
+        leadership = Leadership(
+            cluster,
+            settings.namespaces,
+            settings.lease_namespace,
+            f"{cluster.own_namespace}/{socket.gethostname()}_{ids.random_id(8)}",
+            settings.lease_seconds,
+        )
+        reconciler = Reconciler(cluster, cache, leadership.leads, images, metrics)
+        operator = Operator(reconciler, cache, leadership, queue, metrics)
+        try:
+            await operator.run(settings, stop)
+        finally:
+            await leadership.release()
 
 
 class Operator:
     """Runs kopf's watches and the workers that they enqueue resources for."""
 
     def __init__(
-        self, reconciler: Reconciler, cache: Cache, queue: WorkQueue, metrics: Metrics
+        self,
+        reconciler: Reconciler,
+        cache: Cache,
+        leadership: Leadership,
+        queue: WorkQueue,
+        metrics: Metrics,
     ) -> None:
         self._reconciler = reconciler
         self._cache = cache
+        self._leadership = leadership
         self._queue = queue
         self._metrics = metrics
         self._problem = "Kubernetes is not watched yet"
@@ -68,7 +88,7 @@ class Operator:
 
     async def run(self, settings: OperatorSettings, stop: asyncio.Event) -> None:
         """Run until `stop` is set, then cancel the workers; a reconciliation can be repeated."""
-        checks = {"kubernetes": self._check}
+        checks = {"kubernetes": self._check, "lease": self._check_lease}
         api = AdminApi(checks=checks, metrics=self._metrics)
         async with asyncio.TaskGroup() as tasks:
             # Started before kopf, which at its end cancels the tasks that it did not find at its
@@ -76,6 +96,7 @@ class Operator:
             lag = self._metrics.histogram(table.LOOP_LAG)
             others = [tasks.create_task(loop_lag.measure(lag))]
             others += [tasks.create_task(self._cache.run())]
+            others += [tasks.create_task(self._own())]
             others += [tasks.create_task(self._work()) for _ in range(settings.workers)]
             if settings.admin.enabled:
                 serving = admin_api.serve(api, settings.admin.host, settings.admin.port)
@@ -125,6 +146,17 @@ class Operator:
         while True:
             await self._reconcile(await self._queue.get())
 
+    async def _own(self) -> None:
+        """Claim the Leases once it is known what there is to look after."""
+        await self._readable.wait()
+        await self._cache.complete()
+        await self._leadership.run(self._enqueue_all)
+
+    def _enqueue_all(self) -> None:
+        keys = self._cache.proxies.keys()
+        for key in keys:
+            self._queue.put(key)
+
     async def _reconcile(self, key: ResourceKey) -> None:
         begun_at = time.monotonic()
         try:
@@ -154,3 +186,6 @@ class Operator:
 
     async def _check(self) -> str:
         return self._problem or self._cache.problem
+
+    async def _check_lease(self) -> str:
+        return self._leadership.problem

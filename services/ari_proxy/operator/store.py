@@ -111,11 +111,11 @@ def owner_of(item: Object) -> ResourceKey:
     return ResourceKey(_place(item).namespace, labels_of(item).get(names.INSTANCE, ""))
 
 
-def is_renewal(before: Object | None, item: Object) -> bool:
-    """Return whether nothing but a Lease's time has changed: its holder writes it all the time."""
+def is_no_renewal(before: Object | None, item: Object) -> bool:
+    """Return whether more than a Lease's time has changed, which its holder writes all the time."""
     if before is None or item["kind"] != "Lease":
-        return False
-    return _without_time(before) == _without_time(item)
+        return True
+    return _without_time(before) != _without_time(item)
 
 
 def version_of(item: Object) -> int:

@@ -16,7 +16,7 @@ from ari_proxy.backoff import Backoff
 from .errors import KubernetesError
 from .kubernetes import Kubernetes
 from .objects import Object, ResourceKey
-from .store import Store, differing, is_renewal, owner_of
+from .store import Store, differing, is_no_renewal, owner_of
 
 _log = structlog.get_logger()
 
@@ -46,6 +46,7 @@ class Watch:
         scope: Scope,
         changed: Callable[[ResourceKey], None],
         is_kept: Callable[[Object], bool] = lambda _: True,
+        is_news: Callable[[Object | None, Object], bool] = is_no_renewal,
     ) -> None:
         """Initialise the watch.
 
@@ -54,11 +55,13 @@ class Watch:
             scope: what is watched.
             changed: called with the owner of each object that has changed.
             is_kept: whether an object is kept; labels can be anybody's.
+            is_news: whether a change from one version to another is told.
         """
         self._kubernetes = kubernetes
-        self._scope = scope
+        self.scope = scope
         self._changed = changed
         self._is_kept = is_kept
+        self._is_news = is_news
         self._version = ""
         self._failures = 0
         self._listed = asyncio.Event()
@@ -86,7 +89,7 @@ class Watch:
         """Follow the changes until there is none for a while, or the connection is lost."""
         if not self._version:
             await self._list()
-        kind, namespace, labels = self._scope
+        kind, namespace, labels = self.scope
         changes = self._kubernetes.watch(kind, namespace, self._version, dict(labels))
         async with aclosing(changes):
             async for change, item in changes:
@@ -97,7 +100,7 @@ class Watch:
 
     async def _list(self) -> None:
         listed = Store()
-        kind, namespace, labels = self._scope
+        kind, namespace, labels = self.scope
 
         def take(item: Object) -> None:
             if self._is_kept(item):
@@ -114,7 +117,7 @@ class Watch:
         before = self.store.get(
             ResourceKey(item["metadata"]["namespace"], item["metadata"]["name"])
         )
-        return self.store.put(item) and not is_renewal(before, item)
+        return self.store.put(item) and self._is_news(before, item)
 
     def _known(self, listed: Store) -> None:
         """Take over what has been listed.
@@ -132,15 +135,15 @@ class Watch:
             self._version = ""  # The changes since then are lost: all is listed again.
             return 0.0
         self._problem = str(error)
-        if error.status in _ABSENT and self._scope.kind in OPTIONAL:
+        if error.status in _ABSENT and self.scope.kind in OPTIONAL:
             self._known(Store())
-            _log.info("watch.unavailable", kind=self._scope.kind, error=str(error))
+            _log.info("watch.unavailable", kind=self.scope.kind, error=str(error))
             return RETRY_SECONDS
         self._failures += 1
         again_seconds = BACKOFF.seconds(self._failures)
         _log.warning(
             "watch.failed",
-            kind=self._scope.kind,
+            kind=self.scope.kind,
             error=str(error),
             again_seconds=round(again_seconds, 1),
         )

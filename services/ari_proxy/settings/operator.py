@@ -35,6 +35,13 @@ class OperatorSettings(BaseSettings):
     workers: int = Field(default=4, ge=1, le=64)
     """Number of resources reconciled concurrently."""
 
+    lease_namespace: str = "kube-system"
+    """Namespace of the Lease by which operators for all namespaces agree on one of them. It must be
+    the same for all of a cluster. Operators for some namespaces have a Lease in each of those."""
+
+    lease_seconds: int = Field(default=15, ge=3, le=300)
+    """Seconds until another operator takes over from one that has crashed."""
+
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
 

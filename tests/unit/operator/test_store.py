@@ -6,7 +6,7 @@ import pytest
 
 from ari_proxy.operator import names
 from ari_proxy.operator.objects import ResourceKey
-from ari_proxy.operator.store import MAX_KEPT_BYTES, Store, differing, is_renewal, version_of
+from ari_proxy.operator.store import MAX_KEPT_BYTES, Store, differing, is_no_renewal, version_of
 
 OWNER = ResourceKey("voice", "minimal")
 
@@ -143,7 +143,7 @@ def held(version: int, holder: str, renewed_at: str) -> dict[str, Any]:
 def test_renewal_of_a_lease_is_no_news() -> None:
     before = held(1, "a", "12:00")
 
-    assert is_renewal(before, held(2, "a", "12:01"))
-    assert not is_renewal(before, held(2, "b", "12:01"))
-    assert not is_renewal(None, before)
-    assert not is_renewal(config_map(1), config_map(2))
+    assert not is_no_renewal(before, held(2, "a", "12:01"))
+    assert is_no_renewal(before, held(2, "b", "12:01"))
+    assert is_no_renewal(None, before)
+    assert is_no_renewal(config_map(1), config_map(2))

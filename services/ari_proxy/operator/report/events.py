@@ -43,27 +43,53 @@ def event(
 ) -> Object:
     """Return an Event (events.k8s.io/v1) for a changed condition."""
     metadata = proxy.metadata
+    regarding = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "name": metadata.name,
+        "namespace": metadata.namespace,
+        "uid": metadata.uid,
+    }
     return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {
-            "name": f"{metadata.name}.{random(12).lower()}",
-            "namespace": metadata.namespace,
-        },
-        "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        **_about(regarding, now, random),
         "type": "Warning" if _is_warning(condition) else "Normal",
         "reason": condition["reason"],
         "action": "Reconcile",
         "note": f"{condition['type']}={condition['status']}: {condition['message']}"[:_NOTE_LENGTH],
+    }
+
+
+def of_lease(
+    lease: Object, note: str, now: datetime, random: Callable[[int], str] = ids.random_id
+) -> Object:
+    """Return an Event of the Lease of another release of the operator."""
+    metadata = lease["metadata"]
+    regarding = {
+        "apiVersion": lease["apiVersion"],
+        "kind": lease["kind"],
+        "name": metadata["name"],
+        "namespace": metadata["namespace"],
+        "uid": metadata.get("uid", ""),
+    }
+    return {
+        **_about(regarding, now, random),
+        "type": "Warning",
+        "reason": "AnotherOperatorLeads",
+        "action": "Wait",
+        "note": note[:_NOTE_LENGTH],
+    }
+
+
+def _about(regarding: Object, now: datetime, random: Callable[[int], str]) -> Object:
+    name = f"{regarding['name']}.{random(12).lower()}"
+    return {
+        "apiVersion": "events.k8s.io/v1",
+        "kind": "Event",
+        "metadata": {"name": name, "namespace": regarding["namespace"]},
+        "eventTime": now.isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "reportingController": f"{GROUP}/{MANAGER}",
         "reportingInstance": MANAGER,
-        "regarding": {
-            "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": KIND,
-            "name": metadata.name,
-            "namespace": metadata.namespace,
-            "uid": metadata.uid,
-        },
+        "regarding": regarding,
     }
 
 

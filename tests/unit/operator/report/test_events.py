@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.operator.report import events
 from ari_proxy.operator.report.events import changed, event
 from tests.support.resources import NOW, proxy
 
@@ -67,3 +68,27 @@ def test_note_fits_the_api() -> None:
     item = condition("Ready", "False", "ApplyFailed", "x" * 4096)
 
     assert len(event(proxy(), item, NOW)["note"]) == 1024
+
+
+def test_waiting_for_another_release_is_an_event_of_its_lease() -> None:
+    lease = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "ari-proxy-operator", "namespace": "kube-system", "uid": "u"},
+    }
+    found = events.of_lease(lease, "x" * 2000, NOW, lambda length: "r" * length)
+
+    assert found["type"] == "Warning"
+    assert found["reason"] == "AnotherOperatorLeads"
+    assert len(found["note"]) == 1024
+    assert found["metadata"] == {
+        "name": "ari-proxy-operator.rrrrrrrrrrrr",
+        "namespace": "kube-system",
+    }
+    assert found["regarding"] == {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "name": "ari-proxy-operator",
+        "namespace": "kube-system",
+        "uid": "u",
+    }
