@@ -23,14 +23,14 @@ class WorkloadHealth:
     image: str = ""
     #: All pods are ready and of the newest template.
     is_settled: bool = False
-    #: Why it is not settled.
+    #: Why it is not settled or does not serve.
     reason: str = ""
     message: str = ""
 
     @property
     def is_serving(self) -> bool:
-        """True if a pod is ready or the Deployment is scaled to zero."""
-        return bool(self.deployment) and (self.ready > 0 or self.replicas == 0)
+        """True if a pod is ready."""
+        return self.ready > 0
 
     def entry(self) -> dict[str, Any]:
         """Return the component's entry in the status."""
@@ -56,7 +56,7 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
     ready: int = status.get("readyReplicas", 0)
     is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     is_settled = is_observed and updated == ready == replicas == status.get("replicas", 0)
-    reason, message = ("", "") if is_settled else _why(observed, server, component, live)
+    reason, message = _reason(observed, server, component, live, is_settled=is_settled)
     return WorkloadHealth(
         deployment=live["metadata"]["name"],
         replicas=replicas,
@@ -72,6 +72,16 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
 def _image(live: Object, component: Component) -> str:
     containers = live["spec"]["template"]["spec"]["containers"]
     return next((item["image"] for item in containers if item["name"] == component), "")
+
+
+def _reason(
+    observed: Observed, server: str, component: Component, live: Object, *, is_settled: bool
+) -> tuple[str, str]:
+    if live["spec"]["replicas"] == 0:
+        name = live["metadata"]["name"]
+        message = f"{name} is scaled to 0 pods; raise its number of replicas to serve calls"
+        return "ScaledToZero", message
+    return ("", "") if is_settled else _why(observed, server, component, live)
 
 
 def _why(observed: Observed, server: str, component: Component, live: Object) -> tuple[str, str]:

@@ -145,6 +145,14 @@ def test_autoscalers_number_is_no_difference() -> None:
     assert changed["spec"]["replicas"] == 4
 
 
+def test_autoscaled_deployment_without_pods_is_changed() -> None:
+    cluster = settled(command={"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
+    cluster.of("Deployment", COMMAND)["spec"]["replicas"] = 0
+
+    assert cluster.settle() == [("Deployment", COMMAND)]
+    assert cluster.of("Deployment", COMMAND)["spec"]["replicas"] == 2
+
+
 # Leases
 
 

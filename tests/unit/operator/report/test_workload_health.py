@@ -36,11 +36,13 @@ def test_deployment_may_not_exist_yet() -> None:
     assert found.entry()["deployment"] == ""
 
 
-def test_deployment_scaled_to_zero_needs_no_pod() -> None:
+def test_deployment_scaled_to_zero_serves_nobody() -> None:
     cluster = Cluster(ingest={"replicas": 0})
     cluster.settle()
+    found = ingest_of(cluster)
 
-    assert ingest_of(cluster).is_serving
+    assert (found.is_settled, found.is_serving, found.reason) == (True, False, "ScaledToZero")
+    assert "raise its number of replicas" in found.message
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
         if live is not None:
             # Keep the autoscaler's number: an omitted field would fall back to 1. The
             # resourceVersion refuses the apply if the autoscaler has changed it meanwhile.
-            replicas = live["spec"]["replicas"]
+            # It leaves a Deployment with 0 pods alone, which this must not do.
+            replicas = live["spec"]["replicas"] or replicas
             found["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
     found["spec"] = {
         "replicas": replicas,

@@ -32,6 +32,13 @@ def test_new_deployment_starts_with_the_autoscalers_minimum() -> None:
     assert "resourceVersion" not in found["metadata"]
 
 
+def test_autoscaled_deployment_without_pods_is_scaled_up() -> None:
+    """An autoscaler does nothing while its target has no pods."""
+    live = {"spec": {"replicas": 0}, "metadata": {"resourceVersion": "7"}}
+
+    assert deployment(component("command", command=SCALED), live)["spec"]["replicas"] == 2
+
+
 def test_autoscalers_number_is_kept() -> None:
     live = {"spec": {"replicas": 4}, "metadata": {"resourceVersion": "7"}}
     found = deployment(component("command", command=SCALED), live)
