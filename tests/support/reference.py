@@ -163,21 +163,22 @@ each refused request with the other password.
 
 ## Status
 
-`kubectl get ariproxies` shows whether all servers are served (`READY`), the reason if not, and the
-numbers of servers and of ready servers. The operator records changes as Events of the resource.
+`kubectl get ariproxies` shows whether all servers are served (`READY`), the reason if not, how a roll-out
+goes (`ROLLOUT`: the reason of `Progressing`), the numbers of servers and of ready servers, and whether the
+operator is suspended. The operator records changes as Events of the resource.
 Conditions:
 
 | condition | meaning of `True` | reasons |
 | --- | --- | --- |
 | `Accepted` | the spec can be applied | `Valid`, `ServerIdConflict`: an older resource serves that server_id on the same bus |
-| `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled` |
+| `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`, or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
 | `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, or the reason of a server |
-| `Degraded` | calls are served, but a server or a replica is missing | `ServersImpaired`, `NotDegraded` |
+| `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
 
 Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`),
-`IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`; or the
-reason why a container waits, such as `ImagePullBackOff`). While a Secret is missing, the operator leaves
+`IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`;
+`ScaledToZero`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
 the server's running pods alone.
 
 ## Fields

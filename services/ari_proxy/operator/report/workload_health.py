@@ -10,6 +10,8 @@ from ari_proxy.operator.state import Observed
 
 #: Reasons for which every container waits while it starts.
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+#: Reasons that pods pass through while they start.
+_ON_THE_WAY: Final = frozenset({"NotCreated", "Starting", "NotReady"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class WorkloadHealth:
     #: Why it is not settled or does not serve.
     reason: str = ""
     message: str = ""
+    #: It does not go on by itself, or has not within the Deployment's deadline.
+    is_stuck: bool = False
 
     @property
     def is_serving(self) -> bool:
@@ -66,6 +70,7 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
         is_settled=is_settled,
         reason=reason,
         message=message,
+        is_stuck=bool(reason) and (reason not in _ON_THE_WAY or _deadline(live) is not None),
     )
 
 
@@ -92,6 +97,7 @@ def _why(observed: Observed, server: str, component: Component, live: Object) ->
         or _failed_checks(pods, observed.failed_checks)
         or _unschedulable(pods)
         or _replica_failure(live)
+        or _deadline(live)
         or ("Starting", f"the pods of {live['metadata']['name']} are starting")
     )
 
@@ -133,7 +139,17 @@ def _unschedulable(pods: Sequence[Object]) -> tuple[str, str] | None:
 
 def _replica_failure(live: Object) -> tuple[str, str] | None:
     """Return why no pods are created, for example for Pod Security or a quota."""
+    return _condition(live, "ReplicaFailure", "True")
+
+
+def _deadline(live: Object) -> tuple[str, str] | None:
+    """Return that the roll-out has not gone on within its deadline."""
+    return _condition(live, "Progressing", "False")
+
+
+def _condition(live: Object, kind: str, status: str) -> tuple[str, str] | None:
+    """Return reason and message of a Deployment's condition if it has this status."""
     for item in (live.get("status") or {}).get("conditions") or ():
-        if item["type"] == "ReplicaFailure" and item["status"] == "True":
-            return str(item.get("reason", "ReplicaFailure")), str(item.get("message", ""))
+        if item["type"] == kind and item["status"] == status:
+            return str(item.get("reason", kind)), str(item.get("message", ""))
     return None

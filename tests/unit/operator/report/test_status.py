@@ -95,6 +95,30 @@ def test_rollout_is_progress_and_no_failure() -> None:
 
     assert found["Ready"]["status"] == "True"
     assert found["Progressing"]["reason"] == "RollingOut"
+    assert found["Degraded"]["status"] == "False"
+
+
+def new_pod_waits(cluster: Cluster, reason: str, message: str) -> None:
+    """Roll out a pod that can't start, beside the old one."""
+    cluster.of("Deployment", INGEST)["status"]["updatedReplicas"] = 0
+    waiting = {"state": {"waiting": {"reason": reason, "message": message}}}
+    labels = labels_of("asterisk-a")
+    cluster.pods = [pod("new", labels=labels, ready=False, containerStatuses=[waiting])]
+
+
+def test_rollout_that_is_stuck_has_its_reason_though_the_old_pods_serve() -> None:
+    cluster = settled()
+    new_pod_waits(cluster, "ImagePullBackOff", "no such image")
+    found = conditions(cluster)
+    (server,) = status(cluster.observed, {})["servers"]
+    serving = {item["type"]: item for item in server["conditions"]}["IngestReady"]
+
+    assert found["Ready"]["status"] == "True"
+    for kind in ("Progressing", "Degraded"):
+        assert (found[kind]["status"], found[kind]["reason"]) == ("True", "ImagePullBackOff")
+        assert "asterisk-a: ingest: new: no such image" in found[kind]["message"]
+    assert (serving["status"], serving["reason"]) == ("True", "Serving")
+    assert serving["message"] == "1 of 1 pods are ready; new: no such image"
 
 
 def test_missing_standby_degrades_the_resource() -> None:

@@ -130,3 +130,38 @@ def test_refused_pods_have_the_deployments_reason() -> None:
     found = ingest_of(cluster)
 
     assert (found.reason, found.message) == ("FailedCreate", "quota")
+    assert found.is_stuck
+
+
+def late(cluster: Cluster) -> None:
+    """Let the Deployment's deadline pass."""
+    condition = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    live = cluster.of("Deployment", INGEST)
+    live["status"]["conditions"] = [{**condition, "message": "has timed out progressing"}]
+
+
+def test_rollout_beyond_its_deadline_is_stuck() -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    assert not ingest_of(cluster).is_stuck
+    late(cluster)
+    found = ingest_of(cluster)
+
+    assert (found.reason, found.is_stuck) == ("ProgressDeadlineExceeded", True)
+    assert found.message == "has timed out progressing"
+
+
+def test_failing_checks_say_more_than_the_deadline() -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    cluster.pods = [pod("p", labels=LABELS, ready=False)]
+    cluster.failed_checks = {"p": "bus: none"}
+    assert not ingest_of(cluster).is_stuck
+    late(cluster)
+    found = ingest_of(cluster)
+
+    assert (found.reason, found.message, found.is_stuck) == ("NotReady", "p: bus: none", True)
+
+
+def test_settled_deployment_is_not_stuck() -> None:
+    assert not ingest_of(settled()).is_stuck

@@ -1,0 +1,120 @@
+"""The state of one server, and its conditions. Sans-I/O."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ari_proxy.operator import names
+from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.servers import DesiredServer
+from ari_proxy.operator.names import Component
+from ari_proxy.operator.objects import ObjectKey
+from ari_proxy.operator.state import Observed
+
+from .conditions import Condition, condition
+from .workload_health import WorkloadHealth, health
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerState:
+    """The state of one server."""
+
+    name: str
+    server_id: str
+    ingest: WorkloadHealth
+    command: WorkloadHealth
+    conditions: tuple[Condition, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """True if the server is served, and nothing hinders a change."""
+        return all(item.status == "True" for item in self.conditions)
+
+    @property
+    def is_settled(self) -> bool:
+        """True if all pods are ready and of the newest template."""
+        return self.ingest.is_settled and self.command.is_settled
+
+    @property
+    def is_impaired(self) -> bool:
+        """True if it is not served, lacks a pod, or its roll-out is stuck."""
+        return not self.is_ready or any(
+            item.is_stuck or item.ready < item.replicas for item in (self.ingest, self.command)
+        )
+
+    @property
+    def problem(self) -> Condition | None:
+        """The first condition that does not hold."""
+        return next((item for item in self.conditions if item.status != "True"), None)
+
+    @property
+    def stuck(self) -> tuple[str, str] | None:
+        """Reason and message of a roll-out that does not go on by itself, or None."""
+        for component, found in (("ingest", self.ingest), ("command", self.command)):
+            if found.is_stuck:
+                return found.reason, f"{self.name}: {component}: {found.message}"
+        return None
+
+
+def server_state(
+    observed: Observed, server: DesiredServer, failures: Mapping[ObjectKey, str]
+) -> ServerState:
+    """Return the state of a server.
+
+    Args:
+        observed: the state after all changes.
+        server: the server.
+        failures: the API server's messages by object that it refused.
+    """
+    ingest = health(observed, server.name, "ingest")
+    command = health(observed, server.name, "command")
+    return ServerState(
+        name=server.name,
+        server_id=server.server_id,
+        ingest=ingest,
+        command=command,
+        conditions=(
+            _unique(observed, server),
+            _secrets(observed, server),
+            _serving("IngestReady", ingest, _failure(observed, server, "ingest", failures)),
+            _serving("CommandReady", command, _failure(observed, server, "command", failures)),
+        ),
+    )
+
+
+def _unique(observed: Observed, server: DesiredServer) -> Condition:
+    rival = observed.rivals.get(server.server_id)
+    if rival is None:
+        return condition(
+            "ServerIdUnique", True, "Unique", "no other resource serves this server_id"
+        )
+    message = f"{rival} already serves server_id {server.server_id} on this bus; choose another"
+    return condition("ServerIdUnique", False, "ServerIdConflict", message)
+
+
+def _secrets(observed: Observed, server: DesiredServer) -> Condition:
+    missing = secrets.missing(observed, server)
+    if missing is None:
+        return condition("SecretsResolved", True, "Found", "all referenced Secrets exist")
+    return condition("SecretsResolved", False, *missing)
+
+
+def _failure(
+    observed: Observed,
+    server: DesiredServer,
+    component: Component,
+    failures: Mapping[ObjectKey, str],
+) -> str:
+    """Return the API server's message if it refused an object of this component."""
+    own = names.workload(observed.proxy.metadata.name, component, server.name)
+    refused = (f"{kind} {name}: {text}" for (kind, name), text in failures.items() if name == own)
+    return next(refused, "")
+
+
+def _serving(kind: str, found: WorkloadHealth, failure: str) -> Condition:
+    if failure:
+        return condition(kind, found.is_serving, "ApplyFailed", failure)
+    if found.is_serving:
+        message = f"{found.ready} of {found.replicas} pods are ready"
+        stuck = f"; {found.message}" if found.is_stuck else ""
+        return condition(kind, True, "Serving", message + stuck)
+    return condition(kind, False, found.reason, found.message)

@@ -1,0 +1,105 @@
+"""The conditions of the whole resource. Sans-I/O."""
+
+from collections.abc import Mapping, Sequence
+
+from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.servers import desired_servers
+from ari_proxy.operator.objects import ObjectKey
+from ari_proxy.operator.state import Observed
+
+from .conditions import Condition, condition
+from .server_state import ServerState
+
+
+def conditions(
+    observed: Observed, found: Sequence[ServerState], failures: Mapping[ObjectKey, str]
+) -> list[Condition]:
+    """Return all conditions of a resource, given the states of its servers."""
+    return [
+        _accepted(observed),
+        _progressing(found, observed),
+        _ready(found, failures, observed),
+        _degraded(found),
+        _suspended(observed),
+    ]
+
+
+def _accepted(observed: Observed) -> Condition:
+    server_ids = [server.server_id for server in desired_servers(observed)]
+    taken = [server_id for server_id in server_ids if server_id in observed.rivals]
+    if not taken:
+        return condition("Accepted", True, "Valid", "the spec is valid")
+    rivals = ", ".join(f"{server_id} by {observed.rivals[server_id]}" for server_id in taken)
+    message = f"already served on this bus: {rivals}"
+    return condition("Accepted", False, "ServerIdConflict", message)
+
+
+def _progressing(found: Sequence[ServerState], observed: Observed) -> Condition:
+    unsettled = [server.name for server in found if not server.is_settled]
+    draining = [server.name for server in draining_servers(observed)]
+    if not unsettled and not draining:
+        return condition(
+            "Progressing", False, "Settled", "all Deployments are up to date and ready"
+        )
+    if not unsettled:
+        message = f"draining until the dialogs end: {', '.join(draining)}{_unreported(observed)}"
+        return condition("Progressing", True, "Draining", message)
+    message = f"rolling out: {', '.join(unsettled)}"
+    reason, details = _stuck(found) or ("RollingOut", "")
+    return condition("Progressing", True, reason, f"{message}; {details}" if details else message)
+
+
+def _stuck(found: Sequence[ServerState]) -> tuple[str, str] | None:
+    """Return why roll-outs do not go on by themselves: the first reason, and all messages."""
+    stuck = [server.stuck for server in found if server.stuck is not None]
+    return (stuck[0][0], "; ".join(message for _, message in stuck)) if stuck else None
+
+
+def _unreported(observed: Observed) -> str:
+    """Return which pods do not report their open dialogs, and why."""
+    reasons = {item.pod: item.reason for item in observed.query_failures if item.query == "dialogs"}
+    draining = draining_servers(observed)
+    ingests = (pod for server in draining for pod in observed.ingests_of(server.name))
+    return "".join(
+        f"; {pod} does not report its open dialogs: {reasons.get(pod, 'it has not started yet')}"
+        for pod in ingests
+        if pod not in observed.dialogs
+    )
+
+
+def _ready(
+    found: Sequence[ServerState], failures: Mapping[ObjectKey, str], observed: Observed
+) -> Condition:
+    if not found:
+        selector = observed.proxy.spec.server_selector
+        match_labels = selector.match_labels if selector else {}
+        labels = ",".join(f"{name}={value}" for name, value in match_labels.items())
+        return condition("Ready", False, "NoServersFound", f"no ready pod has the labels {labels}")
+    for server in found:
+        if (problem := server.problem) is not None:
+            message = f"{server.name}: {problem.message}"
+            return condition("Ready", False, problem.reason, message)
+    for (kind, name), message in failures.items():
+        return condition("Ready", False, "ApplyFailed", f"{kind} {name}: {message}")
+    return condition("Ready", True, "AllServersReady", "all servers are served")
+
+
+def _degraded(found: Sequence[ServerState]) -> Condition:
+    """Return whether calls are served, but a server, a replica or a new version is missing."""
+    serving = [server for server in found if server.is_ready]
+    impaired = [server.name for server in found if server.is_impaired]
+    if serving and impaired:
+        message = f"impaired: {', '.join(impaired)}"
+        reason, details = _stuck(found) or ("ServersImpaired", "")
+        return condition("Degraded", True, reason, f"{message}; {details}" if details else message)
+    return condition(
+        "Degraded", False, "NotDegraded", "no server is impaired, or no server is served"
+    )
+
+
+def _suspended(observed: Observed) -> Condition:
+    if observed.proxy.spec.suspend:
+        return condition(
+            "Suspended", True, "Suspended", "spec.suspend is set: the operator changes nothing"
+        )
+    return condition("Suspended", False, "Active", "the operator applies changes")
