@@ -111,6 +111,27 @@ def test_object_that_the_api_server_refuses_is_told(voice: Namespace) -> None:
         voice.until_settled(name)
 
 
+def test_objects_of_others_are_left_alone_and_told(voice: Namespace) -> None:
+    resource = named(sample("standby"), "foreign", "foreign")
+    account, settings = "foreign-ingest", "foreign-ingest-asterisk-a"
+    voice.kubectl("create", "serviceaccount", account)
+    voice.kubectl("create", "configmap", settings, "--from-literal=my=data")
+    with applied(voice, resource) as name:
+        until(lambda: has_reason(voice, name, "NameTaken"), "the name is taken")
+        assert f"ServiceAccount {account}: it exists" in voice.condition(name)["message"]
+        until(lambda: f"{name}-command-asterisk-a" in voice.names("deployment"), "others exist")
+        assert settings not in voice.names("deployment")
+
+        voice.kubectl("delete", "serviceaccount", account)
+        until(lambda: settings in voice.condition(name)["message"], "the other one is told")
+        found = voice.get("configmap", settings)
+        assert found["data"] == {"my": "data"}
+        assert "ownerReferences" not in found["metadata"]
+
+        voice.kubectl("delete", "configmap", settings)
+        voice.until_settled(name)
+
+
 # Children
 
 

@@ -172,14 +172,20 @@ Conditions:
 | --- | --- | --- |
 | `Accepted` | the spec can be applied | `Valid`, `ServerIdConflict`: an older resource serves that server_id on the same bus |
 | `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`, or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
-| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, or the reason of a server |
-| `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `NotDegraded` |
+| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, or the reason of a server |
+| `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
 
 Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`),
 `IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`;
-`ScaledToZero`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
+`ScaledToZero`; `ApplyFailed`; `NameTaken`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
 the server's running pods alone.
+
+**Objects of others are left alone.** If an object has the name of one that the operator would create, and this
+resource does not control it (`ownerReferences` with `controller: true`), nothing of it is changed, and the
+Deployments whose pods need it wait: `NameTaken` names the object and who controls it. Delete it, or use another
+name for the resource or its server. Resources whose names collide (`a` with a server `ingest-b`, and `a-ingest`
+with `b`) are told the same way.
 
 ## Fields
 

@@ -25,6 +25,13 @@ SECRETS: dict[str, Mapping[str, Any] | None] = {
     "rabbitmq-default-user": {"connection_string": ""},
 }
 
+#: A second server of the minimal sample.
+SERVER_B: dict[str, Any] = {
+    "name": "b",
+    "ari": {"url": "http://b/ari", "credentialsSecretRef": {"name": "asterisk-ari"}},
+    "applications": ["demo"],
+}
+
 
 def resource(sample: str = "minimal", **spec: Any) -> dict[str, Any]:
     """Return a sample as the API server returns it, with some fields of its spec replaced."""

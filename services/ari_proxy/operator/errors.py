@@ -2,6 +2,7 @@
 
 OperatorError
 ├── KubernetesError       a request to the API server failed
+├── NameTakenError        an object has the name of one of ours
 └── NoKubernetesError     there is no cluster to connect to
 """
 
@@ -28,6 +29,19 @@ class KubernetesError(OperatorError):
     def is_refusal(self) -> bool:
         """True if a retry of the same request would fail in the same way."""
         return self.status in {400, 403, 404, 413, 422}
+
+
+class NameTakenError(OperatorError):
+    """An object that the resource does not control has the name of one of its own.
+
+    Args:
+        what: kind and name of the object.
+        reason: who controls it, and what to do.
+    """
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(f"{what}: {reason}")
+        self.reason = reason
 
 
 class NoKubernetesError(OperatorError):

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
@@ -10,6 +11,7 @@ import structlog
 from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.query_failures import QueryFailures
+from ari_proxy.operator.decide.refusals import Refusal, conditional, foreign, lacks_a_part
 from ari_proxy.operator.observe.gather import observe
 from ari_proxy.operator.observe.secret_keys import SecretKeys
 from ari_proxy.operator.report import events
@@ -18,7 +20,7 @@ from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .cache import Cache
-from .errors import KubernetesError
+from .errors import KubernetesError, NameTakenError
 from .kubernetes import Kubernetes
 from .objects import Object, ObjectKey, ResourceKey, key_of
 from .state import Observed
@@ -32,7 +34,9 @@ RESYNC_SECONDS: Final = 600.0
 UNSETTLED_SECONDS: Final = 10.0
 #: Kinds that a cluster may lack.
 _OPTIONAL: Final = frozenset({"PodMonitor"})
-_NOT_FOUND: Final = 404
+
+#: By object that was not applied: the error.
+_Failures = dict[ObjectKey, KubernetesError | NameTakenError]
 
 
 class Reconciler:
@@ -76,28 +80,30 @@ class Reconciler:
         self._log_query_failures(key, observed)
         steps = plan(observed, self._images)
         observed, failures = await self._execute(observed, steps)
-        current = status(observed, {item: error.reason for item, error in failures.items()})
+        refusals = {item: _refusal(item, error) for item, error in failures.items()}
+        current = status(observed, refusals)
         await self._report(observed, current)
         self._measure(key, current)
-        if retry := next((error for error in failures.values() if not error.is_refusal), None):
-            raise retry
+        for error in failures.values():
+            if isinstance(error, KubernetesError) and not error.is_refusal:
+                raise error
         return self._again_seconds(steps, current)
 
-    async def _execute(
-        self, observed: Observed, steps: Plan
-    ) -> tuple[Observed, dict[ObjectKey, KubernetesError]]:
-        """Execute a plan; return the new state, and the errors of refused objects."""
+    async def _execute(self, observed: Observed, steps: Plan) -> tuple[Observed, _Failures]:
+        """Execute a plan; return the new state, and the errors of objects that were not applied."""
         namespace = observed.proxy.metadata.namespace
         children = dict(observed.children)
-        failures: dict[ObjectKey, KubernetesError] = {}
+        failures: _Failures = {}
+        refused: list[Object] = []
         for item in steps.apply:
+            if lacks_a_part(item, refused):
+                continue
+            key = key_of(item)
             try:
-                children[key_of(item)] = await self._apply(item)
-            except KubernetesError as error:
-                if item["kind"] in _OPTIONAL and error.status == _NOT_FOUND:
-                    _log.warning("object.unknown_kind", kind=item["kind"], error=str(error))
-                    continue
-                failures[key_of(item)] = error
+                children[key] = await self._apply(item, children.get(key))
+            except (KubernetesError, NameTakenError) as error:
+                failures[key] = error
+                refused.append(item)
         for key in steps.delete:
             self._ensure_led(namespace)
             await self._kubernetes.delete(key.kind, namespace, key.name)
@@ -106,13 +112,13 @@ class Reconciler:
             _log.info("object.deleted", kind=key.kind, namespace=namespace, name=key.name)
         return replace(observed, children=children), failures
 
-    async def _apply(self, item: Object) -> Object:
+    async def _apply(self, item: Object, live: Object | None) -> Object:
         kind, metadata = item["kind"], item["metadata"]
         self._ensure_led(metadata["namespace"])
         where = {"kind": kind, "namespace": metadata["namespace"], "name": metadata["name"]}
         try:
-            applied = await self._kubernetes.apply(item)
-        except KubernetesError as error:
+            applied = await self._apply_own(item, live)
+        except (KubernetesError, NameTakenError) as error:
             self._metrics.counter(table.OPERATOR_APPLIES, kind, "failed").inc()
             _log.warning("object.refused", **where, error=str(error))
             raise
@@ -120,6 +126,27 @@ class Reconciler:
         self._metrics.counter(table.OPERATOR_APPLIES, kind, "applied").inc()
         _log.info("object.applied", **where)
         return applied
+
+    async def _apply_own(self, item: Object, live: Object | None) -> Object:
+        """Apply an object; one of somebody else with its name is left alone.
+
+        Raises:
+            NameTakenError: there is one.
+            KubernetesError: the request failed.
+        """
+        try:
+            return await self._kubernetes.apply(conditional(item, live))
+        except KubernetesError as error:
+            if live is not None or error.status != HTTPStatus.CONFLICT:
+                raise
+            namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
+            existing = await self._kubernetes.get(item["kind"], namespace, name)
+            if existing is None:  # It was deleted meanwhile.
+                raise
+        if refusal := foreign(item, existing):
+            raise NameTakenError(f"apply {item['kind']} {namespace}/{name}", refusal.message)
+        # Our own, without the labels by which children are found.
+        return await self._kubernetes.apply(conditional(item, existing))
 
     async def _report(self, observed: Observed, current: dict[str, Any]) -> None:
         """Write the status if it differs, and an Event for each changed condition."""
@@ -181,3 +208,12 @@ class Reconciler:
         self._metrics.gauge(table.OPERATOR_READY, *key).set(states["Ready"] == "True")
         self._metrics.gauge(table.OPERATOR_SERVERS, *key, "ready").set(ready)
         self._metrics.gauge(table.OPERATOR_SERVERS, *key, "not_ready").set(total - ready)
+
+
+def _refusal(key: ObjectKey, error: KubernetesError | NameTakenError) -> Refusal:
+    if isinstance(error, NameTakenError):
+        return Refusal("NameTaken", error.reason)
+    if key.kind in _OPTIONAL and error.status == HTTPStatus.NOT_FOUND:
+        message = "the cluster lacks this kind; install it, or set podMonitor.enabled to false"
+        return Refusal("KindMissing", message)
+    return Refusal("ApplyFailed", error.reason)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.servers import DesiredServer
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey
@@ -56,14 +57,14 @@ class ServerState:
 
 
 def server_state(
-    observed: Observed, server: DesiredServer, failures: Mapping[ObjectKey, str]
+    observed: Observed, server: DesiredServer, failures: Mapping[ObjectKey, Refusal]
 ) -> ServerState:
     """Return the state of a server.
 
     Args:
         observed: the state after all changes.
         server: the server.
-        failures: the API server's messages by object that it refused.
+        failures: why objects were not applied.
     """
     ingest = health(observed, server.name, "ingest")
     command = health(observed, server.name, "command")
@@ -102,17 +103,22 @@ def _failure(
     observed: Observed,
     server: DesiredServer,
     component: Component,
-    failures: Mapping[ObjectKey, str],
-) -> str:
-    """Return the API server's message if it refused an object of this component."""
-    own = names.workload(observed.proxy.metadata.name, component, server.name)
-    refused = (f"{kind} {name}: {text}" for (kind, name), text in failures.items() if name == own)
-    return next(refused, "")
+    failures: Mapping[ObjectKey, Refusal],
+) -> Refusal | None:
+    """Return why an object of this component, or one that its servers share, was not applied."""
+    proxy = observed.proxy.metadata.name
+    own = names.workload(proxy, component, server.name), names.account(proxy, component)
+    return next((named(key, item) for key, item in failures.items() if key.name in own), None)
 
 
-def _serving(kind: str, found: WorkloadHealth, failure: str) -> Condition:
-    if failure:
-        return condition(kind, found.is_serving, "ApplyFailed", failure)
+def named(key: ObjectKey, refusal: Refusal) -> Refusal:
+    """Return a refusal whose message names the object."""
+    return refusal._replace(message=f"{key.kind} {key.name}: {refusal.message}")
+
+
+def _serving(kind: str, found: WorkloadHealth, failure: Refusal | None) -> Condition:
+    if failure is not None:
+        return condition(kind, found.is_serving, *failure)
     if found.is_serving:
         message = f"{found.ready} of {found.replicas} pods are ready"
         stuck = f"; {found.message}" if found.is_stuck else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
@@ -14,12 +15,12 @@ from .server_state import ServerState, server_state
 from .workload_health import health
 
 
-def status(observed: Observed, failures: Mapping[ObjectKey, str]) -> dict[str, Any]:
+def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[str, Any]:
     """Return the resource's status.
 
     Args:
         observed: the state after all changes.
-        failures: the API server's messages by object that it refused.
+        failures: why objects were not applied.
     """
     found = [server_state(observed, server, failures) for server in desired_servers(observed)]
     proxy = observed.proxy

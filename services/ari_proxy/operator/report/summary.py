@@ -3,23 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
 
 from .conditions import Condition, condition
-from .server_state import ServerState
+from .server_state import ServerState, named
 
 
 def conditions(
-    observed: Observed, found: Sequence[ServerState], failures: Mapping[ObjectKey, str]
+    observed: Observed, found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal]
 ) -> list[Condition]:
     """Return all conditions of a resource, given the states of its servers."""
     return [
         _accepted(observed),
         _progressing(found, observed),
         _ready(found, failures, observed),
-        _degraded(found),
+        _degraded(found, failures),
         _suspended(observed),
     ]
 
@@ -68,7 +69,7 @@ def _unreported(observed: Observed) -> str:
 
 
 def _ready(
-    found: Sequence[ServerState], failures: Mapping[ObjectKey, str], observed: Observed
+    found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal], observed: Observed
 ) -> Condition:
     if not found:
         selector = observed.proxy.spec.server_selector
@@ -79,12 +80,13 @@ def _ready(
         if (problem := server.problem) is not None:
             message = f"{server.name}: {problem.message}"
             return condition("Ready", False, problem.reason, message)
-    for (kind, name), message in failures.items():
-        return condition("Ready", False, "ApplyFailed", f"{kind} {name}: {message}")
+    for key, refusal in failures.items():
+        if refusal.reason != "KindMissing":
+            return condition("Ready", False, *named(key, refusal))
     return condition("Ready", True, "AllServersReady", "all servers are served")
 
 
-def _degraded(found: Sequence[ServerState]) -> Condition:
+def _degraded(found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal]) -> Condition:
     """Return whether calls are served, but a server, a replica or a new version is missing."""
     serving = [server for server in found if server.is_ready]
     impaired = [server.name for server in found if server.is_impaired]
@@ -92,6 +94,9 @@ def _degraded(found: Sequence[ServerState]) -> Condition:
         message = f"impaired: {', '.join(impaired)}"
         reason, details = _stuck(found) or ("ServersImpaired", "")
         return condition("Degraded", True, reason, f"{message}; {details}" if details else message)
+    for key, refusal in failures.items():
+        if refusal.reason == "KindMissing":
+            return condition("Degraded", True, *named(key, refusal))
     return condition(
         "Degraded", False, "NotDegraded", "no server is impaired, or no server is served"
     )

@@ -5,14 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.resources import Cluster, labels_of, pod
+from tests.support.resources import SERVER_B, Cluster, labels_of, pod
 
 INGEST, COMMAND = "minimal-ingest-asterisk-a", "minimal-command-asterisk-a"
-SECOND = {
-    "name": "b",
-    "ari": {"url": "http://b/ari", "credentialsSecretRef": {"name": "asterisk-ari"}},
-    "applications": ["demo"],
-}
 
 
 def settled(sample: str = "minimal", **spec: Any) -> Cluster:
@@ -181,7 +176,7 @@ def test_lease_is_created_for_a_second_pod_and_kept() -> None:
 
 
 def test_server_waits_for_its_secret() -> None:
-    cluster = Cluster(servers=[*Cluster().resource["spec"]["servers"], SECOND])
+    cluster = Cluster(servers=[*Cluster().resource["spec"]["servers"], SERVER_B])
     second = cluster.resource["spec"]["servers"][1]
     second["ari"] = {**second["ari"], "credentialsSecretRef": {"name": "late"}}
     cluster.settle()
@@ -213,7 +208,7 @@ def test_server_of_an_older_resource_is_left_to_it() -> None:
 
 
 def removed(dialogs: int | None = 0, **spec: Any) -> Cluster:
-    cluster = settled(servers=[*Cluster().resource["spec"]["servers"], SECOND], **spec)
+    cluster = settled(servers=[*Cluster().resource["spec"]["servers"], SERVER_B], **spec)
     cluster.resource["spec"]["servers"].pop()
     cluster.pods = [pod("ingest-b", labels=labels_of("b"))]
     cluster.dialogs = {} if dialogs is None else {"ingest-b": dialogs}
@@ -298,7 +293,7 @@ def test_draining_ingest_keeps_access_to_its_lease() -> None:
 
 def test_server_that_is_desired_again_is_kept() -> None:
     cluster = removed(3)
-    cluster.resource["spec"]["servers"].append(SECOND)
+    cluster.resource["spec"]["servers"].append(SERVER_B)
 
     assert cluster.plan().delete == ()
     assert cluster.plan().apply == ()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.report.status import status
 from ari_proxy.operator.state import QueryFailure
@@ -76,7 +77,10 @@ def test_missing_secret() -> None:
 
 def test_failed_apply_is_reported_though_the_old_pods_serve() -> None:
     cluster = settled()
-    found = status(cluster.observed, {ObjectKey("Deployment", INGEST): "spec.x: Forbidden"})
+    found = status(
+        cluster.observed,
+        {ObjectKey("Deployment", INGEST): Refusal("ApplyFailed", "spec.x: Forbidden")},
+    )
     ready = {item["type"]: item for item in found["conditions"]}["Ready"]
     server = {item["type"]: item for item in found["servers"][0]["conditions"]}
 
@@ -86,6 +90,27 @@ def test_failed_apply_is_reported_though_the_old_pods_serve() -> None:
         "True",
     )
     assert server["CommandReady"]["reason"] == "Serving"
+
+
+def test_name_that_is_taken_is_told_for_each_server_that_needs_it() -> None:
+    cluster = Cluster()
+    taken = {ObjectKey("ServiceAccount", "minimal-ingest"): Refusal("NameTaken", "it exists")}
+    found = conditions(cluster, taken)
+    (server,) = status(cluster.observed, taken)["servers"]
+    states = {item["type"]: item for item in server["conditions"]}
+
+    assert found["Ready"]["reason"] == states["IngestReady"]["reason"] == "NameTaken"
+    assert found["Ready"]["message"] == ("asterisk-a: ServiceAccount minimal-ingest: it exists")
+    assert states["CommandReady"]["reason"] == "NotCreated"
+
+
+def test_object_of_a_kind_that_the_cluster_lacks_is_told_though_calls_are_served() -> None:
+    refusal = Refusal("KindMissing", "the cluster lacks this kind")
+    found = conditions(settled(), {ObjectKey("PodMonitor", "minimal"): refusal})
+
+    assert found["Ready"]["status"] == "True"
+    assert (found["Degraded"]["status"], found["Degraded"]["reason"]) == ("True", "KindMissing")
+    assert "PodMonitor minimal" in found["Degraded"]["message"]
 
 
 def test_rollout_is_progress_and_no_failure() -> None:
