@@ -155,6 +155,32 @@ def test_children_that_were_deleted_or_changed_come_back(voice: Namespace) -> No
         assert voice.get("deployment", command)["spec"]["replicas"] == 2
 
 
+def test_what_others_add_is_removed(voice: Namespace) -> None:
+    with applied(voice, named(sample("minimal"), "added", "added")) as name:
+        voice.until_settled(name)
+        command = f"{name}-command-asterisk-a"
+        template = voice.get("deployment", command)["spec"]["template"]
+
+        voice.kubectl("set", "env", f"deployment/{command}", "ARI_PROXY_COMMAND__DENY=[]")
+        sidecar = {"name": "sidecar", "image": "example.com/sidecar:1"}
+        added = {"spec": {"template": {"spec": {"containers": [sidecar]}}}}
+        voice.kubectl("patch", "deployment", command, "--patch", json.dumps(added))
+        voice.kubectl("patch", "configmap", command, "--patch", '{"data": {"other": "x"}}')
+
+        def is_restored() -> bool:
+            found = voice.get("deployment", command)["spec"]["template"]
+            return bool(found == template)
+
+        until(is_restored, "the pods' template is restored")
+        until(lambda: "other" not in voice.get("configmap", command)["data"], "the file is gone")
+        voice.until_settled(name)
+
+        voice.kubectl("rollout", "restart", f"deployment/{command}")
+        voice.kubectl("rollout", "status", f"deployment/{command}", "--timeout=120s")
+        metadata = voice.get("deployment", command)["spec"]["template"]["metadata"]
+        assert "kubectl.kubernetes.io/restartedAt" in metadata["annotations"]
+
+
 def test_autoscaler_is_not_fought(voice: Namespace) -> None:
     resource = named(sample("minimal"), "scaled", "scaled")
     resource["spec"]["command"] = {"autoscaling": {"minReplicas": 1, "maxReplicas": 4}}

@@ -181,6 +181,13 @@ Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissi
 `ScaledToZero`; `ApplyFailed`; `NameTaken`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
 the server's running pods alone.
 
+**The operator's objects are its own.** What is deleted or changed comes back, and what somebody adds to the
+specification of a Deployment, a Service, a budget or an autoscaler, or to a ConfigMap, a Role or a RoleBinding,
+is removed, such as an environment variable of `kubectl set env`, which would take precedence over the command
+policy. The operator's log tells which field, and who added it (`object.additions_removed`). Metadata is everybody's:
+labels and annotations stay, also in the pod template, so that `kubectl rollout restart` works. What pods need
+besides goes into `podTemplate`.
+
 **Objects of others are left alone.** If an object has the name of one that the operator would create, and this
 resource does not control it (`ownerReferences` with `controller: true`), nothing of it is changed, and the
 Deployments whose pods need it wait: `NameTaken` names the object and who controls it. Delete it, or use another

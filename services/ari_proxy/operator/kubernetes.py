@@ -6,7 +6,7 @@ operator owns the fields that it sets and no others.
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
@@ -175,6 +175,20 @@ class Kubernetes:
         """Replace an object in the version that it names; 409 says that it has another one."""
         async with _request(f"replace {_named(item)}"):
             return _plain(await self._client.replace(_RESOURCES[item["kind"]].from_dict(item)))
+
+    async def patch(self, item: Object, operations: Sequence[Object]) -> Object:
+        """Change an object by a JSON patch (RFC 6902), and return the result."""
+        metadata = item["metadata"]
+        async with _request(f"patch {item['kind']} {metadata['namespace']}/{metadata['name']}"):
+            return _plain(
+                await self._client.patch(
+                    _RESOURCES[item["kind"]],
+                    metadata["name"],
+                    list(operations),
+                    namespace=metadata["namespace"],
+                    patch_type=PatchType.JSON,
+                )
+            )
 
     async def delete(self, kind: str, namespace: str, name: str) -> None:
         """Delete an object if it exists."""

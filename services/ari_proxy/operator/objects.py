@@ -7,6 +7,8 @@ knows.
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from . import names
+
 Object = dict[str, Any]
 
 
@@ -32,6 +34,19 @@ def key_of(item: Mapping[str, Any]) -> ObjectKey:
 def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     """Return the labels of any object."""
     return item["metadata"].get("labels") or {}
+
+
+def foreign_fields(item: Mapping[str, Any]) -> list[Object]:
+    """Return the entries of `managedFields` that are not the operator's applies.
+
+    Those of subresources are left out: a status, and a number of replicas.
+    """
+    return [
+        entry
+        for entry in item["metadata"].get("managedFields") or ()
+        if not entry.get("subresource")
+        and (entry.get("manager"), entry.get("operation")) != (names.MANAGER, "Apply")
+    ]
 
 
 def matches(labels: Mapping[str, str], match_labels: Mapping[str, str]) -> bool:

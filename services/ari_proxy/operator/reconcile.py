@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import structlog
 
+from ari_proxy.operator.decide.additions import additions, without_additions
 from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.query_failures import QueryFailures
@@ -100,7 +101,8 @@ class Reconciler:
                 continue
             key = key_of(item)
             try:
-                children[key] = await self._apply(item, children.get(key))
+                applied = await self._apply(item, children.get(key))
+                children[key] = await self._without_additions(applied, item)
             except (KubernetesError, NameTakenError) as error:
                 failures[key] = error
                 refused.append(item)
@@ -126,6 +128,24 @@ class Reconciler:
         self._metrics.counter(table.OPERATOR_APPLIES, kind, "applied").inc()
         _log.info("object.applied", **where)
         return applied
+
+    async def _without_additions(self, live: Object, item: Object) -> Object:
+        """Remove what others have added to an object, and tell it."""
+        operations = without_additions(live, item)
+        if not operations:
+            return live
+        restored = await self._kubernetes.patch(item, operations)
+        self._cache.written(restored)
+        metadata = restored["metadata"]
+        if metadata["resourceVersion"] != live["metadata"]["resourceVersion"]:
+            _log.warning(
+                "object.additions_removed",
+                kind=item["kind"],
+                namespace=metadata["namespace"],
+                name=metadata["name"],
+                fields=[str(addition) for addition in additions(live, item)],
+            )
+        return restored
 
     async def _apply_own(self, item: Object, live: Object | None) -> Object:
         """Apply an object; one of somebody else with its name is left alone.

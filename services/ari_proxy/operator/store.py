@@ -8,8 +8,8 @@ some moments ago, which is safe for these reasons:
 - Whatever it misses arrives as an event, and leads to another one.
 - Writes are server-side applies: to repeat one changes nothing.
 
-They are kept encoded, without `managedFields`: as dictionaries they would take five times the
-memory.
+They are kept encoded: as dictionaries they would take five times the memory. Of `managedFields`
+only what others have set is kept.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from . import names
-from .objects import Object, ResourceKey, labels_of
+from .objects import Object, ResourceKey, foreign_fields, labels_of
 
 #: Of a larger object only the head is kept. None of the operator's own is as large: somebody has
 #: changed it, and it is applied again.
@@ -130,7 +130,8 @@ def _place(item: Object) -> ResourceKey:
 
 def _encoded(item: Object) -> bytes:
     metadata = {**item["metadata"]}
-    metadata.pop("managedFields", None)
+    if metadata.pop("managedFields", None) and (others := foreign_fields(item)):
+        metadata["managedFields"] = others
     content = msgspec.json.encode({**item, "metadata": metadata})
     if len(content) <= MAX_KEPT_BYTES:
         return content

@@ -19,7 +19,7 @@ def config_map(version: int | str, name: str = "a", owner: str = "minimal") -> d
             "namespace": "voice",
             "labels": {names.INSTANCE: owner},
             "resourceVersion": str(version),
-            "managedFields": [{"manager": "somebody"}],
+            "managedFields": [{"manager": names.MANAGER, "operation": "Apply"}],
         },
         "data": {"version": str(version)},
     }
@@ -98,10 +98,16 @@ def test_objects_are_found_by_their_own_name_too() -> None:
 
 def test_what_no_reconciliation_reads_is_not_kept() -> None:
     store = Store()
-    store.put(config_map(1))
+    item = config_map(1)
+    others = {"manager": "kubectl-set", "operation": "Update"}
+    item["metadata"]["managedFields"] += [
+        others,
+        {"manager": "kube-controller-manager", "operation": "Update", "subresource": "status"},
+    ]
+    store.put(item)
     (kept,) = store
 
-    assert "managedFields" not in kept["metadata"]
+    assert kept["metadata"]["managedFields"] == [others]
 
 
 @pytest.mark.parametrize("size", [MAX_KEPT_BYTES, 700_000])

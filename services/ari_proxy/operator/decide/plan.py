@@ -26,6 +26,7 @@ from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
 from ari_proxy.operator.state import Observed
 
 from . import secrets
+from .additions import additions
 from .drain import RECHECK_SECONDS, draining_servers, is_drained
 from .servers import DesiredServer, desired_servers
 
@@ -173,9 +174,12 @@ def _stamped(item: Object, *, is_scaled: bool) -> Object:
 
 
 def is_current(children: Mapping[ObjectKey, Object], desired: Object) -> bool:
-    """Return whether the object in the cluster has all fields of the desired one."""
+    """Return whether the object in the cluster has all fields of the desired one, and no others.
+
+    Fields of others count where they are the operator's alone.
+    """
     live = children.get(key_of(desired))
-    return live is not None and _covers(live, desired)
+    return live is not None and _covers(live, desired) and not additions(live, desired)
 
 
 def _covers(live: Any, desired: Any) -> bool:

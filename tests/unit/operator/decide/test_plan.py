@@ -34,6 +34,16 @@ def test_fields_of_others_are_left_alone() -> None:
     assert cluster.plan().apply == ()
 
 
+def test_addition_of_others_is_a_difference() -> None:
+    cluster = settled()
+    live = cluster.of("ConfigMap", INGEST)
+    live["data"]["other"] = "x"
+    fields = {"f:data": {"f:other": {}}}
+    live["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "fieldsV1": fields}]
+
+    assert cluster.settle() == [("ConfigMap", INGEST)]
+
+
 def test_empty_field_that_the_api_server_omits_is_no_difference() -> None:
     template: dict[str, Any] = {"spec": {"nodeSelector": {}, "tolerations": []}}
     cluster = settled(ingest={"podTemplate": template})
