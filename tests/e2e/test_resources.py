@@ -111,6 +111,17 @@ def test_object_that_the_api_server_refuses_is_told(voice: Namespace) -> None:
         voice.until_settled(name)
 
 
+@pytest.mark.parametrize("containers", ["x", [None], {"name": "x"}])
+def test_podtemplate_of_a_wrong_form_is_told(voice: Namespace, containers: object) -> None:
+    resource = named(sample("minimal"), "formless", "formless")
+    resource["spec"]["ingest"] = {"podTemplate": {"spec": {"containers": containers}}}
+    with applied(voice, resource) as name:
+        until(lambda: has_reason(voice, name, "PodTemplateInvalid"), "the mistake is told")
+        found = voice.get("ariproxy", name)
+        assert found["status"]["observedGeneration"] == found["metadata"]["generation"]
+        assert "spec.ingest.podTemplate.spec.containers" in voice.condition(name)["message"]
+
+
 def test_objects_of_others_are_left_alone_and_told(voice: Namespace) -> None:
     resource = named(sample("standby"), "foreign", "foreign")
     account, settings = "foreign-ingest", "foreign-ingest-asterisk-a"

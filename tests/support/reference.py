@@ -170,9 +170,9 @@ Conditions:
 
 | condition | meaning of `True` | reasons |
 | --- | --- | --- |
-| `Accepted` | the spec can be applied | `Valid`, `ServerIdConflict`: an older resource serves that server_id on the same bus |
+| `Accepted` | the spec can be applied | `Valid`; `ServerIdConflict`: an older resource serves that server_id on the same bus; `PodTemplateInvalid`: nothing of the servers is changed |
 | `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`, or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
-| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, or the reason of a server |
+| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
 

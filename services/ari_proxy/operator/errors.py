@@ -3,6 +3,7 @@
 OperatorError
 ├── KubernetesError       a request to the API server failed
 ├── NameTakenError        an object has the name of one of ours
+├── PodTemplateError      a podTemplate does not have the form of a pod template
 └── NoKubernetesError     there is no cluster to connect to
 """
 
@@ -42,6 +43,18 @@ class NameTakenError(OperatorError):
     def __init__(self, what: str, reason: str) -> None:
         super().__init__(f"{what}: {reason}")
         self.reason = reason
+
+
+class PodTemplateError(OperatorError):
+    """A podTemplate does not have the form of a pod template.
+
+    Args:
+        path: the field's place in the podTemplate.
+        problem: continues a sentence about the field.
+    """
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"podTemplate.{path} {problem}")
 
 
 class NoKubernetesError(OperatorError):

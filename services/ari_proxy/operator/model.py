@@ -301,3 +301,12 @@ def parse(resource: dict[str, Any]) -> AriProxy:
         msgspec.ValidationError: the resource does not have this version's form.
     """
     return msgspec.convert(resource, AriProxy)
+
+
+def metadata_of(resource: dict[str, Any]) -> Metadata:
+    """Return the metadata of a resource, whose spec may have another form.
+
+    Raises:
+        msgspec.ValidationError: it is none of Kubernetes' objects.
+    """
+    return msgspec.convert(resource["metadata"], Metadata)

@@ -1,13 +1,16 @@
 """Reconciles one resource: observe, plan, apply, report. `decide` and `report` do the thinking."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
 
 import structlog
 
+from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.additions import additions, without_additions
 from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.operator.decide.plan import Plan, plan
@@ -16,13 +19,14 @@ from ari_proxy.operator.decide.refusals import Refusal, conditional, foreign, la
 from ari_proxy.operator.observe.gather import observe
 from ari_proxy.operator.observe.secret_keys import SecretKeys
 from ari_proxy.operator.report import events
-from ari_proxy.operator.report.status import status
+from ari_proxy.operator.report.status import status, unreconciled
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
 from .cache import Cache
 from .errors import KubernetesError, NameTakenError
 from .kubernetes import Kubernetes
+from .model import KIND, Metadata, metadata_of
 from .objects import Object, ObjectKey, ResourceKey, key_of
 from .state import Observed
 
@@ -74,6 +78,13 @@ class Reconciler:
         if not self._leads(key.namespace):
             self._forget(key)
             return None
+        try:
+            return await self._reconcile(key)
+        except Exception as error:
+            await self._tell(key, first_leaf(error))
+            raise
+
+    async def _reconcile(self, key: ResourceKey) -> float | None:
         observed = await observe(self._cache, self._secret_keys, key)
         if observed is None or observed.proxy.metadata.deletion_timestamp:
             self._forget(key)
@@ -81,8 +92,8 @@ class Reconciler:
         self._log_query_failures(key, observed)
         steps = plan(observed, self._images)
         observed, failures = await self._execute(observed, steps)
-        refusals = {item: _refusal(item, error) for item, error in failures.items()}
-        current = status(observed, refusals)
+        refused = {item: _refusal(item, error) for item, error in failures.items()}
+        current = status(observed, {**steps.refusals, **refused})
         await self._report(observed, current)
         self._measure(key, current)
         for error in failures.values():
@@ -170,14 +181,30 @@ class Reconciler:
 
     async def _report(self, observed: Observed, current: dict[str, Any]) -> None:
         """Write the status if it differs, and an Event for each changed condition."""
-        proxy = observed.proxy
-        metadata = proxy.metadata
-        if current == proxy.status:
+        await self._write(observed.proxy.metadata, observed.proxy.status, current, observed.now)
+
+    async def _tell(self, key: ResourceKey, error: BaseException) -> None:
+        """Write into the status that a reconciliation failed, unless a retry may succeed."""
+        if isinstance(error, KubernetesError) and not error.is_refusal:
+            return
+        # Without an answer the error is still logged.
+        with contextlib.suppress(KubernetesError):
+            resource = await self._kubernetes.get(KIND, *key)
+            if resource is not None:
+                now = datetime.now(UTC).replace(microsecond=0)
+                metadata, former = metadata_of(resource), resource.get("status") or {}
+                current = unreconciled(former, metadata.generation, error, now)
+                await self._write(metadata, former, current, now)
+
+    async def _write(
+        self, metadata: Metadata, status: Mapping[str, Any], current: dict[str, Any], now: datetime
+    ) -> None:
+        if current == status:
             return
         self._ensure_led(metadata.namespace)
         written = await self._kubernetes.set_status(metadata.namespace, metadata.name, current)
         self._cache.status_written(written)
-        former = proxy.status.get("conditions") or ()
+        former = status.get("conditions") or ()
         for condition in events.changed(former, current["conditions"]):
             _log.info(
                 "resource.condition",
@@ -185,7 +212,7 @@ class Reconciler:
                 name=metadata.name,
                 **{field: condition[field] for field in ("type", "status", "reason", "message")},
             )
-            await self._kubernetes.apply(events.event(proxy, condition, observed.now))
+            await self._kubernetes.apply(events.event(metadata, condition, now))
 
     def _ensure_led(self, namespace: str) -> None:
         """Check before each write that no other operator has taken over meanwhile."""

@@ -64,6 +64,12 @@ def test_model_has_the_names_types_and_defaults_of_the_contract() -> None:
     assert compare(model.AriProxySpec, SCHEMA["properties"]["spec"], "spec") == []
 
 
+def test_metadata_is_read_whatever_the_spec_is() -> None:
+    resource = {"metadata": {"name": "a", "namespace": "b", "uid": "c"}, "spec": "x"}
+
+    assert model.metadata_of(resource).uid == "c"
+
+
 def test_the_comparison_notices_a_difference() -> None:
     schema = {"properties": {"name": {"type": "string"}, "key": {"default": "other"}}}
 

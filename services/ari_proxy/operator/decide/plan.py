@@ -7,7 +7,7 @@ can't start.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ari_proxy.operator import names
@@ -20,6 +20,8 @@ from ari_proxy.operator.decide.children.disruption import disruption_budget
 from ari_proxy.operator.decide.children.lease import lease
 from ari_proxy.operator.decide.children.outbound import asterisk_config_map, service
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
+from ari_proxy.operator.decide.children.pod_template import pod_template
+from ari_proxy.operator.errors import PodTemplateError
 from ari_proxy.operator.model import AriProxy
 from ari_proxy.operator.names import COMPONENTS
 from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
@@ -28,6 +30,7 @@ from ari_proxy.operator.state import Observed
 from . import secrets
 from .additions import additions
 from .drain import RECHECK_SECONDS, draining_servers, is_drained
+from .refusals import Refusal
 from .servers import DesiredServer, desired_servers
 
 
@@ -38,6 +41,8 @@ class Plan:
     #: Objects to apply, in this order.
     apply: tuple[Object, ...] = ()
     delete: tuple[ObjectKey, ...] = ()
+    #: Why objects can't be built: their servers are left as they are.
+    refusals: Mapping[ObjectKey, Refusal] = field(default_factory=dict)
     #: Seconds until the next reconciliation if no event comes earlier; None for the default.
     recheck_seconds: float | None = None
 
@@ -47,7 +52,8 @@ def plan(observed: Observed, images: Images) -> Plan:
     proxy = observed.proxy
     if proxy.spec.suspend or proxy.metadata.deletion_timestamp:
         return Plan()
-    servers = [server for server in desired_servers(observed) if _may_change(observed, server)]
+    refusals = _invalid_templates(observed, images)
+    servers = [] if refusals else _changeable(observed)
     components = [item for server in servers for item in components_of(observed, server, images)]
     draining = draining_servers(observed)
     drained = [server.name for server in draining if is_drained(observed, server)]
@@ -56,6 +62,7 @@ def plan(observed: Observed, images: Images) -> Plan:
     return Plan(
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
         delete=tuple(_obsolete(observed, desired, components, drained)),
+        refusals=refusals,
         recheck_seconds=RECHECK_SECONDS if draining else None,
     )
 
@@ -89,8 +96,28 @@ def _has_lease(observed: Observed, server: DesiredServer) -> bool:
     return (template.get("annotations") or {}).get(names.LEASE) == "true"
 
 
-def _may_change(observed: Observed, server: DesiredServer) -> bool:
-    return secrets.missing(observed, server) is None and server.server_id not in observed.rivals
+def _changeable(observed: Observed) -> list[DesiredServer]:
+    """Return the servers that have all that a new pod of them would need."""
+    return [
+        server
+        for server in desired_servers(observed)
+        if secrets.missing(observed, server) is None and server.server_id not in observed.rivals
+    ]
+
+
+def _invalid_templates(observed: Observed, images: Images) -> dict[ObjectKey, Refusal]:
+    """Return the Deployments whose podTemplate has a wrong form."""
+    servers = desired_servers(observed)
+    found: dict[ObjectKey, Refusal] = {}
+    for item in components_of(observed, servers[0], images) if servers else ():
+        try:
+            pod_template(item)
+        except PodTemplateError as error:
+            refusal = Refusal("PodTemplateInvalid", f"spec.{item.component}.{error}")
+            for server in servers:
+                name = names.workload(observed.proxy.metadata.name, item.component, server.name)
+                found[ObjectKey("Deployment", name)] = refusal
+    return found
 
 
 def _shared(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from ari_proxy.operator.model import GROUP, KIND, VERSION, AriProxy
+from ari_proxy.operator.model import GROUP, KIND, VERSION, Metadata
 from ari_proxy.operator.names import MANAGER
 from ari_proxy.operator.objects import Object
 from ari_proxy.protocol import ids
@@ -36,13 +36,12 @@ def changed(
 
 
 def event(
-    proxy: AriProxy,
+    metadata: Metadata,
     condition: Mapping[str, Any],
     now: datetime,
     random: Callable[[int], str] = ids.random_id,
 ) -> Object:
     """Return an Event (events.k8s.io/v1) for a changed condition."""
-    metadata = proxy.metadata
     regarding = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,

@@ -1,7 +1,8 @@
 """The status of a resource: conditions, and an entry for each server. Sans-I/O."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
@@ -10,9 +11,12 @@ from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
 
 from . import summary
-from .conditions import merge, timestamp
+from .conditions import Condition, merge, timestamp
 from .server_state import ServerState, server_state
 from .workload_health import health
+
+#: Conditions that a failed reconciliation makes unknown.
+_FAILING: Final = ("Progressing", "Ready")
 
 
 def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[str, Any]:
@@ -35,6 +39,23 @@ def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[st
             now=observed.now,
         ),
         "servers": [*(_entry(observed, item) for item in found), *_draining(observed)],
+    }
+
+
+def unreconciled(
+    former: Mapping[str, Any], generation: int, error: BaseException, now: datetime
+) -> dict[str, Any]:
+    """Return the status of a resource whose reconciliation failed: what it was, and the error."""
+    message = f"the operator can't reconcile this resource: {type(error).__name__}: {error}"
+    failed = [Condition(kind, "Unknown", "ReconcileFailed", message) for kind in _FAILING]
+    conditions = former.get("conditions") or ()
+    return {
+        **former,
+        "observedGeneration": generation,
+        "conditions": [
+            *(item for item in conditions if item["type"] not in _FAILING),
+            *merge(conditions, failed, generation=generation, now=now),
+        ],
     }
 
 

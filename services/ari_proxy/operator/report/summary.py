@@ -17,7 +17,7 @@ def conditions(
 ) -> list[Condition]:
     """Return all conditions of a resource, given the states of its servers."""
     return [
-        _accepted(observed),
+        _accepted(observed, failures),
         _progressing(found, observed),
         _ready(found, failures, observed),
         _degraded(found, failures),
@@ -25,7 +25,10 @@ def conditions(
     ]
 
 
-def _accepted(observed: Observed) -> Condition:
+def _accepted(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> Condition:
+    for refusal in failures.values():
+        if refusal.reason == "PodTemplateInvalid":
+            return condition("Accepted", False, *refusal)
     server_ids = [server.server_id for server in desired_servers(observed)]
     taken = [server_id for server_id in server_ids if server_id in observed.rivals]
     if not taken:
@@ -72,10 +75,7 @@ def _ready(
     found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal], observed: Observed
 ) -> Condition:
     if not found:
-        selector = observed.proxy.spec.server_selector
-        match_labels = selector.match_labels if selector else {}
-        labels = ",".join(f"{name}={value}" for name, value in match_labels.items())
-        return condition("Ready", False, "NoServersFound", f"no ready pod has the labels {labels}")
+        return _without_servers(observed)
     for server in found:
         if (problem := server.problem) is not None:
             message = f"{server.name}: {problem.message}"
@@ -86,20 +86,32 @@ def _ready(
     return condition("Ready", True, "AllServersReady", "all servers are served")
 
 
+def _without_servers(observed: Observed) -> Condition:
+    selector = observed.proxy.spec.server_selector
+    match_labels = selector.match_labels if selector else {}
+    labels = ",".join(f"{name}={value}" for name, value in match_labels.items())
+    return condition("Ready", False, "NoServersFound", f"no ready pod has the labels {labels}")
+
+
 def _degraded(found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal]) -> Condition:
-    """Return whether calls are served, but a server, a replica or a new version is missing."""
-    serving = [server for server in found if server.is_ready]
-    impaired = [server.name for server in found if server.is_impaired]
-    if serving and impaired:
-        message = f"impaired: {', '.join(impaired)}"
-        reason, details = _stuck(found) or ("ServersImpaired", "")
-        return condition("Degraded", True, reason, f"{message}; {details}" if details else message)
-    for key, refusal in failures.items():
-        if refusal.reason == "KindMissing":
-            return condition("Degraded", True, *named(key, refusal))
+    """Return whether calls are served, but something is missing: a server, a replica, a kind."""
+    missing = [named(*item) for item in failures.items() if item[1].reason == "KindMissing"]
+    reason, message = _impaired(found) or next(iter(missing), ("", ""))
+    if reason:
+        return condition("Degraded", True, reason, message)
     return condition(
         "Degraded", False, "NotDegraded", "no server is impaired, or no server is served"
     )
+
+
+def _impaired(found: Sequence[ServerState]) -> tuple[str, str] | None:
+    """Return reason and message if a server, a replica or a new version is missing."""
+    impaired = [server.name for server in found if server.is_impaired]
+    if not impaired or not any(server.is_ready for server in found):
+        return None
+    message = f"impaired: {', '.join(impaired)}"
+    reason, details = _stuck(found) or ("ServersImpaired", "")
+    return reason, f"{message}; {details}" if details else message
 
 
 def _suspended(observed: Observed) -> Condition:

@@ -98,8 +98,8 @@ def test_container_and_volume_are_additions() -> None:
     changed = Changed(DEPLOYMENT)
     changed.pod["containers"].append({"name": "sidecar", "image": "x"})
     changed.pod["volumes"].append({"name": "data", "emptyDir": {}})
-    sidecar = {'k:{"name":"sidecar"}': {".": {}, "f:image": {}, "f:name": {}}}
-    volume = {'k:{"name":"data"}': {".": {}, "f:emptyDir": {}, "f:name": {}}}
+    sidecar: dict[str, Any] = {'k:{"name":"sidecar"}': {".": {}, "f:image": {}, "f:name": {}}}
+    volume: dict[str, Any] = {'k:{"name":"data"}': {".": {}, "f:emptyDir": {}, "f:name": {}}}
     changed.owns("injector", template({"f:containers": sidecar, "f:volumes": volume}))
 
     assert len(changed.additions) == 2
@@ -151,7 +151,7 @@ def test_restart_of_a_rollout_is_no_addition() -> None:
     changed = Changed(DEPLOYMENT)
     annotations = changed.live["spec"]["template"]["metadata"]["annotations"]
     annotations["kubectl.kubernetes.io/restartedAt"] = "2026-11-24T12:00:00Z"
-    owned = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
+    owned: dict[str, Any] = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
     changed.owns("kubectl-rollout", {"f:spec": {"f:template": {"f:metadata": owned}}})
 
     assert changed.additions == []
@@ -169,7 +169,7 @@ def test_item_of_a_set_is_an_addition() -> None:
     desired = {"kind": "Service", "metadata": {}, "spec": {"externalIPs": ["10.0.0.1"]}}
     changed = deepcopy(desired)
     changed["spec"] = {"externalIPs": ["10.0.0.1", "10.0.0.2"]}
-    fields = {"f:spec": {"f:externalIPs": {'v:"10.0.0.1"': {}, 'v:"10.0.0.2"': {}}}}
+    fields: dict[str, Any] = {"f:spec": {"f:externalIPs": {'v:"10.0.0.1"': {}, 'v:"10.0.0.2"': {}}}}
     changed["metadata"] = {"managedFields": [{"manager": "m", "fieldsV1": fields}]}
 
     assert [str(item) for item in additions(changed, desired)] == ["spec.externalIPs.10.0.0.2 by m"]

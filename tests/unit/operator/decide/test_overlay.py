@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.operator.decide.overlay import merge
+from ari_proxy.operator.errors import PodTemplateError
 
 
 @pytest.mark.parametrize(
@@ -45,3 +46,33 @@ def test_merge(base: dict[str, Any], overlay: dict[str, Any], result: dict[str, 
 
     assert merge(base, overlay) == result
     assert repr(base) == before
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ({"containers": "x"}, "podTemplate.spec.containers must be a list"),
+        ({"containers": {"name": "x"}}, "podTemplate.spec.containers must be a list"),
+        ({"containers": [None]}, "podTemplate.spec.containers[0] must be an object"),
+        ({"containers": ["x"]}, "podTemplate.spec.containers[0] must be an object"),
+        (
+            {"containers": [{"image": "x"}]},
+            "podTemplate.spec.containers[0] must have a name, by which it is merged",
+        ),
+        (
+            {"containers": [{"name": ["x"]}]},
+            "podTemplate.spec.containers[0] must have a name, by which it is merged",
+        ),
+        (
+            {"containers": [{"name": "x", "env": [{"name": "A"}, 7]}]},
+            "podTemplate.spec.containers[0].env[1] must be an object",
+        ),
+    ],
+)
+def test_overlay_of_a_wrong_form_is_told(overlay: dict[str, Any], message: str) -> None:
+    base = {"spec": {"containers": [{"name": "x", "env": []}]}}
+
+    with pytest.raises(PodTemplateError) as raised:
+        merge(base, {"spec": overlay})
+
+    assert str(raised.value) == message

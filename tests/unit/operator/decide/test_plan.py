@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.operator.decide.refusals import Refusal
+from ari_proxy.operator.objects import ObjectKey
 from tests.support.resources import SERVER_B, Cluster, labels_of, pod
 
 INGEST, COMMAND = "minimal-ingest-asterisk-a", "minimal-command-asterisk-a"
@@ -38,7 +40,7 @@ def test_addition_of_others_is_a_difference() -> None:
     cluster = settled()
     live = cluster.of("ConfigMap", INGEST)
     live["data"]["other"] = "x"
-    fields = {"f:data": {"f:other": {}}}
+    fields: dict[str, Any] = {"f:data": {"f:other": {}}}
     live["metadata"]["managedFields"] = [{"manager": "kubectl-edit", "fieldsV1": fields}]
 
     assert cluster.settle() == [("ConfigMap", INGEST)]
@@ -212,6 +214,20 @@ def test_server_of_an_older_resource_is_left_to_it() -> None:
     cluster.settle()
 
     assert cluster.named("Deployment") == []
+
+
+def test_podtemplate_of_a_wrong_form_changes_nothing_of_the_servers() -> None:
+    cluster = settled()
+    cluster.resource["spec"]["ingest"] = {"podTemplate": {"spec": {"containers": "x"}}}
+    cluster.resource["spec"]["command"] = {"maxInFlight": 7}
+    steps = cluster.plan()
+
+    assert (steps.apply, steps.delete) == ((), ())
+    assert dict(steps.refusals) == {
+        ObjectKey("Deployment", INGEST): Refusal(
+            "PodTemplateInvalid", "spec.ingest.podTemplate.spec.containers must be a list"
+        )
+    }
 
 
 # Draining

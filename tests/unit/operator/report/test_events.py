@@ -46,7 +46,7 @@ def test_changes_of_a_condition(
 
 
 def test_event_is_about_the_resource() -> None:
-    found = event(proxy(), BROKEN, NOW, lambda _: "AbC")
+    found = event(proxy().metadata, BROKEN, NOW, lambda _: "AbC")
 
     assert found["metadata"] == {"name": "minimal.abc", "namespace": "voice"}
     assert (found["type"], found["reason"]) == ("Warning", "SecretMissing")
@@ -60,14 +60,14 @@ def test_event_is_about_the_resource() -> None:
     [(READY, "Normal"), (BROKEN, "Warning"), (SUSPENDED, "Warning"), (ACTIVE, "Normal")],
 )
 def test_type_of_an_event(item: dict[str, Any], kind: str) -> None:
-    assert event(proxy(), item, NOW)["type"] == kind
+    assert event(proxy().metadata, item, NOW)["type"] == kind
 
 
 def test_note_fits_the_api() -> None:
     """The API server refuses a note of more than 1024 characters (events.k8s.io/v1)."""
     item = condition("Ready", "False", "ApplyFailed", "x" * 4096)
 
-    assert len(event(proxy(), item, NOW)["note"]) == 1024
+    assert len(event(proxy().metadata, item, NOW)["note"]) == 1024
 
 
 def test_waiting_for_another_release_is_an_event_of_its_lease() -> None:

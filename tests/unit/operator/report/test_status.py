@@ -5,9 +5,9 @@ from typing import Any
 
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.objects import ObjectKey
-from ari_proxy.operator.report.status import status
+from ari_proxy.operator.report.status import status, unreconciled
 from ari_proxy.operator.state import QueryFailure
-from tests.support.resources import Cluster, labels_of, pod
+from tests.support.resources import NOW, Cluster, labels_of, pod
 
 INGEST = "minimal-ingest-asterisk-a"
 
@@ -111,6 +111,37 @@ def test_object_of_a_kind_that_the_cluster_lacks_is_told_though_calls_are_served
     assert found["Ready"]["status"] == "True"
     assert (found["Degraded"]["status"], found["Degraded"]["reason"]) == ("True", "KindMissing")
     assert "PodMonitor minimal" in found["Degraded"]["message"]
+
+
+def test_podtemplate_of_a_wrong_form_is_told() -> None:
+    cluster = settled()
+    cluster.resource["spec"]["ingest"] = {"podTemplate": {"spec": {"volumes": [None]}}}
+    found = conditions(cluster, cluster.plan().refusals)
+
+    for kind in ("Accepted", "Ready"):
+        assert (found[kind]["status"], found[kind]["reason"]) == ("False", "PodTemplateInvalid")
+        assert "spec.ingest.podTemplate.spec.volumes[0] must be an" in found[kind]["message"]
+
+
+def test_failed_reconciliation_is_told_beside_the_former_status() -> None:
+    cluster = settled()
+    former = status(cluster.observed, {})
+    found = unreconciled(former, 3, KeyError("name"), NOW)
+    states = {item["type"]: item for item in found["conditions"]}
+
+    assert found["observedGeneration"] == 3
+    assert found["servers"] == former["servers"]
+    assert states["Accepted"] in former["conditions"]
+    for kind in ("Ready", "Progressing"):
+        assert (states[kind]["status"], states[kind]["reason"]) == ("Unknown", "ReconcileFailed")
+        assert "KeyError: 'name'" in states[kind]["message"]
+    assert unreconciled(found, 3, KeyError("name"), NOW + timedelta(minutes=1)) == found
+
+
+def test_failed_reconciliation_of_a_new_resource_is_told() -> None:
+    found = unreconciled({}, 1, ValueError("x"), NOW)
+
+    assert [item["type"] for item in found["conditions"]] == ["Progressing", "Ready"]
 
 
 def test_rollout_is_progress_and_no_failure() -> None:
