@@ -92,3 +92,23 @@ async def test_dialog_that_has_begun_is_set_up_before_the_end(
             await late.until(lambda: len(late.types_of(dialog)) == 2)
 
     assert late.types(dialog) == ["StasisStart", "ChannelDtmfReceived"]
+
+
+async def test_last_ingest_of_a_server_ends_its_dialogs(bus_server: BusServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        last = {"final": True, "no_listener": "hangup"}
+        settings = settings_of(asterisk, bus_server, ingest=last)
+        async with bus_client(settings) as bus:
+            setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+            async with running_proxy(settings):
+                await until_running(settings)
+                dialog = await setting.begin()
+                client = setting.client
+                await client.until(lambda: client.events[dialog])
+            await client.until(lambda: "ProxyDialogEnded" in client.types(dialog))
+
+    (end,) = [event for event in client.events[dialog] if event["type"] == "ProxyDialogEnded"]
+    body = json.loads(end["ari_body"])
+    assert (body["reason"], body["channels"]) == ("server_removed", ["c"])
+    hangups = [item.target for item in asterisk.requests if item.method == "DELETE"]
+    assert hangups == ["/ari/channels/c"]

@@ -12,7 +12,7 @@ from ari_proxy.aio import run_until_first
 from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
-from ari_proxy.ingest.handover.giver import HandoverGiver
+from ari_proxy.ingest.handover.giver import PAUSE_SECONDS, HandoverGiver
 from ari_proxy.ingest.handover.taker import HandoverTaker
 from ari_proxy.ingest.recovery.closing_mark import ClosingMark
 from ari_proxy.ingest.routing.dialog import Dialog
@@ -166,6 +166,8 @@ class ActiveIngest:
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
+            if self._around.settings.ingest.final:
+                await self._end_dialogs()
             await self._connections.leave()
             await self._finish()
             return "stopped"
@@ -209,9 +211,22 @@ class ActiveIngest:
                 await self._giver.wait_done()
         return self._giver.is_done
 
-    async def _finish(self) -> None:
+    @property
+    def _drain_seconds(self) -> float:
         is_evicted = self._state.departure is DeparturePhase.EVICTED
-        drain_seconds = 0.0 if is_evicted else self._around.settings.runtime.drain_seconds
+        return 0.0 if is_evicted else self._around.settings.runtime.drain_seconds
+
+    async def _end_dialogs(self) -> None:
+        """End the dialogs that are left; commands to Asterisk need the websocket, perhaps."""
+        if self._state.departure is DeparturePhase.EVICTED:
+            return
+        self._parts.setup.pause()
+        await self._parts.background.finish(PAUSE_SECONDS)
+        self._parts.sweeper.end_all("server_removed")
+        await self._parts.background.finish(self._drain_seconds)
+
+    async def _finish(self) -> None:
+        drain_seconds = self._drain_seconds
         # The former ingest has let go of the dialogs that it has sent.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(drain_seconds):

@@ -16,7 +16,7 @@ from ari_proxy.ingest.queues.orphan_watch import OrphanWatch
 from ari_proxy.ingest.queues.retention import QueueRetention
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.dialog_table import DialogTable
-from ari_proxy.ingest.routing.phase import LifePhase
+from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
 from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.ingest.setup.instruments import DialogInstruments
 from ari_proxy.ingest.setup.labels import ChannelLabels
@@ -68,6 +68,25 @@ class Sweeper:
     def finish(self) -> None:
         """Report all ends now that are due later: this ingest will be gone."""
         self._sweep(math.inf)
+
+    def end_all(self, reason: EndReason) -> None:
+        """End all dialogs, tell their applications, and apply the no-listener policy.
+
+        No other ingest goes on with them, so that their ends would never be seen.
+        """
+        if self._permit.is_valid():
+            for dialog in self._dialogs:
+                if not dialog.is_ended:
+                    self._dismiss(dialog, reason)
+
+    def _dismiss(self, dialog: Dialog, reason: EndReason) -> None:
+        channels = tuple(dialog.channels)
+        self._dialogs.end(dialog, time.monotonic(), reason)
+        if dialog.delivery is DeliveryPhase.OPEN:  # The end goes out behind its events.
+            self.report_end(dialog, reason, channels)
+        if dialog.delivery is not DeliveryPhase.PENDING:
+            self._setup.give_up(dialog)
+        self.report_end(dialog, reason, channels)
 
     def report_end(self, dialog: Dialog, reason: EndReason, channels: Sequence[str] = ()) -> None:
         """Publish the end of a dialog to its application, unless that was done.

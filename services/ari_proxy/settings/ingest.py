@@ -36,6 +36,10 @@ class IngestSettings(Group):
     """Offer calls of StasisBroadcast (Asterisk 22.10, 20.20, 23.4) to applications, and claim
     those that one takes."""
 
+    final: bool = False
+    """No other ingest goes on with this one's dialogs. When it stops, it ends them: their
+    applications are told, and `no_listener` applies to their calls."""
+
     proof_seconds: float = Field(default=10.0, ge=0, le=3600)
     """Longest interval of a user event sent through Asterisk to check that the websocket delivers
     events, more often at first; 0 disables it. Default: the time it takes to detect a dead

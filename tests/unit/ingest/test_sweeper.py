@@ -3,10 +3,11 @@
 import asyncio
 
 from ari_proxy.ingest.routing import proxy_events
-from ari_proxy.ingest.routing.phase import LifePhase
+from ari_proxy.ingest.routing.phase import DeliveryPhase, LifePhase
+from ari_proxy.protocol import ids
 from ari_proxy.telemetry import metrics_table as table
 from tests.support.calls import body_of
-from tests.support.event_path import begun, scene
+from tests.support.event_path import SERVER, begun, scene
 from tests.support.running import until
 from tests.support.samples import samples
 
@@ -65,3 +66,68 @@ async def test_end_of_a_dialog_that_was_given_up_is_told_to_whoever_listens_now(
     assert path.application.types(topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
     assert body_of(path.application.bodies(topic)[-1])["reason"] == "no_listener"
     assert ("demo", "no_listener") in samples(path.metrics, table.APP_STARTS)
+
+
+async def test_dialogs_that_nobody_goes_on_with_end_with_their_channels() -> None:
+    async with scene(no_listener="hangup") as path:
+        topic = await begun(path)
+        dialog = path.dialog("c")
+        path.sweeper.end_all("server_removed")
+        path.sweeper.end_all("server_removed")
+        path.sweeper.finish()
+        await path.background.finish(5)
+        await path.bus.flush(timeout_seconds=5)
+        requests = [(item.method, item.target) for item in path.asterisk.requests]
+
+    assert path.application.types(topic) == ["StasisStart", proxy_events.DIALOG_ENDED]
+    end = body_of(path.application.bodies(topic)[-1])
+    assert (end["reason"], end["channels"]) == ("server_removed", ["c"])
+    assert dialog.life is LifePhase.FORGOTTEN
+    assert ("DELETE", "/ari/channels/c") in requests
+
+
+async def test_dialog_that_has_ended_is_not_ended_again() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        path.push("StasisEnd", "c")
+        path.sweeper.end_all("server_removed")
+        path.sweeper.finish()
+        await path.bus.flush(timeout_seconds=5)
+
+    assert body_of(path.application.bodies(topic)[-1])["reason"] == "channels_left"
+
+
+async def test_end_is_left_to_whoever_may_publish() -> None:
+    async with scene() as path:
+        topic = await begun(path)
+        path.permit.is_given = False
+        path.sweeper.end_all("server_removed")
+        await path.bus.flush(timeout_seconds=5)
+
+    assert path.application.types(topic) == ["StasisStart"]
+
+
+async def test_dialog_without_any_event_ends_in_silence() -> None:
+    async with scene() as path:
+        dialog = path.dialogs.open_empty(
+            ids.dialog_id(SERVER, "s.0123456789abcdef"), "demo", announce=False, now=0
+        )
+        path.sweeper.end_all("server_removed")
+        await path.bus.flush(timeout_seconds=5)
+
+    assert dialog.is_ended
+    assert not dialog.is_abandoned
+
+
+async def test_application_that_has_accepted_a_call_is_told_before_its_first_event() -> None:
+    async with scene() as path:
+        await path.application.listen("demo")
+        path.push("StasisStart", "c")
+        dialog = path.dialog("c")
+        await until(lambda: dialog.delivery is DeliveryPhase.ACCEPTED)
+        path.setup.pause()
+        path.sweeper.end_all("server_removed")
+        await path.application.listen(dialog.topic)
+        await until(lambda: path.application.types(dialog.topic))
+
+    assert path.application.types(dialog.topic) == [proxy_events.DIALOG_ENDED]

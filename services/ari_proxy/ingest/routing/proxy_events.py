@@ -38,6 +38,7 @@ EndReason = Literal[
     "offer_over",  # … offers it no more: the caller has hung up, or the dialplan goes on.
     "channels_gone",  # Its channels have ended while no ingest was connected.
     "asterisk_restarted",  # … since Asterisk was.
+    "server_removed",  # The proxy serves its server no more, and no other ingest goes on with it.
 ]
 
 
