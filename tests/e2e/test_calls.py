@@ -1,6 +1,7 @@
 """Calls in a cluster survive restarts, upgrades and failures of everything that serves them."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -45,7 +46,7 @@ async def test_call_is_served_as_the_sample_stands(voice: Namespace) -> None:
         await until(lambda: "StasisEnd" in made.client.types(dialog))
 
     row = voice.kubectl("get", "ari", "minimal", "--no-headers").split()
-    assert row[:5] == ["minimal", "True", "AllServersReady", "1", "1"]
+    assert row[:6] == ["minimal", "True", "AllServersReady", "Settled", "1", "1"]
     # kopf has left nothing in the user's object.
     metadata = voice.get("ariproxy", "minimal")["metadata"]
     assert "finalizers" not in metadata
@@ -169,14 +170,68 @@ async def test_removed_server_goes_on_with_its_calls_in_another_pod(voice: Names
         await asyncio.to_thread(voice.apply, without)
         leaving = "asterisk-b is leaving"
         await asyncio.to_thread(cluster.until, lambda: is_draining(voice, name), leaving)
+        waited = ("rollout", "status", f"deployment/{name}-ingest-asterisk-b", "--timeout=120s")
+        # The ingest that ends what is left in the end.
+        await asyncio.to_thread(cluster.until, lambda: is_final(voice, name, "asterisk-b"), "final")
+        await asyncio.to_thread(voice.kubectl, *waited)
         (pod,) = voice.pods(name, "ingest", "asterisk-b")
         killed = ("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
         await asyncio.to_thread(voice.kubectl, *killed)
-        waited = ("rollout", "status", f"deployment/{name}-ingest-asterisk-b", "--timeout=120s")
         await asyncio.to_thread(voice.kubectl, *waited)
         await made.mark_once_more([channel])
 
     assert made.account().faults == {}
+
+
+def is_final(voice: Namespace, name: str, server: str) -> bool:
+    """Return whether the settings say that a server's ingest is its last one."""
+    config = voice.get("configmap", f"{name}-ingest-{server}")["data"]["config.json"]
+    return bool(json.loads(config)["ingest"].get("final"))
+
+
+async def test_deleted_resource_serves_its_calls_to_their_end(voice: Namespace) -> None:
+    resource = named(sample("minimal", drainOnDeletion=True), "deleted", "deleted")
+    await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+    await asyncio.to_thread(voice.until_settled, "deleted")
+    async with calls(voice, "deleted") as made:
+        (channel,) = await made.place()
+        async with made.marking([channel]):
+            await asyncio.to_thread(voice.kubectl, "delete", "ari", "deleted", "--wait=false")
+            final = "its ingest is the last one"
+            await asyncio.to_thread(
+                cluster.until, lambda: is_final(voice, "deleted", "asterisk-a"), final
+            )
+            waited = ("rollout", "status", "deployment/deleted-ingest-asterisk-a")
+            await asyncio.to_thread(voice.kubectl, *waited, "--timeout=120s")
+        await made.mark_once_more([channel])
+        assert voice.condition("deleted")["reason"] == "Deleting"
+        await made.hang_up(channel)
+        gone = "the resource is gone"
+        await asyncio.to_thread(cluster.until, lambda: "deleted" not in voice.names("ari"), gone)
+
+    account = made.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+
+
+async def test_calls_that_outlast_the_drain_are_told_to_have_ended(voice: Namespace) -> None:
+    changes = {"drainOnDeletion": True, "drainTimeoutSeconds": 30}
+    resource = named(sample("minimal", **changes), "outlasted", "outlasted")
+    await asyncio.to_thread(voice.apply, yaml.safe_dump(resource))
+    await asyncio.to_thread(voice.until_settled, "outlasted")
+    async with calls(voice, "outlasted") as made:
+        (channel,) = await made.place()
+        dialog = made.dialog_of(channel)
+        await asyncio.to_thread(voice.kubectl, "delete", "ari", "outlasted", "--wait=false")
+        ended = "the dialog has ended"
+        await asyncio.to_thread(
+            cluster.until, lambda: "ProxyDialogEnded" in made.client.types(dialog), ended
+        )
+
+    (end,) = [item for item in made.client.events[dialog] if item["type"] == "ProxyDialogEnded"]
+    body = json.loads(end["ari_body"])
+    assert (body["reason"], body["channels"]) == ("server_removed", [channel])
+    assert "outlasted" not in voice.names("ari")
 
 
 async def test_operator_may_die_without_a_call_noticing(

@@ -155,7 +155,20 @@ ingest with a Lease keeps it, even if it is scaled down to one replica.
 no open dialogs, but not longer than `drainTimeoutSeconds`. A discovered server keeps them for at least
 30 s, since a StatefulSet replaces a pod under its old name. The operator also waits for an ingest that
 does not report its open dialogs, for example as it has not reached Asterisk yet; `Progressing` and the
-operator's log give the reason.
+operator's log give the reason. As long as the server has dialogs, its ingest is replaced once by one that ends what
+is left when its time is over (`ingest.final`): applications get `ProxyDialogEnded` with the reason
+`server_removed`, and `noListener` applies to the calls.
+
+**A deleted resource** is drained the same way with `drainOnDeletion`: a finalizer (`ari-proxy.io/drain`) holds it
+until its dialogs are over, at most `drainTimeoutSeconds`. Without that, its pods go at once, calls stay in Stasis
+with nobody connected, and applications are not told. The finalizer needs a running operator: if you
+have uninstalled it, remove it with `kubectl patch ari NAME --type=merge -p '{"metadata":{"finalizers":null}}'`. A
+deletion of the namespace, or one in the foreground (`--cascade=foreground`, Argo CD's default; set
+`PrunePropagationPolicy=background`), deletes the Deployments beside the resource: nothing is left to drain.
+
+**To rename a server** change its `name` and set its `serverId` to the former one: the new ingest takes the dialogs
+over. With a Lease, or with a new `serverId`, it is served once the former one has drained (`AwaitingDrain`): an
+application of an Asterisk has one client, and the calls would be announced a second time.
 
 **Passwords change** without a restart. Change the Secret and reload Asterisk (`module reload
 res_ari.so`) within the minute that the kubelet needs to update the file; meanwhile ari-proxy repeats
@@ -172,13 +185,13 @@ Conditions:
 | --- | --- | --- |
 | `Accepted` | the spec can be applied | `Valid`; `ServerIdConflict`: an older resource serves that server_id on the same bus; `PodTemplateInvalid`: nothing of the servers is changed |
 | `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`, or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
-| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
+| `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, `Deleting`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
 
 Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`),
 `IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`;
-`ScaledToZero`; `ApplyFailed`; `NameTaken`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
+`ScaledToZero`; `ApplyFailed`; `NameTaken`; `AwaitingDrain`; or the reason why a roll-out is stuck). While a Secret is missing, the operator leaves
 the server's running pods alone.
 
 **The operator's objects are its own.** What is deleted or changed comes back, and what somebody adds to the

@@ -72,7 +72,8 @@ permissions that it has itself. */}}
 {{- define "ari-proxy.rules" -}}
 - apiGroups: [ari-proxy.io]
   resources: [ariproxies]
-  verbs: [get, list, watch]
+  # patch: for the finalizer of drainOnDeletion.
+  verbs: [get, list, watch, patch]
 - apiGroups: [ari-proxy.io]
   resources: [ariproxies/status]
   verbs: [get, patch]

@@ -14,6 +14,7 @@ GROUP: Final = "ari-proxy.io"
 VERSION: Final = "v1alpha1"
 PLURAL: Final = "ariproxies"
 KIND: Final = "AriProxy"
+DRAIN_TIMEOUT_SECONDS: Final = 600
 
 
 class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -268,7 +269,8 @@ class AriProxySpec(_Part, frozen=True):
     server_selector: ServerSelector | None = None
     ingest: IngestSpec = IngestSpec()
     command: CommandSpec = CommandSpec()
-    drain_timeout_seconds: int = 600
+    drain_timeout_seconds: int = DRAIN_TIMEOUT_SECONDS
+    drain_on_deletion: bool = False
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
     image_pull_secrets: tuple[ImagePullSecret, ...] = ()
     monitoring: MonitoringSpec = MonitoringSpec()
@@ -284,6 +286,7 @@ class Metadata(_Part, frozen=True):
     generation: int = 1
     creation_timestamp: str = ""
     deletion_timestamp: str = ""
+    finalizers: tuple[str, ...] = ()
 
 
 class AriProxy(_Part, frozen=True):

@@ -11,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from ari_proxy.aio import first_leaf
+from ari_proxy.operator.decide import deletion
 from ari_proxy.operator.decide.additions import additions, without_additions
 from ari_proxy.operator.decide.children.component import Images
 from ari_proxy.operator.decide.plan import Plan, plan
@@ -86,7 +87,7 @@ class Reconciler:
 
     async def _reconcile(self, key: ResourceKey) -> float | None:
         observed = await observe(self._cache, self._secret_keys, key)
-        if observed is None or observed.proxy.metadata.deletion_timestamp:
+        if observed is None or deletion.is_over(observed.proxy.metadata):
             self._forget(key)
             return None
         self._log_query_failures(key, observed)
@@ -99,7 +100,19 @@ class Reconciler:
         for error in failures.values():
             if isinstance(error, KubernetesError) and not error.is_refusal:
                 raise error
+        await self._hold(observed.proxy.metadata, is_held=steps.is_held)
         return self._again_seconds(steps, current)
+
+    async def _hold(self, metadata: Metadata, *, is_held: bool) -> None:
+        """Hold the resource's deletion until its dialogs are over, or let it go on."""
+        if is_held == deletion.is_held(metadata):
+            return
+        await self._kubernetes.apply(deletion.with_finalizer(metadata, is_held=is_held))
+        _log.info(
+            "resource.held" if is_held else "resource.released",
+            namespace=metadata.namespace,
+            name=metadata.name,
+        )
 
     async def _execute(self, observed: Observed, steps: Plan) -> tuple[Observed, _Failures]:
         """Execute a plan; return the new state, and the errors of objects that were not applied."""
@@ -117,6 +130,10 @@ class Reconciler:
             except (KubernetesError, NameTakenError) as error:
                 failures[key] = error
                 refused.append(item)
+        for patch in steps.patches:
+            children[key_of(patch.item)] = patched = await self._kubernetes.patch(*patch)
+            self._cache.written(patched)
+            _log.info("ingest.made_final", namespace=namespace, name=key_of(patch.item).name)
         for key in steps.delete:
             self._ensure_led(namespace)
             await self._kubernetes.delete(key.kind, namespace, key.name)
@@ -194,7 +211,10 @@ class Reconciler:
                 now = datetime.now(UTC).replace(microsecond=0)
                 metadata, former = metadata_of(resource), resource.get("status") or {}
                 current = unreconciled(former, metadata.generation, error, now)
-                await self._write(metadata, former, current, now)
+                if deletion.is_overdue(resource, metadata, now):
+                    await self._hold(metadata, is_held=False)
+                else:
+                    await self._write(metadata, former, current, now)
 
     async def _write(
         self, metadata: Metadata, status: Mapping[str, Any], current: dict[str, Any], now: datetime

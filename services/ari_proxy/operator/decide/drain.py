@@ -45,17 +45,23 @@ def is_drained(observed: Observed, server: DrainingServer) -> bool:
     waited = observed.now - server.since
     if waited >= timedelta(seconds=spec.drain_timeout_seconds):
         return True
-    if spec.server_selector is not None and waited < timedelta(seconds=RETURN_SECONDS):
-        return False
-    return server.dialogs == 0
+    return server.dialogs == 0 and is_removed(observed, server)
+
+
+def is_removed(observed: Observed, server: DrainingServer) -> bool:
+    """Return whether the server will not come back, as far as one can know."""
+    if observed.proxy.spec.server_selector is None or observed.proxy.metadata.deletion_timestamp:
+        return True
+    return observed.now - server.since >= timedelta(seconds=RETURN_SECONDS)
 
 
 def _since(observed: Observed, server: str) -> datetime:
-    """Return the start of the drain that the status records; now if it records none."""
+    """Return the start of the drain: what the status records, the deletion, or now."""
     for item in observed.proxy.status.get("servers") or ():
         if item.get("name") == server and item.get("drainingSince"):
             return datetime.fromisoformat(item["drainingSince"])
-    return observed.now
+    deleted_at = observed.proxy.metadata.deletion_timestamp
+    return datetime.fromisoformat(deleted_at) if deleted_at else observed.now
 
 
 def _sum(counts: Sequence[int | None]) -> int | None:

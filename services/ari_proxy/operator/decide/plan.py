@@ -23,15 +23,16 @@ from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.errors import PodTemplateError
 from ari_proxy.operator.model import AriProxy
-from ari_proxy.operator.names import COMPONENTS
+from ari_proxy.operator.names import COMPONENTS, Component
 from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
 from ari_proxy.operator.state import Observed
 
 from . import secrets
 from .additions import additions
-from .drain import RECHECK_SECONDS, draining_servers, is_drained
+from .drain import RECHECK_SECONDS, DrainingServer, draining_servers, is_drained
 from .refusals import Refusal
 from .servers import DesiredServer, desired_servers
+from .succession import Patch, awaited, final_ingests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +44,10 @@ class Plan:
     delete: tuple[ObjectKey, ...] = ()
     #: Why objects can't be built: their servers are left as they are.
     refusals: Mapping[ObjectKey, Refusal] = field(default_factory=dict)
+    #: Changes of objects of servers that drain.
+    patches: tuple[Patch, ...] = ()
+    #: Whether the resource's deletion has to wait for its dialogs.
+    is_held: bool = False
     #: Seconds until the next reconciliation if no event comes earlier; None for the default.
     recheck_seconds: float | None = None
 
@@ -50,12 +55,14 @@ class Plan:
 def plan(observed: Observed, images: Images) -> Plan:
     """Return the changes that lead from the observed to the desired state."""
     proxy = observed.proxy
-    if proxy.spec.suspend or proxy.metadata.deletion_timestamp:
-        return Plan()
-    refusals = _invalid_templates(observed, images)
-    servers = [] if refusals else _changeable(observed)
-    components = [item for server in servers for item in components_of(observed, server, images)]
+    if proxy.metadata.deletion_timestamp:
+        return _deletion(observed)
+    if proxy.spec.suspend:
+        return Plan(is_held=proxy.spec.drain_on_deletion)
     draining = draining_servers(observed)
+    refusals = _invalid_templates(observed, images) or _awaiting(observed, draining)
+    servers = _changeable(observed, refusals)
+    components = [item for server in servers for item in components_of(observed, server, images)]
     drained = [server.name for server in draining if is_drained(observed, server)]
     leases = _leases(observed, components, drained)
     desired = [*_shared(proxy, leases), *_of_servers(observed, components)]
@@ -63,6 +70,8 @@ def plan(observed: Observed, images: Images) -> Plan:
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
         delete=tuple(_obsolete(observed, desired, components, drained)),
         refusals=refusals,
+        patches=_final_ingests(observed, draining, drained),
+        is_held=proxy.spec.drain_on_deletion,
         recheck_seconds=RECHECK_SECONDS if draining else None,
     )
 
@@ -96,13 +105,50 @@ def _has_lease(observed: Observed, server: DesiredServer) -> bool:
     return (template.get("annotations") or {}).get(names.LEASE) == "true"
 
 
-def _changeable(observed: Observed) -> list[DesiredServer]:
+def _deletion(observed: Observed) -> Plan:
+    """Return the changes after the resource was deleted: its servers drain."""
+    draining = draining_servers(observed)
+    drained = [server.name for server in draining if is_drained(observed, server)]
+    return Plan(
+        delete=tuple(_obsolete(observed, (), (), drained)) if drained else (),
+        patches=_final_ingests(observed, draining, drained),
+        is_held=len(drained) < len(draining),
+        recheck_seconds=RECHECK_SECONDS,
+    )
+
+
+def _final_ingests(
+    observed: Observed, draining: Sequence[DrainingServer], drained: Sequence[str]
+) -> tuple[Patch, ...]:
+    undrained = [server for server in draining if server.name not in drained]
+    return tuple(final_ingests(observed, desired_servers(observed), undrained))
+
+
+def _changeable(observed: Observed, refusals: Mapping[ObjectKey, Refusal]) -> list[DesiredServer]:
     """Return the servers that have all that a new pod of them would need."""
+    name = observed.proxy.metadata.name
     return [
         server
         for server in desired_servers(observed)
-        if secrets.missing(observed, server) is None and server.server_id not in observed.rivals
+        if secrets.missing(observed, server) is None
+        and server.server_id not in observed.rivals
+        and not any(_deployment_key(name, item, server) in refusals for item in COMPONENTS)
     ]
+
+
+def _deployment_key(proxy: str, component: Component, server: DesiredServer) -> ObjectKey:
+    return ObjectKey("Deployment", names.workload(proxy, component, server.name))
+
+
+def _awaiting(observed: Observed, draining: Sequence[DrainingServer]) -> dict[ObjectKey, Refusal]:
+    """Return the Deployments of servers that wait for the drain of another one."""
+    name = observed.proxy.metadata.name
+    return {
+        _deployment_key(name, component, server): refusal
+        for server in desired_servers(observed)
+        if (refusal := awaited(observed, server, draining)) is not None
+        for component in COMPONENTS
+    }
 
 
 def _invalid_templates(observed: Observed, images: Images) -> dict[ObjectKey, Refusal]:
@@ -114,9 +160,8 @@ def _invalid_templates(observed: Observed, images: Images) -> dict[ObjectKey, Re
             pod_template(item)
         except PodTemplateError as error:
             refusal = Refusal("PodTemplateInvalid", f"spec.{item.component}.{error}")
-            for server in servers:
-                name = names.workload(observed.proxy.metadata.name, item.component, server.name)
-                found[ObjectKey("Deployment", name)] = refusal
+            name = observed.proxy.metadata.name
+            found |= {_deployment_key(name, item.component, server): refusal for server in servers}
     return found
 
 

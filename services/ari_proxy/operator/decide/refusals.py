@@ -17,7 +17,9 @@ _ABSENT: Final = "1"
 class Refusal(NamedTuple):
     """Why an object was not applied."""
 
-    reason: Literal["ApplyFailed", "KindMissing", "NameTaken", "PodTemplateInvalid"]
+    reason: Literal[
+        "ApplyFailed", "AwaitingDrain", "KindMissing", "NameTaken", "PodTemplateInvalid"
+    ]
     message: str
 
 

@@ -41,11 +41,13 @@ class DesiredServer:
 
 
 def desired_servers(observed: Observed) -> list[DesiredServer]:
-    """Return the servers that should be served.
+    """Return the servers that should be served; none of a resource that was deleted.
 
     A discovered server stays while its pod is not ready: an Asterisk that restarts comes back.
     """
     spec = observed.proxy.spec
+    if observed.proxy.metadata.deletion_timestamp:
+        return []
     if spec.server_selector is not None:
         deployed = observed.deployed_servers
         found = [

@@ -87,6 +87,9 @@ def _ready(
 
 
 def _without_servers(observed: Observed) -> Condition:
+    if observed.proxy.metadata.deletion_timestamp:
+        message = "the resource was deleted; it stays until its dialogs are over"
+        return condition("Ready", False, "Deleting", message)
     selector = observed.proxy.spec.server_selector
     match_labels = selector.match_labels if selector else {}
     labels = ",".join(f"{name}={value}" for name, value in match_labels.items())
