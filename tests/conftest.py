@@ -38,7 +38,7 @@ MAY_BLOCK = [
     ("ari_proxy/connections/certificates.py", {"_read_stamps", "client_context"}),
     ("ari_proxy/connections/tls.py", {"server_context"}),
     ("ari_proxy/bus/nats/account_files.py", {"_content"}),
-    ("ari_proxy/ingest/lease/kubernetes.py", {"current_namespace", "headers"}),
+    ("ari_proxy/ingest/lease/kubernetes_api.py", {"leases", "headers", "tls"}),
     # nats-py reads them too, when it logs in.
     ("nats/aio/client.py", {"_get_nkeys_seed", "_read_creds_user_jwt", "_read_creds_user_nkey"}),
     # So are the configuration of a cluster and its certificates, once, before anything is asked.

@@ -6,6 +6,7 @@ from ari_proxy.admin.checks import Check
 from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ari.errors import TransportError
+from ari_proxy.ingest.lease.base import Lease
 
 from .activity import Activity
 
@@ -16,11 +17,13 @@ class Readiness:
     def __init__(
         self,
         activity: Activity,
+        lease: Lease,
         applications: tuple[str, ...],
         rest: AriClient,
         socket: EventSource,
     ) -> None:
         self._activity = activity
+        self._lease = lease
         self._applications = applications
         self._rest = rest
         self._socket = socket
@@ -28,7 +31,17 @@ class Readiness:
     @property
     def checks(self) -> dict[str, Check]:
         """The checks by name."""
-        return {"websocket": self._check_websocket, "applications": self._check_applications}
+        checks: dict[str, Check] = {
+            "websocket": self._check_websocket,
+            "applications": self._check_applications,
+        }
+        if self._lease.is_shared:
+            checks["lease"] = self._check_lease
+        return checks
+
+    async def _check_lease(self) -> str:
+        """Return why calls are not served when the active ingest fails, or are not already."""
+        return "" if self._activity.is_active else self._lease.problem
 
     async def _check_websocket(self) -> str:
         activity = self._activity

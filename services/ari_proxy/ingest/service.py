@@ -60,13 +60,21 @@ class IngestService:
         self._new_active = partial(ActiveIngest, around, socket, times=times, page_bytes=page_bytes)
         self._activity = Activity(is_shared=self._lease.is_shared)
         self.view = AdminView(self._activity)
-        readiness = Readiness(self._activity, settings.applications, around.rest, socket)
+        readiness = Readiness(
+            self._activity, self._lease, settings.applications, around.rest, socket
+        )
         self.checks = readiness.checks
         around.tap.set_dialogs(self.view.watched)
         declare(around.metrics, settings, around.counters, self._activity)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop`, then finish what has begun."""
+        try:
+            await self._run(stop)
+        finally:
+            await self._lease.close()
+
+    async def _run(self, stop: asyncio.Event) -> None:
         while await _unless(stop, self._lease.acquire()):
             self._transitions.inc()
             await self._serve(stop)

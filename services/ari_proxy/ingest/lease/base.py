@@ -17,6 +17,10 @@ class Lease(Permit, Protocol):
     def is_shared(self) -> bool:
         """True if other ingests may wait for it."""
 
+    @property
+    def problem(self) -> str:
+        """Why this process may not become active when it has to, or ''."""
+
     async def acquire(self) -> None:
         """Return once this process holds the lease."""
 
@@ -26,11 +30,15 @@ class Lease(Permit, Protocol):
     async def release(self) -> None:
         """Release the lease; `is_valid` stays true until another process acquires it."""
 
+    async def close(self) -> None:
+        """Close what it uses, for good."""
+
 
 class Unshared:
     """The lease of an ingest without standbys: the latest one to connect is active."""
 
     is_shared = False
+    problem = ""
 
     def is_valid(self) -> bool:
         """Return True: Asterisk decides who gets the events."""
@@ -44,4 +52,7 @@ class Unshared:
         await asyncio.Event().wait()
 
     async def release(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
         """Do nothing."""

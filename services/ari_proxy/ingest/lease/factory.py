@@ -9,7 +9,8 @@ from ari_proxy.settings.load import Settings
 
 from .base import Lease, Unshared
 from .file import FileLease
-from .kubernetes import KubernetesApi, KubernetesLease
+from .kubernetes import KubernetesLease
+from .kubernetes_api import KubernetesApi, KubernetesLeaseStore
 
 
 def lease(settings: Settings) -> Lease:
@@ -37,4 +38,5 @@ def lease(settings: Settings) -> Lease:
     # The pod's name, and a part that changes when its container restarts.
     identity = f"{socket.gethostname()}_{ids.random_id(8)}"
     name = wanted.name or f"ari-proxy-{settings.server_id}"
-    return KubernetesLease(api, name, identity, duration_seconds=wanted.duration_seconds)
+    store = KubernetesLeaseStore(api, name)
+    return KubernetesLease(store, name, identity, duration_seconds=wanted.duration_seconds)

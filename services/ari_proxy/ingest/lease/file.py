@@ -23,6 +23,7 @@ class FileLease:
     """A lock file; the process that has locked it is active."""
 
     is_shared = True
+    problem = ""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -64,3 +65,6 @@ class FileLease:
         if file is not None:
             with contextlib.suppress(OSError):
                 os.close(file)
+
+    async def close(self) -> None:
+        """Do nothing more than `release`."""

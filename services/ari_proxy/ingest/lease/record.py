@@ -3,6 +3,10 @@
 Kubernetes only stores it; the rules are those of its own components (client-go's leaderelection).
 No machine trusts another one's clock: a lease has expired if it has not changed for its duration.
 The holder counts from before it wrote, the others from after, so the holder knows first.
+
+Unlike there, a holder whom nobody is seen to replace goes on: calls don't depend on Kubernetes. So
+the others give it time to write wherever it may not have been able to: a duration after the Lease
+was made anew, and after they could not read it themselves. docs/reliability.md has the reasons.
 """
 
 from collections.abc import Mapping
@@ -20,6 +24,8 @@ class LeaseRecord:
     acquired_at: str = ""
     transitions: int = 0
     version: str = ""
+    #: Whether anybody has held it since the object was created.
+    was_held: bool = False
     #: All of the object's metadata: a PUT replaces it, with its owner and labels.
     metadata: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
@@ -35,6 +41,7 @@ def parse(lease: Mapping[str, Any]) -> LeaseRecord:
         acquired_at=spec.get("acquireTime") or "",
         transitions=spec.get("leaseTransitions") or 0,
         version=metadata.get("resourceVersion", ""),
+        was_held=bool(spec.get("leaseDurationSeconds")),
         metadata=metadata,
     )
 
@@ -47,41 +54,63 @@ class Claim:
         self._identity = identity
         self._duration = duration_seconds
         self._seen: LeaseRecord | None = None
-        self._seen_at = 0.0
+        #: When the lease last changed, and when it was last read.
+        self._seen_at = self._read_at = 0.0
+        #: When somebody was last seen to be active, if ever.
+        self._led_at: float | None = None
         #: Monotonic seconds until which this candidate holds the lease.
         self.valid_until = 0.0
 
     def is_valid(self, now: float) -> bool:
-        """Return whether this candidate certainly holds the lease."""
+        """Return whether this candidate holds the lease, as far as it knows."""
         return now < self.valid_until
 
-    def observe(self, record: LeaseRecord, now: float) -> bool:
-        """Note the lease as it is now; return whether this candidate may claim it."""
-        unchanged = self._seen is not None and (
-            (self._seen.holder, self._seen.renewed_at) == (record.holder, record.renewed_at)
-        )
-        if not unchanged:
+    def is_led(self, now: float) -> bool:
+        """Return whether anybody is known to be active: an expired lease has time to be claimed."""
+        return self._led_at is not None and now - self._led_at < 2 * self._duration
+
+    def observe(self, record: LeaseRecord | None, now: float) -> bool:
+        """Note the lease as it is now; return whether this candidate may claim it.
+
+        Args:
+            record: as it was read; None if there is no such object.
+            now: when it was read.
+        """
+        found = record or LeaseRecord()
+        if self._is_news(found, now):
             self._seen_at = now
-        self._seen = record
+        if found.holder and (self._seen is None or _is_renewed(self._seen, found)):
+            self._led_at = now
+        self._seen, self._read_at = found, now
         is_over = now - self._seen_at >= self._duration
-        return record.holder in {"", self._identity} or is_over
+        return found.holder == self._identity or is_over or self._is_free(found, now)
+
+    def _is_news(self, found: LeaseRecord, now: float) -> bool:
+        is_blind = now - self._read_at >= self._duration
+        return self._seen is None or is_blind or _is_renewed(self._seen, found)
+
+    def _is_free(self, found: LeaseRecord, now: float) -> bool:
+        """Return whether nobody can have it: released, or new to somebody who knows no holder."""
+        is_unknown = self._led_at is None or self.is_valid(now)
+        return not found.holder and (found.was_held or is_unknown)
 
     def written(self, begun_at: float) -> None:
         """Note that Kubernetes has accepted the claim, whose sending began at that time."""
         self.valid_until = begun_at + self._duration
+        self._led_at = begun_at
 
     def presumed(self, now: float) -> None:
-        """Note that Kubernetes can't be reached, and presume that the lease is still held.
+        """Note an attempt that shows no other holder, and presume that the lease is still held.
 
-        Then no other candidate can claim it either; if one can, it takes the applications at
-        Asterisk too, and ApplicationReplaced shows it. An expired lease stays expired: this process
-        may have been suspended.
+        If another candidate can claim it meanwhile, that one takes over the dialogs, or the
+        applications at Asterisk, and this one sees either. An expired lease stays expired: this
+        process may have been suspended.
         """
         if self.is_valid(now):
             self.written(now)
 
     def lost(self) -> None:
-        """Note that another candidate holds the lease."""
+        """Note that this candidate does not hold the lease."""
         self.valid_until = 0.0
 
     def claim(self, record: LeaseRecord | None, at: datetime) -> dict[str, Any]:
@@ -117,3 +146,7 @@ class Claim:
             "metadata": metadata,
             "spec": {"leaseDurationSeconds": self._duration, **spec},
         }
+
+
+def _is_renewed(former: LeaseRecord, found: LeaseRecord) -> bool:
+    return (former.holder, former.renewed_at) != (found.holder, found.renewed_at)

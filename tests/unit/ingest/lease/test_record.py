@@ -1,6 +1,5 @@
 """Who may have a Kubernetes Lease, and until when; two candidates with clocks of their own."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,7 +20,7 @@ class Candidate:
     def is_valid(self) -> bool:
         return self.claim.is_valid(self.time)
 
-    def observe(self, record: LeaseRecord) -> bool:
+    def observe(self, record: LeaseRecord | None) -> bool:
         return self.claim.observe(record, self.time)
 
     def write(self, record: LeaseRecord | None) -> LeaseRecord:
@@ -106,8 +105,9 @@ def test_renewed_lease_is_not_over_and_keeps_its_beginning() -> None:
 def test_successor_counts_the_transition_and_a_returning_holder_has_to_wait() -> None:
     holder, other = Candidate("a"), Candidate("b")
     record = holder.write(None)
-    other.observe(record)
-    other.time += DURATION
+    for _ in range(DURATION):
+        assert not other.observe(record)
+        other.time += 1
     assert other.observe(record)
     record = other.write(record)
 
@@ -125,7 +125,52 @@ def test_resignation_lets_others_have_it_at_once() -> None:
     stored = holder.claim.resignation(record)
 
     assert stored["metadata"] == {"name": "lease", "resourceVersion": "1"}
-    assert other.observe(replace(record, holder=stored["spec"]["holderIdentity"]))
+    assert other.observe(parse(stored))
+
+
+def test_candidate_that_could_not_read_the_lease_gives_its_holder_time_to_renew_it() -> None:
+    holder, other = Candidate("a"), Candidate("b")
+    record = holder.write(None)
+    assert not other.observe(record)
+    other.time += 10 * DURATION  # The API server is away, for the holder too.
+
+    assert not other.observe(record)
+    other.time += DURATION / 2
+    assert not other.observe(record)
+    other.time += DURATION / 2
+    assert other.observe(record)
+
+
+@pytest.mark.parametrize("made_anew", [None, LeaseRecord(version="9")])
+def test_lease_that_is_lost_is_left_to_its_holder_for_a_while(
+    made_anew: LeaseRecord | None,
+) -> None:
+    holder, other, newcomer = Candidate("a"), Candidate("b"), Candidate("c")
+    assert not other.observe(holder.write(None))
+
+    assert holder.observe(made_anew)
+    assert not other.observe(made_anew)
+    assert newcomer.observe(made_anew)  # It has to be taken at once where nobody had it.
+    for _ in range(DURATION - 1):
+        other.time += 1
+        assert not other.observe(made_anew)
+    other.time += 1
+    assert other.observe(made_anew)
+
+
+def test_nobody_leads_once_an_expired_lease_is_not_claimed_for_its_duration() -> None:
+    holder, other = Candidate("a"), Candidate("b")
+    assert not other.claim.is_led(other.time)
+    record = holder.write(None)
+    other.observe(record)
+    assert other.claim.is_led(other.time)
+    other.time += 1.9 * DURATION
+    other.observe(record)
+    assert other.claim.is_led(other.time)
+    other.time += 0.2 * DURATION
+    other.observe(record)
+
+    assert not other.claim.is_led(other.time)
 
 
 @pytest.mark.parametrize("spec", [None, {}, {"holderIdentity": None, "leaseTransitions": None}])
