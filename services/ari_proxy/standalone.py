@@ -126,7 +126,9 @@ def _admin_api(
         from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
 
         console = Console(ServerId(settings.server_id), bus, view.newest, checks)
-    return AdminApi(checks, metrics, view.dialogs, view.count_open, console)
+    return AdminApi(
+        checks, metrics, view.dialogs, view.count_open, console, is_active=view.is_active
+    )
 
 
 async def _run(

@@ -273,3 +273,16 @@ async def test_malformed_readiness_is_refused(status: int, body: bytes, reason: 
 
     assert said.values == {}
     assert said.failures["p"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (b'{"checks":{},"active":true}', {"p": True}),
+        (b'{"checks":{},"active":false}', {"p": False}),
+        (b'{"checks":{}}', {}),  # A former version.
+    ],
+)
+async def test_pod_says_whether_it_is_active(said: bytes, expected: dict[str, bool]) -> None:
+    async with scripted({"/readyz": (503, said)}) as pod:
+        assert (await pods.active([seen("p")], pod.port)).values == expected

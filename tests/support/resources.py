@@ -61,6 +61,7 @@ class Cluster:
         self.secrets = dict(SECRETS)
         self.failed_checks: dict[str, str] = {}
         self.dialogs: dict[str, int] = {}
+        self.active: dict[str, bool] = {}
         self.query_failures: set[QueryFailure] = set()
         self.rivals: dict[str, str] = {}
         self.now = NOW
@@ -76,6 +77,7 @@ class Cluster:
             secrets=self.secrets,
             failed_checks=self.failed_checks,
             dialogs=self.dialogs,
+            active=self.active,
             query_failures=frozenset(self.query_failures),
             rivals=self.rivals,
             now=self.now,

@@ -56,6 +56,8 @@ class AdminApi:
     #: Number of open dialogs; returns None while it is unknown.
     count_open: Callable[[], int | None] | None = None
     extension: Extension | None = None
+    #: Of an ingest: whether events come to it, or it stands by.
+    is_active: Callable[[], bool] | None = None
 
 
 def application(api: AdminApi) -> Starlette:
@@ -73,7 +75,8 @@ def _health(api: AdminApi) -> Iterator[Route]:
         """Report whether calls can be served and, if not, why."""
         failed = await problems(api.checks)
         ready = {name: failed.get(name, "ok") for name in api.checks}
-        return JSONResponse({"ready": not failed, "checks": ready}, 503 if failed else 200)
+        active = {"active": api.is_active()} if api.is_active is not None else {}
+        return JSONResponse({"ready": not failed, "checks": ready} | active, 503 if failed else 200)
 
     async def metrics(_: Request) -> Response:
         """Return the metrics in Prometheus's text format."""

@@ -22,6 +22,10 @@ class AdminView:
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
 
+    def is_active(self) -> bool:
+        """Return whether the events of Asterisk come to this ingest."""
+        return self._activity.is_active
+
     def dialogs(self) -> list[dict[str, Any]]:
         """Return the dialogs for the admin API."""
         return [_shown(dialog) for dialog in self._activity.dialogs]

@@ -24,6 +24,9 @@ SETTINGS: Final = "ari-proxy.io/settings"
 APPLIED: Final = "ari-proxy.io/applied"
 #: Annotation of ingest pods: a Lease decides which of them is active.
 LEASE: Final = "ari-proxy.io/lease"
+#: Annotation of ingest pods: when their ServiceAccount was made, if after their Deployment. Tokens
+#: of a former one are not accepted any more, and only new pods have other ones.
+ACCOUNT_SINCE: Final = "ari-proxy.io/service-account-since"
 
 _SERVER_LENGTH: Final = 30
 

@@ -36,6 +36,8 @@ class Observed:
     failed_checks: Mapping[str, str] = field(default_factory=dict)
     #: By name of an ingest pod of a draining server: the number of its open dialogs.
     dialogs: Mapping[str, int] = field(default_factory=dict)
+    #: By name of an ingest pod, where the server's Lease names none: whether it is active.
+    active: Mapping[str, bool] = field(default_factory=dict)
     query_failures: frozenset[QueryFailure] = frozenset()
     #: By server_id: the older resource, `namespace/name`, that serves it on the same bus.
     rivals: Mapping[str, str] = field(default_factory=dict)

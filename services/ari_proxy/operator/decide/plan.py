@@ -87,6 +87,7 @@ def components_of(
             component=component,
             images=images,
             has_lease=component == "ingest" and _has_lease(observed, server),
+            account_since=_account_since(observed, server, component),
         )
         for component in COMPONENTS
     ]
@@ -101,8 +102,28 @@ def _has_lease(observed: Observed, server: DesiredServer) -> bool:
     if observed.proxy.spec.ingest.replicas > 1:
         return True
     live = observed.deployment(server.name, "ingest")
+    return _template_annotations(live).get(names.LEASE) == "true"
+
+
+def _account_since(observed: Observed, server: DesiredServer, component: Component) -> str:
+    """Return when the pods' ServiceAccount was made anew, '' if it is older than the Deployment.
+
+    Pods have a token of the ServiceAccount that was there when they started.
+    """
+    live = observed.deployment(server.name, component)
+    account = names.account(observed.proxy.metadata.name, component)
+    found = observed.children.get(ObjectKey("ServiceAccount", account))
+    if live is None:
+        return ""
+    if found is None:  # It is about to be made.
+        return _template_annotations(live).get(names.ACCOUNT_SINCE, "")
+    since: str = found["metadata"].get("creationTimestamp", "")
+    return since if since > live["metadata"].get("creationTimestamp", since) else ""
+
+
+def _template_annotations(live: Object | None) -> Mapping[str, str]:
     template = live["spec"]["template"]["metadata"] if live is not None else {}
-    return (template.get("annotations") or {}).get(names.LEASE) == "true"
+    return template.get("annotations") or {}
 
 
 def _deletion(observed: Observed) -> Plan:
@@ -177,8 +198,8 @@ def _leases(
 ) -> list[str]:
     """Return the names of the Leases that ingests may use.
 
-    They include those of servers that lack a Secret or are draining: an ingest that can't renew its
-    Lease stops being active.
+    They include those of servers that lack a Secret or are draining: their standbys could not take
+    over.
     """
     desired = {item.name for item in components if item.has_lease}
     kept = {

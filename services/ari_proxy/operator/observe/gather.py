@@ -9,6 +9,7 @@ from typing import Any
 from ari_proxy.operator.cache import Cache
 from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.leadership import unled_ingests
 from ari_proxy.operator.decide.rivals import claims, rivals
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.model import AriProxy, parse
@@ -61,11 +62,13 @@ async def _with_details(secret_keys: SecretKeys, observed: Observed) -> Observed
     async with asyncio.TaskGroup() as tasks:
         checks = tasks.create_task(pods.failed_checks(unready))
         dialogs = tasks.create_task(pods.dialogs(_draining_ingests(observed)))
+        active = tasks.create_task(pods.active(filter(is_running, unled_ingests(observed))))
         found = tasks.create_task(_secrets(secret_keys, observed))
     return replace(
         observed,
         failed_checks=checks.result().values,
         dialogs=dialogs.result().values,
+        active=active.result().values,
         query_failures=frozenset(
             [
                 *(QueryFailure("checks", *item) for item in checks.result().failures.items()),

@@ -45,6 +45,8 @@ class _ListedDialog(msgspec.Struct):
 
 class _Readiness(msgspec.Struct):
     checks: dict[str, str]
+    #: Of an ingest; an older version does not say it.
+    active: bool | None = None
 
 
 async def dialogs(
@@ -60,6 +62,15 @@ async def failed_checks(
     """Return each pod's failing readiness checks; a pod without any is left out."""
     found = await _query_all(pods, port, _failed_checks, timeout_seconds)
     return Answers({pod: text for pod, text in found.values.items() if text}, found.failures)
+
+
+async def active(
+    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
+) -> Answers[bool]:
+    """Return whether each pod's ingest is active; a pod that does not say it is left out."""
+    found = await _query_all(pods, port, _is_active, timeout_seconds)
+    known = {pod: value for pod, value in found.values.items() if value is not None}
+    return Answers(known, found.failures)
 
 
 class _QueryError(Exception):
@@ -113,9 +124,17 @@ async def _open_dialogs(admin: _AdminClient) -> int:
     return sum(dialog.state != "ended" for dialog in found)
 
 
-async def _failed_checks(admin: _AdminClient) -> str:
+async def _readiness(admin: _AdminClient) -> _Readiness:
     statuses = HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE
-    checks = (await admin.get("/readyz", _Readiness, statuses)).checks
+    return await admin.get("/readyz", _Readiness, statuses)
+
+
+async def _is_active(admin: _AdminClient) -> bool | None:
+    return (await _readiness(admin)).active
+
+
+async def _failed_checks(admin: _AdminClient) -> str:
+    checks = (await _readiness(admin)).checks
     return "; ".join(f"{name}: {text}" for name, text in checks.items() if text != "ok")
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ari_proxy.operator.decide.leadership import is_unled
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import Object
 from ari_proxy.operator.state import Observed
@@ -25,6 +26,8 @@ class WorkloadHealth:
     image: str = ""
     #: All pods are ready and of the newest template.
     is_settled: bool = False
+    #: No pod is active, though one may be ready.
+    is_unled: bool = False
     #: Why it is not settled or does not serve.
     reason: str = ""
     message: str = ""
@@ -33,8 +36,8 @@ class WorkloadHealth:
 
     @property
     def is_serving(self) -> bool:
-        """True if a pod is ready."""
-        return self.ready > 0
+        """True if a pod is ready, and any is active."""
+        return self.ready > 0 and not self.is_unled
 
     def entry(self) -> dict[str, Any]:
         """Return the component's entry in the status."""
@@ -59,8 +62,11 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
     updated: int = status.get("updatedReplicas", 0)
     ready: int = status.get("readyReplicas", 0)
     is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    is_nobody_active = component == "ingest" and is_unled(observed, server)
     is_settled = is_observed and updated == ready == replicas == status.get("replicas", 0)
-    reason, message = _reason(observed, server, component, live, is_settled=is_settled)
+    #: No pod is active, though one may be ready.
+    is_unled: bool = False
+    #: Why it is not settled or does not serve.
     return WorkloadHealth(
         deployment=live["metadata"]["name"],
         replicas=replicas,
@@ -68,6 +74,7 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
         ready=ready,
         image=_image(live, component),
         is_settled=is_settled,
+        is_unled=is_nobody_active,
         reason=reason,
         message=message,
         is_stuck=bool(reason) and (reason not in _ON_THE_WAY or _deadline(live) is not None),
@@ -92,6 +99,8 @@ def _reason(
 def _why(observed: Observed, server: str, component: Component, live: Object) -> tuple[str, str]:
     """Return reason and message of pods that are not ready; the most specific one."""
     pods = observed.pods_of(server, component)
+    if component == "ingest" and is_unled(observed, server):
+        return "NobodyActive", _nobody_active(pods, observed.failed_checks)
     return (
         _waiting_container(pods)
         or _failed_checks(pods, observed.failed_checks)
@@ -110,6 +119,12 @@ def _waiting_container(pods: Sequence[Object]) -> tuple[str, str] | None:
                 message = state.get("message") or state["reason"]
                 return state["reason"], f"{pod['metadata']['name']}: {message}"
     return None
+
+
+def _nobody_active(pods: Sequence[Object], checks: Mapping[str, str]) -> str:
+    message = f"none of {len(pods)} ingest pods is active: events come to nobody"
+    failed = _failed_checks(pods, checks)
+    return f"{message}; {failed[1]}" if failed else message
 
 
 def _failed_checks(pods: Sequence[Object], checks: Mapping[str, str]) -> tuple[str, str] | None:

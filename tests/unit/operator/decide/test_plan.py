@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.operator import names
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.objects import ObjectKey
 from tests.support.resources import SERVER_B, Cluster, labels_of, pod
@@ -352,3 +353,33 @@ def test_server_of_a_deleted_pod_is_kept_for_a_while() -> None:
     cluster.resource["status"] = {"servers": [{"name": "asterisk-0", "drainingSince": since}]}
     cluster.settle()
     assert cluster.named("Deployment") == []
+
+
+def test_pods_are_replaced_once_their_service_account_was_made_anew() -> None:
+    """The tokens of the former one are not accepted any more."""
+    name = "standby-ingest-asterisk-a"
+    cluster = settled("standby")
+    account = cluster.of("ServiceAccount", "standby-ingest")
+    account["metadata"]["creationTimestamp"] = "2026-11-24T10:00:00Z"
+    cluster.of("Deployment", name)["metadata"]["creationTimestamp"] = "2026-11-24T10:00:00Z"
+    assert cluster.settle() == []
+
+    account["metadata"]["creationTimestamp"] = since = "2026-11-24T11:00:00Z"
+    assert [key.name for key in cluster.settle()] == [name]
+    cluster.of("Deployment", name)["metadata"]["creationTimestamp"] = "2026-11-24T10:00:00Z"
+    template = cluster.of("Deployment", name)["spec"]["template"]
+    assert template["metadata"]["annotations"][names.ACCOUNT_SINCE] == since
+    assert cluster.settle() == []
+
+    # It is deleted once more: that alone starts no pod.
+    del cluster.children[ObjectKey("ServiceAccount", "standby-ingest")]
+    assert [key.kind for key in cluster.settle()] == ["ServiceAccount"]
+
+
+def test_pods_without_a_lease_need_no_new_token() -> None:
+    cluster = settled()
+    account = cluster.of("ServiceAccount", "minimal-ingest")
+    cluster.of("Deployment", INGEST)["metadata"]["creationTimestamp"] = "2026-11-24T10:00:00Z"
+    account["metadata"]["creationTimestamp"] = "2026-11-24T11:00:00Z"
+
+    assert cluster.settle() == []

@@ -165,3 +165,25 @@ def test_failing_checks_say_more_than_the_deadline() -> None:
 
 def test_settled_deployment_is_not_stuck() -> None:
     assert not ingest_of(settled()).is_stuck
+
+
+def test_ready_pods_of_which_none_is_active_serve_nobody() -> None:
+    cluster = settled()
+    name = f"{INGEST}-1"
+    cluster.pods = [pod(name, labels=LABELS)]
+    cluster.active = {name: False}
+
+    found = ingest_of(cluster)
+
+    assert (found.is_settled, found.is_serving, found.reason) == (False, False, "NobodyActive")
+    assert found.message == "none of 1 ingest pods is active: events come to nobody"
+
+
+def test_pod_that_could_not_become_active_has_a_reason() -> None:
+    cluster = settled()
+    name = f"{INGEST}-1"
+    cluster.pods = [pod(name, labels=LABELS, ready=False)]
+    cluster.active = {name: False}
+    cluster.failed_checks = {name: "lease: answers 401"}
+
+    assert ingest_of(cluster).message.endswith(f"; {name}: lease: answers 401")

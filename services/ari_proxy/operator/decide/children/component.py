@@ -35,6 +35,8 @@ class DesiredComponent:
     images: Images
     #: Ingest only: a Lease decides which pod is active.
     has_lease: bool = False
+    #: When the ServiceAccount was made anew, after the Deployment; '' if it was not.
+    account_since: str = ""
 
     @property
     def name(self) -> str:

@@ -33,6 +33,8 @@ def pod_template(desired: DesiredComponent) -> Object:
     annotations = {names.SETTINGS: names.digest(config_map.text(desired))}
     if desired.has_lease:
         annotations[names.LEASE] = "true"
+        if desired.account_since:
+            annotations[names.ACCOUNT_SINCE] = desired.account_since
     template = {
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": _pod(desired),
