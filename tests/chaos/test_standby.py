@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.chaos.conftest import Connection, Stage, both_connections
-from tests.support import process
+from tests.support import lease_api, process
 from tests.support.kubernetes import LeaseNamespace
 from tests.support.link import Link
 from tests.support.process import Process
@@ -51,12 +51,14 @@ def lease(request: pytest.FixtureRequest) -> Lease:
 
 
 @asynccontextmanager
-async def two(stage: Stage, tmp_path: Path, lease: Lease) -> AsyncIterator[tuple[Process, Process]]:
+async def two(
+    stage: Stage, tmp_path: Path, lease: Lease, lease_of_another: Lease | None = None
+) -> AsyncIterator[tuple[Process, Process]]:
     """Run an active ingest and one that stands by."""
     environment = stage.environment | lease
     async with process.running(tmp_path / "first", "ingest", **environment) as first:
         await first.logged("dialogs.reconciled")
-        another = stage.environment_of_another() | lease
+        another = stage.environment_of_another() | (lease_of_another or lease)
         async with process.running(tmp_path / "second", "ingest", **another) as second:
             await second.logged("lease.awaited")
             yield first, second
@@ -194,6 +196,65 @@ async def test_calls_go_on_while_kubernetes_is_away(
     account = calls.account()
     assert account.faults == {}
     assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+
+
+async def tells_why(standby: Process, status: int) -> bool:
+    """Return whether a standby is not ready, since the API server answers with this status."""
+    readiness, text = await standby.admin("/readyz")
+    return readiness == 503 and f"answers {status}" in text
+
+
+@both_connections
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_calls_go_on_while_kubernetes_refuses_both_ingests(
+    stage: Stage, tmp_path: Path, status: int
+) -> None:
+    calls = stage.calls
+    async with lease_api.serving() as api:
+        first_lease, second_lease = (api.environment(tmp_path, name) for name in "ab")
+        async with two(stage, tmp_path, first_lease, second_lease) as (first, second):
+            channels = await calls.place(5)
+            async with calls.marking(channels):
+                api.refused = {"a": status, "b": status}
+                await until(lambda: len(first.events("lease.not_renewed")) > 5)
+                await until(lambda: tells_why(second, status))
+                assert (await first.admin("/readyz"))[0] == 200
+                # The Lease is lost meanwhile, and made anew.
+                api.stored.make_anew()
+                api.refused.clear()
+                await until(lambda: api.stored.holder)
+                await calls.until_more(100)
+            await calls.mark_once_more(channels)
+            assert not first.events("lease.lost")
+            assert not second.events("ingest.active")
+
+    account = calls.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+
+
+@both_connections
+async def test_ingest_that_kubernetes_alone_refuses_hands_over_without_a_gap(
+    stage: Stage, tmp_path: Path
+) -> None:
+    calls = stage.calls
+    async with lease_api.serving() as api:
+        first_lease, second_lease = (api.environment(tmp_path, name) for name in "ab")
+        async with two(stage, tmp_path, first_lease, second_lease) as (first, second):
+            channels = await calls.place(5)
+            async with calls.marking(channels):
+                await calls.until_more(20)
+                api.refused = {"a": 401}
+                await second.logged("hand_over.taken")
+                await until(lambda: len(first.events("lease.awaited")) == 2)
+                await calls.until_more(100)
+            await calls.mark_once_more(channels)
+            assert not first.events("application.replaced")
+
+    account = calls.account()
+    assert account.faults == {}
+    assert (account.received, account.lost_in_gaps) == (account.sent, 0)
+    assert len(stage.client.starts) == 5
 
 
 @both_connections

@@ -123,6 +123,38 @@ async def test_standby_takes_over_from_a_killed_pod(voice: Namespace) -> None:
     assert len(made.client.starts) == 10
 
 
+async def test_calls_go_on_while_the_lease_and_the_account_of_ingest_are_deleted(
+    voice: Namespace,
+) -> None:
+    lease, account = "robbed-ingest-asterisk-a", "robbed-ingest"
+
+    def holder() -> str:
+        found = voice.names("lease")
+        spec = voice.get("lease", lease)["spec"] if lease in found else {}
+        return str(spec.get("holderIdentity", ""))
+
+    async with served(voice, "robbed", "standby") as made:
+        channels = await made.place(5)
+        active = holder()
+        async with made.marking(channels):
+            await asyncio.to_thread(voice.kubectl, "delete", "lease", lease)
+            await asyncio.to_thread(cluster.until, holder, "a pod holds the Lease again")
+            assert holder() == active
+            assert voice.condition("robbed")["status"] == "True"
+
+            await asyncio.to_thread(voice.kubectl, "delete", "serviceaccount", account)
+            await asyncio.to_thread(
+                cluster.until,
+                lambda: holder() not in {"", active},
+                "a pod with a token of the new account holds the Lease",
+            )
+            await asyncio.to_thread(voice.until_settled, "robbed")
+        await made.mark_once_more(channels)
+
+    assert made.account().faults == {}
+    assert made.account().lost_in_gaps == 0
+
+
 @asynccontextmanager
 async def second_server(voice: Namespace, name: str, kind: str) -> AsyncIterator[tuple[Calls, str]]:
     """Yield calls on the second server of a resource, and the resource without that server."""
