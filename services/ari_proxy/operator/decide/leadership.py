@@ -5,22 +5,15 @@ unless its process has just ended; where it names none, the pods are asked.
 """
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object, ObjectKey, is_finished, is_running, labels_of
+from ari_proxy.operator.objects import Object, ObjectKey, is_finished, is_running
 from ari_proxy.operator.state import Observed
 
 
 def unled_ingests(observed: Observed) -> list[Object]:
     """Return the ingest pods of the servers whose Lease names none of them."""
-    found: list[Object] = []
-    for key, item in observed.children.items():
-        if key.kind == "Deployment" and labels_of(item).get(names.COMPONENT) == "ingest":
-            server = labels_of(item).get(names.SERVER, "")
-            pods = [pod for pod in observed.pods_of(server, "ingest") if not is_finished(pod)]
-            holder = _holder(observed, key.name)
-            leases = [pod for pod in pods if _has_lease(pod)]
-            if not any(pod["metadata"]["name"] == holder for pod in pods):
-                found += leases
-    return found
+    unled = [server for server in observed.deployed_servers if not _holder(observed, server)]
+    pods = [pod for server in unled for pod in observed.pods_of(server, "ingest")]
+    return [pod for pod in pods if _has_lease(pod) and not is_finished(pod)]
 
 
 def is_unled(observed: Observed, server: str) -> bool:
@@ -31,11 +24,16 @@ def is_unled(observed: Observed, server: str) -> bool:
     )
 
 
-def _holder(observed: Observed, lease: str) -> str:
-    """Return the name of the pod that a Lease names; its identity is `<pod>_<process>`."""
-    item = observed.children.get(ObjectKey("Lease", lease)) or {}
+def _holder(observed: Observed, server: str) -> str:
+    """Return the pod that a server's Lease names, '' if there is none of that name.
+
+    A process is named `<pod>_<random>` there.
+    """
+    name = names.workload(observed.proxy.metadata.name, "ingest", server)
+    item = observed.children.get(ObjectKey("Lease", name)) or {}
     identity: str = (item.get("spec") or {}).get("holderIdentity") or ""
-    return identity.rpartition("_")[0]
+    pod = identity.rpartition("_")[0]
+    return pod if pod in observed.ingests_of(server) else ""
 
 
 def _has_lease(pod: Object) -> bool:
