@@ -57,7 +57,8 @@ class RestClient:
         self._root = root.rstrip("/")
         self._credentials = credentials
         self._timeout = timeout_seconds
-        self._tls = tls if tls is not None and root.startswith("https:") else AriTls()
+        self._is_secure = root.startswith("https:")
+        self._tls = tls if tls is not None and self._is_secure else AriTls()
         self._slots = asyncio.Semaphore(concurrency)
         self._session = aiohttp.ClientSession(
             connector=connector
@@ -150,7 +151,7 @@ class RestClient:
             data=body.encode() if body else None,
             headers=credentials.json_headers if body else credentials.headers,
             allow_redirects=False,
-            ssl=self._tls.context() or True,
+            ssl=self._tls.context() if self._is_secure else True,
             server_hostname=self._tls.server_name,
         )
 

@@ -26,13 +26,22 @@ class AriTls:
             server_name: the name in Asterisk's certificate; '' for the URL's host.
         """
         self._source = source
+        self._system: ssl.SSLContext | None = None
         self._names = CertificateNames("ari")
         #: The name in Asterisk's certificate, or None for the URL's host.
         self.server_name = server_name or None
 
-    def context(self) -> ssl.SSLContext | None:
-        """Return the context for the next connection; None for the system's authorities."""
-        return None if self._source is None else self._source.current()
+    def context(self) -> ssl.SSLContext:
+        """Return the context for the next connection by TLS; of the system's authorities if none.
+
+        Not the libraries': websockets has none for an address of wss, and aiohttp's is as old as
+        the process. A connection is kept for the next request with the same context, so this is
+        made once.
+        """
+        found = self._source.current() if self._source is not None else None
+        if found is None:
+            found = self._system = self._system or ssl.create_default_context()
+        return found
 
     async def explained(self, error: BaseException, host: str, port: int | None) -> str:
         """Return the fault of Asterisk's certificate that made a connection fail, or ''."""

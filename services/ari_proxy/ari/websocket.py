@@ -8,7 +8,6 @@ reader of the messages deals with that.
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
@@ -164,7 +163,7 @@ class EventSocket:
             return {}
         name = self._tls.server_name
         named = {"server_hostname": name} if name else {}
-        return {"ssl": self._tls.context() or ssl.create_default_context(), **named}
+        return {"ssl": self._tls.context(), **named}
 
     async def _open(self) -> DialledConnection | None:
         credentials = self._credentials.current()

@@ -2,7 +2,9 @@
 
 import ssl
 
-from ari_proxy.ari.tls import AriTls
+import pytest
+
+from ari_proxy.ari.tls import AriTls, TlsSource
 
 
 class Renewed:
@@ -21,8 +23,20 @@ def test_context_is_that_of_its_source_at_each_connection() -> None:
     assert tls.server_name == "asterisk.example"
 
 
-async def test_without_a_source_the_library_decides() -> None:
-    tls = AriTls()
+class Unset:
+    """A source without a certificate file."""
 
-    assert (tls.context(), tls.server_name) == (None, None)
+    def current(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize("source", [None, Unset()])
+async def test_without_certificates_the_systems_authorities_are_trusted(
+    source: TlsSource | None,
+) -> None:
+    tls = AriTls(source)
+
+    assert tls.context().verify_mode == ssl.CERT_REQUIRED
+    assert tls.context() is tls.context()
+    assert tls.server_name is None
     assert await tls.explained(ConnectionRefusedError(), "127.0.0.1", None) == ""
