@@ -1,6 +1,7 @@
 """Ingest is killed, handed over, robbed; real Asterisk, both buses, processes of their own."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -189,6 +190,30 @@ async def test_stranger_that_takes_the_application_is_alarmed_of_and_not_fought(
     assert f"another client has taken {application}" in ready
     assert 'ariproxy_ingest_applications_replaced{server_id="server-1"} 1.0' in metrics
     assert len(robbed.events("websocket.connected")) == 1
+
+
+async def test_application_that_was_taken_and_given_back_is_served_again(
+    stage: Stage, own_asterisk: Asterisk, tmp_path: Path
+) -> None:
+    """And another one that its taker keeps is left to it."""
+    application = stage.calls.application
+    names = {"ARI_PROXY_APPLICATIONS": json.dumps([application, "kept"])}
+    url = f"{own_asterisk.websocket_url}?api_key=ari:{PASSWORD}&app="
+    async with (
+        ingest(stage, tmp_path / "log", **names) as robbed,
+        websockets.connect(f"{url}kept") as stranger,
+    ):
+        async with websockets.connect(f"{url}{application}"):
+            await until(lambda: len(robbed.events("application.replaced")) == 2)
+        assert (await robbed.logged("application.freed"))["applications"] == [application]
+        await robbed.logged("application.restored")
+        await until(lambda: len(robbed.events("dialogs.reconciled")) == 2)
+        await stage.calls.place(1)
+        status, ready = await robbed.admin("/readyz")
+        await stranger.ping()
+
+    assert (status, "another client has taken kept" in ready) == (503, True)
+    assert len(robbed.events("application.replaced")) == 2
 
 
 async def test_dialog_that_was_adopted_and_handed_over_at_once_is_not_announced_again(

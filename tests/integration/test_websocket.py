@@ -16,6 +16,7 @@ from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_buffer import FrameBuffer
+from ari_proxy.ingest.events.freed import FreedApplications
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.publishing.event_counters import EventCounters
@@ -155,6 +156,7 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
     async with scripted_asterisk() as asterisk:
         settings = load(ari={"rest_url": asterisk.url, "websocket_url": asterisk.websocket_url})
         async with factories.rest_client(settings) as rest:
+            replaced = ReplacedApplications(())
             reader = EventReader(
                 ServerId("server-1"),
                 factories.event_socket(settings),
@@ -162,7 +164,8 @@ async def test_reader_that_is_cancelled_closes_its_connection() -> None:
                 canary=EventCanary(
                     rest, (), every_seconds=0, counters=EventCounters(), permit=SwitchedPermit()
                 ),
-                replaced=ReplacedApplications(()),
+                replaced=replaced,
+                freed=FreedApplications(rest, replaced, permit=SwitchedPermit()),
                 metrics=Metrics(),
             )
             async with asyncio.TaskGroup() as tasks:

@@ -1,6 +1,6 @@
 """Where open websockets come from: we connect to Asterisk, or Asterisk connects to us."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Protocol
 
 from .message_connection import MessageConnection
@@ -37,6 +37,10 @@ class EventSource(ConnectionSource, Protocol):
     @property
     def untrusted(self) -> str:
         """The fault of Asterisk's certificate at the last attempt, or ''."""
+        ...
+
+    def leave(self, applications: Collection[str]) -> None:
+        """Have the next connection that we open leave some applications to their clients."""
         ...
 
     async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:

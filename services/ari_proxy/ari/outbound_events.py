@@ -5,7 +5,7 @@ is new; answers stand between the events. So Asterisk needs no open port.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Final
 
 from . import rest_frames
@@ -57,6 +57,9 @@ class OutboundEvents:
     def end(self) -> None:
         """Accept no further connection: `connections` ends after the present one."""
         self._path.end()
+
+    def leave(self, applications: Collection[str]) -> None:
+        """Do nothing: Asterisk opens the connections (EventSource)."""
 
     async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:
         """Pass on the events of a connection until it has ended; requests are sent on it."""

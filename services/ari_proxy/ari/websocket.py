@@ -8,7 +8,7 @@ reader of the messages deals with that.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
@@ -73,13 +73,12 @@ class EventSocket:
             backoff: the pauses between failed attempts.
             connection: the library's class of a connection.
         """
-        query = {"app": ",".join(applications)}
-        if subscribe_all:
-            query["subscribeAll"] = "true"
         self.applications = applications
         #: The fault of Asterisk's certificate at the last attempt, or ''.
         self.untrusted = ""
-        self._url = f"{url}?{urlencode(query, safe=',')}"
+        self._events = url
+        self._subscribe_all = subscribe_all
+        self._left: frozenset[str] = frozenset()
         self._credentials = credentials
         self._origin = origin
         self._tls = tls or AriTls()
@@ -92,6 +91,18 @@ class EventSocket:
     def is_queued(self) -> bool:
         """False: Asterisk sends no events of the time without a websocket."""
         return False
+
+    def leave(self, applications: Collection[str]) -> None:
+        """Have the next connection leave some applications to their clients (EventSource)."""
+        self._left = frozenset(applications)
+
+    @property
+    def _url(self) -> str:
+        wanted = [name for name in self.applications if name not in self._left]
+        query = {"app": ",".join(wanted)}
+        if self._subscribe_all:
+            query["subscribeAll"] = "true"
+        return f"{self._events}?{urlencode(query, safe=',')}"
 
     async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:
         """Pass on the events of a connection, undecoded, until the connection has ended."""
@@ -178,6 +189,7 @@ class EventSocket:
                 self._credentials.refused(credentials)
             return None
         self.untrusted = ""
+        self._left = frozenset()
         return connection
 
 

@@ -75,6 +75,7 @@ class ActiveIngest:
             parts.frame_drain.buffer,
             canary=parts.canary,
             replaced=parts.replaced,
+            freed=parts.freed,
             metrics=around.metrics,
         )
         collector = DialogCollector(

@@ -8,6 +8,8 @@ from ari_proxy.ari.client import AriClient
 from ari_proxy.bus.base import Bus
 from ari_proxy.ingest.events.canary import SILENT_SECONDS, EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
+from ari_proxy.ingest.events.freed import LOOK_SECONDS as FREED_SECONDS
+from ari_proxy.ingest.events.freed import FreedApplications
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.handover.giver import SILENCE_SECONDS
@@ -70,6 +72,8 @@ class Times:
     successor_seconds: float = SILENCE_SECONDS
     #: Without any frame, after which a connection with a pending canary is silent.
     silent_seconds: float = SILENT_SECONDS
+    #: Between two looks at an application that another client has taken.
+    freed_seconds: float = FREED_SECONDS
     #: Between two checks of the dialogs' queues.
     queues_seconds: float = CHECK_SECONDS
     #: Between two requests for the channels of orphaned dialogs.
@@ -95,6 +99,7 @@ class Parts:
     setup: DialogSetup
     canary: EventCanary
     replaced: ReplacedApplications
+    freed: FreedApplications
     pipeline: Pipeline
     frame_drain: FrameDrain
     sweeper: Sweeper

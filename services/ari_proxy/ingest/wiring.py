@@ -5,6 +5,7 @@ from functools import cached_property
 
 from ari_proxy.ingest.events.canary import EventCanary
 from ari_proxy.ingest.events.frame_drain import FrameDrain
+from ari_proxy.ingest.events.freed import FreedApplications
 from ari_proxy.ingest.events.pipeline import Pipeline
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.ingest.permit import Permit
@@ -318,6 +319,12 @@ class _Wiring:
             setup=self._setup,
             canary=self._canary,
             replaced=self._replaced,
+            freed=FreedApplications(
+                self._around.rest,
+                self._replaced,
+                permit=self._permit,
+                look_seconds=self._times.freed_seconds,
+            ),
             pipeline=self._pipeline,
             frame_drain=FrameDrain(
                 self._pipeline.on_frame, bus, buffer_bytes=settings.bus.buffer_bytes

@@ -33,6 +33,7 @@ class Successor:
             parts.frame_drain.buffer,
             canary=parts.canary,
             replaced=parts.replaced,
+            freed=parts.freed,
             metrics=path.metrics,
         )
         self.path = path

@@ -54,6 +54,11 @@ class _Application(msgspec.Struct, frozen=True):
     events_disallowed: tuple[object, ...] = ()
 
 
+def is_unknown(status: int, body: str) -> bool:
+    """Return whether no client has an application, by the answer to `GET /applications/{name}`."""
+    return status == _NOT_FOUND and "Application not found" in body  # Others answer 404, too.
+
+
 def is_conclusive(status: int, body: str) -> bool:
     """Return whether a missing canary proves that an application is silent.
 
@@ -62,7 +67,7 @@ def is_conclusive(status: int, body: str) -> bool:
         body: of the same answer. An event filter may suppress the canary: that proves nothing.
     """
     if status == _NOT_FOUND:
-        return "Application not found" in body  # Other servers answer 404, too.
+        return is_unknown(status, body)
     try:
         application = msgspec.json.decode(body, type=_Application)
     except UNDECODABLE:

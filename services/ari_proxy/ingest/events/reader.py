@@ -20,6 +20,7 @@ from ari_proxy.telemetry.metrics import Metrics
 
 from .canary import EventCanary
 from .frame_buffer import FrameBuffer
+from .freed import FreedApplications
 from .replaced import ReplacedApplications
 
 _log = structlog.get_logger()
@@ -44,12 +45,14 @@ class _Reading:
         *,
         canary: EventCanary,
         replaced: ReplacedApplications,
+        freed: FreedApplications,
     ) -> None:
         self.connection = connection
         self._socket = socket
         self._buffer = buffer
         self._canary = canary
         self._replaced = replaced
+        self._freed = freed
         self._is_silent = False
         #: True while the connection is open.
         self.is_open = True
@@ -78,10 +81,19 @@ class _Reading:
             if self._socket.is_queued:
                 await self._canary.watch(self._replaced)
                 return
+            tasks.create_task(self._take_again())
             silent = await self._canary.until_silent(self._replaced.names)
             _log.error("websocket.silent", application=silent)
             self._is_silent = True
             await self.connection.close()
+
+    async def _take_again(self) -> None:
+        """Open a connection with the applications that nobody has any more."""
+        freed = await self._freed.wait()
+        _log.warning("application.freed", applications=sorted(freed))
+        self._replaced.take_again(freed)
+        self._socket.leave(self._replaced.left)
+        await self.connection.close()
 
     async def _complete(self, remaining: Remaining) -> None:
         await remaining()
@@ -103,7 +115,7 @@ class _Reading:
 class EventReader:
     """The events websocket of one active ingest."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  what a connection meets
         self,
         server: ServerId,
         socket: EventSource,
@@ -111,6 +123,7 @@ class EventReader:
         *,
         canary: EventCanary,
         replaced: ReplacedApplications,
+        freed: FreedApplications,
         metrics: Metrics,
     ) -> None:
         """Make a reader that is not connected.
@@ -121,13 +134,19 @@ class EventReader:
             buffer: gets each frame.
             canary: detects a silent connection.
             replaced: told of each connection.
+            freed: those of them that are taken again.
             metrics: counts connections.
         """
         self._server = server
         self._socket = socket
         self._metrics = metrics
         self._read = partial(
-            _Reading, socket=socket, buffer=buffer, canary=canary, replaced=replaced
+            _Reading,
+            socket=socket,
+            buffer=buffer,
+            canary=canary,
+            replaced=replaced,
+            freed=freed,
         )
         self._task: asyncio.Task[None] | None = None
         #: The newest one.

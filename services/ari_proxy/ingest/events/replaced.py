@@ -1,7 +1,8 @@
 """The applications that another websocket client has taken from this ingest.
 
 Asterisk announces it with ApplicationReplaced; what it was sending just then may follow. This
-ingest never takes an application back: two ingests would take it from each other without end.
+ingest takes no application from a client that has it: two ingests would take it from each other
+without end. One that nobody has any more it takes again (`ingest/events/freed.py`).
 """
 
 import asyncio
@@ -26,6 +27,7 @@ class ReplacedApplications:
         self._applications = frozenset(applications)
         self._asked_seconds = asked_seconds
         self._is_expected = False
+        self._freed: frozenset[str] = frozenset()
         self._is_connected = False
         self._all = asyncio.Event()
         #: Their names. The set stays the same object.
@@ -52,12 +54,32 @@ class ReplacedApplications:
         """Note a new connection.
 
         Args:
-            has_all: whether it gets all applications, as one that we have opened does.
+            has_all: whether it gets all applications but `left`, as one that we have opened does.
         """
         self._is_connected = True
         if has_all:
-            self.names.clear()
+            self.names.intersection_update(self.left)
             self._all.clear()
+        for application in sorted(self._freed):
+            _log.info("application.restored", application=application)
+        self._freed = frozenset()
+
+    def take_again(self, freed: Collection[str]) -> None:
+        """Note which applications the next connection takes, since nobody has them any more.
+
+        It leaves alone the others that are replaced: their clients live.
+        """
+        self._freed = frozenset(freed)
+
+    @property
+    def left(self) -> frozenset[str]:
+        """The applications that the next connection leaves to their clients."""
+        return frozenset(self.names) - self._freed if self._freed else frozenset()
+
+    @property
+    def is_expected(self) -> bool:
+        """True if a successor has asked for the dialogs."""
+        return self._is_expected
 
     def end_connection(self) -> None:
         """Note that no events come until the next connection."""

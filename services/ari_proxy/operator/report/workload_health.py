@@ -64,9 +64,8 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
     is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     is_nobody_active = component == "ingest" and is_unled(observed, server)
     is_settled = is_observed and updated == ready == replicas == status.get("replicas", 0)
-    #: No pod is active, though one may be ready.
-    is_unled: bool = False
-    #: Why it is not settled or does not serve.
+    is_settled = is_settled and not is_nobody_active
+    reason, message = _reason(observed, server, component, live, is_settled=is_settled)
     return WorkloadHealth(
         deployment=live["metadata"]["name"],
         replicas=replicas,

@@ -69,3 +69,18 @@ async def test_application_that_no_successor_has_taken_is_an_error(
         await until(lambda: logs)
 
     assert [(log["event"], log["application"]) for log in logs] == [(event, "demo")]
+
+
+async def test_freed_application_is_taken_again_and_others_are_left_to_their_owners() -> None:
+    replaced = ReplacedApplications(["demo", "voicemail", "queue"])
+    replaced.note("demo")
+    replaced.note("voicemail")
+    assert replaced.left == set()
+
+    replaced.take_again({"demo"})
+    assert replaced.left == {"voicemail"}
+    replaced.begin_connection(has_all=True)
+    assert replaced.names == {"voicemail"}
+    # A connection that is lost gets all, as it always did.
+    replaced.begin_connection(has_all=True)
+    assert replaced.names == set()
