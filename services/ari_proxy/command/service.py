@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from ari_proxy.admin.checks import Check
+from ari_proxy.admin.checks import Check, RememberedCheck
 from ari_proxy.ari.availability import CommandWay
 from ari_proxy.bus.base import Bus, Message
 from ari_proxy.protocol import topics
@@ -56,6 +56,9 @@ class CommandService:
         #: Commands above the capacity, until it is certain that no other executor has them.
         self._overflow: Lanes[Message] | None = None
         self._is_cut_off = False
+        self._readiness = RememberedCheck(
+            self._check_asterisk, subject=lambda: self._intake.is_open
+        )
         metrics.read(table.COMMANDS_PENDING, lambda: self.pending, self._server)
         metrics.read(table.IN_FLIGHT, lambda: way.client.in_flight, self._server)
         limit = metrics.gauge(table.IN_FLIGHT_LIMIT, self._server)
@@ -69,7 +72,7 @@ class CommandService:
     @property
     def checks(self) -> dict[str, Check]:
         """Readiness checks of the service."""
-        return {"asterisk": self._check_asterisk}
+        return {"asterisk": self._readiness}
 
     async def _check_asterisk(self) -> str:
         """Return why commands cannot be executed now, or ''; a standby is ready as well."""

@@ -126,6 +126,11 @@ class ActiveIngest:
     # State
 
     @property
+    def connection(self) -> object:
+        """The newest events websocket, as something to compare; None before the first one."""
+        return self._reader.connection
+
+    @property
     def is_connected(self) -> bool:
         """True while the events websocket is open."""
         return self._reader.is_connected

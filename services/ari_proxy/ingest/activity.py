@@ -57,6 +57,11 @@ class Activity:
         return self._active.is_up_to_date if self._active is not None else not self.is_active
 
     @property
+    def connection(self) -> object:
+        """The newest events websocket, as something to compare; None without one."""
+        return self._active.connection if self._active is not None else None
+
+    @property
     def is_connected(self) -> bool:
         """True while the events websocket is open."""
         return self._active is not None and self._active.is_connected

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from ari_proxy.admin.checks import Check
+from ari_proxy.admin.checks import Check, RememberedCheck
 from ari_proxy.ari.client import AriClient
 from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ari.errors import TransportError
@@ -27,6 +27,10 @@ class Readiness:
         self._applications = applications
         self._rest = rest
         self._socket = socket
+        #: Those that Asterisk has registered for `_connection`, the oldest answer first.
+        self._connection: object = None
+        self._registered: dict[str, None] = {}
+        self._ask = RememberedCheck(self._ask_asterisk, subject=lambda: activity.connection)
 
     @property
     def checks(self) -> dict[str, Check]:
@@ -57,12 +61,30 @@ class Readiness:
             return ""
         if self._activity.replaced:
             return f"another client has taken {', '.join(sorted(self._activity.replaced))}"
-        for application in self._applications:
-            try:
-                path = f"/applications/{quote(application, safe='')}"
-                answer = await self._rest.request("GET", path, timeout_seconds=1)
-            except TransportError as error:
-                return str(error)
-            if answer.status != 200:  # noqa: PLR2004  HTTP's OK
-                return f"Asterisk answers {answer.status} for {application}"
+        return await self._ask()
+
+    async def _ask_asterisk(self) -> str:
+        """Ask Asterisk for each application once on a connection, then for one at a time.
+
+        It takes none of them away without an ApplicationReplaced. Whether it answers at all may
+        change.
+        """
+        if self._connection is not self._activity.connection:
+            self._connection = self._activity.connection
+            self._registered.clear()
+        new = [name for name in self._applications if name not in self._registered]
+        for application in [*new, *list(self._registered)[:1]]:
+            self._registered.pop(application, None)
+            if problem := await self._problem_of(application):
+                return problem
+            self._registered[application] = None
         return ""
+
+    async def _problem_of(self, application: str) -> str:
+        try:
+            path = f"/applications/{quote(application, safe='')}"
+            answer = await self._rest.request("GET", path, timeout_seconds=1)
+        except TransportError as error:
+            return str(error)
+        is_registered = answer.status == 200  # noqa: PLR2004  HTTP's OK
+        return "" if is_registered else f"Asterisk answers {answer.status} for {application}"

@@ -160,6 +160,11 @@ class EventReader:
         return self._is_last and self._reading is not None and self._reading.is_complete
 
     @property
+    def connection(self) -> object:
+        """The newest connection, as something to compare; None before the first one."""
+        return self._reading
+
+    @property
     def is_connected(self) -> bool:
         """True while a connection is open."""
         return self._reading is not None and self._reading.is_open

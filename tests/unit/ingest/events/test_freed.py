@@ -3,45 +3,19 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ari_proxy.ari.client import MAX_ANSWER_BYTES, Answer
-from ari_proxy.ari.errors import AriTimeoutError
+from ari_proxy.ari.client import Answer
 from ari_proxy.ingest.events.freed import FreedApplications
 from ari_proxy.ingest.events.replaced import ReplacedApplications
 from ari_proxy.testing.virtual_time import VirtualTimeLoop
+from tests.support.applications import NOBODY, SOMEBODY, ApplicationsOnly
 from tests.support.permit import SwitchedPermit
 
-NOBODY = Answer(404, '{"message":"Application not found"}')
-SOMEBODY = Answer(200, '{"name":"demo"}')
 LOOK = 5.0
-
-
-class Asterisk:
-    """Answers by application; none for one that it knows nothing of."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.asked: list[str] = []
-        self.in_flight = 0
-
-    async def request(
-        self,
-        method: str,
-        url: str,
-        body: str = "",  # noqa: ARG002  AriClient's
-        *,
-        timeout_seconds: float | None = None,  # noqa: ARG002
-        max_bytes: int = MAX_ANSWER_BYTES,  # noqa: ARG002
-    ) -> Answer:
-        self.asked.append(url)
-        name = url.removeprefix("/applications/")
-        if name not in self.answers:
-            raise AriTimeoutError(method, url, "no answer in time", sent=True)
-        return self.answers[name]
 
 
 class Scene:
     def __init__(self) -> None:
-        self.asterisk = Asterisk()
+        self.asterisk = ApplicationsOnly()
         self.permit = SwitchedPermit()
         self.replaced = ReplacedApplications(["demo", "voicemail"])
         self.freed = FreedApplications(
