@@ -1,11 +1,13 @@
-"""Accepting connections for as long as the process runs, with or without free descriptors.
+"""Listening on either family of addresses, and accepting for as long as the process runs.
 
 asyncio's servers say so up to 128 times a second if there are none; uvloop's say nothing.
 """
 
 import asyncio
+import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Final
 
 from .log_limit import LogLimit
@@ -14,6 +16,94 @@ from .log_limit import LogLimit
 AGAIN_SECONDS: Final = 0.1
 #: Between two lines about it.
 LOG_SECONDS: Final = 60.0
+#: The address of all interfaces, in both families.
+EVERY_ADDRESS: Final = "::"
+#: Free ports that are tried where several addresses are to have the same one.
+_PORTS: Final = 8
+#: Whatever the machine's own files say (RFC 6761 §6.3).
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+#: An address of a family that this machine does not have, or not on that interface.
+_ABSENT: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
+#: How IPv6 writes an address of IPv4 (RFC 4291 §2.5.5.2).
+_MAPPED: Final = "::ffff:"
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.socket(socket.AF_INET6).close()
+    except OSError:  # The kernel was started without.
+        return False
+    return True
+
+
+async def listen(
+    host: str, port: int, *, backlog: int, has_ipv6: Callable[[], bool] = _has_ipv6
+) -> list[socket.socket]:
+    """Return sockets that listen on all addresses of a host; they do not block.
+
+    Args:
+        host: an address or a name; `localhost` is both of its addresses. `::` is every address of
+            this machine, of both families; where it has no IPv6, those of IPv4.
+        port: 0 for any free one, which they have in common.
+        backlog: of connections that are not accepted yet.
+        has_ipv6: whether this machine has IPv6.
+
+    Raises:
+        OSError: one of them can't be bound.
+    """
+    if host == EVERY_ADDRESS and not has_ipv6():
+        host = "0.0.0.0"  # noqa: S104  as the caller has said
+    addresses = await _addresses(host, port)
+    for _ in range(_PORTS - 1):
+        try:
+            return _bound_all(addresses, port, backlog)
+        except OSError as error:
+            # The free port of one address is taken at another one.
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    return _bound_all(addresses, port, backlog)
+
+
+async def _addresses(host: str, port: int) -> Iterable[tuple[int, str]]:
+    """Return family and address of each address of a host."""
+    loop = asyncio.get_running_loop()
+    addresses: dict[tuple[int, str], None] = {}
+    for one in _LOOPBACK if host == "localhost" else (host,):
+        found = await loop.getaddrinfo(one, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        addresses |= dict.fromkeys((family, str(where[0])) for family, _, _, _, where in found)
+    return addresses
+
+
+def _bound_all(
+    addresses: Iterable[tuple[int, str]], port: int, backlog: int
+) -> list[socket.socket]:
+    """Bind all addresses that this machine has; one at least, or none."""
+    with ExitStack() as stack:
+        bound: list[socket.socket] = []
+        absent: OSError | None = None
+        for family, address in addresses:
+            try:
+                one = stack.enter_context(_bound(family, address, port, backlog))
+            except OSError as error:
+                if error.errno not in _ABSENT:
+                    raise
+                absent = error
+            else:
+                bound.append(one)
+                port = one.getsockname()[1]
+        if absent is not None and not bound:
+            raise absent
+        stack.pop_all()
+        return bound
+
+
+def _bound(family: int, address: str, port: int, backlog: int) -> socket.socket:
+    is_dual = address == EVERY_ADDRESS and socket.has_dualstack_ipv6()
+    found = socket.create_server(
+        (address, port), family=family, backlog=backlog, dualstack_ipv6=is_dual
+    )
+    found.setblocking(False)
+    return found
 
 
 class Acceptor:
@@ -57,7 +147,7 @@ class Acceptor:
                 self._note(error)
                 await asyncio.sleep(self._again_seconds)
                 continue
-            take(accepted, address[0])
+            take(accepted, str(address[0]).removeprefix(_MAPPED))
             await asyncio.sleep(0)
 
     def _note(self, error: OSError) -> None:

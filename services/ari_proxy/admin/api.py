@@ -7,7 +7,7 @@ import asyncio
 import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, cast
@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from ari_proxy import accepting
 from ari_proxy.accepting import Acceptor
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -116,7 +117,7 @@ class _Server(uvicorn.Server):
     """A server that leaves the signals to the process (`ari_proxy.runtime`) and accepts itself."""
 
     def __init__(
-        self, config: uvicorn.Config, listening: socket.socket, acceptor: Acceptor
+        self, config: uvicorn.Config, listening: Sequence[socket.socket], acceptor: Acceptor
     ) -> None:
         super().__init__(config)
         self._listening = listening
@@ -134,7 +135,8 @@ class _Server(uvicorn.Server):
             def take(accepted: socket.socket, _: str) -> None:
                 tasks.create_task(self._begin(accepted))
 
-            tasks.create_task(self._acceptor.run(self._listening, take))
+            for listening in self._listening:
+                tasks.create_task(self._acceptor.run(listening, take))
             await super().main_loop()
 
     async def _begin(self, accepted: socket.socket) -> None:
@@ -153,16 +155,15 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
 
     Args:
         api: its contents.
-        host: address to listen on.
+        host: address or name to listen on; `::` is every address of this machine.
         port: port to listen on; 0 for any.
         may_move: whether to try the next ports if this one is taken.
 
     Raises:
         AdminApiError: the address can't be listened on.
     """
-    listening = _listen(host, port, moves=MOVES if may_move else 0)
-    listening.setblocking(False)
-    _log.info("admin.listening", host=host, port=listening.getsockname()[1])
+    listening = await _listen(host, port, moves=MOVES if may_move else 0)
+    _log.info("admin.listening", host=host, port=listening[0].getsockname()[1])
     connections = OpenConnections(lambda why: api.metrics.counter(table.ADMIN_REFUSED, why).inc())
     acceptor = Acceptor(partial(connections.count, "not_accepted"), _log_not_accepted)
     config = uvicorn.Config(
@@ -175,7 +176,9 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
         timeout_graceful_shutdown=1,
     )
     server = _Server(config, listening, acceptor)
-    with listening:
+    with ExitStack() as stack:
+        for one in listening:
+            stack.enter_context(one)
         try:
             await server.serve([])
         finally:
@@ -190,11 +193,10 @@ def _log_not_accepted(error: str, others: int) -> None:
     _log.error("admin.not_accepted", error=error, others=others)
 
 
-def _listen(host: str, port: int, *, moves: int) -> socket.socket:
+async def _listen(host: str, port: int, *, moves: int) -> list[socket.socket]:
     """Listen on a port or, if it is taken, on one of the next `moves` ports."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return await accepting.listen(host, port, backlog=_BACKLOG)
     except OSError as error:
         if error.errno != errno.EADDRINUSE or not moves:
             raise AdminApiError(
@@ -202,4 +204,4 @@ def _listen(host: str, port: int, *, moves: int) -> socket.socket:
                 "choose another admin.host or admin.port"
             ) from error
     _log.warning("admin.port_taken", host=host, port=port)
-    return _listen(host, port + 1, moves=moves - 1)
+    return await _listen(host, port + 1, moves=moves - 1)

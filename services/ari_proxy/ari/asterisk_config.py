@@ -160,7 +160,9 @@ def _bind_address(host: str) -> str:
     """Return where to listen: on this machine alone if ari-proxy comes from it."""
     if host in {"localhost", "127.0.0.1"}:
         return "127.0.0.1"
-    return "::1" if host == "::1" else "0.0.0.0"  # noqa: S104  written, not bound
+    if host == "::1":
+        return host
+    return "::" if ":" in host else "0.0.0.0"  # noqa: S104  written, not bound
 
 
 def _restriction(version: Version, http: HttpServer) -> Iterator[str]:

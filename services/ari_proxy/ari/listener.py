@@ -21,6 +21,7 @@ import structlog
 from websockets.exceptions import WebSocketException
 from websockets.http11 import Request, Response
 
+from ari_proxy import accepting
 from ari_proxy.accepting import Acceptor
 from ari_proxy.backoff import Backoff
 from ari_proxy.log_limit import LogLimit
@@ -121,7 +122,7 @@ class Listener:
         attempt = 0
         while True:
             try:
-                sockets = await _bound(host, port)
+                sockets = await accepting.listen(host, port, backlog=_BACKLOG)
             except OSError as error:
                 attempt += 1
                 if attempt == 1:
@@ -251,28 +252,3 @@ def _response(peer: Peer, refusal: Refusal) -> Response:
     if status is HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Basic realm="ari-proxy"'
     return response
-
-
-async def _bound(host: str, port: int) -> list[socket.socket]:
-    """Return listening sockets for all addresses of a host.
-
-    Raises:
-        OSError: one of them can't be bound.
-    """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = dict.fromkeys((family, address[:2]) for family, _, _, _, address in found)
-    sockets: list[socket.socket] = []
-    try:
-        for family, address in addresses:
-            dual = family == socket.AF_INET6 and address[0] == "::" and socket.has_dualstack_ipv6()
-            bound = socket.create_server(
-                address, family=family, backlog=_BACKLOG, dualstack_ipv6=dual
-            )
-            bound.setblocking(False)
-            sockets.append(bound)
-    except OSError:
-        for bound in sockets:
-            bound.close()
-        raise
-    return sockets

@@ -1,12 +1,12 @@
 """Read-only checks where Asterisk opens the websockets: our side, and its configuration."""
 
-import asyncio
 import errno
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Final
 
+from ari_proxy import accepting
 from ari_proxy.ari.asterisk_config import EVENTS
 from ari_proxy.ari.client import Answer, AriClient
 from ari_proxy.ari.errors import TransportError
@@ -48,8 +48,8 @@ async def _listening(settings: Settings) -> Finding:
     try:
         tls.server_context(settings.ari)
         host, port = host_and_port(address)
-        server = await asyncio.start_server(lambda _, writer: writer.close(), host, port)
-        server.close()
+        for listening in await accepting.listen(host, port, backlog=1):
+            listening.close()
     except SettingsError as error:
         return Finding("fault", "ari.listen_certificate_file", "; ".join(error.problems))
     except OSError as error:

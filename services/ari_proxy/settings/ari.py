@@ -22,9 +22,9 @@ class AriSettings(Group):
     rest_url: WebUrl = "http://127.0.0.1:8088/ari"
     """The root of Asterisk's REST interface."""
 
-    listen: ListenAddress = "0.0.0.0:8089"
+    listen: ListenAddress = "[::]:8089"
     """Where to wait for Asterisk's outbound websockets, as HOST:PORT: they come to
-    /<server_id>/events and /<server_id>/commands."""
+    /<server_id>/events and /<server_id>/commands. Default: every address, of IPv4 and IPv6."""
 
     listen_certificate_file: str = ""
     """Our certificate for them. Default: no TLS."""

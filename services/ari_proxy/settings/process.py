@@ -15,7 +15,8 @@ class AdminSettings(Group):
     """Serve the admin API."""
 
     host: str = "127.0.0.1"
-    """Address to listen on. Default: only this machine; 0.0.0.0 in containers."""
+    """Address to listen on; `::` is every address, of IPv4 and IPv6. Default: only this machine;
+    `::` in containers."""
 
     port: int = Field(default=9797, ge=0, le=65535)
     """Port to listen on; 0 for any free port, which is logged."""

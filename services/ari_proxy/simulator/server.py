@@ -3,17 +3,20 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 
+from ari_proxy import accepting
 from ari_proxy.ari.client import Answer
 
 from .ari import SimulatedAri
 from .exchange import Exchange
 from .model import event_text
 from .requests import message
+
+_BACKLOG: Final = 128
 
 
 class _StoppedError(Exception):
@@ -94,13 +97,14 @@ async def serve(
     password: str,
     listening: Callable[[int], None] = lambda _: None,
 ) -> None:
-    """Serve on 127.0.0.1 until `stop`; call `listening` with the port once it is open."""
+    """Serve on this machine until `stop`; call `listening` with the port once it is open."""
     try:
         async with asyncio.TaskGroup() as calls:
             simulator = Simulator(calls, user=user, password=password)
             runner = web.AppRunner(simulator.application(), shutdown_timeout=1)
             await runner.setup()
-            await web.TCPSite(runner, "127.0.0.1", port).start()
+            for bound in await accepting.listen("localhost", port, backlog=_BACKLOG):
+                await web.SockSite(runner, bound).start()
             listening(runner.addresses[0][1])
             try:
                 await stop.wait()

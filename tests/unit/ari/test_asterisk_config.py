@@ -132,6 +132,7 @@ def test_restriction_waits_for_addresses_that_are_not_known() -> None:
     [
         ("http://127.0.0.1:8088/ari", {"bindaddr": "127.0.0.1", "bindport": "8088"}),
         ("http://[::1]/ari", {"bindaddr": "::1", "bindport": "80"}),
+        ("http://[2001:db8::7]:8088/ari", {"bindaddr": "::"}),
         ("http://pbx:8088/one/ari", {"bindaddr": "0.0.0.0", "prefix": "one"}),
         ("https://pbx/ari", {"tlsenable": "yes", "tlsbindaddr": "0.0.0.0:443"}),
     ],

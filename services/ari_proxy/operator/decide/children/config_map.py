@@ -37,7 +37,7 @@ def settings(desired: DesiredComponent) -> dict[str, Any]:
     groups: dict[str, Any] = {
         "ari": _ari(server),
         "bus": _bus(proxy),
-        "admin": {"host": "0.0.0.0", "port": ADMIN_PORT},  # noqa: S104  for probes and scrapes
+        "admin": {"host": "::", "port": ADMIN_PORT},  # for probes and scrapes, of both families
         "log": {
             "level": proxy.spec.logging.level.lower(),
             "format": proxy.spec.logging.format.lower(),
@@ -56,7 +56,7 @@ def settings(desired: DesiredComponent) -> dict[str, Any]:
 
 
 def _ari(server: DesiredServer) -> dict[str, Any]:
-    listening = {"connection": "outbound", "listen": f"0.0.0.0:{ARI_PORT}"}
+    listening = {"connection": "outbound", "listen": f"[::]:{ARI_PORT}"}
     return {
         **(listening if server.outbound else {"websocket_url": server.websocket_url}),
         "subscribe_all": server.subscribe_all,

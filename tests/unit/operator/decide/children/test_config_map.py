@@ -29,7 +29,7 @@ def test_services_load_the_settings_of_every_sample(
     found = loaded(component(kind, sample, has_lease=kind == "ingest"), tmp_path)
 
     assert found.ari.password_file == "/etc/ari-proxy/secrets/ari/password"
-    assert found.admin.host == "0.0.0.0"
+    assert found.admin.host == "::"
     assert found.ari.rest_url.endswith("/ari")
     assert found.ari.websocket_url.endswith("/ari/events")
     assert found.ari.websocket_url[:2] == "ws"
