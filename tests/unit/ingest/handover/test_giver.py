@@ -180,7 +180,7 @@ async def test_applications_are_expected_to_be_replaced_once_a_successor_has_ask
     with structlog.testing.capture_logs() as logs:
         former.replaced.note("demo")
         await former.ask("s", 0)
-        await until(lambda: logs[-1]["event"].startswith("application."))
+        await until(lambda: logs and logs[-1]["event"].startswith("application."))
 
     assert logs[-1] == {
         "event": "application.handed_over",
