@@ -70,8 +70,11 @@ def test_versions_are_the_programs() -> None:
 
 
 def test_every_value_has_its_comment_and_its_place_in_the_schema() -> None:
-    documented = {path for path, _ in chart._documented((CHART / "values.yaml").read_text())}
+    documented = {path for path, _ in chart.documented((CHART / "values.yaml").read_text())}
     schema = json.loads((CHART / "values.schema.json").read_text())
+
+    # Not one of ours: the `condition` of a chart that has this one as a dependency.
+    del schema["properties"]["enabled"]
 
     def compare(values: dict[str, Any], schema: dict[str, Any], place: str) -> list[str]:
         problems = [f"{place}{name}" for name in set(values) ^ set(schema["properties"])]

@@ -1,4 +1,4 @@
-"""Generates the chart's CRD template and README.md (`make chart`)."""
+"""Generates the chart's CRD template, its defaults and README.md (`make chart`)."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,11 @@ CHART = ROOT / "charts" / "ari-proxy"
 CRD = ROOT / "k8s" / "crds" / "ariproxies.yaml"
 
 _HEAD = """{{- /* Generated from k8s/crds/ariproxies.yaml by `make chart`. */}}
+{{- include "ari-proxy.defaultValues" . }}
 {{- if .Values.crds.enabled }}
+"""
+_DEFAULTS = """{{/* Generated from values.yaml by `make chart`: what a null value stands for. */}}
+{{- define "ari-proxy.defaults" -}}
 """
 _ANNOTATIONS = """  {{- if .Values.crds.keep }}
   annotations:
@@ -29,6 +33,22 @@ def crd_template() -> str:
     return _HEAD + body + "{{- end }}\n"
 
 
+def defaults_template() -> str:
+    """Return templates/_defaults.tpl: the default of each value; maps and lists are empty.
+
+    Who sets a map or a list to null wants none of its default. Helm gives templates no other access
+    to values.yaml.
+    """
+    text = (CHART / "values.yaml").read_text()
+    values = yaml.safe_load(text)
+    for path, _ in documented(text):
+        group, _, name = path.rpartition(".")
+        parent = _at(values, group) if group else values
+        if isinstance(parent[name], dict | list):
+            parent[name] = type(parent[name])()
+    return _DEFAULTS + yaml.safe_dump(values, sort_keys=False) + "{{- end }}\n"
+
+
 def readme() -> str:
     """Return README.md: its head, and a table of the values with their comments."""
     head = (CHART / "README.md.head").read_text()
@@ -36,12 +56,12 @@ def readme() -> str:
     values = yaml.safe_load(text)
     rows = [
         f"| `{path}` | `{_shown(_at(values, path))}` | {about} |"
-        for path, about in _documented(text)
+        for path, about in documented(text)
     ]
     return "\n".join([head, "| value | default | meaning |", "| --- | --- | --- |", *rows, ""])
 
 
-def _documented(text: str) -> Iterator[tuple[str, str]]:
+def documented(text: str) -> Iterator[tuple[str, str]]:
     """Yield path and comment of each value that has a comment which begins with `# --`."""
     parents: list[str] = []
     about = ""
@@ -71,4 +91,5 @@ def _shown(value: Any) -> str:
 
 if __name__ == "__main__":
     (CHART / "templates" / "crds.yaml").write_text(crd_template())
+    (CHART / "templates" / "_defaults.tpl").write_text(defaults_template())
     (CHART / "README.md").write_text(readme())

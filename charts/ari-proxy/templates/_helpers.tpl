@@ -1,3 +1,19 @@
+{{/* Give values that are null or missing their defaults; each template begins with it. Helm removes
+a group that is set to null, and what templates read of it would be an error. */}}
+{{- define "ari-proxy.defaultValues" -}}
+{{- if kindIs "map" .Values.global }}{{- $_ := set .Values "global" (deepCopy .Values.global) }}{{- end }}
+{{- include "ari-proxy.fill" (list .Values (include "ari-proxy.defaults" . | fromYaml)) }}
+{{- end }}
+
+{{/* Add to the first map what it lacks of the second, group by group. */}}
+{{- define "ari-proxy.fill" -}}
+{{- $values := index . 0 }}
+{{- range $name, $default := index . 1 }}
+{{- if kindIs "invalid" (index $values $name) }}{{- $_ := set $values $name (kindIs "map" $default | ternary dict $default) }}{{- end }}
+{{- if and (kindIs "map" $default) $default }}{{- include "ari-proxy.fill" (list (index $values $name) $default) }}{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "ari-proxy.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" }}
 {{- end }}
