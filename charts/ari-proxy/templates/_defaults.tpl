@@ -11,6 +11,7 @@ crds:
   enabled: true
   keep: true
 operator:
+  enabled: true
   image:
     repository: ari-proxy-operator
     tag: ''
@@ -48,7 +49,9 @@ serviceAccount:
 rbac:
   create: true
   scope: Cluster
-  aggregateClusterRoles: true
+  aggregateClusterRoles: null
+  secrets: true
+  podMonitors: null
 monitoring:
   podMonitor:
     enabled: false

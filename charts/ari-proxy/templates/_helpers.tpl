@@ -83,20 +83,17 @@ app.kubernetes.io/component: operator
 {{- toJson $found }}
 {{- end }}
 
+{{/* "true" or "false", from a list of the root and a value: if it is null, true unless the scope is a
+namespace, whose admin has no such right himself. */}}
+{{- define "ari-proxy.unlessNamespaced" -}}
+{{- $default := eq (index . 0).Values.rbac.scope "Cluster" }}
+{{- kindIs "invalid" (index . 1) | ternary $default (index . 1) }}
+{{- end }}
+
 {{/* The operator's permissions in the watched namespaces. Kubernetes lets it create only Roles with
 permissions that it has itself. */}}
 {{- define "ari-proxy.rules" -}}
-- apiGroups: [ari-proxy.io]
-  resources: [ariproxies]
-  # patch: for the finalizer of drainOnDeletion.
-  verbs: [get, list, watch, patch]
-- apiGroups: [ari-proxy.io]
-  resources: [ariproxies/status]
-  verbs: [get, patch]
-- apiGroups: [ari-proxy.io]
-  # For ownerReferences with blockOwnerDeletion, where an admission plugin checks them.
-  resources: [ariproxies/finalizers]
-  verbs: [update]
+{{ include "ari-proxy.ownRules" . }}
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [get, list, watch, create, patch, delete]
@@ -116,16 +113,35 @@ permissions that it has itself. */}}
   # update is for the Roles of the ingests.
   resources: [leases]
   verbs: [get, list, watch, create, update, patch, delete]
+{{- if eq (include "ari-proxy.unlessNamespaced" (list $ .Values.rbac.podMonitors)) "true" }}
 - apiGroups: [monitoring.coreos.com]
   resources: [podmonitors]
   verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch]
+{{- if .Values.rbac.secrets }}
 - apiGroups: [""]
   # To see whether they exist and which keys they have; they are never listed.
   resources: [secrets]
   verbs: [get]
+{{- end }}
+{{- end }}
+
+{{/* Those of them that the role `admin` of Kubernetes lacks. */}}
+{{- define "ari-proxy.ownRules" -}}
+- apiGroups: [ari-proxy.io]
+  resources: [ariproxies]
+  # patch: for the finalizer of drainOnDeletion.
+  verbs: [get, list, watch, patch]
+- apiGroups: [ari-proxy.io]
+  resources: [ariproxies/status]
+  verbs: [get, patch]
+- apiGroups: [ari-proxy.io]
+  # For ownerReferences with blockOwnerDeletion, where an admission plugin checks them.
+  resources: [ariproxies/finalizers]
+  verbs: [update]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]
