@@ -18,13 +18,17 @@ RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutil
 RUN find /app/pygments -name __pycache__ -exec rm -r {} +
 COPY services/ari_proxy /app/ari_proxy
 RUN ["python3", "-m", "compileall", "-q", "/app/ari_proxy"]
+# The command of all documentation: `kubectl exec deployment/… -- ari-proxy doctor`.
+RUN mkdir -p /app/bin && \
+    printf '#!/bin/sh\nexec python3 -m ari_proxy "$@"\n' >/app/bin/ari-proxy && \
+    chmod 755 /app/bin/ari-proxy
 
 FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="ari-proxy-command" \
       org.opencontainers.image.description="Commands from a message bus to Asterisk's ARI" \
       org.opencontainers.image.licenses="Apache-2.0"
 # The root is read-only in Kubernetes: nothing is compiled at run time.
-ENV PYTHONPATH=/app PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV PYTHONPATH=/app PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=build /app /app
 USER 65532:65532
 EXPOSE 9797

@@ -14,6 +14,9 @@ VERSION = sed -n 's/^__version__ = "\(.*\)"/\1/p' services/ari_proxy/__about__.p
 BUSES ?= nats rabbitmq
 #: The output directory of `make dist`.
 DIST ?= dist
+#: `make images` names the images for this registry, as the chart does with global.imageRegistry.
+REGISTRY ?=
+IMAGES = $(REGISTRY:%=%/)ari-proxy-
 
 .PHONY: help setup demo test test-all cover chaos soak e2e observability-test screenshots lint format \
     hooks dist lock asterisk asyncapi examples examples-go examples-node examples-java reference generate chart images kind-up kind-down clean
@@ -78,10 +81,14 @@ dist: setup  ## Build the wheel, sdist and chart of a release; DIST=dist.
 	$(BIN)/hatchling build --directory $(DIST)
 	PATH="$(BIN):$$PATH" helm package charts/ari-proxy --destination $(DIST)
 
-images:  ## Build the images of ingest, command and operator with docker.
+images:  ## Build the images with docker; REGISTRY=registry.example.com/voice to name, PUSH=1 to push them.
 	set -e; for name in ingest command operator; do \
-	    docker build -f Dockerfile.$$name -t ari-proxy-$$name:$$($(VERSION)) .; \
+	    docker build -f Dockerfile.$$name -t $(IMAGES)$$name:$$($(VERSION)) .; \
 	done
+	docker build -t $(IMAGES)asterisk:22 k8s/images/asterisk
+	$(if $(PUSH),set -e; for name in ingest command operator; do \
+	    docker push $(IMAGES)$$name:$$($(VERSION)); \
+	done; docker push $(IMAGES)asterisk:22)
 
 lint: setup  ## Run the static checks of CI.
 	$(BIN)/ruff format --check .

@@ -199,3 +199,17 @@ def test_wrong_value_is_refused(option: str, word: str) -> None:
 def test_older_cluster_is_refused() -> None:
     done = helm("template", "release", str(CHART), "--kube-version", "1.30.0")
     assert "kubeVersion" in done.stderr
+
+
+def test_hooks_are_the_test_alone() -> None:
+    """So `--no-hooks` leaves out nothing else."""
+    assert [item["kind"] for item in render() if "helm.sh/hook" in annotations(item)] == ["Pod"]
+    assert not of(render("--no-hooks"), "Pod")
+
+
+def annotations(item: dict[str, Any]) -> dict[str, str]:
+    return item["metadata"].get("annotations") or {}
+
+
+def test_no_probe_comes_before_python_has_started() -> None:
+    assert container(render())["startupProbe"]["initialDelaySeconds"] > 0

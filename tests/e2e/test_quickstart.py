@@ -58,3 +58,5 @@ def test_quick_start_serves_a_call(namespace: Namespace) -> None:
 
     served = "served asterisk."
     until(lambda: served in namespace.kubectl("logs", "deployment/hello"), "the call is served")
+    for name in ("quickstart-ingest-asterisk", "quickstart-command-asterisk", "ari-proxy"):
+        namespace.kubectl("exec", f"deployment/{name}", "--", "ari-proxy", "--version")

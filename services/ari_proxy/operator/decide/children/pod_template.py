@@ -93,7 +93,9 @@ def _container(desired: DesiredComponent) -> Object:
         "ports": _ports(desired),
         # Liveness is an event loop that answers. Whether the process can serve calls is readiness:
         # a restart would not mend it.
-        "startupProbe": _probe("/livez", period=1, failures=_STARTUP_SECONDS),
+        # Python takes a moment to start: a probe before would be an Event of type Warning.
+        "startupProbe": _probe("/livez", period=1, failures=_STARTUP_SECONDS)
+        | {"initialDelaySeconds": 2},
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
         "resources": desired.workload.resources or _RESOURCES,

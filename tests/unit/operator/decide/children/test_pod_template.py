@@ -100,3 +100,8 @@ def test_pods_prefer_different_nodes() -> None:
     (term,) = affinity["preferredDuringSchedulingIgnoredDuringExecution"]
 
     assert term["podAffinityTerm"]["labelSelector"]["matchLabels"] == component().selector
+
+
+def test_no_probe_comes_before_python_has_started() -> None:
+    (found,) = pod_template(component())["spec"]["containers"]
+    assert found["startupProbe"]["initialDelaySeconds"] > 0
