@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ari_proxy import schemas
+from ari_proxy.settings import names
 from ari_proxy.settings.load import Settings
 from ari_proxy.settings.operator import OperatorSettings
 from ari_proxy.telemetry.metrics_table import TABLE
@@ -77,7 +78,11 @@ def settings() -> str:
         if _is_group(group):
             model: Any = group.annotation
             parts.append(_section(name, model.model_fields, model.__doc__))
-    own = {n: f for n, f in OperatorSettings.model_fields.items() if not _is_group(f)}
+    own = {
+        ".".join(path): field
+        for path, field in names.paths(OperatorSettings.model_fields)
+        if path[0] not in {"admin", "log"} and not _is_group(field)
+    }
     parts.append(OPERATOR_HEAD + _section("", own))
     return "\n".join(parts)
 
@@ -91,7 +96,7 @@ def _section(group: str, fields: dict[str, FieldInfo], about: str = "") -> str:
     lines = [f"## `{group}`\n\n{about}\n" if group else ""]
     lines += ["| setting | environment | default | meaning |", "| --- | --- | --- | --- |"]
     for name, info in fields.items():
-        variable = "ARI_PROXY_" + f"{group}__{name}".removeprefix("__").upper()
+        variable = "ARI_PROXY_" + f"{group}__{name}".removeprefix("__").replace(".", "__").upper()
         default = _shown(info.get_default())
         meaning = " ".join(f"{info.description}{_allowed(info)}".split())  # A row is one line.
         lines.append(f"| `{prefix}{name}` | `{variable}` | {default} | {meaning} |")

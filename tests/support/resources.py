@@ -10,6 +10,7 @@ import yaml
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.component import DesiredComponent, Images
+from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.model import AriProxy, parse
@@ -66,6 +67,7 @@ class Cluster:
         self.rivals: dict[str, str] = {}
         self.now = NOW
         self.deleted: list[ObjectKey] = []
+        self.defaults = Defaults()
 
     @property
     def observed(self) -> Observed:
@@ -84,7 +86,7 @@ class Cluster:
         )
 
     def plan(self) -> Plan:
-        return plan(self.observed, IMAGES)
+        return plan(self.observed, IMAGES, self.defaults)
 
     def settle(self) -> list[ObjectKey]:
         """Execute the plan; return the keys of the applied objects."""
@@ -129,6 +131,7 @@ def component(
     sample: str = "minimal",
     *,
     has_lease: bool = False,
+    defaults: Defaults | None = None,
     **spec: Any,
 ) -> DesiredComponent:
     """Return a component of a sample's first server."""
@@ -138,6 +141,7 @@ def component(
         server=desired_servers(observed)[0],
         component=component,
         images=IMAGES,
+        defaults=defaults or Defaults(),
         has_lease=has_lease,
     )
 

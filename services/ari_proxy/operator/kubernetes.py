@@ -55,6 +55,7 @@ CHILDREN: Final[Mapping[str, tuple[str, str, str]]] = {
     "Deployment": ("apps", "v1", "deployments"),
     "PodDisruptionBudget": ("policy", "v1", "poddisruptionbudgets"),
     "HorizontalPodAutoscaler": ("autoscaling", "v2", "horizontalpodautoscalers"),
+    "NetworkPolicy": ("networking.k8s.io", "v1", "networkpolicies"),
     "PodMonitor": ("monitoring.coreos.com", "v1", "podmonitors"),
 }
 _OTHERS: Final[Mapping[str, tuple[str, str, str]]] = {

@@ -14,6 +14,7 @@ from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide import deletion
 from ari_proxy.operator.decide.additions import additions, without_additions
 from ari_proxy.operator.decide.children.component import Images
+from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.query_failures import QueryFailures
 from ari_proxy.operator.decide.refusals import Refusal, conditional, foreign, lacks_a_part
@@ -54,6 +55,7 @@ class Reconciler:
         cache: Cache,
         leads: Callable[[str], bool],
         images: Images,
+        defaults: Defaults,
         metrics: Metrics,
     ) -> None:
         """Initialise it; `leads` returns whether this operator may write in a namespace."""
@@ -62,6 +64,7 @@ class Reconciler:
         self._leads = leads
         self._secret_keys = SecretKeys(kubernetes, time.monotonic)
         self._images = images
+        self._defaults = defaults
         self._metrics = metrics
         self._measured: set[ResourceKey] = set()
         self._query_failures = QueryFailures()
@@ -91,7 +94,7 @@ class Reconciler:
             self._forget(key)
             return None
         self._log_query_failures(key, observed)
-        steps = plan(observed, self._images)
+        steps = plan(observed, self._images, self._defaults)
         observed, failures = await self._execute(observed, steps)
         refused = {item: _refusal(item, error) for item, error in failures.items()}
         current = status(observed, {**steps.refusals, **refused})

@@ -15,8 +15,10 @@ from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.aio import first_leaf
 from ari_proxy.operator.decide.children.component import Images
+from ari_proxy.operator.decide.defaults import Defaults, WorkloadDefaults
+from ari_proxy.operator.model import PodTemplateSpec
 from ari_proxy.protocol import ids
-from ari_proxy.settings.operator import OperatorSettings
+from ari_proxy.settings.operator import OperatorSettings, WorkloadSettings
 from ari_proxy.telemetry import loop_lag
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
@@ -57,12 +59,31 @@ async def serve(settings: OperatorSettings, stop: asyncio.Event) -> None:
             f"{cluster.own_namespace}/{socket.gethostname()}_{ids.random_id(8)}",
             settings.lease_seconds,
         )
-        reconciler = Reconciler(cluster, cache, leadership.leads, images, metrics)
+        reconciler = Reconciler(
+            cluster, cache, leadership.leads, images, _defaults(settings), metrics
+        )
         operator = Operator(reconciler, cache, leadership, queue, metrics)
         try:
             await operator.run(settings, stop)
         finally:
             await leadership.release()
+
+
+def _defaults(settings: OperatorSettings) -> Defaults:
+    return Defaults(
+        ingest=_workload(settings.ingest_defaults),
+        command=_workload(settings.command_defaults),
+        admin_peers=settings.admin_peers,
+    )
+
+
+def _workload(settings: WorkloadSettings) -> WorkloadDefaults:
+    template = settings.pod_template
+    return WorkloadDefaults(
+        resources=settings.resources,
+        pod_template=PodTemplateSpec(metadata=template.metadata, spec=template.spec),
+        service_account_annotations=settings.service_account_annotations,
+    )
 
 
 class Operator:

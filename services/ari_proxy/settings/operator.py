@@ -1,6 +1,8 @@
 """The operator's settings, from the environment: `ARI_PROXY_<NAME>`, as those of the services."""
 
-from pydantic import Field, ValidationError
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ari_proxy.__about__ import __version__
@@ -10,6 +12,34 @@ from .environment import Environment
 from .errors import SettingsError
 from .problems import problems_of
 from .process import AdminSettings, LogSettings
+
+
+class _Group(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class PodTemplateSettings(_Group):
+    """What is merged into the pod templates of all resources."""
+
+    metadata: dict[str, Any] = {}
+    """Labels and annotations, as `podTemplate.metadata` of a resource."""
+
+    spec: dict[str, Any] = {}
+    """Merged before `podTemplate.spec` of the resource; null removes a field."""
+
+
+class WorkloadSettings(_Group):
+    """Defaults of ingest or command for all resources."""
+
+    resources: dict[str, Any] | None = None
+    """Compute resources where the resource has none. Default: the operator's own."""
+
+    pod_template: PodTemplateSettings = PodTemplateSettings()
+
+    service_account_annotations: dict[str, str] = {}
+    """Annotations of the ServiceAccounts that the operator creates, as of a workload identity."""
 
 
 class OperatorSettings(BaseSettings):
@@ -31,6 +61,16 @@ class OperatorSettings(BaseSettings):
 
     command_image: str = f"ari-proxy-command:{__version__}"
     """Image of command for resources that name none."""
+
+    ingest_defaults: WorkloadSettings = WorkloadSettings()
+    """Defaults of ingest for all resources, which may have others."""
+
+    command_defaults: WorkloadSettings = WorkloadSettings()
+    """The same for command."""
+
+    admin_peers: tuple[dict[str, Any], ...] | None = None
+    """NetworkPolicyPeers that may reach the admin API of ingest and command: each resource gets a
+    NetworkPolicy. Default: no NetworkPolicies."""
 
     workers: int = Field(default=4, ge=1, le=64)
     """Number of resources reconciled concurrently."""

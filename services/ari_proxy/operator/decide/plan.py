@@ -18,6 +18,7 @@ from ari_proxy.operator.decide.children.config_map import config_map
 from ari_proxy.operator.decide.children.deployment import deployment
 from ari_proxy.operator.decide.children.disruption import disruption_budget
 from ari_proxy.operator.decide.children.lease import lease
+from ari_proxy.operator.decide.children.network_policy import network_policy
 from ari_proxy.operator.decide.children.outbound import asterisk_config_map, service
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.decide.children.pod_template import pod_template
@@ -29,6 +30,7 @@ from ari_proxy.operator.state import Observed
 
 from . import secrets
 from .additions import additions
+from .defaults import Defaults
 from .drain import RECHECK_SECONDS, DrainingServer, draining_servers, is_drained
 from .refusals import Refusal
 from .servers import DesiredServer, desired_servers
@@ -52,20 +54,22 @@ class Plan:
     recheck_seconds: float | None = None
 
 
-def plan(observed: Observed, images: Images) -> Plan:
+def plan(observed: Observed, images: Images, defaults: Defaults | None = None) -> Plan:
     """Return the changes that lead from the observed to the desired state."""
-    proxy = observed.proxy
+    proxy, defaults = observed.proxy, defaults or Defaults()
     if proxy.metadata.deletion_timestamp:
         return _deletion(observed)
     if proxy.spec.suspend:
         return Plan(is_held=proxy.spec.drain_on_deletion)
     draining = draining_servers(observed)
-    refusals = _invalid_templates(observed, images) or _awaiting(observed, draining)
+    refusals = _invalid_templates(observed, images, defaults) or _awaiting(observed, draining)
     servers = _changeable(observed, refusals)
-    components = [item for server in servers for item in components_of(observed, server, images)]
+    components = [
+        item for server in servers for item in components_of(observed, server, images, defaults)
+    ]
     drained = [server.name for server in draining if is_drained(observed, server)]
     leases = _leases(observed, components, drained)
-    desired = [*_shared(proxy, leases), *_of_servers(observed, components)]
+    desired = [*_shared(proxy, leases, defaults), *_of_servers(observed, components)]
     return Plan(
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
         delete=tuple(_obsolete(observed, desired, components, drained)),
@@ -77,7 +81,7 @@ def plan(observed: Observed, images: Images) -> Plan:
 
 
 def components_of(
-    observed: Observed, server: DesiredServer, images: Images
+    observed: Observed, server: DesiredServer, images: Images, defaults: Defaults
 ) -> list[DesiredComponent]:
     """Return ingest and command of a server."""
     return [
@@ -86,6 +90,7 @@ def components_of(
             server=server,
             component=component,
             images=images,
+            defaults=defaults,
             has_lease=component == "ingest" and _has_lease(observed, server),
             account_since=_account_since(observed, server, component),
         )
@@ -172,11 +177,13 @@ def _awaiting(observed: Observed, draining: Sequence[DrainingServer]) -> dict[Ob
     }
 
 
-def _invalid_templates(observed: Observed, images: Images) -> dict[ObjectKey, Refusal]:
+def _invalid_templates(
+    observed: Observed, images: Images, defaults: Defaults
+) -> dict[ObjectKey, Refusal]:
     """Return the Deployments whose podTemplate has a wrong form."""
     servers = desired_servers(observed)
     found: dict[ObjectKey, Refusal] = {}
-    for item in components_of(observed, servers[0], images) if servers else ():
+    for item in components_of(observed, servers[0], images, defaults) if servers else ():
         try:
             pod_template(item)
         except PodTemplateError as error:
@@ -186,11 +193,14 @@ def _invalid_templates(observed: Observed, images: Images) -> dict[ObjectKey, Re
     return found
 
 
-def _shared(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:
+def _shared(proxy: AriProxy, leases: Sequence[str], defaults: Defaults) -> list[Object]:
     """Return the objects that all servers of a resource share."""
-    accounts = [service_account(proxy, component) for component in COMPONENTS]
-    monitor = pod_monitor(proxy)
-    return [*accounts, *lease_access(proxy, leases), *([monitor] if monitor else [])]
+    accounts = [
+        service_account(proxy, component, defaults.of(component).service_account_annotations)
+        for component in COMPONENTS
+    ]
+    optional = (network_policy(proxy, defaults), pod_monitor(proxy))
+    return [*accounts, *lease_access(proxy, leases), *(item for item in optional if item)]
 
 
 def _leases(
@@ -249,7 +259,7 @@ def _is_decided(item: Object, servers: set[str]) -> bool:
     server = labels_of(item).get(names.SERVER)
     if server is None:
         # ServiceAccounts stay while the resource exists; the access goes with the last Lease.
-        return item["kind"] in {"Role", "RoleBinding", "PodMonitor"}
+        return item["kind"] in {"Role", "RoleBinding", "NetworkPolicy", "PodMonitor"}
     return server in servers
 
 

@@ -1,6 +1,6 @@
 """ServiceAccounts of the pods, and the access of ingests to their Leases. Sans-I/O."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ari_proxy.operator import names
@@ -13,12 +13,20 @@ from .component import head
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
-def service_account(proxy: AriProxy, component: Component) -> Object:
-    """Return a component's ServiceAccount; a pod mounts its token only if it needs a Lease."""
-    return {
-        **_head(proxy, component, "v1", "ServiceAccount"),
-        "automountServiceAccountToken": False,
-    }
+def service_account(
+    proxy: AriProxy, component: Component, annotations: Mapping[str, str] | None = None
+) -> Object:
+    """Return a component's ServiceAccount; a pod mounts its token only if it needs a Lease.
+
+    Args:
+        proxy: the resource.
+        component: ingest or command.
+        annotations: for example of a cloud's workload identity.
+    """
+    found = _head(proxy, component, "v1", "ServiceAccount")
+    if annotations:
+        found["metadata"]["annotations"] = dict(annotations)
+    return {**found, "automountServiceAccountToken": False}
 
 
 def lease_access(proxy: AriProxy, leases: Sequence[str]) -> list[Object]:

@@ -1,9 +1,10 @@
 """A component of a server, from which this package builds its objects. Sans-I/O."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
+from ari_proxy.operator.decide.defaults import Defaults, WorkloadDefaults
 from ari_proxy.operator.decide.servers import DesiredServer
 from ari_proxy.operator.model import (
     GROUP,
@@ -33,6 +34,7 @@ class DesiredComponent:
     server: DesiredServer
     component: Component
     images: Images
+    defaults: Defaults = field(default_factory=Defaults)
     #: Ingest only: a Lease decides which pod is active.
     has_lease: bool = False
     #: When the ServiceAccount was made anew, after the Deployment; '' if it was not.
@@ -48,6 +50,11 @@ class DesiredComponent:
         """The component's part of the spec."""
         spec = self.proxy.spec
         return spec.ingest if self.component == "ingest" else spec.command
+
+    @property
+    def workload_defaults(self) -> WorkloadDefaults:
+        """What the installation sets for the component."""
+        return self.defaults.of(self.component)
 
     @property
     def autoscaling(self) -> AutoscalingSpec | None:

@@ -39,8 +39,10 @@ def pod_template(desired: DesiredComponent) -> Object:
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": _pod(desired),
     }
-    overlaid = desired.workload.pod_template
-    return overlay.merge(template, {"metadata": overlaid.metadata, "spec": overlaid.spec})
+    for overlaid in (desired.workload_defaults.pod_template, desired.workload.pod_template):
+        layer = {"metadata": overlaid.metadata, "spec": overlaid.spec}
+        template = overlay.merge(template, layer)
+    return template
 
 
 def _pod(desired: DesiredComponent) -> Object:
@@ -98,7 +100,9 @@ def _container(desired: DesiredComponent) -> Object:
         | {"initialDelaySeconds": 2},
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
-        "resources": desired.workload.resources or _RESOURCES,
+        "resources": desired.workload.resources
+        or desired.workload_defaults.resources
+        or _RESOURCES,
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
