@@ -17,9 +17,9 @@ _HEAD = """{{- /* Generated from k8s/crds/ariproxies.yaml by `make chart`. */}}
 _DEFAULTS = """{{/* Generated from values.yaml by `make chart`: what a null value stands for. */}}
 {{- define "ari-proxy.defaults" -}}
 """
-_ANNOTATIONS = """  {{- if .Values.crds.keep }}
-  annotations:
-    helm.sh/resource-policy: keep
+_ANNOTATIONS = """  {{- $keep := dict "helm.sh/resource-policy" "keep" }}
+  {{- with include "ari-proxy.annotations" (list . (.Values.crds.keep | ternary $keep dict)) }}
+  {{- . | nindent 2 }}
   {{- end }}
 """
 

@@ -7,6 +7,8 @@ global:
 nameOverride: ''
 fullnameOverride: ''
 namespaceOverride: ''
+commonAnnotations: {}
+openshift: false
 crds:
   enabled: true
   keep: true
@@ -23,6 +25,7 @@ operator:
     level: info
     format: json
   resources: {}
+  annotations: {}
   podAnnotations: {}
   podLabels: {}
   podSecurityContext: {}
@@ -30,18 +33,45 @@ operator:
   nodeSelector: {}
   tolerations: []
   affinity: {}
+  topologySpreadConstraints: []
   priorityClassName: ''
+  runtimeClassName: ''
+  dnsPolicy: ''
+  dnsConfig: {}
+  hostAliases: []
+  hostNetwork: false
+  terminationGracePeriodSeconds: 30
+  strategy: {}
+  revisionHistoryLimit: 3
+  podDisruptionBudget:
+    enabled: false
+    maxUnavailable: 1
+  startupProbe: {}
+  livenessProbe: {}
+  readinessProbe: {}
   extraEnv: []
+  extraEnvFrom: []
+  extraArgs: []
+  extraVolumes: []
+  extraVolumeMounts: []
+  extraContainers: []
+  initContainers: []
 ingest:
   image:
     repository: ari-proxy-ingest
     tag: ''
     digest: ''
+  resources: {}
+  podTemplate: {}
+  serviceAccountAnnotations: {}
 command:
   image:
     repository: ari-proxy-command
     tag: ''
     digest: ''
+  resources: {}
+  podTemplate: {}
+  serviceAccountAnnotations: {}
 serviceAccount:
   create: true
   name: ''
@@ -55,18 +85,38 @@ rbac:
 monitoring:
   podMonitor:
     enabled: false
+    namespace: ''
     interval: 30s
+    scrapeTimeout: ''
     labels: {}
+    annotations: {}
+    relabelings: []
+    metricRelabelings: []
+  serviceMonitor:
+    enabled: false
+    namespace: ''
+    interval: 30s
+    scrapeTimeout: ''
+    labels: {}
+    annotations: {}
+    relabelings: []
+    metricRelabelings: []
   prometheusRule:
     enabled: false
+    namespace: ''
     labels: {}
-    runbookUrl: docs/runbooks/
+    annotations: {}
+    runbookUrl: ''
   dashboards:
     enabled: false
+    namespace: ''
+    titleSuffix: ''
     labels: {}
     annotations: {}
 networkPolicy:
-  enabled: false
+  enabled: true
+  metricsNamespaceLabels: {}
+  extraPeers: []
 quickstart:
   nats: false
   natsImage: docker.io/library/nats:2.12-alpine

@@ -90,6 +90,56 @@ namespace, whose admin has no such right himself. */}}
 {{- kindIs "invalid" (index . 1) | ternary $default (index . 1) }}
 {{- end }}
 
+{{/* The annotations of an object, from a list of the root and the object's own. */}}
+{{- define "ari-proxy.annotations" -}}
+{{- with merge (dict) (index . 1 | default dict) (index . 0).Values.commonAnnotations -}}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* The security context of a pod; OpenShift chooses the user itself. */}}
+{{- define "ari-proxy.podSecurityContext" -}}
+{{- $ids := .Values.openshift | ternary (list "runAsUser" "runAsGroup" "fsGroup") list }}
+{{- $context := .Values.operator.podSecurityContext }}
+{{- range $ids }}{{- $context = omit $context . }}{{- end }}
+{{- toYaml $context }}
+{{- end }}
+
+{{/* Who may reach the admin port, as a JSON list of NetworkPolicyPeers. */}}
+{{- define "ari-proxy.peers" -}}
+{{- $peers := .Values.networkPolicy.extraPeers }}
+{{- with .Values.networkPolicy.metricsNamespaceLabels }}
+{{- $peers = prepend $peers (dict "namespaceSelector" (dict "matchLabels" .)) }}
+{{- end }}
+{{- toJson $peers }}
+{{- end }}
+
+{{/* The same for the pods of all resources: the operator queries them. */}}
+{{- define "ari-proxy.adminPeers" -}}
+{{- $namespace := dict "matchLabels" (dict "kubernetes.io/metadata.name" (include "ari-proxy.namespace" .)) }}
+{{- $pods := dict "matchLabels" (include "ari-proxy.selectorLabels" . | fromYaml) }}
+{{- $operator := dict "namespaceSelector" $namespace "podSelector" $pods }}
+{{- prepend (include "ari-proxy.peers" . | fromJsonArray) $operator | toJson }}
+{{- end }}
+
+{{/* The defaults of a component for all resources as JSON, from a list of the root and its values. A
+pod template's null removes a field of the operator's. */}}
+{{- define "ari-proxy.workloadDefaults" -}}
+{{- $values := index . 1 }}
+{{- $template := deepCopy $values.podTemplate }}
+{{- if (index . 0).Values.openshift }}
+{{- $spec := $template.spec | default dict }}
+{{- $ids := dict "runAsUser" nil "runAsGroup" nil "fsGroup" nil }}
+{{- $context := kindIs "map" $spec.securityContext | ternary $spec.securityContext dict }}
+{{- range $name, $value := $ids }}{{- if not (hasKey $context $name) }}{{- $_ := set $context $name nil }}{{- end }}{{- end }}
+{{- $_ := set $spec "securityContext" $context }}
+{{- $_ := set $template "spec" $spec }}
+{{- end }}
+{{- $found := dict "pod_template" $template "service_account_annotations" $values.serviceAccountAnnotations }}
+{{- with $values.resources }}{{- $_ := set $found "resources" . }}{{- end }}
+{{- toJson $found }}
+{{- end }}
+
 {{/* The operator's permissions in the watched namespaces. Kubernetes lets it create only Roles with
 permissions that it has itself. */}}
 {{- define "ari-proxy.rules" -}}
@@ -99,6 +149,9 @@ permissions that it has itself. */}}
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts, services]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
