@@ -53,6 +53,7 @@ REQUESTS = f'ariproxy_command_requests_total{{{SERVER},operation="GET /x",code="
 FAILURES = f'ariproxy_command_request_failures_total{{{SERVER},reason="timeout"}}'
 IN_FLIGHT = f"ariproxy_command_in_flight{{{SERVER}}}"
 LIMIT = f"ariproxy_command_in_flight_limit{{{SERVER}}}"
+BUILD = f'ariproxy_build_info{{{POD},component="%s"}}'
 BUFFER, CAPACITY = (
     f"ariproxy_bus_outbound_buffer_bytes{{{BUS}}}",
     f"ariproxy_bus_outbound_buffer_capacity_bytes{{{BUS}}}",
@@ -67,6 +68,15 @@ CASES = {
         # One that stands by has no websocket.
         {CONNECTED % "p1": "1x40", CONNECTED % "p2": "0x40"},
         labels=OF_APPLICATION,
+    ),
+    "AriProxyIngestAbsent": Case(
+        # An executor outlives all ingests, or comes up without one.
+        {LIMIT: "32x40", ACTIVE % "p1": "1x5 stale"},
+        # A standby alone is one; so is a server of which nothing is left.
+        {LIMIT: "32x10 stale", ACTIVE % "p1": "0x10 stale"},
+    ),
+    "AriProxyCommandAbsent": Case(
+        {ACTIVE % "p1": "1x40", LIMIT: "32x5 stale"}, {ACTIVE % "p1": "1x40", LIMIT: "32x40"}
     ),
     "AriProxyIngestSplitBrain": Case(
         {ACTIVE % "p1": "1x40", ACTIVE % "p2": "1x40"},
@@ -141,6 +151,11 @@ CASES = {
         {f"ariproxy_ingest_asterisk_advisories{{{SERVER}}}": "2x100"},
         {f"ariproxy_ingest_asterisk_advisories{{{SERVER}}}": "0x100"},
         at="90m",
+    ),
+    "AriProxyOperatorDown": Case(
+        {BUILD % "ingest": "1x40", BUILD % "operator": "1x5 stale"},
+        {BUILD % "operator": "1x40"},
+        labels={"component": "operator"},
     ),
     "AriProxyNotReady": Case(
         {'ariproxy_operator_resource_ready{namespace="v",name="x"}': "1x5 0x35"},

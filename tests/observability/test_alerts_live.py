@@ -49,7 +49,7 @@ async def test_alerts_fire_and_resolve(own_nats_server: NatsServer, tmp_path: Pa
             try:
                 await running.logged("dialogs.reconciled")
                 await prometheus.until_scraped()
-                assert prometheus.firing() == set()
+                assert prometheus.firing() <= {"AriProxyOperatorDown"}  # There is none here.
 
                 link.stop()
                 await until(prometheus, "AriProxyIngestDisconnected", fires=True)
