@@ -1,9 +1,10 @@
 """Generates the chart's dashboards (`make chart`) from a table of panels."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tests.support.chart import CHART
 
@@ -13,21 +14,36 @@ _WIDTH, _HEIGHT, _COLUMNS = 8, 8, 24
 _SCHEMA_VERSION: Final = 39
 _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
-#: Label selectors of queries; by default the variables match everything.
-S: Final = 'namespace=~"$namespace",server_id=~"$server_id"'
-N: Final = 'namespace=~"$namespace"'
+#: To the other dashboards, with the same variables and time.
+_LINKS: Final = {
+    "type": "dashboards",
+    "title": "ari-proxy",
+    "tags": ["ari-proxy"],
+    "asDropdown": False,
+    "includeVars": True,
+    "keepTime": True,
+}
+#: Series of one panel, and rows of a table: of 500 servers nobody reads every line.
+_TOP_SERIES, _TOP_ROWS = 25, 100
+#: Label selectors of queries; by default the variables match everything, a label that is not there
+#: included.
+N: Final = 'cluster=~"$cluster",namespace=~"$namespace"'
+S: Final = f'{N},server_id=~"$server_id"'
 R: Final = "$__rate_interval"
 
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel: its queries with their legends."""
+    """One panel: its queries with their legends.
+
+    A `count` shows a number of what should not be, now; a `table` what is, now, the worst first.
+    """
 
     title: str
     about: str
     unit: str
     queries: tuple[tuple[str, str], ...]
-    kind: str = "timeseries"
+    kind: Literal["timeseries", "count", "table"] = "timeseries"
 
 
 @dataclass(frozen=True)
@@ -65,7 +81,61 @@ def _latency(metric: str, by: str, legend: str, *, where: str = S) -> tuple[tupl
     )
 
 
+def _absent(title: str, about: str, expression: str) -> Panel:
+    """Return a panel that counts the series with the value 0."""
+    return Panel(
+        title, about, "short", ((f"count({expression} == 0) or vector(0)", ""),), kind="count"
+    )
+
+
+def _pods(container: str) -> Row:
+    """Return the row of a container's resources."""
+    ours = f'and on (namespace, pod) ariproxy_build_info{{{N},component="{container}"}}'
+    where = f'{N},container="{container}"'
+    return Row(
+        "Pods (metrics of the kubelet, and of kube-state-metrics)",
+        (
+            Panel(
+                "CPU",
+                "Cores that each pod uses.",
+                "short",
+                (
+                    (
+                        f"{_rate('container_cpu_usage_seconds_total', 'pod', where=where)} {ours}",
+                        "{{pod}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Memory",
+                "Memory that counts against each pod's limit.",
+                "bytes",
+                (
+                    (
+                        f"sum by (pod) (container_memory_working_set_bytes{{{where}}}) {ours}",
+                        "{{pod}}",
+                    ),
+                ),
+            ),
+            Panel(
+                "Restarts",
+                "Restarts of containers per hour.",
+                "short",
+                (
+                    (
+                        "sum by (pod) (increase("
+                        f"kube_pod_container_status_restarts_total{{{where}}}[1h]))",
+                        "{{pod}}",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
 SERVER = "{{server_id}}"
+#: Commands that Asterisk answered, and those that it did not.
+_FAILURES = f"rate(ariproxy_command_request_failures_total{{{S}}}[{R}])"
 
 OVERVIEW = Dashboard(
     "ari-proxy-overview",
@@ -75,18 +145,23 @@ OVERVIEW = Dashboard(
         Row(
             "Calls",
             (
+                _absent(
+                    "Applications not served",
+                    "Applications for which no ingest has the websocket, or which another client has taken.",
+                    f"max by (server_id, application) (ariproxy_ingest_websocket_connected{{{S}}})",
+                ),
                 Panel(
                     "Served applications",
-                    "1 if an ingest has the websocket and no other client has taken over the application.",
+                    "Whether an ingest has the websocket and no other client has taken over the application.",
                     "bool_yes_no",
                     (
                         (
                             "max by (server_id, application) "
                             f"(ariproxy_ingest_websocket_connected{{{S}}})",
-                            "{{server_id}} {{application}}",
+                            "",
                         ),
                     ),
-                    kind="stat",
+                    kind="table",
                 ),
                 Panel(
                     "Open dialogs",
@@ -153,14 +228,14 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Errors",
-                    "Share of commands that Asterisk answered with 5xx or not at all.",
+                    "Share of all commands that Asterisk answered with 5xx or not at all.",
                     "percentunit",
                     (
                         (
                             "sum by (server_id) (rate(ariproxy_command_requests_total"
-                            f'{{{S},code=~"5.."}}[{R}])'
-                            f" or rate(ariproxy_command_request_failures_total{{{S}}}[{R}]))"
-                            f" / {_rate('ariproxy_command_requests_total', 'server_id')}",
+                            f'{{{S},code=~"5.."}}[{R}]) or {_FAILURES})'
+                            " / sum by (server_id) (rate(ariproxy_command_requests_total"
+                            f"{{{S}}}[{R}]) or {_FAILURES})",
                             SERVER,
                         ),
                     ),
@@ -182,7 +257,7 @@ OVERVIEW = Dashboard(
                     "short",
                     (
                         (
-                            'sum by (server_id) (asterisk_channels_count{server_id=~"$server_id"})',
+                            'sum by (server_id) (asterisk_channels_count{cluster=~"$cluster",server_id=~"$server_id"})',
                             SERVER,
                         ),
                     ),
@@ -194,7 +269,7 @@ OVERVIEW = Dashboard(
                     (
                         (
                             "sum by (server_id) (rate(asterisk_calls_sum"
-                            f'{{server_id=~"$server_id"}}[{R}]))',
+                            f'{{cluster=~"$cluster",server_id=~"$server_id"}}[{R}]))',
                             SERVER,
                         ),
                     ),
@@ -205,7 +280,7 @@ OVERVIEW = Dashboard(
                     "s",
                     (
                         (
-                            'max by (server_id) (asterisk_core_uptime_seconds{server_id=~"$server_id"})',
+                            'max by (server_id) (asterisk_core_uptime_seconds{cluster=~"$cluster",server_id=~"$server_id"})',
                             SERVER,
                         ),
                     ),
@@ -275,12 +350,17 @@ INGEST = Dashboard(
         Row(
             "Websocket and active ingest",
             (
+                _absent(
+                    "Servers without an active ingest",
+                    "Servers whose ingests all stand by.",
+                    f"max by (server_id) (ariproxy_ingest_active{{{S}}})",
+                ),
                 Panel(
-                    "Active ingest",
-                    "The pod that is active.",
+                    "Ingests",
+                    "Whether a pod is active, or stands by.",
                     "bool_yes_no",
-                    ((f"ariproxy_ingest_active{{{S}}}", "{{server_id}} {{pod}}"),),
-                    kind="stat",
+                    ((f"max by (server_id, pod) (ariproxy_ingest_active{{{S}}})", ""),),
+                    kind="table",
                 ),
                 Panel(
                     "Websocket lost",
@@ -347,12 +427,10 @@ INGEST = Dashboard(
         Row(
             "Bus and process",
             (
-                Panel(
-                    "Bus connected",
-                    "By pod.",
-                    "bool_yes_no",
-                    ((f"ariproxy_bus_connected{{{N}}}", "{{pod}} {{bus}}"),),
-                    kind="stat",
+                _absent(
+                    "Pods without a bus",
+                    "Pods that are not connected to their bus.",
+                    f"max by (pod, bus) (ariproxy_bus_connected{{{N}}})",
                 ),
                 Panel(
                     "Bus blocked or refusing",
@@ -392,6 +470,7 @@ INGEST = Dashboard(
                 ),
             ),
         ),
+        _pods("ingest"),
     ),
 )
 
@@ -468,6 +547,7 @@ COMMAND = Dashboard(
                 ),
             ),
         ),
+        _pods("command"),
     ),
 )
 
@@ -479,12 +559,17 @@ OPERATOR = Dashboard(
         Row(
             "Resources",
             (
+                _absent(
+                    "Resources not ready",
+                    "AriProxy resources of which a server is not served.",
+                    f"max by (namespace, name) (ariproxy_operator_resource_ready{{{N}}})",
+                ),
                 Panel(
                     "Ready",
-                    "1 while all servers of the AriProxy are served.",
+                    "Whether all servers of the AriProxy are served.",
                     "bool_yes_no",
-                    ((f"ariproxy_operator_resource_ready{{{N}}}", "{{namespace}}/{{name}}"),),
-                    kind="stat",
+                    ((f"max by (namespace, name) (ariproxy_operator_resource_ready{{{N}}})", ""),),
+                    kind="table",
                 ),
                 Panel(
                     "Servers",
@@ -508,7 +593,7 @@ OPERATOR = Dashboard(
                     "ops",
                     (
                         (
-                            "sum by (result) (rate(ariproxy_operator_reconciles_total[$__rate_interval]))",
+                            'sum by (result) (rate(ariproxy_operator_reconciles_total{cluster=~"$cluster"}[$__rate_interval]))',
                             "{{result}}",
                         ),
                     ),
@@ -518,7 +603,10 @@ OPERATOR = Dashboard(
                     "Duration of a reconciliation.",
                     "s",
                     _latency(
-                        "ariproxy_operator_reconcile_duration_seconds", "pod", "{{pod}}", where=""
+                        "ariproxy_operator_reconcile_duration_seconds",
+                        "pod",
+                        "{{pod}}",
+                        where='cluster=~"$cluster"',
                     ),
                 ),
                 Panel(
@@ -528,13 +616,14 @@ OPERATOR = Dashboard(
                     (
                         (
                             "sum by (kind, result) "
-                            "(rate(ariproxy_operator_applies_total[$__rate_interval]))",
+                            '(rate(ariproxy_operator_applies_total{cluster=~"$cluster"}[$__rate_interval]))',
                             "{{kind}} {{result}}",
                         ),
                     ),
                 ),
             ),
         ),
+        _pods("operator"),
     ),
     by_server=False,
 )
@@ -546,8 +635,21 @@ def expressions(dashboard: Dashboard) -> Iterator[tuple[Panel, str]]:
     """Yield each query with its panel."""
     for row in dashboard.rows:
         for panel in row.panels:
-            for expression, _ in panel.queries:
+            for expression, _ in _queries(panel):
                 yield panel, expression
+
+
+def _queries(panel: Panel) -> Iterator[tuple[str, str]]:
+    """Yield a panel's queries and legends: as many series as can be read, each of one namespace."""
+    for expression, legend in panel.queries:
+        found = re.sub(
+            r"by \(((?:server_id|pod)[^)]*)\)", r"by (cluster, namespace, \1)", expression
+        )
+        if panel.kind == "table":
+            found = f"bottomk({_TOP_ROWS}, {found})"
+        elif "{{server_id}}" in legend or "{{pod}}" in legend or "{{name}}" in legend:
+            found = f"topk({_TOP_SERIES}, {found})"
+        yield found, legend.replace(SERVER, "{{namespace}}/{{server_id}}")
 
 
 def text(name: str) -> str:
@@ -559,6 +661,7 @@ def text(name: str) -> str:
         "description": dashboard.about,
         "tags": ["ari-proxy"],
         "schemaVersion": _SCHEMA_VERSION,
+        "links": [_LINKS],
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-3h", "to": "now"},
@@ -569,12 +672,18 @@ def text(name: str) -> str:
 
 
 def _variables(*, by_server: bool) -> list[dict[str, Any]]:
-    names = ["namespace", *(["server_id"] if by_server else [])]
+    """Return the variables; each offers what there is for those before it."""
+    cluster, namespace = 'cluster=~"$cluster"', N
+    series = "ariproxy_build_info" if by_server else "ariproxy_operator_resource_ready"
+    sources = {
+        "cluster": "ariproxy_build_info",
+        "namespace": f"{series}{{{cluster}}}",
+        **({"server_id": f"ariproxy_ingest_dialogs{{{namespace}}}"} if by_server else {}),
+    }
     found: list[dict[str, Any]] = [
         {"name": "datasource", "type": "datasource", "query": "prometheus"}
     ]
-    for name in names:
-        source = "ariproxy_build_info" if name == "namespace" else "ariproxy_ingest_dialogs"
+    for name, source in sources.items():
         found.append(
             {
                 "name": name,
@@ -605,20 +714,75 @@ def _panels(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
 
 
 def _panel(panel: Panel, number: int, *, x: int, y: int) -> dict[str, Any]:
+    # What is now, not the last value of the last hours: a pod that is gone is not "Yes".
+    now: dict[str, Any] = {"instant": True, "range": False}
+    if panel.kind == "table":
+        now["format"] = "table"
     targets = [
-        {"refId": chr(ord("A") + index), "expr": expression, "legendFormat": legend}
-        for index, (expression, legend) in enumerate(panel.queries)
+        {
+            "refId": chr(ord("A") + index),
+            "expr": expression,
+            "legendFormat": legend,
+            **({} if panel.kind == "timeseries" else now),
+        }
+        for index, (expression, legend) in enumerate(_queries(panel))
     ]
     return {
         "id": number,
-        "type": panel.kind,
         "title": panel.title,
         "description": panel.about,
         "datasource": _DATASOURCE,
         "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": x, "y": y},
-        "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
         "targets": targets,
+        **_LOOKS[panel.kind](panel.unit),
     }
+
+
+def _time_series(unit: str) -> dict[str, Any]:
+    return {
+        "type": "timeseries",
+        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+    }
+
+
+def _count(unit: str) -> dict[str, Any]:
+    """Return the look of a number that should be 0."""
+    steps = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
+    thresholds = {"mode": "absolute", "steps": steps}
+    return {
+        "type": "stat",
+        "fieldConfig": {"defaults": {"unit": unit, "thresholds": thresholds}, "overrides": []},
+        "options": {
+            "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+            "colorMode": "background",
+            "graphMode": "none",
+        },
+    }
+
+
+def _table(unit: str) -> dict[str, Any]:
+    """Return the look of a table whose values are 0 or 1."""
+    steps = [{"color": "red", "value": None}, {"color": "green", "value": 1}]
+    thresholds = {"mode": "absolute", "steps": steps}
+    coloured = {"type": "color-background"}
+    value = {
+        "matcher": {"id": "byName", "options": "Value"},
+        "properties": [
+            {"id": "unit", "value": unit},
+            {"id": "thresholds", "value": thresholds},
+            {"id": "custom.cellOptions", "value": coloured},
+        ],
+    }
+    hidden = {"id": "organize", "options": {"excludeByName": {"Time": True}}}
+    return {
+        "type": "table",
+        "fieldConfig": {"defaults": {"unit": "string"}, "overrides": [value]},
+        "options": {"sortBy": [{"displayName": "Value", "desc": False}]},
+        "transformations": [hidden],
+    }
+
+
+_LOOKS: Final = {"timeseries": _time_series, "count": _count, "table": _table}
 
 
 def write() -> None:
