@@ -146,7 +146,7 @@ reference: setup  ## Generate docs/reference from code and CRD: settings, metric
 generate: setup  ## Generate what knows all of ARI, from the facts in generator/facts.
 	$(BIN)/python -m generator write
 
-chart: setup  ## Generate the chart's CRD, dashboards and README.md.
+chart: setup  ## Generate the chart's CRD, defaults, dashboards and README.md, and k8s/install.yaml.
 	$(BIN)/python -m tests.support.chart
 	$(BIN)/python -m tests.support.dashboards
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ari_proxy.__about__ import __version__
-from tests.support import chart
+from tests.support import chart, schemas
 from tests.support.chart import CHART, CRD
 from tests.support.programs import program
 
@@ -64,9 +64,33 @@ def test_readme_is_that_of_the_values() -> None:
     assert (CHART / "README.md").read_text() == chart.readme()
 
 
+def test_manifest_without_helm_is_that_of_the_chart() -> None:
+    assert chart.INSTALL.read_text() == chart.install()
+
+
+def test_manifest_without_helm_has_all_that_helm_installs() -> None:
+    items = [item for item in yaml.safe_load_all(chart.INSTALL.read_text()) if item]
+    rendered = render("--no-hooks", "--namespace", "ari-proxy")
+    assert [item["kind"] for item in items] == ["Namespace", *(item["kind"] for item in rendered)]
+    namespaces = {item["metadata"].get("namespace", "ari-proxy") for item in items}
+    assert namespaces == {"ari-proxy"}
+
+
 def test_versions_are_the_programs() -> None:
     about = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert about["appVersion"] == about["version"] == __version__
+    images = yaml.safe_load(about["annotations"]["artifacthub.io/images"])
+    named = {item["name"]: item["image"] for item in images}
+    assert named == {
+        name: f"ari-proxy-{name}:{__version__}" for name in ("operator", "ingest", "command")
+    }
+
+
+def test_artifact_hub_shows_a_resource_that_is_valid() -> None:
+    about = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    examples = yaml.safe_load(about["annotations"]["artifacthub.io/crdsExamples"])
+    assert schemas.problems(examples, schemas.VERSIONS[-1]) == []
+    assert [item["kind"] for item in examples] == ["AriProxy"]
 
 
 def test_every_value_has_its_comment_and_its_place_in_the_schema() -> None:
