@@ -1,6 +1,7 @@
 """The chart as Helm renders it; what a real API server says of it stands in tests/e2e."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from ari_proxy.__about__ import __version__
+from ari_proxy.operator.kubernetes import Kubernetes
 from tests.support import chart, schemas
 from tests.support.chart import CHART, CRD
 from tests.support.programs import program
@@ -220,6 +222,16 @@ def test_hooks_are_the_test_alone() -> None:
     """So `--no-hooks` leaves out nothing else."""
     assert [item["kind"] for item in render() if "helm.sh/hook" in annotations(item)] == ["Pod"]
     assert not of(render("--no-hooks"), "Pod")
+
+
+def test_test_uses_what_the_operator_has() -> None:
+    """Its program is in the chart, and mypy reads no YAML."""
+    (pod,) = of(render(), "Pod")
+    program = pod["spec"]["containers"][0]["command"][-1]
+    compile(program, "test", "exec")
+    used = re.findall(r"\bcluster\.(\w+)\(", program)
+    assert used
+    assert [name for name in used if not hasattr(Kubernetes, name)] == []
 
 
 def annotations(item: dict[str, Any]) -> dict[str, str]:
