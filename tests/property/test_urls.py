@@ -19,7 +19,8 @@ from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.rabbitmq.options import RabbitMqOptions
 from ari_proxy.connections import factories
 from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.load import as_text, load
+from ari_proxy.settings.load import load
+from ari_proxy.settings.servers import as_text
 from ari_proxy.settings.urls import UrlError, bus_address
 
 #: Of a password: words that stand in no text by chance, and what may stand between them.
@@ -83,7 +84,7 @@ def texts(url: str, kind: str) -> Iterator[str]:
         with shown_errors() as found:
             file.write_text(json.dumps({"message_bus": kind, "bus_config": {"url": url}}))
             loaded = load(file)
-            found.append(as_text(loaded) + repr(loaded))
+            found.append(as_text([loaded]) + repr(loaded))
         yield from found
     for setting in ("BUS__URLS", "ARI__REST_URL", "ARI__WEBSOCKET_URL", "LEASE__API_URL"):
         with shown_errors() as found, suppress(ValueError):  # No variable holds a NUL.

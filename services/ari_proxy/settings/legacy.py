@@ -26,6 +26,8 @@ _KEYS: Final = {
 _BUS: Final = "bus_config"
 #: Keys that both forms have.
 _COMMON: Final = ("server_id", "applications")
+#: The key of ours that does not go with the original's.
+_SERVERS: Final = "servers"
 _PLACES: Final = {f"{group}.{name}": key for key, (group, name) in _KEYS.items()} | {
     "bus.urls": "bus_config.url",
     "bus.queue": "bus_config.queue",
@@ -73,6 +75,8 @@ def translate(config: _Json, groups: frozenset[str]) -> Translation:
                 _translate(result, name, value)
         elif key in groups and isinstance(value, Mapping):
             result.put(key, value)
+        elif key == _SERVERS:
+            result.problems[key] = "goes only with ari-proxy's own form of configuration"
         else:
             known = (*_KEYS, *_COMMON, _BUS, *groups)
             result.warnings.append(_ignored(key, names.nearest(key, known)))

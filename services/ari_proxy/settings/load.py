@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -22,9 +22,35 @@ from .command import CommandSettings
 from .environment import Environment
 from .errors import SettingsError
 from .fields import Application, ServerId
+from .group import Group
 from .ingest import IngestSettings, LeaseSettings
 from .problems import describe, problems_of
 from .process import AdminSettings, LogSettings, RuntimeSettings, TracesSettings
+
+#: Settings of a group, by name; they are checked together with those of all servers.
+_Own = Annotated[dict[str, Any], Field(default={}, repr=False)]
+
+
+class ServerSettings(Group):
+    """What one of several servers has of its own, over the settings of all."""
+
+    server_id: ServerId
+    """The name of the Asterisk server, as `server_id`."""
+
+    applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
+    """Its Stasis applications. Default: those of all servers."""
+
+    ari: _Own
+    """Its settings `ari`."""
+
+    ingest: _Own
+    """Its settings `ingest`."""
+
+    lease: _Own
+    """Its settings `lease`."""
+
+    command: _Own
+    """Its settings `command`."""
 
 
 class Settings(BaseSettings):
@@ -53,6 +79,11 @@ class Settings(BaseSettings):
     applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
     """The Stasis applications to serve."""
 
+    servers: tuple[ServerSettings, ...] | None = Field(default=None, repr=False, exclude=True)
+    """Several Asterisk servers in one process, as a list of objects: each has its `server_id`, and
+    may have its own `applications` and groups `ari`, `ingest`, `lease` and `command`, whose
+    settings win over those of all servers. Default: one server, that of `server_id`."""
+
     ari: AriSettings = AriSettings()
     bus: BusSettings = BusSettings()
     ingest: IngestSettings = IngestSettings()
@@ -67,6 +98,16 @@ class Settings(BaseSettings):
     def admin_port_may_move(self) -> bool:
         """Whether the admin API may take another port: go-ari-proxy had none to configure."""
         return self.is_legacy and "port" not in self.admin.model_fields_set
+
+    @field_validator("servers")
+    @classmethod
+    def _check_servers(
+        cls, servers: tuple[ServerSettings, ...] | None
+    ) -> tuple[ServerSettings, ...] | None:
+        """Refuse a list without any, which would mean the one server of the defaults."""
+        if servers == ():
+            raise ValueError("must have at least one server")
+        return servers
 
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
@@ -162,8 +203,3 @@ def _in_order(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
         found.pop(key, None)
         found[key] = value
     return found
-
-
-def as_text(settings: Settings) -> str:
-    """Return the effective settings as JSON, secrets masked."""
-    return json.dumps(settings.model_dump(mode="json"), indent=2)

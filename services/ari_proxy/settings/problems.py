@@ -1,6 +1,7 @@
 """Messages about settings that can't be used: which one, where it stands, and what is wrong."""
 
 import os
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -16,6 +17,8 @@ _MEANINGS: Final = {
     "dict_type": "must be a JSON object",
     "model_type": "must be a JSON object",
 }
+#: What places inside of one of `servers` begin with.
+_OF_A_SERVER: Final = re.compile(r"^servers\.\d+\.")
 
 
 def problems_of(
@@ -24,6 +27,7 @@ def problems_of(
     fields: Mapping[str, FieldInfo],
     *,
     is_legacy: bool = False,
+    within: str = "",
 ) -> list[str]:
     """Return a line for each bad value.
 
@@ -32,15 +36,25 @@ def problems_of(
         source: the configuration file, or `the environment`.
         fields: of the settings class.
         is_legacy: whether the file has go-ari-proxy's keys, which are then shown.
+        within: what the error's places begin in, like `servers.0`; '' for the whole.
     """
     lines = []
     for item in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in item["loc"])
         message = _MEANINGS.get(item["type"], item["msg"].removeprefix("Value error, "))
         if item["type"] == "extra_forbidden":
-            message += names.hint(_meant(name, fields))
-        lines.append(describe(name, message, source, is_legacy=is_legacy))
+            message = _unknown(name, fields)
+        place = ".".join(part for part in (within, name) if part)
+        lines.append(describe(place, message, source, is_legacy=is_legacy))
     return lines
+
+
+def _unknown(name: str, fields: Mapping[str, FieldInfo]) -> str:
+    """Return what is wrong with a name that is no setting there."""
+    own = _OF_A_SERVER.sub("", name)
+    if own != name and own in fields:
+        return "is a setting of the whole process: it stands beside `servers`"
+    return _MEANINGS["extra_forbidden"] + names.hint(_meant(own, fields))
 
 
 def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
@@ -55,10 +69,17 @@ def _meant(name: str, fields: Mapping[str, FieldInfo]) -> str:
 
 def describe(name: str, message: str, source: str, *, is_legacy: bool) -> str:
     """Return one problem as a line: the setting, where its value stands, and what is wrong."""
-    variable = environment.variable(tuple(name.split(".")))
-    if variable in os.environ:
+    variable = _variable_of(name)
+    if variable:
         where = f"environment variable {variable}"
     else:
         key = legacy.place_of(name) if is_legacy else ""
         where = f"{key} of {source}" if key else source
     return f"{name} ({where}): {message}".lstrip()
+
+
+def _variable_of(name: str) -> str:
+    """Return the environment variable that has a setting, or a list around it; '' if none has."""
+    path = tuple(name.split("."))
+    variables = (environment.variable(path[:length]) for length in range(len(path), 0, -1))
+    return next((variable for variable in variables if variable in os.environ), "")

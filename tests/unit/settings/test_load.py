@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.load import as_text, load
+from ari_proxy.settings.load import load
+from ari_proxy.settings.servers import as_text
 
 ORIGINAL = {
     "origin": "http://localhost/",
@@ -104,7 +105,7 @@ def test_what_pydantic_calls_its_arguments_is_no_setting(tmp_path: Path, key: st
 
 
 def test_effective_settings_show_no_secret(config: Path) -> None:
-    text = as_text(load(config)) + repr(load(config))
+    text = as_text([load(config)]) + repr(load(config))
 
     assert "hush" not in text
     assert "shh" not in text
