@@ -87,12 +87,12 @@ def check_config(config: Config = None) -> None:
     Also reads every file that the settings name: secrets, URLs, certificates.
     """
     from .doctor import files  # noqa: PLC0415  commands import what they need
-    from .settings import load  # noqa: PLC0415
+    from .settings.servers import as_text  # noqa: PLC0415
 
-    settings = cli_support.load_and_warn(config)
+    servers = cli_support.load_and_warn(config)
     with cli_support.refused():
-        files.check(settings)
-    typer.echo(load.as_text(settings))
+        files.check_all(servers)
+    typer.echo(as_text(servers))
 
 
 @app.command()
@@ -103,14 +103,17 @@ def doctor(config: Config = None) -> None:
     from .runtime import run  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
 
-    settings = cli_support.load_and_warn(config)
+    servers = cli_support.load_and_warn(config)
     logging.configure(level="critical", form="auto", component="doctor")  # The findings suffice.
     found: list[Finding] = []
 
     async def report(_: object) -> None:
-        async for finding in examine(settings):
-            found.append(finding)
-            typer.echo(str(finding))
+        for settings in servers:
+            if len(servers) > 1:
+                typer.echo(f"{settings.server_id}:")
+            async for finding in examine(settings):
+                found.append(finding)
+                typer.echo(str(finding))
 
     with cli_support.reported():
         run(report)
@@ -140,6 +143,7 @@ def asterisk_config(  # noqa: PLR0913, PLR0917  typer's options
     with_password: Annotated[
         bool, typer.Option("--with-password", help="Print ari.password, too.")
     ] = False,
+    server: Annotated[str, typer.Option(help="The server_id, if the settings have several.")] = "",
 ) -> None:
     """Print the sections of Asterisk's configuration files that fit the settings.
 
@@ -153,7 +157,7 @@ def asterisk_config(  # noqa: PLR0913, PLR0917  typer's options
         asterisk_config,
     )
 
-    settings = cli_support.load_and_warn(config)
+    settings = cli_support.server_of(cli_support.load_and_warn(config), server)
     with cli_support.reported(UnconfigurableError):
         deployment = Deployment(
             version=versions.parsed(asterisk_version),
@@ -220,7 +224,7 @@ Names = Annotated[list[str] | None, typer.Option(show_default=False)]
 def tail(
     config: Config = None,
     server: Annotated[
-        list[str] | None, typer.Option(help="A server_id. Default: the one in the settings.")
+        list[str] | None, typer.Option(help="A server_id. Default: those in the settings.")
     ] = None,
     application: Names = None,
     dialog: Names = None,
@@ -247,7 +251,7 @@ def tail(
     from .watch.render import lines  # noqa: PLC0415
     from .watch.tail import tail as follow  # noqa: PLC0415
 
-    settings = cli_support.load(config)
+    servers = cli_support.load(config)
     logging.configure(level="warning", form="auto", component="tail")
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     wanted = Filter(applications=application or (), dialogs=dialog or (), types=type_ or ())
@@ -256,7 +260,8 @@ def tail(
         typer.echo(lines.as_json(record) if json else lines.line(record, coloured=coloured))
 
     with cli_support.reported(BusError, NobodyServesError):
-        run(lambda stop: follow(settings, server or [settings.server_id], wanted, show, stop))
+        names = server or [each.server_id for each in servers]
+        run(lambda stop: follow(servers[0], names, wanted, show, stop))
 
 
 @app.command()
@@ -271,6 +276,7 @@ def ladder(
 ) -> None:
     """Draw one dialog as a sequence diagram, live until it ends or from a file."""
     from .bus.errors import BusError  # noqa: PLC0415
+    from .protocol import ids  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .tap.watcher import NobodyServesError  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
@@ -283,7 +289,9 @@ def ladder(
                 found = list(ladders.read_capture(lines, dialog_id))
             typer.echo(ladders.draw(form, dialog_id, found))
             return
-        settings = cli_support.load(config)
+        servers = cli_support.load(config)
+        own = (each for each in servers if ids.is_of_server(dialog_id, each.server_id))
+        settings = next(own, servers[0])
         logging.configure(level="warning", form="auto", component="ladder")
         show = ladders.live(dialog_id, typer.echo) if form is Format.TEXT else ladders.silent
         found = []

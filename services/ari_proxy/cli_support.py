@@ -12,8 +12,8 @@ from .aio import first_leaf
 from .settings.errors import SettingsError
 
 if TYPE_CHECKING:
+    from .proxied_server import Component
     from .settings.load import Settings
-    from .standalone import Component
 
 
 @contextmanager
@@ -41,20 +41,30 @@ def refused() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def load(config: Path | None, **overrides: object) -> "Settings":
-    """Return the settings; on bad ones, exit with a line for each."""
-    from .settings.load import load as load_settings  # noqa: PLC0415  commands import what they need
+def load(config: Path | None, **overrides: object) -> "tuple[Settings, ...]":
+    """Return the settings of each server; on bad ones, exit with a line for each."""
+    from .settings.servers import load_servers  # noqa: PLC0415  commands import what they need
 
     with refused():
-        return load_settings(config, **overrides)
+        return load_servers(config, **overrides)
 
 
-def load_and_warn(config: Path | None) -> "Settings":
-    """Return the settings, and print their warnings."""
-    settings = load(config)
-    for warning in settings.warnings:
+def load_and_warn(config: Path | None) -> "tuple[Settings, ...]":
+    """Return the settings of each server, and print their warnings."""
+    servers = load(config)
+    for warning in servers[0].warnings:
         typer.echo(f"warning: {warning}", err=True)
-    return settings
+    return servers
+
+
+def server_of(servers: "Sequence[Settings]", server_id: str) -> "Settings":
+    """Return the settings of the server of a name, or of the only one; else exit with a message."""
+    named = [each for each in servers if server_id in {each.server_id, ""}]
+    if len(named) == 1:
+        return named[0]
+    names = ", ".join(each.server_id for each in servers)
+    typer.echo(f"error: which server? --server with one of {names}", err=True)
+    raise typer.Exit(2)
 
 
 def serve(
@@ -76,11 +86,12 @@ def serve(
         embedded.nats_server(enabled=embedded_nats) as server,
     ):
         nats = {"bus": {"kind": "NATS", "urls": [server.url]}}
-        settings = load(config, **(nats if embedded_nats else {}))
+        servers = load(config, **(nats if embedded_nats else {}))
+        process = servers[0]
         logging.configure(
-            level=settings.log.level,
-            form=settings.log.format,
+            level=process.log.level,
+            form=process.log.format,
             component=components[0] if len(components) == 1 else "standalone",
-            server_id=settings.server_id,
+            server_id=process.server_id if len(servers) == 1 else "",
         )
-        run(lambda stop: serve(settings, components, stop), at_once=server.kill)
+        run(lambda stop: serve(servers, components, stop), at_once=server.kill)

@@ -43,7 +43,7 @@ async def embedded_bus(settings: Settings) -> AsyncIterator[Bus]:
     failure: Exception | None = None
     async with asyncio.TaskGroup() as tasks:
         serving = standalone.serve(
-            settings, ["ingest", "command"], stop, bus_of=lambda *_: MemoryBus(broker)
+            [settings], ["ingest", "command"], stop, bus_of=lambda *_: MemoryBus(broker)
         )
         async with opened(MemoryBus(broker)) as bus:
             try:

@@ -1,34 +1,27 @@
-"""Composition root of the services: ingest, command, or both in one process."""
+"""Composition root of the services: ingest, command, or both, for one server or several."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from functools import partial
-from typing import Literal
 
 import structlog
 
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
-from ari_proxy.admin.checks import Check
 from ari_proxy.connections import factories
-from ari_proxy.ingest.lease import factory as leases
 
 from .__about__ import __version__
-from .ari.client import AriClient
-from .ari.connection_source import EventSource
 from .ari.listener import Listener
 from .ari.outbound_events import OutboundEvents
-from .ari.rest_pool import RestPool
 from .ari.websocket import EventSocket
-from .bus.base import Bus, opened
-from .command.service import CommandService
-from .ingest.admin_view import AdminView
-from .ingest.parts import TIMES, Surroundings, Times
-from .ingest.service import IngestService
-from .protocol.ids import ServerId
+from .bus.base import Bus
+from .bus.errors import BusError
+from .connections.listeners import SharedListeners
+from .ingest.parts import TIMES, Times
+from .proxied_server import Component, ProcessParts, ProxiedServer
+from .settings.errors import SettingsError
 from .settings.load import Settings
-from .tap.tap import Tap
+from .supervision import Supervisor
 from .telemetry import loop_lag
 from .telemetry import metrics_table as table
 from .telemetry.metrics import Metrics
@@ -36,11 +29,9 @@ from .telemetry.traces import Traces, exported
 
 _log = structlog.get_logger()
 
-Component = Literal["ingest", "command"]
-
 
 async def serve(  # noqa: PLR0913  what a process is made from, by name
-    settings: Settings,
+    servers: Sequence[Settings],
     components: Sequence[Component],
     stop: asyncio.Event,
     *,
@@ -52,8 +43,10 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
 ) -> None:
     """Serve until `stop`, drain, and return.
 
+    A server whose services fail is started again; the process ends when none runs.
+
     Args:
-        settings: for all components.
+        servers: settings of each; they have those of the process in common.
         components: services to run.
         stop: set when the process should end.
         bus_of: makes the client of the bus, as `factories.bus` does.
@@ -66,138 +59,91 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
         SettingsError: a file that the settings name can't be used.
         AdminApiError: the admin API can't listen.
     """
-    for warning in settings.warnings:
+    process = servers[0]
+    for warning in process.warnings:
         _log.warning("settings.ignored", problem=warning)
     name = components[0] if len(components) == 1 else "standalone"
     metrics = _metrics(name, components)
+    only = process.server_id if len(servers) == 1 else ""
     async with AsyncExitStack() as stack:
-        bus = await stack.enter_async_context(opened(bus_of(settings, name)))
-        _read_bus(metrics, bus, settings)
-        rest = await stack.enter_async_context(factories.rest_client(settings))
-        server = ServerId(settings.server_id)
-        traces = await stack.enter_async_context(
-            traces_of(settings.traces, name, bus=settings.bus.kind, server_id=server)
+        exporting = traces_of(process.traces, name, bus=process.bus.kind, server_id=only)
+        traces = await stack.enter_async_context(exporting)
+        beside = await stack.enter_async_context(asyncio.TaskGroup())
+        listeners = SharedListeners(
+            beside, lambda reason: metrics.counter(table.LISTENER_REFUSED, reason).inc()
         )
-        listener = _listener(metrics, settings)
-        tap = Tap(server, bus)
-        stack.push_async_callback((await tap.listen()).unsubscribe)
-        services: list[IngestService | CommandService] = []
-        view = None
-        if "ingest" in components:
-            events: EventSource = event_socket(settings)
-            requests: AriClient = rest
-            if listener is not None:
-                events = requests = outbound_events(settings, listener)
-            lease = leases.lease(settings)
-            around = Surroundings(
-                settings=settings, bus=bus, rest=requests, metrics=metrics, tap=tap, traces=traces
-            )
-            ingest = IngestService(around, events, lease, times=times)
-            services.append(ingest)
-            view = ingest.view
-        if "command" in components:
-            way = await stack.enter_async_context(
-                factories.command_way(
-                    settings, rest, listener, partial(_read_sockets, metrics, server)
-                )
-            )
-            command = CommandService(settings, bus, way, metrics, tap=tap, traces=traces)
-            services.append(command)
-        checks = {"bus": _bus_check(bus)}
-        for service in services:
-            checks |= service.checks
-        api = _admin_api(settings, bus, metrics, checks, view)
-        await _run(settings, services, api, listener, stop)
+        stack.callback(listeners.close)
+        around = ProcessParts(
+            name=name,
+            components=components,
+            metrics=metrics,
+            traces=traces,
+            listeners=listeners,
+            times=times,
+            bus_of=bus_of,
+            event_socket=event_socket,
+            outbound_events=outbound_events,
+        )
+        await _run(servers, around, beside, stop)
     _log.info("drain.finished")
 
 
-def _admin_api(
-    settings: Settings,
-    bus: Bus,
-    metrics: Metrics,
-    checks: Mapping[str, Check],
-    view: AdminView | None,
-) -> AdminApi:
-    """Return the admin API's contents; `view` is ingest's, or None without ingest."""
-    if view is None:
-        return AdminApi(checks, metrics)
-    console = None
-    if settings.admin.console:
-        from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
-
-        console = Console(ServerId(settings.server_id), bus, view.newest, checks)
-    return AdminApi(
-        checks, metrics, view.dialogs, view.count_open, console, is_active=view.is_active
-    )
-
-
 async def _run(
-    settings: Settings,
-    services: Sequence[IngestService | CommandService],
-    api: AdminApi,
-    listener: Listener | None,
+    servers: Sequence[Settings],
+    around: ProcessParts,
+    beside: asyncio.TaskGroup,
     stop: asyncio.Event,
 ) -> None:
-    """Run the services until they have stopped; serve the admin API and listen meanwhile."""
-    async with asyncio.TaskGroup() as tasks:
-        admin = settings.admin
-        lag = api.metrics.histogram(table.LOOP_LAG)
-        others = [tasks.create_task(loop_lag.measure(lag))]
-        if admin.enabled:
-            may_move = settings.admin_port_may_move
-            serving = admin_api.serve(api, admin.host, admin.port, may_move=may_move)
-            others.append(tasks.create_task(serving))
-        if listener is not None:
-            others.append(tasks.create_task(listener.run()))
-        try:
-            async with asyncio.TaskGroup() as running:
-                for service in services:
-                    running.create_task(service.run(stop))
-        finally:
-            for task in others:
-                task.cancel()
+    """Run the servers until they have stopped; serve the admin API meanwhile.
+
+    Args:
+        servers: settings of each.
+        around: what they share.
+        beside: for what runs as long as they do.
+        stop: set when the process should end.
+    """
+    metrics = around.metrics
+    supervisor = Supervisor(
+        expected=(SettingsError, BusError),
+        count_failure=lambda server: metrics.counter(table.SERVER_FAILURES, server).inc(),
+    )
+    proxied = {
+        settings.server_id: ProxiedServer(settings, around, supervisor.failure_of)
+        for settings in servers
+    }
+    for server in proxied:
+        metrics.counter(table.SERVER_FAILURES, server)
+    tasks = [beside.create_task(loop_lag.measure(metrics.histogram(table.LOOP_LAG)))]
+    process = servers[0]
+    if process.admin.enabled:
+        api = _admin_api(process, around, proxied)
+        host, port, may_move = process.admin.host, process.admin.port, process.admin_port_may_move
+        serving = admin_api.serve(api, host, port, may_move=may_move)
+        tasks.append(beside.create_task(serving))
+    try:
+        await supervisor.run({name: server.run for name, server in proxied.items()}, stop)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _admin_api(
+    process: Settings, around: ProcessParts, servers: Mapping[str, ProxiedServer]
+) -> AdminApi:
+    if "ingest" not in around.components:
+        return AdminApi({}, around.metrics, servers)
+    console = None
+    if process.admin.console:
+        from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
+
+        console = Console(servers)
+    return AdminApi({}, around.metrics, servers, has_dialogs=True, extension=console)
 
 
 def _metrics(name: str, components: Sequence[Component]) -> Metrics:
     own = tuple(f"ariproxy_{component}" for component in components)
-    metrics = Metrics(prefixes=(*table.COMMON, "ariproxy_bus", "ariproxy_ari", *own))
+    metrics = Metrics(prefixes=(*table.COMMON, *table.SERVICES, *own))
     metrics.gauge(table.BUILD, __version__, name).set(1)
     loop = asyncio.get_running_loop()
     metrics.read(table.TASKS, lambda: len(asyncio.all_tasks(loop)))
     return metrics
-
-
-def _listener(metrics: Metrics, settings: Settings) -> Listener | None:
-    """Return the server for the websockets that Asterisk opens; None if we open them."""
-    if settings.ari.connection == "inbound":
-        return None
-    return factories.listener(
-        settings, lambda reason: metrics.counter(table.LISTENER_REFUSED, reason).inc()
-    )
-
-
-def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
-    kind = settings.bus.kind
-    metrics.read(table.BUS_CONNECTED, lambda: bus.is_connected, kind)
-    metrics.read(table.BUS_BLOCKED, lambda: bus.is_blocked, kind)
-    metrics.read(table.BUS_REFUSED, lambda: bus.refused, kind)
-    metrics.read(table.BUS_REFUSALS, lambda: bus.refusals, kind)
-    metrics.read(table.BUS_RECONNECTS, lambda: bus.reconnects, kind)
-    metrics.read(table.BUS_PUBLISHED, lambda: bus.published, kind)
-    metrics.read(table.BUS_BUFFERED, lambda: bus.buffered_bytes, kind)
-    metrics.read(table.BUS_DROPPED, lambda: bus.dropped, kind)
-    for fault in bus.faults:
-        metrics.read(table.BUS_FAULTS, partial(bus.faults.__getitem__, fault), kind, fault)
-    metrics.gauge(table.BUS_BUFFER_CAPACITY, kind).set(settings.bus.buffer_bytes)
-
-
-def _read_sockets(metrics: Metrics, server: ServerId, sockets: RestPool) -> None:
-    metrics.read(table.COMMAND_WEBSOCKETS, lambda: sockets.opened, server)
-
-
-def _bus_check(bus: Bus) -> Check:
-    async def check() -> str:
-        problem = bus.problem
-        return problem.reason if problem else ""
-
-    return check

@@ -89,7 +89,7 @@ async def working(asterisk: ScriptedAsterisk, kind: Kind) -> AsyncIterator[list[
     workers, stop = [Worker() for _ in range(WORKERS)], asyncio.Event()
     async with AsyncExitStack() as stack:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        serving = standalone.serve(settings, ["ingest"], stop, bus_of=kind.of_ingest)
+        serving = standalone.serve([settings], ["ingest"], stop, bus_of=kind.of_ingest)
         tasks.create_task(serving)
         for worker in workers:
             bus = await stack.enter_async_context(opened(kind.of_worker()))

@@ -219,6 +219,7 @@ async def test_dialogs_show_their_state(admin: tuple[Admin, Setting]) -> None:
 
     assert [early["state"], served["state"], ended["state"]] == ["waiting", "open", "ended"]
     assert served | {"state": ""} == {
+        "server_id": "server-1",
         "dialog_id": dialog,
         "application": "demo",
         "channels": ["early"],

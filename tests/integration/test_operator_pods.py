@@ -12,13 +12,13 @@ import pytest
 
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
-from ari_proxy.admin.checks import Check
 from ari_proxy.operator.observe import pods
 from ari_proxy.operator.observe.pods import Answers
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import resources
 from tests.support.ports import free_port
 from tests.support.running import until
+from tests.support.shown_server import ShownDialogs, ShownServer, check
 
 HERE = "127.0.0.1"
 #: A pod's answers by path: status and body; ENDLESS sends more and more of it.
@@ -32,23 +32,13 @@ def seen(name: str, address: str = HERE) -> dict[str, Any]:
     return resources.pod(name, podIP=address)
 
 
-def check(said: str) -> Check:
-    async def checked() -> str:
-        return said
-
-    return checked
-
-
 @asynccontextmanager
 async def pod(count: int | None, **checks: str) -> AsyncIterator[int]:
     """Serve the real admin API of a pod; yield its port."""
     port = free_port()
-    api = AdminApi(
-        checks={name: check(said) for name, said in checks.items()},
-        metrics=Metrics(),
-        dialogs=list,
-        count_open=lambda: count,
-    )
+    found = {name: check(said) for name, said in checks.items()}
+    server = ShownServer(found, ShownDialogs(count_open=lambda: count))
+    api = AdminApi({}, Metrics(), {"a": server}, has_dialogs=True)
     async with asyncio.TaskGroup() as tasks:
         serving = tasks.create_task(admin_api.serve(api, HERE, port))
         await until(lambda: _answers(port))

@@ -35,6 +35,7 @@ from ari_proxy.telemetry.metrics import Metrics
 from tests.support.event_path import NOBODY, EventPath
 from tests.support.golden import recorded
 from tests.support.malformed import DEEPLY_NESTED
+from tests.support.shown_server import ShownDialogs, ShownServer, check
 
 DIALOG: Final = DialogId("asterisk.0123456789abcdef")
 START: Final = b'{"type":"StasisStart","application":"demo","args":[],"channel":{"id":"good"}}'
@@ -291,17 +292,10 @@ def test_any_lease_has_a_holder_or_none(spec: dict[str, Any]) -> None:
 # The admin API
 
 
-async def _wrong() -> str:
-    return "not well"
-
-
-def _dialogs() -> list[dict[str, Any]]:
-    return [{"dialog_id": "s.x", "channels": ["c"]}]
-
-
-_api = admin_api.application(
-    AdminApi(checks={"x": _wrong}, metrics=Metrics(), dialogs=_dialogs, count_open=lambda: 1)
+_SERVER = ShownServer(
+    {"x": check("not well")}, ShownDialogs([{"dialog_id": "s.x", "channels": ["c"]}], lambda: 1)
 )
+_api = admin_api.application(AdminApi({}, Metrics(), {"s": _SERVER}, has_dialogs=True))
 _schema = schemathesis.openapi.from_dict(
     {
         "openapi": "3.1.0",

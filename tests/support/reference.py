@@ -28,6 +28,32 @@ is separated by commas or written as JSON: `ARI_PROXY_APPLICATIONS=ivr,voicemail
 or all errors, including those in the files that settings name. A variable `ARI_PROXY_…` that matches
 no setting is an error; those that Kubernetes sets for a Service called `ari-proxy…` are ignored.
 
+**Several servers** share one process if `servers` lists them. A server has its `server_id`, and what it
+needs of its own: `applications`, and settings of the groups `ari`, `ingest`, `lease` and `command`, which
+win over those beside `servers`, the environment's too. All else is of the process:
+
+```json
+{
+  "applications": ["ivr"],
+  "ari": {"user": "proxy", "max_connections": 16},
+  "bus": {"urls": ["nats://nats.example:4222"]},
+  "servers": [
+    {"server_id": "berlin", "ari": {
+      "websocket_url": "ws://berlin.example:8088/ari/events",
+      "rest_url": "http://berlin.example:8088/ari",
+      "password_file": "/etc/ari-proxy/berlin"}},
+    {"server_id": "lyon", "applications": ["ivr", "fax"], "ari": {
+      "websocket_url": "ws://lyon.example:8088/ari/events",
+      "rest_url": "http://lyon.example:8088/ari",
+      "password_file": "/etc/ari-proxy/lyon"}}
+  ]
+}
+```
+
+Each has its own connections, the bus's included, its own bounds (`bus.buffer_bytes`, `command.max_pending`,
+`ari.max_connections` are of one server) and its own lease: give each a `lease.file` or `lease.name` where you
+name one. [Scale](../scale.md#several-servers-in-one-process) says what a further one costs, and the price.
+
 User and password in a URL (`bus.url_file`, `bus_config.url`) are percent-encoded: `%` as `%25`, `#` as
 `%23`, `/` as `%2F`, `?` as `%3F`, `@` as `%40`, `[` as `%5B`, `]` as `%5D`, a comma as `%2C` and a
 blank as `%20`. A file that changes at run time is read again; while its content is invalid, the former
@@ -119,7 +145,7 @@ def _allowed(info: FieldInfo) -> str:
 def _shown(value: object) -> str:
     if hasattr(value, "get_secret_value"):
         value = value.get_secret_value()
-    if value == "":
+    if value is None or value == "":
         return ""
     if isinstance(value, tuple):
         value = "[" + ", ".join(f'"{item}"' for item in value) + "]"

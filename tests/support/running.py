@@ -13,6 +13,7 @@ from ari_proxy.client.commands import Topics
 from ari_proxy.connections import factories
 from ari_proxy.protocol import messages
 from ari_proxy.protocol.messages import ObjectRegistration
+from ari_proxy.proxied_server import Component
 from ari_proxy.settings.load import Settings, load
 from tests.support import documented_rights
 from tests.support.servers import PASSWORD, BusServer
@@ -52,21 +53,22 @@ def settings_for(
 
 @asynccontextmanager
 async def running_proxy(
-    settings: Settings,
-    components: Sequence[standalone.Component] = ("ingest", "command"),
+    settings: Settings | Sequence[Settings],
+    components: Sequence[Component] = ("ingest", "command"),
     **parts: Any,
 ) -> AsyncIterator[asyncio.Event]:
     """Run services around a block; yields the event that stops them.
 
     Args:
-        settings: the settings of all services.
+        settings: the settings of all services, or of each server.
         components: the services to run.
         parts: further arguments of `standalone.serve`.
     """
     stop = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         account = documented_rights.account_of(components)
-        known = documented_rights.logged_in(settings, account)
+        servers = [settings] if isinstance(settings, Settings) else settings
+        known = [documented_rights.logged_in(each, account) for each in servers]
         tasks.create_task(standalone.serve(known, components, stop, **parts))
         try:
             yield stop

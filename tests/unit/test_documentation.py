@@ -80,7 +80,7 @@ def test_commands_in_place_of_request_kinds_are_those_of_asterisk() -> None:
 
 
 def test_paths_of_the_admin_api_are_those_of_the_reference() -> None:
-    api = AdminApi({}, Metrics(), dialogs=list, count_open=lambda: 0)
+    api = AdminApi({}, Metrics(), has_dialogs=True)
     served = {route.path for route in admin_api.application(api).routes if isinstance(route, Route)}
     page = (ROOT / "docs/reference/admin-api.md").read_text()
 

@@ -6,11 +6,11 @@ Its routes are Starlette's own: FastAPI, which needs 8 MB, comes with the consol
 import asyncio
 import errno
 import socket
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 
 import structlog
 import uvicorn
@@ -24,8 +24,10 @@ from ari_proxy.accepting import Acceptor
 from ari_proxy.telemetry import metrics_table as table
 from ari_proxy.telemetry.metrics import Metrics
 
+from . import servers
 from .checks import Check, problems
 from .connections import Connection, OpenConnections
+from .servers import ServerView
 
 _log = structlog.get_logger()
 
@@ -51,14 +53,18 @@ class Extension(Protocol):
 class AdminApi:
     """Contents of the admin API."""
 
+    #: Of the whole process, which is not ready while one of them fails.
     checks: Mapping[str, Check]
     metrics: Metrics
-    dialogs: Callable[[], list[dict[str, Any]]] | None = None
-    #: Number of open dialogs; returns None while it is unknown.
-    count_open: Callable[[], int | None] | None = None
+    #: By server_id; the process is ready while one of them is.
+    servers: Mapping[str, ServerView] = field(default_factory=dict)
+    has_dialogs: bool = False
     extension: Extension | None = None
-    #: Of an ingest: whether events come to it, or it stands by.
-    is_active: Callable[[], bool] | None = None
+
+    def selected(self, server: str) -> Mapping[str, ServerView]:
+        """Return the server of a name, all for '', or none."""
+        found = self.servers.get(server)
+        return {server: found} if found is not None else {} if server else self.servers
 
 
 def application(api: AdminApi) -> Starlette:
@@ -69,15 +75,21 @@ def application(api: AdminApi) -> Starlette:
 
 def _health(api: AdminApi) -> Iterator[Route]:
     async def livez(_: Request) -> Response:
-        """Report that the event loop runs."""
-        return JSONResponse({"status": "alive"})
+        """Report that the event loop runs, and which servers' services do."""
+        return JSONResponse({"status": "alive", "servers": servers.alive(api.servers)})
 
-    async def readyz(_: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         """Report whether calls can be served and, if not, why."""
+        wanted = request.query_params.get("server", "")
+        if not (selected := api.selected(wanted)) and wanted:
+            return _no_such(wanted)
         failed = await problems(api.checks)
-        ready = {name: failed.get(name, "ok") for name in api.checks}
-        active = {"active": api.is_active()} if api.is_active is not None else {}
-        return JSONResponse({"ready": not failed, "checks": ready} | active, 503 if failed else 200)
+        found = await servers.readiness(selected)
+        ready = not failed and (found.is_ready or not selected)
+        own = {name: failed.get(name, "ok") for name in api.checks}
+        body = {"ready": ready, "checks": own | found.checks, "servers": found.servers}
+        body |= servers.activity(selected)
+        return JSONResponse(body, 200 if ready else 503)
 
     async def metrics(_: Request) -> Response:
         """Return the metrics in Prometheus's text format."""
@@ -89,24 +101,30 @@ def _health(api: AdminApi) -> Iterator[Route]:
 
 
 def _dialogs(api: AdminApi) -> Iterator[Route]:
-    if (read_dialogs := api.dialogs) is not None:
+    async def dialogs(request: Request) -> Response:
+        """Return the dialogs."""
+        wanted = request.query_params.get("server", "")
+        selected = api.selected(wanted)
+        return JSONResponse(servers.dialogs(selected)) if selected else _no_such(wanted)
 
-        async def dialogs(_: Request) -> Response:
-            """Return the dialogs."""
-            return JSONResponse(read_dialogs())
+    async def count(request: Request) -> Response:
+        """Return the number of open dialogs."""
+        wanted = request.query_params.get("server", "")
+        if not (selected := api.selected(wanted)):
+            return _no_such(wanted)
+        number, unknown = servers.count_open(selected)
+        if unknown:
+            problem = "the dialogs are not known until they have been reconciled with Asterisk"
+            return JSONResponse({"detail": problem, "servers": [*unknown]}, 503)
+        return JSONResponse({"open": number})
 
+    if api.has_dialogs:
         yield Route("/dialogs", dialogs)
-
-    if (count_open := api.count_open) is not None:
-
-        async def count(_: Request) -> Response:
-            """Return the number of open dialogs."""
-            if (number := count_open()) is None:
-                problem = "the dialogs are not known until they have been reconciled with Asterisk"
-                return JSONResponse({"detail": problem}, 503)
-            return JSONResponse({"open": number})
-
         yield Route("/dialogs/count", count)
+
+
+def _no_such(server: str) -> Response:
+    return JSONResponse({"detail": f"no server {server!r} is served here"}, 404)
 
 
 class AdminApiError(Exception):

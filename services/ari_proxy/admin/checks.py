@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from ari_proxy.clock import Clock
 
@@ -19,10 +19,12 @@ ANSWER_SECONDS: Final = 1.5
 #: Returns what is wrong, or ''.
 Check = Callable[[], Awaitable[str]]
 
+NameT = TypeVar("NameT")
+
 
 async def problems(
-    checks: Mapping[str, Check], *, check_seconds: float = CHECK_SECONDS
-) -> dict[str, str]:
+    checks: Mapping[NameT, Check], *, check_seconds: float = CHECK_SECONDS
+) -> dict[NameT, str]:
     """Run all checks concurrently; return the failed ones by name, each with its problem."""
     results = await asyncio.gather(*(_bounded(check, check_seconds) for check in checks.values()))
     return {name: result for name, result in zip(checks, results, strict=True) if result}

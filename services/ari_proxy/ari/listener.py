@@ -77,7 +77,8 @@ class Listener:
 
         Args:
             address: its host, by address or name, and its port.
-            credentials: those that Asterisk has to present, asked for each handshake.
+            credentials: those that an Asterisk has to present, unless its path has its own; asked
+                for each handshake.
             tls: of the connections; None for none.
             open_seconds: for a peer to open its websocket, TLS included.
             count_refused: called for each refused peer.
@@ -88,16 +89,25 @@ class Listener:
         self._open_seconds = open_seconds
         self._refused = _Refused(count_refused)
         self._paths: dict[str, ListenerPath] = {}
+        #: By path: those that its Asterisk has to present.
+        self._of_paths: dict[str, CredentialSource] = {}
         #: Deadlines of the peers without an answer, the oldest first, and their hosts.
         self._opening: dict[asyncio.Timeout, str] = {}
 
-    def register(self, path: str, applications: tuple[str, ...]) -> ListenerPath:
+    def register(
+        self,
+        path: str,
+        applications: tuple[str, ...],
+        credentials: CredentialSource | None = None,
+    ) -> ListenerPath:
         """Return the websockets that come to a path.
 
         Args:
             path: like `/server-1/events`; a request may add a query.
             applications: those of its websockets.
+            credentials: those that its Asterisk has to present; None for the listener's.
         """
+        self._of_paths[path] = credentials or self._credentials
         registered = self._paths[path] = ListenerPath(applications)
         return registered
 
@@ -190,16 +200,23 @@ class Listener:
     def _admitted(self, request: Request, host: str) -> ListenerPath | Refusal:
         """Return the path that a request may go to, or why it may not."""
         authorization = ",".join(request.headers.get_all("Authorization"))
-        expected = self._credentials.current().authorization
         known = {"path": admission.shown(request.path), "user": admission.user_of(authorization)}
-        if not admission.are_credentials(authorization, expected):
+        name = request.path.partition("?")[0]
+        if not self._is_entitled(authorization, name):
             self._refused.note("credentials", host, **known)
             return "credentials"
-        path = self._paths.get(request.path.partition("?")[0])
+        path = self._paths.get(name)
         if path is None:
             self._refused.note("path", host, **known, paths=[*self._paths])
             return "path"
         return path
+
+    def _is_entitled(self, authorization: str, path: str) -> bool:
+        """Return whether a peer may know of a path: whoever may use one, that there is no other."""
+        own = self._of_paths.get(path)
+        sources = (own,) if own is not None else (self._credentials, *self._of_paths.values())
+        expected = {source.current().authorization for source in sources}
+        return any(admission.are_credentials(authorization, each) for each in expected)
 
 
 class _Seat:

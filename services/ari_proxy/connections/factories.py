@@ -102,7 +102,8 @@ def _accepted_rest_sockets(
 ) -> AcceptedRestSockets:
     number = settings.command.websockets
     applications = tuple(websocket_names.command_application(n + 1) for n in range(number))
-    path = listener.register(websocket_names.commands_path(settings.server_id), applications)
+    commands = websocket_names.commands_path(settings.server_id)
+    path = listener.register(commands, applications, RotatingCredentials(settings.ari))
     return AcceptedRestSockets(pool, path, number)
 
 
@@ -182,7 +183,7 @@ def outbound_events(
         made: what is returned.
     """
     events = websocket_names.events_path(settings.server_id)
-    path = listener.register(events, settings.applications)
+    path = listener.register(events, settings.applications, RotatingCredentials(settings.ari))
     return made(path, timeout_seconds=settings.ari.timeout_seconds)
 
 

@@ -96,7 +96,7 @@ async def run_demo(
                 )
                 url = asterisk or await _simulate(tasks, stopping)
                 settings = _settings(url, simulated, bus or server.url)
-                serving = standalone.serve(settings, ["ingest", "command"], stopping)
+                serving = standalone.serve([settings], ["ingest", "command"], stopping)
                 services = tasks.create_task(serving)
                 async with opened(factories.bus(settings, "demo")) as own_bus:
                     record = Record()

@@ -1,6 +1,6 @@
 """Faults in the files that the settings name: each is read as the services read it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from ari_proxy.bus.errors import BusSettingsError
@@ -10,6 +10,23 @@ from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.files import read_value
 from ari_proxy.settings.ingest import LeaseSettings
 from ari_proxy.settings.load import Settings
+
+
+def check_all(servers: Sequence[Settings]) -> None:
+    """Read every file that the settings of some servers name.
+
+    Raises:
+        SettingsError: one line per unusable file; with its server, if there are several.
+    """
+    found: list[str] = []
+    for settings in servers:
+        try:
+            check(settings)
+        except SettingsError as error:
+            name = f"{settings.server_id}: " if len(servers) > 1 else ""
+            found += [name + problem for problem in error.problems]
+    if found:
+        raise SettingsError(found)
 
 
 def check(settings: Settings) -> None:

@@ -1,7 +1,8 @@
 """Settings from environment, secret files, configuration file and defaults, in this order."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -24,7 +25,7 @@ from .errors import SettingsError
 from .fields import Application, ServerId
 from .group import Group
 from .ingest import IngestSettings, LeaseSettings
-from .problems import describe, problems_of
+from .problems import ServerEntry, describe, problems_of
 from .process import AdminSettings, LogSettings, RuntimeSettings, TracesSettings
 
 #: Settings of a group, by name; they are checked together with those of all servers.
@@ -53,22 +54,22 @@ class ServerSettings(Group):
     """Its settings `command`."""
 
 
-class Settings(BaseSettings):
-    """All settings of ari-proxy."""
+class ServerList(BaseSettings):
+    """The servers of a process, from all sources."""
 
     model_config = SettingsConfigDict(
         env_prefix="ARI_PROXY_",
         env_nested_delimiter="__",
-        extra="forbid",
+        extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
     )
-    #: The values of the configuration file. Sources are made by class, so `load` makes a class of
-    #: its own; as arguments the values would neither be merged in any case of their keys, nor be
+    #: The values of the configuration file. Sources are made by class, so each file makes a class
+    #: of its own; as arguments the values would neither be merged in any case of their keys, nor be
     #: kept apart from pydantic's own arguments.
     file_values: ClassVar[dict[str, Any]] = {}
-    #: Whether that file has go-ari-proxy's form.
+    #: Whether the configuration file has go-ari-proxy's form.
     is_legacy: ClassVar[bool] = False
     #: Keys of that file that are ignored, a sentence each.
     warnings: ClassVar[tuple[str, ...]] = ()
@@ -76,13 +77,42 @@ class Settings(BaseSettings):
     server_id: ServerId = "asterisk"
     """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
 
-    applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
-    """The Stasis applications to serve."""
-
     servers: tuple[ServerSettings, ...] | None = Field(default=None, repr=False, exclude=True)
     """Several Asterisk servers in one process, as a list of objects: each has its `server_id`, and
     may have its own `applications` and groups `ari`, `ingest`, `lease` and `command`, whose
     settings win over those of all servers. Default: one server, that of `server_id`."""
+
+    @field_validator("servers")
+    @classmethod
+    def _check_servers(
+        cls, servers: tuple[ServerSettings, ...] | None
+    ) -> tuple[ServerSettings, ...] | None:
+        """Refuse a list without any, which would mean the one server of the defaults."""
+        if servers == ():
+            raise ValueError("must have at least one server")
+        return servers
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources: the first that has a value wins."""
+        file = InitSettingsSource(settings_cls, cls.file_values)
+        return (init_settings, Environment(settings_cls), file)
+
+
+class Settings(ServerList):
+    """All settings of ari-proxy for one server."""
+
+    model_config = SettingsConfigDict(extra="forbid")
+
+    applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
+    """The Stasis applications to serve."""
 
     ari: AriSettings = AriSettings()
     bus: BusSettings = BusSettings()
@@ -99,16 +129,6 @@ class Settings(BaseSettings):
         """Whether the admin API may take another port: go-ari-proxy had none to configure."""
         return self.is_legacy and "port" not in self.admin.model_fields_set
 
-    @field_validator("servers")
-    @classmethod
-    def _check_servers(
-        cls, servers: tuple[ServerSettings, ...] | None
-    ) -> tuple[ServerSettings, ...] | None:
-        """Refuse a list without any, which would mean the one server of the defaults."""
-        if servers == ():
-            raise ValueError("must have at least one server")
-        return servers
-
     @model_validator(mode="after")
     def _check_applications(self) -> Self:
         """Refuse an application with a name that is also a topic of ari-proxy."""
@@ -123,22 +143,82 @@ class Settings(BaseSettings):
         self.lease.check_server(self.server_id)
         return self
 
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The environment and a configuration file, with what the command line says."""
+
+    #: The file's path, or `the environment`.
+    name: str
+    file: legacy.Translation
+    is_legacy: bool
+    overrides: Mapping[str, Any]
+
     @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  pydantic's signature
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources: the first that has a value wins."""
-        file = InitSettingsSource(settings_cls, cls.file_values)
-        return (init_settings, Environment(settings_cls), file)
+    def read(cls, config: Path | None, overrides: Mapping[str, object]) -> Self:
+        """Read the file.
+
+        Raises:
+            SettingsError: it can't be read, or is no JSON object.
+        """
+        content = read_file(config) if config else {}
+        is_legacy = legacy.is_legacy(content)
+        file = legacy.Translation(content)
+        if is_legacy:
+            file = legacy.translate(content, frozenset(Settings.model_fields))
+        return cls(str(config) if config else "the environment", file, is_legacy, overrides)
+
+    def check(self) -> None:
+        """Refuse unknown names.
+
+        Raises:
+            SettingsError: of the environment, or what a file in go-ari-proxy's form can't have.
+        """
+        found = environment.unknown_variables(Settings.model_fields)
+        found += [self.described(name, message) for name, message in self.file.problems.items()]
+        if found:
+            raise SettingsError(found)
+
+    def servers(self) -> ServerList:
+        """Return which servers there are.
+
+        Raises:
+            ValidationError: they can't be used.
+        """
+        listed: ServerList = self._made(ServerList)()
+        return listed
+
+    def settings(self, own: Mapping[str, object] | None = None) -> Settings:
+        """Return all settings, with what a server has of its own.
+
+        Raises:
+            ValidationError: they can't be used.
+        """
+        made: Settings = self._made(Settings)(**{**(own or {}), **self.overrides})
+        return made
+
+    def _made(self, base: type[Any]) -> Callable[..., Any]:
+        """Return a class of settings that has the file among its sources."""
+        own = {
+            "file_values": self.file.values,
+            "is_legacy": self.is_legacy,
+            "warnings": tuple(f"{self.name}: {warning}" for warning in self.file.warnings),
+            "__module__": __name__,
+        }
+        return type(base.__name__, (base,), own)
+
+    def described(self, name: str, message: str) -> str:
+        """Return a problem with a setting as a line."""
+        return describe(name, message, self.name, is_legacy=self.is_legacy)
+
+    def problems_of(self, error: ValidationError, entry: ServerEntry | None = None) -> list[str]:
+        """Return a line for each bad value; `entry` is the server whose settings they are."""
+        fields = Settings.model_fields
+        return problems_of(error, self.name, fields, is_legacy=self.is_legacy, entry=entry)
 
 
 def load(config: Path | None = None, **overrides: object) -> Settings:
-    """Return the effective settings.
+    """Return the effective settings of one server.
 
     Args:
         config: a JSON file in go-ari-proxy's form or in ours.
@@ -147,36 +227,20 @@ def load(config: Path | None = None, **overrides: object) -> Settings:
     Raises:
         SettingsError: with the place of every bad value.
     """
-    content = read_file(config) if config else {}
-    file = legacy.Translation(content)
-    is_legacy = legacy.is_legacy(content)
-    if is_legacy:
-        file = legacy.translate(content, frozenset(Settings.model_fields))
-    source = str(config) if config else "the environment"
-    found = environment.unknown_variables(Settings.model_fields)
-    found += [
-        describe(name, message, source, is_legacy=is_legacy)
-        for name, message in file.problems.items()
-    ]
+    sources = Sources.read(config, overrides)
+    found: list[str] = []
+    settings = None
     try:
-        settings = _class_of(file, source, is_legacy=is_legacy)(**overrides)
+        sources.check()
+    except SettingsError as error:
+        found += error.problems
+    try:
+        settings = sources.settings()
     except ValidationError as error:
-        found += problems_of(error, source, Settings.model_fields, is_legacy=is_legacy)
-        raise SettingsError(found) from error
-    if found:
+        found += sources.problems_of(error)
+    if settings is None or found:
         raise SettingsError(found)
     return settings
-
-
-def _class_of(file: legacy.Translation, source: str, *, is_legacy: bool) -> Callable[..., Settings]:
-    """Return a class of settings that has this configuration file among its sources."""
-    own = {
-        "file_values": file.values,
-        "is_legacy": is_legacy,
-        "warnings": tuple(f"{source}: {warning}" for warning in file.warnings),
-        "__module__": __name__,
-    }
-    return type("Settings", (Settings,), own)
 
 
 def read_file(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from pydantic import ValidationError
@@ -17,8 +18,27 @@ _MEANINGS: Final = {
     "dict_type": "must be a JSON object",
     "model_type": "must be a JSON object",
 }
+#: Of a setting in its group.
+_DEPTH: Final = 2
 #: What places inside of one of `servers` begin with.
 _OF_A_SERVER: Final = re.compile(r"^servers\.\d+\.")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEntry:
+    """One of `servers`."""
+
+    number: int
+    own: Mapping[str, object]
+
+    def place_of(self, path: tuple[int | str, ...]) -> str:
+        """Return where a setting stands: here, or beside `servers`, where all servers have it."""
+        found: object = self.own
+        for part in path[:_DEPTH]:
+            if not isinstance(found, Mapping) or part not in found:
+                return ".".join(map(str, path))
+            found = found[part]
+        return ".".join(map(str, ("servers", self.number, *path)))
 
 
 def problems_of(
@@ -27,7 +47,7 @@ def problems_of(
     fields: Mapping[str, FieldInfo],
     *,
     is_legacy: bool = False,
-    within: str = "",
+    entry: ServerEntry | None = None,
 ) -> list[str]:
     """Return a line for each bad value.
 
@@ -36,7 +56,7 @@ def problems_of(
         source: the configuration file, or `the environment`.
         fields: of the settings class.
         is_legacy: whether the file has go-ari-proxy's keys, which are then shown.
-        within: what the error's places begin in, like `servers.0`; '' for the whole.
+        entry: the one of `servers` whose settings they are, if there are several.
     """
     lines = []
     for item in error.errors(include_input=False, include_url=False):
@@ -44,7 +64,7 @@ def problems_of(
         message = _MEANINGS.get(item["type"], item["msg"].removeprefix("Value error, "))
         if item["type"] == "extra_forbidden":
             message = _unknown(name, fields)
-        place = ".".join(part for part in (within, name) if part)
+        place = entry.place_of(item["loc"]) if entry is not None else name
         lines.append(describe(place, message, source, is_legacy=is_legacy))
     return lines
 

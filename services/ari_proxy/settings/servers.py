@@ -11,8 +11,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from .errors import SettingsError
-from .load import Settings, load
-from .problems import describe, problems_of
+from .load import ServerSettings, Settings, Sources, load
+from .problems import ServerEntry
 
 #: What a server may have of its own; all else is of the process.
 _OWN: Final = ("server_id", "applications", "ari", "ingest", "lease", "command")
@@ -28,30 +28,42 @@ def load_servers(config: Path | None = None, **overrides: object) -> tuple[Setti
     Raises:
         SettingsError: with the place of every bad value.
     """
-    shared = load(config, **overrides)
-    if shared.servers is None:
-        return (shared,)
-    source = str(config) if config else "the environment"
-    if "server_id" in shared.model_fields_set:
+    sources = Sources.read(config, overrides)
+    sources.check()
+    try:
+        listed = sources.servers()
+    except ValidationError as error:
+        raise SettingsError(sources.problems_of(error)) from error
+    if listed.servers is None:
+        return (load(config, **overrides),)
+    if "server_id" in listed.model_fields_set:
         message = "each of `servers` has its own; leave this one out"
-        raise SettingsError([describe("server_id", message, source, is_legacy=False)])
-    servers: list[Settings] = []
-    problems: list[str] = []
-    for number, entry in enumerate(shared.servers):
-        own = entry.model_dump(exclude_unset=True)
-        try:
-            servers.append(type(shared)(**own | overrides | {"servers": None}))
-        except ValidationError as error:
-            fields = Settings.model_fields
-            problems += problems_of(error, source, fields, within=f"servers.{number}")
+        raise SettingsError([sources.described("server_id", message)])
+    servers, problems = _loaded(sources, listed.servers)
     if not problems:
-        problems = [*_shared_by_two(servers, source), *_other_certificates(servers, source)]
+        problems = [*_shared_by_two(servers, sources), *_other_certificates(servers, sources)]
     if problems:
         raise SettingsError(problems)
     return tuple(servers)
 
 
-def _shared_by_two(servers: Sequence[Settings], source: str) -> Iterator[str]:
+def _loaded(
+    sources: Sources, entries: Sequence[ServerSettings]
+) -> tuple[list[Settings], list[str]]:
+    """Return the settings of all servers, and a line for each bad value."""
+    servers: list[Settings] = []
+    problems: dict[str, None] = {}  # What stands beside `servers` would be shown for each.
+    for number, entry in enumerate(entries):
+        own = entry.model_dump(exclude_unset=True)
+        try:
+            servers.append(sources.settings({**own, "servers": None}))
+        except ValidationError as error:
+            found = sources.problems_of(error, ServerEntry(number, own))
+            problems |= dict.fromkeys(found)
+    return servers, [*problems]
+
+
+def _shared_by_two(servers: Sequence[Settings], sources: Sources) -> Iterator[str]:
     """Yield what two servers would take from each other."""
     owners: dict[tuple[str, str], int] = {}
     for number, server in enumerate(servers):
@@ -60,7 +72,7 @@ def _shared_by_two(servers: Sequence[Settings], source: str) -> Iterator[str]:
             if owner != number:
                 name = f"servers.{number}.{setting}"
                 message = f"{value} is that of servers.{owner} already"
-                yield describe(name, message, source, is_legacy=False)
+                yield sources.described(name, message)
 
 
 def _needs(server: Settings) -> Iterator[tuple[str, str]]:
@@ -76,7 +88,7 @@ def _needs(server: Settings) -> Iterator[tuple[str, str]]:
             yield "ari.websocket_url", f"application {application} at {server.ari.websocket_url}"
 
 
-def _other_certificates(servers: Sequence[Settings], source: str) -> Iterator[str]:
+def _other_certificates(servers: Sequence[Settings], sources: Sources) -> Iterator[str]:
     """Yield the servers that want other certificates than a former one at the same address."""
     first: dict[str, int] = {}
     for number, server in enumerate(servers):
@@ -88,7 +100,7 @@ def _other_certificates(servers: Sequence[Settings], source: str) -> Iterator[st
                 f"servers.{former} listens at {server.ari.listen} too, with other certificates: "
                 "give both the same ari.listen_… files, or each an address"
             )
-            yield describe(f"servers.{number}.ari.listen", message, source, is_legacy=False)
+            yield sources.described(f"servers.{number}.ari.listen", message)
 
 
 def _certificates(server: Settings) -> tuple[str, str, str]:

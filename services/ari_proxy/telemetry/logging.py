@@ -28,7 +28,7 @@ def configure(*, level: str, form: str, component: str, server_id: str = "") -> 
         level: debug, info, warning or error; critical for none.
         form: json, console, or auto: console on a terminal.
         component: ingest, command, standalone, …
-        server_id: of the Asterisk server, or ''.
+        server_id: of the only Asterisk server, or ''.
     """
     as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [

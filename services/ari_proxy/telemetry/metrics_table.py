@@ -32,65 +32,74 @@ LOOP_LAG = Definition(
     "Delay of the event loop's timers.",
     _FAST_SECONDS,
 )
+SERVER_FAILURES = Definition(
+    "ariproxy_server_failures_total",
+    "counter",
+    ("server_id",),
+    "Failures that ended the services of one of several servers; they are started again.",
+)
 BUS_CONNECTED = Definition(
-    "ariproxy_bus_connected", "gauge", ("bus",), "1 while connected to the bus (NATS or RABBITMQ)."
+    "ariproxy_bus_connected",
+    "gauge",
+    ("server_id", "bus"),
+    "1 while connected to the bus (NATS or RABBITMQ).",
 )
 BUS_BLOCKED = Definition(
     "ariproxy_bus_blocked",
     "gauge",
-    ("bus",),
+    ("server_id", "bus"),
     "1 while RabbitMQ blocks publishing, since it is low on memory or disk.",
 )
 BUS_REFUSED = Definition(
     "ariproxy_bus_refused",
     "gauge",
-    ("bus",),
+    ("server_id", "bus"),
     "Subscriptions and publish rights that the bus refuses at present.",
 )
 BUS_REFUSALS = Definition(
     "ariproxy_bus_refusals_total",
     "counter",
-    ("bus",),
+    ("server_id", "bus"),
     "Subscriptions and publish rights that the bus has refused.",
     is_read=True,
 )
 BUS_RECONNECTS = Definition(
     "ariproxy_bus_reconnects_total",
     "counter",
-    ("bus",),
+    ("server_id", "bus"),
     "Reconnections to the bus.",
     is_read=True,
 )
 BUS_PUBLISHED = Definition(
     "ariproxy_bus_messages_published_total",
     "counter",
-    ("bus",),
+    ("server_id", "bus"),
     "Messages confirmed by the bus.",
     is_read=True,
 )
 BUS_BUFFERED = Definition(
     "ariproxy_bus_outbound_buffer_bytes",
     "gauge",
-    ("bus",),
+    ("server_id", "bus"),
     "Bytes in the outbound buffer, not yet confirmed by the bus.",
 )
 BUS_BUFFER_CAPACITY = Definition(
     "ariproxy_bus_outbound_buffer_capacity_bytes",
     "gauge",
-    ("bus",),
+    ("server_id", "bus"),
     "Capacity of the outbound buffer; when it is full, the oldest events are dropped.",
 )
 BUS_DROPPED = Definition(
     "ariproxy_bus_dropped_messages_total",
     "counter",
-    ("bus",),
+    ("server_id", "bus"),
     "Messages lost: buffer full, refused by the bus, or sent to a queue that no longer exists.",
     is_read=True,
 )
 BUS_FAULTS = Definition(
     "ariproxy_bus_faults_total",
     "counter",
-    ("bus", "kind"),
+    ("server_id", "bus", "kind"),
     "Faults by kind: slow_consumer (a message was lost), handler_failed, recorded (a JetStream "
     "stream answered in place of a listener), login_refused (the account or a certificate was not "
     "accepted), unproven (a connection was lost as a message was acknowledged: it comes again, or "
@@ -355,11 +364,14 @@ OPERATOR_SERVERS = Definition(
 
 #: Name prefixes of the metrics that every process has.
 COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop", "ariproxy_admin")
+#: Those of every process that serves Asterisk servers.
+SERVICES: Final = ("ariproxy_server", "ariproxy_bus", "ariproxy_ari")
 
 TABLE: Final = (
     BUILD,
     TASKS,
     LOOP_LAG,
+    SERVER_FAILURES,
     BUS_CONNECTED,
     BUS_BLOCKED,
     BUS_REFUSED,

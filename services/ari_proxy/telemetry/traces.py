@@ -43,8 +43,13 @@ class Traces:
             server_id: an attribute of all spans.
         """
         self.is_on = tracer is not None
+        self._bus = bus
         self._tracer = tracer or trace.NoOpTracer()
         self._common = {"messaging.system": bus.lower(), "ari_proxy.server_id": server_id}
+
+    def of_server(self, server_id: str) -> "Traces":
+        """Return those of one of several servers, exported together."""
+        return Traces(self._tracer if self.is_on else None, bus=self._bus, server_id=server_id)
 
     def begin(self, name: str, kind: SpanKind, attributes: Mapping[str, str]) -> Span:
         """Start a root span; the caller ends it."""
@@ -118,7 +123,7 @@ async def exported(
         settings: of traces.
         component: part of the service's name.
         bus: NATS or RABBITMQ.
-        server_id: of the Asterisk server.
+        server_id: of the only Asterisk server, or ''.
         provider: replaces the one that exports by OTLP.
 
     Raises:

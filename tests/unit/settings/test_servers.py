@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from ari_proxy.settings.errors import SettingsError
-from ari_proxy.settings.load import Settings
+from ari_proxy.settings.load import Settings, Sources
 from ari_proxy.settings.servers import as_text, load_servers
 
-SHARED = {
+SHARED: dict[str, Any] = {
     "applications": ["ivr"],
     "ari": {"user": "proxy", "password": "hush", "max_connections": 8},
     "bus": {"urls": ["nats://bus:4222"]},
@@ -200,6 +200,38 @@ def test_go_ari_proxys_form_has_one_server(file: Path) -> None:
     assert problem.startswith(f"servers ({file}): goes only with ari-proxy's own form")
 
 
+def test_what_is_whole_only_with_what_a_server_adds_may_stand_beside_the_servers(
+    file: Path,
+) -> None:
+    servers = servers_of(
+        file,
+        {"server_id": "a", "lease": {"file": "/run/a"}, "ari": {"password": "of-a"}},
+        {"server_id": "b", "lease": {"file": "/run/b"}, "ari": {"password": "of-b"}},
+        lease={"kind": "file"},
+        ari=OUTBOUND,
+    )
+
+    assert [server.lease.file for server in servers] == ["/run/a", "/run/b"]
+
+
+def test_what_no_server_adds_is_missed_once(file: Path) -> None:
+    (problem,) = problems_of(
+        file, {"server_id": "a"}, {"server_id": "b"}, ari=OUTBOUND, applications=["ivr"]
+    )
+
+    assert problem.startswith(f"ari ({file}): outbound websockets need ari.password")
+
+
+def test_what_one_server_does_not_add_is_missed_at_its_place(file: Path) -> None:
+    (problem,) = problems_of(
+        file,
+        {"server_id": "a", "ari": at("one"), "lease": {"kind": "file", "file": "/run/a"}},
+        {"server_id": "b", "ari": at("two"), "lease": {"kind": "file"}},
+    )
+
+    assert problem == f"servers.1.lease ({file}): a lease of the kind `file` needs lease.file"
+
+
 LEASE = {"kind": "file", "file": "/run/lease"}
 OUTBOUND = {"connection": "outbound"}
 
@@ -300,4 +332,4 @@ def test_no_secret_of_a_server_shows_in_a_repr(file: Path) -> None:
     servers = servers_of(file, {"server_id": "a", "ari": at("one", password="of-a")})
 
     assert "of-a" not in repr(servers)
-    assert "of-a" not in repr(type(servers[0])(bus={"urls": ["nats://x"]}))
+    assert "of-a" not in repr(Sources.read(file, {}).servers())

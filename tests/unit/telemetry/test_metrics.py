@@ -19,13 +19,13 @@ def test_only_metrics_with_a_prefix_are_registered() -> None:
 def test_value_kept_elsewhere_is_read_at_each_scrape() -> None:
     metrics = Metrics()
     values = iter([1, 2])
-    metrics.read(table.BUS_DROPPED, lambda: next(values), "NATS")
+    metrics.read(table.BUS_DROPPED, lambda: next(values), "a", "NATS")
 
     assert series(metrics, table.BUS_DROPPED.name) == [
-        f'{table.BUS_DROPPED.name}{{bus="NATS"}} 1.0'
+        f'{table.BUS_DROPPED.name}{{bus="NATS",server_id="a"}} 1.0'
     ]
     assert series(metrics, table.BUS_DROPPED.name) == [
-        f'{table.BUS_DROPPED.name}{{bus="NATS"}} 2.0'
+        f'{table.BUS_DROPPED.name}{{bus="NATS",server_id="a"}} 2.0'
     ]
 
 

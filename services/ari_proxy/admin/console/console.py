@@ -1,4 +1,4 @@
-"""The pages and streams of the console; read-only.
+"""The pages and streams of the console, for one server at a time; read-only.
 
 It watches as `tail` does, over the bus: an event costs nothing more while no ladder is open.
 """
@@ -13,8 +13,8 @@ from fastapi import FastAPI, Response
 from starlette.routing import BaseRoute
 
 from ari_proxy.__about__ import __version__
-from ari_proxy.admin.checks import Check, problems
-from ari_proxy.bus.base import Bus
+from ari_proxy.admin.checks import problems
+from ari_proxy.admin.servers import ServerView
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.watch.render.steps import row_of
 
@@ -40,19 +40,15 @@ _HEADERS: Final = {
 
 
 class Console:
-    """An extension of one ingest's admin API."""
+    """An extension of ingest's admin API."""
 
-    def __init__(
-        self,
-        server: ServerId,
-        bus: Bus,
-        newest: Callable[[str, int], tuple[list[dict[str, Any]], int, int]],
-        checks: Mapping[str, Check],
-    ) -> None:
-        self._server = server
-        self._bus = bus
-        self._newest = newest
-        self._checks = checks
+    def __init__(self, servers: Mapping[str, ServerView]) -> None:
+        """Initialise without a reader.
+
+        Args:
+            servers: by server_id, the one that is shown first before the others.
+        """
+        self._servers = servers
         self._streams = 0
         self._closing = asyncio.Event()
 
@@ -71,28 +67,37 @@ class Console:
         app.add_api_route("/console/copies", self._copies, methods=["GET"], response_model=None)
         return app
 
-    async def _state(self, find: str = "") -> Response:
-        """Return the server's state and the newest dialogs that match `find`."""
-        failed = await problems(self._checks)
-        dialogs, found, total = self._newest(find, MAX_DIALOGS)
+    async def _state(self, find: str = "", server: str = "") -> Response:
+        """Return a server's state and its newest dialogs that match `find`."""
+        name = server or next(iter(self._servers))
+        if (shown := self._servers.get(name)) is None:
+            return Response(f"no server {name!r} is served here", 404, headers=_HEADERS)
+        failed = await problems(shown.checks)
+        none: tuple[list[dict[str, Any]], int, int] = [], 0, 0
+        dialogs, found, total = shown.view.newest(find, MAX_DIALOGS) if shown.view else none
         state = {
-            "server_id": self._server,
+            "server_id": name,
+            "servers": [*self._servers],
             "version": __version__,
-            "checks": {name: failed.get(name, "ok") for name in self._checks},
+            "checks": {name: failed.get(name, "ok") for name in shown.checks},
             "total": total,
             "found": found,
             "dialogs": dialogs,
         }
         return Response(msgspec.json.encode(state), headers=_JSON)
 
-    async def _copies(self, dialog: str = "") -> Response:
+    async def _copies(self, dialog: str = "", server: str = "") -> Response:
         """Stream the steps of a dialog until its end."""
+        name = server or next(iter(self._servers))
+        bus = shown.bus if (shown := self._servers.get(name)) is not None else None
         if not dialog or self._streams >= MAX_STREAMS:
             text = f"{MAX_STREAMS} ladders are open already" if dialog else "which dialog?"
             return Response(text, 429 if dialog else 400, headers=_HEADERS)
+        if bus is None:
+            return Response(f"server {name!r} does not run here", 404, headers=_HEADERS)
         return EventStream(
-            self._bus,
-            self._server,
+            bus,
+            ServerId(name),
             dialog,
             encode=row_of,
             closing=self._closing,

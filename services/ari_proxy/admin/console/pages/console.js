@@ -6,7 +6,7 @@ const STATE_MILLISECONDS = 2000, MAX_STEPS = 1000;
 const x = Object.fromEntries(PARTICIPANTS.map((name, index) => [name, LEFT + GAP * index]));
 const width = LEFT * 2 + GAP * (PARTICIPANTS.length - 1);
 const byId = (id) => document.getElementById(id);
-let source = null, shown = "", begunAt = 0, steps = 0;
+let source = null, shown = "", server = "", begunAt = 0, steps = 0;
 
 function element(tag, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -47,12 +47,24 @@ function showDialogs(state) {
   byId("count").textContent = `${state.found} of ${state.total} dialogs${more}`;
 }
 
+function showServers(state) {
+  const choice = byId("servers");
+  choice.hidden = state.servers.length === 1;
+  if (choice.options.length !== state.servers.length) {
+    choice.replaceChildren(...state.servers.map((name) => new Option(name)));
+  }
+  choice.value = state.server_id;
+  byId("server").textContent = `${state.server_id} · ${state.version}`;
+}
+
 async function refresh() {
   try {
+    const asked = server;
     const find = encodeURIComponent(byId("find").value);
-    const answer = await fetch(`console/state?find=${find}`);
+    const answer = await fetch(`console/state?find=${find}&server=${encodeURIComponent(asked)}`);
     const state = await answer.json();
-    byId("server").textContent = `${state.server_id} · ${state.version}`;
+    if (asked !== server) return;
+    showServers(state);
     showChecks(state.checks);
     showDialogs(state);
   } catch (error) {
@@ -73,7 +85,7 @@ function watch(dialogId) {
     drawing.append(element("line", {class: "line", x1: x[name], x2: x[name], y1: 28, y2: "100%"}));
   }
   resize();
-  source = new EventSource(`console/copies?dialog=${encodeURIComponent(dialogId)}`);
+  source = new EventSource(`console/copies?dialog=${encodeURIComponent(dialogId)}&server=${encodeURIComponent(server)}`);
   source.addEventListener("message", (event) => add(JSON.parse(event.data)));
   source.addEventListener("error", () => { byId("note").textContent = "The stream is interrupted."; });
   source.addEventListener("open", () => { byId("note").textContent = "Watching from now on."; });
@@ -121,5 +133,6 @@ function add(step) {
 }
 
 byId("find").addEventListener("input", refresh);
+byId("servers").addEventListener("change", () => { server = byId("servers").value; refresh(); });
 refresh();
 setInterval(refresh, STATE_MILLISECONDS);

@@ -1,0 +1,51 @@
+"""The addresses where Asterisk servers connect to: servers of one process may share one."""
+
+import asyncio
+from collections.abc import Callable
+
+from ari_proxy.ari.listener import Listener, Refusal
+from ari_proxy.settings.load import Settings
+
+from . import factories
+
+
+class SharedListeners:
+    """The listeners of a process, by address."""
+
+    def __init__(
+        self, tasks: asyncio.TaskGroup, count_refused: Callable[[Refusal], None] = lambda _: None
+    ) -> None:
+        """Initialise without any.
+
+        Args:
+            tasks: of the process; listeners run in it until it is cancelled.
+            count_refused: called for each peer that is refused.
+        """
+        self._tasks = tasks
+        self._count_refused = count_refused
+        self._listeners: dict[str, Listener] = {}
+        self._running: dict[str, asyncio.Task[None]] = {}
+
+    def of(self, settings: Settings) -> Listener | None:
+        """Return the listener of a server, which does not listen yet; None if we connect to it.
+
+        Raises:
+            SettingsError: a secret or a certificate can't be read.
+        """
+        if settings.ari.connection == "inbound":
+            return None
+        address = settings.ari.listen
+        if address not in self._listeners:
+            self._listeners[address] = factories.listener(settings, self._count_refused)
+        return self._listeners[address]
+
+    def listen(self, settings: Settings) -> None:
+        """Begin to accept connections at a server's address, if nobody has."""
+        address = settings.ari.listen
+        if address in self._listeners and address not in self._running:
+            self._running[address] = self._tasks.create_task(self._listeners[address].run())
+
+    def close(self) -> None:
+        """Accept no more connections."""
+        for task in self._running.values():
+            task.cancel()

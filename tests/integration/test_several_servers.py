@@ -1,0 +1,346 @@
+"""Several servers in one process: what is wrong with one does not touch the others."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from ari_proxy.aio import first_leaf
+from ari_proxy.bus.memory.bus import MemoryBroker
+from ari_proxy.settings.errors import SettingsError
+from tests.support.memory_proxy import simulator
+from tests.support.ports import free_port
+from tests.support.process import environment_of, running
+from tests.support.running import LegacyClient, bus_client, settings_for, until
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.servers import PASSWORD, NatsServer
+from tests.support.shared_process import SharedProcess, server_at, shared_process
+
+ONE, OTHER = "server-1", "other"
+#: Round trips of one server's calls while another one is flooded.
+ROUNDS = 10
+FLOOD = 40_000
+
+
+class Stage:
+    """An Asterisk of one server in the process, and what its calls have been sent."""
+
+    def __init__(self, asterisk: ScriptedAsterisk, client: LegacyClient, server: str) -> None:
+        self.asterisk = asterisk
+        self.client = client
+        self.server = server
+
+    async def begin(self, channel: str = "c", application: str = "demo") -> str:
+        """Let a call come, and return its dialog once the application has it."""
+        await self.asterisk.push(channel_event("StasisStart", channel, application))
+        await self.client.until(self._dialogs)
+        (dialog,) = self._dialogs()
+        await self.client.until(lambda: self.client.events.get(dialog))
+        return dialog
+
+    def _dialogs(self) -> list[str]:
+        begun = [start["dialog_id"] for start in self.client.starts]
+        return [dialog for dialog in begun if dialog.partition(".")[0] == self.server]
+
+    async def round_trip(self, dialog: str, number: int) -> None:
+        """Send an event of a call, and wait until the application has it as the next one."""
+        await self.asterisk.push(channel_event("ChannelVarset", "c", more=f'"value":"{number}",'))
+        await self.client.until_events(dialog, number + 2)
+        body = json.loads(self.client.events[dialog][number + 1]["ari_body"])
+        assert body["value"] == str(number)
+
+    async def answers(self, dialog: str) -> bool:
+        """Return whether a command is answered by the own Asterisk."""
+        answer = await self.client.command(dialog, "POST", "/channels/c/answer")
+        return bool(answer["status_code"] == 204)
+
+
+@asynccontextmanager
+async def healthy_asterisk() -> AsyncIterator[ScriptedAsterisk]:
+    """Run an Asterisk with which a server is ready."""
+    async with scripted_asterisk() as asterisk:
+        asterisk.standing["GET", "/asterisk/ping"] = 200, "{}"
+        asterisk.standing["GET", "/applications/demo"] = 200, "{}"
+        yield asterisk
+
+
+@asynccontextmanager
+async def client_of(process: SharedProcess) -> AsyncIterator[LegacyClient]:
+    """Run an application of a process's calls."""
+    async with process.bus() as bus:
+        client = LegacyClient(bus, "demo")
+        await client.start()
+        yield client
+
+
+async def test_calls_of_all_servers_are_served_and_shown(tmp_path: Path) -> None:
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url)]
+        async with shared_process(tmp_path, servers) as process, client_of(process) as client:
+            await until(lambda: process.are_ready(ONE, OTHER))
+            first, second = Stage(one, client, ONE), Stage(other, client, OTHER)
+            dialogs = [await first.begin(), await second.begin()]
+
+            assert await first.answers(dialogs[0])
+            assert await second.answers(dialogs[1])
+            _, shown = await process.get("/dialogs")
+            assert [(each["server_id"], each["dialog_id"]) for each in shown] == [
+                (ONE, dialogs[0]),
+                (OTHER, dialogs[1]),
+            ]
+            assert (await process.get("/dialogs/count"))[1] == {"open": 2}
+            assert (await process.get(f"/dialogs/count?server={ONE}"))[1] == {"open": 1}
+            for server in (ONE, OTHER):
+                assert await process.metric("ariproxy_bus_connected", server_id=server) == 1
+                assert await process.metric("ariproxy_ingest_dialogs", server_id=server) == 1
+    for asterisk in (one, other):
+        commands = [request for request in asterisk.requests if request.target.endswith("/answer")]
+        assert len(commands) == 1
+
+
+async def test_a_wrong_password_takes_no_other_server_out_of_service(tmp_path: Path) -> None:
+    async with healthy_asterisk() as one, simulator() as other:
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url, password="wrong")]
+        async with shared_process(tmp_path, servers) as process, client_of(process) as client:
+            await until(lambda: process.are_ready(ONE))
+            stage = Stage(one, client, ONE)
+            dialog = await stage.begin()
+            assert await stage.answers(dialog)
+
+            status, body = await process.get("/readyz")
+            assert (status, body["servers"]) == (200, {ONE: True, OTHER: False})
+            assert body["checks"][f"{ONE}.websocket"] == "ok"
+            assert body["checks"][f"{OTHER}.websocket"] != "ok"
+            assert (await process.get(f"/readyz?server={OTHER}"))[0] == 503
+            assert (await process.get("/livez"))[1]["servers"] == {ONE: "running", OTHER: "running"}
+
+
+async def test_an_asterisk_that_is_away_takes_no_other_server_out_of_service(
+    tmp_path: Path,
+) -> None:
+    away = f"http://127.0.0.1:{free_port()}/ari"
+    async with healthy_asterisk() as one:
+        servers = [server_at(OTHER, away), server_at(ONE, one.url)]
+        async with shared_process(tmp_path, servers) as process, client_of(process) as client:
+            await until(lambda: process.are_ready(ONE))
+            stage = Stage(one, client, ONE)
+            assert await stage.answers(await stage.begin())
+            status, body = await process.get("/dialogs/count")
+            assert (status, body["servers"]) == (503, [OTHER])
+            assert (await process.get(f"/dialogs/count?server={ONE}"))[1] == {"open": 1}
+
+
+async def test_a_server_that_cannot_start_is_started_later_and_the_other_serves(
+    tmp_path: Path,
+) -> None:
+    secret = tmp_path / "password"
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        late = server_at(OTHER, other.url, password_file=str(secret))
+        async with (
+            shared_process(tmp_path, [server_at(ONE, one.url), late]) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.are_ready(ONE))
+            first = Stage(one, client, ONE)
+            assert await first.answers(await first.begin())
+            _, alive = await process.get("/livez")
+            assert alive["servers"][ONE] == "running"
+            assert f"ari.password_file {secret}: No such file" in alive["servers"][OTHER]
+            failures = await process.metric("ariproxy_server_failures_total", server_id=OTHER)
+            assert failures >= 1
+
+            secret.write_text(PASSWORD)
+            await until(lambda: process.are_ready(ONE, OTHER))
+            second = Stage(other, client, OTHER)
+            assert await second.answers(await second.begin())
+
+
+async def test_a_process_none_of_whose_servers_can_start_ends_with_the_reason(
+    tmp_path: Path,
+) -> None:
+    missing = str(tmp_path / "missing")
+    servers = [
+        server_at(name, f"http://127.0.0.1:{free_port()}/ari", password_file=missing)
+        for name in (ONE, OTHER)
+    ]
+    with pytest.raises(ExceptionGroup) as raised:
+        async with shared_process(tmp_path, servers):
+            await asyncio.Event().wait()
+
+    assert isinstance(first_leaf(raised.value), SettingsError)
+    assert missing in str(first_leaf(raised.value))
+
+
+async def test_a_flood_of_one_server_neither_reorders_nor_holds_up_another(tmp_path: Path) -> None:
+    """An event of one server waits for a turn of the loop, not for what another has sent before."""
+    async with flooding(FLOOD) as url, healthy_asterisk() as one:
+        servers = [server_at(ONE, one.url), server_at(OTHER, url)]
+        async with (
+            shared_process(tmp_path, servers, command={"transport": "http"}) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.is_ready(ONE))
+            stage = Stage(one, client, ONE)
+            dialog = await stage.begin()
+            await until(lambda: client_has(client, OTHER))
+            await start(url)
+            await client.until(lambda: client_has(client, OTHER) > FLOOD // 100)
+            waited = []
+            for number in range(ROUNDS):
+                before = client_has(client, OTHER)
+                await stage.round_trip(dialog, number)
+                waited.append(client_has(client, OTHER) - before)
+
+            assert client_has(client, OTHER) < FLOOD
+            assert max(waited) < FLOOD // 10
+
+
+def client_has(client: LegacyClient, server: str) -> int:
+    """Return how many events of a server's calls an application has got."""
+    dialogs = client.events.items()
+    return sum(len(events) for dialog, events in dialogs if dialog.startswith(f"{server}."))
+
+
+async def test_endless_answers_to_one_server_do_not_hold_up_another(tmp_path: Path) -> None:
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        other.large["/channels/c"] = (1 << 34, False)
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url)]
+        async with (
+            shared_process(tmp_path, servers, command={"transport": "http"}) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.are_ready(ONE, OTHER))
+            first, second = Stage(one, client, ONE), Stage(other, client, OTHER)
+            dialogs = [await first.begin(), await second.begin()]
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(4):
+                    tasks.create_task(client.command(dialogs[1], "GET", "/channels/c"))
+                await client.until(lambda: other.written)
+                for _ in range(ROUNDS):
+                    assert await first.answers(dialogs[0])
+            refused = client.responses[dialogs[1]]
+            assert {answer["status_code"] for answer in refused} == {502}
+
+
+async def test_no_answer_to_one_server_holds_up_another(tmp_path: Path) -> None:
+    """All that may be in flight to one Asterisk is, and waits; the other's commands pass."""
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url, max_connections=2)]
+        async with (
+            shared_process(tmp_path, servers, command={"transport": "http"}) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.are_ready(ONE, OTHER))
+            first, second = Stage(one, client, ONE), Stage(other, client, OTHER)
+            dialogs = [await first.begin(), await second.begin()]
+            other.hold = asyncio.Event()
+            async with asyncio.TaskGroup() as tasks:
+                waiting = tasks.create_task(second.answers(dialogs[1]))
+                for _ in range(ROUNDS):
+                    assert await first.answers(dialogs[0])
+                assert not waiting.done()
+                other.hold.set()
+            assert waiting.result()
+
+
+async def test_a_standby_takes_over_the_calls_of_all_servers(tmp_path: Path) -> None:
+    """As with one server: each has a lease of its own, and its dialogs are handed over."""
+    broker = MemoryBroker()
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        servers = [
+            {**server_at(name, asterisk.url), "lease": {"file": str(tmp_path / name)}}
+            for name, asterisk in ((ONE, one), (OTHER, other))
+        ]
+        given: dict[str, Any] = {
+            "broker": broker,
+            "components": ["ingest"],
+            "lease": {"kind": "file"},
+        }
+        async with AsyncExitStack() as stack:
+            former = AsyncExitStack()
+            first = await former.enter_async_context(shared_process(tmp_path, servers, **given))
+            await until(lambda: first.are_ready(ONE, OTHER))
+            client = await stack.enter_async_context(client_of(first))
+            stages = [Stage(one, client, ONE), Stage(other, client, OTHER)]
+            dialogs = [await stage.begin() for stage in stages]
+            standby = await stack.enter_async_context(shared_process(tmp_path, servers, **given))
+            await until(lambda: standby.are_ready(ONE, OTHER))
+            assert (await standby.get("/dialogs"))[1] == []
+            await former.aclose()
+
+            for stage, dialog in zip(stages, dialogs, strict=True):
+                await until(partial(standby.has_dialogs, stage.server, 1))
+                await stage.round_trip(dialog, 0)
+            assert len(client.starts) == 2  # Nobody was announced anew.
+
+
+async def test_a_signal_drains_all_servers(tmp_path: Path, nats_server: NatsServer) -> None:
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        settings = settings_for(
+            nats_server, rest_url=one.url, websocket_url=one.websocket_url, application="demo"
+        )
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url)]
+        environment = environment_of(settings) | {"ARI_PROXY_SERVERS": json.dumps(servers)}
+        del environment["ARI_PROXY_SERVER_ID"]
+        async with running(tmp_path / "log", "standalone", **environment) as process:
+
+            async def are_ready() -> bool:
+                _, text = await process.admin("/readyz")
+                return set(json.loads(text)["servers"].values()) == {True}
+
+            await until(are_ready)
+            async with bus_client(settings) as bus:
+                client = LegacyClient(bus, "demo")
+                await client.start()
+                stages = [Stage(one, client, ONE), Stage(other, client, OTHER)]
+                dialogs = [await stage.begin() for stage in stages]
+                for asterisk in (one, other):
+                    asterisk.hold = asyncio.Event()
+                async with asyncio.TaskGroup() as tasks:
+                    asked = [
+                        tasks.create_task(stage.answers(dialog))
+                        for stage, dialog in zip(stages, dialogs, strict=True)
+                    ]
+                    await until(lambda: all(has_command(each) for each in (one, other)))
+                    process.signal()
+                    await process.logged("drain.started")
+                    for asterisk in (one, other):
+                        assert asterisk.hold is not None
+                        asterisk.hold.set()
+                assert all(each.result() for each in asked)
+            assert await process.ended() == 0
+            passive = process.events("ingest.passive")
+            assert {line["server_id"] for line in passive} == {ONE, OTHER}
+
+
+def has_command(asterisk: ScriptedAsterisk) -> bool:
+    """Return whether a command has come to an Asterisk."""
+    return any(request.target.endswith("/answer") for request in asterisk.requests)
+
+
+async def start(url: str) -> None:
+    """Let a flood begin."""
+    async with aiohttp.ClientSession() as http, http.post(f"{url}/start") as answer:
+        assert answer.status == 204
+
+
+@asynccontextmanager
+async def flooding(events: int) -> AsyncIterator[str]:
+    """Run an Asterisk that sends as fast as it can, once it is told to; yield its URL."""
+    arguments = ("-m", "tests.support.flood", str(events), "4", "1000000")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(await process.stdout.readline())}/ari"
+    finally:
+        process.kill()
+        await process.wait()

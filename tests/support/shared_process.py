@@ -1,0 +1,117 @@
+"""Several servers in one process: their Asterisks, an application and the admin API."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.proxied_server import Component
+from ari_proxy.settings.servers import load_servers
+from tests.support.ports import free_port
+from tests.support.running import running_proxy
+from tests.support.servers import PASSWORD
+
+BOTH: Sequence[Component] = ("ingest", "command")
+
+
+def server_at(server_id: str, rest_url: str, **own: Any) -> dict[str, Any]:
+    """Return an entry of `servers`.
+
+    Args:
+        server_id: its name.
+        rest_url: of its Asterisk.
+        own: further settings of `ari`.
+    """
+    websocket_url = rest_url.replace("http://", "ws://") + "/events"
+    return {
+        "server_id": server_id,
+        "ari": {"rest_url": rest_url, "websocket_url": websocket_url, **own},
+    }
+
+
+class SharedProcess:
+    """A process with several servers, on a bus in memory."""
+
+    def __init__(self, broker: MemoryBroker, port: int) -> None:
+        self.broker = broker
+        self._root = f"http://127.0.0.1:{port}"
+
+    async def get(self, path: str) -> tuple[int, Any]:
+        """Query the admin API; return the status and the decoded answer, or 0 without one."""
+        try:
+            async with aiohttp.ClientSession() as http, http.get(self._root + path) as answer:
+                text = await answer.text()
+                return answer.status, json.loads(text) if text[:1] in "{[" else text
+        except aiohttp.ClientConnectionError:
+            return 0, {}
+
+    async def ready(self) -> dict[str, bool]:
+        """Return which servers are ready."""
+        _, body = await self.get("/readyz")
+        found: dict[str, bool] = body.get("servers", {})
+        return found
+
+    async def are_ready(self, *servers: str) -> bool:
+        """Return whether just these servers are ready."""
+        found = await self.ready()
+        return {name for name, is_ready in found.items() if is_ready} == {*servers}
+
+    async def is_ready(self, server: str) -> bool:
+        """Return whether a server is ready, whatever the others are."""
+        return (await self.ready()).get(server, False)
+
+    async def has_dialogs(self, server: str, count: int) -> bool:
+        """Return whether so many dialogs of a server are open."""
+        return await self.get(f"/dialogs/count?server={server}") == (200, {"open": count})
+
+    async def metric(self, name: str, **labels: str) -> float:
+        """Return the sum of the series with these labels."""
+        _, text = await self.get("/metrics")
+        wanted = {f'{label}="{value}"' for label, value in labels.items()}
+        total = 0.0
+        for line in str(text).splitlines():
+            series, _, value = line.rpartition(" ")
+            found, _, inner = series.partition("{")
+            if found == name and wanted <= {*inner.rstrip("}").split(",")}:
+                total += float(value)
+        return total
+
+    @asynccontextmanager
+    async def bus(self) -> AsyncIterator[Bus]:
+        """Connect an application."""
+        async with opened(MemoryBus(self.broker)) as bus:
+            yield bus
+
+
+@asynccontextmanager
+async def shared_process(
+    directory: Path,
+    servers: Sequence[Mapping[str, Any]],
+    *,
+    broker: MemoryBroker | None = None,
+    components: Sequence[Component] = BOTH,
+    **shared: Any,
+) -> AsyncIterator[SharedProcess]:
+    """Run a process around a block, from a configuration file.
+
+    Args:
+        directory: of the file.
+        servers: as in the file.
+        broker: of the bus in memory; None for a new one.
+        components: the services of the process.
+        shared: settings of the file beside `servers`.
+    """
+    port = free_port()
+    file = directory / f"config-{port}.json"
+    own = {"applications": ["demo"], "ari": {"password": PASSWORD}, "admin": {"port": port}}
+    file.write_text(json.dumps(own | shared | {"servers": servers}))
+    broker = broker or MemoryBroker()
+    loaded = await asyncio.to_thread(load_servers, file)
+    async with running_proxy(loaded, components, bus_of=lambda *_: MemoryBus(broker)):
+        yield SharedProcess(broker, port)
