@@ -2,6 +2,7 @@
 
     .venv/bin/python bench/footprint.py                      on a NATS server of its own
     .venv/bin/python bench/footprint.py --calls 500          and with so many calls open
+    .venv/bin/python bench/footprint.py --servers 100        with so many servers in each process
     .venv/bin/python bench/footprint.py --bus amqp://guest:guest@127.0.0.1:5672/
     .venv/bin/python bench/footprint.py --python python3.13  another interpreter with our libraries
 
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,33 @@ def environment_of(settings: Settings) -> dict[str, str]:
         "ARI_PROXY_BUS__USER": bus.user,
         "ARI_PROXY_BUS__PASSWORD": bus.password.get_secret_value(),
     }
+
+
+def environment_of_several(settings: Settings, ports: Sequence[int]) -> dict[str, str]:
+    """Return the settings of a process with a server at each port."""
+    servers = [
+        {
+            "server_id": f"{settings.server_id}-{port}",
+            "ari": {
+                "rest_url": f"http://127.0.0.1:{port}/ari",
+                "websocket_url": f"ws://127.0.0.1:{port}/ari/events",
+            },
+        }
+        for port in ports
+    ]
+    shared = environment_of(settings) | {"ARI_PROXY_SERVERS": json.dumps(servers)}
+    del shared["ARI_PROXY_SERVER_ID"]
+    return shared
+
+
+async def simulated(tasks: asyncio.TaskGroup, stop: asyncio.Event, port: int = 0) -> int:
+    """Run a simulated Asterisk; return its port."""
+    listening: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    serving = simulator.serve(
+        stop, port=port, user=ACCOUNT, password=ACCOUNT, listening=listening.set_result
+    )
+    tasks.create_task(serving)
+    return await listening
 
 
 def cpu_seconds(pid: int) -> float:
@@ -171,20 +199,23 @@ async def main(arguments: argparse.Namespace) -> None:
     )
     async with AsyncExitStack() as stack:
         if is_nats:
-            ports = ["-p", str(NATS), "-m", str(MONITORING)]
-            stack.enter_context(running(find_nats_server(), "-a", "127.0.0.1", *ports))
+            listen = ["-p", str(NATS), "-m", str(MONITORING)]
+            stack.enter_context(running(find_nats_server(), "-a", "127.0.0.1", *listen))
             await until(MONITORING, "/varz")
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stop = asyncio.Event()
         stack.callback(stop.set)
-        tasks.create_task(simulator.serve(stop, port=ASTERISK, user=ACCOUNT, password=ACCOUNT))
+        ports = [await simulated(tasks, stop, ASTERISK)]
+        ports += [await simulated(tasks, stop) for _ in range(1, arguments.servers)]
+        is_one = arguments.servers == 1
+        own = environment_of(settings) if is_one else environment_of_several(settings, ports)
         processes = {}
         for name, port in ADMIN.items():
-            environment = environment_of(settings) | {"ARI_PROXY_ADMIN__PORT": str(port)}
+            environment = own | {"ARI_PROXY_ADMIN__PORT": str(port)}
             command = [arguments.python, "-m", "ari_proxy", name]
             processes[name] = stack.enter_context(running(*command, **environment))
         for port in ADMIN.values():
-            await until(port, "/readyz")
+            await until(port, "/readyz", lambda ready: all(ready["servers"].values()))
         await report(processes, arguments.seconds, is_nats=is_nats)
         if arguments.calls:
             async with open_calls(settings, arguments.calls):
@@ -197,5 +228,6 @@ if __name__ == "__main__":
     parser.add_argument("--bus", default="")
     parser.add_argument("--calls", type=int, default=0)
     parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--servers", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=20)
     asyncio.run(main(parser.parse_args()))
