@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -135,9 +135,23 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[str]:
-    server = await asyncio.start_server(handler, "127.0.0.1", 0)
+    connections = 0
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        try:
+            await handler(reader, writer)
+        finally:
+            writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
+            connections -= 1
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ari"
+        await until(lambda: not connections)
 
 
 async def test_refused_connection_was_provably_not_sent() -> None:
@@ -187,6 +201,70 @@ async def test_connection_is_used_again() -> None:
             assert await rest.request("POST", "/channels/c/answer") == Answer(204, "")
 
     assert len(connections) == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 408 Request Timeout\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\nok",
+    ],
+    ids=["close", "older", "more", "until-the-end"],
+)
+async def test_connection_that_the_server_ends_is_not_used_again(said: bytes) -> None:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said)
+        if b"Length" in said:
+            await reader.read()  # Until the client closes it.
+        writer.close()
+
+    async with listening(answer) as url, client(url) as rest:
+        for _ in range(2):
+            assert await rest.request("POST", "/channels/c/answer") == Answer(200, "ok")
+
+    assert connections == 2
+
+
+async def test_answer_in_pieces_is_read_and_its_connection_used_again() -> None:
+    connections = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for chunk in (b"1\r\no\r\n", b"1\r\nk\r\n0\r\n\r\n"):
+                    await writer.drain()
+                    await asyncio.sleep(0)
+                    writer.write(chunk)
+        writer.close()
+
+    async with listening(answer) as url, client(url) as rest:
+        for _ in range(2):
+            assert await rest.request("GET", "/channels") == Answer(200, "ok")
+
+    assert connections == 1
+
+
+@pytest.mark.parametrize("url", ["/channels\r\nX: y", "/channels/a b", "/channels\n"])
+async def test_url_that_would_end_its_line_is_not_sent(
+    asterisk: ScriptedAsterisk, url: str
+) -> None:
+    async with client(asterisk.url) as rest:
+        with pytest.raises(ValueError, match="no target"):
+            await rest.request("GET", url)
+
+    assert asterisk.requests == []
 
 
 @pytest.mark.parametrize(("method", "times"), [("GET", 2), ("POST", 1), ("PUT", 1), ("DELETE", 1)])

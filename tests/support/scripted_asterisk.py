@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import UnixConnector, WSCloseCode, web
+from aiohttp import WSCloseCode, web
 
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.rest import RestClient
@@ -280,7 +280,7 @@ async def asterisk_without_network(
                 credentials,
                 concurrency=8,
                 timeout_seconds=5,
-                connector=UnixConnector(path, limit=0),
+                path=path,
             ) as rest:
                 yield script, rest
 

@@ -3,7 +3,6 @@
 from typing import Protocol, Self
 
 import aiohttp
-from multidict import CIMultiDict
 
 
 class Credentials:
@@ -12,15 +11,12 @@ class Credentials:
     It is a source of credentials that do not change.
     """
 
-    __slots__ = ("authorization", "headers", "json_headers", "user")
+    __slots__ = ("authorization", "user")
 
     def __init__(self, user: str, password: str) -> None:
         self.user = user
         #: The value of the Authorization header (RFC 7617).
         self.authorization = aiohttp.encode_basic_auth(user, password, encoding="utf-8")
-        #: Headers of a request without and with a body, built once.
-        self.headers = CIMultiDict(Authorization=self.authorization)
-        self.json_headers = CIMultiDict(self.headers, **{"Content-Type": "application/json"})
 
     def __repr__(self) -> str:
         return f"Credentials(user={self.user!r})"

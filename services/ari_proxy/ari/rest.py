@@ -6,20 +6,18 @@ Authorization header, never in a URL.
 """
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Final, Self
 
 import aiohttp
 import structlog
-from yarl import URL
 
-from ari_proxy import bounded_body
 from ari_proxy.__about__ import __version__
 
 from .client import MAX_ANSWER_BYTES, Answer
 from .credentials import Credentials, CredentialSource
 from .errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
+from .http_connections import HttpConnections, NotConnectedError
 from .tls import AriTls
 
 #: Below the 15 s of http.conf's session_keep_alive, so that the client closes first.
@@ -42,7 +40,7 @@ class RestClient:
         concurrency: int,
         timeout_seconds: float,
         tls: AriTls | None = None,
-        connector: aiohttp.BaseConnector | None = None,
+        path: str = "",
     ) -> None:
         """Create a client; it connects with its first request.
 
@@ -52,26 +50,22 @@ class RestClient:
             concurrency: the most requests at once.
             timeout_seconds: the default deadline of a request.
             tls: of an https root; None for the system's authorities.
-            connector: aiohttp's connector; None for TCP.
+            path: of a socket of the Unix domain, instead of TCP; or ''.
         """
-        self._root = root.rstrip("/")
         self._credentials = credentials
         self._timeout = timeout_seconds
         self._is_secure = root.startswith("https:")
         self._tls = tls if tls is not None and self._is_secure else AriTls()
         self._slots = asyncio.Semaphore(concurrency)
-        self._session = aiohttp.ClientSession(
-            connector=connector
-            or aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
-            # One deadline around the whole request: `asyncio.timeout` below.
-            timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            # Asterisk compresses nothing.
-            headers={"User-Agent": f"ari-proxy/{__version__}", "Accept-Encoding": "identity"},
+        self._connections = HttpConnections(
+            root, tls=self._tls, keep_seconds=KEEP_ALIVE_SECONDS, path=path
         )
-        # aiohttp would send a PUT or DELETE again when a kept-alive connection breaks.
-        self._session._retry_connection = False  # noqa: SLF001
+        self._root = self._connections.root
+        #: Asterisk compresses nothing.
+        self._head = (
+            f" HTTP/1.1\r\nHost: {self._connections.host}\r\nAccept: */*\r\n"
+            f"Accept-Encoding: identity\r\nUser-Agent: ari-proxy/{__version__}\r\n"
+        )
         self.in_flight = 0
 
     async def __aenter__(self) -> Self:
@@ -83,7 +77,7 @@ class RestClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        await self._connections.close()
 
     async def request(
         self,
@@ -112,54 +106,54 @@ class RestClient:
         except TimeoutError as error:
             what = "no answer in time" if sent else "no free connection in time, not sent"
             raise AriTimeoutError(method, path, what, sent=sent) from error
-        except aiohttp.ClientConnectorError as error:
-            what = await self._untrusted(error) or f"{error.strerror}"
-            raise UnreachableError(method, path, what, sent=False) from error
+        except NotConnectedError as error:
+            raise UnreachableError(method, path, await self._reason(error), sent=False) from error
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection broke ({type(error).__name__})"
             raise UnreachableError(method, path, what, sent=True) from error
 
-    async def _untrusted(self, error: aiohttp.ClientConnectorError) -> str:
-        """Return the fault of Asterisk's certificate, or ''."""
-        return await self._tls.explained(error, error.host, error.port)
+    async def _reason(self, error: NotConnectedError) -> str:
+        """Return why there is no connection, if by a fault of Asterisk's certificate."""
+        cause = error.__cause__ or error
+        untrusted = await self._tls.explained(cause, *self._connections.server)
+        return untrusted or (isinstance(cause, OSError) and cause.strerror) or str(cause)
 
     async def _send(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
         """Send a request; repeat a GET after a broken connection, and any with new credentials."""
         may_repeat, may_renew = method == "GET", True
         while True:
             credentials = self._credentials.current()
+            request = self._request(method, url, body, credentials)
             try:
-                async with self._exchange(method, url, body, credentials) as response:
-                    answer = await _read(response, method, url, max_bytes)
+                status, content = await self._connections.exchange(request, max_bytes)
             except (aiohttp.ServerDisconnectedError, ConnectionError):
                 if not may_repeat:
                     raise
                 may_repeat = False
                 continue
             # A refused request has done nothing; a password that changes must not cost a command.
-            is_refused = answer.status == _UNAUTHORIZED
+            is_refused = status == _UNAUTHORIZED
             if not (is_refused and may_renew and self._credentials.refused(credentials)):
-                return answer
+                return _answer(method, url, status, content, max_bytes)
             may_renew = False
 
-    def _exchange(
-        self, method: str, url: str, body: str, credentials: Credentials
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        return self._session.request(
-            method,
-            URL(self._root + url, encoded=True),
-            data=body.encode() if body else None,
-            headers=credentials.json_headers if body else credentials.headers,
-            allow_redirects=False,
-            ssl=self._tls.context() if self._is_secure else True,
-            server_hostname=self._tls.server_name,
-        )
+    def _request(self, method: str, url: str, body: str, credentials: Credentials) -> bytes:
+        """Return a request as HTTP/1.1 has it (RFC 9112)."""
+        target = self._root + url
+        if not target.isprintable() or " " in target:  # It would end the line.
+            raise ValueError(f"{target!r} is no target of a request")
+        head = f"{method} {target}{self._head}Authorization: {credentials.authorization}\r\n"
+        if not body:
+            told = "\r\n" if method == "GET" else "Content-Length: 0\r\n\r\n"
+            return f"{head}{told}".encode()
+        content = body.encode()
+        kind = "Content-Type: application/json\r\n"
+        return f"{head}{kind}Content-Length: {len(content)}\r\n\r\n".encode() + content
 
 
-async def _read(response: aiohttp.ClientResponse, method: str, url: str, max_bytes: int) -> Answer:
-    content = await bounded_body.read(response, max_bytes)
+def _answer(method: str, url: str, status: int, content: bytes | None, max_bytes: int) -> Answer:
     if content is None:
         path = url.partition("?")[0]
         _log.warning("asterisk.answer_too_large", method=method, path=path, limit=max_bytes)
-        raise AnswerTooLargeError(method, path, response.status, max_bytes)
-    return Answer(response.status, content.decode(errors="replace"))
+        raise AnswerTooLargeError(method, path, status, max_bytes)
+    return Answer(status, content.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""How many coroutines of ours a command passes from its lane to the HTTP library.
+"""How many coroutines of ours a command passes from its lane to the HTTP connection.
 
 Each costs time, and a reader who follows a command has to read each.
 """
@@ -21,7 +21,7 @@ from tests.support.running import until
 
 OURS = str(Path(ari_proxy.__file__).parent)
 #: Of a command that creates nothing, and of one that does.
-MOST_COROUTINES, MOST_CREATING = 7, 8
+MOST_COROUTINES, MOST_CREATING = 8, 9
 
 
 @pytest.mark.parametrize(

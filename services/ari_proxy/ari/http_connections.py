@@ -1,0 +1,173 @@
+"""Kept-alive HTTP connections to one server: aiohttp's protocol and parser, without its session.
+
+For each request the session looks after cookies, redirects, proxies, middlewares and more that ARI
+has none of. That costs four times as much CPU as all the rest of a request.
+"""
+
+import asyncio
+from typing import Final, NamedTuple, cast
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawResponseMessage
+from yarl import URL
+
+from ari_proxy import bounded_body
+
+from .tls import AriTls
+
+#: For the connections to close in order when the client ends.
+_CLOSE_SECONDS: Final = 1.0
+_INFORMATIONAL: Final = range(100, 200)
+_SWITCHED: Final = 101
+
+
+class NotConnectedError(Exception):
+    """There is no connection to the server; its cause is the reason."""
+
+
+class MalformedAnswerError(aiohttp.ClientError):
+    """What the server has sent is no HTTP."""
+
+
+class HttpAnswer(NamedTuple):
+    """A server's answer."""
+
+    status: int
+    #: None if it is larger than the limit; it is not read to its end then.
+    content: bytes | None
+
+
+class _Idle(NamedTuple):
+    connection: ResponseHandler
+    since: float
+
+
+class HttpConnections:
+    """Opens as many connections to one server as there are requests at once, and keeps them."""
+
+    def __init__(self, root: str, *, tls: AriTls, keep_seconds: float, path: str = "") -> None:
+        """Make a pool without any connection.
+
+        Args:
+            root: the server's URL; http or https.
+            tls: of an https URL.
+            keep_seconds: how long a connection without a request is used again.
+            path: of a socket of the Unix domain, instead of TCP; or ''.
+        """
+        self._url = URL(root)
+        self._tls = tls
+        self._keep_seconds = keep_seconds
+        self._path = path
+        self._loop = asyncio.get_running_loop()
+        self._idle: list[_Idle] = []
+        self._open: set[ResponseHandler] = set()
+
+    @property
+    def server(self) -> tuple[str, int]:
+        """Host and port."""
+        return self._url.raw_host or "", self._url.port or 0
+
+    @property
+    def root(self) -> str:
+        """The path of the URL, without a slash at its end."""
+        return self._url.raw_path.rstrip("/")
+
+    @property
+    def host(self) -> str:
+        """The value of a request's Host header."""
+        return self._url.host_port_subcomponent or ""
+
+    async def exchange(self, request: bytes, max_bytes: int) -> HttpAnswer:
+        """Send a request once, and return its answer.
+
+        Args:
+            request: complete, HTTP/1.1, with at most 64 KiB.
+            max_bytes: limit of the answer's body.
+
+        Raises:
+            NotConnectedError: it was not sent.
+            aiohttp.ClientError, OSError: the connection broke, or the answer is no HTTP.
+        """
+        connection = self._kept()
+        if connection is None:  # Not `or`: one with nothing to read is false.
+            connection = await self._connect()
+        try:
+            _send(connection, request)
+            message, payload = await connection.read()
+            while message.code in _INFORMATIONAL and message.code != _SWITCHED:
+                message, payload = await connection.read()
+            length = _told(message)
+            content = await bounded_body.content_of(payload, length, max_bytes)
+        except HttpProcessingError as error:
+            self._end(connection)
+            raise MalformedAnswerError(str(error)) from error
+        except BaseException:
+            self._end(connection)
+            raise
+        self._keep(connection, is_read=content is not None)
+        return HttpAnswer(message.code, content)
+
+    def _keep(self, connection: ResponseHandler, *, is_read: bool) -> None:
+        """Use a connection again, unless more of its answer would come or either side ends it."""
+        if is_read and not connection.should_close:
+            self._idle.append(_Idle(connection, self._loop.time()))
+        else:
+            self._end(connection)
+
+    def _kept(self) -> ResponseHandler | None:
+        """Return the connection that was used last, if there is one that may be used again."""
+        oldest = self._loop.time() - self._keep_seconds
+        while self._idle:
+            connection, since = self._idle.pop()
+            if since > oldest and connection.is_connected() and not connection.should_close:
+                return connection
+            self._end(connection)
+        return None
+
+    async def _connect(self) -> ResponseHandler:
+        make = self._make
+        try:
+            if self._path:
+                _, protocol = await self._loop.create_unix_connection(make, self._path)
+            elif self._url.scheme == "https":
+                _, protocol = await self._loop.create_connection(
+                    make,
+                    *self.server,
+                    ssl=self._tls.context(),
+                    server_hostname=self._tls.server_name,
+                )
+            else:
+                _, protocol = await self._loop.create_connection(make, *self.server)
+        except OSError as error:
+            raise NotConnectedError from error
+        self._open.add(protocol)
+        return protocol
+
+    def _make(self) -> ResponseHandler:
+        return ResponseHandler(self._loop)
+
+    def _end(self, connection: ResponseHandler) -> None:
+        self._open.discard(connection)
+        connection.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        self._idle.clear()
+        closing = [closed for one in self._open if (closed := one.closed) is not None]
+        for connection in tuple(self._open):
+            self._end(connection)
+        if closing:
+            await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
+
+
+def _send(connection: ResponseHandler, request: bytes) -> None:
+    connection.set_response_params(read_until_eof=True, auto_decompress=False)
+    cast("asyncio.Transport", connection.transport).write(request)
+
+
+def _told(message: RawResponseMessage) -> int:
+    """Return the length that the head of an answer tells, or 0."""
+    told = message.headers.get("Content-Length", "")
+    return int(told) if told.isdecimal() else 0
