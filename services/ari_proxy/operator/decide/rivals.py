@@ -4,10 +4,16 @@ Two proxies with one server_id would both answer its commands. The older resourc
 a mistake in a new one does not affect the other's calls.
 """
 
+import re
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from ari_proxy.operator.model import AriProxy
+
+_PORT: Final = re.compile(r":[0-9]+$")
+#: Default ports, by scheme.
+_PORTS: Final = {"nats": "4222", "tls": "4222", "ws": "80", "wss": "443"}
+_CLUSTER_DOMAINS: Final = (".", ".cluster.local", ".svc")
 
 
 class ServerClaim(NamedTuple):
@@ -50,10 +56,28 @@ def _buses(proxy: AriProxy) -> set[str]:
     """Return the bus's identity: its URLs, or the Secret that holds them."""
     bus = proxy.spec.bus
     if bus.nats is not None and bus.nats.servers:
-        return {url.rstrip("/") for url in bus.nats.servers}
+        return {_address(url, proxy.metadata.namespace) for url in bus.nats.servers}
     member = bus.nats or bus.rabbitmq
     ref = member.url_secret_ref if member is not None else None
     return {f"{proxy.metadata.namespace}/{ref.name}/{ref.key}"} if ref is not None else set()
+
+
+def _address(url: str, namespace: str) -> str:
+    """Return host and port of a NATS server; a Service has one host, however its name is written.
+
+    kubernetes.io/docs/concepts/services-networking/dns-pod-service
+    """
+    scheme, _, rest = url.rstrip("/").partition("://")
+    address = rest.partition("/")[0].lower()
+    host, _, port = address.rpartition(":") if _PORT.search(address) else (address, "", "")
+    for ending in _CLUSTER_DOMAINS:
+        host = host.removesuffix(ending)
+    is_short = host and host != "localhost" and not set(host) & set(".:[")
+    return (
+        f"{host}.{namespace}:{port or _PORTS[scheme]}"
+        if is_short
+        else (f"{host}:{port or _PORTS[scheme]}")
+    )
 
 
 def _server_ids(proxy: AriProxy) -> set[str]:

@@ -94,3 +94,50 @@ def test_claims_are_of_the_servers_that_are_asked_for() -> None:
 
     assert {claim.server_id for claim in claims(proxy)} == {"asterisk-a"}
     assert {claim.server_id for claim in claims(proxy, ["b", "c"])} == {"b", "c"}
+
+
+def on(url: str, namespace: str = "voice", day: int = 1) -> AriProxy:
+    """Return a resource in a namespace, on a NATS server."""
+    bus = {"type": "NATS", "nats": {"servers": [url]}}
+    item = resource("minimal", bus=bus)
+    created_at = f"2026-01-0{day}T00:00:00Z"
+    item["metadata"] |= {"namespace": namespace, "uid": url, "creationTimestamp": created_at}
+    return parse(item)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "nats://nats",
+        "nats://nats.voice:4222",
+        "nats://nats.voice.svc:4222",
+        "nats://nats.voice.svc.cluster.local:4222/",
+        "nats://NATS.voice.svc.cluster.local.:4222",
+        "tls://nats:4222",
+    ],
+)
+def test_service_is_one_bus_however_its_name_is_written(url: str) -> None:
+    older = on("nats://nats:4222")
+
+    assert rivals(on(url, day=2), [older]) == {"asterisk-a": "voice/minimal"}
+
+
+@pytest.mark.parametrize(
+    ("url", "namespace"),
+    [
+        ("nats://nats:4222", "other"),
+        ("nats://nats.other:4222", "voice"),
+        ("nats://nats:4223", "voice"),
+        ("nats://nats.example.com:4222", "voice"),
+    ],
+)
+def test_another_service_is_another_bus(url: str, namespace: str) -> None:
+    assert rivals(on(url, namespace, day=2), [on("nats://nats:4222")]) == {}
+
+
+def test_outside_server_is_one_bus_for_all_namespaces() -> None:
+    older = on("nats://[2001:db8::1]:4222")
+    assert rivals(on("nats://[2001:db8::1]", "other", day=2), [older])
+
+    older = on("nats://nats.example.com:4222")
+    assert rivals(on("nats://nats.example.com:4222/", "other", day=2), [older])
