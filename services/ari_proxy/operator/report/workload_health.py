@@ -11,6 +11,8 @@ from ari_proxy.operator.state import Observed
 
 #: Reasons for which every container waits while it starts.
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
+#: Characters of a crashed container's last words.
+_SAID_LENGTH: Final = 500
 #: Reasons that pods pass through while they start.
 _ON_THE_WAY: Final = frozenset({"NotCreated", "Starting", "NotReady"})
 
@@ -113,10 +115,11 @@ def _why(observed: Observed, server: str, component: Component, live: Object) ->
 def _waiting_container(pods: Sequence[Object]) -> tuple[str, str] | None:
     """Return why a container can't start, for example ImagePullBackOff."""
     for pod in pods:
-        for state in _waiting(pod):
+        for container in _containers(pod):
+            state = container.get("state", {}).get("waiting") or {}
             if state.get("reason", "") not in _STARTING:
                 message = state.get("message") or state["reason"]
-                return state["reason"], f"{pod['metadata']['name']}: {message}"
+                return state["reason"], f"{pod['metadata']['name']}: {message}{_crash(container)}"
     return None
 
 
@@ -126,19 +129,25 @@ def _nobody_active(pods: Sequence[Object], checks: Mapping[str, str]) -> str:
     return f"{message}; {failed[1]}" if failed else message
 
 
+def _crash(container: Mapping[str, Any]) -> str:
+    """Return the end of what a container has said before it ended."""
+    ended = container.get("lastState", {}).get("terminated") or {}
+    said = str(ended.get("message", "")).strip()
+    return f"; it said: {said[-_SAID_LENGTH:]}" if said else ""
+
+
 def _failed_checks(pods: Sequence[Object], checks: Mapping[str, str]) -> tuple[str, str] | None:
     names = [pod["metadata"]["name"] for pod in pods]
     failed = [f"{name}: {checks[name]}" for name in names if name in checks]
     return ("NotReady", failed[0]) if failed else None
 
 
-def _waiting(pod: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _containers(pod: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     status = pod.get("status") or {}
-    containers = [
+    return [
         *(status.get("initContainerStatuses") or ()),
         *(status.get("containerStatuses") or ()),
     ]
-    return [item["state"]["waiting"] for item in containers if item.get("state", {}).get("waiting")]
 
 
 def _unschedulable(pods: Sequence[Object]) -> tuple[str, str] | None:

@@ -110,6 +110,19 @@ def test_reason_is_the_most_specific_one(
     assert (found.reason, found.message) == (reason, message)
 
 
+def test_crash_has_the_containers_last_words() -> None:
+    cluster = settled()
+    cluster.run(INGEST, ready=0)
+    (status,) = waiting("CrashLoopBackOff", "back-off 20s")
+    status["lastState"] = {"terminated": {"message": "x" * 600 + "has a port that is no number"}}
+    cluster.pods = [pod("p", labels=LABELS, ready=False, containerStatuses=[status])]
+    message = ingest_of(cluster).message
+
+    assert message.startswith("p: back-off 20s; it said: xx")
+    assert message.endswith("has a port that is no number")
+    assert len(message) < 600
+
+
 def test_pods_of_other_components_do_not_matter() -> None:
     cluster = settled()
     cluster.run(INGEST, ready=0)

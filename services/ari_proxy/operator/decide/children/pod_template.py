@@ -100,6 +100,8 @@ def _container(desired: DesiredComponent) -> Object:
         | {"initialDelaySeconds": 2},
         "livenessProbe": _probe("/livez", period=10, failures=3),
         "readinessProbe": _probe("/readyz", period=2, failures=2),
+        # The reason of a crash, which the status then has.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": desired.workload.resources
         or desired.workload_defaults.resources
         or _RESOURCES,
