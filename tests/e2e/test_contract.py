@@ -88,7 +88,12 @@ TOO_MANY = {"minReplicas": 3, "maxReplicas": 2}
         ("spec.monitoring.traces", {}, "endpoint"),
         ("spec.servers.0.ari.url", "http://a:8088/ari?api_key=u:p", "credentialsSecretRef"),
         ("spec.servers.0.ari.url", "http://user:secret@a:8088/ari", "credentialsSecretRef"),
+        ("spec.servers.0.ari.url", "http://a:8088/ari#x", "without a fragment"),
+        ("spec.servers.0.ari.url", "http://a:8088/ari/events", "without /events"),
+        ("spec.servers.0.ari.url", "http://a:99999/ari", "a port from 1 to 65535"),
+        ("spec.servers.0.ari.url", "http://\u00e4sterisk:8088/ari", "url"),
         ("spec.servers.0.ari.credentialsSecretRef", {}, "name"),
+        ("spec.servers.0.ari.credentialsSecretRef", {"name": "No_Such Secret"}, "name"),
         ("spec.servers.0.ari", {"credentialsSecretRef": REF}, "url must be set unless"),
         ("spec.servers.0.ari.outbound", {}, "outbound is for the connection Outbound"),
         ("spec.servers.0.ari", outbound(asteriskVersion="22.4.2"), "20.15, 21.10, 22.5 or newer"),
@@ -113,6 +118,16 @@ def test_mistake_is_refused(namespace: Namespace, path: str, value: Any, message
         dry_run(namespace, minimal(path, value))
 
     assert message in str(refused.value)
+
+
+def test_manifest_stays_as_it_is(namespace: Namespace) -> None:
+    """Argo CD compares list items field by field: a default there would be a difference."""
+    resource = sample("minimal")
+    resource["spec"]["suspend"] = True
+    namespace.apply(yaml.safe_dump(resource))
+
+    assert namespace.get("ariproxy", "minimal")["spec"]["servers"] == resource["spec"]["servers"]
+    namespace.kubectl("delete", "ariproxy", "minimal")
 
 
 def test_name_that_no_service_can_have_is_refused_for_outbound(namespace: Namespace) -> None:

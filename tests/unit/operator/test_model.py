@@ -1,5 +1,6 @@
 """The model is compared with the contract, field by field."""
 
+import json
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -62,6 +63,26 @@ def _without_none(kind: Any) -> Any:
 
 def test_model_has_the_names_types_and_defaults_of_the_contract() -> None:
     assert compare(model.AriProxySpec, SCHEMA["properties"]["spec"], "spec") == []
+
+
+def test_defaults_of_items_are_said_by_their_descriptions() -> None:
+    """The contract has none there; see test_crd.py."""
+
+    def unsaid(struct: Any, schema: dict[str, Any], place: str) -> list[str]:
+        found = []
+        for field in msgspec.structs.fields(struct):
+            item = schema["properties"][field.encode_name]
+            kind, here = _without_none(field.type), f"{place}.{field.encode_name}"
+            if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+                found += unsaid(kind, item, here)
+            elif field.default not in (msgspec.NODEFAULT, None, ""):
+                text = json.dumps(field.default).strip('"')
+                said = f"Defaults to {text}." in " ".join(item["description"].split())
+                found += [] if said else [here]
+        return found
+
+    servers = SCHEMA["properties"]["spec"]["properties"]["servers"]["items"]
+    assert unsaid(model.ServerSpec, servers, "servers[]") == []
 
 
 def test_metadata_is_read_whatever_the_spec_is() -> None:
