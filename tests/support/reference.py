@@ -219,6 +219,11 @@ Conditions:
 | `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, `Deleting`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
+| `Stalled` | somebody has to do something first: a Secret is missing, a roll-out is stuck, an object was refused | the reason of what is wrong, `NotStalled` |
+| `Reconciling` | the state becomes the desired one by itself | as `Progressing`; `Stalled` |
+
+`Stalled`, `Reconciling` and `Ready` are those of kstatus, which Flux and others wait by; `observedGeneration` is set in
+the status and in each condition.
 
 Each server has the conditions `ServerIdUnique`, `SecretsResolved` (`SecretMissing`, `SecretKeyMissing`),
 `IngestReady` and `CommandReady` (`Serving`; `NotReady` with the pod's failing checks; `Starting`;

@@ -48,6 +48,15 @@ class ServerState:
         return next((item for item in self.conditions if item.status != "True"), None)
 
     @property
+    def lacking(self) -> list[tuple[str, str]]:
+        """Reasons and messages of what somebody has to provide: a Secret, another server_id."""
+        return [
+            (item.reason, f"{self.name}: {item.message}")
+            for item in self.conditions
+            if item.type in {"ServerIdUnique", "SecretsResolved"} and item.status == "False"
+        ]
+
+    @property
     def stuck(self) -> tuple[str, str] | None:
         """Reason and message of a roll-out that does not go on by itself, or None."""
         for component, found in (("ingest", self.ingest), ("command", self.command)):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
@@ -15,8 +15,13 @@ from .conditions import Condition, merge, timestamp
 from .server_state import ServerState, server_state
 from .workload_health import health
 
-#: Conditions that a failed reconciliation makes unknown.
-_FAILING: Final = ("Progressing", "Ready")
+#: Conditions that a failed reconciliation changes, and their status then.
+_FAILING: Final[Mapping[str, Literal["True", "False", "Unknown"]]] = {
+    "Progressing": "Unknown",
+    "Ready": "Unknown",
+    "Stalled": "True",
+    "Reconciling": "False",
+}
 
 
 def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[str, Any]:
@@ -47,7 +52,9 @@ def unreconciled(
 ) -> dict[str, Any]:
     """Return the status of a resource whose reconciliation failed: what it was, and the error."""
     message = f"the operator can't reconcile this resource: {type(error).__name__}: {error}"
-    failed = [Condition(kind, "Unknown", "ReconcileFailed", message) for kind in _FAILING]
+    failed = [
+        Condition(kind, status, "ReconcileFailed", message) for kind, status in _FAILING.items()
+    ]
     conditions = former.get("conditions") or ()
     return {
         **former,

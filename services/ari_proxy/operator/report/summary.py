@@ -1,6 +1,8 @@
 """The conditions of the whole resource. Sans-I/O."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
@@ -11,17 +13,24 @@ from ari_proxy.operator.state import Observed
 from .conditions import Condition, condition
 from .server_state import ServerState, named
 
+#: Refusals that pass by themselves, or matter little.
+_PASSING: Final = frozenset({"AwaitingDrain", "KindMissing"})
+
 
 def conditions(
     observed: Observed, found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal]
 ) -> list[Condition]:
     """Return all conditions of a resource, given the states of its servers."""
+    accepted, progressing = _accepted(observed, failures), _progressing(found, observed)
+    stalled = _stalled(found, failures, accepted)
     return [
-        _accepted(observed, failures),
-        _progressing(found, observed),
+        accepted,
+        progressing,
         _ready(found, failures, observed),
         _degraded(found, failures),
         _suspended(observed),
+        stalled,
+        _reconciling(progressing, stalled),
     ]
 
 
@@ -115,6 +124,32 @@ def _impaired(found: Sequence[ServerState]) -> tuple[str, str] | None:
     message = f"impaired: {', '.join(impaired)}"
     reason, details = _stuck(found) or ("ServersImpaired", "")
     return reason, f"{message}; {details}" if details else message
+
+
+def _stalled(
+    found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal], accepted: Condition
+) -> Condition:
+    """Return whether somebody has to do something before the state can become the desired one.
+
+    kstatus (sigs.k8s.io/cli-utils) takes that for a failure, and `Reconciling` for progress.
+    """
+    refused = [named(*item) for item in failures.items() if item[1].reason not in _PASSING]
+    problems = [
+        *([(accepted.reason, accepted.message)] if accepted.status == "False" else []),
+        *refused,
+        *(item for server in found for item in server.lacking),
+    ]
+    reason, message = next(iter(problems), None) or _stuck(found) or ("", "")
+    if reason:
+        return condition("Stalled", True, reason, message)
+    return condition("Stalled", False, "NotStalled", "nothing that does not mend itself")
+
+
+def _reconciling(progressing: Condition, stalled: Condition) -> Condition:
+    """Return whether the state becomes the desired one by itself; what is stalled does not."""
+    if stalled.status == "True":
+        return condition("Reconciling", False, "Stalled", "it does not go on by itself")
+    return replace(progressing, type="Reconciling")
 
 
 def _suspended(observed: Observed) -> Condition:

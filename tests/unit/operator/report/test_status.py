@@ -35,6 +35,8 @@ def test_served_resource() -> None:
         "Ready": "True",
         "Degraded": "False",
         "Suspended": "False",
+        "Stalled": "False",
+        "Reconciling": "False",
     }
     (server,) = found["servers"]
     assert server["serverId"] == "asterisk-a"
@@ -141,7 +143,12 @@ def test_failed_reconciliation_is_told_beside_the_former_status() -> None:
 def test_failed_reconciliation_of_a_new_resource_is_told() -> None:
     found = unreconciled({}, 1, ValueError("x"), NOW)
 
-    assert [item["type"] for item in found["conditions"]] == ["Progressing", "Ready"]
+    assert {item["type"]: item["status"] for item in found["conditions"]} == {
+        "Progressing": "Unknown",
+        "Ready": "Unknown",
+        "Stalled": "True",
+        "Reconciling": "False",
+    }
 
 
 def test_rollout_is_progress_and_no_failure() -> None:
@@ -244,3 +251,44 @@ def test_drain_names_the_pods_that_do_not_report() -> None:
         "failing does not report its open dialogs: GET /dialogs/count answered 500; "
         "starting does not report its open dialogs: it has not started yet"
     )
+
+
+# As kstatus reads them: Reconciling is progress, Stalled a failure
+
+
+def kstatus(cluster: Cluster, failures: Any = None) -> tuple[str, str, str]:
+    found = conditions(cluster, failures)
+    return found["Stalled"]["status"], found["Reconciling"]["status"], found["Stalled"]["reason"]
+
+
+def test_rollout_and_drain_are_progress() -> None:
+    cluster = settled()
+    cluster.of("Deployment", INGEST)["status"]["updatedReplicas"] = 0
+    assert kstatus(cluster) == ("False", "True", "NotStalled")
+
+    cluster = settled()
+    cluster.resource["spec"]["servers"][0]["name"] = "renamed"
+    assert kstatus(cluster, cluster.plan().refusals) == ("False", "True", "NotStalled")
+
+
+def test_what_somebody_has_to_mend_is_stalled() -> None:
+    cluster = settled()
+    new_pod_waits(cluster, "ImagePullBackOff", "no such image")
+    assert kstatus(cluster) == ("True", "False", "ImagePullBackOff")
+
+    cluster = settled()
+    cluster.secrets["asterisk-ari"] = None
+    assert kstatus(cluster) == ("True", "False", "SecretMissing")
+
+    cluster = Cluster()
+    cluster.rivals = {"asterisk-a": "voice/older"}
+    assert kstatus(cluster) == ("True", "False", "ServerIdConflict")
+
+    taken = {ObjectKey("ServiceAccount", "minimal-ingest"): Refusal("NameTaken", "it exists")}
+    assert kstatus(settled(), taken) == ("True", "False", "NameTaken")
+
+
+def test_missing_kind_stalls_nothing() -> None:
+    missing = {ObjectKey("PodMonitor", "minimal"): Refusal("KindMissing", "lacks it")}
+
+    assert kstatus(settled(), missing) == ("False", "False", "NotStalled")
