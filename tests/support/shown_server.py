@@ -23,6 +23,10 @@ class ShownDialogs:
 
     shown: list[dict[str, Any]] = field(default_factory=list)
     count_open: Callable[[], int | None] = lambda: 0
+    active: bool = True
+
+    def is_active(self) -> bool:
+        return self.active
 
     def dialogs(self) -> list[dict[str, Any]]:
         return self.shown

@@ -43,6 +43,14 @@ async def test_without_any_that_can_serve_the_process_is_not_ready() -> None:
     assert not (await servers.readiness({"b": REFUSED, "c": FAILED})).is_ready
 
 
+def test_process_is_active_while_any_of_its_ingests_is() -> None:
+    standby = ShownServer({}, ShownDialogs(active=False))
+
+    assert servers.activity({"a": READY, "b": standby}) == {"active": True}
+    assert servers.activity({"b": standby}) == {"active": False}
+    assert servers.activity({"c": FAILED}) == {}
+
+
 def test_dialogs_of_all_servers_name_theirs() -> None:
     found = servers.dialogs({"a": READY, "b": REFUSED, "c": FAILED})
 
