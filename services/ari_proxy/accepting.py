@@ -106,6 +106,11 @@ def _bound(family: int, address: str, port: int, backlog: int) -> socket.socket:
     return found
 
 
+def usual(address: str) -> str:
+    """Return a peer's address as people write it: that of IPv4 without IPv6's prefix."""
+    return address.removeprefix(_MAPPED)
+
+
 class Acceptor:
     """Accepts the connections to listening sockets."""
 
@@ -147,7 +152,7 @@ class Acceptor:
                 self._note(error)
                 await asyncio.sleep(self._again_seconds)
                 continue
-            take(accepted, str(address[0]).removeprefix(_MAPPED))
+            take(accepted, usual(address[0]))
             await asyncio.sleep(0)
 
     def _note(self, error: OSError) -> None:

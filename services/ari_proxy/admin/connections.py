@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from ari_proxy import accepting
 from ari_proxy.log_limit import LogLimit
 
 _log = structlog.get_logger()
@@ -56,7 +57,7 @@ class OpenConnections:
         """Count a peer that is refused, and log it; of many in a short time only the first."""
         self.count(reason)
         if (others := self._limit.others()) is not None:
-            host = connection.client[0] if connection.client else ""
+            host = accepting.usual(connection.client[0]) if connection.client else ""
             _log.warning("admin.refused", reason=reason, host=host, others=others)
 
 
