@@ -4,6 +4,8 @@ import socket
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from tests.support import printed_files
 from tests.support.ports import free_port
@@ -176,3 +178,29 @@ async def test_bad_settings_are_told_as_elsewhere(tmp_path: Path) -> None:
 
     assert code == 2
     assert "bus.kind" in said
+
+
+async def test_redirection_is_not_followed(nats_server: NatsServer, tmp_path: Path) -> None:
+    """Where Asterisk's URL leads to somebody else, the doctor does not ask that one."""
+    reached: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        reached.append(request.path)
+        return web.Response()
+
+    async def asterisk(_: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://127.0.0.1:{other.port}/elsewhere")
+
+    application, redirected = web.Application(), web.Application()
+    application.router.add_route("*", "/{path:.*}", asterisk)
+    redirected.router.add_route("*", "/{path:.*}", elsewhere)
+    async with TestServer(redirected) as other, TestServer(application) as server:
+        settings = settings_for(
+            nats_server,
+            rest_url=f"http://127.0.0.1:{server.port}/ari",
+            websocket_url=f"ws://127.0.0.1:{server.port}/ari/events",
+            application="demo",
+        )
+        await examined(tmp_path, **environment_of(settings))
+
+    assert reached == []

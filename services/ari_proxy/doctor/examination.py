@@ -159,7 +159,7 @@ async def _clock(settings: Settings) -> Finding:
         async with (
             asyncio.timeout(STEP_SECONDS),
             aiohttp.ClientSession() as session,
-            session.get(settings.ari.rest_url, ssl=False) as answer,
+            session.get(settings.ari.rest_url, ssl=False, allow_redirects=False) as answer,
         ):
             date = parsedate_to_datetime(answer.headers["Date"])
     except (aiohttp.ClientError, OSError, KeyError, ValueError):
