@@ -132,6 +132,22 @@ async def test_kind_that_a_cluster_lacks_is_asked_for_once(
     assert api.requests["list", "podmonitors"] == 1
 
 
+async def test_kind_that_may_be_listed_but_not_watched_is_known(
+    api: ApiServer, cluster: Cluster
+) -> None:
+    api.refused["watch", "leases"] = 403
+    found = resource("first")
+    found["spec"]["ingest"] = {"replicas": 2}
+    api.create("ariproxies", found)
+    async with cluster.operator():
+        await until(lambda: is_ready(api, "first"))
+        applied = api.requests["patch", "leases"]
+        api.create("ariproxies", resource("second"))
+        await until(lambda: is_ready(api, "second"))
+
+        assert api.requests["patch", "leases"] == applied == 1
+
+
 async def test_kind_that_is_needed_and_may_not_be_read_is_awaited(
     api: ApiServer, cluster: Cluster
 ) -> None:

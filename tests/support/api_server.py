@@ -6,6 +6,7 @@ nothing. tests/e2e has a real one.
 """
 
 import asyncio
+import bisect
 import copy
 import json
 from collections import Counter
@@ -310,8 +311,8 @@ class ApiServer:
                 await changed.wait()
 
     def _events(self, target: _Target, selector: Mapping[str, str], since: int) -> Iterator[Object]:
-        first = next((n for n, c in enumerate(self._changes) if c.version > since), None)
-        for change in self._changes[first:] if first is not None else ():
+        first = bisect.bisect_right(self._changes, since, key=lambda change: change.version)
+        for change in self._changes[first:]:
             if change.key.plural != target.plural:
                 continue
             if target.namespace and change.key.namespace != target.namespace:

@@ -136,7 +136,9 @@ class Watch:
             return 0.0
         self._problem = str(error)
         if error.status in _ABSENT and self.scope.kind in OPTIONAL:
-            self._known(Store())
+            if not self._version:
+                self._known(Store())
+            self._version = ""  # What could be listed but not watched is listed again.
             _log.info("watch.unavailable", kind=self.scope.kind, error=str(error))
             return RETRY_SECONDS
         self._failures += 1
