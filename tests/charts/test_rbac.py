@@ -1,11 +1,15 @@
 """The rights that the chart grants: to whom, where, and that its installer could have them."""
 
+import shutil
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
-from tests.charts.test_chart import of, render
+from tests.charts.test_chart import helm, of, render
+from tests.support.chart import CHART
 
 WRITE = ("create", "update", "patch", "delete", "deletecollection")
 READ = ("get", "list", "watch")
@@ -126,7 +130,13 @@ def test_names_of_the_cluster_are_never_those_of_another_release() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "resource"), [("rbac.secrets", "secrets"), ("rbac.podMonitors", "podmonitors")]
+    ("option", "resource"),
+    [
+        ("rbac.secrets", "secrets"),
+        ("rbac.podMonitors", "podmonitors"),
+        ("rbac.standbys", "roles"),
+        ("rbac.standbys", "rolebindings"),
+    ],
 )
 @pytest.mark.parametrize("scope", ["Cluster", "Namespace"])
 def test_right_is_a_value(option: str, resource: str, scope: str) -> None:
@@ -139,3 +149,20 @@ def test_right_is_a_value(option: str, resource: str, scope: str) -> None:
 def test_secrets_are_never_listed() -> None:
     verbs = {r.verb for r in rights(of(render(), "ClusterRole")) if r.resource == "secrets"}
     assert verbs == {"get"}
+
+
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_notes_say_what_is_next(enabled: str, tmp_path: Path) -> None:
+    """Helm renders them for a cluster only: here they are a value of another template."""
+    copy = shutil.copytree(CHART, tmp_path / "ari-proxy")
+    text = (copy / "templates" / "NOTES.txt").read_text()
+    shown = 'kind: Notes\ntext: {{ include "notes" . | quote }}\n'
+    template = f'{{{{ define "notes" }}}}{text}{{{{ end }}}}\n{shown}'
+    (copy / "templates" / "notes.yaml").write_text(template)
+    options = ("--set", f"operator.enabled={enabled}", "--namespace", "voice")
+    done = helm("template", "release", str(copy), "--show-only", "templates/notes.yaml", *options)
+    assert done.returncode == 0, done.stderr
+
+    notes = yaml.safe_load(done.stdout)["text"]
+    assert ("kubectl apply -n voice" in notes) is (enabled == "true")
+    assert ("rbac.scope=Namespace" in notes) is (enabled == "false")

@@ -60,7 +60,7 @@ def test_release_with_rights_in_one_namespace_serves_it_and_leaves_nothing_behin
     cluster.require("kubectl", "helm")
     with voice_namespace(replicas=1) as voice:
         # The kind is the cluster's, and there already, as where somebody else has installed it.
-        options = ("rbac.scope=Namespace", "crds.enabled=false", "rbac.aggregateClusterRoles=false")
+        options = ("rbac.scope=Namespace", "crds.enabled=false")
         install(voice, *(x for option in options for x in ("--set", option)))
         voice.apply(yaml.safe_dump(named(sample("standby"), "limited", "limited")))
         voice.until_settled("limited")
@@ -72,6 +72,23 @@ def test_release_with_rights_in_one_namespace_serves_it_and_leaves_nothing_behin
         kinds = "all,roles,rolebindings,serviceaccounts,configmaps,leases,pdb"
         label = "app.kubernetes.io/part-of=ari-proxy"
         until(lambda: not voice.objects(kinds, label), "nothing is left behind")
+
+
+def test_admin_of_a_namespace_installs_an_operator_there(release: Namespace) -> None:
+    """The release has given the role `admin` what an operator needs beside it."""
+    assert release
+    role = ("get", "clusterrole", "admin", "-o", "json")
+    until(lambda: "ariproxies/status" in cluster.kubectl(*role), "the roles are aggregated")
+    team = Namespace("team").create()
+    try:
+        team.kubectl("create", "rolebinding", "admin", "--clusterrole=admin", "--user=tenant")
+        as_tenant = ("--namespace", team.name, "--kube-as-user", "tenant")
+        options = ("--set", "rbac.scope=Namespace", "--set", "crds.enabled=false", "--wait")
+        cluster.run("helm", "install", RELEASE, str(CHART), *as_tenant, *options)
+        assert "Succeeded" in cluster.run("helm", "test", RELEASE, *as_tenant)
+        cluster.run("helm", "uninstall", RELEASE, *as_tenant, "--wait")
+    finally:
+        team.remove()
 
 
 def clusterroles() -> list[str]:

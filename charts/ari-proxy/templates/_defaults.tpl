@@ -20,6 +20,7 @@ operator:
     digest: ''
     pullPolicy: IfNotPresent
   watchNamespaces: []
+  leaseNamespace: kube-system
   workers: 4
   logging:
     level: info
@@ -81,6 +82,7 @@ rbac:
   scope: Cluster
   aggregateClusterRoles: null
   secrets: true
+  standbys: true
   podMonitors: null
 monitoring:
   podMonitor:

@@ -159,9 +159,11 @@ permissions that it has itself. */}}
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]
   verbs: [get, list, watch, create, patch, delete]
+{{- if .Values.rbac.standbys }}
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
   verbs: [get, list, watch, create, patch, delete]
+{{- end }}
 - apiGroups: [coordination.k8s.io]
   # update is for the Roles of the ingests.
   resources: [leases]

@@ -1,6 +1,6 @@
 """The NetworkPolicy of a resource's pods. Sans-I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.defaults import Defaults
@@ -14,8 +14,9 @@ from .pod_template import ARI_PORT_NAME
 def network_policy(proxy: AriProxy, defaults: Defaults) -> Object | None:
     """Return the NetworkPolicy of all pods of a resource, or None if there shall be none.
 
-    Nobody reaches the admin API but the peers: it has no login, and shows calls. Where Asterisk
-    opens the websockets, their port is open to all, as Asterisk may be outside of the cluster.
+    Nobody reaches the admin API but the peers: it has no login, and shows calls. The port for
+    Asterisk's websockets is open to all, as Asterisk may be outside of the cluster; only pods that
+    listen have it, those of a draining server included.
     """
     if defaults.admin_peers is None:
         return None
@@ -27,17 +28,14 @@ def network_policy(proxy: AriProxy, defaults: Defaults) -> Object | None:
         "spec": {
             "podSelector": {"matchLabels": selected},
             "policyTypes": ["Ingress"],
-            "ingress": list(_rules(proxy, defaults.admin_peers)),
+            "ingress": [*_admin(defaults.admin_peers), {"ports": [_port(ARI_PORT_NAME)]}],
         },
     }
 
 
-def _rules(proxy: AriProxy, admin_peers: Iterable[Object]) -> Iterable[Object]:
+def _admin(peers: Sequence[Object]) -> list[Object]:
     # A rule without peers would let everybody in.
-    if peers := list(admin_peers):
-        yield {"from": peers, "ports": [_port("admin")]}
-    if any(server.ari.connection == "Outbound" for server in proxy.spec.servers):
-        yield {"ports": [_port(ARI_PORT_NAME)]}
+    return [{"from": list(peers), "ports": [_port("admin")]}] if peers else []
 
 
 def _port(name: str) -> Object:

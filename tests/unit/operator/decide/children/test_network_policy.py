@@ -6,6 +6,7 @@ import pytest
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.network_policy import network_policy
+from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.objects import matches
 from tests.support.resources import component, proxy
@@ -13,8 +14,8 @@ from tests.support.resources import component, proxy
 PEER = {"namespaceSelector": {"matchLabels": {"metrics": "enabled"}}}
 
 
-def policy(sample: str = "minimal", *peers: dict[str, Any]) -> dict[str, Any]:
-    found = network_policy(proxy(sample), Defaults(admin_peers=peers))
+def policy(*peers: dict[str, Any]) -> dict[str, Any]:
+    found = network_policy(proxy(), Defaults(admin_peers=peers))
     assert found is not None
     spec: dict[str, Any] = found["spec"]
     return spec
@@ -33,17 +34,22 @@ def test_it_selects_all_pods_of_the_resource(part: names.Component) -> None:
 
 
 def test_peers_reach_the_admin_api_alone() -> None:
-    (rule,) = policy("minimal", PEER)["ingress"]
+    rule, _ = policy(PEER)["ingress"]
     assert rule == {"from": [PEER], "ports": [{"port": "admin", "protocol": "TCP"}]}
 
 
-def test_without_peers_nobody_comes_in() -> None:
+def test_without_peers_nobody_reaches_it() -> None:
     """A rule with an empty `from` would be open to all."""
-    assert policy()["ingress"] == []
+    ports = [port["port"] for rule in policy()["ingress"] for port in rule["ports"]]
+    assert ports == ["ari"]
     assert policy()["policyTypes"] == ["Ingress"]
 
 
-def test_asterisk_that_opens_the_websockets_comes_from_anywhere() -> None:
-    admin, ari = policy("outbound", PEER)["ingress"]
-    assert admin["from"] == [PEER]
-    assert ari == {"ports": [{"port": "ari", "protocol": "TCP"}]}
+def test_asterisk_comes_from_anywhere_to_the_port_of_pods_that_listen() -> None:
+    """Named, so that it is that of a pod of a draining server, too, and of no other."""
+    _, rule = policy(PEER)["ingress"]
+    assert rule == {"ports": [{"port": "ari", "protocol": "TCP"}]}
+    (listening,) = pod_template(component(sample="outbound"))["spec"]["containers"]
+    (calling,) = pod_template(component())["spec"]["containers"]
+    assert "ari" in {port["name"] for port in listening["ports"]}
+    assert "ari" not in {port["name"] for port in calling["ports"]}
