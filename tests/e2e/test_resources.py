@@ -213,6 +213,20 @@ def test_autoscaler_is_not_fought(voice: Namespace) -> None:
         assert command not in voice.names("hpa")
 
 
+def test_number_of_pods_that_is_left_out_is_left_to_others(voice: Namespace) -> None:
+    with applied(voice, named(sample("minimal"), "kedas", "kedas")) as name:
+        voice.until_settled(name)
+        command = f"{name}-command-asterisk-a"
+        voice.kubectl("scale", f"deployment/{command}", "--replicas=2")
+        voice.until_settled(name)
+        patch(voice, name, {"command": {"maxInFlight": 16}})
+        voice.until_settled(name)
+        assert voice.get("deployment", command)["spec"]["replicas"] == 2
+
+        voice.kubectl("scale", f"deployment/{command}", "--replicas=0")
+        until(lambda: has_reason(voice, name, "ScaledToZero"), "nobody serves")
+
+
 def test_suspended_resource_is_left_as_it_is(voice: Namespace) -> None:
     with applied(voice, named(sample("minimal"), "suspended", "suspended")) as name:
         voice.until_settled(name)

@@ -197,6 +197,12 @@ have uninstalled it, remove it with `kubectl patch ari NAME --type=merge -p '{"m
 deletion of the namespace, or one in the foreground (`--cascade=foreground`, Argo CD's default; set
 `PrunePropagationPolicy=background`), deletes the Deployments beside the resource: nothing is left to drain.
 
+**Scaling by others.** Without `command.replicas` and `command.autoscaling` the operator leaves the number of executors
+alone: a HorizontalPodAutoscaler of your own, or a ScaledObject of KEDA, may have the Deployment
+`<resource>-command-<server>` as its target, and scale it to 0, which `ScaledToZero` tells. AriProxy itself has no
+`scale` subresource: it has a Deployment for each server, and an autoscaler would take the pods of all for those of
+one. The number of ingests is always the resource's, since a second one needs a Lease.
+
 **To rename a server** change its `name` and set its `serverId` to the former one: the new ingest takes the dialogs
 over. With a Lease, or with a new `serverId`, it is served once the former one has drained (`AwaitingDrain`): an
 application of an Asterisk has one client, and the calls would be announced a second time.

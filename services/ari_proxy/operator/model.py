@@ -177,7 +177,6 @@ class WorkloadSpec(_Part, frozen=True):
     """Fields that ingest and command share."""
 
     image: str = ""
-    replicas: int = 1
     resources: dict[str, Any] | None = None
     termination_grace_period_seconds: int = 45
     pod_disruption_budget: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
@@ -187,6 +186,7 @@ class WorkloadSpec(_Part, frozen=True):
 class IngestSpec(WorkloadSpec, frozen=True):
     """The ingest Deployment of each server."""
 
+    replicas: int = 1
     lease_duration_seconds: int = 3
     listener_timeout_seconds: int = 10
     no_listener: Literal["Continue", "Hangup", "Keep"] = "Continue"
@@ -217,6 +217,8 @@ class CommandPolicySpec(_Part, frozen=True):
 class CommandSpec(WorkloadSpec, frozen=True):
     """The command Deployment of each server."""
 
+    #: None: somebody else scales it.
+    replicas: int | None = None
     autoscaling: AutoscalingSpec | None = None
     max_in_flight: int = 32
     transport: Literal["Auto", "Websocket", "Http"] = "Auto"

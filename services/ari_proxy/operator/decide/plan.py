@@ -234,7 +234,7 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
             disruption_budget(item),
             scaler,
         )
-        found += [_stamped(child, is_scaled=scaler is not None) for child in children if child]
+        found += [_stamped(child, is_scaled=item.replicas is None) for child in children if child]
     return found
 
 
@@ -270,7 +270,7 @@ def _stamped(item: Object, *, is_scaled: bool) -> Object:
     """Annotate an object with its fingerprint, so that a field's removal is a difference too."""
     content = {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
     if item["kind"] == "Deployment" and is_scaled:
-        content["spec"] = {**item["spec"], "replicas": None}  # The autoscaler's.
+        content["spec"] = {**item["spec"], "replicas": None}  # Somebody else's.
     stamp = names.digest(json.dumps(content, sort_keys=True))
     annotations = {**item["metadata"].get("annotations", {}), names.APPLIED: stamp}
     return {**item, "metadata": {**item["metadata"], "annotations": annotations}}

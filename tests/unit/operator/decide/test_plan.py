@@ -153,6 +153,20 @@ def test_autoscalers_number_is_no_difference() -> None:
     assert changed["spec"]["replicas"] == 4
 
 
+def test_number_of_pods_that_is_left_out_is_left_to_others() -> None:
+    cluster = settled()
+    cluster.of("Deployment", COMMAND)["spec"]["replicas"] = 4
+    assert cluster.settle() == []
+
+    cluster.resource["spec"]["command"] = {"replicas": 2}
+    assert ("Deployment", COMMAND) in cluster.settle()
+    assert cluster.of("Deployment", COMMAND)["spec"]["replicas"] == 2
+
+    cluster.resource["spec"]["command"] = {}
+    cluster.settle()
+    assert cluster.of("Deployment", COMMAND)["spec"]["replicas"] == 2
+
+
 def test_autoscaled_deployment_without_pods_is_changed() -> None:
     cluster = settled(command={"autoscaling": {"minReplicas": 2, "maxReplicas": 5}})
     cluster.of("Deployment", COMMAND)["spec"]["replicas"] = 0

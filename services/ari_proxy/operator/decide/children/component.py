@@ -62,6 +62,21 @@ class DesiredComponent:
         return self.proxy.spec.command.autoscaling if self.component == "command" else None
 
     @property
+    def least_replicas(self) -> int:
+        """The number of pods, or the smallest one; 1 to begin with if others scale it."""
+        if self.autoscaling is not None:
+            return self.autoscaling.min_replicas
+        return 1 if self.replicas is None else self.replicas
+
+    @property
+    def replicas(self) -> int | None:
+        """The number of pods; None if an autoscaler or somebody else decides it."""
+        spec = self.proxy.spec
+        if self.component == "ingest":
+            return spec.ingest.replicas
+        return None if spec.command.autoscaling is not None else spec.command.replicas
+
+    @property
     def image(self) -> str:
         """The image of the component's pods."""
         return self.workload.image or getattr(self.images, self.component)

@@ -9,15 +9,15 @@ from .pod_template import pod_template
 def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
     """Return the Deployment, given the one in the cluster if there is one."""
     found = desired.head("apps/v1", "Deployment")
-    replicas = desired.workload.replicas
-    if desired.autoscaling is not None:
-        replicas = desired.autoscaling.min_replicas
-        if live is not None:
-            # Keep the autoscaler's number: an omitted field would fall back to 1. The
-            # resourceVersion refuses the apply if the autoscaler has changed it meanwhile.
-            # It leaves a Deployment with 0 pods alone, which this must not do.
-            replicas = live["spec"]["replicas"] or replicas
-            found["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+    replicas = desired.least_replicas
+    if desired.replicas is None and live is not None:
+        # Keep the number of whoever scales it: an omitted field would fall back to 1. The
+        # resourceVersion refuses the apply if the number has been changed meanwhile.
+        found["metadata"]["resourceVersion"] = live["metadata"]["resourceVersion"]
+        replicas = live["spec"]["replicas"]
+        if desired.autoscaling is not None:
+            # Our autoscaler leaves a Deployment with 0 pods alone. Others may scale to 0.
+            replicas = replicas or desired.least_replicas
     found["spec"] = {
         "replicas": replicas,
         "revisionHistoryLimit": 3,

@@ -8,7 +8,7 @@ from .component import DesiredComponent
 def disruption_budget(desired: DesiredComponent) -> Object | None:
     """Return it, or None for a single pod, where it could only block a node's drain."""
     budget = desired.workload.pod_disruption_budget
-    if not budget.enabled or _min_replicas(desired) < 2:  # noqa: PLR2004  one pod can't be spared
+    if not budget.enabled or desired.least_replicas < 2:  # noqa: PLR2004  one pod can't be spared
         return None
     return {
         **desired.head("policy/v1", "PodDisruptionBudget"),
@@ -17,8 +17,3 @@ def disruption_budget(desired: DesiredComponent) -> Object | None:
             "selector": {"matchLabels": desired.selector},
         },
     }
-
-
-def _min_replicas(desired: DesiredComponent) -> int:
-    autoscaling = desired.autoscaling
-    return autoscaling.min_replicas if autoscaling is not None else desired.workload.replicas

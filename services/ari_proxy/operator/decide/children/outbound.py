@@ -90,9 +90,8 @@ def _listener(desired: DesiredComponent, outbound: OutboundSpec) -> ListenerAddr
 def _executors(desired: DesiredComponent) -> tuple[int, int]:
     """Return the smallest and the largest number of executors."""
     autoscaling = desired.autoscaling
-    if autoscaling is None:
-        return desired.workload.replicas, desired.workload.replicas
-    return autoscaling.min_replicas, max(autoscaling.min_replicas, autoscaling.max_replicas)
+    least = desired.least_replicas
+    return least, least if autoscaling is None else max(least, autoscaling.max_replicas)
 
 
 def _url(desired: DesiredComponent, component: Component) -> str:

@@ -1,5 +1,7 @@
 """The Deployment of a component."""
 
+import pytest
+
 from ari_proxy.operator.decide.children.deployment import deployment
 from tests.support.resources import component
 
@@ -30,6 +32,24 @@ def test_new_deployment_starts_with_the_autoscalers_minimum() -> None:
 
     assert found["spec"]["replicas"] == 2
     assert "resourceVersion" not in found["metadata"]
+
+
+@pytest.mark.parametrize("replicas", [0, 1, 7])
+def test_number_that_the_spec_leaves_out_is_somebody_elses(replicas: int) -> None:
+    """Of KEDA, which may scale to 0, or of an autoscaler of one's own."""
+    live = {"spec": {"replicas": replicas}, "metadata": {"resourceVersion": "7"}}
+    found = deployment(component("command"), live)
+
+    assert found["spec"]["replicas"] == replicas
+    assert found["metadata"]["resourceVersion"] == "7"
+    assert deployment(component("command"))["spec"]["replicas"] == 1
+
+
+def test_number_of_ingests_is_always_the_specs() -> None:
+    """Without a Lease, which a second one needs, both would serve."""
+    live = {"spec": {"replicas": 7}, "metadata": {"resourceVersion": "7"}}
+
+    assert deployment(component("ingest"), live)["spec"]["replicas"] == 1
 
 
 def test_autoscaled_deployment_without_pods_is_scaled_up() -> None:
