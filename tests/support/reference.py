@@ -224,7 +224,7 @@ Conditions:
 | `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`, or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
 | `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, `Deleting`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
-| `Suspended` | `spec.suspend` is set | `Suspended`, `Active` |
+| `Suspended` | `spec.suspend` is set; the message has the objects that differ from the spec | `Suspended`, `Active` |
 | `Stalled` | somebody has to do something first: a Secret is missing, a roll-out is stuck, an object was refused | the reason of what is wrong, `NotStalled` |
 | `Reconciling` | the state becomes the desired one by itself | as `Progressing`; `Stalled` |
 

@@ -97,7 +97,7 @@ class Reconciler:
         steps = plan(observed, self._images, self._defaults)
         observed, failures = await self._execute(observed, steps)
         refused = {item: _refusal(item, error) for item, error in failures.items()}
-        current = status(observed, {**steps.refusals, **refused})
+        current = status(observed, {**steps.refusals, **refused}, steps.withheld)
         await self._report(observed, current)
         self._measure(key, current)
         for error in failures.values():

@@ -7,8 +7,10 @@ can't start.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.access import lease_access, service_account
@@ -48,6 +50,8 @@ class Plan:
     refusals: Mapping[ObjectKey, Refusal] = field(default_factory=dict)
     #: Changes of objects of servers that drain.
     patches: tuple[Patch, ...] = ()
+    #: What a suspended resource would change.
+    withheld: tuple[ObjectKey, ...] = ()
     #: Whether the resource's deletion has to wait for its dialogs.
     is_held: bool = False
     #: Seconds until the next reconciliation if no event comes earlier; None for the default.
@@ -60,7 +64,7 @@ def plan(observed: Observed, images: Images, defaults: Defaults | None = None) -
     if proxy.metadata.deletion_timestamp:
         return _deletion(observed)
     if proxy.spec.suspend:
-        return Plan(is_held=proxy.spec.drain_on_deletion)
+        return _suspended(observed, images)
     draining = draining_servers(observed)
     refusals = _invalid_templates(observed, images, defaults) or _awaiting(observed, draining)
     servers = _changeable(observed, refusals)
@@ -129,6 +133,15 @@ def _account_since(observed: Observed, server: DesiredServer, component: Compone
 def _template_annotations(live: Object | None) -> Mapping[str, str]:
     template = live["spec"]["template"]["metadata"] if live is not None else {}
     return template.get("annotations") or {}
+
+
+def _suspended(observed: Observed, images: Images) -> Plan:
+    """Return what would be changed, and change nothing."""
+    spec = msgspec.structs.replace(observed.proxy.spec, suspend=False)
+    resumed = msgspec.structs.replace(observed.proxy, spec=spec)
+    steps = plan(replace(observed, proxy=resumed), images)
+    withheld = (*map(key_of, steps.apply), *steps.delete)
+    return Plan(withheld=withheld, is_held=steps.is_held)
 
 
 def _deletion(observed: Observed) -> Plan:

@@ -1,6 +1,6 @@
 """The status of a resource: conditions, and an entry for each server. Sans-I/O."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -24,12 +24,17 @@ _FAILING: Final[Mapping[str, Literal["True", "False", "Unknown"]]] = {
 }
 
 
-def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[str, Any]:
+def status(
+    observed: Observed,
+    failures: Mapping[ObjectKey, Refusal],
+    withheld: Sequence[ObjectKey] = (),
+) -> dict[str, Any]:
     """Return the resource's status.
 
     Args:
         observed: the state after all changes.
         failures: why objects were not applied.
+        withheld: objects that differ from the spec while it is suspended.
     """
     found = [server_state(observed, server, failures) for server in desired_servers(observed)]
     proxy = observed.proxy
@@ -39,7 +44,7 @@ def status(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> dict[st
         "readyServerCount": sum(server.is_ready for server in found),
         "conditions": merge(
             proxy.status.get("conditions") or (),
-            summary.conditions(observed, found, failures),
+            summary.conditions(observed, found, failures, withheld),
             generation=proxy.metadata.generation,
             now=observed.now,
         ),

@@ -18,7 +18,10 @@ _PASSING: Final = frozenset({"AwaitingDrain", "KindMissing"})
 
 
 def conditions(
-    observed: Observed, found: Sequence[ServerState], failures: Mapping[ObjectKey, Refusal]
+    observed: Observed,
+    found: Sequence[ServerState],
+    failures: Mapping[ObjectKey, Refusal],
+    withheld: Sequence[ObjectKey],
 ) -> list[Condition]:
     """Return all conditions of a resource, given the states of its servers."""
     accepted, progressing = _accepted(observed, failures), _progressing(found, observed)
@@ -28,7 +31,7 @@ def conditions(
         progressing,
         _ready(found, failures, observed),
         _degraded(found, failures),
-        _suspended(observed),
+        _suspended(observed, withheld),
         stalled,
         _reconciling(progressing, stalled),
     ]
@@ -152,9 +155,11 @@ def _reconciling(progressing: Condition, stalled: Condition) -> Condition:
     return replace(progressing, type="Reconciling")
 
 
-def _suspended(observed: Observed) -> Condition:
-    if observed.proxy.spec.suspend:
-        return condition(
-            "Suspended", True, "Suspended", "spec.suspend is set: the operator changes nothing"
-        )
-    return condition("Suspended", False, "Active", "the operator applies changes")
+def _suspended(observed: Observed, withheld: Sequence[ObjectKey]) -> Condition:
+    if not observed.proxy.spec.suspend:
+        return condition("Suspended", False, "Active", "the operator applies changes")
+    message = "spec.suspend is set: the operator changes nothing"
+    if withheld:
+        different = ", ".join(f"{kind} {name}" for kind, name in withheld)
+        message += f"; different from the spec: {different}"
+    return condition("Suspended", True, "Suspended", message)

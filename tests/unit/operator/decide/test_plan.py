@@ -104,6 +104,20 @@ def test_suspended_resource_is_left_alone() -> None:
     assert cluster.children == {}
 
 
+def test_what_a_suspended_resource_would_change_is_known() -> None:
+    cluster = settled()
+    cluster.resource["spec"]["suspend"] = True
+    assert cluster.plan().withheld == ()
+    cluster.resource["spec"]["command"] = {"replicas": 3}
+    steps = cluster.plan()
+
+    assert steps.apply == ()
+    assert steps.withheld == (
+        ("Deployment", COMMAND),
+        ("PodDisruptionBudget", COMMAND),
+    )
+
+
 # All children of a resource
 
 

@@ -218,6 +218,15 @@ def test_suspended_resource_reports_its_state() -> None:
     assert found["Ready"]["status"] == "True"
 
 
+def test_suspended_resource_tells_what_differs_from_its_spec() -> None:
+    cluster = settled()
+    cluster.resource["spec"] |= {"suspend": True, "command": {"replicas": 3}}
+    found = status(cluster.observed, {}, cluster.plan().withheld)
+    states = {item["type"]: item for item in found["conditions"]}
+
+    assert "different from the spec: Deployment minimal-command-" in states["Suspended"]["message"]
+
+
 def test_draining_server_has_an_entry() -> None:
     cluster = settled("discovery")
     cluster.asterisk_pods = [pod("asterisk-0")]
