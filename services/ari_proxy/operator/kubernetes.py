@@ -180,7 +180,7 @@ class Kubernetes:
     async def patch(self, item: Object, operations: Sequence[Object]) -> Object:
         """Change an object by a JSON patch (RFC 6902), and return the result."""
         metadata = item["metadata"]
-        async with _request(f"patch {item['kind']} {metadata['namespace']}/{metadata['name']}"):
+        async with _request(f"patch {_named(item)}"):
             return _plain(
                 await self._client.patch(
                     _RESOURCES[item["kind"]],

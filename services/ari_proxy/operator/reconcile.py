@@ -110,7 +110,9 @@ class Reconciler:
         """Hold the resource's deletion until its dialogs are over, or let it go on."""
         if is_held == deletion.is_held(metadata):
             return
-        await self._kubernetes.apply(deletion.with_finalizer(metadata, is_held=is_held))
+        self._ensure_led(metadata.namespace)
+        written = await self._kubernetes.apply(deletion.with_finalizer(metadata, is_held=is_held))
+        self._cache.status_written(written)
         _log.info(
             "resource.held" if is_held else "resource.released",
             namespace=metadata.namespace,
@@ -134,6 +136,7 @@ class Reconciler:
                 failures[key] = error
                 refused.append(item)
         for patch in steps.patches:
+            self._ensure_led(namespace)
             children[key_of(patch.item)] = patched = await self._kubernetes.patch(*patch)
             self._cache.written(patched)
             _log.info("ingest.made_final", namespace=namespace, name=key_of(patch.item).name)
