@@ -74,8 +74,8 @@ class ServerList(BaseSettings):
     #: Keys of that file that are ignored, a sentence each.
     warnings: ClassVar[tuple[str, ...]] = ()
 
-    server_id: ServerId = "asterisk"
-    """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
+    #: Of the only server; `Settings` checks it.
+    server_id: Any = "asterisk"
 
     servers: tuple[ServerSettings, ...] | None = Field(default=None, repr=False, exclude=True)
     """Several Asterisk servers in one process, as a list of objects: each has its `server_id`, and
@@ -110,6 +110,9 @@ class Settings(ServerList):
     """All settings of ari-proxy for one server."""
 
     model_config = SettingsConfigDict(extra="forbid")
+
+    server_id: ServerId = "asterisk"
+    """The name of the Asterisk server: letters, digits, `-` and `_`; the same at each start."""
 
     applications: tuple[Application, ...] = Field(default=("ari-proxy",), min_length=1)
     """The Stasis applications to serve."""

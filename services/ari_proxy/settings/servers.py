@@ -29,13 +29,13 @@ def load_servers(config: Path | None = None, **overrides: object) -> tuple[Setti
         SettingsError: with the place of every bad value.
     """
     sources = Sources.read(config, overrides)
-    sources.check()
     try:
         listed = sources.servers()
     except ValidationError as error:
         raise SettingsError(sources.problems_of(error)) from error
     if listed.servers is None:
         return (load(config, **overrides),)
+    sources.check()
     if "server_id" in listed.model_fields_set:
         message = "each of `servers` has its own; leave this one out"
         raise SettingsError([sources.described("server_id", message)])

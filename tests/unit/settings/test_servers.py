@@ -52,6 +52,16 @@ def test_without_servers_there_is_the_one_of_the_settings(file: Path) -> None:
     assert (server.server_id, server.ari.user) == ("a", "proxy")
 
 
+def test_all_bad_values_of_the_one_server_are_shown(file: Path) -> None:
+    file.write_text(json.dumps({"server_id": "a.b", "log": {"level": "loud"}}))
+
+    with pytest.raises(SettingsError) as raised:
+        load_servers(file)
+
+    places = [problem.partition(" ")[0] for problem in raised.value.problems]
+    assert places == ["server_id", "log.level"]
+
+
 def test_each_server_has_its_own_settings_over_those_of_all(file: Path) -> None:
     first, second = servers_of(
         file,
