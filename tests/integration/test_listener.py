@@ -23,7 +23,8 @@ from ari_proxy.ari.listener_peer import MAX_REQUEST_BYTES
 from ari_proxy.ari.message_connection import MessageConnection
 from ari_proxy.ari.websocket import MAX_FRAME_BYTES
 from ari_proxy.connections import factories
-from ari_proxy.settings.load import load
+from ari_proxy.connections.listeners import SharedListeners
+from ari_proxy.settings.load import Settings, load
 from tests.support.certificates import Certificates
 from tests.support.ports import free_port
 from tests.support.running import until
@@ -127,6 +128,38 @@ async def test_one_websocket_at_a_time_is_accepted_while_somebody_waits(
     assert again.close_code == 1000
     assert await listening.status() == 503
     assert listening.refused == {"unwanted": 3}
+
+
+async def test_servers_at_one_address_have_credentials_of_their_own(listening: Listening) -> None:
+    other = Credentials("other", "of-the-second")
+    listening.listener.register("/server-2/events", ("demo",), other)
+
+    assert await listening.status("/server-2/events", other) == 503
+    assert await listening.status("/server-2/events", RIGHT) == 401
+    assert await listening.status("/server-1/events", other) == 401
+    assert await listening.status("/server-3/events", other) == 404
+    assert await listening.status("/server-3/events", WRONG) == 401
+
+
+async def test_servers_of_a_process_share_the_listener_of_their_address() -> None:
+    def outbound(listen: str) -> Settings:
+        return load(ari={"connection": "outbound", "listen": listen, "password": PASSWORD})
+
+    one, other = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    async with asyncio.TaskGroup() as tasks:
+        listeners = SharedListeners(tasks)
+        shared = listeners.of(outbound(one))
+
+        assert shared is not None
+        assert listeners.of(outbound(one)) is shared
+        assert listeners.of(outbound(other)) is not shared
+        assert listeners.of(load()) is None
+        for _ in range(2):  # Both of its servers have it listen.
+            listeners.listen(outbound(one))
+        found = Listening(listen=one)
+        found.port = int(one.rpartition(":")[2])
+        await until(found.is_bound)
+        listeners.close()
 
 
 async def test_a_path_serves_as_many_as_wait_there(listening: Listening) -> None:
