@@ -67,7 +67,7 @@ def translate(config: _Json, groups: frozenset[str]) -> Translation:
         config: the file's object.
         groups: ours, which may stand beside its keys.
     """
-    result = Translation()
+    result = Translation(problems=_refused(config))
     for key, value in config.items():
         name = key.casefold()
         if name in _KEYS or name in _COMMON or name == _BUS:
@@ -75,12 +75,16 @@ def translate(config: _Json, groups: frozenset[str]) -> Translation:
                 _translate(result, name, value)
         elif key in groups and isinstance(value, Mapping):
             result.put(key, value)
-        elif key == _SERVERS:
-            result.problems[key] = "goes only with ari-proxy's own form of configuration"
         else:
             known = (*_KEYS, *_COMMON, _BUS, *groups)
             result.warnings.append(_ignored(key, names.nearest(key, known)))
     return result
+
+
+def _refused(config: _Json) -> dict[str, str]:
+    """Return what is wrong with keys of ours that do not go with the original's."""
+    message = "goes only with ari-proxy's own form of configuration"
+    return {_SERVERS: message} if _SERVERS in config else {}
 
 
 def _translate(result: Translation, name: str, value: object) -> None:
