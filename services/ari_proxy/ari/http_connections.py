@@ -1,7 +1,7 @@
 """Kept-alive HTTP connections to one server: aiohttp's protocol and parser, without its session.
 
 For each request the session looks after cookies, redirects, proxies, middlewares and more that ARI
-has none of. That costs four times as much CPU as all the rest of a request.
+has none of. That costs more CPU than all the rest of a request.
 """
 
 import asyncio
