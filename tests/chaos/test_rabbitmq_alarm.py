@@ -47,8 +47,8 @@ async def test_calls_wait_and_go_on_with_the_true_reason(
     variable = "variable?variable=ARI_PROXY_STATUS&value=BUS_BLOCKED"
     assert told == {f"/ari/channels/c{number}/{variable}" for number in range(5)}
     assert (status, json.loads(text)["checks"]["bus"]) == (503, f"blocked: low on {resource}")
-    assert 'ariproxy_bus_blocked{bus="RABBITMQ"} 1.0' in metrics
-    assert 'ariproxy_bus_connected{bus="RABBITMQ"} 1.0' in metrics
+    assert 'ariproxy_bus_blocked{bus="RABBITMQ",server_id="server-1"} 1.0' in metrics
+    assert 'ariproxy_bus_connected{bus="RABBITMQ",server_id="server-1"} 1.0' in metrics
     assert [line["reason"] for line in ingest.events("bus.blocked")] == [f"low on {resource}"]
     assert json.loads(after)["checks"]["bus"] == "ok"
 

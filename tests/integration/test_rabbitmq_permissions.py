@@ -151,7 +151,9 @@ async def test_right_that_is_missing_is_told(
 
     assert status == 503
     assert "403" in state
-    assert 'ariproxy_bus_refusals_total{bus="RABBITMQ"} 0.0' not in metrics
+    labels = f'{{bus="RABBITMQ",server_id="{settings.server_id}"}}'
+    assert f"ariproxy_bus_refusals_total{labels}" in metrics
+    assert f"ariproxy_bus_refusals_total{labels} 0.0" not in metrics
 
 
 async def is_told(process: Process, topic: str) -> bool:

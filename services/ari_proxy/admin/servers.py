@@ -46,7 +46,7 @@ class ServerView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Readiness:
+class ServersReadiness:
     """Which servers can serve calls."""
 
     #: By name of the check, with its server's before it if there are several: `ok`, or what is
@@ -60,7 +60,7 @@ class Readiness:
         return any(self.servers.values())
 
 
-async def readiness(servers: Mapping[str, ServerView]) -> Readiness:
+async def readiness(servers: Mapping[str, ServerView]) -> ServersReadiness:
     """Run all checks of all servers concurrently."""
     checks = {
         (server, name): check
@@ -69,7 +69,7 @@ async def readiness(servers: Mapping[str, ServerView]) -> Readiness:
     }
     failed = await problems(checks)
     unready = {server for server, _ in failed}
-    return Readiness(
+    return ServersReadiness(
         {
             name if len(servers) == 1 else f"{server}.{name}": failed.get((server, name), "ok")
             for server, name in checks

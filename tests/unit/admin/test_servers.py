@@ -79,6 +79,7 @@ def test_open_dialogs_are_counted_unless_a_server_does_not_know_its_own() -> Non
                 "ready": True,
                 "checks": {"a.bus": "ok", "c.services": "no such file"},
                 "servers": {"a": True, "c": False},
+                "active": True,
             },
         ),
         (

@@ -306,7 +306,7 @@ def test_one_address_has_one_certificate(file: Path) -> None:
     )
 
     assert problem == (
-        f"servers.1.ari.listen ({file}): servers.0 listens at 0.0.0.0:8089 too, with other "
+        f"servers.1.ari.listen ({file}): servers.0 listens at [::]:8089 too, with other "
         "certificates: give both the same ari.listen_… files, or each an address"
     )
 
