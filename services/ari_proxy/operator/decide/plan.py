@@ -64,7 +64,7 @@ def plan(observed: Observed, images: Images, defaults: Defaults | None = None) -
     if proxy.metadata.deletion_timestamp:
         return _deletion(observed)
     if proxy.spec.suspend:
-        return _suspended(observed, images)
+        return _suspended(observed, images, defaults)
     draining = draining_servers(observed)
     refusals = _invalid_templates(observed, images, defaults) or _awaiting(observed, draining)
     servers = _changeable(observed, refusals)
@@ -135,12 +135,13 @@ def _template_annotations(live: Object | None) -> Mapping[str, str]:
     return template.get("annotations") or {}
 
 
-def _suspended(observed: Observed, images: Images) -> Plan:
+def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
     """Return what would be changed, and change nothing."""
     spec = msgspec.structs.replace(observed.proxy.spec, suspend=False)
     resumed = msgspec.structs.replace(observed.proxy, spec=spec)
-    steps = plan(replace(observed, proxy=resumed), images)
-    withheld = (*map(key_of, steps.apply), *steps.delete)
+    steps = plan(replace(observed, proxy=resumed), images, defaults)
+    patched = [key_of(patch.item) for patch in steps.patches]
+    withheld = (*map(key_of, steps.apply), *patched, *steps.delete)
     return Plan(withheld=withheld, is_held=steps.is_held)
 
 
@@ -148,8 +149,11 @@ def _deletion(observed: Observed) -> Plan:
     """Return the changes after the resource was deleted: its servers drain."""
     draining = draining_servers(observed)
     drained = [server.name for server in draining if is_drained(observed, server)]
+    obsolete = _obsolete(observed, (), (), drained)
+    if len(drained) < len(draining):  # The others still need what they share.
+        obsolete = [key for key in obsolete if labels_of(observed.children[key]).get(names.SERVER)]
     return Plan(
-        delete=tuple(_obsolete(observed, (), (), drained)) if drained else (),
+        delete=tuple(obsolete),
         patches=_final_ingests(observed, draining, drained),
         is_held=len(drained) < len(draining),
         recheck_seconds=RECHECK_SECONDS,

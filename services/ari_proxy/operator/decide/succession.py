@@ -73,15 +73,16 @@ def _final(observed: Observed, server: str, settings: Mapping[str, Any]) -> list
     found = []
     if config["data"][FILE] != text:
         found.append(_patch(config, f"/data/{FILE}", text))
-    if live["spec"]["template"]["metadata"]["annotations"].get(names.SETTINGS) != stamp:
-        place = names.SETTINGS.replace("/", "~1")  # RFC 6901
-        found.append(_patch(live, f"/spec/template/metadata/annotations/{place}", stamp))
+    annotations = live["spec"]["template"]["metadata"].get("annotations") or {}
+    if annotations.get(names.SETTINGS) != stamp:
+        stamped = {**annotations, names.SETTINGS: stamp}
+        found.append(_patch(live, "/spec/template/metadata/annotations", stamped))
     return found
 
 
-def _patch(item: Object, path: str, value: str) -> Patch:
+def _patch(item: Object, path: str, value: str | Object) -> Patch:
     version = {"path": "/metadata/resourceVersion", "value": item["metadata"]["resourceVersion"]}
-    change = {"op": "replace", "path": path, "value": value}
+    change = {"op": "add", "path": path, "value": value}  # RFC 6902: replaces what is there.
     return Patch(item, ({"op": "replace", **version}, change))
 
 

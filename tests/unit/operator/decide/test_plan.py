@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.operator import names
+from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.objects import ObjectKey
 from tests.support.resources import SERVER_B, Cluster, labels_of, pod
@@ -116,6 +117,15 @@ def test_what_a_suspended_resource_would_change_is_known() -> None:
         ("Deployment", COMMAND),
         ("PodDisruptionBudget", COMMAND),
     )
+
+
+def test_suspended_resource_is_compared_with_the_installations_defaults() -> None:
+    cluster = Cluster()
+    cluster.defaults = Defaults(admin_peers=())
+    cluster.settle()
+    cluster.resource["spec"]["suspend"] = True
+
+    assert cluster.plan().withheld == ()
 
 
 # All children of a resource

@@ -47,7 +47,6 @@ def execute(cluster: Cluster, steps: Plan) -> None:
         *parents, last = change["path"].removeprefix("/").split("/")
         for name in parents:
             place = place[name]
-        assert last.replace("~1", "/") in place
         place[last.replace("~1", "/")] = change["value"]
 
 
@@ -96,6 +95,14 @@ def test_ingest_without_its_deployment_is_left_alone() -> None:
     assert cluster.plan().patches == ()
 
 
+def test_pod_template_without_annotations_gets_the_stamp_of_the_last_settings() -> None:
+    cluster = deleted(served())
+    del cluster.of("Deployment", INGEST)["spec"]["template"]["metadata"]["annotations"]
+    execute(cluster, cluster.plan())
+
+    assert cluster.plan().patches == ()
+
+
 def test_discovered_server_may_come_back() -> None:
     cluster = Cluster("discovery")
     cluster.asterisk_pods = [pod("asterisk-0")]
@@ -138,6 +145,15 @@ def test_deleted_resource_goes_when_its_dialogs_or_its_time_are_over(
     assert not cluster.plan().is_held
     cluster.settle()
     assert cluster.named("Deployment") == []
+
+
+def test_what_servers_share_stays_until_the_last_one_has_drained() -> None:
+    (server,) = Cluster().resource["spec"]["servers"]
+    cluster = served(servers=[server, {**server, "name": "b"}], ingest={"replicas": 2})
+    steps = deleted(cluster).plan()
+
+    assert {key.name for key in steps.delete} == {"minimal-ingest-b", "minimal-command-b"}
+    assert steps.is_held
 
 
 def test_deleted_resource_without_pods_goes_at_once() -> None:
