@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 from ari_proxy.operator.model import AriProxy
 
+from . import deletion
+
 _PORT: Final = re.compile(r":[0-9]+$")
 #: Default ports, by scheme.
 _PORTS: Final = {"nats": "4222", "tls": "4222", "ws": "80", "wss": "443"}
@@ -24,13 +26,13 @@ class ServerClaim(NamedTuple):
 
 
 def claims(proxy: AriProxy, server_ids: Iterable[str] | None = None) -> frozenset[ServerClaim]:
-    """Return what a resource serves on its buses; nothing while it is being deleted.
+    """Return what a resource serves on its buses; nothing once its deletion waits for nothing.
 
     Args:
         proxy: the resource.
         server_ids: those that it is about to serve; by default its listed or reported ones.
     """
-    if proxy.metadata.deletion_timestamp:
+    if deletion.is_over(proxy.metadata):
         return frozenset()
     ids = set(server_ids) if server_ids is not None else _server_ids(proxy)
     return frozenset(ServerClaim(bus, server_id) for bus in _buses(proxy) for server_id in ids)
@@ -42,7 +44,7 @@ def rivals(proxy: AriProxy, others: Iterable[AriProxy]) -> dict[str, str]:
     for other in sorted(others, key=_age, reverse=True):
         if other.metadata.uid == proxy.metadata.uid or _age(other) > _age(proxy):
             continue
-        if not other.metadata.deletion_timestamp and _buses(other) & _buses(proxy):
+        if not deletion.is_over(other.metadata) and _buses(other) & _buses(proxy):
             metadata = other.metadata
             found |= dict.fromkeys(_server_ids(other), f"{metadata.namespace}/{metadata.name}")
     return found

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.operator.decide.deletion import FINALIZER
 from ari_proxy.operator.decide.rivals import claims, rivals
 from ari_proxy.operator.model import AriProxy, parse
 from tests.support.resources import resource
@@ -77,6 +78,15 @@ def test_resource_that_is_being_deleted_is_no_rival() -> None:
     item["metadata"] |= {"uid": "x", "deletionTimestamp": "2026-11-24T12:00:00Z"}
 
     assert rivals(created("younger", 2), [parse(item)]) == {}
+
+
+def test_deleted_resource_that_drains_keeps_its_server_ids() -> None:
+    item = resource()
+    deleted_at = "2026-11-24T12:00:00Z"
+    item["metadata"] |= {"deletionTimestamp": deleted_at, "finalizers": [FINALIZER]}
+    item["metadata"] |= {"uid": "x", "creationTimestamp": "2026-01-01T00:00:00Z"}
+
+    assert rivals(created("younger", 2), [parse(item)]) == {"asterisk-a": "voice/minimal"}
 
 
 def test_discovered_servers_are_those_of_the_status() -> None:
