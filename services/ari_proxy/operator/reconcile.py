@@ -96,13 +96,14 @@ class Reconciler:
         self._log_query_failures(key, observed)
         steps = plan(observed, self._images, self._defaults)
         observed, failures = await self._execute(observed, steps)
-        refused = {item: _refusal(item, error) for item, error in failures.items()}
+        refused = {
+            item: _refusal(item, error) for item, error in failures.items() if not _may_pass(error)
+        }
         current = status(observed, {**steps.refusals, **refused}, steps.withheld)
         await self._report(observed, current)
         self._measure(key, current)
-        for error in failures.values():
-            if isinstance(error, KubernetesError) and not error.is_refusal:
-                raise error
+        for error in filter(_may_pass, failures.values()):
+            raise error
         await self._hold(observed.proxy.metadata, is_held=steps.is_held)
         return self._again_seconds(steps, current)
 
@@ -207,19 +208,20 @@ class Reconciler:
         await self._write(observed.proxy.metadata, observed.proxy.status, current, observed.now)
 
     async def _tell(self, key: ResourceKey, error: BaseException) -> None:
-        """Write into the status that a reconciliation failed, unless a retry may succeed."""
-        if isinstance(error, KubernetesError) and not error.is_refusal:
-            return
+        """Write into the status that a reconciliation failed, unless a retry may succeed.
+
+        A deletion that is overdue goes on, whatever failed.
+        """
         # Without an answer the error is still logged.
         with contextlib.suppress(KubernetesError):
             resource = await self._kubernetes.get(KIND, *key)
             if resource is not None:
                 now = datetime.now(UTC).replace(microsecond=0)
                 metadata, former = metadata_of(resource), resource.get("status") or {}
-                current = unreconciled(former, metadata.generation, error, now)
                 if deletion.is_overdue(resource, metadata, now):
                     await self._hold(metadata, is_held=False)
-                else:
+                elif not _may_pass(error):
+                    current = unreconciled(former, metadata.generation, error, now)
                     await self._write(metadata, former, current, now)
 
     async def _write(
@@ -281,6 +283,11 @@ class Reconciler:
         self._metrics.gauge(table.OPERATOR_READY, *key).set(states["Ready"] == "True")
         self._metrics.gauge(table.OPERATOR_SERVERS, *key, "ready").set(ready)
         self._metrics.gauge(table.OPERATOR_SERVERS, *key, "not_ready").set(total - ready)
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Return whether a retry may succeed."""
+    return isinstance(error, KubernetesError) and not error.is_refusal
 
 
 def _refusal(key: ObjectKey, error: KubernetesError | NameTakenError) -> Refusal:

@@ -13,8 +13,10 @@ from ari_proxy.operator.state import Observed
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})
 #: Characters of a crashed container's last words.
 _SAID_LENGTH: Final = 500
-#: Reasons that pods pass through while they start.
-_ON_THE_WAY: Final = frozenset({"NotCreated", "Starting", "NotReady"})
+#: Reasons that pass by themselves as a rule: pods start, a node is added, another pod takes over.
+_ON_THE_WAY: Final = frozenset(
+    {"NotCreated", "Starting", "NotReady", "NobodyActive", "Unschedulable"}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
