@@ -313,6 +313,7 @@ async def test_events_of_a_connection_that_is_lost_at_once_wait_for_the_dialogs(
 
 @on_all_buses
 async def test_event_that_comes_behind_the_replacement_is_not_lost(stage: Stage) -> None:
+    stage.times = replace(stage.times, first_canary_seconds=10)
     async with stage.ingest() as first:
         (dialog,) = await stage.begin("a")
         stage.asterisk.being_sent = [channel_event("ChannelVarset", "a")] * 3

@@ -103,6 +103,7 @@ class ActiveIngest:
             reader=self._reader,
             parts=parts,
             missing=missing,
+            canary_seconds=times.first_canary_seconds,
         )
         mark = ClosingMark(around.rest, server)
         catch_up: CatchUp = (

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Collection
-from typing import Final
 
 import structlog
 
@@ -14,12 +13,9 @@ from ari_proxy.ingest.handover.taker import HandoverSnapshot, HandoverTaker
 from ari_proxy.ingest.routing.proxy_events import UNKNOWN, Missing
 
 from .active_phase import ActiveState, ActiveTrigger
-from .parts import Parts
+from .parts import TIMES, Parts
 
 _log = structlog.get_logger()
-
-#: Seconds for Asterisk to send a canary, before the former ingest is asked for the dialogs.
-CANARY_SECONDS: Final = 0.5
 
 
 class DialogTakeOver:
@@ -35,6 +31,7 @@ class DialogTakeOver:
         reader: EventReader,
         parts: Parts,
         missing: Missing,
+        canary_seconds: float = TIMES.first_canary_seconds,
     ) -> None:
         """Initialise a take-over that has not begun.
 
@@ -46,6 +43,7 @@ class DialogTakeOver:
             reader: of Asterisk's events.
             parts: of the active ingest.
             missing: since when events may be missing.
+            canary_seconds: for the first canary, before the former ingest is asked.
         """
         self._topic = topic
         self._taker = taker
@@ -54,6 +52,7 @@ class DialogTakeOver:
         self._reader = reader
         self._parts = parts
         self._missing = missing
+        self._canary_seconds = canary_seconds
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, tasks: asyncio.TaskGroup) -> None:
@@ -68,7 +67,8 @@ class DialogTakeOver:
         """
         if self._reader.is_connected:
             # The former ingest can read then what Asterisk had begun to send to it.
-            await self._parts.canary.arrive(CANARY_SECONDS)
+            arrived = await self._parts.canary.arrive(self._canary_seconds)
+            _log.info("hand_over.asking", canary_arrived=arrived)
         await self._load(await self._taker.take())
         self._state.advance(ActiveTrigger.LOADED)
         await self._giver.serve(self._topic)

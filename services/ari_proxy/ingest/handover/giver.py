@@ -7,6 +7,8 @@ lets go of the application before it writes). Asterisk sends an application's ev
 another. So the successor waits until it has a canary of its own, and then asks for the dialogs. The
 old ingest waits for ApplicationReplaced, reads up to the answer to a ping, stops its work, waits
 until the bus has confirmed its last event, and answers. So nothing is lost, doubled or reordered.
+Where no canary comes (`ingest.proof_seconds: 0`, a user who may not write, an event filter), an
+event that was just being sent may be lost.
 
 Where Asterisk opens the websocket, it keeps the events while there is none. So the successor asks
 first, the old ingest closes its websocket and reads it to the end, and the successor accepts the
