@@ -430,17 +430,17 @@ INGEST = Dashboard(
                 _absent(
                     "Pods without a bus",
                     "Pods that are not connected to their bus.",
-                    f"max by (pod, bus) (ariproxy_bus_connected{{{N}}})",
+                    f"min by (pod, bus) (ariproxy_bus_connected{{{N}}})",
                 ),
                 Panel(
                     "Bus blocked or refusing",
                     "Whether RabbitMQ is low on memory or disk; number of refused subscriptions and permissions.",
                     "short",
                     (
-                        (f"ariproxy_bus_blocked{{{N}}}", "{{pod}} blocked"),
+                        (f"ariproxy_bus_blocked{{{N}}}", "{{pod}} {{server_id}} blocked"),
                         (
                             f"ariproxy_bus_refused{{{N}}}",
-                            "{{pod}} refused",
+                            "{{pod}} {{server_id}} refused",
                         ),
                     ),
                 ),
@@ -449,7 +449,7 @@ INGEST = Dashboard(
                     "Unconfirmed messages; beyond the capacity the oldest events are dropped.",
                     "bytes",
                     (
-                        (f"ariproxy_bus_outbound_buffer_bytes{{{N}}}", "{{pod}}"),
+                        (f"ariproxy_bus_outbound_buffer_bytes{{{N}}}", "{{pod}} {{server_id}}"),
                         (
                             f"max(ariproxy_bus_outbound_buffer_capacity_bytes{{{N}}})",
                             "capacity",
