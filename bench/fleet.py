@@ -26,7 +26,7 @@ from typing import Self
 import aiohttp
 
 from tests.support.api_server import RUNNING, ApiServer, kubeconfig
-from tests.support.operator import cluster_with_secret, resource
+from tests.support.operator_process import cluster_with_secret, resource
 from tests.support.ports import free_port
 
 PATIENCE_SECONDS = 600

@@ -9,7 +9,7 @@ import pytest
 
 from ari_proxy.operator import names
 from tests.support.api_server import ApiServer, Key
-from tests.support.operator import (
+from tests.support.operator_process import (
     NAMESPACE,
     Cluster,
     cluster_with_secret,

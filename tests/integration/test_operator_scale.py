@@ -9,7 +9,7 @@ import pytest
 
 from tests.support import resources
 from tests.support.api_server import RUNNING, ApiServer
-from tests.support.operator import (
+from tests.support.operator_process import (
     NAMESPACE,
     Cluster,
     cluster_with_secret,

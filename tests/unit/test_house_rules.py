@@ -1,6 +1,7 @@
 """Rules of the house that no linter knows: CONTRIBUTING.md has their reasons."""
 
 import ast
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -47,3 +48,10 @@ def test_only_a_dialogs_own_module_writes_its_attributes() -> None:
     }
 
     assert written == set()
+
+
+def test_no_script_of_the_tests_hides_a_standard_module() -> None:
+    """Python puts a script's own folder first: `operator.py` beside it would end its start."""
+    names = {path.stem for path in (ROOT / "tests" / "support").glob("*.py")}
+
+    assert names & sys.stdlib_module_names == set()
