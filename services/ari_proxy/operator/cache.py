@@ -16,6 +16,7 @@ from .kubernetes import CHILDREN, REQUEST_SECONDS, Kubernetes
 from .model import GROUP, KIND
 from .objects import Object, ResourceKey
 from .proxies import Proxies
+from .store import is_whole
 from .watch import Scope, Watch
 
 _log = structlog.get_logger()
@@ -86,6 +87,20 @@ class Cache:
     def pods(self, key: ResourceKey) -> list[Object]:
         """Return the pods that are labelled as a resource's."""
         return [item for watch in self._watches["Pod"] for item in watch.store.of(key)]
+
+    async def whole(self, item: Object) -> Object | None:
+        """Return an object with all its fields, read anew if it was too large to keep.
+
+        Returns:
+            None if it has been deleted meanwhile.
+
+        Raises:
+            KubernetesError: it could not be read.
+        """
+        if is_whole(item):
+            return item
+        metadata = item["metadata"]
+        return await self._kubernetes.get(item["kind"], metadata["namespace"], metadata["name"])
 
     async def selected(
         self, key: ResourceKey, match_labels: Mapping[str, str] | None

@@ -19,7 +19,9 @@ class Proxies:
     """The resources, and which of them serve a server_id on a bus."""
 
     def __init__(self) -> None:
-        self._store = Store()
+        # Whole, however large: with many servers the status is. Without its spec a resource could
+        # not be reconciled, nor hold its server_ids.
+        self._store = Store(max_bytes=None)
         self._claims: dict[ResourceKey, frozenset[ServerClaim]] = {}
         self._holders: dict[ServerClaim, set[ResourceKey]] = {}
 

@@ -21,8 +21,10 @@ from . import names
 from .objects import Object, ResourceKey, foreign_fields, labels_of
 
 #: Of a larger object only the head is kept. None of the operator's own is as large: somebody has
-#: changed it, and it is applied again.
+#: changed it. Whoever needs the rest reads it anew.
 MAX_KEPT_BYTES: Final = 128 * 1024
+#: A field of those of which only the head is kept.
+_HEAD_ONLY: Final = "isHeadOnly"
 
 
 class _Kept(NamedTuple):
@@ -34,7 +36,9 @@ class _Kept(NamedTuple):
 class Store:
     """The newest known version of each object."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int | None = MAX_KEPT_BYTES) -> None:
+        """Initialise it; of an object of more than `max_bytes` only the head is kept."""
+        self._max_bytes = max_bytes
         self._kept: dict[ResourceKey, _Kept] = {}
         self._by_owner: dict[ResourceKey, set[ResourceKey]] = {}
 
@@ -46,7 +50,7 @@ class Store:
             return False
         self._drop(key)
         owner = owner_of(item)
-        self._kept[key] = _Kept(version, owner, _encoded(item))
+        self._kept[key] = _Kept(version, owner, _encoded(item, self._max_bytes))
         self._by_owner.setdefault(owner, set()).add(key)
         return True
 
@@ -111,6 +115,11 @@ def owner_of(item: Object) -> ResourceKey:
     return ResourceKey(_place(item).namespace, labels_of(item).get(names.INSTANCE, ""))
 
 
+def is_whole(item: Object) -> bool:
+    """Return whether a kept object has its spec or data; not if it was too large."""
+    return _HEAD_ONLY not in item
+
+
 def is_no_renewal(before: Object | None, item: Object) -> bool:
     """Return whether more than a Lease's time has changed, which its holder writes all the time."""
     if before is None or item["kind"] != "Lease":
@@ -128,16 +137,16 @@ def _place(item: Object) -> ResourceKey:
     return ResourceKey(item["metadata"].get("namespace", ""), item["metadata"]["name"])
 
 
-def _encoded(item: Object) -> bytes:
+def _encoded(item: Object, max_bytes: int | None) -> bytes:
     metadata = {**item["metadata"]}
     if metadata.pop("managedFields", None) and (others := foreign_fields(item)):
         metadata["managedFields"] = others
     content = msgspec.json.encode({**item, "metadata": metadata})
-    if len(content) <= MAX_KEPT_BYTES:
+    if max_bytes is None or len(content) <= max_bytes:
         return content
     kept = {name: metadata.get(name) for name in ("name", "namespace", "uid", "ownerReferences")}
     kept |= {"labels": labels_of(item), "resourceVersion": metadata.get("resourceVersion", "")}
-    return msgspec.json.encode({**_head(item), "metadata": kept})
+    return msgspec.json.encode({**_head(item), "metadata": kept, _HEAD_ONLY: True})
 
 
 def _head(item: Object) -> Object:

@@ -6,6 +6,7 @@ from ari_proxy.operator.decide.rivals import ServerClaim, claims
 from ari_proxy.operator.model import parse
 from ari_proxy.operator.objects import ResourceKey
 from ari_proxy.operator.proxies import Proxies
+from ari_proxy.operator.store import MAX_KEPT_BYTES
 from tests.support.resources import resource
 
 
@@ -109,3 +110,13 @@ def test_list_of_a_namespace_says_nothing_of_others() -> None:
 
     assert proxies.retain(set(), 5, "voice") == {key("here")}
     assert proxies.keys() == {ResourceKey("other", "there")}
+
+
+def test_large_resource_stays_whole_and_holds_its_servers() -> None:
+    proxies = Proxies()
+    large = named("large", 1)
+    large["status"] = {"servers": [{"message": "x" * 2 * MAX_KEPT_BYTES}]}
+    proxies.put(large)
+
+    assert proxies.get(key("large")) == large
+    assert holders(proxies, "large") == {"large"}

@@ -6,7 +6,14 @@ import pytest
 
 from ari_proxy.operator import names
 from ari_proxy.operator.objects import ResourceKey
-from ari_proxy.operator.store import MAX_KEPT_BYTES, Store, differing, is_no_renewal, version_of
+from ari_proxy.operator.store import (
+    MAX_KEPT_BYTES,
+    Store,
+    differing,
+    is_no_renewal,
+    is_whole,
+    version_of,
+)
 
 OWNER = ResourceKey("voice", "minimal")
 
@@ -117,6 +124,7 @@ def test_of_a_large_object_only_the_head_is_kept(size: int) -> None:
     (kept,) = store.of(OWNER)
 
     assert "data" not in kept
+    assert not is_whole(kept)
     assert kept["kind"] == "ConfigMap"
     assert kept["metadata"]["labels"] == {names.INSTANCE: "minimal"}
 
@@ -153,3 +161,13 @@ def test_renewal_of_a_lease_is_no_news() -> None:
     assert is_no_renewal(before, held(2, "b", "12:01"))
     assert is_no_renewal(None, before)
     assert is_no_renewal(config_map(1), config_map(2))
+
+
+def test_store_without_a_limit_keeps_all_fields() -> None:
+    store = Store(max_bytes=None)
+    large = {"large": "x" * (MAX_KEPT_BYTES + 1)}
+    store.put({**config_map(1), "data": large})
+    (kept,) = store
+
+    assert kept["data"] == large
+    assert is_whole(kept)

@@ -1,7 +1,7 @@
 """Gathers the state that the reconciliation of one resource depends on."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -37,7 +37,7 @@ async def observe(cache: Cache, secret_keys: SecretKeys, key: ResourceKey) -> Ob
 
     Raises:
         ExceptionGroup: of KubernetesError; a request to the API server failed.
-        KubernetesError: the same, for the pods that the resource selects.
+        KubernetesError: the same, for the pods that the resource selects, or a large object.
     """
     resource = cache.proxies.get(key)
     if resource is None:
@@ -47,9 +47,9 @@ async def observe(cache: Cache, secret_keys: SecretKeys, key: ResourceKey) -> Ob
     asterisk_pods = await cache.selected(key, selector.match_labels if selector else None)
     observed = Observed(
         proxy=proxy,
-        children=_children(cache, key, proxy),
-        pods=tuple(cache.pods(key)),
-        asterisk_pods=tuple(asterisk_pods),
+        children=await _children(cache, key, proxy),
+        pods=await _whole(cache, cache.pods(key)),
+        asterisk_pods=await _whole(cache, asterisk_pods),
         now=datetime.now(UTC).replace(microsecond=0),
     )
     observed = replace(observed, rivals=_rivals(cache, observed))
@@ -87,10 +87,18 @@ def _draining_ingests(observed: Observed) -> list[Object]:
     return [pod for pod in found if is_running(pod)]
 
 
-def _children(cache: Cache, key: ResourceKey, proxy: AriProxy) -> dict[ObjectKey, Object]:
+async def _children(cache: Cache, key: ResourceKey, proxy: AriProxy) -> dict[ObjectKey, Object]:
     """Return the objects that the resource owns; labels alone could be anybody's."""
-    owned = (item for item in cache.children(key) if _is_owned(item, proxy.metadata.uid))
-    return {key_of(item): item for item in owned}
+    uid = proxy.metadata.uid
+    owned = [item for item in cache.children(key) if _is_owned(item, uid)]
+    # One that is read anew may be somebody else's by now.
+    return {key_of(item): item for item in await _whole(cache, owned) if _is_owned(item, uid)}
+
+
+async def _whole(cache: Cache, items: Iterable[Object]) -> tuple[Object, ...]:
+    """Return objects with all their fields, without those that have been deleted."""
+    found = [await cache.whole(item) for item in items]
+    return tuple(item for item in found if item is not None)
 
 
 def _is_owned(item: Object, uid: str) -> bool:
