@@ -139,9 +139,13 @@ class Cache:
             watch.store.put(item)
 
     def status_written(self, resource: Object) -> None:
-        """Note an AriProxy whose status this process has written; that is no news for itself."""
+        """Note an AriProxy whose status this process has written; that is no news for itself.
+
+        The answer has whatever somebody else has changed meanwhile, which is.
+        """
         key = ResourceKey(resource["metadata"]["namespace"], resource["metadata"]["name"])
-        self._concerns(self.proxies.put(resource) - {key})
+        is_changed = _wanted(resource) != _wanted(self.proxies.get(key))
+        self._concerns(self.proxies.put(resource) - (set() if is_changed else {key}))
 
     def deleted(self, kind: str, namespace: str, name: str) -> None:
         """Note an own deletion."""
@@ -206,6 +210,14 @@ def _is_owned(item: Object) -> bool:
     return any(
         owner["kind"] == KIND and owner["apiVersion"].startswith(f"{GROUP}/") for owner in owners
     )
+
+
+def _wanted(resource: Object | None) -> tuple[object, ...] | None:
+    """Return what differs once somebody wants something else of a resource, or its deletion."""
+    if resource is None:
+        return None
+    fields = ("uid", "generation", "deletionTimestamp")
+    return tuple(resource["metadata"].get(field) for field in fields)
 
 
 def _is_any(_: Object) -> bool:
