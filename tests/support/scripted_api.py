@@ -1,7 +1,11 @@
-"""Kubernetes' answers to single requests, without a network: reads, and writes of any kind."""
+"""Kubernetes' answers without a network: reads, writes of any kind, and watches that tell nothing.
 
+A watch shows what there is when it begins, as one does whose connection stalls after that.
+"""
+
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +27,8 @@ class ScriptedApi:
     requests: list[tuple[str, str]] = field(default_factory=list)
     #: Called with method and path before each request is answered; returns the status of a refusal.
     before: Callable[[str, str], int | None] = lambda *_: None
+    #: By method: seconds until it is answered.
+    delays: dict[str, float] = field(default_factory=dict)
     _version: int = 1000
 
     @property
@@ -45,9 +51,12 @@ class ScriptedApi:
         """Return the paths of the requests of a method."""
         return [path for name, path in self.requests if name == method]
 
-    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+    async def _answer(self, request: httpx2.Request) -> httpx2.Response:
         method, path = request.method, request.url.path
         self.requests.append((method, path))
+        if "watch" in request.url.params:
+            return httpx2.Response(200, stream=_Silence())
+        await asyncio.sleep(self.delays.get(method, 0.0))
         status = self.before(method, path)
         if status is None:
             status, content = self._done(method, path, request)
@@ -63,6 +72,8 @@ class ScriptedApi:
         live = self.objects.get(whole)
         if method == "POST":
             return 201, self.put(f"{path}/{body['metadata']['name']}", body)
+        if method == "GET" and path.endswith("s"):  # Plurals; no object's name does.
+            return 200, self._listed(path)
         if live is None and (method != "PATCH" or whole != path):
             return 404, {}
         if method == "GET":
@@ -75,6 +86,19 @@ class ScriptedApi:
             body = live or {}
             body["metadata"].pop("resourceVersion")
         return 200, self.put(whole, {**(live or {}), **body})
+
+    def _listed(self, path: str) -> Object:
+        plural = path.rpartition("/")[2]
+        found = [item for where, item in self.objects.items() if f"/{plural}/" in where]
+        return {"metadata": {"resourceVersion": str(self._version)}, "items": found}
+
+
+class _Silence(httpx2.AsyncByteStream):
+    """The changes that a stalled watch tells."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
 
 
 def _is_same_version(live: Object, body: Object) -> bool:

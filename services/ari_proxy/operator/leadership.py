@@ -14,6 +14,8 @@ from http import HTTPStatus
 
 import structlog
 
+from ari_proxy.clock import Clock
+
 from .election import LABELS, NAME, Election, release_of
 from .errors import KubernetesError
 from .kubernetes import Kubernetes
@@ -34,6 +36,7 @@ class Leadership:
         place: str,
         identity: str,
         duration_seconds: int,
+        clock: Clock = time.monotonic,
     ) -> None:
         """Initialise it.
 
@@ -43,8 +46,10 @@ class Leadership:
             place: namespace of the Lease for all namespaces.
             identity: of this process: `namespace/pod_random`.
             duration_seconds: after which another operator takes over from one that has crashed.
+            clock: returns monotonic seconds.
         """
         self._kubernetes = kubernetes
+        self._clock = clock
         self._is_everywhere = not namespaces
         self._places = tuple(namespaces) or (place,)
         self._identity = identity
@@ -59,24 +64,29 @@ class Leadership:
         ]
         self._news = asyncio.Event()
         self._known: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
+        #: Whether somebody was told not to write where `_known` says that this operator does.
+        self._has_lapsed = False
         #: By place: the holder that has been told.
         self._told: dict[str, str] = {}
         self._refusal = "no Lease has been claimed yet"
 
     def leads(self, namespace: str) -> bool:
         """Return whether this operator may write in a namespace now."""
-        now = time.monotonic()
-        if not self._is_everywhere:
-            return namespace in self._elections and self._elections[namespace].is_leader(now)
-        (place,) = self._places
-        if namespace != place and self._is_left_to_others(namespace, now):
+        now = self._clock()
+        place = self._places[0] if self._is_everywhere else namespace
+        if place not in self._places:
             return False
-        return self._elections[place].is_leader(now)
+        is_left = namespace != place and self._is_left_to_others(namespace, now)
+        if self._elections[place].is_leader(now) and not is_left:
+            return True
+        led, left = self._known
+        self._has_lapsed |= place in led and namespace not in left
+        return False
 
     @property
     def problem(self) -> str:
         """What another release of the operator, or Kubernetes, keeps this one from; or ''."""
-        now = time.monotonic()
+        now = self._clock()
         for place in self._places:
             election = self._elections[place]
             if election.is_foreign(now) and self._is_other_release(election.holder):
@@ -113,7 +123,7 @@ class Leadership:
         for place in self._places:
             election = self._elections[place]
             with suppress(KubernetesError):
-                election.observe(await self._kubernetes.get("Lease", place, NAME), time.monotonic())
+                election.observe(await self._kubernetes.get("Lease", place, NAME), self._clock())
                 if election.holder == self._identity:
                     await self._kubernetes.delete("Lease", place, NAME)
 
@@ -125,7 +135,7 @@ class Leadership:
 
     def _observe(self) -> None:
         """Take the Leases over from the watches."""
-        now = time.monotonic()
+        now = self._clock()
         leases = [item for watch in self._watches for item in watch.store]
         found = {item["metadata"]["namespace"]: item for item in leases}
         for namespace in found.keys() - self._elections.keys():
@@ -138,10 +148,10 @@ class Leadership:
     async def _claim_due(self) -> None:
         for place in self._places:
             election = self._elections[place]
-            if election.wait_seconds(time.monotonic()) > 0:
+            if election.wait_seconds(self._clock()) > 0:
                 await self._tell(election, place)
                 continue
-            begun_at = time.monotonic()
+            begun_at = self._clock()
             try:
                 lease = await self._written(election)
             except KubernetesError as error:
@@ -174,12 +184,13 @@ class Leadership:
 
     def _compare(self, changed: Callable[[], None]) -> None:
         """Tell what has changed since the last comparison."""
-        now = time.monotonic()
+        now = self._clock()
         led = frozenset(place for place in self._places if self._elections[place].is_leader(now))
         others = self._elections.keys() - set(self._places)
         left = frozenset(name for name in others if self._is_left_to_others(name, now))
-        if (led, left) == self._known:
+        if (led, left) == self._known and not self._has_lapsed:
             return
+        self._has_lapsed = False
         former_led, former_left = self._known
         self._known = led, left
         for place in sorted(led ^ former_led):
@@ -200,7 +211,7 @@ class Leadership:
         """Tell once that another operator leads: in the log, and as an Event of its Lease."""
         holder = election.holder
         is_told = self._told.get(place) == holder
-        if election.is_leader(time.monotonic()) or is_told or election.lease is None:
+        if election.is_leader(self._clock()) or is_told or election.lease is None:
             return
         self._told[place] = holder
         _log.warning("operator.another_leads", namespace=place, holder=holder)
@@ -212,7 +223,7 @@ class Leadership:
             await self._kubernetes.apply(told)
 
     def _wait_seconds(self) -> float:
-        now = time.monotonic()
+        now = self._clock()
         waits = [self._elections[place].wait_seconds(now) for place in self._places]
         waits += [
             election.wait_seconds(now)

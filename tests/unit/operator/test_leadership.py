@@ -1,0 +1,71 @@
+"""Where an operator may write while its Lease, or that of another one, comes and goes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from ari_proxy.operator.election import NAME
+from ari_proxy.operator.leadership import Leadership
+from ari_proxy.testing.virtual_time import VirtualTimeLoop
+from tests.support.scripted_api import ScriptedApi
+
+DURATION = 6
+PLACE = "kube-system"
+
+
+class Scene:
+    """An operator for all namespaces, at an API server."""
+
+    def __init__(self) -> None:
+        self.api = ScriptedApi()
+        self.clock = asyncio.get_running_loop().time
+        self.leadership = Leadership(
+            self.api.kubernetes, (), PLACE, "ari-proxy/us-1-a_1", DURATION, self.clock
+        )
+        #: How often it was told that what it leads has changed.
+        self.changes = 0
+
+    def changed(self) -> None:
+        self.changes += 1
+
+    def leads(self, namespace: str = "voice") -> bool:
+        return self.leadership.leads(namespace)
+
+    async def until(self, is_true: Callable[[], bool]) -> None:
+        """Wait for at most some durations."""
+        async with asyncio.timeout(20 * DURATION):
+            while not is_true():
+                await asyncio.sleep(0.05)
+
+
+def lease_path(namespace: str) -> str:
+    return f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
+
+
+def play(act: Callable[[Scene], Awaitable[None]]) -> None:
+    """Play a scene in time that does not wait."""
+
+    async def main() -> None:
+        scene = Scene()
+        running = asyncio.create_task(scene.leadership.run(scene.changed))
+        await act(scene)
+        running.cancel()
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        runner.run(main())
+
+
+def test_lapse_is_told_though_the_lease_is_had_again() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.until(scene.leads)
+        await scene.until(lambda: scene.changes == 1)
+        scene.api.before = lambda method, _: 500 if method == "PUT" else None
+        await scene.until(lambda: len(scene.api.paths("PUT")) == 1)
+        # The next claim is written in time, and its answer comes too late.
+        scene.api.before = lambda *_: None
+        scene.api.delays["PUT"] = DURATION / 2
+        await scene.until(lambda: not scene.leads())
+        await scene.until(scene.leads)
+
+        await scene.until(lambda: scene.changes == 2)
+
+    play(act)
