@@ -85,7 +85,7 @@ class ScriptedApi:
         if isinstance(body, list):  # A JSON patch.
             body = live or {}
             body["metadata"].pop("resourceVersion")
-        return 200, self.put(whole, {**(live or {}), **body})
+        return 200, self.put(whole, _merged(live or {}, body))
 
     def _listed(self, path: str) -> Object:
         plural = path.rpartition("/")[2]
@@ -103,3 +103,11 @@ class _Silence(httpx2.AsyncByteStream):
 
 def _is_same_version(live: Object, body: Object) -> bool:
     return bool(live["metadata"]["resourceVersion"] == body["metadata"].get("resourceVersion"))
+
+
+def _merged(live: Object, body: Object) -> Object:
+    """Return an object with an apply's fields, and others' fields beside them."""
+    return live | {
+        name: live.get(name, {}) | value if isinstance(value, dict) else value
+        for name, value in body.items()
+    }

@@ -169,6 +169,7 @@ class Reconciler:
         operations = without_additions(live, item)
         if not operations:
             return live
+        self._ensure_led(live["metadata"]["namespace"])
         restored = await self._kubernetes.patch(item, operations)
         self._cache.written(restored)
         metadata = restored["metadata"]
@@ -200,6 +201,7 @@ class Reconciler:
                 raise
         if refusal := foreign(item, existing):
             raise NameTakenError(f"apply {item['kind']} {namespace}/{name}", refusal.message)
+        self._ensure_led(namespace)
         # Our own, without the labels by which children are found.
         return await self._kubernetes.apply(conditional(item, existing))
 
@@ -240,6 +242,7 @@ class Reconciler:
                 name=metadata.name,
                 **{field: condition[field] for field in ("type", "status", "reason", "message")},
             )
+            self._ensure_led(metadata.namespace)
             await self._kubernetes.apply(events.event(metadata, condition, now))
 
     def _ensure_led(self, namespace: str) -> None:
