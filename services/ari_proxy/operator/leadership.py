@@ -66,6 +66,8 @@ class Leadership:
         self._known: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
         #: Whether somebody was told not to write where `_known` says that this operator does.
         self._has_lapsed = False
+        #: Namespaces of others whose Lease is over, as was read: a watch may have stalled.
+        self._over: set[str] = set()
         #: By place: the holder that has been told.
         self._told: dict[str, str] = {}
         self._refusal = "no Lease has been claimed yet"
@@ -110,6 +112,7 @@ class Leadership:
                 self._news.clear()
                 self._observe()
                 await self._claim_due()
+                await self._read_expired()
                 self._compare(changed)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._wait_seconds()):
@@ -160,6 +163,41 @@ class Leadership:
                 election.written(lease, begun_at)
                 self._put(lease)
 
+    async def _read_expired(self) -> None:
+        """Read the Leases of others that seem over; until that has succeeded they count."""
+        self._over.intersection_update(self._expired())
+        # No longer, since the own Lease has to be renewed.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._duration / 3), asyncio.TaskGroup() as tasks:
+                for namespace in self._expired() - self._over:
+                    tasks.create_task(self._read(namespace))
+
+    async def _read(self, namespace: str) -> None:
+        try:
+            lease = await self._kubernetes.get("Lease", namespace, NAME)
+        except KubernetesError as error:
+            _log.warning("operator.lease_not_read", namespace=namespace, error=str(error))
+            return
+        if lease is None:
+            self._discard(namespace)
+        else:
+            self._put(lease)
+        now, election = self._clock(), self._elections[namespace]
+        election.observe(lease, now)
+        if not election.is_foreign(now):
+            self._over.add(namespace)
+
+    def _expired(self) -> set[str]:
+        """Return the namespaces of others whose Lease has not changed for its duration."""
+        now = self._clock()
+        return {
+            namespace
+            for namespace, election in self._elections.items()
+            if namespace not in self._places
+            and election.holder not in {"", self._identity}
+            and not election.is_foreign(now)
+        }
+
     async def _written(self, election: Election) -> Object:
         claim = election.claim(datetime.now(UTC))
         if election.lease is None:
@@ -182,6 +220,10 @@ class Leadership:
             if watch.scope.namespace in {None, lease["metadata"]["namespace"]}:
                 watch.store.put(lease)
 
+    def _discard(self, namespace: str) -> None:
+        for watch in self._watches:
+            watch.store.discard(ResourceKey(namespace, NAME))
+
     def _compare(self, changed: Callable[[], None]) -> None:
         """Tell what has changed since the last comparison."""
         now = self._clock()
@@ -202,7 +244,9 @@ class Leadership:
 
     def _is_left_to_others(self, namespace: str, now: float) -> bool:
         election = self._elections.get(namespace)
-        return election is not None and election.is_foreign(now)
+        if election is None or election.holder in {"", self._identity}:
+            return False
+        return election.is_foreign(now) or namespace not in self._over
 
     def _is_other_release(self, holder: str) -> bool:
         return release_of(holder) != release_of(self._identity)
@@ -230,6 +274,7 @@ class Leadership:
             for election in self._elections.values()
             if election.is_foreign(now)
         ]
+        waits += [self._duration / 3] if self._expired() - self._over else []
         # A claim that was refused is repeated after a third of the duration.
         return max(min(waits), self._duration / 3 if min(waits) == 0 else 0.0)
 

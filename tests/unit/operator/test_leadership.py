@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from ari_proxy.operator.election import NAME
+from ari_proxy.operator.election import LABELS, NAME
 from ari_proxy.operator.leadership import Leadership
+from ari_proxy.operator.objects import Object
 from ari_proxy.testing.virtual_time import VirtualTimeLoop
 from tests.support.scripted_api import ScriptedApi
 
@@ -67,5 +68,56 @@ def test_lapse_is_told_though_the_lease_is_had_again() -> None:
         await scene.until(scene.leads)
 
         await scene.until(lambda: scene.changes == 2)
+
+    play(act)
+
+
+def foreign(renewed_at: str) -> Object:
+    return {
+        "metadata": {"name": NAME, "namespace": "voice", "labels": LABELS},
+        "spec": {
+            "holderIdentity": "own/own-1-b_2",
+            "renewTime": renewed_at,
+            "leaseDurationSeconds": DURATION,
+        },
+    }
+
+
+async def left(scene: Scene) -> None:
+    """Have another operator look after `voice`."""
+    scene.api.put(lease_path("voice"), foreign("12:00"))
+    await scene.until(lambda: scene.leads(PLACE))
+    assert not scene.leads("voice")
+
+
+def test_namespace_of_others_is_theirs_though_the_watch_has_stalled() -> None:
+    async def act(scene: Scene) -> None:
+        await left(scene)
+        for minute in range(4 * DURATION):
+            scene.api.put(lease_path("voice"), foreign(f"12:{minute:02}"))
+            await asyncio.sleep(1)
+            assert not scene.leads("voice")
+
+    play(act)
+
+
+def test_namespace_of_others_is_taken_over_when_their_lease_is_read_and_over() -> None:
+    async def act(scene: Scene) -> None:
+        await left(scene)
+        scene.api.before = lambda *request: 500 if request == ("GET", lease_path("voice")) else None
+        await asyncio.sleep(4 * DURATION)
+        assert not scene.leads("voice")
+
+        scene.api.before = lambda *_: None
+        await scene.until(lambda: scene.leads("voice"))
+
+    play(act)
+
+
+def test_namespace_of_others_is_taken_over_when_their_lease_is_gone() -> None:
+    async def act(scene: Scene) -> None:
+        await left(scene)
+        del scene.api.objects[lease_path("voice")]
+        await scene.until(lambda: scene.leads("voice"))
 
     play(act)
