@@ -79,6 +79,9 @@ class ScriptedApi:
         if method == "GET":
             return 200, live or {}
         if method == "DELETE":
+            wanted = body.get("preconditions", {})
+            if not wanted.items() <= (live or {})["metadata"].items():
+                return 409, {}
             return 200, self.objects.pop(path)
         if method == "PUT" and not _is_same_version(live or {}, body):
             return 409, {}

@@ -200,6 +200,21 @@ class Kubernetes:
             if error.status != NOT_FOUND:
                 raise
 
+    async def delete_version(self, item: Object) -> None:
+        """Delete an object in the version that it names; 409 says that it has another one."""
+        metadata = item["metadata"]
+        client = self._client._client  # noqa: SLF001  lightkube's delete knows no preconditions
+        place = {"name": metadata["name"], "namespace": metadata["namespace"]}
+        request = client.prepare_request("delete", _RESOURCES[item["kind"]], **place)
+        request.data = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": {"resourceVersion": metadata["resourceVersion"]},
+        }
+        async with _request(f"delete {_named(item)}"):
+            answer = await client.send(client.build_adapter_request(request))  # type: ignore[no-untyped-call]
+            client.handle_response("delete", answer, request)
+
     async def set_status(self, namespace: str, name: str, status: Object) -> Object:
         """Write the status of an AriProxy; return the AriProxy."""
         body = {

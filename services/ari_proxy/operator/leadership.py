@@ -121,14 +121,15 @@ class Leadership:
     async def release(self) -> None:
         """Delete the Leases, so that another operator goes on at once, and none is left behind.
 
-        They are read anew: a claim may have been written whose answer has not come any more.
+        They are read anew: a claim may have been written whose answer has not come any more. One
+        that another operator claims after that stays.
         """
         for place in self._places:
             election = self._elections[place]
             with suppress(KubernetesError):
                 election.observe(await self._kubernetes.get("Lease", place, NAME), self._clock())
-                if election.holder == self._identity:
-                    await self._kubernetes.delete("Lease", place, NAME)
+                if election.lease is not None and election.holder == self._identity:
+                    await self._kubernetes.delete_version(election.lease)
 
     def _election(self, namespace: str) -> Election:
         return Election(namespace, self._identity, self._duration)

@@ -121,3 +121,29 @@ def test_namespace_of_others_is_taken_over_when_their_lease_is_gone() -> None:
         await scene.until(lambda: scene.leads("voice"))
 
     play(act)
+
+
+def test_released_lease_is_deleted() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.until(scene.leads)
+        await scene.leadership.release()
+        assert lease_path(PLACE) not in scene.api.objects
+
+    play(act)
+
+
+def test_lease_that_another_operator_claims_meanwhile_is_not_deleted() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.until(scene.leads)
+        claimed = foreign("12:00")
+        claimed["metadata"]["namespace"] = PLACE
+
+        def claim(method: str, _: str) -> None:
+            if method == "DELETE":
+                scene.api.put(lease_path(PLACE), claimed)
+
+        scene.api.before = claim
+        await scene.leadership.release()
+        assert scene.api.objects[lease_path(PLACE)]["spec"] == claimed["spec"]
+
+    play(act)
