@@ -14,6 +14,7 @@ from .__about__ import __version__
 from .ari.listener import Listener
 from .ari.outbound_events import OutboundEvents
 from .ari.websocket import EventSocket
+from .backoff import Backoff
 from .bus.base import Bus
 from .bus.errors import BusError
 from .connections.listeners import SharedListeners
@@ -21,7 +22,7 @@ from .ingest.parts import TIMES, Times
 from .proxied_server import Component, ProcessParts, ProxiedServer
 from .settings.errors import SettingsError
 from .settings.load import Settings
-from .supervision import Supervisor
+from .supervision import RESTART, Supervisor
 from .telemetry import loop_lag
 from .telemetry import metrics_table as table
 from .telemetry.metrics import Metrics
@@ -40,6 +41,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
     outbound_events: Callable[[Settings, Listener], OutboundEvents] = factories.outbound_events,
     traces_of: Callable[..., AbstractAsyncContextManager[Traces]] = exported,
     times: Times = TIMES,
+    restart: Backoff = RESTART,
 ) -> None:
     """Serve until `stop`, drain, and return.
 
@@ -54,6 +56,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
         outbound_events: makes what takes the one that Asterisk opens.
         traces_of: makes the exporter of traces, as `exported` does.
         times: intervals and deadlines of an active ingest.
+        restart: from the failure of a server's services to their next start.
 
     Raises:
         SettingsError: a file that the settings name can't be used.
@@ -84,7 +87,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
             event_socket=event_socket,
             outbound_events=outbound_events,
         )
-        await _run(servers, around, beside, stop)
+        await _run(servers, around, beside, stop, restart)
     _log.info("drain.finished")
 
 
@@ -93,6 +96,7 @@ async def _run(
     around: ProcessParts,
     beside: asyncio.TaskGroup,
     stop: asyncio.Event,
+    restart: Backoff,
 ) -> None:
     """Run the servers until they have stopped; serve the admin API meanwhile.
 
@@ -101,11 +105,13 @@ async def _run(
         around: what they share.
         beside: for what runs as long as they do.
         stop: set when the process should end.
+        restart: from the failure of a server's services to their next start.
     """
     metrics = around.metrics
     supervisor = Supervisor(
         expected=(SettingsError, BusError),
         count_failure=lambda server: metrics.counter(table.SERVER_FAILURES, server).inc(),
+        restart=restart,
     )
     proxied = {
         settings.server_id: ProxiedServer(settings, around, supervisor.failure_of)

@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.proxied_server import Component
@@ -18,6 +19,8 @@ from tests.support.running import running_proxy
 from tests.support.servers import PASSWORD
 
 BOTH: Sequence[Component] = ("ingest", "command")
+#: From the failure of a server to its next start.
+RESTART = Backoff(first_seconds=0.05, last_seconds=0.05)
 
 
 def server_at(server_id: str, rest_url: str, **own: Any) -> dict[str, Any]:
@@ -96,6 +99,7 @@ async def shared_process(
     *,
     broker: MemoryBroker | None = None,
     components: Sequence[Component] = BOTH,
+    parts: Mapping[str, Any] | None = None,
     **shared: Any,
 ) -> AsyncIterator[SharedProcess]:
     """Run a process around a block, from a configuration file.
@@ -105,6 +109,7 @@ async def shared_process(
         servers: as in the file.
         broker: of the bus in memory; None for a new one.
         components: the services of the process.
+        parts: further arguments of `standalone.serve`.
         shared: settings of the file beside `servers`.
     """
     port = free_port()
@@ -113,5 +118,6 @@ async def shared_process(
     file.write_text(json.dumps(own | shared | {"servers": servers}))
     broker = broker or MemoryBroker()
     loaded = await asyncio.to_thread(load_servers, file)
-    async with running_proxy(loaded, components, bus_of=lambda *_: MemoryBus(broker)):
+    given: dict[str, Any] = {"bus_of": lambda *_: MemoryBus(broker), "restart": RESTART}
+    async with running_proxy(loaded, components, **given | dict(parts or {})):
         yield SharedProcess(broker, port)
