@@ -60,6 +60,22 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
                 break
 
 
+async def test_applications_that_one_iteration_leaves_are_asked_for_by_the_next() -> None:
+    """The iteration may end before it has connected without them."""
+    async with scripted_asterisk() as asterisk:
+        settings = load(
+            applications=("demo", "voicemail"), ari={"websocket_url": asterisk.websocket_url}
+        )
+        events = factories.event_socket(settings)
+        for _ in range(2):
+            async with asyncio.timeout(20), contextlib.aclosing(events.connections()) as opened:
+                await anext(opened)
+                events.leave({"voicemail"})
+
+        asked = [upgrade["target"].partition("?")[2] for upgrade in asterisk.upgrades]
+        assert asked == ["app=demo,voicemail"] * 2
+
+
 @asynccontextmanager
 async def connected() -> AsyncIterator[tuple[Link, AsyncGenerator[DialledConnection, None]]]:
     """Yield a link to an Asterisk, and the connections that are made over it."""

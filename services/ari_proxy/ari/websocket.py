@@ -121,6 +121,7 @@ class EventSocket:
         """
         loop = asyncio.get_running_loop()
         generation = self._generation
+        self._left = frozenset()  # A former iteration may have ended before its next connection.
         while generation == self._generation:
             connection = await self._open()
             if connection is not None:
