@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -12,9 +12,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from ari_proxy.aio import first_leaf
+from ari_proxy.aio import first_leaf, run_until_first
+from ari_proxy.ari.message_connection import MessageConnection
+from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.bus.memory.bus import MemoryBroker
+from ari_proxy.connections.credentials import RotatingCredentials
 from ari_proxy.settings.errors import SettingsError
+from ari_proxy.settings.load import Settings
 from tests.support.memory_proxy import simulator
 from tests.support.ports import free_port
 from tests.support.process import environment_of, running
@@ -160,6 +164,49 @@ async def test_a_server_that_cannot_start_is_started_later_and_the_other_serves(
             await until(lambda: process.are_ready(ONE, OTHER))
             second = Stage(other, client, OTHER)
             assert await second.answers(await second.begin())
+
+
+class FailingEvents(EventSocket):
+    """Events whose reader fails once a test says so, as a fault of ours would have it."""
+
+    def __init__(self, settings: Settings, fail: asyncio.Event) -> None:
+        credentials = RotatingCredentials(settings.ari)
+        super().__init__(settings.ari.websocket_url, settings.applications, credentials)
+        self._fail = fail
+
+    async def read(self, connection: MessageConnection, take: Callable[[bytes], None]) -> None:
+        await run_until_first(super().read(connection, take), self._fail.wait())
+        if self._fail.is_set():
+            self._fail.clear()
+            raise ValueError("a fault")
+
+
+async def test_a_server_that_fails_at_work_is_active_again(tmp_path: Path) -> None:
+    """Its former services have locked the file of its lease."""
+    fail = asyncio.Event()
+    parts = {"event_socket": failing(OTHER, fail)}
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        servers = [
+            {**server_at(name, asterisk.url), "lease": {"file": str(tmp_path / name)}}
+            for name, asterisk in ((ONE, one), (OTHER, other))
+        ]
+        async with (
+            shared_process(tmp_path, servers, parts=parts, lease={"kind": "file"}) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.are_ready(ONE, OTHER))
+            fail.set()
+            await until(lambda: process.has_failed(OTHER))
+            await until(lambda: process.are_ready(ONE, OTHER))
+            second = Stage(other, client, OTHER)
+            assert await second.answers(await second.begin())
+
+
+def failing(server: str, fail: asyncio.Event) -> Callable[[Settings], EventSocket]:
+    """Return what makes the events of servers, and fails for one of them."""
+    return lambda settings: FailingEvents(
+        settings, fail if settings.server_id == server else asyncio.Event()
+    )
 
 
 async def test_a_process_none_of_whose_servers_can_start_ends_with_the_reason(

@@ -73,6 +73,10 @@ class SharedProcess:
         """Return whether so many dialogs of a server are open."""
         return await self.get(f"/dialogs/count?server={server}") == (200, {"open": count})
 
+    async def has_failed(self, server: str) -> bool:
+        """Return whether the services of a server have failed at least once."""
+        return await self.metric("ariproxy_server_failures_total", server_id=server) > 0
+
     async def metric(self, name: str, **labels: str) -> float:
         """Return the sum of the series with these labels."""
         _, text = await self.get("/metrics")

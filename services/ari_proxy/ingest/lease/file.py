@@ -67,4 +67,5 @@ class FileLease:
                 os.close(file)
 
     async def close(self) -> None:
-        """Do nothing more than `release`."""
+        """Unlock the file, if `release` has not: the lock would outlive a failed service."""
+        await self.release()

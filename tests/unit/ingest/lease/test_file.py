@@ -30,3 +30,16 @@ async def test_lock_file_belongs_to_one_at_a_time(tmp_path: Path) -> None:
     async with asyncio.timeout(10):
         await waiting
     await second.release()
+
+
+async def test_lease_that_is_closed_without_release_is_free_in_the_same_process(
+    tmp_path: Path,
+) -> None:
+    """The kernel locks for each open file: one that is left open would lock out its own process."""
+    failed, restarted = FileLease(tmp_path / "lock"), FileLease(tmp_path / "lock")
+    await failed.acquire()
+
+    await failed.close()
+    async with asyncio.timeout(10):
+        await restarted.acquire()
+    await restarted.close()
