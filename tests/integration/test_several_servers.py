@@ -15,6 +15,7 @@ import pytest
 from ari_proxy.aio import first_leaf, run_until_first
 from ari_proxy.ari.message_connection import MessageConnection
 from ari_proxy.ari.websocket import EventSocket
+from ari_proxy.backoff import Backoff
 from ari_proxy.bus.memory.bus import MemoryBroker
 from ari_proxy.connections.credentials import RotatingCredentials
 from ari_proxy.settings.errors import SettingsError
@@ -200,6 +201,32 @@ async def test_a_server_that_fails_at_work_is_active_again(tmp_path: Path) -> No
             await until(lambda: process.are_ready(ONE, OTHER))
             second = Stage(other, client, OTHER)
             assert await second.answers(await second.begin())
+
+
+async def test_a_server_whose_services_have_failed_shows_nothing_active(tmp_path: Path) -> None:
+    fail = asyncio.Event()
+    never = Backoff(first_seconds=1000, last_seconds=1000)
+    parts = {"event_socket": failing(OTHER, fail), "restart": never}
+    async with healthy_asterisk() as one, healthy_asterisk() as other:
+        servers = [server_at(ONE, one.url), server_at(OTHER, other.url)]
+        async with (
+            shared_process(tmp_path, servers, parts=parts) as process,
+            client_of(process) as client,
+        ):
+            await until(lambda: process.are_ready(ONE, OTHER))
+            stages = [Stage(one, client, ONE), Stage(other, client, OTHER)]
+            for stage in stages:
+                await stage.begin()
+            fail.set()
+            await until(lambda: process.has_failed(OTHER))
+            for name in (
+                "ariproxy_ingest_active",
+                "ariproxy_ingest_dialogs",
+                "ariproxy_ingest_websocket_connected",
+                "ariproxy_bus_connected",
+            ):
+                assert await process.metric(name, server_id=ONE) == 1, name
+                assert await process.metric(name, server_id=OTHER) == 0, name
 
 
 def failing(server: str, fail: asyncio.Event) -> Callable[[Settings], EventSocket]:

@@ -72,6 +72,9 @@ class IngestService:
         try:
             await self._run(stop)
         finally:
+            # Metrics go on to be read if it has failed.
+            self._activity.pause(is_handed_over=False)
+            self._activity.end()
             await self._lease.close()
 
     async def _run(self, stop: asyncio.Event) -> None:
