@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import websockets
+from structlog.contextvars import bound_contextvars, get_contextvars
 from structlog.testing import capture_logs
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -159,6 +160,42 @@ async def test_servers_of_a_process_share_the_listener_of_their_address() -> Non
         found = Listening(listen=one)
         found.port = int(one.rpartition(":")[2])
         await until(found.is_bound)
+        listeners.close()
+
+
+async def test_a_shared_listener_logs_for_no_server_and_messages_for_who_reads() -> None:
+    """What the log tells of a server must not be of the one that had its listener run."""
+    seen: list[str] = []
+
+    def see(_: object) -> None:
+        seen.append(get_contextvars().get("server_id", ""))
+
+    found = Listening()
+    listen = f"127.0.0.1:{found.port}"
+    settings = load(ari={"connection": "outbound", "listen": listen, "password": PASSWORD})
+    async with asyncio.TaskGroup() as tasks:
+        listeners = SharedListeners(tasks, see)
+        shared = listeners.of(settings)
+        assert shared is not None
+        path = shared.register("/server-2/events", ("demo",))
+        with bound_contextvars(server_id="server-1"):
+            listeners.listen(settings)
+        await until(found.is_bound)
+        assert await found.status("/server-2/events", WRONG) == 401
+        assert seen.pop() == ""
+        async with aclosing(path.connections()) as connections:
+            waiting = asyncio.ensure_future(anext(connections))
+            await asyncio.sleep(0)
+            ours = await found.dial("/server-2/events")
+            theirs = await waiting
+            with bound_contextvars(server_id="server-2"):
+                reading = asyncio.ensure_future(theirs.read(see))
+            await asyncio.sleep(0)
+            seen.clear()
+            await ours.send("event")
+            await until(lambda: seen)
+            assert seen == ["server-2"]
+            reading.cancel()
         listeners.close()
 
 

@@ -7,6 +7,7 @@ what an event costs.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from typing import Any, Final
 
 from websockets.asyncio.connection import Connection
@@ -24,6 +25,8 @@ class MessageConnection(Connection):
         """Take the library's own arguments."""
         super().__init__(*arguments, **options)
         self._take: Callable[[bytes], None] | None = None
+        #: Of who reads: the library calls us in that of who has opened the connection, or accepted.
+        self._context: Context = copy_context()
         self._ended: asyncio.Future[None] | None = None
         self._waiting: deque[bytes] = deque()
         #: Of a message in several frames.
@@ -54,7 +57,7 @@ class MessageConnection(Connection):
                 self.transport.pause_reading()
             return
         try:
-            self._take(message)
+            self._context.run(self._take, message)
         except Exception as error:  # noqa: BLE001  `read` raises it
             self._take = None
             if self._ended is not None and not self._ended.done():
@@ -64,7 +67,8 @@ class MessageConnection(Connection):
         """Pass messages on, undecoded and in order, until the connection has ended.
 
         Args:
-            take: called for each message, also for those that have come before; must not wait.
+            take: called for each message, also for those that have come before, in the caller's
+                context; must not wait.
 
         Raises:
             Exception: what `take` raises; it gets no further message.
@@ -73,6 +77,7 @@ class MessageConnection(Connection):
             take(self._waiting.popleft())
         if self.state is State.CLOSED:
             return
+        self._context = copy_context()
         self._take, self._ended = take, self.loop.create_future()
         self.transport.resume_reading()
         try:

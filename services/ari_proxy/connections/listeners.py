@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
 
 from ari_proxy.ari.listener import Listener, Refusal
 from ari_proxy.settings.load import Settings
@@ -22,6 +23,8 @@ class SharedListeners:
             count_refused: called for each peer that is refused.
         """
         self._tasks = tasks
+        #: The log's fields of the process: a listener is not the server's that has it run.
+        self._context = copy_context()
         self._count_refused = count_refused
         self._listeners: dict[str, Listener] = {}
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -43,7 +46,9 @@ class SharedListeners:
         """Begin to accept connections at a server's address, if nobody has."""
         address = settings.ari.listen
         if address in self._listeners and address not in self._running:
-            self._running[address] = self._tasks.create_task(self._listeners[address].run())
+            listening = self._listeners[address].run()
+            context = self._context.copy()
+            self._running[address] = self._tasks.create_task(listening, context=context)
 
     def close(self) -> None:
         """Accept no more connections."""
