@@ -6,7 +6,7 @@ nothing of the others.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -29,6 +29,7 @@ from .ingest.lease import factory as leases
 from .ingest.parts import Surroundings, Times
 from .ingest.service import IngestService
 from .protocol.ids import ServerId
+from .settings.errors import SettingsError
 from .settings.load import Settings
 from .tap.tap import Tap
 from .telemetry import metrics_table as table
@@ -112,6 +113,11 @@ class ProxiedServer:
     def bus(self) -> Bus | None:
         """Its connection to the bus; None while its services do not run (ServerView)."""
         return self._running.bus if self._running else None
+
+    def expect(self) -> None:
+        """Know its Asterisk, if that connects to us; before any server runs."""
+        with suppress(SettingsError):  # `run` raises it, too.
+            self._around.listeners.expect(self._settings, self._around.components)
 
     async def run(self, stop: asyncio.Event, serves: Callable[[], object]) -> None:
         """Serve until `stop`, and drain.

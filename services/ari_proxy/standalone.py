@@ -117,8 +117,9 @@ async def _run(
         settings.server_id: ProxiedServer(settings, around, supervisor.failure_of)
         for settings in servers
     }
-    for server in proxied:
-        metrics.counter(table.SERVER_FAILURES, server)
+    for name, server in proxied.items():
+        metrics.counter(table.SERVER_FAILURES, name)
+        server.expect()
     tasks = [beside.create_task(loop_lag.measure(metrics.histogram(table.LOOP_LAG)))]
     process = servers[0]
     if process.admin.enabled:

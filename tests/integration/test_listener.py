@@ -199,6 +199,20 @@ async def test_a_shared_listener_logs_for_no_server_and_messages_for_who_reads()
         listeners.close()
 
 
+async def test_a_server_that_we_connect_to_has_nobody_listen() -> None:
+    outbound = load(
+        ari={"connection": "outbound", "listen": f"127.0.0.1:{free_port()}", "password": PASSWORD}
+    )
+    inbound = load(ari={"listen": outbound.ari.listen})
+    async with asyncio.TaskGroup() as tasks:
+        listeners = SharedListeners(tasks)
+        listeners.of(outbound)
+        before = asyncio.all_tasks()
+        listeners.listen(inbound)
+        assert asyncio.all_tasks() == before
+        listeners.close()
+
+
 async def test_a_path_serves_as_many_as_wait_there(listening: Listening) -> None:
     async with AsyncExitStack() as stack:
         theirs = []

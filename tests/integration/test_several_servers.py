@@ -13,10 +13,14 @@ import aiohttp
 import pytest
 
 from ari_proxy.aio import first_leaf, run_until_first
+from ari_proxy.ari.credentials import Credentials
+from ari_proxy.ari.listener import Listener
 from ari_proxy.ari.message_connection import MessageConnection
+from ari_proxy.ari.outbound_events import OutboundEvents
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.memory.bus import MemoryBroker
+from ari_proxy.connections import factories
 from ari_proxy.connections.credentials import RotatingCredentials
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings
@@ -227,6 +231,48 @@ async def test_a_server_whose_services_have_failed_shows_nothing_active(tmp_path
             ):
                 assert await process.metric(name, server_id=ONE) == 1, name
                 assert await process.metric(name, server_id=OTHER) == 0, name
+
+
+@pytest.mark.parametrize("path", ["events", "commands"])
+async def test_an_asterisk_whose_server_cannot_start_is_told_to_wait(
+    tmp_path: Path, path: str
+) -> None:
+    """It connects to us: with its own credentials it is no intruder."""
+    listen = f"127.0.0.1:{free_port()}"
+    own = {"connection": "outbound", "listen": listen}
+    servers = [
+        server_at(ONE, "http://127.0.0.1:1/ari", **own),
+        server_at(OTHER, "http://127.0.0.1:1/ari", **own, password="of-the-other"),
+    ]
+
+    def outbound_events(settings: Settings, listener: Listener) -> OutboundEvents:
+        if settings.server_id == OTHER:
+            raise SettingsError(["it can't be made"])
+        return factories.outbound_events(settings, listener)
+
+    async def status(server: str, password: str) -> int:
+        headers = {"Authorization": Credentials("ari", password).authorization}
+        url = f"http://{listen}/{server}/{path}"
+        async with aiohttp.ClientSession() as http:
+            try:
+                await http.ws_connect(url, headers=headers)
+            except aiohttp.WSServerHandshakeError as error:
+                return error.status
+            except aiohttp.ClientConnectionError:
+                return 0
+            return 101
+
+    never = Backoff(first_seconds=1000, last_seconds=1000)
+    parts = {"outbound_events": outbound_events, "restart": never}
+    async with shared_process(tmp_path, servers, parts=parts) as process:
+        await until(lambda: process.has_failed(OTHER))
+
+        async def is_listening() -> bool:
+            return await status(OTHER, "of-the-other") != 0
+
+        await until(is_listening)
+        assert await status(OTHER, "of-the-other") == 503
+        assert await status(OTHER, PASSWORD) == 401
 
 
 def failing(server: str, fail: asyncio.Event) -> Callable[[Settings], EventSocket]:

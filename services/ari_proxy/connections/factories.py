@@ -1,7 +1,7 @@
 """Clients of Asterisk and of the bus, made from settings."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 
 from ari_proxy.ari import rest_sockets, websocket_names
@@ -170,6 +170,27 @@ def listener(
         tls=ListenerTls(settings.ari) if settings.ari.listen_certificate_file else None,
         count_refused=count_refused,
     )
+
+
+def expect_asterisk(settings: Settings, listener: Listener, components: Collection[str]) -> None:
+    """Have a server's Asterisk answered 503 until its services register the same paths.
+
+    Args:
+        settings: of all components.
+        listener: where it connects to.
+        components: the server's services in this process.
+
+    Raises:
+        SettingsError: a secret can't be read.
+    """
+    server, paths = settings.server_id, list[str]()
+    if "ingest" in components:
+        paths.append(websocket_names.events_path(server))
+    if "command" in components and settings.command.transport != "http":
+        paths.append(websocket_names.commands_path(server))
+    credentials = RotatingCredentials(settings.ari)
+    for path in paths:
+        listener.register(path, (), credentials)
 
 
 def outbound_events(

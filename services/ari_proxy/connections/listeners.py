@@ -1,7 +1,7 @@
 """The addresses where Asterisk servers connect to: servers of one process may share one."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextvars import copy_context
 
 from ari_proxy.ari.listener import Listener, Refusal
@@ -42,8 +42,24 @@ class SharedListeners:
             self._listeners[address] = factories.listener(settings, self._count_refused)
         return self._listeners[address]
 
+    def expect(self, settings: Settings, components: Collection[str]) -> None:
+        """Have a server's Asterisk answered 503 until its services wait for it: it is no intruder.
+
+        Args:
+            settings: of the server.
+            components: its services in this process.
+
+        Raises:
+            SettingsError: a secret or a certificate can't be read.
+        """
+        listener = self.of(settings)
+        if listener is not None:
+            factories.expect_asterisk(settings, listener, components)
+
     def listen(self, settings: Settings) -> None:
-        """Begin to accept connections at a server's address, if nobody has."""
+        """Begin to accept connections at the address of a server that connects to us."""
+        if settings.ari.connection == "inbound":
+            return
         address = settings.ari.listen
         if address in self._listeners and address not in self._running:
             listening = self._listeners[address].run()
