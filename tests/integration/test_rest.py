@@ -4,12 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import pytest
 
 from ari_proxy.ari.client import Answer
 from ari_proxy.ari.credentials import Credentials, CredentialSource
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
+from ari_proxy.ari.http_connections import HttpConnections, NotConnectedError
 from ari_proxy.ari.rest import RestClient
+from ari_proxy.ari.tls import AriTls
 from tests.support.ports import free_port
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
@@ -319,3 +322,35 @@ async def test_answer_of_just_the_limit_is_read(asterisk: ScriptedAsterisk, *, t
         answer = await rest.request("GET", "/endpoints", max_bytes=1 << 20)
 
     assert answer == Answer(200, "x" * (1 << 20))
+
+
+async def test_ended_client_opens_no_connection(asterisk: ScriptedAsterisk) -> None:
+    async with client(asterisk.url) as rest:
+        await rest.request("GET", "/endpoints")
+
+    with pytest.raises(UnreachableError, match="the client has ended") as caught:
+        await rest.request("GET", "/endpoints")
+
+    assert not caught.value.sent
+    assert len(asterisk.requests) == 1
+
+
+async def test_connection_that_does_not_close_in_order_is_aborted() -> None:
+    ended = asyncio.Event()
+
+    async def read_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await ended.wait()
+        writer.transport.abort()
+
+    async with listening(read_nothing) as url:
+        connections = HttpConnections(url, tls=AriTls(), keep_seconds=10)
+        sending = asyncio.create_task(connections.exchange(b"x" * (64 << 20), 1))
+        await until(lambda: connections._open)
+        await connections.close()
+        done, _ = await asyncio.wait([sending], timeout=10)
+        ended.set()
+
+    assert done == {sending}
+    assert isinstance(sending.exception(), (OSError, aiohttp.ClientError))
+    with pytest.raises(NotConnectedError):
+        await connections.exchange(b"", 1)

@@ -5,6 +5,7 @@ has none of. That costs more CPU than all the rest of a request.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
 import aiohttp
@@ -63,6 +64,7 @@ class HttpConnections:
         self._loop = asyncio.get_running_loop()
         self._idle: list[_Idle] = []
         self._open: set[ResponseHandler] = set()
+        self._is_closed = False
 
     @property
     def server(self) -> tuple[str, int]:
@@ -111,7 +113,7 @@ class HttpConnections:
 
     def _keep(self, connection: ResponseHandler, *, is_read: bool) -> None:
         """Use a connection again, unless more of its answer would come or either side ends it."""
-        if is_read and not connection.should_close:
+        if is_read and not connection.should_close and not self._is_closed:
             self._idle.append(_Idle(connection, self._loop.time()))
         else:
             self._end(connection)
@@ -127,6 +129,8 @@ class HttpConnections:
         return None
 
     async def _connect(self) -> ResponseHandler:
+        if self._is_closed:
+            raise NotConnectedError("the client has ended")
         make = self._make
         try:
             if self._path:
@@ -142,6 +146,9 @@ class HttpConnections:
                 _, protocol = await self._loop.create_connection(make, *self.server)
         except OSError as error:
             raise NotConnectedError from error
+        if self._is_closed:  # While it connected.
+            protocol.abort()
+            raise NotConnectedError("the client has ended")
         self._open.add(protocol)
         return protocol
 
@@ -153,13 +160,24 @@ class HttpConnections:
         connection.close()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and open none any more."""
+        self._is_closed = True
         self._idle.clear()
-        closing = [closed for one in self._open if (closed := one.closed) is not None]
+        closing = [
+            (closed, cast("asyncio.Transport", one.transport))
+            for one in self._open
+            if one.is_connected() and (closed := one.closed) is not None
+        ]
         for connection in tuple(self._open):
             self._end(connection)
-        if closing:
-            await asyncio.wait(closing, timeout=_CLOSE_SECONDS)
+        # Shielded, so that the exceptions of those aborted after the deadline are read as well.
+        ends = [asyncio.shield(closed) for closed, _ in closing]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await asyncio.gather(*ends, return_exceptions=True)
+        for closed, transport in closing:
+            if not closed.done():
+                transport.abort()
 
 
 def _send(connection: ResponseHandler, request: bytes) -> None:
