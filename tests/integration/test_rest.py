@@ -354,3 +354,24 @@ async def test_connection_that_does_not_close_in_order_is_aborted() -> None:
     assert isinstance(sending.exception(), (OSError, aiohttp.ClientError))
     with pytest.raises(NotConnectedError):
         await connections.exchange(b"", 1)
+
+
+async def test_client_ends_connections_that_it_no_longer_uses() -> None:
+    ended = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal ended
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        ended += 1
+
+    async with listening(answer) as url:
+        connections = HttpConnections(url, tls=AriTls(), keep_seconds=0.1)
+        request = b"GET /ari/endpoints HTTP/1.1\r\n\r\n"
+        await asyncio.gather(*(connections.exchange(request, 1) for _ in range(3)))
+        opened = len(connections._open)
+        await until(lambda: ended == opened)
+        assert not connections._open
+        await connections.close()

@@ -5,6 +5,7 @@ has none of. That costs more CPU than all the rest of a request.
 """
 
 import asyncio
+from collections import deque
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
 
@@ -62,7 +63,8 @@ class HttpConnections:
         self._keep_seconds = keep_seconds
         self._path = path
         self._loop = asyncio.get_running_loop()
-        self._idle: list[_Idle] = []
+        self._idle: deque[_Idle] = deque()
+        self._ending: asyncio.TimerHandle | None = None
         self._open: set[ResponseHandler] = set()
         self._is_closed = False
 
@@ -115,8 +117,20 @@ class HttpConnections:
         """Use a connection again, unless more of its answer would come or either side ends it."""
         if is_read and not connection.should_close and not self._is_closed:
             self._idle.append(_Idle(connection, self._loop.time()))
+            if self._ending is None:
+                self._ending = self._loop.call_later(self._keep_seconds, self._end_oldest)
         else:
             self._end(connection)
+
+    def _end_oldest(self) -> None:
+        """End the connections that were kept long enough, before the server does."""
+        self._ending = None
+        oldest = self._loop.time() - self._keep_seconds
+        while self._idle and self._idle[0].since <= oldest:
+            self._end(self._idle.popleft().connection)
+        if self._idle:
+            due = self._idle[0].since + self._keep_seconds
+            self._ending = self._loop.call_at(due, self._end_oldest)
 
     def _kept(self) -> ResponseHandler | None:
         """Return the connection that was used last, if there is one that may be used again."""
@@ -162,6 +176,8 @@ class HttpConnections:
     async def close(self) -> None:
         """Close all connections, and open none any more."""
         self._is_closed = True
+        if self._ending is not None:
+            self._ending.cancel()
         self._idle.clear()
         closing = [
             (closed, cast("asyncio.Transport", one.transport))
