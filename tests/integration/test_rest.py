@@ -1,8 +1,10 @@
 """The REST client against a scripted Asterisk and against sockets that misbehave."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +15,7 @@ from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, Unreachab
 from ari_proxy.ari.http_connections import HttpConnections, NotConnectedError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.tls import AriTls
+from tests.support.certificates import Certificates
 from tests.support.ports import free_port
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
@@ -375,3 +378,31 @@ async def test_client_ends_connections_that_it_no_longer_uses() -> None:
         await until(lambda: ended == opened)
         assert not connections._open
         await connections.close()
+
+
+class Rotated:
+    """A source whose context a test changes."""
+
+    def __init__(self, authority: Path) -> None:
+        self.context = ssl.create_default_context(cafile=authority)
+
+    def current(self) -> ssl.SSLContext:
+        return self.context
+
+
+async def test_kept_connection_is_not_used_with_another_authority(tmp_path: Path) -> None:
+    certificates = Certificates(tmp_path)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificates.server, certificates.server_key)
+    source = Rotated(certificates.authority)
+    async with scripted_asterisk(tls=server) as asterisk:
+        url = asterisk.url.replace("http:", "https:")
+        tls = AriTls(source)
+        async with RestClient(url, HUSH, concurrency=1, timeout_seconds=20, tls=tls) as rest:
+            await rest.request("GET", "/endpoints")
+            source.context = ssl.create_default_context()  # Does not know the tests' authority.
+            with pytest.raises(UnreachableError) as caught:
+                await rest.request("GET", "/endpoints")
+
+    assert not caught.value.sent
+    assert len(asterisk.requests) == 1

@@ -5,6 +5,7 @@ has none of. That costs more CPU than all the rest of a request.
 """
 
 import asyncio
+import ssl
 from collections import deque
 from contextlib import suppress
 from typing import Final, NamedTuple, cast
@@ -65,7 +66,8 @@ class HttpConnections:
         self._loop = asyncio.get_running_loop()
         self._idle: deque[_Idle] = deque()
         self._ending: asyncio.TimerHandle | None = None
-        self._open: set[ResponseHandler] = set()
+        #: With the TLS context of each.
+        self._open: dict[ResponseHandler, ssl.SSLContext | None] = {}
         self._is_closed = False
 
     @property
@@ -135,9 +137,11 @@ class HttpConnections:
     def _kept(self) -> ResponseHandler | None:
         """Return the connection that was used last, if there is one that may be used again."""
         oldest = self._loop.time() - self._keep_seconds
+        tls = self._context()
         while self._idle:
             connection, since = self._idle.pop()
-            if since > oldest and connection.is_connected() and not connection.should_close:
+            is_current = since > oldest and self._open.get(connection) is tls
+            if is_current and connection.is_connected() and not connection.should_close:
                 return connection
             self._end(connection)
         return None
@@ -145,15 +149,15 @@ class HttpConnections:
     async def _connect(self) -> ResponseHandler:
         if self._is_closed:
             raise NotConnectedError("the client has ended")
-        make = self._make
+        make, tls = self._make, self._context()
         try:
             if self._path:
                 _, protocol = await self._loop.create_unix_connection(make, self._path)
-            elif self._url.scheme == "https":
+            elif tls is not None:
                 _, protocol = await self._loop.create_connection(
                     make,
                     *self.server,
-                    ssl=self._tls.context(),
+                    ssl=tls,
                     server_hostname=self._tls.server_name,
                 )
             else:
@@ -163,14 +167,18 @@ class HttpConnections:
         if self._is_closed:  # While it connected.
             protocol.abort()
             raise NotConnectedError("the client has ended")
-        self._open.add(protocol)
+        self._open[protocol] = tls
         return protocol
+
+    def _context(self) -> ssl.SSLContext | None:
+        """Return the context for the next connection, or None for one without TLS."""
+        return self._tls.context() if self._url.scheme == "https" and not self._path else None
 
     def _make(self) -> ResponseHandler:
         return ResponseHandler(self._loop)
 
     def _end(self, connection: ResponseHandler) -> None:
-        self._open.discard(connection)
+        self._open.pop(connection, None)
         connection.close()
 
     async def close(self) -> None:

@@ -34,9 +34,8 @@ class AriTls:
     def context(self) -> ssl.SSLContext:
         """Return the context for the next connection by TLS; of the system's authorities if none.
 
-        Not the libraries': websockets has none for an address of wss, and aiohttp's is as old as
-        the process. A connection is kept for the next request with the same context, so this is
-        made once.
+        Not the libraries': websockets has none for an address of wss. A kept connection is used
+        again only while this is still its context, so that of the system is made once.
         """
         found = self._source.current() if self._source is not None else None
         if found is None:
