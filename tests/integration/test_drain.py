@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ari_proxy.ingest.parts import Times
 from tests.support.running import LegacyClient, bus_client, running_proxy, until, until_running
 from tests.support.scripted_asterisk import channel_event, scripted_asterisk
 from tests.support.servers import BusServer
@@ -100,7 +101,7 @@ async def test_last_ingest_of_a_server_ends_its_dialogs(bus_server: BusServer) -
         settings = settings_of(asterisk, bus_server, ingest=last)
         async with bus_client(settings) as bus:
             setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
-            async with running_proxy(settings):
+            async with running_proxy(settings, times=Times(final_seconds=0.1)):
                 await until_running(settings)
                 dialog = await setting.begin()
                 client = setting.client
@@ -112,3 +113,24 @@ async def test_last_ingest_of_a_server_ends_its_dialogs(bus_server: BusServer) -
     assert (body["reason"], body["channels"]) == ("server_removed", ["c"])
     hangups = [item.target for item in asterisk.requests if item.method == "DELETE"]
     assert hangups == ["/ari/channels/c"]
+
+
+async def test_dialogs_of_a_last_ingest_go_on_in_another_one(bus_server: BusServer) -> None:
+    """Only its pod was evicted."""
+    async with scripted_asterisk() as asterisk:
+        asterisk.add_channel("c")
+        settings = settings_of(asterisk, bus_server, ingest={"final": True})
+        async with bus_client(settings) as bus:
+            setting = Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+            async with running_proxy(settings) as stop:
+                await until_running(settings)
+                dialog = await setting.begin()
+                client = setting.client
+                await client.until(lambda: client.events[dialog])
+                stop.set()
+                async with running_proxy(settings, times=Times(final_seconds=0.1)):
+                    await until(lambda: len(asterisk.upgrades) > 1)
+                    await asterisk.push(channel_event("ChannelVarset", "c"))
+                    await client.until(lambda: "ChannelVarset" in client.types(dialog))
+
+    assert client.types(dialog)[:2] == ["StasisStart", "ChannelVarset"]

@@ -66,6 +66,7 @@ class ActiveIngest:
         self._around = around
         self._server = server = ServerId(around.settings.server_id)
         self._tasks = tasks
+        self._final_seconds = times.final_seconds
         self._state = ActiveState()
         bus, missing = around.bus, Missing()
         parts = self._parts = wire(around, tasks, permit=permit, times=times)
@@ -168,12 +169,16 @@ class ActiveIngest:
         async with AsyncExitStack() as stack:
             await self._begin(stack)
             await run_until_first(stop.wait(), self._giver.wait_done())
+            is_final = self._around.settings.ingest.final
+            if is_final:
+                # Perhaps only its pod was evicted, and another one is about to go on.
+                await run_until_first(self._giver.wait_done(), asyncio.sleep(self._final_seconds))
             if self._giver.is_done:
                 self._reader.stop()
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
-            if self._around.settings.ingest.final:
+            if is_final:
                 await self._end_dialogs()
             await self._connections.leave()
             await self._finish()

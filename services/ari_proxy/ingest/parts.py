@@ -70,6 +70,8 @@ class Times:
     hold_seconds: float = 5.0
     #: Without a request, after which a successor counts as dead.
     successor_seconds: float = SILENCE_SECONDS
+    #: For another ingest to go on with the dialogs of a final one (`ingest.final`).
+    final_seconds: float = 10.0
     #: For a successor's first canary, before it asks for the dialogs.
     first_canary_seconds: float = 0.5
     #: Without any frame, after which a connection with a pending canary is silent.

@@ -37,8 +37,9 @@ class IngestSettings(Group):
     those that one takes."""
 
     final: bool = False
-    """No other ingest goes on with this one's dialogs. When it stops, it ends them: their
-    applications are told, and `no_listener` applies to their calls."""
+    """No other ingest goes on with this one's dialogs. When it stops, and none has asked for them
+    within 10 s, it ends them: their applications are told, and `no_listener` applies to their
+    calls."""
 
     proof_seconds: float = Field(default=10.0, ge=0, le=3600)
     """Longest interval of a user event sent through Asterisk to check that the websocket delivers
