@@ -69,7 +69,7 @@ def test_release_with_rights_in_one_namespace_serves_it_and_leaves_nothing_behin
         ours = "app.kubernetes.io/managed-by=ari-proxy-operator"
         until(lambda: not voice.objects("pods", ours), "its pods are gone")
         uninstall(voice)
-        kinds = "all,roles,rolebindings,serviceaccounts,configmaps,leases,pdb"
+        kinds = "all,roles,rolebindings,serviceaccounts,configmaps,pdb"
         label = "app.kubernetes.io/part-of=ari-proxy"
         until(lambda: not voice.objects(kinds, label), "nothing is left behind")
 

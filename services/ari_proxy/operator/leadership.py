@@ -119,7 +119,7 @@ class Leadership:
                         await self._news.wait()
 
     async def release(self) -> None:
-        """Delete the Leases, so that another operator goes on at once, and none is left behind.
+        """Delete the Leases, so that another operator goes on at once.
 
         They are read anew: a claim may have been written whose answer has not come any more. One
         that another operator claims after that stays.
