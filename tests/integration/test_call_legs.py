@@ -45,7 +45,7 @@ async def until_in(room: Bridge, *parties: Call | Leg) -> None:
 
 
 async def test_first_that_answers_is_the_leg(call_scene: CallScene) -> None:
-    async def handler(call: Call) -> tuple[str, list[str], list[str]]:
+    async def handler(call: Call) -> tuple[str, list[str]]:
         leg = await call.dial([local("ring"), local("answer")], timeout=20, caller_id="100")
 
         async def is_only_leg() -> bool:
@@ -55,9 +55,10 @@ async def test_first_that_answers_is_the_leg(call_scene: CallScene) -> None:
         played = await leg.play("sound:beep")
         await leg.hang_up()
         await leg.wait_ended()
-        return leg.endpoint, await others(call), [played.state]
+        await until_alone(call)  # Asterisk may list a channel a moment longer.
+        return leg.endpoint, [played.state]
 
-    assert await call_scene.served(handler) == (local("answer"), [], ["done"])
+    assert await call_scene.served(handler) == (local("answer"), ["done"])
 
 
 async def test_busy_endpoint(call_scene: CallScene) -> None:
