@@ -160,6 +160,7 @@ async def test_planned_endpoint_rings_answers_and_presses_digits() -> None:
     async def connect(call: Call) -> None:
         agent = await call.dial(PHONE)
         chosen.append(await agent.prompt("sound:beep", digits=1, first_digit=20))
+        await agent.hang_up()
         await call.hang_up()
 
     async with fake_call(connect) as phone:
