@@ -144,14 +144,17 @@ class Acceptor:
             take: called for each connection with its socket and the peer's address; what it does
                 is done before the next one is accepted.
         """
-        loop = asyncio.get_running_loop()
         while True:
             try:
-                accepted, address = await loop.sock_accept(listening)
+                accepted, address = listening.accept()
+            except BlockingIOError:
+                await _until_readable(listening)
+                continue
             except OSError as error:
                 self._note(error)
                 await asyncio.sleep(self._again_seconds)
                 continue
+            accepted.setblocking(False)
             take(accepted, usual(address[0]))
             await asyncio.sleep(0)
 
@@ -160,3 +163,17 @@ class Acceptor:
         others = self._limit.others()
         if others is not None:
             self._log_failed(str(error), others)
+
+
+async def _until_readable(listening: socket.socket) -> None:
+    """Wait for a connection, and leave it where it is.
+
+    `sock_accept` of asyncio's loop takes it, and loses it if it is cancelled in that moment.
+    """
+    loop = asyncio.get_running_loop()
+    readable = asyncio.Event()
+    loop.add_reader(listening, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(listening)

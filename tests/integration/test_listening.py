@@ -1,6 +1,8 @@
 """Listening on addresses of both families: the admin API, the listener, and all of it on ::1."""
 
 import asyncio
+import contextlib
+import gc
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -145,3 +147,28 @@ async def test_all_of_it_on_ipv6_alone() -> None:
 
                     await until(is_registered)
         stop.set()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_connection_in_the_moment_of_the_end_is_taken_or_closed(turns: int) -> None:
+    (bound,) = await accepting.listen("127.0.0.1", 0, backlog=8)
+    taken: list[socket.socket] = []
+    acceptor = accepting.Acceptor(lambda: None, lambda *_: None)
+    accepting_now = asyncio.create_task(
+        acceptor.run(bound, lambda accepted, _: taken.append(accepted))
+    )
+    await asyncio.sleep(0)
+    with socket.create_connection(bound.getsockname()) as client:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        accepting_now.cancel()
+        await asyncio.wait([accepting_now])
+        bound.close()
+        for accepted in taken:
+            accepted.close()
+        # One that nobody holds is closed by Python, with a warning, which is an error here.
+        del accepting_now
+        gc.collect()
+        client.settimeout(5)
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
