@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
+from ari_proxy.accepting import Acceptor
 from tests.support.ports import free_port
 
 #: Of one connection.
@@ -35,12 +36,15 @@ class Balancer:
 
     async def _accept(self, listener: socket.socket) -> None:
         """Serve connections until cancelled: asyncio's own server loses one that is half taken."""
+        acceptor = Acceptor(lambda: None, lambda *_: None)
         async with asyncio.TaskGroup() as tasks:
-            while True:
-                connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+
+            def take(connection: socket.socket, _: str) -> None:
                 task = tasks.create_task(self._serve(connection))
                 # A task that is cancelled before it has begun closes nothing itself.
                 task.add_done_callback(partial(_close, connection))
+
+            await acceptor.run(listener, take)
 
     async def _serve(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError, IndexError):  # IndexError: there is none.
