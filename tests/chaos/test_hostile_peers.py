@@ -136,7 +136,9 @@ async def test_ten_thousand_peers_cost_no_event(stage: OutboundStage, tmp_path: 
     assert most_of_both <= before + MAX_OPENING + MAX_CONNECTIONS + CLOSING
     assert grown < MORE_BYTES
     assert at_listener.keys() == {"handshake", "credentials"}
-    assert PEERS - MAX_OPENING <= sum(at_listener.values()) <= PEERS
+    # Asterisk may have been one of too many, too.
+    of_all = PEERS + stage.link.connections
+    assert PEERS - MAX_OPENING <= sum(at_listener.values()) <= of_all
     assert at_admin.keys() == {"malformed", "too_many"}
     assert at_admin["too_many"] > STRANGERS / 10
     assert len(running.log.splitlines()) < PEERS / 20
