@@ -25,7 +25,7 @@ from tests.support.running import (
     settings_for,
     until_serving,
 )
-from tests.support.servers import Asterisk, BusServer
+from tests.support.servers import Asterisk, AsteriskCrashedError, BusServer
 from tests.support.ways import NOWHERE
 
 _numbers = itertools.count()
@@ -38,6 +38,21 @@ Connection = Literal["inbound", "outbound"]
 both_connections = pytest.mark.parametrize(
     "connection", ["inbound", "outbound"] if os.environ.get("LONG") else ["inbound"]
 )
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Have a test run anew if its Asterisk has crashed (docs/reliability.md), twice at most."""
+    item.add_marker(pytest.mark.flaky(reruns=2, only_rerun=AsteriskCrashedError.__name__))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    try:
+        yield
+    except (Exception, pytest.fail.Exception) as error:
+        if signals := Asterisk.crashed():
+            raise AsteriskCrashedError(*signals) from error
+        raise
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tests.support.servers import PASSWORD, BusServer
 
 _numbers = itertools.count()
 #: After each event, where a peer vanishes: Asterisk 22.10.1 may crash then if it sends many.
-CALM_SECONDS = 0.01
+CALM_SECONDS = 0.05
 #: What gives the application back, once the other client is gone.
 REMEDY = ("ari shutdown websocket session ari-proxy-events", "module reload res_ari.so")
 RUNBOOK = Path(__file__).parents[2] / "docs/runbooks/AriProxyApplicationReplaced.md"

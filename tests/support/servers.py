@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import ClassVar, Literal, Protocol, cast
 
 import pytest
 
@@ -135,8 +135,29 @@ class _SipPeer(asyncio.DatagramProtocol):
         self._transport.sendto(answer.encode(), address)
 
 
+class AsteriskCrashedError(Exception):
+    """An Asterisk has ended by a signal that no test sent: what the test saw says nothing of us."""
+
+
 class Asterisk:
     """A private Asterisk with the users, extensions and modules of `asterisk_up.py`."""
+
+    #: Those that run, or ought to.
+    _started: ClassVar[set["Asterisk"]] = set()
+
+    @classmethod
+    def crashed(cls) -> list[str]:
+        """Return the signals by which Asterisks have ended that no test has ended."""
+        codes = [one._ended() for one in cls._started if one._process is not None]
+        return [signal.Signals(-code).name for code in codes if code < 0]
+
+    def _ended(self) -> int:
+        """Return its exit code, or 0 if it runs; its connections end some time before it does."""
+        assert self._process is not None
+        try:
+            return self._process.wait(0.2)
+        except subprocess.TimeoutExpired:
+            return 0
 
     def __init__(self, version: str, *, sip: bool = False, extra: Path | None = None) -> None:
         self.version = version
@@ -162,6 +183,7 @@ class Asterisk:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
+        self._started.add(self)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             if self._answers():
@@ -247,4 +269,5 @@ class Asterisk:
 
     def remove(self) -> None:
         self.stop()
+        self._started.discard(self)
         shutil.rmtree(self._directory, ignore_errors=True)
