@@ -16,8 +16,6 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self, Unpack
 
-import structlog
-
 from . import runtime
 from .bus.base import Bus
 from .client.application import Application
@@ -30,10 +28,11 @@ from .client.legs.dialling import RING_SECONDS
 from .client.listeners import Listener
 from .client.origination import OriginateOptions, Origination
 from .connecting import way_to
+from .lazy_logger import LazyLogger
 from .protocol import ids
 from .protocol.errors import IllegalSubjectTokenError
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Seconds for open calls to end once the process shall; with `GIVE_BACK_SECONDS` within the 30 that
 #: Kubernetes leaves a pod.

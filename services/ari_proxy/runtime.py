@@ -12,9 +12,9 @@ import signal
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import structlog
+from .lazy_logger import LazyLogger
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: New objects after which the collector looks at them; Python's 700 cost 3 % of a command.
 _YOUNG_OBJECTS: Final = 10_000

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from tests.support.environments import environment
 
 APP = ("ari_proxy.app", "ari_proxy.client.events")
 CLIENT = (*APP, "ari_proxy.bus.nats.bus")
-#: What these cannot do without.
+#: What these cannot do without, some of it with the first line that they log.
 APP_LIBRARIES = ("asyncio", "msgspec", "ssl", "structlog", "uuid")
 LIBRARIES = (*APP_LIBRARIES, "nats.aio.client")
 #: MiB of the client beyond bare Python, with its libraries.
@@ -39,6 +40,20 @@ def cost(python: Path, *modules: str) -> Cost:
     seconds, *status = done.stdout.splitlines()
     (line,) = (line for line in status if line.startswith("VmRSS:"))
     return Cost(float(seconds), int(line.split()[1]) / 1024)
+
+
+#: Needed by a bus of theirs, or by the first line that is logged.
+LATE = {"aio_pika", "aiormq", "nats", "rich", "structlog"}
+
+
+def test_client_imports_no_library_before_it_is_needed() -> None:
+    code = f"import sys; from ari_proxy import App, Call; print(*sorted({LATE} & {{*sys.modules}}))"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ
+    )
+
+    assert done.stdout.split() == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")

@@ -27,13 +27,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mappi
 from contextlib import asynccontextmanager
 from typing import Final, Literal, NamedTuple, Protocol
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .durable import DurableQueues
 from .errors import BusUnavailableError
 from .receipt import Receipt
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 
 async def _true() -> bool:

@@ -8,10 +8,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Final, Protocol
 
 import msgspec
-import structlog
 
 from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import Bus, Handler, Message, SubscriptionHandle
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.protocol import messages, topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -27,7 +27,7 @@ from .server_commands import RequestingBus, call
 
 __all__ = ["Application", "ApplicationBus", "Serve", "call"]
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Ended dialogs to remember: an AppStart may be repeated around a lost connection.
 _REMEMBERED: Final = 1000

@@ -7,9 +7,9 @@ from typing import Final
 from urllib.parse import urlencode
 
 import msgspec
-import structlog
 
 from ari_proxy.bus.base import DropReason, Message
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.protocol import timestamps
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import MAX_COMMANDS, AppStart, CommandResponse
@@ -38,7 +38,7 @@ from .listeners import Listener, Listeners
 from .transport import CallTransport
 from .waits import Wait
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Seconds to wait for a response; the proxy itself gives up on Asterisk after 10.
 RESPONSE_SECONDS: Final = 15.0

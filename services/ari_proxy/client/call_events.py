@@ -3,12 +3,12 @@
 import asyncio
 from typing import Final, Self
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .call_end import ends
 from .events import Event
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Unread events to hold; a dialog has a few hundred in all.
 MAX_WAITING_EVENTS: Final = 10_000

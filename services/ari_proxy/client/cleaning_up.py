@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .errors import ClientError, NotFound
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Seconds for one thing to be cleaned up: whoever has cancelled waits for it.
 CLEAN_UP_SECONDS: Final = 5.0

@@ -9,9 +9,9 @@ from functools import partial
 from typing import Final, Protocol
 
 import msgspec
-import structlog
 
 from ari_proxy.bus.base import DropReason, Handler, Message, SubscriptionHandle
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.protocol import ids, messages, topics
 from ari_proxy.protocol.ids import DialogId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -19,7 +19,7 @@ from ari_proxy.protocol.messages import Command, CommandResponse
 
 from .errors import NotSent
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Drops what the bus has yet to send on a topic, and tells it as lost.
 Withdraw = Callable[[str], object]

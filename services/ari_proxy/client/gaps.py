@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Final, TypeVar
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .errors import CallEnded
 from .events import Event, ProxyGap
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Called with each gap; what it returns is awaited, if it can be.
 GapHandler = Callable[[ProxyGap], Awaitable[object] | object]

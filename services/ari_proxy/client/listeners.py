@@ -4,11 +4,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .events import Event
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Called with each event, in order; must not block.
 Listener = Callable[[Event], None]

@@ -5,10 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import msgspec
-import structlog
 
 from ari_proxy.bus.base import Bus, DropReason, Message, SubscriptionHandle
 from ari_proxy.bus.errors import BusError
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.protocol import timestamps, topics
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
@@ -17,7 +17,7 @@ from ari_proxy.protocol.messages import AppStart, Event
 from .call import Call
 from .commands import Topics, Withdraw
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 RECOVERED: Final = "ProxyRecovered"
 _COMMANDS: Final = topics.commands(DialogId(""))

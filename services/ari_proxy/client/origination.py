@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final
 
-import structlog
-
 from ari_proxy.aio import run_until_first
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.messages import AppStart
@@ -41,7 +40,7 @@ from .open_calls import OpenCalls
 from .server_commands import RequestingBus, ServerTransport
 from .state_keeping import state_kept
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Seconds that Asterisk rings on should the application be gone.
 _LONGER_SECONDS: Final = 5

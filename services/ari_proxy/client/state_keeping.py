@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-import structlog
+from ari_proxy.lazy_logger import LazyLogger
 
 from .ari import Ari
 from .channel_state import TrackedChannel
@@ -14,7 +14,7 @@ from .events import Event, ProxyGap
 from .gaps import GapHandlers
 from .party import Party
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 #: Seconds to wait for the first event of a call; without one its channel is read.
 BEGIN_SECONDS: Final = 2.0

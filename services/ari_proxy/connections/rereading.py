@@ -4,11 +4,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TypeVar
 
-import structlog
-
+from ari_proxy.lazy_logger import LazyLogger
 from ari_proxy.settings.errors import SettingsError
 
-_log = structlog.get_logger()
+_log = LazyLogger()
 
 T = TypeVar("T")
 
