@@ -177,7 +177,11 @@ def rabbitmq_link(rabbitmq_server: RabbitMqServer) -> Iterator[Link]:
     link.remove()
     # What outlives a test and has the same name in all of them.
     rabbitmq_server.delete_queues(
-        "demo", "ari-proxy-demo", "voicemail", *topics_of("server-1"), *topics_of("asterisk-1")
+        *("demo", "ari-proxy-demo"),
+        *("campaign", "ivr", "queue", "transfer", "voicemail"),
+        *topics_of("server-1"),
+        *topics_of("asterisk-1"),
+        *topics_of("asterisk"),
     )
 
 

@@ -21,7 +21,7 @@ _SERVERS = ("server-1", "asterisk-1", "asterisk-demo", "asterisk", "other")
 _NUMBERED = tuple(f"{name}{number}" for name in ("demo", "failing") for number in range(300))
 _APPLICATIONS = (
     "demo",
-    "voicemail",
+    *("campaign", "ivr", "queue", "transfer", "voicemail"),
     "quiet",
     "nobody-serves-this",
     "wanted",

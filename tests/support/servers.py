@@ -204,6 +204,11 @@ class Asterisk:
         path.write_text(content)
 
     @property
+    def log(self) -> Path:
+        """What it warns of."""
+        return Path(self._directory, "log", "messages")
+
+    @property
     def _root(self) -> Path:
         cache = os.environ.get("ASTERISK_ROOTFS_DIR") or Path.home() / ".cache" / "asterisk-up"
         return Path(cache) / f"rootfs-{self.version}"
