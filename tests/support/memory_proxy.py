@@ -85,7 +85,7 @@ class CallScene:
     """Calls from outside to one application."""
 
     def __init__(self, bus: Bus, rest: RestClient, application: str) -> None:
-        self._bus = bus
+        self.bus = bus
         self.rest = rest
         self.application = application
         #: Bridges that another test on the same Asterisk has left.
@@ -104,7 +104,7 @@ class CallScene:
         """Collect copies of all messages during a block, as `ari-proxy tail` does."""
         found: list[TapRecord] = []
         async with (
-            Watcher(self._bus, ServerId("server-1")).watching() as records,
+            Watcher(self.bus, ServerId("server-1")).watching() as records,
             asyncio.TaskGroup() as tasks,
         ):
 
@@ -136,7 +136,7 @@ class CallScene:
             async def serve(call: Call) -> None:
                 await served.serve(handler, call)
 
-            application = Application(self._bus, self.application, serve)
+            application = Application(self.bus, self.application, serve)
             running = tasks.create_task(application.run())
             try:
                 yield served

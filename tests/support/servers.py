@@ -204,6 +204,11 @@ class Asterisk:
         path.write_text(content)
 
     @property
+    def sip_address(self) -> str:
+        """Where it listens to phones."""
+        return f"127.0.0.1:{self._sip_port}"
+
+    @property
     def log(self) -> Path:
         """What it warns of."""
         return Path(self._directory, "log", "messages")

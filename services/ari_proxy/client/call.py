@@ -21,6 +21,7 @@ from .ari.model import EventT, with_raw, with_sequence
 from .ari.requests import VariableValue
 from .call_end import DIALOG_ENDED, CallEnd
 from .call_events import PROBE, CallEvents
+from .channel_events import replaces
 from .channel_state import TrackedChannels
 from .channels import CallChannels
 from .commands import CallCommands, Topics, Withdraw
@@ -71,7 +72,7 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         self.dialog_id = start.dialog_id
         #: The `server_id` of the ari-proxy whose Asterisk has it.
         self.server_id = start.server_id
-        #: The channel that has begun the call.
+        #: The channel that has begun the call, or the one that has taken its place in a transfer.
         self.channel_id = start.channel_id
         #: Unix time of the AppStart; 0 if it has no timestamp.
         self.announced_at = timestamps.seconds_of(start.timestamp or "") or 0.0
@@ -128,6 +129,8 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         else:
             self._channels.follow(event.type, event.channel_id)
         self._end.follow(event)
+        if replaces(event, self.channel_id):
+            self._go_on_as(event)
         self.tracked_channels.take(event)
         self.gap_handlers.follow(event)
         self._events.put(event)

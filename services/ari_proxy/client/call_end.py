@@ -1,10 +1,12 @@
 """The end of a call, as its events tell it. Sans-I/O.
 
-The call is over once its first channel has left the application, or the dialog has ended.
+The call is over once its first channel, or the one that has taken its place, has left the
+application, or the dialog has ended.
 """
 
 from typing import Final
 
+from .channel_events import replaces
 from .errors import CallEnded, Who
 from .events import ChannelHangupRequest, Event
 
@@ -30,7 +32,9 @@ class CallEnd:
         """Handle an event of the call."""
         if self.is_over:
             return
-        if ends(event, self._channel_id):
+        if replaces(event, self._channel_id):
+            self._channel_id, self._hangup = event.channel.id, None
+        elif ends(event, self._channel_id):
             self._who = self._who_ends(event)
         elif isinstance(event, ChannelHangupRequest) and event.channel_id == self._channel_id:
             self._hangup = self._hangup or event

@@ -6,6 +6,7 @@ from typing import Final, Self
 from ari_proxy.lazy_logger import LazyLogger
 
 from .call_end import ends
+from .channel_events import replaces
 from .events import Event
 
 _log = LazyLogger()
@@ -55,5 +56,7 @@ class CallEvents:
             raise StopAsyncIteration
         # Nothing is awaited after this: a reader cancelled here has removed no event.
         event = await self._waiting.get()
+        if replaces(event, self._channel_id):
+            self._channel_id = event.channel.id
         self._is_over = ends(event, self._channel_id)
         return event

@@ -1,6 +1,7 @@
 """Which channels an event is about. Sans-I/O."""
 
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from .ari.events import (
     ChannelTransfer,
@@ -10,6 +11,7 @@ from .ari.events import (
     RecordingFailed,
     RecordingFinished,
     RecordingStarted,
+    StasisStart,
 )
 from .ari.model import Event, Model
 from .ari.models import Channel
@@ -29,6 +31,17 @@ def _parts(event: Event) -> tuple[Model, ...]:
     if isinstance(event, ChannelTransfer):
         return event.refer_to, event.referred_by
     return (event,)
+
+
+def replaces(event: Event, channel_id: str) -> TypeGuard[StasisStart]:
+    """Return whether an event has its channel take the place of another one.
+
+    So Asterisk joins two calls of an application, when the phone that is in both transfers one to
+    the other: for its channel in each there is one half of a Local channel then.
+    """
+    if not isinstance(event, StasisStart) or event.replace_channel is None:
+        return False
+    return event.replace_channel.id == channel_id
 
 
 def concerns(event: Event, channel_id: str) -> bool:

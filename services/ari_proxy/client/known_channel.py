@@ -1,5 +1,6 @@
 """A channel whose state is kept from its events: reading it asks nobody."""
 
+from .ari.events import StasisStart
 from .ari.models import CallerID, DialplanCEP
 from .channel_state import TrackedChannel
 from .party import Party
@@ -13,6 +14,12 @@ class KnownChannel(Party):
     """
 
     _known: TrackedChannel
+
+    def _go_on_as(self, entered: StasisStart) -> None:
+        """Be the channel that has taken the place of the former one."""
+        self.channel_id = entered.channel.id
+        self._known = self.tracked_channels.of(self.channel_id)
+        self._known.take(entered, entered.channel)
 
     @property
     def state(self) -> str:

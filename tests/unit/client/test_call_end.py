@@ -48,6 +48,17 @@ def test_who_has_ended_a_call(
     assert (error.who, error.cause, error.tech_cause) == expected
 
 
+REPLACED = asterisks("StasisStart", "new", args=[], replace_channel=LEFT["channel"])
+
+
+def test_call_goes_on_as_the_channel_that_takes_the_place_of_its_own() -> None:
+    assert not after(HUNG_UP, REPLACED, LEFT).is_over
+
+    end = after(HUNG_UP, REPLACED, LEFT, asterisks("StasisEnd", "new"))
+
+    assert (end.error().who, end.error().cause) == ("command", None)
+
+
 @pytest.mark.parametrize(
     "event", [HUNG_UP, asterisks("StasisEnd", "x"), asterisks("ChannelDestroyed"), {}]
 )

@@ -6,6 +6,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from ari_proxy.client.ari.events import StasisStart
+from ari_proxy.client.ari.model import Event
 from ari_proxy.client.asking import asked_of
 from ari_proxy.client.cleaning_up import clean_up
 from ari_proxy.client.errors import InvalidParameters, NotFound
@@ -53,9 +55,9 @@ class Bridge:
         self._name = name
         self._read_seconds = read_seconds
         self._members = BridgeMembers(self.id)
-        #: By the ids of their channels, all that were ever to be put in.
+        #: By the ids of their channels, also former ones, all that were ever to be put in.
         self._parties: dict[str, Party] = {}
-        self._follower = Follower(call, self._members.take)
+        self._follower = Follower(call, self._follow)
         self._reader = StateReader(self._follower, self._members.missed, self._read)
         self._record = record
         #: Of all that is heard, if that was wanted: from the beginning of the block to its end.
@@ -143,6 +145,12 @@ class Bridge:
         while self._members.present:
             await self._reader.follow_on(self._read_seconds)
 
+    def _follow(self, event: Event) -> None:
+        former = event.replace_channel if isinstance(event, StasisStart) else None
+        if former is not None and former.id in self._parties:
+            self._parties[event.channel_id] = self._parties[former.id]
+        self._members.take(event)
+
     async def _read(self) -> None:
         channels: Sequence[str] = ()
         with suppress(NotFound):
@@ -153,7 +161,7 @@ class Bridge:
         self._follower.close()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._end())
-            for party in self._parties.values():
+            for party in dict.fromkeys(self._parties.values()):
                 if isinstance(party, Leg) and party is not self._call and not party.is_over:
                     tasks.create_task(clean_up(party.hang_up(), f"channel {party.channel_id}"))
 

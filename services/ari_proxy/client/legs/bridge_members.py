@@ -8,6 +8,7 @@ from ari_proxy.client.ari.events import (
     ChannelEnteredBridge,
     ChannelLeftBridge,
     StasisEnd,
+    StasisStart,
 )
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.missed_events import MissedEvents
@@ -52,6 +53,8 @@ class BridgeMembers:
                     self.put(event.channel.id)
             case ChannelLeftBridge() if event.bridge.id == self._bridge_id:
                 self._leave(event.channel.id)
+            case StasisStart() if event.replace_channel is not None:
+                self._replace(event.replace_channel.id, event.channel.id)
             case StasisEnd() | ChannelDestroyed():
                 self._leave(event.channel.id)
             case BridgeDestroyed() if event.bridge.id == self._bridge_id:
@@ -65,6 +68,11 @@ class BridgeMembers:
                 self._leave(name)
         for name in inside:
             self.put(name)
+
+    def _replace(self, former: str, channel_id: str) -> None:
+        """Note that a channel has taken the place of another one, which so does not leave."""
+        if former in self._expected:
+            self._expected[channel_id] = self._expected.pop(former)
 
     def _leave(self, channel_id: str) -> None:
         if self._expected.pop(channel_id, None) is not None:

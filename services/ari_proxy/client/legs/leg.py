@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, ExitStack
 from ari_proxy.client.ari.model import Event, EventT
 from ari_proxy.client.call_end import CallEnd
 from ari_proxy.client.call_events import CallEvents
-from ari_proxy.client.channel_events import concerns
+from ari_proxy.client.channel_events import concerns, replaces
 from ari_proxy.client.errors import CallEnded
 from ari_proxy.client.external.snoop import SnoopableChannel
 from ari_proxy.client.follower import Follower
@@ -103,6 +103,8 @@ class Leg(KnownChannel, MediaChannel, ControlledChannel, SnoopableChannel, Refer
 
     def _follow(self, event: Event) -> None:
         self._end.follow(event)
+        if replaces(event, self.channel_id):
+            self._go_on_as(event)
         if concerns(event, self.channel_id):
             self._events.put(event)
         if self.is_over:

@@ -43,10 +43,10 @@ class PhoneTransfer:
             asked.refer_to.destination_channel,
             asked.referred_by.connected_channel,
         )
-        #: Whom the phone wants to be called, like `200`; '' after it has talked to them.
-        self.target = destination.destination or ""
         #: SIP's Call-ID of the call in which it has talked to them; '' of a blind transfer.
         self.protocol_id = destination.protocol_id or ""
+        #: Whom the phone wants to be called, like `200`; '' after it has talked to them.
+        self.target = "" if self.protocol_id else destination.destination or ""
         #: The channel of that call; '' of a blind one, and if it is at another Asterisk.
         self.replaced_id = replaced.id if replaced else ""
         #: The channel that is to be transferred; '' if the phone is in no bridge of two.

@@ -47,6 +47,24 @@ async def test_bridge_lasts_for_a_block_and_its_legs_with_it(scripted: ScriptedC
     ]
 
 
+async def test_members_stay_whose_channels_are_replaced(scripted: ScriptedCall) -> None:
+    leg = Leg(scripted.call, "x", "PJSIP/a")
+    async with scripted.call.bridge() as room:
+        await room.add(scripted.call, leg)
+        for former, name in (("c", "c2"), ("x", "x2")):
+            taken = {"channel": channel(name), "replace_channel": channel(former)}
+            scripted.send(event("StasisStart", args=[], **taken))
+            leave(scripted, room, former)
+            enter(scripted, room, name)
+            scripted.send(event("StasisEnd", channel=channel(former)))
+        assert room.members == [scripted.call, leg]
+        assert (scripted.call.channel_id, scripted.call.is_over) == ("c2", False)
+        leave(scripted, room, "x2")
+        assert await room.wait_for_leaver() is leg
+
+    assert scripted.names[-1] == "DELETE /channels/x2"
+
+
 async def test_bridge_is_recorded_for_the_block(scripted: ScriptedCall) -> None:
     async with scripted.call.bridge(record="calls/1") as room:
         assert room.recording is not None

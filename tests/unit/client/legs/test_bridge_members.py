@@ -46,6 +46,20 @@ def test_who_leaves_is_a_leaver_once(members: BridgeMembers) -> None:
     assert (members.leavers, members.present) == (["1"], [])
 
 
+def test_who_is_replaced_does_not_leave(members: BridgeMembers) -> None:
+    members.take(entered("1"))
+    members.take(
+        event("StasisStart", args=[], channel=channel("new"), replace_channel=channel("1"))
+    )
+    members.take(left("1"))
+    members.take(entered("new"))
+    assert (members.present, members.leavers) == (["new"], [])
+
+    members.take(left("new"))
+
+    assert members.leavers == ["new"]
+
+
 def test_who_is_taken_out_is_no_leaver(members: BridgeMembers) -> None:
     members.take(entered("1"))
     members.release("1")

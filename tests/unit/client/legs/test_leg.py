@@ -39,6 +39,22 @@ async def test_leg_has_the_events_of_its_channel_alone(scripted: ScriptedCall) -
     assert (leg.state, leg.args) == ("Up", ("a",))
 
 
+async def test_leg_goes_on_as_the_channel_that_takes_its_place(scripted: ScriptedCall) -> None:
+    leg = Leg(scripted.call, "x", "PJSIP/a")
+    scripted.send(
+        event(
+            "StasisStart", args=["b"], channel=channel("new", "Ring"), replace_channel=channel("x")
+        )
+    )
+    scripted.send(event("StasisEnd", channel=channel("x")))
+    scripted.send(press("1", "new"))
+    assert (leg.channel_id, leg.state, leg.args, leg.is_over) == ("new", "Up", ("b",), False)
+
+    scripted.send(event("StasisEnd", channel=channel("new")))
+
+    assert [one.type async for one in leg.events()][-2:] == ["ChannelDtmfReceived", "StasisEnd"]
+
+
 async def test_leg_waits_for_an_event_of_its_channel(scripted: ScriptedCall) -> None:
     leg = Leg(scripted.call, "x", "PJSIP/a")
     async with asyncio.TaskGroup() as tasks:
