@@ -50,7 +50,11 @@ class Process:
 
     async def logged(self, name: str) -> dict[str, Any]:
         """Wait for a log event and return its first line."""
-        await until(lambda: self.events(name) or self._process.poll() is not None)
+        try:
+            await until(lambda: self.events(name) or self._process.poll() is not None)
+        except TimeoutError as error:
+            last = "\n".join(self.log.splitlines()[-5:])
+            raise TimeoutError(f"{name} is not in the log, which ends: {last}") from error
         assert self.events(name), self.log
         return self.events(name)[0]
 

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from ari_proxy import standalone
@@ -234,9 +235,14 @@ async def until(condition: Callable[[], object]) -> None:
     Args:
         condition: returns a truth value or an awaitable of one.
     """
-    async with asyncio.timeout(TIMEOUT):
-        while not await _value(condition()):
-            await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            while not await _value(condition()):
+                await asyncio.sleep(0.01)
+    except TimeoutError as error:
+        code = condition.__code__ if inspect.isfunction(condition) else None
+        where = f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code else str(condition)
+        raise TimeoutError(f"the condition of {where} was not met in {TIMEOUT:.0f} s") from error
 
 
 async def until_done(count: Callable[[], int], expected: int) -> None:
