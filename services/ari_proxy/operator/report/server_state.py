@@ -7,12 +7,12 @@ from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.servers import DesiredServer
+from ari_proxy.operator.decide.workload_health import WorkloadHealth, health
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
 
 from .conditions import Condition, condition
-from .workload_health import WorkloadHealth, health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,13 @@ from typing import Any, Final, Literal
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.servers import desired_servers
+from ari_proxy.operator.decide.workload_health import health
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
 
 from . import summary
 from .conditions import Condition, merge, timestamp
 from .server_state import ServerState, server_state
-from .workload_health import health
 
 #: Conditions that a failed reconciliation changes, and their status then.
 _FAILING: Final[Mapping[str, Literal["True", "False", "Unknown"]]] = {

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ari_proxy.operator.decide.leadership import is_unled
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import Object
 from ari_proxy.operator.state import Observed
+
+from .leadership import is_unled
 
 #: Reasons for which every container waits while it starts.
 _STARTING: Final = frozenset({"", "ContainerCreating", "PodInitializing"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.operator.report.workload_health import WorkloadHealth, health
+from ari_proxy.operator.decide.workload_health import WorkloadHealth, health
 from tests.support.resources import Cluster, labels_of, pod
 
 INGEST = "minimal-ingest-asterisk-a"
