@@ -5,10 +5,8 @@ while something is missing that a new pod of it would need: a running pod is bet
 can't start.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import msgspec
 
@@ -31,7 +29,7 @@ from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
 from ari_proxy.operator.state import Observed
 
 from . import secrets
-from .additions import additions
+from .comparison import is_current, stamped
 from .defaults import Defaults
 from .drain import RECHECK_SECONDS, DrainingServer, draining_servers, is_drained
 from .refusals import Refusal
@@ -251,7 +249,7 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
             disruption_budget(item),
             scaler,
         )
-        found += [_stamped(child, is_scaled=item.replicas is None) for child in children if child]
+        found += [stamped(child, is_scaled=item.replicas is None) for child in children if child]
     return found
 
 
@@ -278,41 +276,3 @@ def _is_decided(item: Object, servers: set[str]) -> bool:
         # ServiceAccounts stay while the resource exists; the access goes with the last Lease.
         return item["kind"] in {"Role", "RoleBinding", "NetworkPolicy", "PodMonitor"}
     return server in servers
-
-
-# Comparison with the cluster
-
-
-def _stamped(item: Object, *, is_scaled: bool) -> Object:
-    """Annotate an object with its fingerprint, so that a field's removal is a difference too."""
-    content = {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
-    if item["kind"] == "Deployment" and is_scaled:
-        content["spec"] = {**item["spec"], "replicas": None}  # Somebody else's.
-    stamp = names.digest(json.dumps(content, sort_keys=True))
-    annotations = {**item["metadata"].get("annotations", {}), names.APPLIED: stamp}
-    return {**item, "metadata": {**item["metadata"], "annotations": annotations}}
-
-
-def is_current(children: Mapping[ObjectKey, Object], desired: Object) -> bool:
-    """Return whether the object in the cluster has all fields of the desired one, and no others.
-
-    Fields of others count where they are the operator's alone.
-    """
-    live = children.get(key_of(desired))
-    return live is not None and _covers(live, desired) and not additions(live, desired)
-
-
-def _covers(live: Any, desired: Any) -> bool:
-    if live is None and desired in ({}, [], ""):
-        return True  # The API server omits empty fields.
-    if isinstance(desired, Mapping):
-        return isinstance(live, Mapping) and all(
-            _covers(live.get(name), value) for name, value in desired.items()
-        )
-    if isinstance(desired, list):
-        return (
-            isinstance(live, list)
-            and len(live) == len(desired)
-            and all(_covers(a, b) for a, b in zip(live, desired, strict=True))
-        )
-    return bool(live == desired)
