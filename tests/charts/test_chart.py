@@ -201,6 +201,7 @@ def test_names_fit(release: str) -> None:
         ("rbac.scope=Pod", "scope"),
         ("operator.logging.level=loud", "level"),
         ("operator.workers=0", "workers"),
+        ("operator.rollout.maxServersAtOnce=0", "maxServersAtOnce"),
         ("operator.image.digest=abc", "digest"),
         ("operator.watchNamespaces={Voice}", "watchNamespaces"),
         ("monitoring.podMonitor.interval=often", "interval"),

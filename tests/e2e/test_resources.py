@@ -166,6 +166,40 @@ def test_children_that_were_deleted_or_changed_come_back(voice: Namespace) -> No
         assert voice.get("deployment", command)["spec"]["replicas"] == 2
 
 
+def test_image_that_can_not_start_stops_at_one_server(voice: Namespace) -> None:
+    resource = named(sample("minimal"), "stepwise", "stepwise")
+    first = resource["spec"]["servers"][0]
+    names = ("asterisk-a", "asterisk-b", "asterisk-c")
+    resource["spec"]["servers"] = [
+        # Of the same Asterisk, on which an application has one client.
+        {**first, "name": name, "serverId": f"stepwise-{name}", "applications": [f"step-{name}"]}
+        for name in names
+    ]
+    with applied(voice, resource) as name:
+        voice.until_settled(name, 3)
+        before = {server: uids(voice, name, server) for server in names}
+
+        patch(voice, name, {"ingest": {"image": "registry.invalid/ingest:0"}})
+
+        def is_stopped() -> bool:
+            return bool(voice.condition(name, "Progressing")["reason"] == "RolloutStopped")
+
+        until(is_stopped, "the roll-out stops")
+        assert "asterisk-a" in voice.condition(name, "Progressing")["message"]
+        assert voice.condition(name)["status"] == "True"
+        # The former pods serve everywhere; one server has a new one beside.
+        after = {server: uids(voice, name, server) for server in names}
+        assert all(before[server] <= after[server] for server in names)
+        assert [server for server in names if after[server] != before[server]] == ["asterisk-a"]
+
+        patch(voice, name, {"ingest": {"image": None}})
+        voice.until_settled(name, 3)
+
+
+def uids(voice: Namespace, proxy: str, server: str) -> set[str]:
+    return {pod["metadata"]["uid"] for pod in voice.pods(proxy, "ingest", server)}
+
+
 def test_what_others_add_is_removed(voice: Namespace) -> None:
     with applied(voice, named(sample("minimal"), "added", "added")) as name:
         voice.until_settled(name)

@@ -74,6 +74,8 @@ class ApiServer:
 
     #: Whether pods of Deployments run, and are ready, at once.
     has_kubelet: bool = True
+    #: Images whose pods are not ready before the test says so; those of a former template go on.
+    held_images: set[str] = field(default_factory=set)
     objects: dict[Key, Object] = field(default_factory=dict)
     #: By verb and plural.
     requests: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -119,6 +121,38 @@ class ApiServer:
             if key.plural == plural and namespace in {None, key.namespace}
         ]
 
+    def held(self) -> list[Key]:
+        """Return the Deployments with a pod that is held."""
+        return [
+            key
+            for key, item in self.objects.items()
+            if key.plural == "deployments"
+            and item["status"]["updatedReplicas"] < item["status"]["replicas"]
+        ]
+
+    def fail(self, key: Key) -> None:
+        """Have a Deployment's roll-out exceed its deadline."""
+        deployment = copy.deepcopy(self.objects[key])
+        condition = {
+            "type": "Progressing",
+            "status": "False",
+            "reason": "ProgressDeadlineExceeded",
+            "message": "has timed out progressing",
+        }
+        deployment["status"]["conditions"] = [condition]
+        self._write(key, deployment)
+
+    def release(self, key: Key) -> None:
+        """Make the pods of a held Deployment ready."""
+        deployment = copy.deepcopy(self.objects[key])
+        counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
+        replicas = deployment["spec"].get("replicas", 1)
+        deployment["status"] = {
+            **dict.fromkeys(counts, replicas),
+            "observedGeneration": deployment["metadata"]["generation"],
+        }
+        self._write(key, deployment)
+
     def forget_changes(self) -> None:
         """Answer 410 to watches from before."""
         self._changes.clear()
@@ -155,9 +189,12 @@ class ApiServer:
         self._changed = asyncio.Event()
 
     def _run(self, key: Key) -> None:
-        """Make a Deployment's pods ready, unless they are."""
+        """Make a Deployment's pods ready, unless they are, or are held."""
         deployment = copy.deepcopy(self.objects[key])
         replicas = deployment["spec"].get("replicas", 1)
+        if _images(deployment) & self.held_images and "status" in deployment:
+            self._hold(key, deployment, replicas)
+            return
         counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
         deployment["status"] = {
             **dict.fromkeys(counts, replicas),
@@ -179,6 +216,18 @@ class ApiServer:
                 ],
             }
             self.create("pods", {"metadata": metadata, "spec": {}, "status": RUNNING})
+        self._write(key, deployment)
+
+    def _hold(self, key: Key, deployment: Object, replicas: int) -> None:
+        if deployment["status"].get("observedGeneration") == deployment["metadata"]["generation"]:
+            return
+        deployment["status"] = {
+            "replicas": replicas + 1,
+            "updatedReplicas": 1,
+            "readyReplicas": replicas,
+            "availableReplicas": replicas,
+            "observedGeneration": deployment["metadata"]["generation"],
+        }
         self._write(key, deployment)
 
     def _applied(self, target: _Target, body: Object) -> Object:
@@ -370,6 +419,11 @@ def _with_metadata(item: Object, before: Object | None, version: int) -> Object:
 
 def _content(item: Object) -> Object:
     return {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
+
+
+def _images(deployment: Object) -> set[str]:
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return {container["image"] for container in containers}
 
 
 def _owners(item: Object) -> set[str]:

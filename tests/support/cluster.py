@@ -122,11 +122,11 @@ class Namespace:
         """Return whether the current generation of a resource is served, with this many servers."""
         resource = self.get("ariproxy", proxy)
         status = resource.get("status", {})
-        states = {item["type"]: item["status"] for item in status.get("conditions", ())}
+        conditions = {item["type"]: item for item in status.get("conditions", ())}
         return (
             status.get("observedGeneration") == resource["metadata"]["generation"]
-            and states["Ready"] == "True"
-            and states["Progressing"] == "False"
+            and conditions["Ready"]["status"] == "True"
+            and conditions["Progressing"]["reason"] == "Settled"
             and servers in {None, status["readyServerCount"]}
         )
 

@@ -12,6 +12,7 @@ from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.component import DesiredComponent, Images
 from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.plan import Plan, plan
+from ari_proxy.operator.decide.rollout import Elsewhere
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.model import AriProxy, parse
 from ari_proxy.operator.names import Component
@@ -68,6 +69,7 @@ class Cluster:
         self.now = NOW
         self.deleted: list[ObjectKey] = []
         self.defaults = Defaults()
+        self.images = IMAGES
 
     @property
     def observed(self) -> Observed:
@@ -85,8 +87,8 @@ class Cluster:
             now=self.now,
         )
 
-    def plan(self) -> Plan:
-        return plan(self.observed, IMAGES, self.defaults)
+    def plan(self, elsewhere: Elsewhere | None = None) -> Plan:
+        return plan(self.observed, self.images, self.defaults, elsewhere)
 
     def settle(self) -> list[ObjectKey]:
         """Execute the plan; return the keys of the applied objects."""

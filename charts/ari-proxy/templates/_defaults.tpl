@@ -22,6 +22,8 @@ operator:
   watchNamespaces: []
   leaseNamespace: kube-system
   workers: 4
+  rollout:
+    maxServersAtOnce: 20
   logging:
     level: info
     format: json

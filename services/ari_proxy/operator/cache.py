@@ -44,7 +44,8 @@ class Cache:
         """
         self._kubernetes = kubernetes
         self._namespaces: tuple[str | None, ...] = tuple(namespaces) or (None,)
-        self._changed = changed
+        #: Call it with each resource that a change may concern.
+        self.changed = changed
         self._watches = {
             kind: [
                 Watch(kubernetes, Scope(kind, namespace, _OWN), changed, is_kept)
@@ -170,7 +171,7 @@ class Cache:
 
     def _concerns(self, keys: set[ResourceKey]) -> None:
         for key in keys:
-            self._changed(key)
+            self.changed(key)
 
     async def _list_at_intervals(self) -> None:
         while True:
@@ -194,7 +195,7 @@ class Cache:
     def _selection_changed(self, scope: Scope) -> None:
         for key, selected in self._selected.items():
             if selected == scope:
-                self._changed(key)
+                self.changed(key)
 
     def _all_watches(self) -> list[Watch]:
         return [watch for watches in self._watches.values() for watch in watches]

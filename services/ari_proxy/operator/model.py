@@ -262,6 +262,12 @@ class LoggingSpec(_Part, frozen=True):
     format: Literal["Json", "Console"] = "Json"
 
 
+class RolloutSpec(_Part, frozen=True):
+    """How a new pod template goes through the servers."""
+
+    max_servers_at_once: int | str = "25%"
+
+
 class AriProxySpec(_Part, frozen=True):
     """The desired state."""
 
@@ -271,6 +277,7 @@ class AriProxySpec(_Part, frozen=True):
     server_selector: ServerSelector | None = None
     ingest: IngestSpec = IngestSpec()
     command: CommandSpec = CommandSpec()
+    rollout: RolloutSpec = RolloutSpec()
     drain_timeout_seconds: int = DRAIN_TIMEOUT_SECONDS
     drain_on_deletion: bool = False
     image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"

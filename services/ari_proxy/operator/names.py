@@ -28,6 +28,14 @@ LEASE: Final = "ari-proxy.io/lease"
 #: of a former one are not accepted any more, and only new pods have other ones.
 ACCOUNT_SINCE: Final = "ari-proxy.io/service-account-since"
 
+#: Annotations of Deployments: fingerprints of the pod template, and of what those of all servers of
+#: the resource have in common.
+TEMPLATE: Final = "ari-proxy.io/template"
+COMMON_TEMPLATE: Final = "ari-proxy.io/common-template"
+#: Annotation of Deployments: the server was not served when the pod template was applied, so
+#: nothing can be said about the template from pods that are not ready.
+UNSERVED_BEFORE: Final = "ari-proxy.io/unserved-before"
+
 _SERVER_LENGTH: Final = 30
 
 

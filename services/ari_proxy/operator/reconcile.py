@@ -18,6 +18,8 @@ from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.query_failures import QueryFailures
 from ari_proxy.operator.decide.refusals import Refusal, conditional, foreign, lacks_a_part
+from ari_proxy.operator.decide.rollout import Rollout
+from ari_proxy.operator.decide.server_rollouts import rolling_servers
 from ari_proxy.operator.observe.gather import observe
 from ari_proxy.operator.observe.secret_keys import SecretKeys
 from ari_proxy.operator.report import events
@@ -30,6 +32,7 @@ from .errors import KubernetesError, NameTakenError
 from .kubernetes import Kubernetes
 from .model import KIND, Metadata, metadata_of
 from .objects import Object, ObjectKey, ResourceKey, key_of
+from .rollouts import Rollouts
 from .state import Observed
 
 _log = structlog.get_logger()
@@ -66,8 +69,15 @@ class Reconciler:
         self._images = images
         self._defaults = defaults
         self._metrics = metrics
+        self._rollouts = Rollouts(defaults.max_servers_at_once, cache.changed)
         self._measured: set[ResourceKey] = set()
         self._query_failures = QueryFailures()
+
+    def recall(self) -> None:
+        """Recall the roll-outs that a former process has begun, once the cache is complete."""
+        for key in sorted(self._cache.proxies.keys()):
+            rolling = rolling_servers(self._cache.children(key))
+            self._rollouts.note(key, Rollout(rolling=rolling))
 
     async def reconcile(self, key: ResourceKey) -> float | None:
         """Reconcile a resource.
@@ -94,12 +104,14 @@ class Reconciler:
             self._forget(key)
             return None
         self._log_query_failures(key, observed)
-        steps = plan(observed, self._images, self._defaults)
+        elsewhere = self._rollouts.elsewhere(key)
+        steps = plan(observed, self._images, self._defaults, elsewhere)
+        self._rollouts.note(key, steps.rollout)
         observed, failures = await self._execute(observed, steps)
         refused = {
             item: _refusal(item, error) for item, error in failures.items() if not _may_pass(error)
         }
-        current = status(observed, {**steps.refusals, **refused}, steps.withheld)
+        current = status(observed, {**steps.refusals, **refused}, steps.withheld, steps.rollout)
         await self._report(observed, current)
         self._measure(key, current)
         for error in filter(_may_pass, failures.values()):
@@ -264,8 +276,10 @@ class Reconciler:
     def _again_seconds(steps: Plan, current: Mapping[str, Any]) -> float:
         if steps.recheck_seconds is not None:
             return steps.recheck_seconds
-        states = {item["type"]: item["status"] for item in current["conditions"]}
-        is_settled = states["Ready"] == "True" and states["Progressing"] == "False"
+        found = {item["type"]: item for item in current["conditions"]}
+        is_ready, progress = found["Ready"]["status"] == "True", found["Progressing"]["reason"]
+        # Of those that wait for others, some are woken when there is room.
+        is_settled = is_ready and progress in {"Settled", "RolloutQueued"}
         return RESYNC_SECONDS if is_settled else UNSETTLED_SECONDS
 
     # State kept between reconciliations: none that a restart could lose
@@ -273,6 +287,7 @@ class Reconciler:
     def _forget(self, key: ResourceKey) -> None:
         self._cache.forget(key)
         self._query_failures.forget(key)
+        self._rollouts.forget(key)
         if key in self._measured:
             self._measured.discard(key)
             self._metrics.forget(table.OPERATOR_READY, *key)

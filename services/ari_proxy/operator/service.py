@@ -74,6 +74,7 @@ def _defaults(settings: OperatorSettings) -> Defaults:
         ingest=_workload(settings.ingest_defaults),
         command=_workload(settings.command_defaults),
         admin_peers=settings.admin_peers,
+        max_servers_at_once=settings.max_servers_at_once,
     )
 
 
@@ -104,6 +105,7 @@ class Operator:
         self._metrics = metrics
         self._problem = "Kubernetes is not watched yet"
         self._readable = asyncio.Event()
+        self._known = asyncio.Event()
         for result in ("ok", "failed"):  # Initialised to 0 so that rate() sees the first failure.
             metrics.counter(table.RECONCILES, result)
 
@@ -117,6 +119,7 @@ class Operator:
             lag = self._metrics.histogram(table.LOOP_LAG)
             others = [tasks.create_task(loop_lag.measure(lag))]
             others += [tasks.create_task(self._cache.run())]
+            others += [tasks.create_task(self._know())]
             others += [tasks.create_task(self._own())]
             others += [tasks.create_task(self._work()) for _ in range(settings.workers)]
             if settings.admin.enabled:
@@ -160,17 +163,21 @@ class Operator:
                     await stop.wait()
         return False
 
-    async def _work(self) -> None:
-        """Reconcile what is enqueued, once everything is known that it depends on."""
+    async def _know(self) -> None:
         await self._readable.wait()
         await self._cache.complete()
+        self._reconciler.recall()
+        self._known.set()
+
+    async def _work(self) -> None:
+        """Reconcile what is enqueued, once everything is known that it depends on."""
+        await self._known.wait()
         while True:
             await self._reconcile(await self._queue.get())
 
     async def _own(self) -> None:
         """Claim the Leases once it is known what there is to look after."""
-        await self._readable.wait()
-        await self._cache.complete()
+        await self._known.wait()
         await self._leadership.run(self._enqueue_all)
 
     def _enqueue_all(self) -> None:

@@ -75,6 +75,10 @@ class OperatorSettings(BaseSettings):
     workers: int = Field(default=4, ge=1, le=64)
     """Number of resources reconciled concurrently."""
 
+    max_servers_at_once: int = Field(default=20, ge=1)
+    """Servers of all resources whose pods are replaced at once. A new image of the installation
+    goes no further when as many do not become ready."""
+
     lease_namespace: str = "kube-system"
     """Namespace of the Lease by which operators for all namespaces agree on one of them. It must be
     the same for all of a cluster. Operators for some namespaces have a Lease in each of those."""

@@ -28,6 +28,8 @@ class Defaults:
     command: WorkloadDefaults = field(default_factory=WorkloadDefaults)
     #: NetworkPolicyPeers that may reach the admin API of the pods; None for no NetworkPolicy.
     admin_peers: tuple[Object, ...] | None = None
+    #: Servers of all resources that are rolled out at once; None for any number.
+    max_servers_at_once: int | None = None
 
     def of(self, component: Component) -> WorkloadDefaults:
         """Return the defaults of a component."""

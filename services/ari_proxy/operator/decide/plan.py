@@ -23,7 +23,7 @@ from ari_proxy.operator.decide.children.outbound import asterisk_config_map, ser
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.errors import PodTemplateError
-from ari_proxy.operator.model import AriProxy
+from ari_proxy.operator.model import AriProxy, RolloutSpec
 from ari_proxy.operator.names import COMPONENTS, Component
 from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
 from ari_proxy.operator.state import Observed
@@ -33,6 +33,8 @@ from .comparison import is_current, stamped
 from .defaults import Defaults
 from .drain import RECHECK_SECONDS, DrainingServer, draining_servers, is_drained
 from .refusals import Refusal
+from .rollout import Elsewhere, Rollout, limit_of, rollout
+from .server_rollouts import common_template, marked, server_rollouts
 from .servers import DesiredServer, desired_servers
 from .succession import Patch, awaited, final_ingests
 
@@ -54,10 +56,24 @@ class Plan:
     is_held: bool = False
     #: Seconds until the next reconciliation if no event comes earlier; None for the default.
     recheck_seconds: float | None = None
+    #: Which servers get a new pod template, and which wait.
+    rollout: Rollout = field(default_factory=Rollout)
 
 
-def plan(observed: Observed, images: Images, defaults: Defaults | None = None) -> Plan:
-    """Return the changes that lead from the observed to the desired state."""
+def plan(
+    observed: Observed,
+    images: Images,
+    defaults: Defaults | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Plan:
+    """Return the changes that lead from the observed to the desired state.
+
+    Args:
+        observed: the resource and its surroundings.
+        images: for resources that name none.
+        defaults: of the installation.
+        elsewhere: the roll-outs of other resources.
+    """
     proxy, defaults = observed.proxy, defaults or Defaults()
     if proxy.metadata.deletion_timestamp:
         return _deletion(observed)
@@ -71,14 +87,17 @@ def plan(observed: Observed, images: Images, defaults: Defaults | None = None) -
     ]
     drained = [server.name for server in draining if is_drained(observed, server)]
     leases = _leases(observed, components, drained)
-    desired = [*_shared(proxy, leases, defaults), *_of_servers(observed, components)]
+    objects = _of_servers(observed, components)
+    steps = _rollout(observed, objects, elsewhere or Elsewhere())
+    desired = [*_shared(proxy, leases, defaults), *_changed_now(observed, objects, steps)]
     return Plan(
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
-        delete=tuple(_obsolete(observed, desired, components, drained)),
+        delete=tuple(_obsolete(observed, desired, _touched(components, steps), drained)),
         refusals=refusals,
         patches=_final_ingests(observed, draining, drained),
         is_held=proxy.spec.drain_on_deletion,
         recheck_seconds=RECHECK_SECONDS if draining else None,
+        rollout=steps,
     )
 
 
@@ -135,7 +154,8 @@ def _template_annotations(live: Object | None) -> Mapping[str, str]:
 
 def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
     """Return what would be changed, and change nothing."""
-    spec = msgspec.structs.replace(observed.proxy.spec, suspend=False)
+    at_once = RolloutSpec(max_servers_at_once="100%")
+    spec = msgspec.structs.replace(observed.proxy.spec, suspend=False, rollout=at_once)
     resumed = msgspec.structs.replace(observed.proxy, spec=spec)
     steps = plan(replace(observed, proxy=resumed), images, defaults)
     patched = [key_of(patch.item) for patch in steps.patches]
@@ -237,6 +257,9 @@ def _leases(
 
 def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> list[Object]:
     found: list[Object] = []
+    # Those of one kind differ by their server alone.
+    common = {item.component: item for item in components}
+    templates = {component: common_template(item) for component, item in common.items()}
     for item in components:
         live = observed.children.get(ObjectKey("Deployment", item.name))
         scaler = autoscaler(item)
@@ -249,8 +272,41 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
             disruption_budget(item),
             scaler,
         )
-        found += [stamped(child, is_scaled=item.replicas is None) for child in children if child]
+        found += [
+            marked(observed, stamp, item, templates[item.component])
+            if stamp["kind"] == "Deployment"
+            else stamp
+            for child in children
+            if child and (stamp := stamped(child, is_scaled=item.replicas is None))
+        ]
     return found
+
+
+def _rollout(observed: Observed, objects: Sequence[Object], elsewhere: Elsewhere) -> Rollout:
+    """Return which servers get a new pod template now."""
+    deployments: dict[str, dict[Component, Object]] = {}
+    for item in objects:
+        if item["kind"] == "Deployment":
+            labels = labels_of(item)
+            of_server = deployments.setdefault(labels[names.SERVER], {})
+            of_server["ingest" if labels[names.COMPONENT] == "ingest" else "command"] = item
+    servers = server_rollouts(observed, deployments)
+    limit = limit_of(observed.proxy.spec.rollout.max_servers_at_once, len(servers))
+    return rollout(servers, limit, elsewhere)
+
+
+def _touched(components: Sequence[DesiredComponent], steps: Rollout) -> list[DesiredComponent]:
+    return [item for item in components if item.server.name not in steps.waiting]
+
+
+def _changed_now(observed: Observed, objects: Sequence[Object], steps: Rollout) -> list[Object]:
+    """Leave out what waits; what has been deleted of it is needed by the former pods."""
+    return [
+        item
+        for item in objects
+        if labels_of(item)[names.SERVER] not in steps.waiting
+        or key_of(item) not in observed.children
+    ]
 
 
 def _obsolete(

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
+from ari_proxy.operator.decide.rollout import Rollout
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.decide.workload_health import health
 from ari_proxy.operator.objects import ObjectKey
@@ -28,6 +29,7 @@ def status(
     observed: Observed,
     failures: Mapping[ObjectKey, Refusal],
     withheld: Sequence[ObjectKey] = (),
+    rollout: Rollout | None = None,
 ) -> dict[str, Any]:
     """Return the resource's status.
 
@@ -35,6 +37,7 @@ def status(
         observed: the state after all changes.
         failures: why objects were not applied.
         withheld: objects that differ from the spec while it is suspended.
+        rollout: which servers wait for a new pod template.
     """
     found = [server_state(observed, server, failures) for server in desired_servers(observed)]
     proxy = observed.proxy
@@ -44,7 +47,7 @@ def status(
         "readyServerCount": sum(server.is_ready for server in found),
         "conditions": merge(
             proxy.status.get("conditions") or (),
-            summary.conditions(observed, found, failures, withheld),
+            summary.conditions(observed, found, failures, withheld, rollout or Rollout()),
             generation=proxy.metadata.generation,
             now=observed.now,
         ),

@@ -6,6 +6,7 @@ from typing import Final
 
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
+from ari_proxy.operator.decide.rollout import Rollout
 from ari_proxy.operator.decide.servers import desired_servers
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.state import Observed
@@ -22,9 +23,10 @@ def conditions(
     found: Sequence[ServerState],
     failures: Mapping[ObjectKey, Refusal],
     withheld: Sequence[ObjectKey],
+    rollout: Rollout,
 ) -> list[Condition]:
     """Return all conditions of a resource, given the states of its servers."""
-    accepted, progressing = _accepted(observed, failures), _progressing(found, observed)
+    accepted, progressing = _accepted(observed, failures), _progressing(found, observed, rollout)
     stalled = _stalled(found, failures, accepted)
     return [
         accepted,
@@ -50,7 +52,9 @@ def _accepted(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> Cond
     return condition("Accepted", False, "ServerIdConflict", message)
 
 
-def _progressing(found: Sequence[ServerState], observed: Observed) -> Condition:
+def _progressing(found: Sequence[ServerState], observed: Observed, rollout: Rollout) -> Condition:
+    if (halted := _halted(found, rollout)) is not None:
+        return halted
     unsettled = [server.name for server in found if not server.is_settled]
     draining = [server.name for server in draining_servers(observed)]
     if not unsettled and not draining:
@@ -61,8 +65,31 @@ def _progressing(found: Sequence[ServerState], observed: Observed) -> Condition:
         message = f"draining until the dialogs end: {', '.join(draining)}{_unreported(observed)}"
         return condition("Progressing", True, "Draining", message)
     message = f"rolling out: {', '.join(unsettled)}"
+    if rollout.waiting:
+        message += f"; then {', '.join(rollout.waiting)}"
     reason, details = _stuck(found) or ("RollingOut", "")
     return condition("Progressing", True, reason, f"{message}; {details}" if details else message)
+
+
+def _halted(found: Sequence[ServerState], rollout: Rollout) -> Condition | None:
+    """Return why no server is rolled out now, though some wait; None if any is."""
+    if rollout.waiting and rollout.failed:
+        return condition("Progressing", False, "RolloutStopped", _stopped(found, rollout))
+    if rollout.is_queued and not rollout.rolling:
+        message = f"waiting for the roll-outs of other resources: {', '.join(rollout.waiting)}"
+        return condition("Progressing", True, "RolloutQueued", message)
+    return None
+
+
+def _stopped(found: Sequence[ServerState], rollout: Rollout) -> str:
+    """Return which server has stopped a roll-out, why, and what makes it go on."""
+    problems = [
+        stuck[1] for server in found if server.name in rollout.failed and (stuck := server.stuck)
+    ]
+    return (
+        f"the new pods of {', '.join(rollout.failed)} do not become ready: {'; '.join(problems)}; "
+        f"{', '.join(rollout.waiting)} keep the former ones until they do, or the spec is changed"
+    )
 
 
 def _stuck(found: Sequence[ServerState]) -> tuple[str, str] | None:

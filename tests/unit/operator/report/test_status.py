@@ -4,10 +4,11 @@ from datetime import timedelta
 from typing import Any
 
 from ari_proxy.operator.decide.refusals import Refusal
+from ari_proxy.operator.decide.rollout import Rollout
 from ari_proxy.operator.objects import ObjectKey
 from ari_proxy.operator.report.status import status, unreconciled
 from ari_proxy.operator.state import QueryFailure
-from tests.support.resources import NOW, Cluster, labels_of, pod
+from tests.support.resources import NOW, SERVER_B, Cluster, labels_of, pod
 
 INGEST = "minimal-ingest-asterisk-a"
 
@@ -47,6 +48,51 @@ def test_served_resource() -> None:
         "readyReplicas": 1,
         "image": "ingest:1",
     }
+
+
+def rolled_out(rollout: Rollout) -> dict[str, dict[str, Any]]:
+    """Return the conditions of a resource whose server a has a new pod that does not start."""
+    cluster = settled(servers=[{**SERVER_B, "name": name} for name in ("a", "b")])
+    ingest = cluster.of("Deployment", "minimal-ingest-a")
+    ingest["status"] |= {"replicas": 2, "updatedReplicas": 1, "readyReplicas": 1}
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+    statuses = [{"name": "ingest", "state": waiting}]
+    cluster.pods = [pod("p", labels=labels_of("a"), ready=False, containerStatuses=statuses)]
+    found = status(cluster.observed, {}, rollout=rollout)["conditions"]
+    return {item["type"]: item for item in found}
+
+
+def test_stopped_roll_out_names_the_server_and_what_makes_it_go_on() -> None:
+    found = rolled_out(Rollout(failed=("a",), waiting=("b",)))
+
+    progressing = found["Progressing"]
+    assert (progressing["status"], progressing["reason"]) == ("False", "RolloutStopped")
+    assert progressing["message"] == (
+        "the new pods of a do not become ready: a: ingest: p: no such image; "
+        "b keep the former ones until they do, or the spec is changed"
+    )
+    assert found["Ready"]["status"] == "True"
+    assert (found["Degraded"]["status"], found["Degraded"]["reason"]) == (
+        "True",
+        "ImagePullBackOff",
+    )
+    assert found["Stalled"]["status"] == "True"
+
+
+def test_servers_that_follow_are_named() -> None:
+    found = rolled_out(Rollout(rolling=("a",), waiting=("b",)))
+
+    assert found["Progressing"]["status"] == "True"
+    assert "rolling out: a; then b" in found["Progressing"]["message"]
+
+
+def test_resource_that_waits_for_others_says_so() -> None:
+    found = rolled_out(Rollout(waiting=("a", "b"), is_queued=True))
+
+    assert (found["Progressing"]["status"], found["Progressing"]["reason"]) == (
+        "True",
+        "RolloutQueued",
+    )
 
 
 def test_reconciliation_without_changes_keeps_the_status() -> None:

@@ -1,0 +1,128 @@
+"""Which servers get a new pod template now: some at a time, none after a failure. Sans-I/O.
+
+The former pods serve until the new ones are ready. So a template that does not work costs no call,
+as long as it is in one server: the next one begins when the former has become ready.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from math import ceil
+from typing import NamedTuple
+
+
+class Phase(Enum):
+    """What a server's pods are, compared with the desired template; the worst one last."""
+
+    #: They have it, or their server was not served before: nothing depends on them.
+    CURRENT = auto()
+    #: They have a former one.
+    WAITING = auto()
+    #: They have it and were ready, but are not any more.
+    UNREADY = auto()
+    #: New ones become ready, and replace those of the former template.
+    ROLLING = auto()
+    #: New ones do not become ready; those of the former template go on.
+    FAILED = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerRollout:
+    """The roll-out of one server: ingest and command, which begin together."""
+
+    name: str
+    phase: Phase
+    is_serving: bool = True
+    #: Whether the change that it waits for concerns all servers of the resource.
+    is_common: bool = True
+    #: Whether it has an image of the installation; of one that waits, whether it gets a new one.
+    is_of_installation: bool = False
+
+
+class Elsewhere(NamedTuple):
+    """The roll-outs of other resources."""
+
+    #: Servers that may be rolled out at once, of all resources; None for any number.
+    limit: int | None = None
+    rolling: int = 0
+    #: Servers with an image of the installation that do not become ready.
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """The roll-out of a resource, by name of its servers."""
+
+    #: Those that get the new template now.
+    started: tuple[str, ...] = ()
+    #: Those whose pods become ready, started ones included.
+    rolling: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    #: Those with an image of the installation that do not become ready, or not any more.
+    broken: tuple[str, ...] = ()
+    #: Those that keep the former template for now.
+    waiting: tuple[str, ...] = ()
+    #: Whether they wait for other resources.
+    is_queued: bool = False
+    #: Whether those that wait get a new image of the installation.
+    is_of_installation: bool = False
+
+
+def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) -> Rollout:
+    """Return which servers are rolled out now.
+
+    Args:
+        servers: of one resource.
+        limit: how many of them at once.
+        elsewhere: the roll-outs of other resources.
+    """
+    waiting = _of(servers, Phase.WAITING)
+    rolling, failed = _names(servers, Phase.ROLLING), _names(servers, Phase.FAILED)
+    allowed = 0 if failed else limit - len(rolling) - _unready(servers, waiting)
+    # Nobody is served by those that do not serve: they can only gain by it.
+    next_ones = sorted(waiting, key=lambda server: server.is_serving)[: max(0, allowed)]
+    room = _room(next_ones, len(rolling), elsewhere)
+    started = tuple(server.name for server in (next_ones if room is None else next_ones[:room]))
+    broken = [server for server in servers if server.phase in {Phase.FAILED, Phase.UNREADY}]
+    return Rollout(
+        started=started,
+        rolling=(*rolling, *started),
+        failed=failed,
+        broken=tuple(server.name for server in broken if server.is_of_installation),
+        waiting=tuple(server.name for server in waiting if server.name not in started),
+        is_queued=len(started) < len(next_ones),
+        is_of_installation=any(server.is_of_installation for server in waiting),
+    )
+
+
+def limit_of(at_once: int | str, total: int) -> int:
+    """Return a number of servers, given as such or as a share of all; at least one."""
+    if isinstance(at_once, int):
+        return max(1, at_once)
+    share = int(at_once.removesuffix("%"))
+    return max(1, ceil(total * share / 100))
+
+
+def _unready(servers: Iterable[ServerRollout], waiting: Collection[ServerRollout]) -> int:
+    """Return how many servers count as in progress, as the same change may have broken them."""
+    if not any(server.is_common for server in waiting):
+        return 0
+    return len(_of(servers, Phase.UNREADY))
+
+
+def _room(next_ones: Iterable[ServerRollout], rolling: int, elsewhere: Elsewhere) -> int | None:
+    """Return for how many servers the other resources leave room; None for any number."""
+    if elsewhere.limit is None:
+        return None
+    is_of_installation = any(server.is_of_installation for server in next_ones)
+    # One resource's own mistakes do not stop the changes of others.
+    taken = elsewhere.rolling + (elsewhere.failed if is_of_installation else 0)
+    return max(0, elsewhere.limit - rolling - taken)
+
+
+def _of(servers: Iterable[ServerRollout], phase: Phase) -> list[ServerRollout]:
+    return [server for server in servers if server.phase is phase]
+
+
+def _names(servers: Iterable[ServerRollout], phase: Phase) -> tuple[str, ...]:
+    return tuple(server.name for server in _of(servers, phase))

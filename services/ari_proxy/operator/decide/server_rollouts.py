@@ -1,0 +1,177 @@
+"""How far the roll-out of each server is, from its Deployments. Sans-I/O."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from ari_proxy.operator import names
+from ari_proxy.operator.model import LoginSecretRef
+from ari_proxy.operator.names import COMPONENTS, Component
+from ari_proxy.operator.objects import Object, labels_of
+from ari_proxy.operator.state import Observed
+from ari_proxy.operator.store import is_whole
+
+from .children.component import DesiredComponent
+from .children.pod_template import pod_template
+from .comparison import covers
+from .rollout import Phase, ServerRollout
+from .servers import DesiredServer, desired_servers
+from .workload_health import health
+
+#: A server without properties: what is left of its pod template all servers have in common.
+_ANY_SERVER = DesiredServer(
+    name="any",
+    server_id="any",
+    rest_url="",
+    applications=(),
+    subscribe_all=False,
+    credentials=LoginSecretRef(name="any"),
+    tls=None,
+)
+
+
+def common_template(component: DesiredComponent) -> str:
+    """Return the fingerprint of what the pod templates of all servers have in common."""
+    any_server = replace(component, server=_ANY_SERVER, has_lease=False, account_since="")
+    return _fingerprint(pod_template(any_server))
+
+
+def marked(observed: Observed, desired: Object, component: DesiredComponent, common: str) -> Object:
+    """Return a Deployment with what its roll-out is judged by, as annotations."""
+    template = _fingerprint(desired["spec"]["template"])
+    server = component.server.name
+    live = observed.deployment(server, component.component)
+    marks = {names.TEMPLATE: template, names.COMMON_TEMPLATE: common}
+    if live is None or _is_former(live, template, desired):
+        is_unserved = live is None or not _is_serving(observed, server)
+        marks |= {names.UNSERVED_BEFORE: "true"} if is_unserved else {}
+    elif _annotations(live).get(names.UNSERVED_BEFORE):
+        marks[names.UNSERVED_BEFORE] = "true"
+    metadata = desired["metadata"]
+    annotations = {**(metadata.get("annotations") or {}), **marks}
+    return {**desired, "metadata": {**metadata, "annotations": annotations}}
+
+
+def server_rollouts(
+    observed: Observed, desired: Mapping[str, Mapping[Component, Object]]
+) -> list[ServerRollout]:
+    """Return how far each server is.
+
+    Args:
+        observed: the state.
+        desired: by server that may be changed: its Deployments, marked.
+    """
+    return [
+        _rollout(observed, server.name, desired.get(server.name, {}))
+        for server in desired_servers(observed)
+    ]
+
+
+def rolling_servers(children: Iterable[Object]) -> tuple[str, ...]:
+    """Return the servers whose pods are being replaced, as far as their Deployments tell it."""
+    found = {
+        labels_of(item).get(names.SERVER, "")
+        for item in children
+        if item["kind"] == "Deployment" and is_whole(item) and _has_former_pods(item)
+        if not _annotations(item).get(names.UNSERVED_BEFORE)
+    }
+    return tuple(sorted(found))
+
+
+def _rollout(observed: Observed, server: str, desired: Mapping[Component, Object]) -> ServerRollout:
+    live = {component: observed.deployment(server, component) for component in COMPONENTS}
+    changes = [
+        (component, item, desired[component])
+        for component, item in live.items()
+        if item is not None and component in desired and _is_waiting(item, desired[component])
+    ]
+    # A server that lacks a Deployment is not served, whatever is done to the other one.
+    if changes and None not in live.values():
+        return ServerRollout(
+            name=server,
+            phase=Phase.WAITING,
+            is_serving=_is_serving(observed, server),
+            is_common=any(_is_common(former, new) for _, former, new in changes),
+            is_of_installation=any(_gets_default_image(observed, *item) for item in changes),
+        )
+    return ServerRollout(
+        name=server,
+        phase=_phase(observed, server),
+        is_of_installation=any(_has_default_image(observed, item) for item in COMPONENTS),
+    )
+
+
+def _phase(observed: Observed, server: str) -> Phase:
+    """Return the phase of a server whose templates are the desired ones: of the worse component."""
+    return max(
+        (_component_phase(observed, server, component) for component in COMPONENTS),
+        key=list(Phase).index,
+    )
+
+
+def _component_phase(observed: Observed, server: str, component: Component) -> Phase:
+    live = observed.deployment(server, component)
+    found = health(observed, server, component)
+    if live is None or _annotations(live).get(names.UNSERVED_BEFORE):
+        return Phase.CURRENT
+    if _has_former_pods(live):
+        is_failed = found.is_stuck and not found.is_settled
+        return Phase.FAILED if is_failed else Phase.ROLLING
+    return Phase.CURRENT if found.is_settled or found.replicas == 0 else Phase.UNREADY
+
+
+def _has_former_pods(live: Object) -> bool:
+    """Return whether pods of a former template are left."""
+    status = live.get("status") or {}
+    is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    updated = status.get("updatedReplicas", 0) if is_observed else 0
+    return bool(status.get("replicas", 0) > updated)
+
+
+def _is_serving(observed: Observed, server: str) -> bool:
+    return all(health(observed, server, item).is_serving for item in COMPONENTS)
+
+
+def _is_waiting(live: Object, desired: Object) -> bool:
+    return _is_former(live, _annotations(desired)[names.TEMPLATE], desired)
+
+
+def _is_former(live: Object, template: str, desired: Object) -> bool:
+    """Return whether a Deployment was applied with another template.
+
+    What others have changed since is none: it is changed back at once.
+    """
+    applied = _annotations(live).get(names.TEMPLATE)
+    if applied is None:  # By a former version of the operator.
+        return not covers(live["spec"]["template"], desired["spec"]["template"])
+    return applied != template
+
+
+def _is_common(live: Object, desired: Object) -> bool:
+    marks = [_annotations(item).get(names.COMMON_TEMPLATE) for item in (live, desired)]
+    return marks[0] != marks[1]
+
+
+def _gets_default_image(
+    observed: Observed, component: Component, live: Object, desired: Object
+) -> bool:
+    images = [_image(item, component) for item in (live, desired)]
+    return _has_default_image(observed, component) and images[0] != images[1]
+
+
+def _has_default_image(observed: Observed, component: Component) -> bool:
+    spec = observed.proxy.spec
+    return not (spec.ingest if component == "ingest" else spec.command).image
+
+
+def _image(item: Object, component: Component) -> str:
+    containers: Iterable[Object] = item["spec"]["template"]["spec"].get("containers") or ()
+    return next((str(found.get("image")) for found in containers if found["name"] == component), "")
+
+
+def _annotations(item: Object) -> Mapping[str, str]:
+    return item["metadata"].get("annotations") or {}
+
+
+def _fingerprint(template: Object) -> str:
+    return names.digest(json.dumps(template, sort_keys=True))

@@ -1,0 +1,163 @@
+"""A new image goes through servers and resources in steps, and stops where it fails."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.api_server import ApiServer, Key
+from tests.support.operator_process import (
+    NAMESPACE,
+    Cluster,
+    cluster_with_secret,
+    condition,
+    is_ready,
+    resource,
+    served,
+)
+from tests.support.running import until
+
+NEW = "ingest:new"
+
+
+@pytest.fixture
+def api() -> ApiServer:
+    return cluster_with_secret()
+
+
+@pytest.fixture
+async def cluster(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
+    async with served(api, tmp_path, monkeypatch) as found:
+        yield found
+
+
+def of_servers(name: str, *servers: str) -> dict[str, Any]:
+    found = resource(name)
+    (first,) = found["spec"]["servers"]
+    found["spec"]["servers"] = [
+        {**first, "name": server, "serverId": f"{name}-{server}"} for server in servers
+    ]
+    return found
+
+
+def change(api: ApiServer, name: str, **spec: Any) -> None:
+    found = api.objects[Key("ariproxies", NAMESPACE, name)]
+    api.create("ariproxies", {**found, "spec": {**found["spec"], **spec}})
+
+
+def with_image(api: ApiServer, image: str) -> list[str]:
+    return [
+        key.name
+        for key, item in api.objects.items()
+        if key.plural == "deployments"
+        and item["spec"]["template"]["spec"]["containers"][0]["image"] == image
+    ]
+
+
+async def test_servers_of_a_resource_follow_each_other(api: ApiServer, cluster: Cluster) -> None:
+    api.held_images.add(NEW)
+    api.create("ariproxies", of_servers("voice", "a", "b", "c"))
+    async with cluster.operator():
+        await until(lambda: is_ready(api, "voice"))
+        change(api, "voice", ingest={"image": NEW})
+        for server in ("a", "b", "c"):
+            await until(api.held)
+            (only,) = api.held()
+            assert only.name == f"voice-ingest-{server}"
+            api.release(only)
+
+        await until(lambda: condition(api, "voice", "Progressing").get("reason") == "Settled")
+
+
+async def test_failure_stops_the_others_and_a_change_goes_on(
+    api: ApiServer, cluster: Cluster
+) -> None:
+    api.held_images.add(NEW)
+    api.create("ariproxies", of_servers("voice", "a", "b", "c"))
+    async with cluster.operator():
+        await until(lambda: is_ready(api, "voice"))
+        change(api, "voice", ingest={"image": NEW})
+        await until(api.held)
+        api.fail(api.held()[0])
+        await until(
+            lambda: condition(api, "voice", "Progressing").get("reason") == "RolloutStopped"
+        )
+        assert with_image(api, NEW) == ["voice-ingest-a"]
+        assert is_ready(api, "voice")
+
+        change(api, "voice", ingest={"image": "ingest:good"})
+        await until(lambda: len(with_image(api, "ingest:good")) == 3)
+
+
+async def test_resources_follow_each_other(api: ApiServer, cluster: Cluster) -> None:
+    names = [f"voice-{number}" for number in range(8)]
+    async with cluster.operator(ingest_image="ingest:old"):
+        for name in names:
+            api.create("ariproxies", resource(name))
+        await until(lambda: is_ready(api, *names))
+    api.held_images.add(NEW)
+    async with cluster.operator(ingest_image=NEW, max_servers_at_once=3):
+        for _ in names:
+            await until(lambda: len(api.held()) == min(3, len(names) - done(api)))
+            assert is_ready(api, *names)
+            api.release(api.held()[0])
+
+        await until(lambda: done(api) == len(names))
+
+
+async def test_image_that_fails_everywhere_stops(api: ApiServer, cluster: Cluster) -> None:
+    names = [f"voice-{number}" for number in range(6)]
+    async with cluster.operator(ingest_image="ingest:old"):
+        for name in names:
+            api.create("ariproxies", resource(name))
+        await until(lambda: is_ready(api, *names))
+    api.held_images.add(NEW)
+    async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
+        await until(lambda: len(api.held()) == 2)
+        for key in api.held():
+            api.fail(key)
+        queued = sorted(
+            set(names) - {key.name.removesuffix("-ingest-asterisk-a") for key in api.held()}
+        )
+        await until(
+            lambda: all(
+                condition(api, name, "Progressing").get("reason") == "RolloutQueued"
+                for name in queued
+            )
+        )
+        # Another change than the image's is not held back by it.
+        change(api, queued[-1], ingest={"image": "ingest:own"})
+        await until(lambda: len(with_image(api, "ingest:own")) == 1)
+        assert len(with_image(api, NEW)) == 2
+
+
+def held(api: ApiServer) -> set[str]:
+    """Return the resources that have a pod that is held."""
+    return {key.name.removesuffix("-ingest-asterisk-a") for key in api.held()}
+
+
+def done(api: ApiServer) -> int:
+    return len(with_image(api, NEW)) - len(api.held())
+
+
+async def test_operator_that_starts_knows_what_is_rolling(api: ApiServer, cluster: Cluster) -> None:
+    names = [f"voice-{number}" for number in range(5)]
+    async with cluster.operator(ingest_image="ingest:old"):
+        for name in names:
+            api.create("ariproxies", resource(name))
+        await until(lambda: is_ready(api, *names))
+    api.held_images.add(NEW)
+    async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
+        await until(lambda: len(api.held()) == 2)
+    async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
+        rest = set(names) - held(api)
+        await until(
+            lambda: all(
+                condition(api, name, "Progressing").get("reason") == "RolloutQueued"
+                for name in rest
+            )
+        )
+        assert len(api.held()) == 2
