@@ -6,7 +6,7 @@ import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from functools import partial
 
 import pytest
 
@@ -14,6 +14,7 @@ from ari_proxy.admin import api as admin_api
 from ari_proxy.admin.api import AdminApi
 from ari_proxy.operator.observe import pods
 from ari_proxy.operator.observe.pods import Answers
+from ari_proxy.operator.state import PodQuery
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support import resources
 from tests.support.ports import free_port
@@ -28,8 +29,8 @@ MISSING = (404, b'{"detail":"Not Found"}')
 DEEP = b"[" * 100_000
 
 
-def seen(name: str, address: str = HERE) -> dict[str, Any]:
-    return resources.pod(name, podIP=address)
+def seen(name: str, address: str = HERE) -> PodQuery:
+    return PodQuery(resources.pod(name, podIP=address))
 
 
 @asynccontextmanager
@@ -276,3 +277,56 @@ async def test_malformed_readiness_is_refused(status: int, body: bytes, reason: 
 async def test_pod_says_whether_it_is_active(said: bytes, expected: dict[str, bool]) -> None:
     async with scripted({"/readyz": (503, said)}) as pod:
         assert (await pods.active([seen("p")], pod.port)).values == expected
+
+
+# Pods of several servers
+
+
+@asynccontextmanager
+async def shared_pod(**servers: Mapping[str, str]) -> AsyncIterator[int]:
+    """Serve the real admin API of a pod, with the checks of its servers; yield its port."""
+    port = free_port()
+    shown = {
+        name: ShownServer(
+            {item: check(said) for item, said in checks.items()},
+            ShownDialogs(count_open=partial(len, name)),
+        )
+        for name, checks in servers.items()
+    }
+    api = AdminApi({}, Metrics(), shown, has_dialogs=True)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(admin_api.serve(api, HERE, port))
+        await until(lambda: _answers(port))
+        yield port
+        serving.cancel()
+
+
+async def test_pod_says_what_fails_of_each_server() -> None:
+    failing = {"websocket": "it is not connected", "bus": ""}
+    async with shared_pod(a={"bus": ""}, b=failing) as port:
+        answers = await pods.server_checks([seen("p")], port)
+
+    assert answers.values == {"p": {"a": "", "b": "websocket: it is not connected"}}
+
+
+async def test_pod_with_one_of_several_servers_says_what_fails() -> None:
+    async with shared_pod(a={"bus": "no connection"}) as port:
+        answers = await pods.server_checks([seen("p")], port)
+
+    assert answers.values == {"p": {"a": "bus: no connection"}}
+
+
+async def test_dialogs_are_those_of_one_server() -> None:
+    async with shared_pod(a={}, bb={}) as port:
+        asked = [PodQuery(seen("p").pod, server) for server in ("a", "bb", "other")]
+        answers = await pods.dialogs(asked, port)
+
+    # A pod that does not serve it has none.
+    assert answers.values == {"p?server=a": 1, "p?server=bb": 2, "p?server=other": 0}
+
+
+async def test_one_server_of_a_pod_may_be_active() -> None:
+    async with shared_pod(a={}, b={}) as port:
+        answers = await pods.active([PodQuery(seen("p").pod, "b")], port)
+
+    assert answers.values == {"p?server=b": True}

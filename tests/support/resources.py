@@ -14,6 +14,7 @@ from ari_proxy.operator.decide.defaults import Defaults
 from ari_proxy.operator.decide.plan import Plan, plan
 from ari_proxy.operator.decide.rollout import Elsewhere
 from ari_proxy.operator.decide.servers import desired_servers
+from ari_proxy.operator.decide.slots import Slot
 from ari_proxy.operator.model import AriProxy, parse
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey, key_of
@@ -62,6 +63,7 @@ class Cluster:
         self.pods: list[dict[str, Any]] = []
         self.secrets = dict(SECRETS)
         self.failed_checks: dict[str, str] = {}
+        self.server_checks: dict[str, dict[str, str]] = {}
         self.dialogs: dict[str, int] = {}
         self.active: dict[str, bool] = {}
         self.query_failures: set[QueryFailure] = set()
@@ -80,6 +82,7 @@ class Cluster:
             asterisk_pods=tuple(self.asterisk_pods),
             secrets=self.secrets,
             failed_checks=self.failed_checks,
+            server_checks=self.server_checks,
             dialogs=self.dialogs,
             active=self.active,
             query_failures=frozenset(self.query_failures),
@@ -128,6 +131,19 @@ class Cluster:
         return self.children[ObjectKey(kind, name)]
 
 
+def execute(cluster: Cluster, steps: Plan) -> None:
+    """Execute the patches of a plan."""
+    for item, operations in steps.patches:
+        version, change = operations
+        live = cluster.children[key_of(item)]
+        assert version["value"] == live["metadata"]["resourceVersion"]
+        place: Any = live
+        *parents, last = change["path"].removeprefix("/").split("/")
+        for name in parents:
+            place = place[name]
+        place[last.replace("~1", "/")] = change["value"]
+
+
 def component(
     component: Component = "ingest",
     sample: str = "minimal",
@@ -140,12 +156,17 @@ def component(
     observed = Cluster(sample, **spec).observed
     return DesiredComponent(
         proxy=observed.proxy,
-        server=desired_servers(observed)[0],
+        slot=_slot(observed),
         component=component,
         images=IMAGES,
         defaults=defaults or Defaults(),
         has_lease=has_lease,
     )
+
+
+def _slot(observed: Observed) -> Slot:
+    server = desired_servers(observed)[0]
+    return Slot(name=server.name, servers=(server,))
 
 
 def labels_of(server: str, component: Component = "ingest") -> dict[str, str]:

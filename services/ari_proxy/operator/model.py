@@ -273,6 +273,8 @@ class AriProxySpec(_Part, frozen=True):
 
     bus: BusSpec
     suspend: bool = False
+    pods: Literal["PerServer", "Shared"] = "PerServer"
+    servers_per_pod: int = 32
     servers: tuple[ServerSpec, ...] = ()
     server_selector: ServerSelector | None = None
     ingest: IngestSpec = IngestSpec()

@@ -18,6 +18,10 @@ COMPONENT: Final = "app.kubernetes.io/component"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 PART_OF: Final = "app.kubernetes.io/part-of"
 SERVER: Final = "ari-proxy.io/server"
+#: Instead of it on what servers share that share pods.
+SLOT: Final = "ari-proxy.io/slot"
+#: Annotation of a slot's ConfigMaps: the server_ids of its servers by name, as JSON.
+SERVERS: Final = "ari-proxy.io/servers"
 #: Annotation: a fingerprint of the settings that a pod was started with.
 SETTINGS: Final = "ari-proxy.io/settings"
 #: Annotation: a fingerprint of the object as applied, to detect that the desired one differs.
@@ -48,9 +52,9 @@ def server_name(pod: str) -> str:
     return f"{name[: _SERVER_LENGTH - 9].rstrip('-')}-{digest}"
 
 
-def workload(proxy: str, component: Component, server: str) -> str:
-    """Return the name of a server's Deployment and of the objects that belong to it."""
-    return f"{proxy}-{component}-{server}"
+def workload(proxy: str, component: Component, slot: str) -> str:
+    """Return the name of a slot's Deployment, or of an object of a server."""
+    return f"{proxy}-{component}-{slot}"
 
 
 def asterisk_config(proxy: str, server: str) -> str:
@@ -63,17 +67,20 @@ def account(proxy: str, component: Component) -> str:
     return f"{proxy}-{component}"
 
 
-def labels(proxy: str, component: Component | None = None, server: str = "") -> dict[str, str]:
-    """Return the labels of an object of the resource, a component, or a server's component."""
+def labels(
+    proxy: str, component: Component | None = None, server: str = "", slot: str = ""
+) -> dict[str, str]:
+    """Return the labels of an object of the resource, a component, a server or a shared slot."""
     found = {NAME: "ari-proxy", INSTANCE: proxy, MANAGED_BY: MANAGER, PART_OF: "ari-proxy"}
     if component:
         found[COMPONENT] = component
-    return found | ({SERVER: server} if server else {})
+    return found | ({SERVER: server} if server else {}) | ({SLOT: slot} if slot else {})
 
 
-def selector(proxy: str, component: Component, server: str) -> dict[str, str]:
+def selector(proxy: str, component: Component, server: str, slot: str = "") -> dict[str, str]:
     """Return the selector of a Deployment, which Kubernetes does not allow to change."""
-    return {NAME: "ari-proxy", INSTANCE: proxy, COMPONENT: component, SERVER: server}
+    found = {NAME: "ari-proxy", INSTANCE: proxy, COMPONENT: component}
+    return found | ({SLOT: slot} if slot else {SERVER: server})
 
 
 def digest(value: str) -> str:

@@ -36,6 +36,15 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     return item["metadata"].get("labels") or {}
 
 
+def slot_of(item: Mapping[str, Any]) -> str:
+    """Return the slot whose object or pod it is; '' if it is of none.
+
+    A slot that serves one server for good has its name.
+    """
+    labels = labels_of(item)
+    return labels.get(names.SLOT) or labels.get(names.SERVER, "")
+
+
 def foreign_fields(item: Mapping[str, Any]) -> list[Object]:
     """Return the entries of `managedFields` that are not the operator's applies.
 
@@ -58,6 +67,15 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
     """Return whether a pod has passed its readiness probe."""
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def is_rolled_out(deployment: Mapping[str, Any]) -> bool:
+    """Return whether all pods of a Deployment are ready and of its newest template."""
+    status = deployment.get("status") or {}
+    replicas = deployment["spec"]["replicas"]
+    generation = deployment["metadata"].get("generation", 0)
+    counts = {status.get(name, 0) for name in ("replicas", "updatedReplicas", "readyReplicas")}
+    return status.get("observedGeneration", 0) >= generation and counts == {replicas}
 
 
 def is_running(pod: Mapping[str, Any]) -> bool:

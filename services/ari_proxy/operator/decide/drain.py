@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ari_proxy.operator.state import Observed
+from ari_proxy.operator.state import Deployed, Observed, query_name
 
 from .servers import desired_servers
 
@@ -19,10 +19,15 @@ RECHECK_SECONDS: Final = 5.0
 class DrainingServer:
     """A server that has Deployments but is no longer desired."""
 
-    name: str
+    deployed: Deployed
     since: datetime
     #: Open dialogs of its ingests; None if one of them did not report a number.
     dialogs: int | None
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.deployed.server
 
 
 def draining_servers(observed: Observed) -> list[DrainingServer]:
@@ -30,13 +35,18 @@ def draining_servers(observed: Observed) -> list[DrainingServer]:
     desired = {server.name for server in desired_servers(observed)}
     return [
         DrainingServer(
-            name=name,
-            since=_since(observed, name),
-            dialogs=_sum([observed.dialogs.get(pod) for pod in observed.ingests_of(name)]),
+            deployed=item,
+            since=_since(observed, item.server),
+            dialogs=_sum([observed.dialogs.get(name) for name in dialog_queries(observed, item)]),
         )
-        for name in observed.deployed_servers
-        if name not in desired
+        for item in observed.deployed
+        if item.server not in desired
     ]
+
+
+def dialog_queries(observed: Observed, server: Deployed) -> list[str]:
+    """Return the names of the queries for the dialogs of each of a server's ingests."""
+    return [query_name(pod, server.server_id) for pod in observed.ingests_of(server.slot)]
 
 
 def is_drained(observed: Observed, server: DrainingServer) -> bool:

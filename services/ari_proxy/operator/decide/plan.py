@@ -5,8 +5,9 @@ while something is missing that a new pod of it would need: a running pod is bet
 can't start.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import msgspec
 
@@ -17,26 +18,32 @@ from ari_proxy.operator.decide.children.component import DesiredComponent, Image
 from ari_proxy.operator.decide.children.config_map import config_map
 from ari_proxy.operator.decide.children.deployment import deployment
 from ari_proxy.operator.decide.children.disruption import disruption_budget
-from ari_proxy.operator.decide.children.lease import lease
+from ari_proxy.operator.decide.children.lease import leases
 from ari_proxy.operator.decide.children.network_policy import network_policy
-from ari_proxy.operator.decide.children.outbound import asterisk_config_map, service
+from ari_proxy.operator.decide.children.outbound import asterisk_config_maps, services
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.errors import PodTemplateError
 from ari_proxy.operator.model import AriProxy, RolloutSpec
 from ari_proxy.operator.names import COMPONENTS, Component
-from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of
-from ari_proxy.operator.state import Observed
+from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of, slot_of
+from ari_proxy.operator.state import Deployed, Observed
 
 from . import secrets
 from .comparison import is_current, stamped
+from .components import components_of
 from .defaults import Defaults
 from .drain import RECHECK_SECONDS, DrainingServer, draining_servers, is_drained
 from .refusals import Refusal
 from .rollout import Elsewhere, Rollout, limit_of, rollout
 from .server_rollouts import common_template, marked, server_rollouts
 from .servers import DesiredServer, desired_servers
-from .succession import Patch, awaited, final_ingests
+from .sharing import unshareable
+from .slots import Arrangement, Slot, arrangement, assigned, held_back, without
+from .succession import Patch, awaited, final_ingests, is_final
+
+#: Interval between reconciliations where servers share pods.
+SHARED_RECHECK_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,76 +87,44 @@ def plan(
     if proxy.spec.suspend:
         return _suspended(observed, images, defaults)
     draining = draining_servers(observed)
-    refusals = _invalid_templates(observed, images, defaults) or _awaiting(observed, draining)
-    servers = _changeable(observed, refusals)
+    held = _undrained(observed, draining)
+    places = assigned(observed)
+    moving = held_back(observed, places)
+    refusals = _unbuildable(observed, places, images, defaults) or _awaiting(observed, draining)
+    staying = [*(item.deployed for item in held), *moving]
+    arranged = _arrangement(observed, places, refusals, staying)
+    final = _final(observed, held)
     components = [
-        item for server in servers for item in components_of(observed, server, images, defaults)
+        item
+        for slot in arranged.slots
+        for item in components_of(observed, slot, images, defaults, final)
     ]
-    drained = [server.name for server in draining if is_drained(observed, server)]
-    leases = _leases(observed, components, drained)
-    objects = _of_servers(observed, components)
-    steps = _rollout(observed, objects, elsewhere or Elsewhere())
+    objects = _of_slots(observed, components)
+    steps = _rollout(observed, places, objects, elsewhere or Elsewhere())
+    arranged = without(observed, arranged, steps.waiting)
+    leases = _leases(observed, components, arranged.untouched_servers)
     desired = [*_shared(proxy, leases, defaults), *_changed_now(observed, objects, steps)]
+    applied = {slot.name for slot in arranged.slots}
     return Plan(
         apply=tuple(item for item in desired if not is_current(observed.children, item)),
-        delete=tuple(_obsolete(observed, desired, _touched(components, steps), drained)),
+        delete=tuple(_obsolete(observed, desired, arranged)),
         refusals=refusals,
-        patches=_final_ingests(observed, draining, drained),
+        patches=tuple(
+            final_ingests(observed, [item for item in final if item.slot not in applied])
+        ),
         is_held=proxy.spec.drain_on_deletion,
-        recheck_seconds=RECHECK_SECONDS if draining else None,
+        recheck_seconds=_recheck_seconds(proxy, draining, moving),
         rollout=steps,
     )
 
 
-def components_of(
-    observed: Observed, server: DesiredServer, images: Images, defaults: Defaults
-) -> list[DesiredComponent]:
-    """Return ingest and command of a server."""
-    return [
-        DesiredComponent(
-            proxy=observed.proxy,
-            server=server,
-            component=component,
-            images=images,
-            defaults=defaults,
-            has_lease=component == "ingest" and _has_lease(observed, server),
-            account_since=_account_since(observed, server, component),
-        )
-        for component in COMPONENTS
-    ]
-
-
-def _has_lease(observed: Observed, server: DesiredServer) -> bool:
-    """Return whether a Lease decides which of a server's ingests is active.
-
-    An ingest with a Lease keeps it: an old standby pod would take the calls back from a new pod
-    that does not know the Lease.
-    """
-    if observed.proxy.spec.ingest.replicas > 1:
-        return True
-    live = observed.deployment(server.name, "ingest")
-    return _template_annotations(live).get(names.LEASE) == "true"
-
-
-def _account_since(observed: Observed, server: DesiredServer, component: Component) -> str:
-    """Return when the pods' ServiceAccount was made anew, '' if it is older than the Deployment.
-
-    Pods have a token of the ServiceAccount that was there when they started.
-    """
-    live = observed.deployment(server.name, component)
-    account = names.account(observed.proxy.metadata.name, component)
-    found = observed.children.get(ObjectKey("ServiceAccount", account))
-    if live is None:
-        return ""
-    if found is None:  # It is about to be made.
-        return _template_annotations(live).get(names.ACCOUNT_SINCE, "")
-    since: str = found["metadata"].get("creationTimestamp", "")
-    return since if since > live["metadata"].get("creationTimestamp", since) else ""
-
-
-def _template_annotations(live: Object | None) -> Mapping[str, str]:
-    template = live["spec"]["template"]["metadata"] if live is not None else {}
-    return template.get("annotations") or {}
+def _recheck_seconds(
+    proxy: AriProxy, draining: Sequence[DrainingServer], moving: Sequence[Deployed]
+) -> float | None:
+    if draining or moving:
+        return RECHECK_SECONDS
+    # A pod is ready while one of its servers is: no event tells of the others.
+    return SHARED_RECHECK_SECONDS if proxy.spec.pods == "Shared" else None
 
 
 def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
@@ -165,66 +140,107 @@ def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
 
 def _deletion(observed: Observed) -> Plan:
     """Return the changes after the resource was deleted: its servers drain."""
-    draining = draining_servers(observed)
-    drained = [server.name for server in draining if is_drained(observed, server)]
-    obsolete = _obsolete(observed, (), (), drained)
-    if len(drained) < len(draining):  # The others still need what they share.
-        obsolete = [key for key in obsolete if labels_of(observed.children[key]).get(names.SERVER)]
+    held = _undrained(observed, draining_servers(observed))
+    arranged = Arrangement(
+        slots=(),
+        untouched_slots=frozenset(item.deployed.slot for item in held),
+        untouched_servers=frozenset(item.name for item in held),
+    )
+    obsolete = _obsolete(observed, (), arranged)
+    if held:  # They still need what they share.
+        obsolete = [key for key in obsolete if slot_of(observed.children[key])]
     return Plan(
         delete=tuple(obsolete),
-        patches=_final_ingests(observed, draining, drained),
-        is_held=len(drained) < len(draining),
+        patches=tuple(final_ingests(observed, _final(observed, held))),
+        is_held=bool(held),
         recheck_seconds=RECHECK_SECONDS,
     )
 
 
-def _final_ingests(
-    observed: Observed, draining: Sequence[DrainingServer], drained: Sequence[str]
-) -> tuple[Patch, ...]:
-    undrained = [server for server in draining if server.name not in drained]
-    return tuple(final_ingests(observed, desired_servers(observed), undrained))
+def _undrained(observed: Observed, draining: Sequence[DrainingServer]) -> list[DrainingServer]:
+    return [server for server in draining if not is_drained(observed, server)]
 
 
-def _changeable(observed: Observed, refusals: Mapping[ObjectKey, Refusal]) -> list[DesiredServer]:
-    """Return the servers that have all that a new pod of them would need."""
-    name = observed.proxy.metadata.name
-    return [
+def _final(observed: Observed, undrained: Sequence[DrainingServer]) -> list[Deployed]:
+    """Return the draining servers whose dialogs end with their ingests."""
+    servers = desired_servers(observed)
+    return [item.deployed for item in undrained if is_final(observed, servers, item)]
+
+
+def _arrangement(
+    observed: Observed,
+    places: Mapping[str, str],
+    refusals: Mapping[ObjectKey, Refusal],
+    held: Collection[Deployed],
+) -> Arrangement:
+    """Return the slots with the servers that have all that a new pod of them would need."""
+    proxy = observed.proxy.metadata.name
+
+    def is_refused(name: str) -> bool:
+        return any(_deployment_key(proxy, component, name) in refusals for component in COMPONENTS)
+
+    changeable = [
         server
         for server in desired_servers(observed)
         if secrets.missing(observed, server) is None
         and server.server_id not in observed.rivals
-        and not any(_deployment_key(name, item, server) in refusals for item in COMPONENTS)
+        and not is_refused(server.name)
     ]
+    refused = set(filter(is_refused, places.values()))
+    return arrangement(observed, places, changeable, held, refused)
 
 
-def _deployment_key(proxy: str, component: Component, server: DesiredServer) -> ObjectKey:
-    return ObjectKey("Deployment", names.workload(proxy, component, server.name))
+def _deployment_key(proxy: str, component: Component, slot: str) -> ObjectKey:
+    return ObjectKey("Deployment", names.workload(proxy, component, slot))
 
 
 def _awaiting(observed: Observed, draining: Sequence[DrainingServer]) -> dict[ObjectKey, Refusal]:
     """Return the Deployments of servers that wait for the drain of another one."""
     name = observed.proxy.metadata.name
     return {
-        _deployment_key(name, component, server): refusal
+        _deployment_key(name, component, server.name): refusal
         for server in desired_servers(observed)
         if (refusal := awaited(observed, server, draining)) is not None
         for component in COMPONENTS
     }
 
 
-def _invalid_templates(
-    observed: Observed, images: Images, defaults: Defaults
+def _unbuildable(
+    observed: Observed, places: Mapping[str, str], images: Images, defaults: Defaults
 ) -> dict[ObjectKey, Refusal]:
-    """Return the Deployments whose podTemplate has a wrong form."""
+    """Return the Deployments that can't be built from the spec."""
     servers = desired_servers(observed)
-    found: dict[ObjectKey, Refusal] = {}
-    for item in components_of(observed, servers[0], images, defaults) if servers else ():
+    if not servers:
+        return {}
+    refusals = _not_shareable(observed, servers) or _invalid_templates(
+        observed, Slot(name=places[servers[0].name], servers=(servers[0],)), images, defaults
+    )
+    name = observed.proxy.metadata.name
+    return {
+        _deployment_key(name, component, slot): refusal
+        for component, refusal in refusals.items()
+        for slot in sorted(set(places.values()))
+    }
+
+
+def _not_shareable(
+    observed: Observed, servers: Sequence[DesiredServer]
+) -> dict[Component, Refusal]:
+    problem = unshareable(servers) if observed.proxy.spec.pods == "Shared" else ""
+    return dict.fromkeys(COMPONENTS, Refusal("ServersNotShareable", problem)) if problem else {}
+
+
+def _invalid_templates(
+    observed: Observed, slot: Slot, images: Images, defaults: Defaults
+) -> dict[Component, Refusal]:
+    """Return the components whose podTemplate has a wrong form, in any slot."""
+    found: dict[Component, Refusal] = {}
+    for item in components_of(observed, slot, images, defaults):
         try:
             pod_template(item)
         except PodTemplateError as error:
-            refusal = Refusal("PodTemplateInvalid", f"spec.{item.component}.{error}")
-            name = observed.proxy.metadata.name
-            found |= {_deployment_key(name, item.component, server): refusal for server in servers}
+            reason = f"spec.{item.component}.{error}"
+            found[item.component] = Refusal("PodTemplateInvalid", reason)
     return found
 
 
@@ -239,23 +255,23 @@ def _shared(proxy: AriProxy, leases: Sequence[str], defaults: Defaults) -> list[
 
 
 def _leases(
-    observed: Observed, components: Sequence[DesiredComponent], drained: Sequence[str]
+    observed: Observed, components: Sequence[DesiredComponent], untouched: Collection[str]
 ) -> list[str]:
     """Return the names of the Leases that ingests may use.
 
     They include those of servers that lack a Secret or are draining: their standbys could not take
     over.
     """
-    desired = {item.name for item in components if item.has_lease}
+    desired = {lease["metadata"]["name"] for item in components for lease in leases(item)}
     kept = {
         key.name
         for key, item in observed.children.items()
-        if key.kind == "Lease" and labels_of(item).get(names.SERVER) not in drained
+        if key.kind == "Lease" and labels_of(item).get(names.SERVER) in untouched
     }
     return sorted(desired | kept)
 
 
-def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> list[Object]:
+def _of_slots(observed: Observed, components: Sequence[DesiredComponent]) -> list[Object]:
     found: list[Object] = []
     # Those of one kind differ by their server alone.
     common = {item.component: item for item in components}
@@ -265,9 +281,9 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
         scaler = autoscaler(item)
         children = (
             config_map(item),
-            asterisk_config_map(item),
-            lease(item),
-            service(item),
+            *asterisk_config_maps(item),
+            *leases(item),
+            *services(item),
             deployment(item, live),
             disruption_budget(item),
             scaler,
@@ -282,21 +298,23 @@ def _of_servers(observed: Observed, components: Sequence[DesiredComponent]) -> l
     return found
 
 
-def _rollout(observed: Observed, objects: Sequence[Object], elsewhere: Elsewhere) -> Rollout:
-    """Return which servers get a new pod template now."""
+def _rollout(
+    observed: Observed,
+    places: Mapping[str, str],
+    objects: Sequence[Object],
+    elsewhere: Elsewhere,
+) -> Rollout:
+    """Return which slots get a new pod template now."""
     deployments: dict[str, dict[Component, Object]] = {}
     for item in objects:
         if item["kind"] == "Deployment":
-            labels = labels_of(item)
-            of_server = deployments.setdefault(labels[names.SERVER], {})
-            of_server["ingest" if labels[names.COMPONENT] == "ingest" else "command"] = item
-    servers = server_rollouts(observed, deployments)
+            of_slot = deployments.setdefault(slot_of(item), {})
+            is_ingest = labels_of(item)[names.COMPONENT] == "ingest"
+            of_slot["ingest" if is_ingest else "command"] = item
+    slots = dict.fromkeys([*places.values(), *deployments])
+    servers = server_rollouts(observed, list(slots), deployments)
     limit = limit_of(observed.proxy.spec.rollout.max_servers_at_once, len(servers))
     return rollout(servers, limit, elsewhere)
-
-
-def _touched(components: Sequence[DesiredComponent], steps: Rollout) -> list[DesiredComponent]:
-    return [item for item in components if item.server.name not in steps.waiting]
 
 
 def _changed_now(observed: Observed, objects: Sequence[Object], steps: Rollout) -> list[Object]:
@@ -304,31 +322,29 @@ def _changed_now(observed: Observed, objects: Sequence[Object], steps: Rollout) 
     return [
         item
         for item in objects
-        if labels_of(item)[names.SERVER] not in steps.waiting
-        or key_of(item) not in observed.children
+        if slot_of(item) not in steps.waiting or key_of(item) not in observed.children
     ]
 
 
 def _obsolete(
-    observed: Observed,
-    desired: Sequence[Object],
-    components: Sequence[DesiredComponent],
-    drained: Sequence[str],
+    observed: Observed, desired: Sequence[Object], arranged: Arrangement
 ) -> list[ObjectKey]:
     """Return the children to delete: of drained servers, or no longer desired."""
     desired_keys = {key_of(item) for item in desired}
-    decided = {item.server.name for item in components} | set(drained)
     return [
         key
         for key, item in observed.children.items()
-        if key not in desired_keys and _is_decided(item, decided)
+        if key not in desired_keys and _is_decided(item, arranged)
     ]
 
 
-def _is_decided(item: Object, servers: set[str]) -> bool:
-    """Return whether the plan covers an object's server; shared objects have none."""
-    server = labels_of(item).get(names.SERVER)
-    if server is None:
+def _is_decided(item: Object, arranged: Arrangement) -> bool:
+    """Return whether the plan covers an object's slot or server; shared objects have none."""
+    if not slot_of(item):
         # ServiceAccounts stay while the resource exists; the access goes with the last Lease.
         return item["kind"] in {"Role", "RoleBinding", "NetworkPolicy", "PodMonitor"}
-    return server in servers
+    labels = labels_of(item)
+    is_of_server = item["kind"] in {"Lease", "Service"} or names.COMPONENT not in labels
+    if is_of_server:
+        return labels.get(names.SERVER) not in arranged.untouched_servers
+    return slot_of(item) not in arranged.untouched_slots

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final, Literal, NamedTuple
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object, labels_of
+from ari_proxy.operator.objects import Object, labels_of, slot_of
 
 #: A resourceVersion that no object has: the apply creates the object, or is refused as a conflict.
 _ABSENT: Final = "1"
@@ -18,7 +18,12 @@ class Refusal(NamedTuple):
     """Why an object was not applied."""
 
     reason: Literal[
-        "ApplyFailed", "AwaitingDrain", "KindMissing", "NameTaken", "PodTemplateInvalid"
+        "ApplyFailed",
+        "AwaitingDrain",
+        "KindMissing",
+        "NameTaken",
+        "PodTemplateInvalid",
+        "ServersNotShareable",
     ]
     message: str
 
@@ -56,7 +61,7 @@ def lacks_a_part(item: Object, refused: Collection[Object]) -> bool:
     labels = labels_of(item)
     return any(
         labels_of(other).get(names.COMPONENT) == labels[names.COMPONENT]
-        and labels_of(other).get(names.SERVER, labels[names.SERVER]) == labels[names.SERVER]
+        and slot_of(other) in {"", slot_of(item)}
         for other in refused
     )
 

@@ -4,7 +4,8 @@ Secrets are mounted as files instead of environment variables: the services read
 connection, so that a Secret may change during calls.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ari_proxy.operator.model import (
@@ -31,17 +32,32 @@ class SecretFile:
     key: str
     group: str
     setting: str
+    #: The server that alone reads it, where a pod has several.
+    server: str = ""
 
     @property
     def path(self) -> str:
         """The path of its file below `DIRECTORY`."""
-        return f"{self.group}/{self.setting.removesuffix('_file')}"
+        return f"{_directory(self.server)}{self.group}/{self.setting.removesuffix('_file')}"
+
+
+def _directory(server: str) -> str:
+    return f"servers/{server}/" if server else ""
 
 
 def of_server(server: DesiredServer) -> list[SecretFile]:
     """Return the files that a connection to an Asterisk server needs."""
     login = _login("ari", server.credentials)
     return [*login, *_tls("ari", server.tls), *_listener(server.outbound)]
+
+
+def of_shared(server: DesiredServer) -> list[SecretFile]:
+    """Return the same for a pod of several servers, which have one listener."""
+    listener = _listener(server.outbound)
+    return [
+        file if file in listener else replace(file, server=server.name)
+        for file in of_server(server)
+    ]
 
 
 def of_bus(proxy: AriProxy) -> list[SecretFile]:
@@ -57,7 +73,7 @@ def needed(proxy: AriProxy, server: DesiredServer) -> list[SecretFile]:
     return [*of_server(server), *of_bus(proxy)]
 
 
-def settings(files: list[SecretFile]) -> dict[str, dict[str, str]]:
+def settings(files: Iterable[SecretFile]) -> dict[str, dict[str, str]]:
     """Return the settings, by group, with the paths of these files."""
     groups: dict[str, dict[str, str]] = {}
     for file in files:
@@ -65,14 +81,49 @@ def settings(files: list[SecretFile]) -> dict[str, dict[str, str]]:
     return groups
 
 
-def volume(files: list[SecretFile]) -> dict[str, Any]:
-    """Return a pod's volume with these files."""
-    sources = [
-        {"secret": {"name": name, "items": [_item(file) for file in files if file.secret == name]}}
-        for name in dict.fromkeys(file.secret for file in files)
-    ]
+def volume(files: Collection[SecretFile], optional: Collection[SecretFile] = ()) -> dict[str, Any]:
+    """Return a pod's volume with these files.
+
+    Args:
+        files: those that all of the pod needs.
+        optional: those without which it starts: they are one server's of several.
+    """
+    sources = [_source(name, found) for name, found in _by_secret(files).items()]
+    for name, found in _by_secret(optional).items():
+        source = _source(name, found)
+        sources.append({"secret": {**source["secret"], "optional": True}})
     # Readable only by the pod's group, which is the group of the image's user.
     return {"name": "secrets", "projected": {"defaultMode": 0o440, "sources": sources}}
+
+
+def _by_secret(files: Iterable[SecretFile]) -> dict[str, list[SecretFile]]:
+    found: dict[str, list[SecretFile]] = {}
+    for file in dict.fromkeys(files):
+        found.setdefault(file.secret, []).append(file)
+    return found
+
+
+def _source(name: str, files: Iterable[SecretFile]) -> dict[str, Any]:
+    return {"secret": {"name": name, "items": [_item(file) for file in files]}}
+
+
+def files_in(pod_spec: Mapping[str, Any], groups: Mapping[str, Any]) -> list[SecretFile]:
+    """Return the files that the settings of a server name, as a Deployment's pods have them."""
+    values = {
+        value for group in groups.values() if isinstance(group, Mapping) for value in group.values()
+    }
+    return [
+        _placed(source["secret"]["name"], item["key"], item["path"])
+        for volume in pod_spec.get("volumes") or ()
+        for source in volume.get("projected", {}).get("sources", ())
+        for item in source.get("secret", {}).get("items") or ()
+        if f"{DIRECTORY}/{item['path']}" in values
+    ]
+
+
+def _placed(secret: str, key: str, path: str) -> SecretFile:
+    *directory, group, name = path.split("/")
+    return SecretFile(secret, key, group, f"{name}_file", directory[-1] if directory else "")
 
 
 def missing(observed: Observed, server: DesiredServer) -> tuple[str, str] | None:

@@ -1,13 +1,13 @@
 """How far the roll-out of each server is, from its Deployments. Sans-I/O."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ari_proxy.operator import names
 from ari_proxy.operator.model import LoginSecretRef
 from ari_proxy.operator.names import COMPONENTS, Component
-from ari_proxy.operator.objects import Object, labels_of
+from ari_proxy.operator.objects import Object, slot_of
 from ari_proxy.operator.state import Observed
 from ari_proxy.operator.store import is_whole
 
@@ -15,7 +15,8 @@ from .children.component import DesiredComponent
 from .children.pod_template import pod_template
 from .comparison import covers
 from .rollout import Phase, ServerRollout
-from .servers import DesiredServer, desired_servers
+from .servers import DesiredServer
+from .slots import Slot
 from .workload_health import health
 
 #: A server without properties: what is left of its pod template all servers have in common.
@@ -32,14 +33,15 @@ _ANY_SERVER = DesiredServer(
 
 def common_template(component: DesiredComponent) -> str:
     """Return the fingerprint of what the pod templates of all servers have in common."""
-    any_server = replace(component, server=_ANY_SERVER, has_lease=False, account_since="")
-    return _fingerprint(pod_template(any_server))
+    slot = Slot(name="any", is_shared=component.slot.is_shared, servers=(_ANY_SERVER,))
+    any_slot = replace(component, slot=slot, kept=(), has_lease=False, account_since="")
+    return _fingerprint(pod_template(any_slot))
 
 
 def marked(observed: Observed, desired: Object, component: DesiredComponent, common: str) -> Object:
     """Return a Deployment with what its roll-out is judged by, as annotations."""
     template = _fingerprint(desired["spec"]["template"])
-    server = component.server.name
+    server = component.slot.name
     live = observed.deployment(server, component.component)
     marks = {names.TEMPLATE: template, names.COMMON_TEMPLATE: common}
     if live is None or _is_former(live, template, desired):
@@ -53,24 +55,24 @@ def marked(observed: Observed, desired: Object, component: DesiredComponent, com
 
 
 def server_rollouts(
-    observed: Observed, desired: Mapping[str, Mapping[Component, Object]]
+    observed: Observed,
+    slots: Sequence[str],
+    desired: Mapping[str, Mapping[Component, Object]],
 ) -> list[ServerRollout]:
-    """Return how far each server is.
+    """Return how far each server is, or the servers of a slot together.
 
     Args:
         observed: the state.
+        slots: of the servers to serve.
         desired: by server that may be changed: its Deployments, marked.
     """
-    return [
-        _rollout(observed, server.name, desired.get(server.name, {}))
-        for server in desired_servers(observed)
-    ]
+    return [_rollout(observed, slot, desired.get(slot, {})) for slot in slots]
 
 
 def rolling_servers(children: Iterable[Object]) -> tuple[str, ...]:
     """Return the servers whose pods are being replaced, as far as their Deployments tell it."""
     found = {
-        labels_of(item).get(names.SERVER, "")
+        slot_of(item)
         for item in children
         if item["kind"] == "Deployment" and is_whole(item) and _has_former_pods(item)
         if not _annotations(item).get(names.UNSERVED_BEFORE)

@@ -6,14 +6,14 @@ drain, unless it keeps the server_id: then its ingest takes the dialogs over.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object, ObjectKey
-from ari_proxy.operator.state import Observed
+from ari_proxy.operator.objects import Object
+from ari_proxy.operator.state import SETTINGS_FILE, Deployed, Observed
 
-from .children.config_map import FILE
+from . import kept
 from .drain import DrainingServer, is_removed
 from .refusals import Refusal
 from .servers import DesiredServer
@@ -30,12 +30,11 @@ def awaited(
     observed: Observed, server: DesiredServer, draining: Iterable[DrainingServer]
 ) -> Refusal | None:
     """Return why a server is not served yet: its Asterisk is, under a name that drains."""
-    if observed.deployment(server.name, "ingest") is not None:
+    if server.name in observed.deployed_servers:
         return None
     for other in draining:
-        if _is_same(_settings(observed, other.name), server) and not _hands_over(
-            observed, other, server
-        ):
+        settings = observed.server_settings(other.deployed, "ingest")
+        if _is_same(settings, server) and not _hands_over(observed, other, settings, server):
             message = (
                 f"its Asterisk is still served as {other.name}, until the dialogs there are over "
                 f"or drainTimeoutSeconds are"
@@ -44,35 +43,51 @@ def awaited(
     return None
 
 
-def final_ingests(
-    observed: Observed, servers: Iterable[DesiredServer], draining: Iterable[DrainingServer]
-) -> list[Patch]:
+def is_final(
+    observed: Observed, servers: Iterable[DesiredServer], draining: DrainingServer
+) -> bool:
+    """Return whether a draining server's ingest ends the dialogs that are left when it stops."""
+    settings = observed.server_settings(draining.deployed, "ingest")
+    continued = {server.server_id for server in servers}
+    is_known = settings.get("server_id") and settings["server_id"] not in continued
+    return bool(is_known and draining.dialogs != 0 and is_removed(observed, draining))
+
+
+def final_ingests(observed: Observed, final: Iterable[Deployed]) -> list[Patch]:
     """Return the patches by which ingests of draining servers end the dialogs that are left.
 
     Their pods are replaced by new ones, which take the dialogs over.
     """
-    continued = {server.server_id for server in servers}
+    by_slot: dict[str, set[str]] = {}
+    for server in final:
+        by_slot.setdefault(server.slot, set()).add(server.server_id)
     found: list[Patch] = []
-    for server in draining:
-        settings = _settings(observed, server.name)
-        is_known = settings.get("server_id") and settings["server_id"] not in continued
-        if is_known and server.dialogs != 0 and is_removed(observed, server):
-            found += _final(observed, server.name, settings)
+    for slot, server_ids in by_slot.items():
+        settings = _with_final(observed.settings(slot, "ingest"), server_ids)
+        found += _final(observed, slot, settings)
     return found
 
 
-def _final(observed: Observed, server: str, settings: Mapping[str, Any]) -> list[Patch]:
-    config = _child(observed, "ConfigMap", server)
-    live = observed.deployment(server, "ingest")
+def _with_final(settings: dict[str, Any], server_ids: Collection[str]) -> dict[str, Any]:
+    """Return settings with some of several servers made final, or the only one ('')."""
+    if "" in server_ids:
+        return kept.final(settings)
+    servers = [
+        kept.final(item) if item.get("server_id") in server_ids else item
+        for item in settings["servers"]
+    ]
+    return {**settings, "servers": servers}
+
+
+def _final(observed: Observed, slot: str, settings: Mapping[str, Any]) -> list[Patch]:
+    config, live = (observed.child(kind, "ingest", slot) for kind in ("ConfigMap", "Deployment"))
     if config is None or live is None:
         return []
-    text = (
-        json.dumps({**settings, "ingest": {**settings["ingest"], "final": True}}, indent=2) + "\n"
-    )
+    text = json.dumps(settings, indent=2) + "\n"
     stamp = names.digest(text)
     found = []
-    if config["data"][FILE] != text:
-        found.append(_patch(config, f"/data/{FILE}", text))
+    if config["data"][SETTINGS_FILE] != text:
+        found.append(_patch(config, f"/data/{SETTINGS_FILE}", text))
     annotations = live["spec"]["template"]["metadata"].get("annotations") or {}
     if annotations.get(names.SETTINGS) != stamp:
         stamped = {**annotations, names.SETTINGS: stamp}
@@ -86,13 +101,15 @@ def _patch(item: Object, path: str, value: str | Object) -> Patch:
     return Patch(item, ({"op": "replace", **version}, change))
 
 
-def _hands_over(observed: Observed, former: DrainingServer, server: DesiredServer) -> bool:
+def _hands_over(
+    observed: Observed, former: DrainingServer, settings: Mapping[str, Any], server: DesiredServer
+) -> bool:
     """Return whether the server's ingest takes the dialogs over.
 
     With a Lease it would not: the former one's standby would take them back.
     """
-    has_lease = _child(observed, "Lease", former.name) is not None
-    return _settings(observed, former.name).get("server_id") == server.server_id and not has_lease
+    has_lease = observed.child("Lease", "ingest", former.name) is not None
+    return settings.get("server_id") == server.server_id and not has_lease
 
 
 def _is_same(settings: Mapping[str, Any], server: DesiredServer) -> bool:
@@ -100,18 +117,3 @@ def _is_same(settings: Mapping[str, Any], server: DesiredServer) -> bool:
     url = settings.get("ari", {}).get("rest_url")
     shared = set(settings.get("applications", ())) & set(server.applications)
     return bool(url and url == server.rest_url and shared)
-
-
-def _settings(observed: Observed, server: str) -> dict[str, Any]:
-    """Return the settings of a server's ingest as they are in the cluster; empty if unreadable."""
-    config = _child(observed, "ConfigMap", server)
-    try:
-        found = json.loads((config or {})["data"][FILE])
-    except (KeyError, TypeError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _child(observed: Observed, kind: str, server: str) -> Object | None:
-    name = names.workload(observed.proxy.metadata.name, "ingest", server)
-    return observed.children.get(ObjectKey(kind, name))

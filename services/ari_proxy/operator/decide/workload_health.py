@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ari_proxy.operator.names import Component
-from ari_proxy.operator.objects import Object
+from ari_proxy.operator.objects import Object, is_ready, is_rolled_out
 from ari_proxy.operator.state import Observed
 
 from .leadership import is_unled
@@ -55,9 +55,18 @@ class WorkloadHealth:
         }
 
 
-def health(observed: Observed, server: str, component: Component) -> WorkloadHealth:
-    """Return the health of a component of a server."""
-    live = observed.deployment(server, component)
+def health(
+    observed: Observed, slot: str, component: Component, server_id: str = ""
+) -> WorkloadHealth:
+    """Return the health of a component of a server.
+
+    Args:
+        observed: the state of the cluster.
+        slot: the server's.
+        component: ingest or command.
+        server_id: of one of several servers of the slot.
+    """
+    live = observed.deployment(slot, component)
     if live is None:
         return WorkloadHealth(
             reason="NotCreated", message=f"the {component} Deployment has not been created yet"
@@ -65,12 +74,18 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
     status = live.get("status") or {}
     replicas: int = live["spec"]["replicas"]
     updated: int = status.get("updatedReplicas", 0)
-    ready: int = status.get("readyReplicas", 0)
-    is_observed = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
-    is_nobody_active = component == "ingest" and is_unled(observed, server)
-    is_settled = is_observed and updated == ready == replicas == status.get("replicas", 0)
-    is_settled = is_settled and not is_nobody_active
-    reason, message = _reason(observed, server, component, live, is_settled=is_settled)
+    failing = _failing(observed, slot, component, server_id)
+    ready: int = max(0, status.get("readyReplicas", 0) - len(failing))
+    is_nobody_active = component == "ingest" and is_unled(observed, slot, server_id)
+    is_settled = is_rolled_out(live) and not failing and not is_nobody_active
+    reason, message = "", ""
+    if is_nobody_active:
+        pods = observed.pods_of(slot, component)
+        reason, message = "NobodyActive", _nobody_active(pods, observed.failed_checks)
+    elif not is_settled:
+        reason, message = _why(observed, slot, component, failing)
+    if replicas == 0:
+        reason, message = _scaled_to_zero(live)
     return WorkloadHealth(
         deployment=live["metadata"]["name"],
         replicas=replicas,
@@ -85,28 +100,38 @@ def health(observed: Observed, server: str, component: Component) -> WorkloadHea
     )
 
 
+def _failing(observed: Observed, slot: str, component: Component, server_id: str) -> list[str]:
+    """Return the ready pods that can't serve one of their servers, and why."""
+    if not server_id:
+        return []
+    found = []
+    for pod in filter(is_ready, observed.pods_of(slot, component)):
+        name = pod["metadata"]["name"]
+        if (checks := observed.server_checks.get(name)) is not None:
+            problem = checks.get(server_id, "it has no settings of this server yet")
+            found += [f"{name}: {problem}"] if problem else []
+    return found
+
+
 def _image(live: Object, component: Component) -> str:
     containers = live["spec"]["template"]["spec"]["containers"]
     return next((item["image"] for item in containers if item["name"] == component), "")
 
 
-def _reason(
-    observed: Observed, server: str, component: Component, live: Object, *, is_settled: bool
+def _scaled_to_zero(live: Object) -> tuple[str, str]:
+    name = live["metadata"]["name"]
+    message = f"{name} is scaled to 0 pods; raise its number of replicas to serve calls"
+    return "ScaledToZero", message
+
+
+def _why(
+    observed: Observed, slot: str, component: Component, failing: Sequence[str]
 ) -> tuple[str, str]:
-    if live["spec"]["replicas"] == 0:
-        name = live["metadata"]["name"]
-        message = f"{name} is scaled to 0 pods; raise its number of replicas to serve calls"
-        return "ScaledToZero", message
-    return ("", "") if is_settled else _why(observed, server, component, live)
-
-
-def _why(observed: Observed, server: str, component: Component, live: Object) -> tuple[str, str]:
     """Return reason and message of pods that are not ready; the most specific one."""
-    pods = observed.pods_of(server, component)
-    if component == "ingest" and is_unled(observed, server):
-        return "NobodyActive", _nobody_active(pods, observed.failed_checks)
+    pods, live = observed.pods_of(slot, component), observed.deployment(slot, component) or {}
     return (
         _waiting_container(pods)
+        or (("NotReady", failing[0]) if failing else None)
         or _failed_checks(pods, observed.failed_checks)
         or _unschedulable(pods)
         or _replica_failure(live)

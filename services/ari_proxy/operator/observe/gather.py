@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from ari_proxy.operator import names
 from ari_proxy.operator.cache import Cache
 from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.drain import draining_servers
@@ -20,8 +21,9 @@ from ari_proxy.operator.objects import (
     is_ready,
     is_running,
     key_of,
+    labels_of,
 )
-from ari_proxy.operator.state import Observed, QueryFailure
+from ari_proxy.operator.state import Observed, PodQuery, QueryFailure
 
 from . import pods
 from .secret_keys import SecretKeys
@@ -60,18 +62,22 @@ async def _with_details(secret_keys: SecretKeys, observed: Observed) -> Observed
     """Add the Secrets' keys and the pods' answers; which ones, depends on the rest."""
     unready = [pod for pod in observed.pods if is_running(pod) and not is_ready(pod)]
     async with asyncio.TaskGroup() as tasks:
-        checks = tasks.create_task(pods.failed_checks(unready))
+        checks = tasks.create_task(pods.failed_checks(map(PodQuery, unready)))
+        shared = tasks.create_task(pods.server_checks(map(PodQuery, _shared_pods(observed))))
         dialogs = tasks.create_task(pods.dialogs(_draining_ingests(observed)))
-        active = tasks.create_task(pods.active(filter(is_running, unled_ingests(observed))))
+        unled = [query for query in unled_ingests(observed) if is_running(query.pod)]
+        active = tasks.create_task(pods.active(unled))
         found = tasks.create_task(_secrets(secret_keys, observed))
     return replace(
         observed,
         failed_checks=checks.result().values,
+        server_checks=shared.result().values,
         dialogs=dialogs.result().values,
         active=active.result().values,
         query_failures=frozenset(
             [
                 *(QueryFailure("checks", *item) for item in checks.result().failures.items()),
+                *(QueryFailure("checks", *item) for item in shared.result().failures.items()),
                 *(QueryFailure("dialogs", *item) for item in dialogs.result().failures.items()),
             ]
         ),
@@ -79,12 +85,19 @@ async def _with_details(secret_keys: SecretKeys, observed: Observed) -> Observed
     )
 
 
-def _draining_ingests(observed: Observed) -> list[Object]:
-    draining = {
-        name for server in draining_servers(observed) for name in observed.ingests_of(server.name)
-    }
-    found = [pod for pod in observed.pods if pod["metadata"]["name"] in draining]
-    return [pod for pod in found if is_running(pod)]
+def _shared_pods(observed: Observed) -> list[Object]:
+    """Return the pods that may be ready though one of their servers is not served."""
+    running = filter(is_running, observed.pods)
+    return [pod for pod in running if is_ready(pod) and names.SLOT in labels_of(pod)]
+
+
+def _draining_ingests(observed: Observed) -> list[PodQuery]:
+    return [
+        PodQuery(pod, server.deployed.server_id)
+        for server in draining_servers(observed)
+        for pod in observed.pods_of(server.deployed.slot, "ingest")
+        if is_running(pod)
+    ]
 
 
 async def _children(cache: Cache, key: ResourceKey, proxy: AriProxy) -> dict[ObjectKey, Object]:

@@ -16,6 +16,7 @@ import msgspec
 from ari_proxy import bounded_body
 from ari_proxy.operator.decide.children.config_map import ADMIN_PORT
 from ari_proxy.operator.objects import Object
+from ari_proxy.operator.state import PodQuery
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 T = TypeVar("T")
@@ -28,7 +29,7 @@ MAX_ANSWER_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answers(Generic[T]):
-    """The results of a query, by name of the pod."""
+    """The results of queries, by their names."""
 
     values: dict[str, T]
     #: Reasons of failed queries; the text is stable while the cause lasts.
@@ -45,27 +46,36 @@ class _ListedDialog(msgspec.Struct):
 
 class _Readiness(msgspec.Struct):
     checks: dict[str, str]
+    #: By server_id: whether it can be served.
+    servers: dict[str, bool] = {}
     #: Of an ingest; an older version does not say it.
     active: bool | None = None
 
 
 async def dialogs(
-    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
+    pods: Iterable[PodQuery], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
 ) -> Answers[int]:
     """Return the number of each pod's open dialogs."""
     return await _query_all(pods, port, _open_dialogs, timeout_seconds)
 
 
 async def failed_checks(
-    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
+    pods: Iterable[PodQuery], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
 ) -> Answers[str]:
     """Return each pod's failing readiness checks; a pod without any is left out."""
     found = await _query_all(pods, port, _failed_checks, timeout_seconds)
     return Answers({pod: text for pod, text in found.values.items() if text}, found.failures)
 
 
+async def server_checks(
+    pods: Iterable[PodQuery], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
+) -> Answers[dict[str, str]]:
+    """Return the failing readiness checks of each server of a pod, '' of one without any."""
+    return await _query_all(pods, port, _server_checks, timeout_seconds)
+
+
 async def active(
-    pods: Iterable[Object], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
+    pods: Iterable[PodQuery], port: int = ADMIN_PORT, *, timeout_seconds: float = QUERY_SECONDS
 ) -> Answers[bool]:
     """Return whether each pod's ingest is active; a pod that does not say it is left out."""
     found = await _query_all(pods, port, _is_active, timeout_seconds)
@@ -91,6 +101,8 @@ class _AdminClient:
 
     session: aiohttp.ClientSession
     root: str
+    #: Restricts the answers to one of several servers.
+    server_id: str = ""
 
     async def get(
         self, path: str, form: type[T], statuses: Collection[int] = (HTTPStatus.OK,)
@@ -101,7 +113,8 @@ class _AdminClient:
             _QueryError: the answer has another status or form, or is too large.
             aiohttp.ClientError: there is no answer.
         """
-        async with self.session.get(self.root + path, allow_redirects=False) as answer:
+        query = f"?server={self.server_id}" if self.server_id else ""
+        async with self.session.get(self.root + path + query, allow_redirects=False) as answer:
             if answer.status not in statuses:
                 raise _StatusError(path, answer.status)
             content = await bounded_body.read(answer, MAX_ANSWER_BYTES)
@@ -119,6 +132,8 @@ async def _open_dialogs(admin: _AdminClient) -> int:
     except _StatusError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
+        if admin.server_id:  # Others know it: a pod that does not serve the server.
+            return 0
     # An older version lists its dialogs and has no count.
     found = await admin.get("/dialogs", list[_ListedDialog])
     return sum(dialog.state != "ended" for dialog in found)
@@ -138,8 +153,27 @@ async def _failed_checks(admin: _AdminClient) -> str:
     return "; ".join(f"{name}: {text}" for name, text in checks.items() if text != "ok")
 
 
+async def _server_checks(admin: _AdminClient) -> dict[str, str]:
+    readiness = await _readiness(admin)
+    return {
+        server: "" if is_ready else _failed(readiness, server)
+        for server, is_ready in readiness.servers.items()
+    }
+
+
+def _failed(readiness: _Readiness, server: str) -> str:
+    """Return the failing checks of a server, which have its name before them if it has others."""
+    prefix = f"{server}." if len(readiness.servers) > 1 else ""
+    failed = [
+        f"{name.removeprefix(prefix)}: {text}"
+        for name, text in readiness.checks.items()
+        if name.startswith(prefix) and text != "ok"
+    ]
+    return "; ".join(failed) or "it is not ready"
+
+
 async def _query_all(
-    pods: Iterable[Object],
+    pods: Iterable[PodQuery],
     port: int,
     query: Callable[[_AdminClient], Awaitable[T]],
     timeout_seconds: float,
@@ -147,11 +181,11 @@ async def _query_all(
     slots = asyncio.Semaphore(MAX_CONCURRENT_QUERIES)
     answers: Answers[T] = Answers({}, {})
 
-    async def run(session: aiohttp.ClientSession, pod: Object) -> None:
-        name = pod["metadata"]["name"]
+    async def run(session: aiohttp.ClientSession, pod: PodQuery) -> None:
+        name = pod.name
         async with slots:
             try:
-                admin = _AdminClient(session, _root(pod, port))
+                admin = _AdminClient(session, _root(pod.pod, port), pod.server_id)
                 answers.values[name] = await _run(admin, query, timeout_seconds)
             except _QueryError as error:
                 answers.failures[name] = str(error)

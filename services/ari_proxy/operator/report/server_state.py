@@ -1,18 +1,28 @@
 """The state of one server, and its conditions. Sans-I/O."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.refusals import Refusal
-from ari_proxy.operator.decide.servers import DesiredServer
+from ari_proxy.operator.decide.servers import DesiredServer, desired_servers
+from ari_proxy.operator.decide.slots import assigned, moving_servers
 from ari_proxy.operator.decide.workload_health import WorkloadHealth, health
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey
-from ari_proxy.operator.state import Observed
+from ari_proxy.operator.state import Deployed, Observed
 
 from .conditions import Condition, condition
+
+
+class Place(NamedTuple):
+    """Where a server is served."""
+
+    slot: str
+    #: Its former slot, while it moves.
+    former: Deployed | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +31,7 @@ class ServerState:
 
     name: str
     server_id: str
+    slot: str
     ingest: WorkloadHealth
     command: WorkloadHealth
     conditions: tuple[Condition, ...]
@@ -65,30 +76,61 @@ class ServerState:
         return None
 
 
+def server_states(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> list[ServerState]:
+    """Return the states of the desired servers; the arguments are those of `server_state`."""
+    places = assigned(observed)
+    former = {item.server: item for item in moving_servers(observed, places)}
+    return [
+        server_state(
+            observed, server, Place(places[server.name], former.get(server.name)), failures
+        )
+        for server in desired_servers(observed)
+    ]
+
+
 def server_state(
-    observed: Observed, server: DesiredServer, failures: Mapping[ObjectKey, Refusal]
+    observed: Observed,
+    server: DesiredServer,
+    place: Place,
+    failures: Mapping[ObjectKey, Refusal],
 ) -> ServerState:
     """Return the state of a server.
 
     Args:
         observed: the state after all changes.
         server: the server.
+        place: where it is served.
         failures: why objects were not applied.
     """
-    ingest = health(observed, server.name, "ingest")
-    command = health(observed, server.name, "command")
+    ingest = _health(observed, server, place, "ingest")
+    command = _health(observed, server, place, "command")
     return ServerState(
         name=server.name,
         server_id=server.server_id,
+        slot=place.slot,
         ingest=ingest,
         command=command,
         conditions=(
             _unique(observed, server),
             _secrets(observed, server),
-            _serving("IngestReady", ingest, _failure(observed, server, "ingest", failures)),
-            _serving("CommandReady", command, _failure(observed, server, "command", failures)),
+            _serving("IngestReady", ingest, _failure(observed, server, place, "ingest", failures)),
+            _serving(
+                "CommandReady", command, _failure(observed, server, place, "command", failures)
+            ),
         ),
     )
+
+
+def _health(
+    observed: Observed, server: DesiredServer, place: Place, component: Component
+) -> WorkloadHealth:
+    """Return the health of a server's component: in its former slot until the new one serves it."""
+    is_shared = observed.proxy.spec.pods == "Shared"
+    found = health(observed, place.slot, component, server.server_id if is_shared else "")
+    if place.former is None or found.is_serving:
+        return found
+    former = health(observed, place.former.slot, component, place.former.server_id)
+    return replace(former, is_settled=False) if former.is_serving else found
 
 
 def _unique(observed: Observed, server: DesiredServer) -> Condition:
@@ -111,12 +153,14 @@ def _secrets(observed: Observed, server: DesiredServer) -> Condition:
 def _failure(
     observed: Observed,
     server: DesiredServer,
+    place: Place,
     component: Component,
     failures: Mapping[ObjectKey, Refusal],
 ) -> Refusal | None:
     """Return why an object of this component, or one that its servers share, was not applied."""
     proxy = observed.proxy.metadata.name
-    own = names.workload(proxy, component, server.name), names.account(proxy, component)
+    workloads = {names.workload(proxy, component, name) for name in (place.slot, server.name)}
+    own = workloads | {names.account(proxy, component)}
     return next((named(key, item) for key, item in failures.items() if key.name in own), None)
 
 

@@ -7,14 +7,14 @@ from typing import Any, Final, Literal
 from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.rollout import Rollout
-from ari_proxy.operator.decide.servers import desired_servers
-from ari_proxy.operator.decide.workload_health import health
+from ari_proxy.operator.decide.workload_health import WorkloadHealth, health
+from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey
-from ari_proxy.operator.state import Observed
+from ari_proxy.operator.state import Deployed, Observed
 
 from . import summary
 from .conditions import Condition, merge, timestamp
-from .server_state import ServerState, server_state
+from .server_state import ServerState, server_states
 
 #: Conditions that a failed reconciliation changes, and their status then.
 _FAILING: Final[Mapping[str, Literal["True", "False", "Unknown"]]] = {
@@ -39,7 +39,7 @@ def status(
         withheld: objects that differ from the spec while it is suspended.
         rollout: which servers wait for a new pod template.
     """
-    found = [server_state(observed, server, failures) for server in desired_servers(observed)]
+    found = server_states(observed, failures)
     proxy = observed.proxy
     return {
         "observedGeneration": proxy.metadata.generation,
@@ -79,6 +79,7 @@ def _entry(observed: Observed, server: ServerState) -> dict[str, Any]:
     return {
         "name": server.name,
         "serverId": server.server_id,
+        **({"slot": server.slot} if observed.proxy.spec.pods == "Shared" else {}),
         "ingest": server.ingest.entry(),
         "command": server.command.entry(),
         "conditions": merge(
@@ -96,12 +97,25 @@ def _former(observed: Observed, name: str) -> Mapping[str, Any]:
 
 
 def _draining(observed: Observed) -> list[dict[str, Any]]:
+    # One that was moving is in two slots.
+    found = {server.name: server for server in draining_servers(observed)}
     return [
         {
             "name": server.name,
             "drainingSince": timestamp(server.since),
-            "ingest": health(observed, server.name, "ingest").entry(),
-            "command": health(observed, server.name, "command").entry(),
+            **_place(server.deployed),
+            "ingest": _health(observed, server.deployed, "ingest").entry(),
+            "command": _health(observed, server.deployed, "command").entry(),
         }
-        for server in draining_servers(observed)
+        for server in found.values()
     ]
+
+
+def _place(server: Deployed) -> dict[str, str]:
+    if not server.server_id:
+        return {}
+    return {"serverId": server.server_id, "slot": server.slot}
+
+
+def _health(observed: Observed, server: Deployed, component: Component) -> WorkloadHealth:
+    return health(observed, server.slot, component, server.server_id)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ari_proxy.operator.decide.drain import draining_servers
+from ari_proxy.operator.decide.drain import dialog_queries, draining_servers
 from ari_proxy.operator.decide.refusals import Refusal
 from ari_proxy.operator.decide.rollout import Rollout
 from ari_proxy.operator.decide.servers import desired_servers
@@ -14,6 +14,8 @@ from ari_proxy.operator.state import Observed
 from .conditions import Condition, condition
 from .server_state import ServerState, named
 
+#: Refusals of the spec.
+_INVALID: Final = frozenset({"PodTemplateInvalid", "ServersNotShareable"})
 #: Refusals that pass by themselves, or matter little.
 _PASSING: Final = frozenset({"AwaitingDrain", "KindMissing"})
 
@@ -41,7 +43,7 @@ def conditions(
 
 def _accepted(observed: Observed, failures: Mapping[ObjectKey, Refusal]) -> Condition:
     for refusal in failures.values():
-        if refusal.reason == "PodTemplateInvalid":
+        if refusal.reason in _INVALID:
             return condition("Accepted", False, *refusal)
     server_ids = [server.server_id for server in desired_servers(observed)]
     taken = [server_id for server_id in server_ids if server_id in observed.rivals]
@@ -56,7 +58,7 @@ def _progressing(found: Sequence[ServerState], observed: Observed, rollout: Roll
     if (halted := _halted(found, rollout)) is not None:
         return halted
     unsettled = [server.name for server in found if not server.is_settled]
-    draining = [server.name for server in draining_servers(observed)]
+    draining = sorted({server.name for server in draining_servers(observed)})
     if not unsettled and not draining:
         return condition(
             "Progressing", False, "Settled", "all Deployments are up to date and ready"
@@ -66,7 +68,7 @@ def _progressing(found: Sequence[ServerState], observed: Observed, rollout: Roll
         return condition("Progressing", True, "Draining", message)
     message = f"rolling out: {', '.join(unsettled)}"
     if rollout.waiting:
-        message += f"; then {', '.join(rollout.waiting)}"
+        message += f"; then {_in(found, rollout.waiting)}"
     reason, details = _stuck(found) or ("RollingOut", "")
     return condition("Progressing", True, reason, f"{message}; {details}" if details else message)
 
@@ -76,7 +78,7 @@ def _halted(found: Sequence[ServerState], rollout: Rollout) -> Condition | None:
     if rollout.waiting and rollout.failed:
         return condition("Progressing", False, "RolloutStopped", _stopped(found, rollout))
     if rollout.is_queued and not rollout.rolling:
-        message = f"waiting for the roll-outs of other resources: {', '.join(rollout.waiting)}"
+        message = f"waiting for the roll-outs of other resources: {_in(found, rollout.waiting)}"
         return condition("Progressing", True, "RolloutQueued", message)
     return None
 
@@ -84,12 +86,17 @@ def _halted(found: Sequence[ServerState], rollout: Rollout) -> Condition | None:
 def _stopped(found: Sequence[ServerState], rollout: Rollout) -> str:
     """Return which server has stopped a roll-out, why, and what makes it go on."""
     problems = [
-        stuck[1] for server in found if server.name in rollout.failed and (stuck := server.stuck)
+        stuck[1] for server in found if server.slot in rollout.failed and (stuck := server.stuck)
     ]
     return (
-        f"the new pods of {', '.join(rollout.failed)} do not become ready: {'; '.join(problems)}; "
-        f"{', '.join(rollout.waiting)} keep the former ones until they do, or the spec is changed"
+        f"the new pods of {_in(found, rollout.failed)} do not become ready: {'; '.join(problems)}; "
+        f"{_in(found, rollout.waiting)} keep the former ones until they do, or the spec is changed"
     )
+
+
+def _in(found: Sequence[ServerState], slots: Sequence[str]) -> str:
+    """Return the names of the servers in some slots."""
+    return ", ".join(server.name for server in found if server.slot in slots)
 
 
 def _stuck(found: Sequence[ServerState]) -> tuple[str, str] | None:
@@ -102,7 +109,7 @@ def _unreported(observed: Observed) -> str:
     """Return which pods do not report their open dialogs, and why."""
     reasons = {item.pod: item.reason for item in observed.query_failures if item.query == "dialogs"}
     draining = draining_servers(observed)
-    ingests = (pod for server in draining for pod in observed.ingests_of(server.name))
+    ingests = (pod for server in draining for pod in dialog_queries(observed, server.deployed))
     return "".join(
         f"; {pod} does not report its open dialogs: {reasons.get(pod, 'it has not started yet')}"
         for pod in ingests

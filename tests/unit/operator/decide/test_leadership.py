@@ -26,7 +26,7 @@ def served(holder: str | None = f"{FIRST}_x8d", **status: Any) -> Cluster:
 
 
 def asked(cluster: Cluster) -> list[str]:
-    return [item["metadata"]["name"] for item in unled_ingests(cluster.observed)]
+    return [query.name for query in unled_ingests(cluster.observed)]
 
 
 def test_pods_are_not_asked_while_the_lease_names_one_of_them() -> None:

@@ -16,7 +16,7 @@ def files_of(bus: dict[str, Any]) -> set[tuple[str, str, str]]:
 
 
 def test_server_needs_its_login() -> None:
-    files = secrets.of_server(component().server)
+    files = secrets.of_server(component().slot.servers[0])
 
     assert [(file.key, file.path) for file in files] == [
         ("username", "ari/user"),
@@ -62,7 +62,8 @@ def test_rabbitmq_needs_its_url() -> None:
 
 
 def test_settings_name_the_mounted_files() -> None:
-    files = component("command", "rabbitmq").secret_files
+    item = component("command", "rabbitmq")
+    files = secrets.needed(item.proxy, item.slot.servers[0])
     volume = secrets.volume(files)
     paths = {
         f"{secrets.DIRECTORY}/{item['path']}"

@@ -8,9 +8,8 @@ import pytest
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.deletion import FINALIZER
-from ari_proxy.operator.decide.plan import Plan
 from ari_proxy.operator.objects import ObjectKey, key_of
-from tests.support.resources import Cluster, labels_of, pod
+from tests.support.resources import Cluster, execute, labels_of, pod
 
 INGEST = "minimal-ingest-asterisk-a"
 KEYS = [("ConfigMap", INGEST), ("Deployment", INGEST)]
@@ -35,19 +34,6 @@ def deleted(cluster: Cluster, seconds: float = 0) -> Cluster:
     since = (cluster.now - timedelta(seconds=seconds)).isoformat()
     cluster.resource["metadata"] |= {"deletionTimestamp": since, "finalizers": [FINALIZER]}
     return cluster
-
-
-def execute(cluster: Cluster, steps: Plan) -> None:
-    """Execute the patches of a plan."""
-    for item, operations in steps.patches:
-        version, change = operations
-        live = cluster.children[key_of(item)]
-        assert version["value"] == live["metadata"]["resourceVersion"]
-        place: Any = live
-        *parents, last = change["path"].removeprefix("/").split("/")
-        for name in parents:
-            place = place[name]
-        place[last.replace("~1", "/")] = change["value"]
 
 
 # Final ingests

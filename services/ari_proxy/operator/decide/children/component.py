@@ -1,11 +1,12 @@
-"""A component of a server, from which this package builds its objects. Sans-I/O."""
+"""A component of a slot, from which this package builds its objects. Sans-I/O."""
 
 from dataclasses import dataclass, field
 
 from ari_proxy.operator import names
-from ari_proxy.operator.decide import secrets
 from ari_proxy.operator.decide.defaults import Defaults, WorkloadDefaults
+from ari_proxy.operator.decide.kept import KeptServer
 from ari_proxy.operator.decide.servers import DesiredServer
+from ari_proxy.operator.decide.slots import Slot
 from ari_proxy.operator.model import (
     GROUP,
     KIND,
@@ -28,13 +29,15 @@ class Images:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredComponent:
-    """One component (ingest or command) of one server."""
+    """One component (ingest or command) of one slot."""
 
     proxy: AriProxy
-    server: DesiredServer
+    slot: Slot
     component: Component
     images: Images
     defaults: Defaults = field(default_factory=Defaults)
+    #: What it has of the slot's servers whose settings stay as they are.
+    kept: tuple[KeptServer, ...] = ()
     #: Ingest only: a Lease decides which pod is active.
     has_lease: bool = False
     #: When the ServiceAccount was made anew, after the Deployment; '' if it was not.
@@ -43,7 +46,7 @@ class DesiredComponent:
     @property
     def name(self) -> str:
         """The name of the component's objects."""
-        return names.workload(self.proxy.metadata.name, self.component, self.server.name)
+        return names.workload(self.proxy.metadata.name, self.component, self.slot.name)
 
     @property
     def workload(self) -> WorkloadSpec:
@@ -82,19 +85,33 @@ class DesiredComponent:
         return self.workload.image or getattr(self.images, self.component)
 
     @property
-    def secret_files(self) -> list[secrets.SecretFile]:
-        """The keys of Secrets that the component's pods read."""
-        return secrets.needed(self.proxy, self.server)
-
-    @property
     def selector(self) -> dict[str, str]:
         """The labels that select the component's pods."""
-        return names.selector(self.proxy.metadata.name, self.component, self.server.name)
+        return names.selector(self.proxy.metadata.name, self.component, *self._place)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of the component's objects and pods."""
+        return names.labels(self.proxy.metadata.name, self.component, *self._place)
+
+    @property
+    def _place(self) -> tuple[str, str]:
+        """The labels' server and slot."""
+        return ("", self.slot.name) if self.slot.is_shared else (self.slot.name, "")
 
     def head(self, api_version: str, kind: str) -> Object:
         """Return API version, kind and metadata of an object of this component."""
-        own = names.labels(self.proxy.metadata.name, self.component, self.server.name)
-        return head(self.proxy, api_version, kind, self.name, own)
+        return head(self.proxy, api_version, kind, self.name, self.labels)
+
+    def head_of(self, server: DesiredServer, api_version: str, kind: str) -> Object:
+        """Return the same of an object that each of the slot's servers has for itself.
+
+        Its name does not depend on the slot, which may change.
+        """
+        proxy = self.proxy.metadata.name
+        name = names.workload(proxy, self.component, server.name)
+        own = names.labels(proxy, self.component, server.name, self._place[1])
+        return head(self.proxy, api_version, kind, name, own)
 
 
 def head(proxy: AriProxy, api_version: str, kind: str, name: str, labels: dict[str, str]) -> Object:

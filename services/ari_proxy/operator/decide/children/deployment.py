@@ -1,4 +1,4 @@
-"""The Deployment of a component of a server. Sans-I/O."""
+"""The Deployment of a component of a slot. Sans-I/O."""
 
 from ari_proxy.operator.objects import Object
 
@@ -22,6 +22,8 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
         "replicas": replicas,
         "revisionHistoryLimit": 3,
         "progressDeadlineSeconds": 300,
+        # A shared pod is ready with the first of its servers; the others follow within this time.
+        **({"minReadySeconds": 10} if desired.slot.is_shared else {}),
         # The new pod starts first and takes over the old one's dialogs before that stops.
         "strategy": {
             "type": "RollingUpdate",

@@ -9,6 +9,15 @@ from ari_proxy.operator.objects import Object
 from .component import DesiredComponent
 
 
-def lease(desired: DesiredComponent) -> Object | None:
-    """Return the Lease, or None for an ingest without one."""
-    return desired.head("coordination.k8s.io/v1", "Lease") if desired.has_lease else None
+def leases(desired: DesiredComponent) -> list[Object]:
+    """Return the Lease of each server; nothing for an ingest without one.
+
+    It is the server's wherever its pods are, so that it also decides between a former slot's and a
+    new one's.
+    """
+    if not desired.has_lease:
+        return []
+    return [
+        desired.head_of(server, "coordination.k8s.io/v1", "Lease")
+        for server in desired.slot.servers
+    ]

@@ -10,6 +10,7 @@ import msgspec
 from ari_proxy.operator import names
 from ari_proxy.operator.decide import overlay, secrets
 from ari_proxy.operator.objects import Object
+from ari_proxy.operator.state import SETTINGS_FILE
 
 from . import config_map
 from .component import DesiredComponent
@@ -28,7 +29,6 @@ _RESOURCES: Final[Object] = {
 
 def pod_template(desired: DesiredComponent) -> Object:
     """Return the `spec.template` of a Deployment."""
-    labels = names.labels(desired.proxy.metadata.name, desired.component, desired.server.name)
     # Settings are read at startup, so new settings have to start new pods.
     annotations = {names.SETTINGS: names.digest(config_map.text(desired))}
     if desired.has_lease:
@@ -36,7 +36,7 @@ def pod_template(desired: DesiredComponent) -> Object:
         if desired.account_since:
             annotations[names.ACCOUNT_SINCE] = desired.account_since
     template = {
-        "metadata": {"labels": labels, "annotations": annotations},
+        "metadata": {"labels": desired.labels, "annotations": annotations},
         "spec": _pod(desired),
     }
     for overlaid in (desired.workload_defaults.pod_template, desired.workload.pod_template):
@@ -67,9 +67,21 @@ def _pod(desired: DesiredComponent) -> Object:
         "containers": [_container(desired)],
         "volumes": [
             {"name": "config", "configMap": {"name": desired.name}},
-            secrets.volume(desired.secret_files),
+            _secrets(desired),
         ],
     }
+
+
+def _secrets(desired: DesiredComponent) -> Object:
+    slot = desired.slot
+    if not slot.is_shared:
+        return secrets.volume(secrets.needed(desired.proxy, slot.servers[0]))
+    # One server's must not keep the others from being served.
+    own = [file for server in slot.servers for file in secrets.of_shared(server)]
+    own += [file for server in desired.kept for file in server.files]
+    # The order in the spec is no difference.
+    own.sort(key=lambda file: (file.secret, file.path))
+    return secrets.volume(secrets.of_bus(desired.proxy), own)
 
 
 def _names(items: tuple[Any, ...]) -> list[Object]:
@@ -91,7 +103,7 @@ def _container(desired: DesiredComponent) -> Object:
         "name": desired.component,
         "image": desired.image,
         "imagePullPolicy": desired.proxy.spec.image_pull_policy,
-        "env": [{"name": "ARI_PROXY_CONFIG", "value": f"{config_map.DIRECTORY}/{config_map.FILE}"}],
+        "env": [{"name": "ARI_PROXY_CONFIG", "value": f"{config_map.DIRECTORY}/{SETTINGS_FILE}"}],
         "ports": _ports(desired),
         # Liveness is an event loop that answers. Whether the process can serve calls is readiness:
         # a restart would not mend it.
@@ -119,7 +131,9 @@ def _container(desired: DesiredComponent) -> Object:
 
 def _ports(desired: DesiredComponent) -> list[Object]:
     ports = {"admin": config_map.ADMIN_PORT}
-    if desired.server.outbound:
+    if any(server.outbound for server in desired.slot.servers) or any(
+        server.listens for server in desired.kept
+    ):
         ports[ARI_PORT_NAME] = config_map.ARI_PORT
     return [
         {"name": name, "containerPort": port, "protocol": "TCP"} for name, port in ports.items()

@@ -9,6 +9,7 @@ import pytest
 from ari_proxy.operator.decide.children.component import DesiredComponent
 from ari_proxy.operator.decide.children.config_map import config_map, settings
 from ari_proxy.operator.decide.servers import desired_servers
+from ari_proxy.operator.decide.slots import Slot
 from ari_proxy.operator.names import Component
 from ari_proxy.settings.load import Settings, load
 from tests.support.resources import IMAGES, Cluster, component, pod, resource
@@ -123,7 +124,8 @@ def test_discovered_servers_may_share_a_certificate(tmp_path: Path) -> None:
     cluster.asterisk_pods = [pod("asterisk-0")]
     observed = cluster.observed
     (server,) = desired_servers(observed)
-    item = DesiredComponent(proxy=observed.proxy, server=server, component="ingest", images=IMAGES)
+    slot = Slot(name=server.name, servers=(server,))
+    item = DesiredComponent(proxy=observed.proxy, slot=slot, component="ingest", images=IMAGES)
 
     assert loaded(item, tmp_path).ari.server_name == "asterisk"
 

@@ -1,17 +1,16 @@
 """The Lease of a server's ingests."""
 
-from ari_proxy.operator.decide.children.lease import lease
+from ari_proxy.operator.decide.children.lease import leases
 from tests.support.resources import component
 
 
 def test_content_belongs_to_the_pods() -> None:
     item = component(has_lease=True)
-    found = lease(item)
+    (found,) = leases(item)
 
-    assert found is not None
     assert found["metadata"]["name"] == item.name
     assert "spec" not in found
 
 
 def test_ingest_may_have_none() -> None:
-    assert lease(component()) is None
+    assert leases(component()) == []

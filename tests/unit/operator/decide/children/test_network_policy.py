@@ -28,7 +28,7 @@ def test_there_is_none_unless_the_installation_says_who_may_come() -> None:
 @pytest.mark.parametrize("part", names.COMPONENTS)
 def test_it_selects_all_pods_of_the_resource(part: names.Component) -> None:
     selected = policy()["podSelector"]["matchLabels"]
-    pods = names.labels("minimal", part, component(part).server.name)
+    pods = names.labels("minimal", part, component(part).slot.name)
     assert matches(pods, selected)
     assert not matches(names.labels("other", part, "asterisk-a"), selected)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ari_proxy.operator.decide.children.config_map import config_map
-from ari_proxy.operator.decide.children.outbound import asterisk_config_map, service
+from ari_proxy.operator.decide.children.outbound import asterisk_config_maps, services
 from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.names import Component
 from ari_proxy.operator.objects import ObjectKey
@@ -26,8 +26,7 @@ def servers_with(**ari: Any) -> list[dict[str, Any]]:
 
 def written(**spec: Any) -> dict[str, str]:
     """Return Asterisk's files."""
-    found = asterisk_config_map(component("command", "outbound", **spec))
-    assert found is not None
+    (found,) = asterisk_config_maps(component("command", "outbound", **spec))
     data: dict[str, str] = found["data"]
     return data
 
@@ -41,11 +40,10 @@ def settings(kind: Component, tmp_path: Path, **spec: Any) -> Settings:
 @pytest.mark.parametrize("kind", ["ingest", "command"])
 def test_service_reaches_all_pods_of_a_component(kind: Component) -> None:
     item = component(kind, "outbound")
-    found = service(item)
+    (found,) = services(item)
     template = pod_template(item)
     ports = {port["name"]: port for port in template["spec"]["containers"][0]["ports"]}
 
-    assert found is not None
     assert found["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     assert found["spec"]["publishNotReadyAddresses"] is True
     (port,) = found["spec"]["ports"]

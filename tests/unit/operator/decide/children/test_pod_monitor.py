@@ -17,7 +17,7 @@ def test_it_selects_the_pods_of_the_resource() -> None:
     assert found["metadata"]["labels"]["release"] == "prometheus"
     (endpoint,) = found["spec"]["podMetricsEndpoints"]
     assert (endpoint["port"], endpoint["interval"]) == ("admin", "15s")
-    pods = names.labels("minimal", "ingest", component().server.name)
+    pods = names.labels("minimal", "ingest", component().slot.name)
     assert found["spec"]["selector"]["matchLabels"].items() <= pods.items()
 
 

@@ -1,0 +1,78 @@
+"""The components of a slot, with what they need of the cluster's state. Sans-I/O."""
+
+from collections.abc import Collection, Mapping
+
+from ari_proxy.operator import names
+from ari_proxy.operator.decide.children.component import DesiredComponent, Images
+from ari_proxy.operator.names import COMPONENTS, Component
+from ari_proxy.operator.objects import Object, ObjectKey
+from ari_proxy.operator.state import Deployed, Observed
+
+from .defaults import Defaults
+from .kept import KeptServer, kept_server
+from .slots import Slot
+
+
+def components_of(
+    observed: Observed,
+    slot: Slot,
+    images: Images,
+    defaults: Defaults,
+    final: Collection[Deployed] = (),
+) -> list[DesiredComponent]:
+    """Return ingest and command of a slot; `final` are servers whose dialogs end with it."""
+    return [
+        DesiredComponent(
+            proxy=observed.proxy,
+            slot=slot,
+            component=component,
+            images=images,
+            defaults=defaults,
+            kept=tuple(_kept(observed, slot, component, final)),
+            has_lease=component == "ingest" and _has_lease(observed, slot),
+            account_since=_account_since(observed, slot, component),
+        )
+        for component in COMPONENTS
+    ]
+
+
+def _kept(
+    observed: Observed, slot: Slot, component: Component, final: Collection[Deployed]
+) -> list[KeptServer]:
+    found = (kept_server(observed, item, component, is_final=item in final) for item in slot.kept)
+    return [item for item in found if item is not None]
+
+
+def _has_lease(observed: Observed, slot: Slot) -> bool:
+    """Return whether Leases decide which of a slot's ingests is active.
+
+    An ingest with a Lease keeps it: an old standby pod would take the calls back from a new pod
+    that does not know the Lease.
+    """
+    if observed.proxy.spec.ingest.replicas > 1:
+        return True
+    served = {server.name for server in slot.servers}
+    former = {item.slot for item in observed.deployed if item.server in served}
+    live = [observed.deployment(name, "ingest") for name in sorted({slot.name, *former})]
+    return any(_template_annotations(item).get(names.LEASE) == "true" for item in live)
+
+
+def _account_since(observed: Observed, slot: Slot, component: Component) -> str:
+    """Return when the pods' ServiceAccount was made anew, '' if it is older than the Deployment.
+
+    Pods have a token of the ServiceAccount that was there when they started.
+    """
+    live = observed.deployment(slot.name, component)
+    account = names.account(observed.proxy.metadata.name, component)
+    found = observed.children.get(ObjectKey("ServiceAccount", account))
+    if live is None:
+        return ""
+    if found is None:  # It is about to be made.
+        return _template_annotations(live).get(names.ACCOUNT_SINCE, "")
+    since: str = found["metadata"].get("creationTimestamp", "")
+    return since if since > live["metadata"].get("creationTimestamp", since) else ""
+
+
+def _template_annotations(live: Object | None) -> Mapping[str, str]:
+    template = live["spec"]["template"]["metadata"] if live is not None else {}
+    return template.get("annotations") or {}

@@ -1,0 +1,452 @@
+"""Servers that share pods: which are together, and what happens as they come, go and move."""
+
+import json
+from typing import Any
+
+import pytest
+
+from ari_proxy.operator import names
+from ari_proxy.operator.objects import ObjectKey
+from tests.support.shared_pods import SharedCluster, listed
+
+SHARED = ["minimal-command-0", "minimal-ingest-0"]
+
+
+def settings(cluster: SharedCluster, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(cluster.of("ConfigMap", name)["data"]["config.json"])
+    return found
+
+
+def server_ids(cluster: SharedCluster, name: str = "minimal-ingest-0") -> list[str]:
+    return [server["server_id"] for server in settings(cluster, name)["servers"]]
+
+
+def settled(*servers: str, **spec: Any) -> SharedCluster:
+    cluster = SharedCluster(*servers, **spec)
+    cluster.until_settled()
+    return cluster
+
+
+def test_servers_share_one_deployment_of_each_component() -> None:
+    cluster = settled("a", "b", "c")
+
+    assert sorted(cluster.named("Deployment")) == SHARED
+    assert sorted(cluster.named("ConfigMap")) == SHARED
+    assert server_ids(cluster) == server_ids(cluster, "minimal-command-0") == ["a", "b", "c"]
+
+
+def test_slots_have_as_many_servers_as_the_spec_says() -> None:
+    cluster = settled("a", "b", "c", "d", "e", serversPerPod=2)
+
+    assert cluster.places == {"0": ["a", "b"], "1": ["c", "d"], "2": ["e"]}
+
+
+def test_slot_is_no_servers_label() -> None:
+    cluster = settled("a")
+    deployment = cluster.of("Deployment", "minimal-ingest-0")
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+
+    assert labels[names.SLOT] == "0"
+    assert names.SERVER not in labels
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= labels.items()
+
+
+def test_new_server_takes_the_room_that_a_removed_one_has_left() -> None:
+    cluster = settled("a", "b", "c", "d", serversPerPod=2)
+    cluster.serve("a", "c", "d")
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a"], "1": ["c", "d"]}
+
+    cluster.serve("a", "c", "d", "e")
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a", "e"], "1": ["c", "d"]}
+
+
+def test_slot_goes_with_its_last_server() -> None:
+    cluster = settled("a", "b", "c", serversPerPod=2, ingest={"replicas": 2})
+    cluster.serve("a", "b")
+    cluster.until_settled()
+
+    assert sorted(cluster.named("Deployment")) == SHARED
+    assert sorted(cluster.named("Lease")) == ["minimal-ingest-a", "minimal-ingest-b"]
+
+
+def test_places_are_known_though_the_status_is_lost() -> None:
+    cluster = settled("a", "b", "c", serversPerPod=2)
+    cluster.serve("b", "c")
+    cluster.until_settled()
+    del cluster.resource["status"]
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["b"], "1": ["c"]}
+
+
+def test_places_are_known_though_the_settings_are_lost() -> None:
+    cluster = settled("a", "b", "c", serversPerPod=2)
+    cluster.serve("b", "c")
+    cluster.until_settled()
+    for key in list(cluster.children):
+        del cluster.children[key]
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["b"], "1": ["c"]}
+
+
+# A server that is removed
+
+
+def test_removed_server_drains_while_the_others_go_on() -> None:
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.until_settled()
+    a, b = settings(cluster, "minimal-ingest-0")["servers"]
+
+    assert "ingest" not in a
+    assert b["ingest"] == {"final": True}
+    assert cluster.plan().recheck_seconds == 5
+    (draining,) = [item for item in cluster.resource["status"]["servers"] if item["name"] == "b"]
+    assert (draining["slot"], draining["serverId"]) == ("0", "b")
+
+    cluster.calls = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a"]
+
+
+def test_removed_server_keeps_its_password_until_it_has_drained() -> None:
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.until_settled()
+
+    assert password_paths(cluster) == ["servers/a/ari/password", "servers/b/ari/password"]
+    entry = settings(cluster, "minimal-command-0")["servers"][1]
+    assert entry["ari"]["password_file"].endswith("/servers/b/ari/password")
+
+
+def password_paths(cluster: SharedCluster) -> list[str]:
+    pod = cluster.of("Deployment", "minimal-ingest-0")["spec"]["template"]["spec"]
+    (volume,) = [item for item in pod["volumes"] if item["name"] == "secrets"]
+    return sorted(
+        item["path"]
+        for source in volume["projected"]["sources"]
+        for item in source["secret"]["items"]
+        if item["path"].endswith("/password")
+    )
+
+
+def test_drain_of_a_shared_server_times_out() -> None:
+    cluster = settled("a", "b", drainTimeoutSeconds=60)
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.until_settled()
+    cluster.later(60)
+    cluster.until_settled()
+
+    assert server_ids(cluster) == ["a"]
+
+
+def test_others_change_while_a_server_drains() -> None:
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a", "c")
+    cluster.until_settled()
+
+    assert server_ids(cluster) == ["a", "b", "c"]
+
+
+def test_draining_server_has_a_place_of_the_slot() -> None:
+    cluster = settled("a", "b", serversPerPod=2)
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a", "c")
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["a", "b"], "1": ["c"]}
+
+
+def test_server_that_is_desired_again_is_as_before() -> None:
+    cluster = settled("a", "b")
+    before = cluster.of("ConfigMap", "minimal-ingest-0")["data"]
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.until_settled()
+    cluster.serve("a", "b")
+    cluster.until_settled()
+
+    assert cluster.of("ConfigMap", "minimal-ingest-0")["data"] == before
+
+
+def test_deleted_resource_waits_for_its_servers_dialogs() -> None:
+    cluster = settled("a", "b", drainOnDeletion=True)
+    cluster.calls = {"b": 3}
+    cluster.run_pods()
+    since = cluster.now.isoformat()
+    cluster.resource["metadata"] |= {
+        "deletionTimestamp": since,
+        "finalizers": ["ari-proxy.io/drain"],
+    }
+    steps = cluster.plan()
+
+    assert steps.is_held
+    assert steps.delete == ()
+    config, deployment = steps.patches
+    assert deployment.item["metadata"]["name"] == "minimal-ingest-0"
+    a, b = json.loads(config.operations[1]["value"])["servers"]
+    assert "ingest" not in a
+    assert b["ingest"] == {"final": True}
+
+    cluster.calls = {}
+    cluster.run_pods()
+    assert not cluster.plan().is_held
+    cluster.settle()
+    assert cluster.named("Deployment") == []
+
+
+# A server that lacks something
+
+
+def test_server_without_its_secret_is_left_out() -> None:
+    cluster = SharedCluster("a")
+    cluster.resource["spec"]["servers"] += listed("b")
+    ari = {"url": "http://b/ari", "credentialsSecretRef": {"name": "late"}}
+    cluster.resource["spec"]["servers"][1]["ari"] = ari
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a"]
+
+    cluster.secrets["late"] = {"username": "", "password": ""}
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a", "b"]
+
+    # What it has had stays, and the pods of the others start without it.
+    del cluster.secrets["late"]
+    assert cluster.plan().apply == ()
+    cluster.resource["spec"]["ingest"] = {"listenerTimeoutSeconds": 17}
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a", "b"]
+    pod = cluster.of("Deployment", "minimal-ingest-0")["spec"]["template"]["spec"]
+    sources = [item["secret"] for item in pod["volumes"][1]["projected"]["sources"]]
+    assert {item["name"] for item in sources if item.get("optional")} == {"asterisk-ari", "late"}
+
+
+def test_server_of_another_resource_is_left_to_it() -> None:
+    cluster = SharedCluster("a", "b")
+    cluster.rivals = {"b": "voice/elder"}
+    cluster.until_settled()
+
+    assert server_ids(cluster) == ["a"]
+
+
+def test_invalid_template_leaves_the_pods_as_they_are() -> None:
+    cluster = settled("a", "b")
+    cluster.resource["spec"]["ingest"] = {"podTemplate": {"spec": {"containers": "x"}}}
+    cluster.serve("a")
+    steps = cluster.plan()
+
+    assert steps.refusals[ObjectKey("Deployment", "minimal-ingest-0")].reason == (
+        "PodTemplateInvalid"
+    )
+    assert (steps.apply, steps.delete, steps.patches) == ((), (), ())
+
+
+# Another slot
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_servers_go_from_own_pods_to_shared_ones(replicas: int) -> None:
+    cluster = settled("a", "b", pods="PerServer", ingest={"replicas": replicas})
+    cluster.resource["spec"]["pods"] = "Shared"
+    cluster.problems = {"b": "websocket: it is not connected"}
+    for _ in range(3):
+        cluster.step()
+
+    assert cluster.places == {"0": ["a", "b"], "b": ["b"]}
+    assert cluster.plan().recheck_seconds == 5
+    cluster.problems = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert sorted(cluster.named("Deployment")) == SHARED
+    leases = ["minimal-ingest-a", "minimal-ingest-b"] if replicas > 1 else []
+    assert sorted(cluster.named("Lease")) == leases
+
+
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_servers_go_from_shared_pods_to_own_ones(replicas: int) -> None:
+    cluster = settled("a", "b", ingest={"replicas": replicas})
+    cluster.resource["spec"]["pods"] = "PerServer"
+    cluster.step()
+    assert cluster.places == {"0": ["a", "b"], "a": ["a"], "b": ["b"]}
+
+    cluster.until_settled()
+    assert cluster.places == {"a": ["a"], "b": ["b"]}
+    assert "slot" not in str(cluster.resource["status"])
+
+
+def test_new_pods_know_the_lease_that_the_former_ones_have() -> None:
+    cluster = settled("a", ingest={"replicas": 2})
+    cluster.resource["spec"] |= {"pods": "PerServer", "ingest": {"replicas": 1}}
+    cluster.step()
+
+    assert settings(cluster, "minimal-ingest-a")["lease"]["name"] == "minimal-ingest-a"
+    (rule,) = cluster.of("Role", "minimal-ingest")["rules"]
+    assert rule["resourceNames"] == ["minimal-ingest-a"]
+
+
+def test_former_slot_is_left_as_it_is_until_the_new_one_serves() -> None:
+    """Without a Lease its new pods would take the dialogs back."""
+    cluster = settled("a", "b", "c", serversPerPod=3)
+    cluster.serve("a", "b", "c", serversPerPod=2)
+    cluster.resource["spec"]["ingest"] = {"listenerTimeoutSeconds": 17}
+    cluster.problems = {"c": "websocket: it is not connected"}
+    former = cluster.of("ConfigMap", "minimal-ingest-0")["data"]
+    for _ in range(3):
+        cluster.step()
+
+    assert cluster.places == {"0": ["a", "b", "c"], "1": ["c"]}
+    assert cluster.of("ConfigMap", "minimal-ingest-0")["data"] == former
+    cluster.problems = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a", "b"], "1": ["c"]}
+    assert settings(cluster, "minimal-ingest-0")["ingest"]["listener_seconds"] == 17
+
+
+def test_own_pods_of_a_removed_server_drain_as_the_others_move() -> None:
+    cluster = settled("a", "b", pods="PerServer")
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    cluster.serve("a", pods="Shared")
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["a"], "b": ["b"]}
+
+
+# What is renamed, or can't be together
+
+
+def test_renamed_server_waits_for_the_drain_of_the_former_name() -> None:
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    renamed = {**listed("b")[0], "name": "renamed"}
+    cluster.resource["spec"]["servers"][1] = renamed
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a", "b"]
+
+    cluster.calls = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert server_ids(cluster) == ["a", "renamed"]
+
+
+def test_servers_of_one_asterisk_and_application_are_refused() -> None:
+    cluster = SharedCluster("a", "b")
+    a, b = cluster.resource["spec"]["servers"]
+    b["ari"] = a["ari"]
+    steps = cluster.plan()
+    refusal = steps.refusals[ObjectKey("Deployment", "minimal-ingest-0")]
+
+    assert refusal.reason == "ServersNotShareable"
+    assert "a and b are the application demo of the same Asterisk" in refusal.message
+    assert not [item for item in steps.apply if item["kind"] == "Deployment"]
+
+
+def test_servers_that_connect_to_other_certificates_are_refused() -> None:
+    cluster = SharedCluster("a", "b")
+    for server in cluster.resource["spec"]["servers"]:
+        certificate = {"certificateSecretRef": {"name": f"tls-{server['name']}"}}
+        server["ari"] |= {"connection": "Outbound", "outbound": certificate}
+    refusal = cluster.plan().refusals[ObjectKey("Deployment", "minimal-ingest-0")]
+
+    assert "a and b have other certificates" in refusal.message
+    assert "certificateSecretRef" in refusal.message
+
+
+def test_servers_may_connect_to_one_certificate() -> None:
+    cluster = SharedCluster("a", "b")
+    cluster.secrets["tls"] = {"tls.crt": "", "tls.key": ""}
+    for server in cluster.resource["spec"]["servers"]:
+        certificate = {"certificateSecretRef": {"name": "tls"}}
+        server["ari"] |= {"connection": "Outbound", "outbound": certificate}
+    cluster.until_settled()
+
+    assert sorted(cluster.named("Service")) == [
+        f"minimal-{kind}-{name}" for kind in ("command", "ingest") for name in ("a", "b")
+    ]
+    for kind in ("command", "ingest"):
+        selector = cluster.of("Service", f"minimal-{kind}-a")["spec"]["selector"]
+        pod = cluster.of("Deployment", f"minimal-{kind}-0")["spec"]["template"]
+        assert selector.items() <= pod["metadata"]["labels"].items()
+        assert len(pod["spec"]["containers"][0]["ports"]) == 2
+
+    # One that drains still has its listener.
+    cluster.calls = {"a": 1, "b": 1}
+    cluster.run_pods()
+    cluster.serve("c")
+    cluster.until_settled()
+    pod = cluster.of("Deployment", "minimal-ingest-0")["spec"]["template"]
+    assert len(pod["spec"]["containers"][0]["ports"]) == 2
+    assert "minimal-ingest-a" in cluster.named("Service")
+
+
+# What nobody watches
+
+
+def test_pods_are_asked_again_since_no_event_tells_of_one_server() -> None:
+    assert settled("a").plan().recheck_seconds == 10
+    assert settled("a", pods="PerServer").plan().recheck_seconds is None
+
+
+def test_removed_server_in_two_slots_drains_in_both() -> None:
+    cluster = settled("a", "b", pods="PerServer")
+    cluster.resource["spec"]["pods"] = "Shared"
+    cluster.step()
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a", "b"], "b": ["b"]}
+    assert [item["name"] for item in cluster.resource["status"]["servers"]] == ["a", "b"]
+
+    cluster.calls = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a"]}
+
+
+# Roll-outs
+
+
+def test_slots_are_rolled_out_one_after_the_other() -> None:
+    cluster = settled("a", "b", "c", serversPerPod=2, rollout={"maxServersAtOnce": 1})
+    cluster.resource["spec"]["ingest"] = {"image": "ingest:2"}
+    cluster.settle()
+    rolled = [
+        name
+        for name in ("minimal-ingest-0", "minimal-ingest-1")
+        if "ingest:2" in str(cluster.of("Deployment", name)["spec"])
+    ]
+
+    assert len(rolled) == 1
+    cluster.until_settled()
+    assert "ingest:2" in str(cluster.of("Deployment", "minimal-ingest-1")["spec"])
+
+
+def test_lease_of_a_drained_server_stays_until_its_slot_is_rolled_out() -> None:
+    replicas, at_once = {"replicas": 2}, {"maxServersAtOnce": 1}
+    cluster = settled("a", "b", "c", "d", serversPerPod=2, ingest=replicas, rollout=at_once)
+    cluster.serve("a", "c")
+    cluster.settle()
+    places = cluster.places
+    leases = {name.removeprefix("minimal-ingest-") for name in cluster.named("Lease")}
+
+    assert sorted(map(len, places.values())) == [1, 2]
+    assert leases == {name for slot in places.values() for name in slot}
+    cluster.until_settled()
+    assert sorted(cluster.named("Lease")) == ["minimal-ingest-a", "minimal-ingest-c"]
