@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
+from ari_proxy.operator.decide.slots import assigned
 from ari_proxy.operator.objects import labels_of, slot_of
 from ari_proxy.operator.report.status import status
 from ari_proxy.operator.state import Deployed, query_name
@@ -33,6 +34,8 @@ class SharedCluster(Cluster):
         super().__init__(servers=listed(*servers), pods=pods, **spec)
         #: By server_id: open dialogs.
         self.calls: dict[str, int] = {}
+        #: Servers whose former ingests have not handed their dialogs over yet.
+        self.clinging: set[str] = set()
         #: By server_id: what keeps pods from serving it.
         self.problems: dict[str, str] = {}
 
@@ -72,12 +75,21 @@ class SharedCluster(Cluster):
 
     def _answer(self, name: str, own: list[Deployed]) -> None:
         for server in own:
-            number = self.calls.get(server.server, 0)
+            number = 0 if self._is_handed_over(server) else self.calls.get(server.server, 0)
             self.dialogs[query_name(name, server.server_id)] = number
         if any(server.server_id for server in own):
             self.server_checks[name] = {
                 server.server_id: self.problems.get(server.server, "") for server in own
             }
+
+    def _is_handed_over(self, server: Deployed) -> bool:
+        """Return whether pods of another slot have taken a server's dialogs over."""
+        slot = assigned(self.observed).get(server.server, server.slot)
+        is_served = server.server not in self.problems and server.server not in self.clinging
+        return is_served and any(
+            item.server == server.server and item.slot == slot != server.slot
+            for item in self.observed.deployed
+        )
 
     def _servers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = status(self.observed, {})["servers"]

@@ -67,7 +67,7 @@ class Observed:
     failed_checks: Mapping[str, str] = field(default_factory=dict)
     #: By name of a pod that servers share: what fails of each server_id, '' if nothing does.
     server_checks: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    #: By name of a query of an ingest of a draining server: the number of its open dialogs.
+    #: By name of a query of an ingest whose server drains or moves: the number of its open dialogs.
     dialogs: Mapping[str, int] = field(default_factory=dict)
     #: By name of a query of an ingest, where the server's Lease names none: whether it is active.
     active: Mapping[str, bool] = field(default_factory=dict)

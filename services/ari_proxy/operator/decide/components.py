@@ -10,7 +10,7 @@ from ari_proxy.operator.state import Deployed, Observed
 
 from .defaults import Defaults
 from .kept import KeptServer, kept_server
-from .slots import Slot
+from .slots import Slot, has_lease
 
 
 def components_of(
@@ -53,8 +53,7 @@ def _has_lease(observed: Observed, slot: Slot) -> bool:
         return True
     served = {server.name for server in slot.servers}
     former = {item.slot for item in observed.deployed if item.server in served}
-    live = [observed.deployment(name, "ingest") for name in sorted({slot.name, *former})]
-    return any(_template_annotations(item).get(names.LEASE) == "true" for item in live)
+    return any(has_lease(observed, name) for name in {slot.name, *former})
 
 
 def _account_since(observed: Observed, slot: Slot, component: Component) -> str:

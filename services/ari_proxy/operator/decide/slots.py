@@ -8,9 +8,10 @@ left as it is: without a Lease its new pods would take the dialogs back.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ari_proxy.operator import names
 from ari_proxy.operator.names import COMPONENTS, Component
 from ari_proxy.operator.objects import is_ready, is_rolled_out
-from ari_proxy.operator.state import Deployed, Observed
+from ari_proxy.operator.state import Deployed, Observed, query_name
 
 from .placement import placed
 from .servers import DesiredServer, desired_servers
@@ -77,11 +78,31 @@ def held_back(observed: Observed, places: Mapping[str, str]) -> list[Deployed]:
     return [
         item
         for item in moving_servers(observed, places)
-        if not all(
+        if not _is_let_go(observed, item)
+        or not all(
             _serves(observed, places[item.server], component, server_ids[item.server])
             for component in COMPONENTS
         )
     ]
+
+
+def _is_let_go(observed: Observed, moving: Deployed) -> bool:
+    """Return whether a server's former ingest has handed its dialogs over, or will as it stops.
+
+    Without a Lease the new one takes them as soon as it runs. An ingest that does not answer has
+    nothing to hand over.
+    """
+    if has_lease(observed, moving.slot):
+        return True
+    queries = (query_name(pod, moving.server_id) for pod in observed.ingests_of(moving.slot))
+    return not any(observed.dialogs.get(query) for query in queries)
+
+
+def has_lease(observed: Observed, slot: str) -> bool:
+    """Return whether Leases decide which of a slot's ingests is active."""
+    live = observed.deployment(slot, "ingest")
+    template = live["spec"]["template"]["metadata"] if live is not None else {}
+    return (template.get("annotations") or {}).get(names.LEASE) == "true"
 
 
 def _serves(observed: Observed, slot: str, component: Component, server_id: str) -> bool:
@@ -114,11 +135,11 @@ def arrangement(
         held: servers that drain, or that their new slot does not serve yet.
         refused: slots that can't be applied.
     """
-    names = {server.name for server in changeable}
-    kept = _kept(observed, places, names, held)
+    found = {server.name for server in changeable}
+    kept = _kept(observed, places, found, held)
     left = {item.slot for item in held if places.get(item.server, item.slot) != item.slot}
     untouched = {*left, *refused}
-    lacking = places.keys() - names
+    lacking = places.keys() - found
     if observed.proxy.spec.pods == "PerServer":
         untouched |= lacking
     untouched |= {item.slot for item in kept if not item.server_id}

@@ -13,6 +13,7 @@ from ari_proxy.operator.decide.drain import draining_servers
 from ari_proxy.operator.decide.leadership import unled_ingests
 from ari_proxy.operator.decide.rivals import claims, rivals
 from ari_proxy.operator.decide.servers import desired_servers
+from ari_proxy.operator.decide.slots import assigned, moving_servers
 from ari_proxy.operator.model import AriProxy, parse
 from ari_proxy.operator.objects import (
     Object,
@@ -64,7 +65,7 @@ async def _with_details(secret_keys: SecretKeys, observed: Observed) -> Observed
     async with asyncio.TaskGroup() as tasks:
         checks = tasks.create_task(pods.failed_checks(map(PodQuery, unready)))
         shared = tasks.create_task(pods.server_checks(map(PodQuery, _shared_pods(observed))))
-        dialogs = tasks.create_task(pods.dialogs(_draining_ingests(observed)))
+        dialogs = tasks.create_task(pods.dialogs(_leaving_ingests(observed)))
         unled = [query for query in unled_ingests(observed) if is_running(query.pod)]
         active = tasks.create_task(pods.active(unled))
         found = tasks.create_task(_secrets(secret_keys, observed))
@@ -91,11 +92,13 @@ def _shared_pods(observed: Observed) -> list[Object]:
     return [pod for pod in running if is_ready(pod) and names.SLOT in labels_of(pod)]
 
 
-def _draining_ingests(observed: Observed) -> list[PodQuery]:
+def _leaving_ingests(observed: Observed) -> list[PodQuery]:
+    """Return the queries of ingests whose servers drain, or have another slot now."""
+    draining = [server.deployed for server in draining_servers(observed)]
     return [
-        PodQuery(pod, server.deployed.server_id)
-        for server in draining_servers(observed)
-        for pod in observed.pods_of(server.deployed.slot, "ingest")
+        PodQuery(pod, server.server_id)
+        for server in [*draining, *moving_servers(observed, assigned(observed))]
+        for pod in observed.pods_of(server.slot, "ingest")
         if is_running(pod)
     ]
 

@@ -317,6 +317,22 @@ def test_former_slot_is_left_as_it_is_until_the_new_one_serves() -> None:
     assert settings(cluster, "minimal-ingest-0")["ingest"]["listener_seconds"] == 17
 
 
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_former_ingest_stays_until_its_dialogs_are_handed_over(replicas: int) -> None:
+    """With a Lease it hands them over as it stops."""
+    cluster = settled("a", pods="PerServer", ingest={"replicas": replicas})
+    cluster.calls, cluster.clinging = {"a": 1}, {"a"}
+    cluster.run_pods()
+    cluster.resource["spec"]["pods"] = "Shared"
+    cluster.until_settled()
+    assert cluster.places == ({"0": ["a"], "a": ["a"]} if replicas == 1 else {"0": ["a"]})
+
+    cluster.clinging = set()
+    cluster.run_pods()
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a"]}
+
+
 def test_own_pods_of_a_removed_server_drain_as_the_others_move() -> None:
     cluster = settled("a", "b", pods="PerServer")
     cluster.calls = {"b": 1}
@@ -407,7 +423,7 @@ def test_removed_server_in_two_slots_drains_in_both() -> None:
     cluster = settled("a", "b", pods="PerServer")
     cluster.resource["spec"]["pods"] = "Shared"
     cluster.step()
-    cluster.calls = {"b": 1}
+    cluster.calls, cluster.clinging = {"b": 1}, {"b"}
     cluster.run_pods()
     cluster.serve("a")
     cluster.until_settled()
