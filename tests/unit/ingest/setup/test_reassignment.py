@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from ari_proxy.bus.base import Message
@@ -246,3 +247,69 @@ async def test_successor_goes_on_with_a_reassignment() -> None:
         await until(lambda: again)
 
     assert json.loads(again[0].payload)["recovered"] is True
+
+
+def as_an_older_ingest_reads(told: list[records.Record]) -> list[records.Record]:
+    """Return records without what an ingest before recovered calls does not know."""
+    known = [json.loads(msgspec.json.encode(record)) for record in told]
+    for record in known:
+        record.pop("is_reassigned", None)
+    return msgspec.convert(known, list[records.Record])
+
+
+@asynccontextmanager
+async def handed_to_an_older_ingest(
+    old: Served, *, is_durable: bool = False, taker_seconds: float = 60
+) -> AsyncIterator[Served]:
+    """Have an older ingest go on with a call around a block; applications listen to `demo`."""
+    told = as_an_older_ingest_reads(list(records.records_of(old.path.dialogs)))
+    async with scene(is_durable=is_durable, taker_seconds=taker_seconds) as path:
+        await path.application.listen("demo")
+        await path.application.listen(RECOVERED)
+        for dialog, held in records.load(path.dialogs, told, 0).items():
+            path.setup.resume(dialog, held)
+            yield Served(path, dialog)
+
+
+async def test_older_ingest_leaves_the_call_to_the_instance_that_recovers_it() -> None:
+    async with served(is_durable=False) as old:  # Else its events are in their queue by then.
+        starts = await old.path.application.listen(RECOVERED)
+        await old.die()
+        await until(lambda: starts and old.dialog.held)
+        async with handed_to_an_older_ingest(old) as new:
+            await new.listen()
+            await until(lambda: new.dialog.delivery is DeliveryPhase.OPEN)
+            new.path.push("ChannelDtmfReceived", "c")
+            await until(lambda: new.types[-1:] == ["ChannelDtmfReceived"])
+            announced = new.path.application.messages
+
+    assert new.types == ["StasisStart", "ProxyGap", "ChannelDtmfReceived"]
+    assert announced["demo"] == announced[RECOVERED] == []
+
+
+async def test_older_ingest_announces_the_call_if_its_new_instance_never_comes() -> None:
+    async with served(is_durable=False) as old:
+        starts = await old.path.application.listen(RECOVERED)
+        await old.die()
+        await until(lambda: starts and old.dialog.held)
+        async with handed_to_an_older_ingest(old, taker_seconds=0.01) as new:
+            await until(lambda: new.path.application.messages["demo"])
+            await new.listen()
+            await until(lambda: new.types == ["StasisStart", "ProxyGap"])
+
+    start = json.loads(new.path.application.messages["demo"][0].payload)
+    assert (start["dialog_id"], start.get("recovered")) == (old.dialog.dialog_id, None)
+    assert new.path.application.messages[RECOVERED] == []
+
+
+async def test_older_ingest_goes_on_with_a_call_that_is_being_offered(*, is_durable: bool) -> None:
+    async with served(is_durable=is_durable, silence=60) as old:
+        await old.die()
+        old.dialog.note_reassignment(is_reassigned=True)  # As it is while nobody has answered.
+        async with handed_to_an_older_ingest(old, is_durable=is_durable) as new:
+            await new.listen()
+            new.path.push("ChannelDtmfReceived", "c")
+            await until(lambda: new.types == ["ChannelDtmfReceived"])
+            announced = new.path.application.messages
+
+    assert announced["demo"] == announced[RECOVERED] == []
