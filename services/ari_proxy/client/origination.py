@@ -69,7 +69,7 @@ class OriginateOptions:
 def new_start(application: str, server: ServerId) -> AppStart:
     """Return what would announce the call: it belongs to a dialog that nobody else is told of."""
     dialog = ids.new_dialog_id(server)
-    channel = ids.new_object_id(ids.token_of_dialog(dialog))
+    channel = ids.new_object_of(dialog)
     timestamp = Rfc3339Nano().format(time.time_ns())
     return AppStart(application, dialog, server, channel, timestamp=timestamp)
 

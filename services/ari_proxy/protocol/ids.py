@@ -186,6 +186,11 @@ def new_object_id(token: Token, random: RandomId = random_id) -> str:
     return f"{token}-{random(NONCE_LENGTH)}"
 
 
+def new_object_of(dialog: str, random: RandomId = random_id) -> str:
+    """Return the id of a new channel, bridge or playback of a dialog."""
+    return new_object_id(token_of_dialog(DialogId(dialog)), random)
+
+
 def token_of_object(object_id: str) -> Token | None:
     """Return the dialog's token if `object_id` was made by `new_object_id`."""
     if not object_id.startswith("ari"):

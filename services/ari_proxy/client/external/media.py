@@ -10,7 +10,7 @@ from ari_proxy.client.asking import asked_of
 from ari_proxy.client.cleaning_up import clean_up
 from ari_proxy.client.errors import InvalidParameters, NotConnected, RequestFailed
 from ari_proxy.client.party import Party
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from .placed import BEGIN_SECONDS, READ_SECONDS, PlacedChannel
 from .target import MediaTarget
@@ -116,7 +116,7 @@ class ExternalMedia(PlacedChannel):
         self.variables = channel.channelvars or {}
 
     async def _bridge(self) -> None:
-        self._bridge_id = new_object_id(token_of_dialog(DialogId(self.dialog_id)))
+        self._bridge_id = new_object_of(self.dialog_id)
         bridges = self.ari.bridges
         try:
             await bridges.create(type="mixing", bridge_id=self._bridge_id)

@@ -18,7 +18,7 @@ from ari_proxy.client.errors import (
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
 from ari_proxy.client.state_reader import StateReader
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from .channel_life import ChannelLife
 
@@ -44,7 +44,7 @@ class PlacedChannel(Party):
         self.application = party.application
         self.ari = party.ari
         self.tracked_channels = party.tracked_channels
-        self.channel_id = new_object_id(token_of_dialog(DialogId(party.dialog_id)))
+        self.channel_id = new_object_of(party.dialog_id)
         self._party = party
         self._read_seconds = read_seconds
         self._life = ChannelLife(self.channel_id)

@@ -15,7 +15,7 @@ from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.recording import Recording, RecordingOptions
 from ari_proxy.client.party import Party
 from ari_proxy.client.state_reader import StateReader
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from .bridge_members import BridgeMembers
 from .leg import Leg
@@ -49,7 +49,7 @@ class Bridge:
             record: the name of a recording of all that is heard in it.
             read_seconds: without an event after which the bridge is read.
         """
-        self.id = new_object_id(token_of_dialog(DialogId(call.dialog_id)))
+        self.id = new_object_of(call.dialog_id)
         self._call = call
         self._kind = kind
         self._name = name

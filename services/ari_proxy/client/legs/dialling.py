@@ -11,7 +11,7 @@ from ari_proxy.client.cleaning_up import clean_up
 from ari_proxy.client.errors import RequestFailed, TransportFailed
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.channel import MediaChannel
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from .control import Reason
 from .dial_race import DialRace
@@ -70,8 +70,7 @@ class Dialling:
         self._options = options
         self._ringing = ringing(call, None if self._are_early else options.ring)
         self._read_seconds = read_seconds
-        token = token_of_dialog(DialogId(call.dialog_id))
-        self._legs = [Leg(call, new_object_id(token), endpoint) for endpoint in endpoints]
+        self._legs = [Leg(call, new_object_of(call.dialog_id), endpoint) for endpoint in endpoints]
         names = {leg.channel_id: leg.endpoint for leg in self._legs}
         self._race = DialRace(names, are_early=self._are_early)
         self._requested: list[Leg] = []

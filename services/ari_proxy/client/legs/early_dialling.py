@@ -14,7 +14,7 @@ from ari_proxy.client.errors import (
 )
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.media.channel import MediaChannel
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from .dialling import Dialling, DialOptions
 from .following_race import READ_SECONDS
@@ -77,7 +77,7 @@ class EarlyDialling(Dialling):
 async def _heard(call: MediaChannel, leg: Leg) -> AsyncIterator[None]:
     """Have a caller hear a leg during a block, whether or not they are answered."""
     bridges = call.ari.bridges
-    name = new_object_id(token_of_dialog(DialogId(call.dialog_id)))
+    name = new_object_of(call.dialog_id)
     try:
         await bridges.create(type="mixing", bridge_id=name)
         with suppress(CallEnded):  # Its end decides the race.

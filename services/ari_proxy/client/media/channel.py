@@ -6,7 +6,7 @@ from functools import partial
 
 from ari_proxy.client.asking import NOT_BEGUN, asked_of
 from ari_proxy.client.party import Party
-from ari_proxy.protocol.ids import DialogId, new_object_id, token_of_dialog
+from ari_proxy.protocol.ids import new_object_of
 
 from . import digits as rules
 from . import speech
@@ -220,7 +220,7 @@ class MediaChannel(Party):
         language: str | None,
         start_seconds: float,
     ) -> Playback:
-        name = new_object_id(token_of_dialog(DialogId(self.dialog_id)))
+        name = new_object_of(self.dialog_id)
         playback = Playback(
             self,
             name,
