@@ -36,7 +36,7 @@ from .legs.early_dialling import EARLY, EarlyDialling
 from .legs.leg import Leg
 from .legs.transfer import TransferableChannel
 from .listeners import Listener, Listeners
-from .transport import CallTransport
+from .transport import AGAIN_SECONDS, CallTransport
 from .waits import Wait
 
 _log = LazyLogger()
@@ -266,7 +266,9 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         try:
             for start in range(0, len(commands), MAX_COMMANDS):
                 responses = await self._commands.send_all(
-                    commands[start : start + MAX_COMMANDS], timeout_seconds=self._give_back_seconds
+                    commands[start : start + MAX_COMMANDS],
+                    timeout_seconds=self._give_back_seconds,
+                    again_seconds=AGAIN_SECONDS,
                 )
                 refused += [
                     _status_text(response) for response in responses if _is_refusal(response)

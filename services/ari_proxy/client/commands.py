@@ -128,15 +128,26 @@ class CallCommands:
         return response
 
     async def send_all(
-        self, commands: list[Command], *, timeout_seconds: float
+        self,
+        commands: list[Command],
+        *,
+        timeout_seconds: float,
+        again_seconds: float | None = None,
     ) -> list[CommandResponse]:
         """Send at most MAX_COMMANDS commands in one message and return their responses.
+
+        Args:
+            commands: in order.
+            timeout_seconds: for all responses.
+            again_seconds: after which those without a response are sent once more: their executor
+                may have died with them. None for commands that may do harm twice.
 
         Raises:
             NotSent: the bus has not taken them.
             TimeoutError: the responses did not arrive in time.
         """
-        return await self._send(commands, messages.encode_all(commands), timeout_seconds)
+        payload = messages.encode_all(commands)
+        return await self._send(commands, payload, timeout_seconds, again_seconds)
 
     @contextmanager
     def sending(self, command: Command, *, timeout_seconds: float) -> "Iterator[SentCommand]":
@@ -155,15 +166,30 @@ class CallCommands:
                 raise self._given_up([command], timeout_seconds) from None
 
     async def _send(
-        self, commands: list[Command], payload: bytes, timeout_seconds: float
+        self,
+        commands: list[Command],
+        payload: bytes,
+        timeout_seconds: float,
+        again_seconds: float | None = None,
     ) -> list[CommandResponse]:
         with self._awaiting(commands) as responses:
             self._publish(commands, payload)
             try:
                 async with asyncio.timeout(timeout_seconds):
+                    if again_seconds is not None:
+                        await asyncio.wait(responses, timeout=again_seconds)
+                        self._publish_left(commands, responses)
                     return [await response for response in responses]
             except TimeoutError:
                 raise self._given_up(commands, timeout_seconds) from None
+
+    def _publish_left(
+        self, commands: list[Command], responses: "list[asyncio.Future[CommandResponse]]"
+    ) -> None:
+        """Send those commands again that have no response."""
+        both = zip(commands, responses, strict=True)
+        if left := [command for command, response in both if not response.done()]:
+            self._publish(left, messages.encode_all(left))
 
     def _publish(self, commands: list[Command], payload: bytes) -> None:
         self._published.update(command.unique_id for command in commands)

@@ -11,6 +11,7 @@ from ari_proxy.bus.base import Handler, Message, SubscriptionHandle
 from ari_proxy.client.commands import CallCommands
 from ari_proxy.client.errors import NotSent
 from ari_proxy.protocol import messages
+from tests.support.running import until
 
 DIALOG = "server-1.2g88jhgcnt8dm6c8"
 TOPIC = f"responses_{DIALOG}"
@@ -69,6 +70,22 @@ async def test_commands_sent_together_are_one_message() -> None:
     assert [answer.response_body for answer in await sending] == ["/channels/a", "/channels/b"]
     ((_, payload, _),) = bus.messages
     assert len(payload) == 2
+
+
+async def test_commands_whose_executor_has_died_are_sent_again() -> None:
+    bus = Published()
+    commands = CallCommands(bus, DIALOG)
+    first, second = commands.new("DELETE", "/channels/a"), commands.new("DELETE", "/channels/b")
+    sending = asyncio.create_task(
+        commands.send_all([first, second], timeout_seconds=10, again_seconds=0.01)
+    )
+    await asyncio.sleep(0)
+    commands.take_response(response(first.unique_id, "first"))
+    await until(lambda: len(bus.messages) > 1)
+    commands.take_response(response(second.unique_id, "second"))
+
+    assert [answer.response_body for answer in await sending] == ["first", "second"]
+    assert [command["url"] for command in bus.messages[1][1]] == ["/channels/b"]
 
 
 async def test_timeout_names_the_command_and_leaves_nothing_to_match() -> None:
