@@ -123,7 +123,8 @@ asterisk: setup  ## Download Asterisk 22 and 16 for the integration tests (needs
 	$(BIN)/python tests/support/asterisk_up.py 22 --build-only
 	$(BIN)/python tests/support/asterisk_up.py 16 --build-only
 
-# The parser that AsyncAPI's own command line uses: 54 MB, where that has 1.5 GB.
+# The parser that AsyncAPI's own command line validates by: 54 MB, where that has 1.5 GB and needs
+# Node.js 24 since its version 5.
 asyncapi: setup  ## Download AsyncAPI's parser for the integration tests (needs node and npm).
 	npm install --prefix $(VENV)/asyncapi --silent --no-save --no-audit --no-fund --ignore-scripts @asyncapi/parser@3.6.6
 
