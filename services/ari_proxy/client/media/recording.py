@@ -8,7 +8,13 @@ from typing import Any, Final, Literal, Self
 from ari_proxy.client.ari.model import Event
 from ari_proxy.client.asking import NOT_BEGUN, asked_of
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import NotFound, NotRecorded
+from ari_proxy.client.errors import (
+    Conflict,
+    NotFound,
+    NotRecorded,
+    RequestFailed,
+    TransportFailed,
+)
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
 from ari_proxy.client.state_reader import RETRY_SECONDS, StateReader
@@ -150,7 +156,7 @@ class Recording:
         """
         try:
             async with asked_of(self._party):
-                await self._request(options)
+                await self._request_free(options)
         except NOT_BEGUN:
             self.forget()
             raise
@@ -174,6 +180,33 @@ class Recording:
         self._progress.take(event)
         if self.is_over:
             self._follower.close()
+
+    async def _request_free(self, options: RecordingOptions) -> None:
+        """Request it, again if it is refused though the name is free.
+
+        So Asterisk does if another recording makes the same folder at that moment: it tells the
+        `EEXIST` of mkdir as that of the recording (`ast_safe_mkdir` in main/utils.c).
+        """
+        for _ in range(self.name.count("/")):  # Each level of the folder may be made just now.
+            try:
+                return await self._request(options)
+            except Conflict:
+                if not await self._is_free():
+                    raise
+        return await self._request(options)
+
+    async def _is_free(self) -> bool:
+        """Return whether no recording has its name, as far as Asterisk tells."""
+        recordings = self._party.ari.recordings
+        for find in (recordings.get_live, recordings.get_stored):
+            try:
+                await find(self.name)
+            except NotFound:
+                continue
+            except (RequestFailed, TransportFailed):
+                return False
+            return False
+        return True
 
     async def _request(self, options: RecordingOptions) -> None:
         ari = self._party.ari

@@ -84,6 +84,47 @@ async def test_name_that_is_taken_is_an_error_and_nothing_is_stopped(
     assert scripted.names == [RECORD]
 
 
+def refuse_once(scripted: ScriptedCall) -> None:
+    """Refuse the first request of a recording as one whose name is taken, as Asterisk 22 does."""
+    taken = {"message": "Recording 'vm/1' already exists and can not be overwritten"}
+    queued = {"name": "vm/1", "format": "wav", "target_uri": "channel:c", "state": "queued"}
+    answers = iter([(409, taken), (201, queued)])
+    scripted.answer_with(RECORD, lambda _: next(answers))
+
+
+async def test_name_in_a_folder_that_is_refused_though_it_is_free_is_requested_again(
+    scripted: ScriptedCall,
+) -> None:
+    refuse_once(scripted)
+    scripted.answer("GET /recordings", 404, GONE)
+
+    await scripted.call.start_recording("vm/1")
+
+    assert scripted.names == [
+        RECORD,
+        "GET /recordings/live/vm%2F1",
+        "GET /recordings/stored/vm%2F1",
+        RECORD,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("where", "status"), [("live", 200), ("stored", 200), ("stored", 500)], ids=str
+)
+async def test_name_in_a_folder_that_is_taken_is_an_error(
+    scripted: ScriptedCall, where: str, status: int
+) -> None:
+    refuse_once(scripted)
+    found = {"name": "vm/1", "format": "wav", "state": "recording", "target_uri": "channel:c"}
+    scripted.answer("GET /recordings", 404, GONE)
+    scripted.answer(f"GET /recordings/{where}", status, found)
+
+    with pytest.raises(Conflict):
+        await scripted.call.start_recording("vm/1")
+
+    assert scripted.names.count(RECORD) == 1
+
+
 async def test_recording_that_was_started_is_stopped(scripted: ScriptedCall) -> None:
     started = await scripted.call.start_recording("r")
     assert repr(started) == "Recording('r', state='queued')"
