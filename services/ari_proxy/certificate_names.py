@@ -9,7 +9,7 @@ import ssl
 import time
 from typing import Final
 
-from . import certificate_errors
+from . import certificate_errors, happy_eyeballs
 
 _HANDSHAKE_SECONDS: Final = 3.0
 #: For which fetched names are reused.
@@ -64,7 +64,8 @@ class CertificateNames:
 async def _names_of(
     server: tuple[str, int], tls: ssl.SSLContext, *, greets: bool
 ) -> tuple[str, ...]:
-    reader, writer = await asyncio.open_connection(*server)
+    sock = await happy_eyeballs.connected(*server)
+    reader, writer = await asyncio.open_connection(sock=sock)
     try:
         if greets:
             await reader.readline()

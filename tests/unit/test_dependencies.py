@@ -63,8 +63,8 @@ def test_application_on_an_asterisk_without_the_server_says_what_to_install(tmp_
 
 def test_base_install_is_the_client() -> None:
     assert distributions() <= {
-        "aiormq", "cffi", "idna", "msgspec", "multidict", "nats-py", "nkeys", "pamqp", "propcache",
-        "pycparser", "pynacl", "structlog", "typing-extensions", "yarl",
+        "aiohappyeyeballs", "aiormq", "cffi", "idna", "msgspec", "multidict", "nats-py", "nkeys",
+        "pamqp", "propcache", "pycparser", "pynacl", "structlog", "typing-extensions", "yarl",
     }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import asyncio
 import ssl
 from collections import deque
 from contextlib import suppress
-from typing import Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -16,7 +16,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 from yarl import URL
 
-from ari_proxy import bounded_body
+from ari_proxy import bounded_body, happy_eyeballs
 
 from .tls import AriTls
 
@@ -68,6 +68,8 @@ class HttpConnections:
         self._ending: asyncio.TimerHandle | None = None
         #: With the TLS context of each.
         self._open: dict[ResponseHandler, ssl.SSLContext | None] = {}
+        #: That has accepted a connection last; the others may not answer.
+        self._address = ""
         self._is_closed = False
 
     @property
@@ -149,25 +151,28 @@ class HttpConnections:
     async def _connect(self) -> ResponseHandler:
         if self._is_closed:
             raise NotConnectedError("the client has ended")
-        make, tls = self._make, self._context()
+        tls = self._context()
         try:
             if self._path:
-                _, protocol = await self._loop.create_unix_connection(make, self._path)
-            elif tls is not None:
-                _, protocol = await self._loop.create_connection(
-                    make,
-                    *self.server,
-                    ssl=tls,
-                    server_hostname=self._tls.server_name,
-                )
+                _, protocol = await self._loop.create_unix_connection(self._make, self._path)
             else:
-                _, protocol = await self._loop.create_connection(make, *self.server)
+                protocol = await self._connect_tcp(tls)
         except OSError as error:
             raise NotConnectedError from error
         if self._is_closed:  # While it connected.
             protocol.abort()
             raise NotConnectedError("the client has ended")
         self._open[protocol] = tls
+        return protocol
+
+    async def _connect_tcp(self, tls: ssl.SSLContext | None) -> ResponseHandler:
+        security: dict[str, Any] = {}
+        if tls is not None:
+            security = {"ssl": tls, "server_hostname": self._tls.server_name}
+        transport, protocol = await happy_eyeballs.create_connection(
+            self._make, *self.server, first=self._address, **security
+        )
+        self._address = transport.get_extra_info("peername")[0]
         return protocol
 
     def _context(self) -> ssl.SSLContext | None:

@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
+from ari_proxy import happy_eyeballs
 from ari_proxy.backoff import Backoff
 
 from .credentials import Credentials, CredentialSource
@@ -147,9 +148,14 @@ class EventSocket:
         headers = {"Authorization": credentials.authorization}
         if self._origin:
             headers["Origin"] = self._origin
+        server = urlsplit(self._events)
+        port = server.port or (443 if server.scheme == "wss" else 80)
+        async with asyncio.timeout(OPEN_SECONDS):
+            sock = await happy_eyeballs.connected(server.hostname or "", port)
         connection = await websockets_client.connect(
             self._url,
             create_connection=self._connection,
+            sock=sock,
             additional_headers=headers,
             subprotocols=[Subprotocol("ari")],
             compression=None,  # Asterisk has no permessage-deflate.

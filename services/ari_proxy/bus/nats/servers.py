@@ -9,15 +9,17 @@ import asyncio
 import ipaddress
 import itertools
 import random
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlparse, urlsplit
 
-from nats.aio.client import Client, Srv
+from nats.aio.client import DEFAULT_BUFFER_SIZE, Client, Srv
 from nats.aio.subscription import Subscription
 from nats.protocol import command
 
 from .account_files import NO_TOKEN, UserToken
+from .transport import NatsTransport
 
 _PORT: Final = 4222
 _numbers: Final = itertools.count()
@@ -84,6 +86,16 @@ class ClusterClient(Client):
         ]
         random.shuffle(self._server_pool)
         self._server_pool.sort(key=lambda server: _address_of(server) == leaving)
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        if s.uri.scheme in ("ws", "wss"):
+            await super()._connect_to_server(s)
+            return
+        s.last_attempt = time.monotonic()
+        self._transport = NatsTransport()  # type: ignore[no-untyped-call]  # nats-py's
+        await self._transport.connect(
+            s.uri, DEFAULT_BUFFER_SIZE, connect_timeout=self.options["connect_timeout"]
+        )
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:  # noqa: FBT001, FBT002  nats-py's
         self._announced = tuple(info.get("connect_urls") or ())

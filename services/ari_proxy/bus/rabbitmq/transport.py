@@ -17,6 +17,8 @@ from pamqp import frame as codec
 from pamqp.exceptions import PAMQPException
 from yarl import URL
 
+from ari_proxy import happy_eyeballs
+
 from . import frames
 
 #: Called with each frame: its kind, its channel and its payload.
@@ -160,7 +162,7 @@ class Transport(aiormq.TransportFactory):
                 "server_hostname": self._server_name or self._host,
                 "ssl_shutdown_timeout": _TLS_END_SECONDS,
             }
-        transport, protocol = await loop.create_connection(
+        transport, protocol = await happy_eyeballs.create_connection(
             lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
             self._host,
             self._port,
