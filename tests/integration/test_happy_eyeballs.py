@@ -13,7 +13,7 @@ import uvloop
 from yarl import URL
 
 from ari_proxy.ari.credentials import Credentials
-from ari_proxy.ari.errors import UnreachableError
+from ari_proxy.ari.errors import AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.tls import AriTls
 from ari_proxy.ari.websocket import EventSocket
@@ -22,7 +22,7 @@ from ari_proxy.bus.nats.bus import NatsBus
 from ari_proxy.bus.nats.options import NatsOptions
 from ari_proxy.bus.rabbitmq.transport import Transport
 from tests.support import documented_rights
-from tests.support.black_hole import ANSWERING, NAME, black_hole
+from tests.support.black_hole import ANSWERING, NAME, SILENT, black_hole
 from tests.support.certificates import Certificates
 from tests.support.running import until
 from tests.support.scripted_asterisk import ScriptedAsterisk, scripted_asterisk
@@ -98,6 +98,15 @@ async def test_a_further_connection_begins_with_the_address_that_has_answered() 
             await until(lambda: len(asterisk.requests) == 3)
             assert rest._connections._address == ANSWERING
             asterisk.hold.set()
+
+
+async def test_a_request_that_found_no_connection_in_time_was_not_sent() -> None:
+    with black_hole() as port:
+        async with client(f"http://{SILENT}:{port}/ari", timeout_seconds=0.3) as rest:
+            with pytest.raises(AriTimeoutError, match="no connection to Asterisk") as caught:
+                await rest.request("POST", "/channels/c/answer")
+
+    assert (caught.value.sent, caught.value.status_code) == (False, 504)
 
 
 async def test_a_certificate_is_checked_for_the_name(tmp_path: Path) -> None:

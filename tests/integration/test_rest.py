@@ -5,6 +5,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
@@ -347,8 +348,9 @@ async def test_connection_that_does_not_close_in_order_is_aborted() -> None:
 
     async with listening(read_nothing) as url:
         connections = HttpConnections(url, tls=AriTls(), keep_seconds=10)
-        sending = asyncio.create_task(connections.exchange(b"x" * (64 << 20), 1))
-        await until(lambda: connections._open)
+        connection = await connections.connection()
+        sending = asyncio.create_task(connections.exchange(connection, b"x" * (64 << 20), 1))
+        await until(lambda: cast("asyncio.Transport", connection.transport).get_write_buffer_size())
         await connections.close()
         done, _ = await asyncio.wait([sending], timeout=10)
         ended.set()
@@ -356,7 +358,7 @@ async def test_connection_that_does_not_close_in_order_is_aborted() -> None:
     assert done == {sending}
     assert isinstance(sending.exception(), (OSError, aiohttp.ClientError))
     with pytest.raises(NotConnectedError):
-        await connections.exchange(b"", 1)
+        await connections.connection()
 
 
 async def test_client_ends_connections_that_it_no_longer_uses() -> None:
@@ -373,7 +375,8 @@ async def test_client_ends_connections_that_it_no_longer_uses() -> None:
     async with listening(answer) as url:
         connections = HttpConnections(url, tls=AriTls(), keep_seconds=0.1)
         request = b"GET /ari/endpoints HTTP/1.1\r\n\r\n"
-        await asyncio.gather(*(connections.exchange(request, 1) for _ in range(3)))
+        taken = [await connections.connection() for _ in range(3)]
+        await asyncio.gather(*(connections.exchange(one, request, 1) for one in taken))
         opened = len(connections._open)
         await until(lambda: ended == opened)
         assert not connections._open

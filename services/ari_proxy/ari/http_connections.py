@@ -87,20 +87,30 @@ class HttpConnections:
         """The value of a request's Host header."""
         return self._url.host_port_subcomponent or ""
 
-    async def exchange(self, request: bytes, max_bytes: int) -> HttpAnswer:
-        """Send a request once, and return its answer.
-
-        Args:
-            request: complete, HTTP/1.1, with at most 64 KiB.
-            max_bytes: limit of the answer's body.
+    async def connection(self) -> ResponseHandler:
+        """Return a connection for one `exchange`, which has to follow at once.
 
         Raises:
-            NotConnectedError: it was not sent.
-            aiohttp.ClientError, OSError: the connection broke, or the answer is no HTTP.
+            NotConnectedError: there is none.
         """
         connection = self._kept()
         if connection is None:  # Not `or`: one with nothing to read is false.
             connection = await self._connect()
+        return connection
+
+    async def exchange(
+        self, connection: ResponseHandler, request: bytes, max_bytes: int
+    ) -> HttpAnswer:
+        """Send a request once, and return its answer.
+
+        Args:
+            connection: taken for it.
+            request: complete, HTTP/1.1, with at most 64 KiB.
+            max_bytes: limit of the answer's body.
+
+        Raises:
+            aiohttp.ClientError, OSError: the connection broke, or the answer is no HTTP.
+        """
         try:
             _send(connection, request)
             message, payload = await connection.read()

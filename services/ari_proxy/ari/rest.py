@@ -6,6 +6,7 @@ Authorization header, never in a URL.
 """
 
 import asyncio
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
@@ -27,6 +28,24 @@ MAX_BODY_BYTES: Final = 40_960
 _UNAUTHORIZED: Final = 401
 
 _log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class _Course:
+    """How far a request has come."""
+
+    is_connecting: bool = False
+    #: Whether Asterisk may have it: its first byte was written.
+    is_sent: bool = False
+
+    @property
+    def standstill(self) -> str:
+        """What has not happened in time."""
+        if self.is_sent:
+            return "no answer in time"
+        if self.is_connecting:
+            return "no connection to Asterisk in time, not sent"
+        return "no free connection in time, not sent"
 
 
 class RestClient:
@@ -94,20 +113,20 @@ class RestClient:
         any request once if Asterisk refuses its credentials and there are newer ones.
         """
         path = url.partition("?")[0]
-        sent = False
+        course = _Course()
         try:
             async with asyncio.timeout(timeout_seconds or self._timeout), self._slots:
                 self.in_flight += 1
-                sent = True
+                course.is_connecting = True
                 try:
-                    return await self._send(method, url, body, max_bytes)
+                    return await self._send(method, url, body, max_bytes, course)
                 finally:
                     self.in_flight -= 1
         except TimeoutError as error:
-            what = "no answer in time" if sent else "no free connection in time, not sent"
-            raise AriTimeoutError(method, path, what, sent=sent) from error
+            raise AriTimeoutError(method, path, course.standstill, sent=course.is_sent) from error
         except NotConnectedError as error:
-            raise UnreachableError(method, path, await self._reason(error), sent=False) from error
+            reason = await self._reason(error)
+            raise UnreachableError(method, path, reason, sent=course.is_sent) from error
         except (aiohttp.ClientError, OSError) as error:
             what = f"the connection broke ({type(error).__name__})"
             raise UnreachableError(method, path, what, sent=True) from error
@@ -118,14 +137,18 @@ class RestClient:
         untrusted = await self._tls.explained(cause, *self._connections.server)
         return untrusted or (isinstance(cause, OSError) and cause.strerror) or str(cause)
 
-    async def _send(self, method: str, url: str, body: str, max_bytes: int) -> Answer:
+    async def _send(
+        self, method: str, url: str, body: str, max_bytes: int, course: "_Course"
+    ) -> Answer:
         """Send a request; repeat a GET after a broken connection, and any with new credentials."""
         may_repeat, may_renew = method == "GET", True
         while True:
             credentials = self._credentials.current()
             request = self._request(method, url, body, credentials)
             try:
-                status, content = await self._connections.exchange(request, max_bytes)
+                connection = await self._connections.connection()
+                course.is_sent = True
+                status, content = await self._connections.exchange(connection, request, max_bytes)
             except (aiohttp.ServerDisconnectedError, ConnectionError):
                 if not may_repeat:
                     raise
@@ -135,7 +158,7 @@ class RestClient:
             is_refused = status == _UNAUTHORIZED
             if not (is_refused and may_renew and self._credentials.refused(credentials)):
                 return _answer(method, url, status, content, max_bytes)
-            may_renew = False
+            may_renew = course.is_sent = False
 
     def _request(self, method: str, url: str, body: str, credentials: Credentials) -> bytes:
         """Return a request as HTTP/1.1 has it (RFC 9112)."""
