@@ -1,4 +1,4 @@
-"""Additions to asyncio: a race of coroutines, a task of its own, the first error of a group."""
+"""Additions to asyncio: races, a task of its own, a deadline, the first error of a group."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -33,6 +33,20 @@ async def in_own_task(coroutine: Coroutine[Any, Any, object]) -> None:
     """
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(coroutine)
+
+
+class Deadline:
+    """The end of the time that several waits have together."""
+
+    def __init__(self, seconds: float) -> None:
+        """Set it to so many seconds from now on."""
+        self._clock = asyncio.get_running_loop().time
+        self._at = self._clock() + seconds
+
+    @property
+    def seconds(self) -> float:
+        """The time that is left; 0 once it is over."""
+        return max(0.0, self._at - self._clock())
 
 
 def first_leaf(error: BaseException) -> BaseException:

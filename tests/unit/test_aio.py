@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from ari_proxy.aio import first_leaf, in_own_task, run_until_first
+from ari_proxy.aio import Deadline, first_leaf, in_own_task, run_until_first
+from ari_proxy.testing import VirtualTimeLoop
 
 
 async def _forever(ended: asyncio.Event) -> None:
@@ -91,3 +92,16 @@ def test_the_first_leaf_is_found_at_any_depth() -> None:
     inner = ExceptionGroup("inner", [error, ValueError("second")])
     assert first_leaf(ExceptionGroup("outer", [inner, OSError("third")])) is error
     assert first_leaf(error) is error
+
+
+def test_a_deadline_tells_what_is_left_of_it() -> None:
+    async def seconds() -> list[float]:
+        deadline = Deadline(10)
+        left = [deadline.seconds]
+        for pause in (4, 7):
+            await asyncio.sleep(pause)
+            left.append(deadline.seconds)
+        return left
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(seconds()) == pytest.approx([10, 6, 0])

@@ -8,7 +8,7 @@ from typing import Literal
 
 import structlog
 
-from ari_proxy.aio import run_until_first
+from ari_proxy.aio import Deadline, run_until_first
 from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.ingest.events.reader import EventReader
 from ari_proxy.ingest.handover import messages
@@ -178,10 +178,11 @@ class ActiveIngest:
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
+            deadline = Deadline(self._around.settings.runtime.drain_seconds)
             if is_final:
-                await self._end_dialogs()
+                await self._end_dialogs(deadline)
             await self._connections.leave()
-            await self._finish()
+            await self._finish(deadline)
             return "stopped"
 
     async def _begin(self, stack: AsyncExitStack) -> None:
@@ -223,29 +224,30 @@ class ActiveIngest:
                 await self._giver.wait_done()
         return self._giver.is_done
 
-    @property
-    def _drain_seconds(self) -> float:
+    def _remaining(self, deadline: Deadline, *, least: float = 0) -> float:
+        """Return the seconds that are left; of an ingest that has lost its lease, none."""
         is_evicted = self._state.departure is DeparturePhase.EVICTED
-        return 0.0 if is_evicted else self._around.settings.runtime.drain_seconds
+        return 0 if is_evicted else max(deadline.seconds, least)
 
-    async def _end_dialogs(self) -> None:
+    async def _end_dialogs(self, deadline: Deadline) -> None:
         """End the dialogs that are left; commands to Asterisk need the websocket, perhaps."""
         if self._state.departure is DeparturePhase.EVICTED:
             return
         self._parts.setup.pause()
         await self._parts.background.finish(PAUSE_SECONDS)
         self._parts.sweeper.end_all("server_removed")
-        await self._parts.background.finish(self._drain_seconds)
+        await self._parts.background.finish(self._remaining(deadline))
 
-    async def _finish(self) -> None:
-        drain_seconds = self._drain_seconds
+    async def _finish(self, deadline: Deadline) -> None:
         # The former ingest has let go of the dialogs that it has sent.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(drain_seconds):
+            async with asyncio.timeout(self._remaining(deadline)):
                 await self._take_over.wait_done()
-        await self._parts.frame_drain.finish(drain_seconds)
+        await self._parts.frame_drain.finish(self._remaining(deadline))
         self._parts.loss_reporter.report(is_last=True)
         self._parts.sweeper.finish()
-        unheard = await self._parts.background.finish(drain_seconds)
+        # What begins only here needs a moment, however late it is.
+        seconds = self._remaining(deadline, least=PAUSE_SECONDS)
+        unheard = await self._parts.background.finish(seconds)
         if unheard:
             _log.warning("drain.incomplete", dialogs_without_listener=unheard)
