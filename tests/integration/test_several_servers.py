@@ -28,56 +28,20 @@ from tests.support.memory_proxy import simulator
 from tests.support.ports import free_port
 from tests.support.process import environment_of, running
 from tests.support.running import LegacyClient, bus_client, settings_for, until
-from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
+from tests.support.scripted_asterisk import ScriptedAsterisk
 from tests.support.servers import PASSWORD, NatsServer
-from tests.support.shared_process import SharedProcess, server_at, shared_process
+from tests.support.shared_process import (
+    SharedProcess,
+    Stage,
+    healthy_asterisk,
+    server_at,
+    shared_process,
+)
 
 ONE, OTHER = "server-1", "other"
 #: Round trips of one server's calls while another one is flooded.
 ROUNDS = 10
 FLOOD = 40_000
-
-
-class Stage:
-    """An Asterisk of one server in the process, and what its calls have been sent."""
-
-    def __init__(self, asterisk: ScriptedAsterisk, client: LegacyClient, server: str) -> None:
-        self.asterisk = asterisk
-        self.client = client
-        self.server = server
-
-    async def begin(self, channel: str = "c", application: str = "demo") -> str:
-        """Let a call come, and return its dialog once the application has it."""
-        await self.asterisk.push(channel_event("StasisStart", channel, application))
-        await self.client.until(self._dialogs)
-        (dialog,) = self._dialogs()
-        await self.client.until(lambda: self.client.events.get(dialog))
-        return dialog
-
-    def _dialogs(self) -> list[str]:
-        begun = [start["dialog_id"] for start in self.client.starts]
-        return [dialog for dialog in begun if dialog.partition(".")[0] == self.server]
-
-    async def round_trip(self, dialog: str, number: int) -> None:
-        """Send an event of a call, and wait until the application has it as the next one."""
-        await self.asterisk.push(channel_event("ChannelVarset", "c", more=f'"value":"{number}",'))
-        await self.client.until_events(dialog, number + 2)
-        body = json.loads(self.client.events[dialog][number + 1]["ari_body"])
-        assert body["value"] == str(number)
-
-    async def answers(self, dialog: str) -> bool:
-        """Return whether a command is answered by the own Asterisk."""
-        answer = await self.client.command(dialog, "POST", "/channels/c/answer")
-        return bool(answer["status_code"] == 204)
-
-
-@asynccontextmanager
-async def healthy_asterisk() -> AsyncIterator[ScriptedAsterisk]:
-    """Run an Asterisk with which a server is ready."""
-    async with scripted_asterisk() as asterisk:
-        asterisk.standing["GET", "/asterisk/ping"] = 200, "{}"
-        asterisk.standing["GET", "/applications/demo"] = 200, "{}"
-        yield asterisk
 
 
 @asynccontextmanager

@@ -12,10 +12,13 @@ import aiohttp
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.protocol import ids
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.proxied_server import Component
 from ari_proxy.settings.servers import load_servers
 from tests.support.ports import free_port
-from tests.support.running import running_proxy
+from tests.support.running import LegacyClient, running_proxy
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import PASSWORD
 
 BOTH: Sequence[Component] = ("ingest", "command")
@@ -38,11 +41,55 @@ def server_at(server_id: str, rest_url: str, **own: Any) -> dict[str, Any]:
     }
 
 
-class SharedProcess:
-    """A process with several servers, on a bus in memory."""
+class Stage:
+    """An Asterisk of one server in the process, and what its calls have been sent."""
 
-    def __init__(self, broker: MemoryBroker, port: int) -> None:
+    def __init__(self, asterisk: ScriptedAsterisk, client: LegacyClient, server: str) -> None:
+        self.asterisk = asterisk
+        self.client = client
+        self.server = ServerId(server)
+
+    async def begin(self, channel: str = "c", application: str = "demo") -> str:
+        """Let a call come, and return its dialog once the application has it."""
+        await self.asterisk.push(channel_event("StasisStart", channel, application))
+        await self.client.until(self._dialogs)
+        (dialog,) = self._dialogs()
+        await self.client.until(lambda: self.client.events.get(dialog))
+        return dialog
+
+    def _dialogs(self) -> list[str]:
+        begun = [start["dialog_id"] for start in self.client.starts]
+        return [dialog for dialog in begun if ids.is_of_server(dialog, self.server)]
+
+    async def round_trip(self, dialog: str, number: int) -> None:
+        """Send an event of a call, and wait until the application has it as the next one."""
+        await self.asterisk.push(channel_event("ChannelVarset", "c", more=f'"value":"{number}",'))
+        await self.client.until_events(dialog, number + 2)
+        body = json.loads(self.client.events[dialog][number + 1]["ari_body"])
+        assert body["value"] == str(number)
+
+    async def answers(self, dialog: str) -> bool:
+        """Return whether a command is answered by the own Asterisk."""
+        answer = await self.client.command(dialog, "POST", "/channels/c/answer")
+        return bool(answer["status_code"] == 204)
+
+
+@asynccontextmanager
+async def healthy_asterisk() -> AsyncIterator[ScriptedAsterisk]:
+    """Run an Asterisk with which a server is ready."""
+    async with scripted_asterisk() as asterisk:
+        asterisk.standing["GET", "/asterisk/ping"] = 200, "{}"
+        asterisk.standing["GET", "/applications/demo"] = 200, "{}"
+        yield asterisk
+
+
+class SharedProcess:
+    """A process with several servers, by default on a bus in memory."""
+
+    def __init__(self, broker: MemoryBroker, port: int, stop: asyncio.Event) -> None:
         self.broker = broker
+        #: Tells it to stop, as a signal does.
+        self.stop = stop
         self._root = f"http://127.0.0.1:{port}"
 
     async def get(self, path: str) -> tuple[int, Any]:
@@ -123,5 +170,5 @@ async def shared_process(
     broker = broker or MemoryBroker()
     loaded = await asyncio.to_thread(load_servers, file)
     given: dict[str, Any] = {"bus_of": lambda *_: MemoryBus(broker), "restart": RESTART}
-    async with running_proxy(loaded, components, **given | dict(parts or {})):
-        yield SharedProcess(broker, port)
+    async with running_proxy(loaded, components, **given | dict(parts or {})) as stop:
+        yield SharedProcess(broker, port, stop)
