@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import structlog
 
 from ari_proxy.admin import api as admin_api
-from ari_proxy.admin.api import AdminApi
+from ari_proxy.admin.api import AdminApi, Part
 from ari_proxy.connections import factories
 
 from .__about__ import __version__
@@ -122,11 +122,8 @@ async def _run(
         server.expect()
     tasks = [beside.create_task(loop_lag.measure(metrics.histogram(table.LOOP_LAG)))]
     process = servers[0]
-    if process.admin.enabled:
-        api = _admin_api(process, around, proxied)
-        host, port, may_move = process.admin.host, process.admin.port, process.admin_port_may_move
-        serving = admin_api.serve(api, host, port, may_move=may_move)
-        tasks.append(beside.create_task(serving))
+    apis = _admin_apis(process, around, proxied) if process.admin.enabled else ()
+    tasks += [beside.create_task(_serve_admin(process, api)) for api in apis]
     try:
         await supervisor.run({name: server.run for name, server in proxied.items()}, stop)
     finally:
@@ -134,17 +131,30 @@ async def _run(
             task.cancel()
 
 
-def _admin_api(
+async def _serve_admin(process: Settings, api: AdminApi) -> None:
+    admin, may_move = process.admin, process.admin_port_may_move
+    if api.is_about_calls and admin.calls_port is not None:
+        await admin_api.serve(api, admin.host, admin.calls_port)
+    else:
+        await admin_api.serve(api, admin.host, admin.port, may_move=may_move)
+
+
+def _admin_apis(
     process: Settings, around: ProcessParts, servers: Mapping[str, ProxiedServer]
-) -> AdminApi:
+) -> Sequence[AdminApi]:
+    """Return what is served at admin.port, and what at admin.calls_port, if there is one."""
     if "ingest" not in around.components:
-        return AdminApi({}, around.metrics, servers)
+        return [AdminApi({}, around.metrics, servers)]
     console = None
     if process.admin.console:
         from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
 
         console = Console(servers)
-    return AdminApi({}, around.metrics, servers, has_dialogs=True, extension=console)
+    parts: Sequence[Part] = ("process", "calls") if process.admin.has_calls_port else ("all",)
+    return [
+        AdminApi({}, around.metrics, servers, has_dialogs=True, extension=console, part=part)
+        for part in parts
+    ]
 
 
 def _metrics(name: str, components: Sequence[Component]) -> Metrics:

@@ -163,7 +163,7 @@ async def shared_process(
         parts: further arguments of `standalone.serve`.
         shared: settings of the file beside `servers`.
     """
-    port = free_port()
+    port = shared.get("admin", {}).get("port") or free_port()
     file = directory / f"config-{port}.json"
     own = {"applications": ["demo"], "ari": {"password": PASSWORD}, "admin": {"port": port}}
     file.write_text(json.dumps(own | shared | {"servers": servers}))

@@ -1,5 +1,8 @@
 """The admin API: /livez, /readyz, /metrics and, for ingest, its dialogs and its console.
 
+It has no login, so what shows calls may have a port of its own: who reads metrics is not who may
+know who talks to whom. The number of dialogs is a metric.
+
 Its routes are Starlette's own: FastAPI, which needs 8 MB, comes with the console alone.
 """
 
@@ -10,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Final, Protocol, cast
+from typing import Final, Literal, Protocol, cast
 
 import structlog
 import uvicorn
@@ -49,6 +52,10 @@ class Extension(Protocol):
         """End open streams: the process is stopping."""
 
 
+#: `calls`: the dialogs and the extension; `process`: all else.
+Part = Literal["all", "process", "calls"]
+
+
 @dataclass(frozen=True, slots=True)
 class AdminApi:
     """Contents of the admin API."""
@@ -59,7 +66,14 @@ class AdminApi:
     #: By server_id; the process is ready while one of them is.
     servers: Mapping[str, ServerView] = field(default_factory=dict)
     has_dialogs: bool = False
+    #: It shows calls.
     extension: Extension | None = None
+    part: Part = "all"
+
+    @property
+    def is_about_calls(self) -> bool:
+        """Whether nothing else is served here."""
+        return self.part == "calls"
 
     def selected(self, server: str) -> Mapping[str, ServerView]:
         """Return the server of a name, all for '', or none."""
@@ -69,7 +83,10 @@ class AdminApi:
 
 def application(api: AdminApi) -> Starlette:
     """Return the ASGI application."""
-    routes = [*_health(api), *_dialogs(api)]
+    routes = [] if api.is_about_calls else [*_health(api), *_count(api)]
+    if api.part == "process":
+        return Starlette(routes=routes)
+    routes += _dialogs(api)
     return api.extension.application(routes) if api.extension else Starlette(routes=routes)
 
 
@@ -107,6 +124,11 @@ def _dialogs(api: AdminApi) -> Iterator[Route]:
         selected = api.selected(wanted)
         return JSONResponse(servers.dialogs(selected)) if selected else _no_such(wanted)
 
+    if api.has_dialogs:
+        yield Route("/dialogs", dialogs)
+
+
+def _count(api: AdminApi) -> Iterator[Route]:
     async def count(request: Request) -> Response:
         """Return the number of open dialogs."""
         wanted = request.query_params.get("server", "")
@@ -119,7 +141,6 @@ def _dialogs(api: AdminApi) -> Iterator[Route]:
         return JSONResponse({"open": number})
 
     if api.has_dialogs:
-        yield Route("/dialogs", dialogs)
         yield Route("/dialogs/count", count)
 
 
@@ -180,8 +201,13 @@ async def serve(api: AdminApi, host: str, port: int, *, may_move: bool = False) 
     Raises:
         AdminApiError: the address can't be listened on.
     """
-    listening = await _listen(host, port, moves=MOVES if may_move else 0)
-    _log.info("admin.listening", host=host, port=listening[0].getsockname()[1])
+    setting = "admin.calls_port" if api.is_about_calls else "admin.port"
+    listening = await _listen(host, port, setting, moves=MOVES if may_move else 0)
+    where = listening[0].getsockname()[1]
+    if api.is_about_calls:
+        _log.info("admin.calls_listening", host=host, port=where)
+    else:
+        _log.info("admin.listening", host=host, port=where)
     connections = OpenConnections(lambda why: api.metrics.counter(table.ADMIN_REFUSED, why).inc())
     acceptor = Acceptor(partial(connections.count, "not_accepted"), _log_not_accepted)
     config = uvicorn.Config(
@@ -211,7 +237,7 @@ def _log_not_accepted(error: str, others: int) -> None:
     _log.error("admin.not_accepted", error=error, others=others)
 
 
-async def _listen(host: str, port: int, *, moves: int) -> list[socket.socket]:
+async def _listen(host: str, port: int, setting: str, *, moves: int) -> list[socket.socket]:
     """Listen on a port or, if it is taken, on one of the next `moves` ports."""
     try:
         return await accepting.listen(host, port, backlog=_BACKLOG)
@@ -219,7 +245,7 @@ async def _listen(host: str, port: int, *, moves: int) -> list[socket.socket]:
         if error.errno != errno.EADDRINUSE or not moves:
             raise AdminApiError(
                 f"the admin API cannot listen on {host}:{port}: {error.strerror}; "
-                "choose another admin.host or admin.port"
+                f"choose another admin.host or {setting}"
             ) from error
     _log.warning("admin.port_taken", host=host, port=port)
-    return await _listen(host, port + 1, moves=moves - 1)
+    return await _listen(host, port + 1, setting, moves=moves - 1)

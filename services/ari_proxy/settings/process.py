@@ -21,9 +21,18 @@ class AdminSettings(Group):
     port: int = Field(default=9797, ge=0, le=65535)
     """Port to listen on; 0 for any free port, which is logged."""
 
+    calls_port: int | None = Field(default=None, ge=0, le=65535)
+    """Port of its own for what shows calls: /dialogs and the console; 0 for any free port, which
+    is logged. So whoever reads metrics need not see calls. Default: all at `port`."""
+
     console: bool = False
     """Serve ingest's console at /console: dialogs and ladders, for anyone who can reach this
     address. Default: calls are private."""
+
+    @property
+    def has_calls_port(self) -> bool:
+        """Whether calls are shown at another port than all else."""
+        return self.calls_port is not None and self.calls_port != (self.port or None)
 
 
 class TracesSettings(Group):

@@ -1,13 +1,18 @@
 """What the admin API tells of the servers of a process."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
 from ari_proxy.admin import api as admin_api
 from ari_proxy.admin import servers
-from ari_proxy.admin.api import AdminApi
+from ari_proxy.admin.api import AdminApi, Part
+from ari_proxy.settings.process import AdminSettings
 from ari_proxy.telemetry.metrics import Metrics
 from tests.support.shown_server import ShownDialogs, ShownServer, check
 
@@ -114,6 +119,47 @@ async def test_answers_tell_of_all_servers_or_of_the_one_that_is_named(
     answer = await answered(api, path)
 
     assert answer == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [
+        ("all", {"/livez", "/readyz", "/metrics", "/dialogs/count", "/dialogs", "/more"}),
+        ("process", {"/livez", "/readyz", "/metrics", "/dialogs/count"}),
+        ("calls", {"/dialogs", "/more"}),
+    ],
+)
+def test_what_shows_calls_may_be_served_apart(part: Part, shown: set[str]) -> None:
+    api = AdminApi({}, Metrics(), {"a": READY}, has_dialogs=True, extension=More(), part=part)
+
+    routes = admin_api.application(api).routes
+
+    assert {route.path for route in routes if isinstance(route, Route)} == shown
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (AdminSettings(), False),
+        (AdminSettings(calls_port=9797), False),
+        (AdminSettings(calls_port=9798), True),
+        (AdminSettings(port=0, calls_port=0), True),
+    ],
+    ids=["none", "the same", "another", "any"],
+)
+def test_calls_have_a_port_of_their_own_if_it_is_another_one(
+    given: AdminSettings, *, expected: bool
+) -> None:
+    assert given.has_calls_port is expected
+
+
+class More:
+    """An extension with a page."""
+
+    def application(self, routes: Sequence[BaseRoute]) -> Starlette:
+        return Starlette(routes=[*routes, Route("/more", lambda _: Response())])
+
+    def close(self) -> None: ...
 
 
 async def test_a_process_without_servers_is_ready_by_its_own_checks() -> None:
