@@ -202,6 +202,14 @@ def test_nobody_else_may_be_let_in() -> None:
     assert len(json.loads(environment(items)["ARI_PROXY_ADMIN_PEERS"])) == 1
 
 
+def test_calls_are_shown_to_whoever_is_named_for_them() -> None:
+    assert json.loads(environment(render())["ARI_PROXY_CALLS_PEERS"]) == []
+    named = ("--set-json", 'networkPolicy.callsPeers=[{"podSelector":{}}]')
+    found = environment(render(*named))
+    assert json.loads(found["ARI_PROXY_CALLS_PEERS"]) == [{"podSelector": {}}]
+    assert {"podSelector": {}} not in json.loads(found["ARI_PROXY_ADMIN_PEERS"])
+
+
 def test_no_policies() -> None:
     items = render("--set", "networkPolicy.enabled=false")
     assert not of(items, "NetworkPolicy")

@@ -82,7 +82,7 @@ async def test_call_is_seen_in_the_console_and_as_a_trace(voice: Namespace) -> N
         dialog = made.dialog_of(channel)
         await made.client.command(dialog, "POST", f"/channels/{channel}/answer")
 
-        with voice.forwarded(f"pod/{ingest['metadata']['name']}", 9797) as port:
+        with voice.forwarded(f"pod/{ingest['metadata']['name']}", 9798) as port:
             console = f"http://127.0.0.1:{port}/console"
             async with aiohttp.ClientSession() as browser:
                 async with browser.get(console) as page:

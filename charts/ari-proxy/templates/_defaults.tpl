@@ -121,6 +121,7 @@ networkPolicy:
   enabled: true
   metricsNamespaceLabels: {}
   extraPeers: []
+  callsPeers: []
 quickstart:
   nats: false
   natsImage: docker.io/library/nats:2.12-alpine

@@ -75,6 +75,7 @@ def _defaults(settings: OperatorSettings) -> Defaults:
         command=_workload(settings.command_defaults),
         admin_peers=settings.admin_peers,
         max_servers_at_once=settings.max_servers_at_once,
+        calls_peers=settings.calls_peers,
     )
 
 

@@ -72,6 +72,10 @@ class OperatorSettings(BaseSettings):
     """NetworkPolicyPeers that may reach the admin API of ingest and command: each resource gets a
     NetworkPolicy. Default: no NetworkPolicies."""
 
+    calls_peers: tuple[dict[str, Any], ...] = ()
+    """NetworkPolicyPeers that may also reach what shows calls: /dialogs and the console of ingest.
+    Default: nobody."""
+
     workers: int = Field(default=4, ge=1, le=64)
     """Number of resources reconciled concurrently."""
 

@@ -30,6 +30,8 @@ class Defaults:
     admin_peers: tuple[Object, ...] | None = None
     #: Servers of all resources that are rolled out at once; None for any number.
     max_servers_at_once: int | None = None
+    #: Those that may reach what shows calls.
+    calls_peers: tuple[Object, ...] = ()
 
     def of(self, component: Component) -> WorkloadDefaults:
         """Return the defaults of a component."""

@@ -15,6 +15,8 @@ from .component import DesiredComponent
 #: Where a pod mounts its settings.
 DIRECTORY: Final = "/etc/ari-proxy/config"
 ADMIN_PORT: Final = 9797
+#: Of what shows calls; the operator does not need it.
+CALLS_PORT: Final = 9798
 #: Where Asterisk's outbound websockets arrive.
 ARI_PORT: Final = 8089
 #: The part of the grace period that is left for the shutdown after the drain.
@@ -172,7 +174,7 @@ def _ingest(proxy: AriProxy) -> dict[str, Any]:
             "silence_seconds": ingest.silence_timeout_seconds,
             "claim": ingest.claim,
         },
-        "admin": {"console": ingest.console},
+        "admin": {"console": ingest.console, "calls_port": CALLS_PORT},
     }
 
 

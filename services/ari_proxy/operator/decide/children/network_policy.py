@@ -14,7 +14,8 @@ from .pod_template import ARI_PORT_NAME
 def network_policy(proxy: AriProxy, defaults: Defaults) -> Object | None:
     """Return the NetworkPolicy of all pods of a resource, or None if there shall be none.
 
-    Nobody reaches the admin API but the peers: it has no login, and shows calls. The port for
+    Nobody reaches the admin API but the peers: it has no login. What shows calls has a port of its
+    own, with peers of its own: none, as a rule. The port for
     Asterisk's websockets is open to all, as Asterisk may be outside of the cluster; only pods that
     listen have it, those of a draining server included.
     """
@@ -28,14 +29,18 @@ def network_policy(proxy: AriProxy, defaults: Defaults) -> Object | None:
         "spec": {
             "podSelector": {"matchLabels": selected},
             "policyTypes": ["Ingress"],
-            "ingress": [*_admin(defaults.admin_peers), {"ports": [_port(ARI_PORT_NAME)]}],
+            "ingress": [
+                *_open(defaults.admin_peers, "admin"),
+                *_open(defaults.calls_peers, "calls"),
+                {"ports": [_port(ARI_PORT_NAME)]},
+            ],
         },
     }
 
 
-def _admin(peers: Sequence[Object]) -> list[Object]:
+def _open(peers: Sequence[Object], port: str) -> list[Object]:
     # A rule without peers would let everybody in.
-    return [{"from": list(peers), "ports": [_port("admin")]}] if peers else []
+    return [{"from": list(peers), "ports": [_port(port)]}] if peers else []
 
 
 def _port(name: str) -> Object:

@@ -131,6 +131,8 @@ def _container(desired: DesiredComponent) -> Object:
 
 def _ports(desired: DesiredComponent) -> list[Object]:
     ports = {"admin": config_map.ADMIN_PORT}
+    if desired.component == "ingest":
+        ports["calls"] = config_map.CALLS_PORT
     if any(server.outbound for server in desired.slot.servers) or any(
         server.listens for server in desired.kept
     ):
