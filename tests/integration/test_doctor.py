@@ -1,5 +1,7 @@
 """`ari-proxy doctor` on real servers, well and ill."""
 
+import json
+import re
 import socket
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from tests.support.process import environment_of, running
 from tests.support.running import settings_for
 from tests.support.scripted_asterisk import scripted_asterisk
 from tests.support.servers import PASSWORD, Asterisk, BusServer, NatsServer
+from tests.support.shared_process import server_at
 
 #: Nothing listens there.
 NOWHERE = "http://127.0.0.1:1/ari"
@@ -178,6 +181,38 @@ async def test_bad_settings_are_told_as_elsewhere(tmp_path: Path) -> None:
 
     assert code == 2
     assert "bus.kind" in said
+
+
+async def test_each_server_is_examined_whatever_is_wrong_with_the_others(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    missing = tmp_path / "missing"
+    async with scripted_asterisk() as asterisk, scripted_asterisk() as locked:
+        settings = settings_for(
+            bus_server,
+            rest_url=asterisk.url,
+            websocket_url=asterisk.websocket_url,
+            application="demo",
+        )
+        servers = [
+            server_at("asterisk-1", locked.url, password_file=str(missing)),
+            server_at("other", NOWHERE),
+            server_at("server-1", asterisk.url),
+        ]
+        environment = environment_of(settings) | {"ARI_PROXY_SERVERS": json.dumps(servers)}
+        del environment["ARI_PROXY_SERVER_ID"]
+        code, said = await examined(tmp_path, **environment)
+
+    assert code == 1, said
+    names = [server["server_id"] for server in servers]
+    heads = [line for line in said.splitlines() if line.endswith(":")]
+    assert heads == [f"{name}:" for name in names], said
+    of_missing, of_away, of_healthy = re.split(r"^(?:\w|-)+:$", said, flags=re.MULTILINE)[1:]
+    assert f"FAULT  Asterisk, settings: ari.password_file {missing}" in of_missing
+    assert "FAULT  Asterisk, REST" in of_away
+    assert "websocket: open" in of_healthy
+    for found in (of_missing, of_away, of_healthy):
+        assert f"bus, {bus_server.kind}: connected" in found
 
 
 async def test_redirection_is_not_followed(nats_server: NatsServer, tmp_path: Path) -> None:

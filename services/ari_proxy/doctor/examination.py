@@ -24,6 +24,7 @@ from ari_proxy.bus.errors import BusError
 from ari_proxy.connections import factories
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings
 
 from . import findings, nats_streams, outbound, outbound_findings, rights
@@ -36,17 +37,15 @@ SESSION_LIMIT: Final = 100
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    """Yield the findings, step by step.
-
-    Raises:
-        SettingsError: a secret or a certificate can't be read.
-    """
+    """Yield the findings, step by step."""
     is_outbound = settings.ari.connection == "outbound"
     asterisk = _outbound(settings) if is_outbound else _inbound(settings)
-    async for finding in asterisk:
-        yield finding
-    async for finding in _bus(settings):
-        yield finding
+    for part, found in (("Asterisk", asterisk), ("bus", _bus(settings))):
+        try:
+            async for finding in found:
+                yield finding
+        except SettingsError as error:  # A file that hides neither the other part nor a server.
+            yield Finding("fault", f"{part}, settings", str(error))
 
 
 # Asterisk
