@@ -256,11 +256,13 @@ def tail(
     coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     wanted = Filter(applications=application or (), dialogs=dialog or (), types=type_ or ())
 
+    names = server or [each.server_id for each in servers]
+
     def show(record: TapRecord) -> None:
-        typer.echo(lines.as_json(record) if json else lines.line(record, coloured=coloured))
+        text = lines.line(record, coloured=coloured, names_server=len(names) > 1)
+        typer.echo(lines.as_json(record) if json else text)
 
     with cli_support.reported(BusError, NobodyServesError):
-        names = server or [each.server_id for each in servers]
         run(lambda stop: follow(servers[0], names, wanted, show, stop))
 
 
@@ -276,7 +278,6 @@ def ladder(
 ) -> None:
     """Draw one dialog as a sequence diagram, live until it ends or from a file."""
     from .bus.errors import BusError  # noqa: PLC0415
-    from .protocol import ids  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .tap.watcher import NobodyServesError  # noqa: PLC0415
     from .telemetry import logging  # noqa: PLC0415
@@ -290,12 +291,12 @@ def ladder(
             typer.echo(ladders.draw(form, dialog_id, found))
             return
         servers = cli_support.load(config)
-        own = (each for each in servers if ids.is_of_server(dialog_id, each.server_id))
-        settings = next(own, servers[0])
+        settings = servers[0]  # They have the bus in common.
+        server = ladders.server_of(dialog_id, [each.server_id for each in servers])
         logging.configure(level="warning", form="auto", component="ladder")
         show = ladders.live(dialog_id, typer.echo) if form is Format.TEXT else ladders.silent
         found = []
-        run(lambda stop: ladders.follow(settings, dialog_id, stop, found, show))
+        run(lambda stop: ladders.follow(settings, server, dialog_id, stop, found, show))
         if form is not Format.TEXT:
             typer.echo(ladders.draw(form, dialog_id, found))
 

@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,13 +15,26 @@ import pytest
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.settings.load import Settings
 from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
 from ari_proxy.watch import ladder
+from ari_proxy.watch.filters import Filter
 from ari_proxy.watch.render.descriptions import message_of
+from ari_proxy.watch.tail import tail
 from tests.support import process
-from tests.support.running import LegacyClient, bus_client, running_proxy, until
-from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.running import (
+    LegacyClient,
+    bus_client,
+    running_proxy,
+    until,
+    until_running,
+)
+from tests.support.scripted_asterisk import (
+    ScriptedAsterisk,
+    channel_event,
+    scripted_asterisk,
+)
 from tests.support.servers import BusServer
 from tests.support.setting import Setting, settings_of
 
@@ -142,8 +156,61 @@ async def test_ladder_of_an_unknown_dialog_says_so(bus_server: BusServer) -> Non
         stop = asyncio.Event()
         unknown = "server-1.0123456789abcdef"
         with pytest.raises(ExceptionGroup) as caught:
-            await ladder.follow(setting.settings, unknown, stop, [], ladder.silent)
+            await ladder.follow(setting.settings, SERVER, unknown, stop, [], ladder.silent)
         assert caught.group_contains(ladder.NoSuchDialogError)
+
+
+@asynccontextmanager
+async def tailing(
+    settings: Settings, *servers: str, **options: float
+) -> AsyncIterator[list[TapRecord]]:
+    """Tail servers around a block."""
+    found: list[TapRecord] = []
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(tail(settings, servers, Filter(), found.append, stop, **options))
+        yield found
+        stop.set()
+
+
+async def test_servers_are_shown_by_their_names_and_one_that_is_away_hides_none(
+    bus_server: BusServer,
+) -> None:
+    """It is shown as soon as somebody serves it."""
+    async with scripted_asterisk() as one, scripted_asterisk() as other:
+        first = settings_of(one, bus_server)
+        second = settings_of(other, bus_server).model_copy(update={"server_id": "other"})
+
+        async def shown(asterisk: ScriptedAsterisk, server: str) -> bool:
+            await asterisk.push(channel_event("StasisStart", server))
+            return any(record.server_id == server for record in found)
+
+        async with (
+            bus_client(first) as bus,
+            running_proxy([first]),
+            AsyncExitStack() as stack,
+        ):
+            await until_running(first)
+            tailed = tailing(first, SERVER, "other", again_seconds=0.1)
+            found = await stack.enter_async_context(tailed)
+            await LegacyClient(bus, "demo").start()
+            await until(partial(shown, one, SERVER))
+            async with running_proxy([second]):
+                await until(partial(shown, other, "other"))
+    for record in found:
+        if record.kind == "event":
+            body = json.loads(message_of(record)["ari_body"])
+            assert body["channel"]["id"] == record.server_id
+
+
+async def test_none_of_several_servers_is_served(nats_server: BusServer) -> None:
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, nats_server)
+        with pytest.raises(ExceptionGroup) as caught:
+            async with tailing(settings, "nobody", "nobody-else"):
+                await asyncio.Event().wait()
+
+    assert caught.group_contains(NobodyServesError)
 
 
 # As users run them

@@ -1,7 +1,7 @@
 """`ari-proxy ladder`: one dialog, live or from a file that `tail --json` has written."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
@@ -62,6 +62,7 @@ def draw(form: Format, dialog_id: str, records: list[TapRecord]) -> str:
 
 async def follow(
     settings: Settings,
+    server: ServerId,
     dialog_id: str,
     stop: asyncio.Event,
     found: list[TapRecord],
@@ -71,6 +72,7 @@ async def follow(
 
     Args:
         settings: of the bus.
+        server: the dialog's.
         dialog_id: the dialog to follow.
         stop: ends the collection.
         found: receives the records.
@@ -81,7 +83,6 @@ async def follow(
         NoSuchDialogError: its ingest does not have it.
         BusError: the bus does not answer.
     """
-    server = _server_of(dialog_id, settings.server_id)
     async with opened(factories.bus(settings, "ladder")) as bus:
 
         async def watch() -> None:
@@ -98,14 +99,24 @@ async def follow(
         await run_until_first(watch(), stop.wait())
 
 
-def _server_of(dialog_id: str, configured: str) -> ServerId:
-    """Return the server of a dialog, by its id; a UUID names none, but can be checked for one."""
+def server_of(dialog_id: str, configured: Sequence[str]) -> ServerId:
+    """Return the server of a dialog, by its id; a UUID names none, but can be checked for some.
+
+    Raises:
+        NoSuchDialogError: it belongs to none of the configured servers.
+    """
     named, dot, _ = dialog_id.partition(".")
-    if not dot and ids.is_dialog_id(dialog_id) and not ids.is_of_server(dialog_id, configured):
+    if dot:
+        return ServerId(named)
+    own = (server for server in configured if ids.is_of_server(dialog_id, server))
+    if (server := next(own, None)) is not None:
+        return ServerId(server)
+    if ids.is_dialog_id(dialog_id) or len(configured) > 1:
         raise NoSuchDialogError(
-            f"{dialog_id} is not a dialog of {configured}; set server_id to that of its server"
+            f"{dialog_id} is not a dialog of {' or '.join(configured)}; "
+            "set server_id to that of its server"
         )
-    return ServerId(named if dot else configured)
+    return ServerId(configured[0])
 
 
 def silent(_: TapRecord) -> None:

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ari_proxy.protocol import ids
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap import records
 from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.watch import ladder
@@ -53,3 +55,21 @@ def test_record_is_read_back_and_other_dialogs_left_out() -> None:
 def test_line_that_is_no_copy_is_named(line: str) -> None:
     with pytest.raises(ladder.CaptureError, match=r"line 2 is not from.*"):
         list(ladder.read_capture([lines.as_json(CALL[0]), line], DIALOG))
+
+
+@pytest.mark.parametrize(
+    ("dialog", "server"),
+    [
+        (ids.new_dialog_id(ServerId("two"), form="uuid"), "two"),
+        ("three.0123456789abcdef", "three"),
+        ("of-a-client", None),
+        (ids.new_dialog_id(ServerId("three"), form="uuid"), None),
+    ],
+)
+def test_dialog_is_that_of_its_server(dialog: str, server: str | None) -> None:
+    configured = ["one", "two"]
+    if server is None:
+        with pytest.raises(ladder.NoSuchDialogError, match="is not a dialog of one or two"):
+            ladder.server_of(dialog, configured)
+    else:
+        assert ladder.server_of(dialog, configured) == server

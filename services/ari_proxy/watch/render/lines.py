@@ -32,10 +32,18 @@ _COLOURS: Final[dict[Kind, int]] = {
 _RED: Final = 31
 
 
-def line(record: TapRecord, *, coloured: bool) -> str:
-    """Return a record as time (UTC), dialog or server, and message."""
+def line(record: TapRecord, *, coloured: bool, names_server: bool = False) -> str:
+    """Return a record as time (UTC), dialog or server, and message.
+
+    Args:
+        record: a record.
+        coloured: for a terminal.
+        names_server: whether to name the server too, which the dialog's id may not tell.
+    """
     time = datetime.fromtimestamp(record.at, UTC).strftime("%H:%M:%S.%f")[:-3]
     owner = record.dialog_id or record.server_id
+    if names_server and record.dialog_id:
+        owner = f"{record.server_id} {owner}"
     text = f"{_ARROWS[record.kind]} {describe(record)}"
     if not coloured:
         return f"{time} {owner} {text}"
