@@ -208,10 +208,22 @@ def test_names_fit(release: str) -> None:
         ("ingest.replicas=2", "replicas"),
         ("monitoring.prometheusRule.runbookUrl=docs/runbooks/", "runbookUrl"),
         ("serviceAccount.create=false", "serviceAccount.name is needed"),
+        ("operator.hostNetwork=true", "networkPolicy.extraPeers"),
     ],
 )
 def test_wrong_value_is_refused(option: str, word: str) -> None:
     assert word in refusal("--set", option)
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["networkPolicy.enabled=false", "networkPolicy.extraPeers[0].ipBlock.cidr=10.0.0.0/8"],
+)
+def test_operator_in_its_nodes_network_reaches_the_pods(option: str) -> None:
+    items = render("--set", "operator.hostNetwork=true", "--set", option)
+
+    (deployment,) = of(items, "Deployment")
+    assert deployment["spec"]["template"]["spec"]["hostNetwork"] is True
 
 
 def test_older_cluster_is_refused() -> None:
