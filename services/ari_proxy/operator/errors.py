@@ -49,12 +49,12 @@ class PodTemplateError(OperatorError):
     """A podTemplate does not have the form of a pod template.
 
     Args:
-        path: the field's place in the podTemplate.
+        path: the field's place, which says whose podTemplate it is.
         problem: continues a sentence about the field.
     """
 
     def __init__(self, path: str, problem: str) -> None:
-        super().__init__(f"podTemplate.{path} {problem}")
+        super().__init__(f"{path} {problem}")
 
 
 class NoKubernetesError(OperatorError):

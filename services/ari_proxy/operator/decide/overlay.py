@@ -32,7 +32,7 @@ def merge(
     Args:
         base: the operator's pod template, or a part of it.
         overlay: the user's.
-        path: the part's place.
+        path: the place of `overlay`, for errors.
 
     Raises:
         PodTemplateError: a list of `overlay` is none, or has items that can't be merged.

@@ -239,8 +239,7 @@ def _invalid_templates(
         try:
             pod_template(item)
         except PodTemplateError as error:
-            reason = f"spec.{item.component}.{error}"
-            found[item.component] = Refusal("PodTemplateInvalid", reason)
+            found[item.component] = Refusal("PodTemplateInvalid", str(error))
     return found
 
 

@@ -75,3 +75,13 @@ def test_network_policy_goes_when_the_installation_makes_none() -> None:
     cluster.defaults = Defaults()
     cluster.settle()
     assert cluster.named("NetworkPolicy") == []
+
+
+def test_mistake_in_the_installations_pod_template_is_told_as_its_own() -> None:
+    cluster = Cluster()
+    wrong = PodTemplateSpec(spec={"containers": "x"})
+    cluster.defaults = Defaults(ingest=WorkloadDefaults(pod_template=wrong))
+
+    (refusal,) = cluster.plan().refusals.values()
+    assert refusal.reason == "PodTemplateInvalid"
+    assert refusal.message == "the chart's value ingest.podTemplate.spec.containers must be a list"

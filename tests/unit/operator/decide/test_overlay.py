@@ -73,6 +73,6 @@ def test_overlay_of_a_wrong_form_is_told(overlay: dict[str, Any], message: str) 
     base = {"spec": {"containers": [{"name": "x", "env": []}]}}
 
     with pytest.raises(PodTemplateError) as raised:
-        merge(base, {"spec": overlay})
+        merge(base, {"spec": overlay}, ("podTemplate",))
 
     assert str(raised.value) == message

@@ -28,7 +28,11 @@ _RESOURCES: Final[Object] = {
 
 
 def pod_template(desired: DesiredComponent) -> Object:
-    """Return the `spec.template` of a Deployment."""
+    """Return the `spec.template` of a Deployment.
+
+    Raises:
+        PodTemplateError: an overlay, of the installation or of the resource, has a wrong form.
+    """
     # Settings are read at startup, so new settings have to start new pods.
     annotations = {names.SETTINGS: names.digest(config_map.text(desired))}
     if desired.has_lease:
@@ -39,9 +43,14 @@ def pod_template(desired: DesiredComponent) -> Object:
         "metadata": {"labels": desired.labels, "annotations": annotations},
         "spec": _pod(desired),
     }
-    for overlaid in (desired.workload_defaults.pod_template, desired.workload.pod_template):
+    place = f"{desired.component}.podTemplate"
+    layers = {
+        f"the chart's value {place}": desired.workload_defaults.pod_template,
+        f"spec.{place}": desired.workload.pod_template,
+    }
+    for path, overlaid in layers.items():
         layer = {"metadata": overlaid.metadata, "spec": overlaid.spec}
-        template = overlay.merge(template, layer)
+        template = overlay.merge(template, layer, (path,))
     return template
 
 
