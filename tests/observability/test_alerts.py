@@ -21,7 +21,7 @@ ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if 
 
 SERVER = 'namespace="v",server_id="a"'
 POD = 'namespace="v",pod="p"'
-BUS = f'{POD},bus="NATS"'
+BUS = f'{POD},server_id="a",bus="NATS"'
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ BUFFER, CAPACITY = (
     f"ariproxy_bus_outbound_buffer_capacity_bytes{{{BUS}}}",
 )
 OF_APPLICATION = {"namespace": "v", "server_id": "a", "application": "ivr"}
-OF_BUS = {"namespace": "v", "pod": "p", "bus": "NATS"}
+OF_BUS = {"namespace": "v", "pod": "p", "server_id": "a", "bus": "NATS"}
 REQUEST_SECONDS = "ariproxy_command_request_duration_seconds"
 
 CASES = {
@@ -110,6 +110,12 @@ CASES = {
         histogram("ariproxy_event_loop_lag_seconds", POD, LATE),
         histogram("ariproxy_event_loop_lag_seconds", POD, AT_ONCE),
         labels={"namespace": "v", "pod": "p"},
+    ),
+    "AriProxyServerFailing": Case(
+        {f'ariproxy_server_failures_total{{{POD},server_id="a"}}': "0+1x40"},
+        # Two are mended by the restart.
+        {f'ariproxy_server_failures_total{{{POD},server_id="a"}}': "0x14 2x30"},
+        labels={"namespace": "v", "pod": "p", "server_id": "a"},
     ),
     "AriProxyBusDisconnected": Case(
         {f"ariproxy_bus_connected{{{BUS}}}": "1x10 0x30"},
