@@ -11,8 +11,8 @@ from tests.support.cluster import K8S
 
 #: The oldest that the chart takes, and the newest whose schemas there are.
 VERSIONS = ("1.31", "1.37")
-#: Kinds of the Prometheus operator: their schemas are not Kubernetes'.
-FOREIGN = {"PodMonitor", "PrometheusRule", "ServiceMonitor"}
+#: Kinds of the Prometheus operator and of KEDA: their schemas are not Kubernetes'.
+FOREIGN = {"PodMonitor", "PrometheusRule", "ScaledObject", "ServiceMonitor"}
 
 
 def problems(items: Iterable[dict[str, Any]], version: str) -> list[str]:
