@@ -179,6 +179,8 @@ class WorkloadSpec(_Part, frozen=True):
     image: str = ""
     resources: dict[str, Any] | None = None
     termination_grace_period_seconds: int = 45
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 3
     pod_disruption_budget: PodDisruptionBudgetSpec = PodDisruptionBudgetSpec()
     pod_template: PodTemplateSpec = PodTemplateSpec()
 
@@ -203,6 +205,7 @@ class AutoscalingSpec(_Part, frozen=True):
     target_cpu_utilization_percentage: int = msgspec.field(
         name="targetCPUUtilizationPercentage", default=70
     )
+    behavior: dict[str, Any] = {}
 
 
 class CommandPolicySpec(_Part, frozen=True):
@@ -238,7 +241,10 @@ class PodMonitorSpec(_Part, frozen=True):
 
     enabled: bool = False
     interval: str = "30s"
+    scrape_timeout: str = ""
     labels: dict[str, str] = {}
+    relabelings: tuple[dict[str, Any], ...] = ()
+    metric_relabelings: tuple[dict[str, Any], ...] = ()
 
 
 class TracesSpec(_Part, frozen=True):

@@ -21,5 +21,6 @@ def autoscaler(desired: DesiredComponent) -> Object | None:
             "minReplicas": autoscaling.min_replicas,
             "maxReplicas": max(autoscaling.min_replicas, autoscaling.max_replicas),
             "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+            **({"behavior": autoscaling.behavior} if autoscaling.behavior else {}),
         },
     }

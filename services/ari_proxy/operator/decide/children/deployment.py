@@ -20,7 +20,7 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
             replicas = replicas or desired.least_replicas
     found["spec"] = {
         "replicas": replicas,
-        "revisionHistoryLimit": 3,
+        "revisionHistoryLimit": desired.workload.revision_history_limit,
         "progressDeadlineSeconds": 300,
         # A shared pod is ready with the first of its servers; the others follow within this time.
         **({"minReadySeconds": 10} if desired.slot.is_shared else {}),
@@ -32,4 +32,6 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
         "selector": {"matchLabels": desired.selector},
         "template": pod_template(desired),
     }
+    if seconds := desired.workload.min_ready_seconds:  # The API server omits a 0.
+        found["spec"]["minReadySeconds"] = seconds
     return found

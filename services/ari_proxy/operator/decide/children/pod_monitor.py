@@ -16,12 +16,17 @@ def pod_monitor(proxy: AriProxy) -> Object | None:
     # A Prometheus selects PodMonitors by the user's labels.
     labels = monitor.labels | names.labels(name)
     selected = {names.NAME: "ari-proxy", names.INSTANCE: name, names.MANAGED_BY: names.MANAGER}
+    endpoint: Object = {"port": "admin", "path": "/metrics", "interval": monitor.interval}
+    optional = {
+        "scrapeTimeout": monitor.scrape_timeout,
+        "relabelings": list(monitor.relabelings),
+        "metricRelabelings": list(monitor.metric_relabelings),
+    }
+    endpoint |= {field: value for field, value in optional.items() if value}
     return {
         **head(proxy, "monitoring.coreos.com/v1", "PodMonitor", name, labels),
         "spec": {
             "selector": {"matchLabels": selected},
-            "podMetricsEndpoints": [
-                {"port": "admin", "path": "/metrics", "interval": monitor.interval}
-            ],
+            "podMetricsEndpoints": [endpoint],
         },
     }

@@ -33,3 +33,12 @@ def test_maximum_is_at_least_the_minimum() -> None:
 
     assert found is not None
     assert found["spec"]["maxReplicas"] == 4
+
+
+def test_its_speed_is_the_specs() -> None:
+    behavior = {"scaleDown": {"stabilizationWindowSeconds": 600}}
+    scaling = {"maxReplicas": 5, "behavior": behavior}
+    found = autoscaler(component("command", command={"autoscaling": scaling}))
+
+    assert found is not None
+    assert found["spec"]["behavior"] == behavior

@@ -66,3 +66,11 @@ def test_autoscalers_number_is_kept() -> None:
     assert found["spec"]["replicas"] == 4
     # Applied only to the version that was read: the autoscaler may have scaled it meanwhile.
     assert found["metadata"]["resourceVersion"] == "7"
+
+
+def test_pace_and_history_are_those_of_the_spec() -> None:
+    workload = {"minReadySeconds": 20, "revisionHistoryLimit": 0}
+    spec = deployment(component(ingest=workload))["spec"]
+
+    assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (20, 0)
+    assert "minReadySeconds" not in deployment(component())["spec"]

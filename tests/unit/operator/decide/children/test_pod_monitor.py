@@ -27,3 +27,16 @@ def test_labels_of_the_operator_win() -> None:
 
     assert found is not None
     assert found["metadata"]["labels"][names.INSTANCE] == "minimal"
+
+
+def test_endpoint_has_what_the_spec_gives_it() -> None:
+    given = {
+        "scrapeTimeout": "5s",
+        "relabelings": [{"targetLabel": "site", "replacement": "north"}],
+        "metricRelabelings": [{"action": "labeldrop", "regex": "pod"}],
+    }
+    found = pod_monitor(proxy(monitoring={"podMonitor": {"enabled": True, **given}}))
+
+    assert found is not None
+    (endpoint,) = found["spec"]["podMetricsEndpoints"]
+    assert endpoint.items() >= given.items()
