@@ -1,5 +1,6 @@
 """The chart as Helm renders it; what a real API server says of it stands in tests/e2e."""
 
+import base64
 import json
 import re
 import subprocess
@@ -253,3 +254,12 @@ def annotations(item: dict[str, Any]) -> dict[str, str]:
 
 def test_no_probe_comes_before_python_has_started() -> None:
     assert container(render())["startupProbe"]["initialDelaySeconds"] > 0
+
+
+def test_icon_is_the_file() -> None:
+    """Within the metadata it needs no server."""
+    icon: str = yaml.safe_load((CHART / "Chart.yaml").read_text())["icon"]
+    kind, _, content = icon.partition(",")
+
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(content) == (CHART / "icon.svg").read_bytes()
