@@ -143,6 +143,19 @@ def done(api: ApiServer) -> int:
     return len(with_image(api, NEW)) - len(api.held())
 
 
+async def test_change_that_is_refused_takes_nobodys_place(api: ApiServer, cluster: Cluster) -> None:
+    async with cluster.operator(max_servers_at_once=1):
+        for name in ("refused", "other"):
+            api.create("ariproxies", resource(name))
+        await until(lambda: is_ready(api, "refused", "other"))
+        api.refused["patch", "deployments"] = 422
+        change(api, "refused", ingest={"image": "ingest:refused"})
+        await until(lambda: condition(api, "refused").get("reason") == "ApplyFailed")
+        change(api, "other", ingest={"image": "ingest:other"})
+
+        await until(lambda: condition(api, "other").get("reason") == "ApplyFailed")
+
+
 async def test_operator_that_starts_knows_what_is_rolling(api: ApiServer, cluster: Cluster) -> None:
     names = [f"voice-{number}" for number in range(5)]
     async with cluster.operator(ingest_image="ingest:old"):

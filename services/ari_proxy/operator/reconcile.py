@@ -108,6 +108,8 @@ class Reconciler:
         steps = plan(observed, self._images, self._defaults, elsewhere)
         self._rollouts.note(key, steps.rollout)
         observed, failures = await self._execute(observed, steps)
+        if failures:
+            self._rollouts.note(key, steps.rollout.refused)
         refused = {
             item: _refusal(item, error) for item, error in failures.items() if not _may_pass(error)
         }

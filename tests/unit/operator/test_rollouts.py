@@ -61,3 +61,13 @@ def test_without_a_limit_nobody_is_woken() -> None:
     rollouts.note(B, Rollout())
 
     assert woken == []
+
+
+def test_what_could_not_be_applied_takes_nobodys_place() -> None:
+    begun = Rollout(started=("x",), rolling=("w", "x"), waiting=("y",))
+    rollouts = Rollouts(2, lambda _: None)
+    rollouts.note(A, begun)
+    rollouts.note(A, begun.refused)
+
+    assert rollouts.elsewhere(B).rolling == 1
+    assert begun.refused.waiting == ("x", "y")

@@ -5,7 +5,7 @@ as long as it is in one server: the next one begins when the former has become r
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from math import ceil
 from typing import NamedTuple
@@ -66,6 +66,12 @@ class Rollout:
     is_queued: bool = False
     #: Whether those that wait get a new image of the installation.
     is_of_installation: bool = False
+
+    @property
+    def refused(self) -> "Rollout":
+        """The same if what was to start now could not be applied: it takes nobody's place."""
+        rolling = tuple(server for server in self.rolling if server not in self.started)
+        return replace(self, started=(), rolling=rolling, waiting=(*self.started, *self.waiting))
 
 
 def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) -> Rollout:
