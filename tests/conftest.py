@@ -23,7 +23,9 @@ from tests.support.setting import Setting, serving
 
 # A property's example may be slow on a shared machine; and importing it here, not at the end of the
 # session, avoids a bug in CPython 3.11's parser.
-hypothesis.settings.register_profile("ari-proxy", deadline=None)
+hypothesis.settings.register_profile(
+    "ari-proxy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("ari-proxy")
 
 sys.addaudithook(programs.refuse_unchecked)

@@ -234,12 +234,13 @@ async def test_command_without_response_says_which() -> None:
         proxy.is_answering = True
         answered.append((await call.command("DELETE", "/channels/c")).status_code)
 
-    async with serving(serve, response_seconds=0.01) as proxy:
+    # The second one is answered within it, on a busy machine too.
+    async with serving(serve, response_seconds=0.5) as proxy:
         proxy.is_answering = False
         await proxy.begin()
         await proxy.until_unheard(f"events_{DIALOG}")
 
-    assert found == ["no response to POST /channels/c/answer within 0.01 s"]
+    assert found == ["no response to POST /channels/c/answer within 0.5 s"]
     assert answered == [204]
 
 

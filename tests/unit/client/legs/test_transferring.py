@@ -133,7 +133,7 @@ async def test_what_to_press_is_told_by_default(scripted: ScriptedCall) -> None:
 async def test_agent_who_does_not_accept(scripted: ScriptedCall, react: Reaction, why: str) -> None:
     when_asked(scripted, react)
     with pytest.raises(NotAccepted) as caught:
-        await transfer(scripted, accept_seconds=0.01)
+        await transfer(scripted, accept_seconds=0.01 if why == "silent" else 5.0)
 
     assert (caught.value.why, caught.value.endpoints) == (why, (AGENT,))
     assert len(hung_up(scripted)) == (0 if why == "hung_up" else 1)
