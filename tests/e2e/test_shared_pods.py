@@ -84,12 +84,9 @@ async def test_calls_of_a_server_go_on_while_its_neighbour_is_removed(voice: Nam
     assert len(first.client.starts) == 5
 
 
-@pytest.mark.parametrize("replicas", [1, 2])
-async def test_calls_go_on_as_servers_get_shared_pods_and_own_ones(
-    voice: Namespace, replicas: int
-) -> None:
-    name = f"moving-{replicas}"
-    resource = of_two(name, pods="PerServer", ingest={"replicas": replicas})
+async def test_calls_go_on_as_servers_get_shared_pods_and_own_ones(voice: Namespace) -> None:
+    name = "moving"
+    resource = of_two(name, pods="PerServer")
     shared = [f"{name}-command-0", f"{name}-ingest-0"]
     async with served(voice, resource) as (first, second):
         placed = [(made, await made.place(3)) for made in (first, second)]
