@@ -246,11 +246,14 @@ async def test_tail_and_ladder_of_a_call(bus_server: BusServer, tmp_path: Path) 
         dialog = await setting.begin()
         async with (
             command_line(setting, tmp_path, "tail", "--json") as tail,
-            command_line(setting, tmp_path, "tail", "--type", "StasisEnd") as filtered,
+            command_line(
+                setting, tmp_path, "tail", "--type", "ChannelHold", "--type", "StasisEnd"
+            ) as filtered,
             command_line(setting, tmp_path, "ladder", dialog) as live,
         ):
             # All three watch once each has shown an event.
             lines = await _shown(setting, tail)
+            await _shown(setting, filtered)
             await _shown(setting, live)
             await setting.client.command(dialog, "POST", "/channels/c/answer")
             await _shown(setting, live)
@@ -261,7 +264,9 @@ async def test_tail_and_ladder_of_a_call(bus_server: BusServer, tmp_path: Path) 
                 assert filtered.stdout is not None
                 while '"kind":"end"' not in lines[-1]:
                     lines.append((await tail.stdout.readline()).decode())
-                assert (await filtered.stdout.readline()).decode().rstrip().endswith("StasisEnd")
+                while "ChannelHold" in (line := (await filtered.stdout.readline()).decode()):
+                    pass
+                assert line.rstrip().endswith("StasisEnd")
                 assert await live.wait() == 0  # At the dialog's end.
         record.write_text("".join(lines))
         async with command_line(
