@@ -56,7 +56,11 @@ class ScriptedCall:
 
     def publish(self, topic: str, payload: bytes, *, reply: str = "", once: bool = False) -> None:
         del topic, reply, once
-        command = json.loads(payload)
+        commands = json.loads(payload)
+        for command in commands if isinstance(commands, list) else [commands]:
+            self._execute(command)
+
+    def _execute(self, command: dict[str, str]) -> None:
         url = urlsplit(command["url"])
         body = json.loads(command["body"] or "{}")
         request = Request(command["method"], url.path, dict(parse_qsl(url.query)) | body)

@@ -108,6 +108,11 @@ class Call(KnownChannel, TransferableChannel, SnoopableChannel, GapTellingCall):
         """True once its channel has left the application, or its dialog has ended."""
         return self._end.is_over
 
+    @property
+    def has_legs(self) -> bool:
+        """True if other channels than its own may exist in its dialog."""
+        return self._channels.has_others
+
     def end_error(self) -> CallEnded:
         """Return the error that stands for the end of the call."""
         return self._end.error()

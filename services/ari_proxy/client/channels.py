@@ -31,6 +31,11 @@ class CallChannels:
         """Forget all: the dialog has ended."""
         self._names.clear()
 
+    @property
+    def has_others(self) -> bool:
+        """Whether there may be others than the caller's."""
+        return bool(self._names.keys() - {self._caller})
+
     def ways_out(self) -> list[tuple[str, str]]:
         """Return methods and URLs that give back the caller and hang up all other channels."""
         return [request for channel in self._names for request in self._way_out(channel)]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from .asking import ends
 from .call import Call
 from .errors import CallEnded
 from .state_keeping import state_kept
@@ -24,6 +25,7 @@ async def handle(handler: CallHandler, call: Call) -> None:
             with call.following(follow):
                 follow()  # It may be over already.
                 await handler(call)
+        await _leave_no_legs(call)
     except CallEnded:
         if not call.is_over:
             raise
@@ -31,4 +33,10 @@ async def handle(handler: CallHandler, call: Call) -> None:
     except TimeoutError:
         if not life.expired():
             raise
+        await call.give_back()
+
+
+async def _leave_no_legs(call: Call) -> None:
+    """Hang up the legs if the handler has ended its call, which is told only after the answer."""
+    if call.has_legs and await ends(call):
         await call.give_back()
