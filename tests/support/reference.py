@@ -221,7 +221,7 @@ Conditions:
 | condition | meaning of `True` | reasons |
 | --- | --- | --- |
 | `Accepted` | the spec can be applied | `Valid`; `ServerIdConflict`: an older resource serves that server_id on the same bus; `PodTemplateInvalid`: nothing of the servers is changed |
-| `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`; `RolloutQueued`: it waits for those of other resources; `RolloutStopped` (status `False`): the new pods of a server do not become ready, so the others keep theirs; or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
+| `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`; `RolloutQueued`: it waits for those of other resources; `RolloutStopped` (status `False`): the new pods of a server do not become ready, or do not serve it any more, so the others keep theirs; or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
 | `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, `Deleting`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
 | `Suspended` | `spec.suspend` is set; the message has the objects that differ from the spec | `Suspended`, `Active` |

@@ -18,7 +18,7 @@ class Phase(Enum):
     CURRENT = auto()
     #: They have a former one.
     WAITING = auto()
-    #: They have it and were ready, but are not any more.
+    #: They have it and served, but do not any more.
     UNREADY = auto()
     #: New ones become ready, and replace those of the former template.
     ROLLING = auto()
@@ -58,6 +58,8 @@ class Rollout:
     #: Those whose pods become ready, started ones included.
     rolling: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    #: Those that have the new template, are not served any more, and hold back others.
+    unready: tuple[str, ...] = ()
     #: Those with an image of the installation that do not become ready, or not any more.
     broken: tuple[str, ...] = ()
     #: Those that keep the former template for now.
@@ -71,7 +73,8 @@ class Rollout:
     def refused(self) -> "Rollout":
         """The same if what was to start now could not be applied: it takes nobody's place."""
         rolling = tuple(server for server in self.rolling if server not in self.started)
-        return replace(self, started=(), rolling=rolling, waiting=(*self.started, *self.waiting))
+        waiting = (*self.started, *self.waiting)
+        return replace(self, started=(), rolling=rolling, unready=(), waiting=waiting)
 
 
 def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) -> Rollout:
@@ -84,7 +87,8 @@ def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) 
     """
     waiting = _of(servers, Phase.WAITING)
     rolling, failed = _names(servers, Phase.ROLLING), _names(servers, Phase.FAILED)
-    allowed = 0 if failed else limit - len(rolling) - _unready(servers, waiting)
+    unready = _unready(servers, waiting)
+    allowed = 0 if failed else limit - len(rolling) - len(unready)
     # Nobody is served by those that do not serve: they can only gain by it.
     next_ones = sorted(waiting, key=lambda server: server.is_serving)[: max(0, allowed)]
     room = _room(next_ones, len(rolling), elsewhere)
@@ -94,6 +98,7 @@ def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) 
         started=started,
         rolling=(*rolling, *started),
         failed=failed,
+        unready=unready,
         broken=tuple(server.name for server in broken if server.is_of_installation),
         waiting=tuple(server.name for server in waiting if server.name not in started),
         is_queued=len(started) < len(next_ones),
@@ -109,11 +114,13 @@ def limit_of(at_once: int | str, total: int) -> int:
     return max(1, ceil(total * share / 100))
 
 
-def _unready(servers: Iterable[ServerRollout], waiting: Collection[ServerRollout]) -> int:
-    """Return how many servers count as in progress, as the same change may have broken them."""
+def _unready(
+    servers: Iterable[ServerRollout], waiting: Collection[ServerRollout]
+) -> tuple[str, ...]:
+    """Return which servers count as in progress, as the same change may have broken them."""
     if not any(server.is_common for server in waiting):
-        return 0
-    return len(_of(servers, Phase.UNREADY))
+        return ()
+    return _names(servers, Phase.UNREADY)
 
 
 def _room(next_ones: Iterable[ServerRollout], rolling: int, elsewhere: Elsewhere) -> int | None:

@@ -119,7 +119,8 @@ def _component_phase(observed: Observed, server: str, component: Component) -> P
     if _has_former_pods(live):
         is_failed = found.is_stuck and not found.is_settled
         return Phase.FAILED if is_failed else Phase.ROLLING
-    return Phase.CURRENT if found.is_settled or found.replicas == 0 else Phase.UNREADY
+    # One that lacks a standby or a further executor is served all the same.
+    return Phase.CURRENT if found.is_serving or found.replicas == 0 else Phase.UNREADY
 
 
 def _has_former_pods(live: Object) -> bool:

@@ -80,6 +80,8 @@ def _halted(found: Sequence[ServerState], rollout: Rollout) -> Condition | None:
     if rollout.is_queued and not rollout.rolling:
         message = f"waiting for the roll-outs of other resources: {_in(found, rollout.waiting)}"
         return condition("Progressing", True, "RolloutQueued", message)
+    if rollout.waiting and rollout.unready and not rollout.rolling:
+        return condition("Progressing", False, "RolloutStopped", _held_back(found, rollout))
     return None
 
 
@@ -91,6 +93,20 @@ def _stopped(found: Sequence[ServerState], rollout: Rollout) -> str:
     return (
         f"the new pods of {_in(found, rollout.failed)} do not become ready: {'; '.join(problems)}; "
         f"{_in(found, rollout.waiting)} keep the former ones until they do, or the spec is changed"
+    )
+
+
+def _held_back(found: Sequence[ServerState], rollout: Rollout) -> str:
+    """Return which servers hold back others since they are not served any more, and why."""
+    problems = [
+        f"{server.name}: {problem.message}"
+        for server in found
+        if server.slot in rollout.unready and (problem := server.problem)
+    ]
+    return (
+        f"{_in(found, rollout.unready)} with the new pods are not served any more: "
+        f"{'; '.join(problems)}; {_in(found, rollout.waiting)} keep the former ones until they "
+        "are, or the spec is changed"
     )
 
 

@@ -174,6 +174,28 @@ def test_template_that_breaks_servers_later_stops() -> None:
     assert begin(cluster) == ["b"]
 
 
+def test_server_that_serves_without_a_standby_stops_nothing() -> None:
+    cluster = settled(ingest={"image": "ingest:1", "replicas": 2})
+    cluster.resource["spec"]["ingest"]["image"] = "ingest:2"
+    cluster.settle()
+    # No node has room for its standby.
+    cluster.run("minimal-ingest-a", ready=1)
+
+    assert begin(cluster) == ["b"]
+
+
+def test_server_that_holds_back_others_is_named() -> None:
+    cluster = settled()
+    image(cluster, "ingest:2")
+    begin(cluster)
+    cluster.run("minimal-ingest-a", ready=0)
+
+    found = cluster.plan().rollout
+    assert (found.unready, found.waiting) == (("a",), ("b", "c"))
+    cluster.run("minimal-ingest-a")
+    assert cluster.plan().rollout.unready == ()
+
+
 def test_change_of_one_server_does_not_wait_for_another_that_is_away() -> None:
     cluster = settled()
     image(cluster, "ingest:2")

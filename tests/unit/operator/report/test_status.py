@@ -79,6 +79,23 @@ def test_stopped_roll_out_names_the_server_and_what_makes_it_go_on() -> None:
     assert found["Stalled"]["status"] == "True"
 
 
+def test_roll_out_that_an_unready_server_stops_says_so() -> None:
+    cluster = settled(servers=[{**SERVER_B, "name": name} for name in ("a", "b")])
+    cluster.run("minimal-ingest-a", ready=0)
+    cluster.failed_checks = {"p": "asterisk: connection refused"}
+    cluster.pods = [pod("p", labels=labels_of("a"), ready=False)]
+    rollout = Rollout(unready=("a",), waiting=("b",))
+    found = {item["type"]: item for item in status(cluster.observed, {}, (), rollout)["conditions"]}
+
+    progressing = found["Progressing"]
+    assert (progressing["status"], progressing["reason"]) == ("False", "RolloutStopped")
+    assert progressing["message"] == (
+        "a with the new pods are not served any more: a: p: asterisk: connection refused; "
+        "b keep the former ones until they are, or the spec is changed"
+    )
+    assert found["Ready"]["status"] == "False"
+
+
 def test_servers_that_follow_are_named() -> None:
     found = rolled_out(Rollout(rolling=("a",), waiting=("b",)))
 
