@@ -70,14 +70,23 @@ class Reconciler:
         self._defaults = defaults
         self._metrics = metrics
         self._rollouts = Rollouts(defaults.max_servers_at_once, cache.changed)
+        #: The namespaces in which this operator acts, and knows what others have begun.
+        self._recalled: set[str] = set()
         self._measured: set[ResourceKey] = set()
         self._query_failures = QueryFailures()
 
     def recall(self) -> None:
-        """Recall the roll-outs that a former process has begun, once the cache is complete."""
-        for key in sorted(self._cache.proxies.keys()):
-            rolling = rolling_servers(self._cache.children(key))
-            self._rollouts.note(key, Rollout(rolling=rolling))
+        """Recall the roll-outs that others have begun, where this operator acts from now on.
+
+        The cache has to be complete.
+        """
+        keys = sorted(self._cache.proxies.keys())
+        led = {namespace for namespace in {key.namespace for key in keys} if self._leads(namespace)}
+        for key in keys:
+            if key.namespace in led - self._recalled:
+                rolling = rolling_servers(self._cache.children(key))
+                self._rollouts.note(key, Rollout(rolling=rolling))
+        self._recalled = led
 
     async def reconcile(self, key: ResourceKey) -> float | None:
         """Reconcile a resource.
@@ -90,8 +99,11 @@ class Reconciler:
             KubernetesError: a request failed and is worth a retry; also in an ExceptionGroup.
         """
         if not self._leads(key.namespace):
+            self._recalled.discard(key.namespace)
             self._forget(key)
             return None
+        if key.namespace not in self._recalled:
+            self.recall()
         try:
             return await self._reconcile(key)
         except Exception as error:

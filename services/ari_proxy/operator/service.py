@@ -167,7 +167,6 @@ class Operator:
     async def _know(self) -> None:
         await self._readable.wait()
         await self._cache.complete()
-        self._reconciler.recall()
         self._known.set()
 
     async def _work(self) -> None:
@@ -182,6 +181,7 @@ class Operator:
         await self._leadership.run(self._enqueue_all)
 
     def _enqueue_all(self) -> None:
+        self._reconciler.recall()
         keys = self._cache.proxies.keys()
         for key in keys:
             self._queue.put(key)

@@ -1,4 +1,4 @@
-"""No write follows once another operator looks after the namespace."""
+"""What an operator does once it looks after a namespace, and that nothing follows after that."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -100,3 +100,93 @@ async def test_additions_are_not_removed() -> None:
     await scene.reconcile()
 
     assert scene.late == []
+
+
+def named(name: str, namespace: str = "voice") -> Cluster:
+    """Return a resource whose server is served, and which gets a new image."""
+    cluster = Cluster()
+    identity = {"name": name, "namespace": namespace, "uid": f"uid-{name}"}
+    cluster.resource["metadata"] |= identity
+    cluster.resource["spec"]["servers"][0]["serverId"] = f"{name}-a"
+    cluster.settle()
+    cluster.resource["spec"]["ingest"] = {"image": "ingest:2"}
+    return cluster
+
+
+class Takeover:
+    """Two resources; another operator has begun the roll-out of one."""
+
+    def __init__(self, namespace: str = "voice") -> None:
+        """Initialise it; the roll-out that has begun is in a namespace."""
+        self.api = ScriptedApi()
+        self.cache = Cache(self.api.kubernetes, (), lambda _: None)
+        self.led: set[str] = set()
+        self.reconciler = Reconciler(
+            self.api.kubernetes,
+            self.cache,
+            self.led.__contains__,
+            IMAGES,
+            Defaults(max_servers_at_once=1),
+            Metrics(prefixes=(*table.COMMON, "ariproxy_operator")),
+        )
+        for name, keys in Cluster().secrets.items():
+            secret = {"metadata": {"name": name, "namespace": "voice"}, "data": dict(keys or {})}
+            self.api.put(f"/api/v1/namespaces/voice/secrets/{name}", secret)
+        begun, waiting = named("begun", namespace), named("waiting")
+        begun.settle()
+        ingest = begun.of("Deployment", "begun-ingest-asterisk-a")
+        ingest["status"] |= {"replicas": 2, "updatedReplicas": 1}
+        for cluster in (begun, waiting):
+            self._know(cluster)
+
+    def _know(self, cluster: Cluster) -> None:
+        self.cache.proxies.put(cluster.resource)
+        resource = cluster.resource
+        version = resource["apiVersion"].rpartition("/")[2]
+        namespace, name = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        self.api.put(f"{ROOT}/{version}/namespaces/{namespace}/ariproxies/{name}", resource)
+        for item in cluster.children.values():
+            item["metadata"]["uid"] = f"uid-{item['kind']}-{item['metadata']['name']}"
+            self.cache.written(item)
+
+    async def reconcile(self, name: str) -> None:
+        await self.reconciler.reconcile(ResourceKey("voice", name))
+
+    @property
+    def changed(self) -> list[str]:
+        """The Deployments that were applied."""
+        paths = [path for path in self.api.paths("PATCH") if "/deployments/" in path]
+        return [path.rpartition("/")[2] for path in paths]
+
+
+async def test_roll_outs_of_a_former_operator_count_once_this_one_leads() -> None:
+    scene = Takeover()
+    # What is enqueued before the Lease is held.
+    for name in ("begun", "waiting"):
+        await scene.reconcile(name)
+    scene.led.add("voice")
+    await scene.reconcile("waiting")
+
+    assert scene.changed == []
+
+
+async def test_roll_outs_of_another_operator_count_once_this_one_leads_again() -> None:
+    scene = Takeover()
+    scene.led.add("voice")
+    scene.reconciler.recall()
+    scene.led.clear()
+    for name in ("begun", "waiting"):
+        await scene.reconcile(name)
+    scene.led.add("voice")
+    await scene.reconcile("waiting")
+
+    assert scene.changed == []
+
+
+async def test_roll_outs_of_namespaces_of_other_operators_do_not_count() -> None:
+    scene = Takeover(namespace="office")
+    scene.led.add("voice")
+    scene.reconciler.recall()
+    await scene.reconcile("waiting")
+
+    assert scene.changed == ["waiting-ingest-asterisk-a"]
