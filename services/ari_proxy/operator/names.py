@@ -36,7 +36,7 @@ ACCOUNT_SINCE: Final = "ari-proxy.io/service-account-since"
 #: the resource have in common.
 TEMPLATE: Final = "ari-proxy.io/template"
 COMMON_TEMPLATE: Final = "ari-proxy.io/common-template"
-#: Annotation of Deployments: the server was not served when the pod template was applied, so
+#: Annotation of Deployments: they did not serve when the pod template was applied, so
 #: nothing can be said about the template from pods that are not ready.
 UNSERVED_BEFORE: Final = "ari-proxy.io/unserved-before"
 

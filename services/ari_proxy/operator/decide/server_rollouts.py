@@ -45,7 +45,7 @@ def marked(observed: Observed, desired: Object, component: DesiredComponent, com
     live = observed.deployment(server, component.component)
     marks = {names.TEMPLATE: template, names.COMMON_TEMPLATE: common}
     if live is None or _is_former(live, template, desired):
-        is_unserved = live is None or not _is_serving(observed, server)
+        is_unserved = live is None or not _serves(observed, server, component.component)
         marks |= {names.UNSERVED_BEFORE: "true"} if is_unserved else {}
     elif _annotations(live).get(names.UNSERVED_BEFORE):
         marks[names.UNSERVED_BEFORE] = "true"
@@ -114,13 +114,13 @@ def _phase(observed: Observed, server: str) -> Phase:
 def _component_phase(observed: Observed, server: str, component: Component) -> Phase:
     live = observed.deployment(server, component)
     found = health(observed, server, component)
-    if live is None or _annotations(live).get(names.UNSERVED_BEFORE):
+    if live is None or found.replicas == 0 or _annotations(live).get(names.UNSERVED_BEFORE):
         return Phase.CURRENT
     if _has_former_pods(live):
         is_failed = found.is_stuck and not found.is_settled
         return Phase.FAILED if is_failed else Phase.ROLLING
     # One that lacks a standby or a further executor is served all the same.
-    return Phase.CURRENT if found.is_serving or found.replicas == 0 else Phase.UNREADY
+    return Phase.CURRENT if found.is_serving else Phase.UNREADY
 
 
 def _has_former_pods(live: Object) -> bool:
@@ -131,8 +131,17 @@ def _has_former_pods(live: Object) -> bool:
     return bool(status.get("replicas", 0) > updated)
 
 
+def _serves(observed: Observed, server: str, component: Component) -> bool:
+    """Return whether a component serves; of one that is scaled to 0 the other one tells."""
+    found = health(observed, server, component)
+    return found.is_serving or (found.replicas == 0 and _is_serving(observed, server))
+
+
 def _is_serving(observed: Observed, server: str) -> bool:
-    return all(health(observed, server, item).is_serving for item in COMPONENTS)
+    """Return whether each component serves that is not scaled to 0."""
+    found = [health(observed, server, item) for item in COMPONENTS]
+    scaled = [item for item in found if item.replicas]
+    return bool(scaled) and all(item.is_serving for item in scaled)
 
 
 def _is_waiting(live: Object, desired: Object) -> bool:

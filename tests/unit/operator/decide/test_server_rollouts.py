@@ -196,6 +196,47 @@ def test_server_that_holds_back_others_is_named() -> None:
     assert cluster.plan().rollout.unready == ()
 
 
+def scaled_to_zero() -> Cluster:
+    """Return three servers without executors, which KEDA has taken away."""
+    cluster = settled(command={})
+    for name in NAMES:
+        cluster.of("Deployment", f"minimal-command-{name}")["spec"]["replicas"] = 0
+        cluster.run(f"minimal-command-{name}")
+    return cluster
+
+
+def test_component_without_pods_tells_nothing_of_the_other_one() -> None:
+    cluster = scaled_to_zero()
+    image(cluster, "ingest:bad")
+
+    assert begin(cluster) == ["a"]
+    fail(cluster, "a")
+    assert cluster.plan().rollout.failed == ("a",)
+    assert begin(cluster) == []
+
+
+def test_component_that_served_nobody_does_not_hide_the_other_one() -> None:
+    cluster = settled()
+    for name in NAMES:
+        cluster.run(f"minimal-command-{name}", ready=0)
+    image(cluster, "ingest:bad")
+    assert begin(cluster) == ["a"]
+    fail(cluster, "a")
+
+    assert cluster.plan().rollout.failed == ("a",)
+    assert begin(cluster) == []
+
+
+def test_template_that_came_without_pods_is_judged_when_there_are_some() -> None:
+    cluster = scaled_to_zero()
+    cluster.resource["spec"]["command"] = {"image": "command:bad"}
+    cluster.settle()
+    cluster.of("Deployment", "minimal-command-a")["spec"]["replicas"] = 1
+    cluster.run("minimal-command-a", ready=0)
+
+    assert cluster.plan().rollout.unready == ("a",)
+
+
 def test_change_of_one_server_does_not_wait_for_another_that_is_away() -> None:
     cluster = settled()
     image(cluster, "ingest:2")
