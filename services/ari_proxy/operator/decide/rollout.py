@@ -10,6 +10,8 @@ from enum import Enum, auto
 from math import ceil
 from typing import NamedTuple
 
+from ari_proxy.operator.names import COMPONENTS, Component
+
 
 class Phase(Enum):
     """What a server's pods are, compared with the desired template; the worst one last."""
@@ -33,8 +35,9 @@ class ServerRollout:
     name: str
     phase: Phase
     is_serving: bool = True
-    #: Whether the change that it waits for concerns all servers of the resource.
-    is_common: bool = True
+    #: Of one that waits: the components whose change concerns all servers of the resource. Of one
+    #: that is not served any more: those that are not ready.
+    components: frozenset[Component] = frozenset(COMPONENTS)
     #: Whether it has an image of the installation; of one that waits, whether it gets a new one.
     is_of_installation: bool = False
 
@@ -118,9 +121,10 @@ def _unready(
     servers: Iterable[ServerRollout], waiting: Collection[ServerRollout]
 ) -> tuple[str, ...]:
     """Return which servers count as in progress, as the same change may have broken them."""
-    if not any(server.is_common for server in waiting):
-        return ()
-    return _names(servers, Phase.UNREADY)
+    changing = {component for server in waiting for component in server.components}
+    return tuple(
+        server.name for server in _of(servers, Phase.UNREADY) if server.components & changing
+    )
 
 
 def _room(next_ones: Iterable[ServerRollout], rolling: int, elsewhere: Elsewhere) -> int | None:

@@ -93,25 +93,21 @@ def _rollout(observed: Observed, server: str, desired: Mapping[Component, Object
             name=server,
             phase=Phase.WAITING,
             is_serving=_is_serving(observed, server),
-            is_common=any(_is_common(former, new) for _, former, new in changes),
+            components=frozenset(item for item, *change in changes if _is_common(*change)),
             is_of_installation=any(_gets_default_image(observed, *item) for item in changes),
         )
+    phases = {item: _component_phase(observed, server, item) for item in COMPONENTS}
     return ServerRollout(
         name=server,
-        phase=_phase(observed, server),
+        # Of the worse component.
+        phase=max(phases.values(), key=list(Phase).index),
+        components=frozenset(item for item in COMPONENTS if phases[item] is Phase.UNREADY),
         is_of_installation=any(_has_default_image(observed, item) for item in COMPONENTS),
     )
 
 
-def _phase(observed: Observed, server: str) -> Phase:
-    """Return the phase of a server whose templates are the desired ones: of the worse component."""
-    return max(
-        (_component_phase(observed, server, component) for component in COMPONENTS),
-        key=list(Phase).index,
-    )
-
-
 def _component_phase(observed: Observed, server: str, component: Component) -> Phase:
+    """Return the phase of a component whose template is the desired one."""
     live = observed.deployment(server, component)
     found = health(observed, server, component)
     if live is None or found.replicas == 0 or _annotations(live).get(names.UNSERVED_BEFORE):

@@ -151,6 +151,23 @@ def test_server_that_was_not_served_before_stops_nothing() -> None:
     assert begin(cluster) == ["c"]
 
 
+def test_server_that_was_away_before_stops_no_change_of_one_component() -> None:
+    """Its command is not ready either, and does not change."""
+    cluster = settled()
+    cluster.resource["spec"]["command"] = {"image": "command:2"}
+    for _ in NAMES:
+        cluster.settle()
+    for component in ("ingest", "command"):
+        cluster.run(f"minimal-{component}-b", ready=0)
+    image(cluster, "ingest:2")
+    assert begin(cluster) == ["b"]
+    cluster.run("minimal-ingest-b", ready=0)
+
+    assert begin(cluster) == ["a"]
+    cluster.run("minimal-ingest-a")
+    assert begin(cluster) == ["c"]
+
+
 def test_server_that_has_never_been_served_stops_nothing() -> None:
     cluster = settled()
     cluster.resource["spec"]["servers"].append(server("d"))
