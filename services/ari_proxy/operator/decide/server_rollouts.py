@@ -66,7 +66,12 @@ def server_rollouts(
         slots: of the servers to serve.
         desired: by server that may be changed: its Deployments, marked.
     """
-    return [_rollout(observed, slot, desired.get(slot, {})) for slot in slots]
+    common = {
+        component: _common(item)
+        for deployments in desired.values()
+        for component, item in deployments.items()
+    }
+    return [_rollout(observed, slot, desired.get(slot, {}), common) for slot in slots]
 
 
 def rolling_servers(children: Iterable[Object]) -> tuple[str, ...]:
@@ -80,7 +85,12 @@ def rolling_servers(children: Iterable[Object]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _rollout(observed: Observed, server: str, desired: Mapping[Component, Object]) -> ServerRollout:
+def _rollout(
+    observed: Observed,
+    server: str,
+    desired: Mapping[Component, Object],
+    common: Mapping[Component, str],
+) -> ServerRollout:
     live = {component: observed.deployment(server, component) for component in COMPONENTS}
     changes = [
         (component, item, desired[component])
@@ -96,7 +106,7 @@ def _rollout(observed: Observed, server: str, desired: Mapping[Component, Object
             components=frozenset(item for item, *change in changes if _is_common(*change)),
             is_of_installation=any(_gets_default_image(observed, *item) for item in changes),
         )
-    phases = {item: _component_phase(observed, server, item) for item in COMPONENTS}
+    phases = {item: _component_phase(observed, server, item, common) for item in COMPONENTS}
     return ServerRollout(
         name=server,
         # Of the worse component.
@@ -106,8 +116,21 @@ def _rollout(observed: Observed, server: str, desired: Mapping[Component, Object
     )
 
 
-def _component_phase(observed: Observed, server: str, component: Component) -> Phase:
-    """Return the phase of a component whose template is the desired one."""
+def _component_phase(
+    observed: Observed, server: str, component: Component, common: Mapping[Component, str]
+) -> Phase:
+    """Return the phase of a component whose template is the desired one, or may not be changed.
+
+    One that may not be changed tells of the desired one only if it has what is common of it.
+    """
+    phase = _phase(observed, server, component)
+    live = observed.deployment(server, component)
+    if live is None or phase is Phase.ROLLING or common.get(component) in {None, _common(live)}:
+        return phase
+    return Phase.CURRENT
+
+
+def _phase(observed: Observed, server: str, component: Component) -> Phase:
     live = observed.deployment(server, component)
     found = health(observed, server, component)
     if live is None or found.replicas == 0 or _annotations(live).get(names.UNSERVED_BEFORE):
@@ -156,8 +179,12 @@ def _is_former(live: Object, template: str, desired: Object) -> bool:
 
 
 def _is_common(live: Object, desired: Object) -> bool:
-    marks = [_annotations(item).get(names.COMMON_TEMPLATE) for item in (live, desired)]
-    return marks[0] != marks[1]
+    return _common(live) != _common(desired)
+
+
+def _common(item: Object) -> str:
+    """Return the mark of what a Deployment's template has in common with those of other servers."""
+    return _annotations(item).get(names.COMMON_TEMPLATE, "")
 
 
 def _gets_default_image(

@@ -123,6 +123,39 @@ def test_failure_stops_until_its_pods_become_ready() -> None:
     assert begin(cluster) == ["b"]
 
 
+def test_failure_of_a_server_that_may_not_be_changed_does_not_hinder_the_mend() -> None:
+    cluster = settled()
+    cluster.resource["spec"]["servers"][0]["ari"]["credentialsSecretRef"]["name"] = "asterisk-a"
+    cluster.secrets["asterisk-a"] = {"username": "", "password": ""}
+    for _ in NAMES:
+        cluster.settle()
+    image(cluster, "ingest:bad")
+    assert begin(cluster) == ["a"]
+    fail(cluster, "a")
+    cluster.secrets["asterisk-a"] = None
+
+    assert cluster.plan().rollout.failed == ("a",)
+    assert begin(cluster) == []
+    image(cluster, "ingest:3")
+    assert begin(cluster) == ["b"]
+
+
+def test_server_that_may_not_be_changed_and_is_not_served_does_not_hinder_the_mend() -> None:
+    cluster = settled()
+    cluster.resource["spec"]["servers"][0]["ari"]["credentialsSecretRef"]["name"] = "asterisk-a"
+    cluster.secrets["asterisk-a"] = {"username": "", "password": ""}
+    for _ in NAMES:
+        cluster.settle()
+    image(cluster, "ingest:bad")
+    cluster.settle()
+    cluster.run("minimal-ingest-a", ready=0)
+    cluster.secrets["asterisk-a"] = None
+
+    assert begin(cluster) == []
+    image(cluster, "ingest:3")
+    assert begin(cluster) == ["b"]
+
+
 def test_container_that_can_not_start_is_a_failure_at_once() -> None:
     cluster = settled(rollout={"maxServersAtOnce": 2})
     image(cluster, "ingest:bad")
