@@ -35,6 +35,8 @@ class ServerRollout:
     name: str
     phase: Phase
     is_serving: bool = True
+    #: Of one that waits: whether new pods of a former change are not ready yet, or never will be.
+    is_unfinished: bool = False
     #: Of one that waits: the components whose change concerns all servers of the resource. Of one
     #: that is not served any more: those that are not ready.
     components: frozenset[Component] = frozenset(COMPONENTS)
@@ -92,8 +94,7 @@ def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) 
     rolling, failed = _names(servers, Phase.ROLLING), _names(servers, Phase.FAILED)
     unready = _unready(servers, waiting)
     allowed = 0 if failed else limit - len(rolling) - len(unready)
-    # Nobody is served by those that do not serve: they can only gain by it.
-    next_ones = sorted(waiting, key=lambda server: server.is_serving)[: max(0, allowed)]
+    next_ones = sorted(waiting, key=_turn)[: max(0, allowed)]
     room = _room(next_ones, len(rolling), elsewhere)
     started = tuple(server.name for server in (next_ones if room is None else next_ones[:room]))
     broken = [server for server in servers if server.phase in {Phase.FAILED, Phase.UNREADY}]
@@ -115,6 +116,14 @@ def limit_of(at_once: int | str, total: int) -> int:
         return max(1, at_once)
     share = int(at_once.removesuffix("%"))
     return max(1, ceil(total * share / 100))
+
+
+def _turn(server: ServerRollout) -> tuple[bool, bool]:
+    """Return a sort key: what a former change has left is mended first.
+
+    After those, servers that are not served: they can only gain by it.
+    """
+    return not server.is_unfinished, server.is_serving
 
 
 def _unready(

@@ -103,6 +103,7 @@ def _rollout(
             name=server,
             phase=Phase.WAITING,
             is_serving=_is_serving(observed, server),
+            is_unfinished=any(map(_has_former_pods, filter(None, live.values()))),
             components=frozenset(item for item, *change in changes if _is_common(*change)),
             is_of_installation=any(_gets_default_image(observed, *item) for item in changes),
         )

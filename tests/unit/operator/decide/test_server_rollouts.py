@@ -112,6 +112,18 @@ def test_failure_stops_until_the_spec_changes() -> None:
     assert begin(cluster) == ["a"]
 
 
+def test_change_of_the_spec_begins_with_the_server_that_has_failed() -> None:
+    cluster = settled()
+    image(cluster, "ingest:bad")
+    begin(cluster)
+    cluster.run("minimal-ingest-a")
+    assert begin(cluster) == ["b"]
+    fail(cluster, "b")
+    image(cluster, "ingest:3")
+
+    assert begin(cluster) == ["b"]
+
+
 def test_failure_stops_until_its_pods_become_ready() -> None:
     cluster = settled()
     image(cluster, "ingest:slow")
