@@ -97,8 +97,15 @@ class Operator:
         self.limit = limit
         self.queue = list(resources)
         self.rollouts = Rollouts(limit, self.queue.append)
+        #: Those that can not be reconciled after their first time.
+        self.lost: set[ResourceKey] = set()
+        self.seen: set[ResourceKey] = set()
 
     def look(self, key: ResourceKey) -> None:
+        if key in self.seen & self.lost:
+            self.rollouts.pass_over(key, self.resources[key].of(Phase.ROLLING))
+            return
+        self.seen.add(key)
         found = self.resources[key].step(self.rollouts.elsewhere(key))
         self.rollouts.note(key, found)
         assert sum(map(len, self.of(Phase.ROLLING).values())) <= self.limit
@@ -135,6 +142,18 @@ def test_of_many_resources_few_roll_at_once_and_all_in_the_end(
     operator.run(data)
 
     assert operator.of(Phase.WAITING) == {}
+
+
+@given(st.sets(st.integers(0, 11)), st.integers(1, 4), st.data())
+def test_resources_that_can_not_be_reconciled_hold_back_no_others(
+    lost: set[int], limit: int, data: st.DataObject
+) -> None:
+    resources = dict(zip(keys(12), [waiting(1, 1) for _ in range(12)], strict=True))
+    operator = Operator(resources, limit)
+    operator.lost = {key for number, key in enumerate(resources) if number in lost}
+    operator.run(data)
+
+    assert operator.of(Phase.WAITING).keys() <= operator.lost
 
 
 @given(st.integers(1, 12), st.integers(1, 4), st.data())

@@ -107,6 +107,7 @@ class Reconciler:
         try:
             return await self._reconcile(key)
         except Exception as error:
+            self._rollouts.pass_over(key, rolling_servers(self._cache.children(key)))
             await self._tell(key, first_leaf(error))
             raise
 

@@ -3,7 +3,7 @@
 One reconciliation reads and notes without waiting in between, so no two of them take one place.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from .decide.rollout import Elsewhere, Rollout
 from .objects import ResourceKey
@@ -55,6 +55,19 @@ class Rollouts:
     def forget(self, key: ResourceKey) -> None:
         """Forget a resource that is gone, or that another operator looks after."""
         self.note(key, Rollout())
+
+    def pass_over(self, key: ResourceKey, rolling: Sequence[str]) -> None:
+        """Let others go first: a resource could not be reconciled.
+
+        It waits again once it can be.
+
+        Args:
+            key: the resource.
+            rolling: its servers whose pods are being replaced.
+        """
+        known = self._known.get(key, Rollout())
+        still = tuple(server for server in known.rolling if server in rolling)
+        self.note(key, Rollout(rolling=still, broken=known.broken))
 
     def _wake_next(self, noted: ResourceKey) -> None:
         if self._limit is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import deepcopy
 
+import msgspec
 import pytest
 
 from ari_proxy.operator.cache import Cache
@@ -119,7 +120,8 @@ class Takeover:
     def __init__(self, namespace: str = "voice") -> None:
         """Initialise it; the roll-out that has begun is in a namespace."""
         self.api = ScriptedApi()
-        self.cache = Cache(self.api.kubernetes, (), lambda _: None)
+        self.woken: list[ResourceKey] = []
+        self.cache = Cache(self.api.kubernetes, (), self.woken.append)
         self.led: set[str] = set()
         self.reconciler = Reconciler(
             self.api.kubernetes,
@@ -137,9 +139,9 @@ class Takeover:
         ingest = begun.of("Deployment", "begun-ingest-asterisk-a")
         ingest["status"] |= {"replicas": 2, "updatedReplicas": 1}
         for cluster in (begun, waiting):
-            self._know(cluster)
+            self.know(cluster)
 
-    def _know(self, cluster: Cluster) -> None:
+    def know(self, cluster: Cluster) -> None:
         self.cache.proxies.put(cluster.resource)
         resource = cluster.resource
         version = resource["apiVersion"].rpartition("/")[2]
@@ -148,6 +150,14 @@ class Takeover:
         for item in cluster.children.values():
             item["metadata"]["uid"] = f"uid-{item['kind']}-{item['metadata']['name']}"
             self.cache.written(item)
+
+    def end(self, name: str) -> None:
+        """Make all pods of a resource ready."""
+        for item in self.cache.children(ResourceKey("voice", name)):
+            if item["kind"] == "Deployment":
+                item["metadata"]["resourceVersion"] = "9000"
+                item["status"] |= {"replicas": 1, "updatedReplicas": 1, "readyReplicas": 1}
+                self.cache.written(item)
 
     async def reconcile(self, name: str) -> None:
         await self.reconciler.reconcile(ResourceKey("voice", name))
@@ -190,3 +200,23 @@ async def test_roll_outs_of_namespaces_of_other_operators_do_not_count() -> None
     await scene.reconcile("waiting")
 
     assert scene.changed == ["waiting-ingest-asterisk-a"]
+
+
+async def test_resource_that_can_not_be_reconciled_lets_the_next_one_go_first() -> None:
+    scene = Takeover()
+    scene.led.add("voice")
+    last, broken = named("last"), named("waiting")
+    scene.know(last)
+    for name in ("begun", "waiting", "last"):
+        await scene.reconcile(name)
+    broken.resource["metadata"]["resourceVersion"] = "9000"
+    broken.resource["spec"]["servers"] = "none"
+    scene.know(broken)
+    scene.end("begun")
+    scene.woken.clear()
+    await scene.reconcile("begun")
+    assert scene.woken == [ResourceKey("voice", "waiting")]
+    with pytest.raises(msgspec.ValidationError):
+        await scene.reconcile("waiting")
+
+    assert ResourceKey("voice", "last") in scene.woken

@@ -31,6 +31,33 @@ def test_first_that_waits_is_woken_when_another_has_ended() -> None:
     assert woken == [B]
 
 
+def test_resource_that_can_not_be_reconciled_lets_the_next_one_go_first() -> None:
+    woken: list[ResourceKey] = []
+    rollouts = Rollouts(1, woken.append)
+    rollouts.note(A, ROLLING)
+    rollouts.note(B, QUEUED)
+    rollouts.note(C, QUEUED)
+    rollouts.note(A, Rollout())
+    rollouts.pass_over(B, ())
+    assert woken == [B, C]
+    rollouts.pass_over(C, ())
+    # Both are tried again after a pause, and not before.
+    assert woken == [B, C]
+
+    rollouts.note(B, QUEUED)
+    rollouts.note(C, ROLLING)
+    rollouts.note(C, Rollout())
+    assert woken == [B, C, B]
+
+
+def test_resource_that_can_not_be_reconciled_has_the_place_of_what_is_in_progress() -> None:
+    rollouts = Rollouts(1, lambda _: None)
+    rollouts.note(A, Rollout(rolling=("x", "y"), broken=("z",)))
+    rollouts.pass_over(A, ("y", "z"))
+
+    assert rollouts.elsewhere(B) == Elsewhere(1, 1, 1)
+
+
 def test_resource_that_is_gone_leaves_its_place() -> None:
     woken: list[ResourceKey] = []
     rollouts = Rollouts(1, woken.append)
