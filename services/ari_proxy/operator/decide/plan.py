@@ -24,7 +24,7 @@ from ari_proxy.operator.decide.children.outbound import asterisk_config_maps, se
 from ari_proxy.operator.decide.children.pod_monitor import pod_monitor
 from ari_proxy.operator.decide.children.pod_template import pod_template
 from ari_proxy.operator.errors import PodTemplateError
-from ari_proxy.operator.model import AriProxy, RolloutSpec
+from ari_proxy.operator.model import AriProxy
 from ari_proxy.operator.names import COMPONENTS, Component
 from ari_proxy.operator.objects import Object, ObjectKey, key_of, labels_of, slot_of
 from ari_proxy.operator.state import Deployed, Observed
@@ -72,6 +72,8 @@ def plan(
     images: Images,
     defaults: Defaults | None = None,
     elsewhere: Elsewhere | None = None,
+    *,
+    is_paced: bool = True,
 ) -> Plan:
     """Return the changes that lead from the observed to the desired state.
 
@@ -80,6 +82,7 @@ def plan(
         images: for resources that name none.
         defaults: of the installation.
         elsewhere: the roll-outs of other resources.
+        is_paced: whether servers wait for each other; else it has all changes.
     """
     proxy, defaults = observed.proxy, defaults or Defaults()
     if proxy.metadata.deletion_timestamp:
@@ -100,7 +103,7 @@ def plan(
         for item in components_of(observed, slot, images, defaults, final)
     ]
     objects = _of_slots(observed, components)
-    steps = _rollout(observed, places, objects, elsewhere or Elsewhere())
+    steps = _rollout(observed, places, objects, elsewhere or Elsewhere(), is_paced=is_paced)
     arranged = without(observed, arranged, steps.waiting)
     leases = _leases(observed, components, arranged.untouched_servers)
     desired = [*_shared(proxy, leases, defaults), *_changed_now(observed, objects, steps)]
@@ -129,10 +132,9 @@ def _recheck_seconds(
 
 def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
     """Return what would be changed, and change nothing."""
-    at_once = RolloutSpec(max_servers_at_once="100%")
-    spec = msgspec.structs.replace(observed.proxy.spec, suspend=False, rollout=at_once)
+    spec = msgspec.structs.replace(observed.proxy.spec, suspend=False)
     resumed = msgspec.structs.replace(observed.proxy, spec=spec)
-    steps = plan(replace(observed, proxy=resumed), images, defaults)
+    steps = plan(replace(observed, proxy=resumed), images, defaults, is_paced=False)
     patched = [key_of(patch.item) for patch in steps.patches]
     withheld = (*map(key_of, steps.apply), *patched, *steps.delete)
     return Plan(withheld=withheld, is_held=steps.is_held)
@@ -302,6 +304,8 @@ def _rollout(
     places: Mapping[str, str],
     objects: Sequence[Object],
     elsewhere: Elsewhere,
+    *,
+    is_paced: bool,
 ) -> Rollout:
     """Return which slots get a new pod template now."""
     deployments: dict[str, dict[Component, Object]] = {}
@@ -313,7 +317,7 @@ def _rollout(
     slots = dict.fromkeys([*places.values(), *deployments])
     servers = server_rollouts(observed, list(slots), deployments)
     limit = limit_of(observed.proxy.spec.rollout.max_servers_at_once, len(servers))
-    return rollout(servers, limit, elsewhere)
+    return rollout(servers, limit if is_paced else None, elsewhere)
 
 
 def _changed_now(observed: Observed, objects: Sequence[Object], steps: Rollout) -> list[Object]:

@@ -82,19 +82,21 @@ class Rollout:
         return replace(self, started=(), rolling=rolling, unready=(), waiting=waiting)
 
 
-def rollout(servers: Sequence[ServerRollout], limit: int, elsewhere: Elsewhere) -> Rollout:
+def rollout(servers: Sequence[ServerRollout], limit: int | None, elsewhere: Elsewhere) -> Rollout:
     """Return which servers are rolled out now.
 
     Args:
         servers: of one resource.
-        limit: how many of them at once.
+        limit: how many of them at once, none after a failure; None for all, whatever has failed.
         elsewhere: the roll-outs of other resources.
     """
     waiting = _of(servers, Phase.WAITING)
     rolling, failed = _names(servers, Phase.ROLLING), _names(servers, Phase.FAILED)
     unready = _unready(servers, waiting)
-    allowed = 0 if failed else limit - len(rolling) - len(unready)
-    next_ones = sorted(waiting, key=_turn)[: max(0, allowed)]
+    next_ones = sorted(waiting, key=_turn)
+    if limit is not None:
+        allowed = 0 if failed else limit - len(rolling) - len(unready)
+        next_ones = next_ones[: max(0, allowed)]
     room = _room(next_ones, len(rolling), elsewhere)
     started = tuple(server.name for server in (next_ones if room is None else next_ones[:room]))
     broken = [server for server in servers if server.phase in {Phase.FAILED, Phase.UNREADY}]

@@ -382,3 +382,14 @@ def test_what_a_former_operator_has_begun_is_known() -> None:
     assert rolling_servers(cluster.children.values()) == ("a",)
     cluster.run("minimal-ingest-a")
     assert rolling_servers(cluster.children.values()) == ()
+
+
+def test_suspended_resource_tells_all_that_it_withholds_after_a_failure() -> None:
+    cluster = settled()
+    image(cluster, "ingest:bad")
+    begin(cluster)
+    fail(cluster, "a")
+    cluster.resource["spec"]["suspend"] = True
+
+    deployments = [key.name for key in cluster.plan().withheld if key.kind == "Deployment"]
+    assert deployments == ["minimal-ingest-b", "minimal-ingest-c"]
