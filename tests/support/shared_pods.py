@@ -1,12 +1,13 @@
 """A cluster whose servers share pods: each pod serves the servers of its settings at once."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 from ari_proxy.operator.decide.slots import assigned
 from ari_proxy.operator.objects import labels_of, slot_of
 from ari_proxy.operator.report.status import status
-from ari_proxy.operator.state import Deployed, query_name
+from ari_proxy.operator.state import SETTINGS_FILE, Deployed, query_name
 
 from .resources import Cluster, execute, pod
 
@@ -71,7 +72,19 @@ class SharedCluster(Cluster):
                 template = item["spec"]["template"]["metadata"]
                 found["metadata"]["annotations"] = template["annotations"]
                 own = [server for server in deployed if server.slot == slot_of(item)]
+                self._start(key.name)
                 self._answer(key.name, own)
+
+    def _start(self, name: str) -> None:
+        """Read the settings as the process does, which refuses some."""
+        settings = json.loads(self.of("ConfigMap", name)["data"][SETTINGS_FILE])
+        entries = settings.get("servers", ())
+        needs = [entry["server_id"] for entry in entries]
+        for entry in entries:
+            url = entry["ari"].get("websocket_url")
+            needs += [(url, application) for application in entry["applications"] if url]
+        twice = {need for need in needs if needs.count(need) > 1}
+        assert not twice, f"{name} refuses its settings: two servers need {twice}"
 
     def _answer(self, name: str, own: list[Deployed]) -> None:
         for server in own:

@@ -45,11 +45,32 @@ def assigned(observed: Observed) -> dict[str, str]:
     wanted = [server.name for server in desired_servers(observed)]
     if spec.pods == "PerServer":
         return {name: name for name in wanted}
+    renamed = _renamed(observed)
     draining = [
-        int(item.slot) for item in observed.deployed if item.server_id and item.server not in wanted
+        int(item.slot)
+        for item in observed.deployed
+        if item.server_id and item.server not in {*wanted, *renamed}
     ]
-    found = placed(wanted, _former(observed), spec.servers_per_pod, draining)
+    former = _former(observed)
+    former |= {name: former[other] for other, name in renamed.items() if other in former}
+    found = placed(wanted, former, spec.servers_per_pod, draining)
     return {name: str(slot) for name, slot in found.items()}
+
+
+def _renamed(observed: Observed) -> dict[str, str]:
+    """Return the new names of servers that drain under a former one: they have its place."""
+    servers = desired_servers(observed)
+    new = {
+        server.server_id: server.name
+        for server in servers
+        if server.name not in observed.deployed_servers
+    }
+    wanted = {server.name for server in servers}
+    return {
+        item.server: new[item.server_id]
+        for item in observed.deployed
+        if item.server not in wanted and item.server_id in new
+    }
 
 
 def _former(observed: Observed) -> dict[str, int]:
@@ -136,7 +157,7 @@ def arrangement(
         refused: slots that can't be applied.
     """
     found = {server.name for server in changeable}
-    kept = _kept(observed, places, found, held)
+    kept = _kept(observed, places, changeable, held)
     left = {item.slot for item in held if places.get(item.server, item.slot) != item.slot}
     untouched = {*left, *refused}
     lacking = places.keys() - found
@@ -167,14 +188,23 @@ def without(observed: Observed, arranged: Arrangement, slots: Collection[str]) -
 def _kept(
     observed: Observed,
     places: Mapping[str, str],
-    changeable: Collection[str],
+    changeable: Sequence[DesiredServer],
     held: Collection[Deployed],
 ) -> list[Deployed]:
-    """Return the deployed servers that keep their settings."""
+    """Return the deployed servers that keep their settings.
+
+    A process refuses two servers with one server_id: a new name takes the former one's place.
+    """
+    names_found = {server.name for server in changeable}
+    taken = {(places[server.name], server.server_id) for server in changeable}
     return [
         item
         for item in observed.deployed
-        if item in held or (places.get(item.server) == item.slot and item.server not in changeable)
+        if (item.slot, item.server_id) not in taken
+        and (
+            item in held
+            or (places.get(item.server) == item.slot and item.server not in names_found)
+        )
     ]
 
 

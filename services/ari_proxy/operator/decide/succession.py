@@ -29,12 +29,17 @@ class Patch(NamedTuple):
 def awaited(
     observed: Observed, server: DesiredServer, draining: Iterable[DrainingServer]
 ) -> Refusal | None:
-    """Return why a server is not served yet: its Asterisk is, under a name that drains."""
-    if server.name in observed.deployed_servers:
+    """Return why a server is not served yet: it is, or its Asterisk, under a name that drains.
+
+    One that is deployed may already be served beside it, but not by the same process.
+    """
+    is_apart = observed.proxy.spec.pods == "PerServer"
+    if is_apart and server.name in observed.deployed_servers:
         return None
     for other in draining:
         settings = observed.server_settings(other.deployed, "ingest")
-        if _is_same(settings, server) and not _hands_over(observed, other, settings, server):
+        is_taken = _is_same(settings, server) or settings.get("server_id") == server.server_id
+        if is_taken and not _hands_over(observed, other, settings, server):
             message = (
                 f"its Asterisk is still served as {other.name}, until the dialogs there are over "
                 f"or drainTimeoutSeconds are"

@@ -361,6 +361,66 @@ def test_renamed_server_waits_for_the_drain_of_the_former_name() -> None:
     assert server_ids(cluster) == ["a", "renamed"]
 
 
+def test_renamed_server_takes_its_own_dialogs_over() -> None:
+    """A process refuses two servers of one server_id: the new name replaces the former one."""
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 1, "renamed": 1}
+    cluster.run_pods()
+    cluster.resource["spec"]["servers"][1] |= {"name": "renamed", "serverId": "b"}
+    cluster.until_settled()
+
+    assert server_ids(cluster) == server_ids(cluster, "minimal-command-0") == ["a", "b"]
+    assert cluster.places == {"0": ["a", "renamed"]}
+
+
+def test_renamed_server_has_the_place_of_its_former_name() -> None:
+    cluster = settled("a", "b", "c", serversPerPod=2)
+    cluster.calls = {"a": 1}
+    cluster.run_pods()
+    cluster.resource["spec"]["servers"][0] |= {"name": "renamed", "serverId": "a"}
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["b", "renamed"], "1": ["c"]}
+
+
+@pytest.mark.parametrize("url", ["http://b/ari", "http://elsewhere/ari"])
+def test_renamed_server_with_a_lease_waits_for_the_drain(url: str) -> None:
+    """A standby of the former name would go on with its Lease."""
+    cluster = settled("a", "b", ingest={"replicas": 2})
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    renamed = {"name": "renamed", "serverId": "b"}
+    cluster.resource["spec"]["servers"][1] |= renamed
+    cluster.resource["spec"]["servers"][1]["ari"]["url"] = url
+    cluster.until_settled()
+    refusal = cluster.plan().refusals[ObjectKey("Deployment", "minimal-ingest-renamed")]
+    assert refusal.reason == "AwaitingDrain"
+    assert cluster.places == {"0": ["a", "b"]}
+
+    cluster.calls = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    assert cluster.places == {"0": ["a", "renamed"]}
+
+
+def test_server_waits_for_the_drain_of_another_one_of_its_new_asterisk() -> None:
+    """It keeps its former Asterisk: a process refuses two servers of one application."""
+    cluster = settled("a", "b")
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    cluster.serve("a")
+    cluster.resource["spec"]["servers"][0]["ari"]["url"] = "http://b/ari"
+    cluster.until_settled()
+    urls = [item["ari"]["rest_url"] for item in settings(cluster, "minimal-ingest-0")["servers"]]
+    assert urls == ["http://a/ari", "http://b/ari"]
+
+    cluster.calls = {}
+    cluster.run_pods()
+    cluster.until_settled()
+    (a,) = settings(cluster, "minimal-ingest-0")["servers"]
+    assert (a["server_id"], a["ari"]["rest_url"]) == ("a", "http://b/ari")
+
+
 def test_servers_of_one_asterisk_and_application_are_refused() -> None:
     cluster = SharedCluster("a", "b")
     a, b = cluster.resource["spec"]["servers"]
