@@ -189,6 +189,9 @@ def _arrangement(
         and not is_refused(server.name)
     ]
     refused = set(filter(is_refused, places.values()))
+    if not secrets.is_bus_complete(observed):
+        # New pods could not start, whichever servers they have.
+        refused |= {*places.values(), *(item.slot for item in held if item.server_id)}
     return arrangement(observed, places, changeable, held, refused)
 
 

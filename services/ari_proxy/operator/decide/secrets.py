@@ -128,7 +128,16 @@ def _placed(secret: str, key: str, path: str) -> SecretFile:
 
 def missing(observed: Observed, server: DesiredServer) -> tuple[str, str] | None:
     """Return reason and message of the first Secret or key that a server lacks, or None."""
-    for file in needed(observed.proxy, server):
+    return _missing(observed, needed(observed.proxy, server))
+
+
+def is_bus_complete(observed: Observed) -> bool:
+    """Return whether there is all that a connection to the bus needs, which all pods need."""
+    return _missing(observed, of_bus(observed.proxy)) is None
+
+
+def _missing(observed: Observed, files: Iterable[SecretFile]) -> tuple[str, str] | None:
+    for file in files:
         keys = observed.secrets.get(file.secret)
         if keys is None:
             return "SecretMissing", f"there is no Secret {file.secret}; create it"

@@ -255,6 +255,40 @@ def test_invalid_template_leaves_the_pods_as_they_are() -> None:
     assert (steps.apply, steps.delete, steps.patches) == ((), (), ())
 
 
+BUS = {"type": "NATS", "nats": {"servers": ["nats://nats:4222"]}}
+LOCKED = {**BUS, "nats": {**BUS["nats"], "userSecretRef": {"name": "bus-user"}}}
+
+
+def test_slots_stay_as_they_are_while_a_secret_of_the_bus_is_missing() -> None:
+    """All of a pod needs it: a new one could not start."""
+    cluster = settled("a", "b", "c", serversPerPod=2, bus=BUS)
+    cluster.calls = {"c": 1}
+    cluster.run_pods()
+    cluster.serve("a", "b", bus=LOCKED)
+    cluster.until_settled()
+    assert "bus-user" not in str(cluster.children)
+    assert cluster.places == {"0": ["a", "b"], "1": ["c"]}
+
+    cluster.secrets["bus-user"] = {"username": "", "password": ""}
+    cluster.until_settled()
+    del cluster.secrets["bus-user"]
+    cluster.serve("a", "b", ingest={"image": "ingest:2"})
+    cluster.until_settled()
+    assert "ingest:2" not in str(cluster.of("Deployment", "minimal-ingest-0"))
+
+
+def test_moving_server_stays_while_a_secret_of_the_bus_is_missing() -> None:
+    cluster = settled("a", "b", bus=BUS)
+    cluster.calls = {"b": 1}
+    cluster.run_pods()
+    cluster.serve("a", bus=LOCKED, pods="PerServer")
+    cluster.until_settled()
+
+    assert cluster.places == {"0": ["a", "b"]}
+    assert "bus-user" not in str(cluster.of("Deployment", "minimal-ingest-0"))
+    assert "bus-user" not in str(cluster.of("ConfigMap", "minimal-ingest-0"))
+
+
 # Another slot
 
 
