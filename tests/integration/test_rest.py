@@ -1,14 +1,18 @@
 """The REST client against a scripted Asterisk and against sockets that misbehave."""
 
 import asyncio
+import select
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import aiohttp
 import pytest
+import uvloop
 
 from ari_proxy.ari.client import Answer
 from ari_proxy.ari.credentials import Credentials, CredentialSource
@@ -337,6 +341,44 @@ async def test_ended_client_opens_no_connection(asterisk: ScriptedAsterisk) -> N
 
     assert not caught.value.sent
     assert len(asterisk.requests) == 1
+
+
+class ResettingLoop(uvloop.Loop):
+    """The loop of the images; the peer resets each connection as soon as its socket is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.listening.setblocking(False)
+        self.made: list[Any] = []
+
+    async def create_connection(self, *args: Any, **options: Any) -> Any:
+        peer, _ = await self.sock_accept(self.listening)
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        peer.close()
+        arrival = select.poll()
+        arrival.register(options["sock"], select.POLLHUP)
+        arrival.poll()
+        made = await super().create_connection(*args, **options)
+        self.made.append(made[0])
+        return made
+
+
+def test_request_whose_connection_is_reset_before_it_was_not_sent() -> None:
+    loop = ResettingLoop()
+
+    async def request() -> UnreachableError:
+        port = loop.listening.getsockname()[1]
+        async with client(f"http://127.0.0.1:{port}/ari") as rest:
+            with pytest.raises(UnreachableError, match="reset") as caught:
+                await rest.request("POST", "/channels/c/answer")
+        return caught.value
+
+    with loop.listening, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        error = runner.run(request())
+
+    assert not error.sent
+    assert [transport.is_closing() for transport in loop.made] == [True]
 
 
 async def test_connection_that_does_not_close_in_order_is_aborted() -> None:

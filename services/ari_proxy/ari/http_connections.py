@@ -5,6 +5,7 @@ has none of. That costs more CPU than all the rest of a request.
 """
 
 import asyncio
+import errno
 import ssl
 from collections import deque
 from contextlib import suppress
@@ -182,7 +183,11 @@ class HttpConnections:
         transport, protocol = await happy_eyeballs.create_connection(
             self._make, *self.server, first=self._address, **security
         )
-        self._address = transport.get_extra_info("peername")[0]
+        peer = transport.get_extra_info("peername")
+        if peer is None:  # The kernel knows none of a socket that was reset.
+            transport.abort()
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was reset at once")
+        self._address = peer[0]
         return protocol
 
     def _context(self) -> ssl.SSLContext | None:
