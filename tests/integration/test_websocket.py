@@ -3,15 +3,19 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 import pytest
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.exceptions import InvalidHandshake
 
+from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.message_connection import QUEUED_MESSAGES
-from ari_proxy.ari.websocket import DialledConnection
+from ari_proxy.ari.tls import AriTls
+from ari_proxy.ari.websocket import DialledConnection, EventSocket
 from ari_proxy.backoff import Backoff
 from ari_proxy.connections import factories
 from ari_proxy.ingest.events.canary import EventCanary
@@ -58,6 +62,59 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
             async for connection in events.connections():
                 assert connection.subprotocol == "ari"
                 break
+
+
+async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer an upgrade as a gateway does that has the path elsewhere."""
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 302 Found\r\nLocation: /other/events\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_connection_that_is_redirected_is_refused_and_tried_again() -> None:
+    server = await asyncio.start_server(redirect, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    url = f"ws://127.0.0.1:{port}/ari/events"
+    at_once = Backoff(first_seconds=0, last_seconds=0)
+    events = factories.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
+    async with server:
+        with pytest.raises(InvalidHandshake, match=r"redirect to .*/other/events"):
+            await events.connect()
+        opened = events.connections()
+        opening = asyncio.ensure_future(anext(opened))
+        await until(lambda: events._attempt > 1)
+        opening.cancel()
+        await asyncio.wait([opening])
+        await opened.aclose()
+    server.close()
+
+    async with scripted_asterisk(port):
+        async with asyncio.timeout(20):
+            async for connection in events.connections():
+                assert connection.subprotocol == "ari"
+                break
+
+
+class Unreadable:
+    """A source of an authority whose file can not be read."""
+
+    def current(self) -> ssl.SSLContext:
+        raise ssl.SSLError("no certificate in it")
+
+
+async def test_nothing_is_connected_that_could_not_be_secured() -> None:
+    server = await asyncio.start_server(reset, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    events = EventSocket(
+        f"wss://127.0.0.1:{port}/ari/events",
+        ("demo",),
+        Credentials("ari", "hush"),
+        tls=AriTls(Unreadable()),
+    )
+    async with server:
+        with pytest.raises(ssl.SSLError, match="no certificate in it"):
+            await events.connect()
 
 
 async def test_applications_that_one_iteration_leaves_are_asked_for_by_the_next() -> None:

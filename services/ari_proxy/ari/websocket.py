@@ -8,13 +8,19 @@ reader of the messages deals with that.
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncGenerator, Callable, Collection
 from typing import Any, Final, Literal, cast
 from urllib.parse import urlencode, urlsplit
 
 import structlog
 import websockets.asyncio.client as websockets_client
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidStatus,
+    WebSocketException,
+)
 from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
@@ -145,29 +151,45 @@ class EventSocket:
         return await self._connect(self._credentials.current())
 
     async def _connect(self, credentials: Credentials) -> DialledConnection:
+        security = self._security()  # It may fail: before there is a socket.
+        server = urlsplit(self._events)
+        port = server.port or (443 if server.scheme == "wss" else 80)
+        try:
+            async with asyncio.timeout(OPEN_SECONDS):
+                sock = await happy_eyeballs.connected(server.hostname or "", port)
+                return await self._upgrade(sock, credentials, security)
+        except TimeoutError as error:
+            raise TimeoutError(f"no websocket within {OPEN_SECONDS:g} s") from error
+
+    async def _upgrade(
+        self, sock: socket.socket, credentials: Credentials, security: dict[str, Any]
+    ) -> DialledConnection:
         headers = {"Authorization": credentials.authorization}
         if self._origin:
             headers["Origin"] = self._origin
-        server = urlsplit(self._events)
-        port = server.port or (443 if server.scheme == "wss" else 80)
-        async with asyncio.timeout(OPEN_SECONDS):
-            sock = await happy_eyeballs.connected(server.hostname or "", port)
-        connection = await websockets_client.connect(
-            self._url,
-            create_connection=self._connection,
-            sock=sock,
-            additional_headers=headers,
-            subprotocols=[Subprotocol("ari")],
-            compression=None,  # Asterisk has no permessage-deflate.
-            user_agent_header=None,
-            proxy=None,
-            **self._security(),
-            open_timeout=OPEN_SECONDS,
-            ping_interval=PING_SECONDS,
-            ping_timeout=PONG_SECONDS,
-            close_timeout=1,
-            max_size=MAX_FRAME_BYTES,
-        )
+        try:
+            connection = await websockets_client.connect(
+                self._url,
+                create_connection=self._connection,
+                sock=sock,
+                additional_headers=headers,
+                subprotocols=[Subprotocol("ari")],
+                compression=None,  # Asterisk has no permessage-deflate.
+                user_agent_header=None,
+                proxy=None,
+                **security,
+                open_timeout=None,  # The caller's covers the connecting, too.
+                ping_interval=PING_SECONDS,
+                ping_timeout=PONG_SECONDS,
+                close_timeout=1,
+                max_size=MAX_FRAME_BYTES,
+            )
+        except ValueError as error:  # A redirect, which would need another socket.
+            sock.close()
+            raise InvalidHandshake(str(error)) from error
+        except BaseException:
+            sock.close()
+            raise
         return cast("DialledConnection", connection)
 
     async def explained(self, error: BaseException) -> str:
