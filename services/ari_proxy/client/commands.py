@@ -18,6 +18,7 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.protocol.messages import Command, CommandResponse
 
 from .errors import NotSent
+from .remedies import remedy_of
 
 _log = LazyLogger()
 
@@ -50,6 +51,16 @@ class Topics(Protocol):
 def name_of(command: Command) -> str:
     """Return what names a command in errors: no values of parameters, which may be secret."""
     return f"{command.method} {command.url.partition('?')[0]}"
+
+
+def _is_harmless(command: Command) -> bool:
+    """Return whether a command may be executed twice, and nothing need be asked before that.
+
+    A second `continue` would take a channel from the application that the dialplan has since
+    brought it to.
+    """
+    remedy = remedy_of(command.method, command.url)
+    return remedy is not None and remedy.may_repeat and not remedy.inquiry
 
 
 class SentCommand:
@@ -139,8 +150,8 @@ class CallCommands:
         Args:
             commands: in order.
             timeout_seconds: for all responses.
-            again_seconds: after which those without a response are sent once more: their executor
-                may have died with them. None for commands that may do harm twice.
+            again_seconds: after which those without a response are sent once more that do no harm
+                twice: their executor may have died with them. None for none.
 
         Raises:
             NotSent: the bus has not taken them.
@@ -186,9 +197,12 @@ class CallCommands:
     def _publish_left(
         self, commands: list[Command], responses: "list[asyncio.Future[CommandResponse]]"
     ) -> None:
-        """Send those commands again that have no response."""
+        """Send those commands again that have no response and do no harm twice."""
         both = zip(commands, responses, strict=True)
-        if left := [command for command, response in both if not response.done()]:
+        left = [
+            command for command, response in both if not response.done() and _is_harmless(command)
+        ]
+        if left:
             self._publish(left, messages.encode_all(left))
 
     def _publish(self, commands: list[Command], payload: bytes) -> None:

@@ -88,6 +88,30 @@ async def test_commands_whose_executor_has_died_are_sent_again() -> None:
     assert [command["url"] for command in bus.messages[1][1]] == ["/channels/b"]
 
 
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [
+        ("POST", "/channels/c/continue"),
+        ("POST", "/channels/c/play?media=tone:ring&playbackId=p"),
+        ("POST", "/channels?endpoint=PJSIP/1"),
+        ("POST", "/channels/c/variable?variable=CURL(http://a.example)&value=1"),
+    ],
+)
+async def test_command_that_may_do_harm_twice_is_not_sent_again(method: str, url: str) -> None:
+    bus = Published()
+    commands = CallCommands(bus, DIALOG)
+    harmful, harmless = commands.new(method, url), commands.new("DELETE", "/channels/b")
+    sending = asyncio.create_task(
+        commands.send_all([harmful, harmless], timeout_seconds=10, again_seconds=0.01)
+    )
+    await until(lambda: len(bus.messages) > 1)
+    for command in (harmful, harmless):
+        commands.take_response(response(command.unique_id))
+
+    await sending
+    assert [command["url"] for command in bus.messages[1][1]] == ["/channels/b"]
+
+
 async def test_timeout_names_the_command_and_leaves_nothing_to_match() -> None:
     commands = CallCommands(Published(), DIALOG)
     command = commands.new("GET", "/a")
