@@ -122,7 +122,8 @@ class Reconciler:
         self._rollouts.note(key, steps.rollout)
         observed, failures = await self._execute(observed, steps)
         if failures:
-            self._rollouts.note(key, steps.rollout.refused)
+            replacing = rolling_servers(observed.children.values())
+            self._rollouts.note(key, steps.rollout.of_applied(replacing))
         refused = {
             item: _refusal(item, error) for item, error in failures.items() if not _may_pass(error)
         }

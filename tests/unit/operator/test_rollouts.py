@@ -91,10 +91,28 @@ def test_without_a_limit_nobody_is_woken() -> None:
 
 
 def test_what_could_not_be_applied_takes_nobodys_place() -> None:
-    begun = Rollout(started=("x",), rolling=("w", "x"), waiting=("y",))
-    rollouts = Rollouts(2, lambda _: None)
+    begun = Rollout(started=("x", "z"), rolling=("w", "x", "z"), waiting=("y",))
+    rollouts = Rollouts(3, lambda _: None)
     rollouts.note(A, begun)
-    rollouts.note(A, begun.refused)
+    rollouts.note(A, begun.of_applied({"w", "z"}))
 
-    assert rollouts.elsewhere(B).rolling == 1
-    assert begun.refused.waiting == ("x", "y")
+    assert rollouts.elsewhere(B).rolling == 2
+    assert begun.of_applied({"w", "z"}).waiting == ("x", "y")
+
+
+def test_other_objects_that_could_not_be_applied_free_no_place() -> None:
+    begun = Rollout(started=("x",), rolling=("x",), waiting=("y",), is_queued=True)
+
+    assert begun.of_applied({"x"}) == begun
+
+
+def test_resources_that_are_refused_do_not_wake_each_other() -> None:
+    """They are tried again by and by."""
+    woken: list[ResourceKey] = []
+    rollouts = Rollouts(1, woken.append)
+    begun = Rollout(started=("x",), rolling=("x",), waiting=("y",), is_queued=True)
+    for key in (A, B):
+        rollouts.note(key, begun)
+        rollouts.note(key, begun.of_applied(()))
+
+    assert woken == []

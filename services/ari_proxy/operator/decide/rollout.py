@@ -74,12 +74,25 @@ class Rollout:
     #: Whether those that wait get a new image of the installation.
     is_of_installation: bool = False
 
-    @property
-    def refused(self) -> "Rollout":
-        """The same if what was to start now could not be applied: it takes nobody's place."""
-        rolling = tuple(server for server in self.rolling if server not in self.started)
-        waiting = (*self.started, *self.waiting)
-        return replace(self, started=(), rolling=rolling, unready=(), waiting=waiting)
+    def of_applied(self, replacing: Collection[str]) -> "Rollout":
+        """Return the same if only some of its servers have got what they were to get.
+
+        The others take nobody's place, and wait for nobody: they are tried again anyway.
+
+        Args:
+            replacing: the servers whose pods are being replaced.
+        """
+        refused = tuple(server for server in self.started if server not in replacing)
+        if not refused:
+            return self
+        return replace(
+            self,
+            started=tuple(server for server in self.started if server in replacing),
+            rolling=tuple(server for server in self.rolling if server not in refused),
+            unready=(),
+            waiting=(*refused, *self.waiting),
+            is_queued=False,
+        )
 
 
 def rollout(servers: Sequence[ServerRollout], limit: int | None, elsewhere: Elsewhere) -> Rollout:
