@@ -16,6 +16,9 @@ from . import summary
 from .conditions import Condition, merge, timestamp
 from .server_state import ServerState, server_states
 
+#: Entries of servers, of some kilobytes each: the API server refuses a status with more (the CRD's
+#: `maxItems`), and etcd an object of 1.5 MiB.
+MAX_SERVERS: Final = 256
 #: Conditions that a failed reconciliation changes, and their status then.
 _FAILING: Final[Mapping[str, Literal["True", "False", "Unknown"]]] = {
     "Progressing": "Unknown",
@@ -51,8 +54,21 @@ def status(
             generation=proxy.metadata.generation,
             now=observed.now,
         ),
-        "servers": [*(_entry(observed, item) for item in found), *_draining(observed)],
+        "servers": _servers(observed, found),
     }
+
+
+def _servers(observed: Observed, found: Sequence[ServerState]) -> list[dict[str, Any]]:
+    """Return the entries of as many servers as fit; those that drain first, by their start.
+
+    The start of a drain is recorded nowhere else.
+    """
+    draining = sorted(_draining(observed), key=lambda entry: str(entry["drainingSince"]))
+    draining = draining[:MAX_SERVERS]
+    return [
+        *(_entry(observed, item) for item in found[: MAX_SERVERS - len(draining)]),
+        *draining,
+    ]
 
 
 def unreconciled(

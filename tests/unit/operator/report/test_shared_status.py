@@ -1,10 +1,15 @@
 """The status of servers that share pods: each has its own."""
 
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ari_proxy.operator.report.status import status
 from ari_proxy.operator.state import QueryFailure
 from tests.support.shared_pods import SharedCluster
+
+ROOT = Path(__file__).parents[4]
 
 
 def settled(*servers: str, **spec: Any) -> SharedCluster:
@@ -114,3 +119,21 @@ def test_servers_that_cannot_share_pods_are_not_accepted() -> None:
 
     assert conditions(found)["Accepted"] == ("False", "ServersNotShareable")
     assert conditions(found)["Stalled"] == ("True", "ServersNotShareable")
+
+
+def test_entries_are_as_many_as_the_status_takes() -> None:
+    """The start of a drain is recorded there alone: those that drain have the first right."""
+    crd = yaml.safe_load((ROOT / "k8s" / "crds" / "ariproxies.yaml").read_text())
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    limit = schema["status"]["properties"]["servers"]["maxItems"]
+    names = [f"s{number:03}" for number in range(limit)]
+    cluster = settled("gone")
+    cluster.calls = {"gone": 1}
+    cluster.run_pods()
+    cluster.serve(*names)
+    found = shown(cluster)
+
+    assert found["serverCount"] == limit
+    assert len(found["servers"]) == limit
+    assert found["servers"][-1]["name"] == "gone"
+    assert found["servers"][-1]["drainingSince"]
