@@ -1,12 +1,13 @@
 """Transfers that a phone asks for (SIP: REFER), and the application does."""
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Final, Literal, Self
 
 from ari_proxy.client.ari.events import ChannelTransfer
 from ari_proxy.client.asking import asked_of
 from ari_proxy.client.cleaning_up import clean_up
-from ari_proxy.client.errors import Busy, CallEnded, NotAccepted, Rejected
+from ari_proxy.client.errors import Busy, CallEnded, NotAccepted, Rejected, RequestFailed
 from ari_proxy.client.follower import Follower
 from ari_proxy.client.party import Party
 
@@ -97,6 +98,8 @@ class PhoneTransfers:
 
     def __init__(self, party: Party) -> None:
         self._party = party
+        #: The channel whose transfers Asterisk leaves to the application.
+        self._handled = party.channel_id
         self._queue = TransferQueue(party.channel_id)
         self._follower = Follower(party, self._queue.take)
 
@@ -129,7 +132,16 @@ class PhoneTransfers:
                 await self._follower.news(None)
             except CallEnded:
                 raise StopAsyncIteration from None
+            await self._handle_replacement()
         return PhoneTransfer(self._party, asked)
+
+    async def _handle_replacement(self) -> None:
+        if self._party.is_over or self._handled == self._party.channel_id:
+            return
+        self._handled = self._party.channel_id
+        # A half of a Local channel refuses it, and has no phone.
+        with suppress(RequestFailed):
+            await self._handle_by(_BY_APPLICATION)
 
     async def _handle_by(self, who: str) -> None:
         channels = self._party.ari.channels

@@ -6,6 +6,7 @@ from typing import Final
 
 from ari_proxy.client.ari.events import ChannelTransfer
 from ari_proxy.client.ari.model import Event
+from ari_proxy.client.channel_events import replaces
 
 #: Transfers to keep until somebody looks; a phone has one under way.
 MAX_WAITING: Final = 10
@@ -21,6 +22,8 @@ class TransferQueue:
 
     def take(self, event: Event) -> None:
         """Handle an event of the call."""
+        if replaces(event, self._channel_id):
+            self._channel_id = event.channel.id
         if not isinstance(event, ChannelTransfer):
             return
         if event.state is not None:  # Tells what an application has reported.

@@ -10,8 +10,9 @@ from ari_proxy.client import events
 from ari_proxy.client.errors import Busy, CallEnded, NoAnswer, NotAccepted, Rejected
 from ari_proxy.client.events import Event
 from ari_proxy.client.legs.leg import Leg
-from ari_proxy.client.legs.phone_transfers import PhoneTransfer
+from ari_proxy.client.legs.phone_transfers import PhoneTransfer, PhoneTransfers
 from ari_proxy.client.legs.transfer_queue import MAX_WAITING, TransferQueue
+from tests.support.application import until
 from tests.support.client_events import channel, event
 from tests.support.scripted_call import ScriptedCall
 
@@ -43,6 +44,10 @@ def asked(by: str = "c", **fields: Any) -> Event:
     )
 
 
+def replacing(name: str, former: str) -> Event:
+    return event("StasisStart", args=[], channel=channel(name), replace_channel=channel(former))
+
+
 def test_queue_has_each_transfer_of_its_phone_once() -> None:
     queue = TransferQueue("c")
     for sent in (asked(), asked(), asked("y"), asked(state="channel_answered"), at(59, asked())):
@@ -53,6 +58,15 @@ def test_queue_has_each_transfer_of_its_phone_once() -> None:
     assert first is not None
     assert second is not None
     assert (first.timestamp < second.timestamp, queue.next()) == (True, None)
+
+
+def test_queue_follows_the_channel_that_takes_the_place_of_the_phones() -> None:
+    queue = TransferQueue("c")
+    for sent in (replacing("y", "x"), replacing("new", "c"), at(1, asked()), at(2, asked("new"))):
+        queue.take(sent)
+
+    found = iter(queue.next, None)
+    assert [one.timestamp.second for one in found] == [2]
 
 
 def test_queue_is_bounded() -> None:
@@ -80,6 +94,40 @@ async def test_blind_transfer_is_done_and_reported(scripted: ScriptedCall) -> No
         (PROGRESS, "channel_answered"),
         (HANDLING, "PJSIP_TRANSFER_HANDLING()", "core"),
     ]
+
+
+async def test_phone_that_takes_the_place_of_another_may_ask(scripted: ScriptedCall) -> None:
+    async with leg_of(scripted).phone_transfers() as transfers, asyncio.TaskGroup() as tasks:
+        found = tasks.create_task(next_of(transfers))
+        scripted.send(replacing("new", "c"))
+        await until(lambda: len(scripted.requests) == 2)
+        scripted.send(asked("new"))
+
+    transfer = found.result()
+    assert transfer is not None
+    assert transfer.target == "9999"
+    assert [(one.name, *one.parameters.values()) for one in scripted.requests] == [
+        (HANDLING, "PJSIP_TRANSFER_HANDLING()", "ari-only"),
+        ("POST /channels/new/variable", "PJSIP_TRANSFER_HANDLING()", "ari-only"),
+        ("POST /channels/new/variable", "PJSIP_TRANSFER_HANDLING()", "core"),
+    ]
+
+
+async def test_channel_without_a_phone_that_takes_the_place_asks_nothing(
+    scripted: ScriptedCall,
+) -> None:
+    scripted.answer("POST /channels/new/variable", 400, {"message": "Failed to execute function"})
+    async with leg_of(scripted).phone_transfers() as transfers, asyncio.TaskGroup() as tasks:
+        found = tasks.create_task(next_of(transfers))
+        scripted.send(replacing("new", "c"))
+        await until(lambda: len(scripted.requests) == 2)
+        scripted.send(event("StasisEnd", channel=channel("new")))
+
+    assert found.result() is None
+
+
+async def next_of(transfers: PhoneTransfers) -> PhoneTransfer | None:
+    return await anext(transfers, None)
 
 
 async def test_attended_transfer_names_the_other_call(scripted: ScriptedCall) -> None:
