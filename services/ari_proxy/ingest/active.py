@@ -67,6 +67,7 @@ class ActiveIngest:
         self._server = server = ServerId(around.settings.server_id)
         self._tasks = tasks
         self._final_seconds = times.final_seconds
+        self._deadline: Deadline | None = None
         self._state = ActiveState()
         bus, missing = around.bus, Missing()
         parts = self._parts = wire(around, tasks, permit=permit, times=times)
@@ -169,21 +170,31 @@ class ActiveIngest:
         async with AsyncExitStack() as stack:
             await self._begin(stack)
             await run_until_first(stop.wait(), self._giver.wait_done())
+            deadline = self.begin_end()
             is_final = self._around.settings.ingest.final
             if is_final:
                 # Perhaps only its pod was evicted, and another one is about to go on.
-                await run_until_first(self._giver.wait_done(), asyncio.sleep(self._final_seconds))
+                seconds = min(self._final_seconds, deadline.seconds)
+                await run_until_first(self._giver.wait_done(), asyncio.sleep(seconds))
             if self._giver.is_done:
                 self._reader.stop()
                 self._state.advance(ActiveTrigger.TAKEN)
                 return "handed_over"
             self._state.depart(DepartureTrigger.STOP)
-            deadline = Deadline(self._around.settings.runtime.drain_seconds)
             if is_final:
                 await self._end_dialogs(deadline)
-            await self._connections.leave()
+            await self._connections.leave(deadline)
             await self._finish(deadline)
             return "stopped"
+
+    def begin_end(self) -> Deadline:
+        """Return the end of the time for all that is left to do, which begins with the first call.
+
+        The wait for a successor belongs to it: Kubernetes counts from the signal, too.
+        """
+        if self._deadline is None:
+            self._deadline = Deadline(self._around.settings.runtime.drain_seconds)
+        return self._deadline
 
     async def _begin(self, stack: AsyncExitStack) -> None:
         parts = self._parts
@@ -218,7 +229,7 @@ class ActiveIngest:
         """Return whether a successor has fetched the dialogs; wait a limited time for that."""
         self._state.depart(DepartureTrigger.LEAVE)
         if not self._reader.is_connected:
-            await self._connections.disconnect()
+            await self._connections.disconnect(self.begin_end())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._giver.wait_done()

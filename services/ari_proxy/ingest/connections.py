@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 from typing import Final
 
+from ari_proxy.aio import Deadline
 from ari_proxy.ari.connection_source import EventSource
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusUnavailableError
 from ari_proxy.ingest.events.reader import EventReader
-from ari_proxy.ingest.handover.giver import FLUSH_SECONDS
+from ari_proxy.ingest.handover.giver import FLUSH_SECONDS, PAUSE_SECONDS
 from ari_proxy.ingest.recovery.closing_mark import ClosingMark
 from ari_proxy.ingest.routing.proxy_events import Missing
 
@@ -79,28 +80,40 @@ class EventConnections:
                 if not self._state.may_reconnect:
                     return
 
-    async def leave(self) -> None:
+    async def leave(self, deadline: Deadline) -> None:
         """Give up the websocket in order, for good: the next process may miss nothing."""
-        await self._leave_mark()
-        await self.disconnect()
+        # What a mark promises is true once Asterisk has closed in order, however late that is.
+        least = CLOSE_SECONDS if await self._leave_mark(deadline) else PAUSE_SECONDS
+        await self.disconnect(deadline, least=least)
 
-    async def disconnect(self) -> None:
-        """Give up the websocket, and open no other one."""
+    async def disconnect(self, deadline: Deadline, *, least: float = PAUSE_SECONDS) -> None:
+        """Give up the websocket, and open no other one.
+
+        Args:
+            deadline: for Asterisk to close it, within CLOSE_SECONDS.
+            least: seconds that it has all the same.
+        """
         if self._socket.is_queued:
-            await self._reader.finish(CLOSE_SECONDS)
+            await self._reader.finish(min(CLOSE_SECONDS, max(deadline.seconds, least)))
         else:
             self._reader.stop()
 
-    async def _leave_mark(self) -> None:
-        """Tell the next process that it misses nothing, if that is so."""
+    async def _leave_mark(self, deadline: Deadline) -> bool:
+        """Tell the next process that it misses nothing, if that is so; return whether it is told.
+
+        It is not if the bus has not confirmed all by the deadline.
+        """
         is_evicted = self._state.departure is DeparturePhase.EVICTED
         is_missing = self._missing.since is not None or self._parts.replaced.names
         is_known = self._state.has_dialogs and self._socket.is_queued and self._reader.is_connected
         if is_evicted or is_missing or not is_known:
-            return
-        with contextlib.suppress(BusUnavailableError):
-            await self._bus.flush(timeout_seconds=FLUSH_SECONDS)
-            await self._mark.leave()
+            return False
+        try:
+            await self._bus.flush(timeout_seconds=min(FLUSH_SECONDS, deadline.seconds))
+        except BusUnavailableError:
+            return False
+        await self._mark.leave()
+        return True
 
     def _on_connected(self, tasks: asyncio.TaskGroup) -> None:
         """Hold the frames that follow; at the first connect, begin to take over the dialogs."""

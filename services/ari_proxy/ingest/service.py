@@ -109,8 +109,10 @@ class IngestService:
         if await _unless(stop, self._lease.keep()):
             _log.error("lease.lost")
             self._let_go(active)
-        elif self._lease.is_shared:
-            await self._leave(active)
+        else:
+            active.begin_end()
+            if self._lease.is_shared:
+                await self._leave(active)
         over.set()
 
     async def _leave(self, active: ActiveIngest) -> None:
