@@ -1,9 +1,14 @@
 """The Deployment of a component of a slot. Sans-I/O."""
 
+from typing import Final
+
 from ari_proxy.operator.objects import Object
 
 from .component import DesiredComponent
 from .pod_template import pod_template
+
+#: Until all servers of a shared pod are served.
+SHARED_READY_SECONDS: Final = 10
 
 
 def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
@@ -22,8 +27,6 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
         "replicas": replicas,
         "revisionHistoryLimit": desired.workload.revision_history_limit,
         "progressDeadlineSeconds": 300,
-        # A shared pod is ready with the first of its servers; the others follow within this time.
-        **({"minReadySeconds": 10} if desired.slot.is_shared else {}),
         # The new pod starts first and takes over the old one's dialogs before that stops.
         "strategy": {
             "type": "RollingUpdate",
@@ -32,6 +35,8 @@ def deployment(desired: DesiredComponent, live: Object | None = None) -> Object:
         "selector": {"matchLabels": desired.selector},
         "template": pod_template(desired),
     }
-    if seconds := desired.workload.min_ready_seconds:  # The API server omits a 0.
+    # A shared pod is ready with the first of its servers; the others follow within this time.
+    least = SHARED_READY_SECONDS if desired.slot.is_shared else 0
+    if seconds := max(desired.workload.min_ready_seconds, least):  # The API server omits a 0.
         found["spec"]["minReadySeconds"] = seconds
     return found

@@ -1,5 +1,7 @@
 """The Deployment of a component."""
 
+from dataclasses import replace
+
 import pytest
 
 from ari_proxy.operator.decide.children.deployment import deployment
@@ -74,3 +76,13 @@ def test_pace_and_history_are_those_of_the_spec() -> None:
 
     assert (spec["minReadySeconds"], spec["revisionHistoryLimit"]) == (20, 0)
     assert "minReadySeconds" not in deployment(component())["spec"]
+
+
+@pytest.mark.parametrize(("asked", "applied"), [(0, 10), (5, 10), (20, 20)])
+def test_shared_pods_have_the_time_until_all_their_servers_are_there(
+    asked: int, applied: int
+) -> None:
+    alone = component(ingest={"minReadySeconds": asked})
+    found = deployment(replace(alone, slot=replace(alone.slot, is_shared=True)))
+
+    assert found["spec"]["minReadySeconds"] == applied
