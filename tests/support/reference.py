@@ -220,7 +220,7 @@ Conditions:
 
 | condition | meaning of `True` | reasons |
 | --- | --- | --- |
-| `Accepted` | the spec can be applied | `Valid`; `ServerIdConflict`: an older resource serves that server_id on the same bus; `PodTemplateInvalid`: nothing of the servers is changed |
+| `Accepted` | the spec can be applied | `Valid`; `ServerIdConflict`: an older resource serves that server_id on the same bus; `PodTemplateInvalid`: nothing of the servers is changed; `ServersNotShareable`: with `pods: Shared`, two servers are the same application of an Asterisk, or have other certificates of `outbound` |
 | `Progressing` | Deployments are rolling out, or a removed server is draining | `RollingOut`, `Draining`, `Settled`; `RolloutQueued`: it waits for those of other resources; `RolloutStopped` (status `False`): the new pods of a server do not become ready, or do not serve it any more, so the others keep theirs; or why a roll-out is stuck, such as `ImagePullBackOff`, `FailedCreate` or `ProgressDeadlineExceeded` |
 | `Ready` | all servers are served | `AllServersReady`, `NoServersFound`, `ApplyFailed` with the API server's message, `NameTaken`, `Deleting`, or the reason of a server. `Unknown` with `ReconcileFailed`: the operator can't reconcile the resource, for example as it lacks a right; it tries again |
 | `Degraded` | calls are served, but a server, a replica or a new version is missing | `ServersImpaired`, or why a roll-out is stuck; `KindMissing` for a PodMonitor; `NotDegraded` |
@@ -288,13 +288,21 @@ def _fields(schema: dict[str, Any], place: str) -> list[str]:
 def _type(item: dict[str, Any]) -> str:
     if "enum" in item:
         return ", ".join(f"`{choice}`" for choice in item["enum"])
-    kind = item.get("type", "integer or string")
+    kind = item.get("type", "")
     if kind == "object" and "additionalProperties" in item:
         return "map"
     if kind == "array":
         return f"list of {item['items'].get('type', 'object')}s"
+    if "type" not in item:
+        return _number_or_share(item)
     bounds = [str(item[key]) for key in ("minimum", "maximum") if key in item]
     return f"{kind} {' to '.join(bounds)}".strip()
+
+
+def _number_or_share(item: dict[str, Any]) -> str:
+    """Return the type of an IntOrString; its pattern is that of a percentage."""
+    least = f"integer from {item['minimum']}" if "minimum" in item else "integer"
+    return f"{least}, or percentage" if "%" in item.get("pattern", "") else f"{least} or string"
 
 
 def _yaml(value: Any) -> str:

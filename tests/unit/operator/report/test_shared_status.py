@@ -137,3 +137,10 @@ def test_entries_are_as_many_as_the_status_takes() -> None:
     assert len(found["servers"]) == limit
     assert found["servers"][-1]["name"] == "gone"
     assert found["servers"][-1]["drainingSince"]
+
+
+def test_reason_of_servers_that_cannot_share_pods_is_documented() -> None:
+    lines = (ROOT / "docs" / "reference" / "ariproxy.md").read_text().splitlines()
+    (accepted,) = (line for line in lines if line.startswith("| `Accepted` |"))
+
+    assert "`ServersNotShareable`" in accepted
