@@ -255,8 +255,9 @@ def test_invalid_template_leaves_the_pods_as_they_are() -> None:
     assert (steps.apply, steps.delete, steps.patches) == ((), (), ())
 
 
-BUS = {"type": "NATS", "nats": {"servers": ["nats://nats:4222"]}}
-LOCKED = {**BUS, "nats": {**BUS["nats"], "userSecretRef": {"name": "bus-user"}}}
+NATS = {"servers": ["nats://nats:4222"]}
+BUS = {"type": "NATS", "nats": NATS}
+LOCKED = {**BUS, "nats": {**NATS, "userSecretRef": {"name": "bus-user"}}}
 
 
 def test_slots_stay_as_they_are_while_a_secret_of_the_bus_is_missing() -> None:
