@@ -85,7 +85,7 @@ async def test_calls_of_a_server_go_on_while_its_neighbour_is_removed(voice: Nam
 
 
 async def test_calls_go_on_as_servers_get_shared_pods_and_own_ones(voice: Namespace) -> None:
-    name = "moving"
+    name = "there-and-back"
     resource = of_two(name, pods="PerServer")
     shared = [f"{name}-command-0", f"{name}-ingest-0"]
     async with served(voice, resource) as (first, second):
