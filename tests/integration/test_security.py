@@ -257,8 +257,9 @@ def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str
     config.write_text(json.dumps({"message_bus": kind, "bus_config": {"url": url}}))
     file = tmp_path / "url"
     file.write_text(url)
-    from_file = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URL_FILE": str(file)}
-    from_environment = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_BUS__URLS": url}
+    common = {"ARI_PROXY_BUS__KIND": kind, "ARI_PROXY_ADMIN__PORT": "0"}
+    from_file = {**common, "ARI_PROXY_BUS__URL_FILE": str(file)}
+    from_environment = {**common, "ARI_PROXY_BUS__URLS": url}
 
     told = [process.run("check-config", "--config", str(config))]
     # A file is read again while a bus is in use, so each command has its own way to it.
@@ -270,7 +271,8 @@ def test_command_line_shows_no_part_of_an_odd_password(tmp_path: Path, kind: str
         assert ended.returncode in {1, 2}
         assert "hush" not in ended.stdout + ended.stderr
         assert "Traceback" not in ended.stderr
-        assert "bus.url" in ended.stderr
+        # It is one of doctor's findings.
+        assert "bus.url" in (ended.stdout if "doctor" in ended.args else ended.stderr)
 
 
 # Asterisk
