@@ -5,6 +5,8 @@ The process would refuse its settings, and serve none of them.
 
 from collections.abc import Sequence
 
+from ari_proxy.operator.model import OutboundSpec
+
 from .servers import DesiredServer
 
 
@@ -28,19 +30,19 @@ def _same_asterisk(servers: Sequence[DesiredServer]) -> str:
 
 def _other_certificates(servers: Sequence[DesiredServer]) -> str:
     """Return which servers want other certificates at the one address of a pod."""
-    listening = [server for server in servers if server.outbound is not None]
-    for server in listening:
-        if _certificates(server) != _certificates(listening[0]):
+    listening = [
+        (server.name, _certificates(server.outbound)) for server in servers if server.outbound
+    ]
+    for name, certificates in listening:
+        first, its_certificates = listening[0]
+        if certificates != its_certificates:
             return (
-                f"{listening[0].name} and {server.name} have other certificates for Asterisk's "
+                f"{first} and {name} have other certificates for Asterisk's "
                 f"connections, which arrive at one address: give both the same "
                 f"certificateSecretRef and clientCaSecretRef, or set pods to PerServer"
             )
     return ""
 
 
-def _certificates(server: DesiredServer) -> tuple[object, object]:
-    outbound = server.outbound
-    if outbound is None:
-        return None, None
+def _certificates(outbound: OutboundSpec) -> tuple[object, object]:
     return outbound.certificate_secret_ref, outbound.client_ca_secret_ref

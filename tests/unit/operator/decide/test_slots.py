@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from ari_proxy.operator import names
+from ari_proxy.operator.decide.kept import kept_server
 from ari_proxy.operator.objects import ObjectKey
+from ari_proxy.operator.state import Deployed
 from tests.support.shared_pods import SharedCluster, listed
 
 SHARED = ["minimal-command-0", "minimal-ingest-0"]
@@ -565,3 +567,11 @@ def test_lease_of_a_drained_server_stays_until_its_slot_is_rolled_out() -> None:
     assert leases == {name for slot in places.values() for name in slot}
     cluster.until_settled()
     assert sorted(cluster.named("Lease")) == ["minimal-ingest-a", "minimal-ingest-c"]
+
+
+def test_nothing_is_kept_of_a_server_that_a_slot_does_not_have() -> None:
+    cluster = SharedCluster("a", "b")
+    cluster.until_settled()
+
+    gone = Deployed("z", "0", "z")
+    assert kept_server(cluster.observed, gone, "ingest", is_final=True) is None
