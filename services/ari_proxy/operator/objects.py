@@ -36,6 +36,11 @@ def labels_of(item: Mapping[str, Any]) -> Mapping[str, str]:
     return item["metadata"].get("labels") or {}
 
 
+def annotations_of(item: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the annotations of any object, or of a Deployment's template."""
+    return item["metadata"].get("annotations") or {}
+
+
 def slot_of(item: Mapping[str, Any]) -> str:
     """Return the slot whose object or pod it is; '' if it is of none.
 

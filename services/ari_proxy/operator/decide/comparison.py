@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object, ObjectKey, key_of
+from ari_proxy.operator.objects import Object, ObjectKey, annotations_of, key_of
 
 from .additions import additions
 
@@ -15,9 +15,18 @@ def stamped(item: Object, *, is_scaled: bool) -> Object:
     content = {**item, "metadata": {**item["metadata"], "resourceVersion": ""}}
     if item["kind"] == "Deployment" and is_scaled:
         content["spec"] = {**item["spec"], "replicas": None}  # Somebody else's.
-    stamp = names.digest(json.dumps(content, sort_keys=True))
-    annotations = {**item["metadata"].get("annotations", {}), names.APPLIED: stamp}
-    return {**item, "metadata": {**item["metadata"], "annotations": annotations}}
+    return annotated(item, {names.APPLIED: fingerprint(content)})
+
+
+def annotated(item: Object, annotations: Mapping[str, str]) -> Object:
+    """Return an object with further annotations."""
+    found = {**annotations_of(item), **annotations}
+    return {**item, "metadata": {**item["metadata"], "annotations": found}}
+
+
+def fingerprint(item: Object) -> str:
+    """Return a short text that is another one for any difference."""
+    return names.digest(json.dumps(item, sort_keys=True))
 
 
 def is_current(children: Mapping[ObjectKey, Object], desired: Object) -> bool:

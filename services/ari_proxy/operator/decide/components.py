@@ -1,11 +1,11 @@
 """The components of a slot, with what they need of the cluster's state. Sans-I/O."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
 from ari_proxy.operator import names
 from ari_proxy.operator.decide.children.component import DesiredComponent, Images
 from ari_proxy.operator.names import COMPONENTS, Component
-from ari_proxy.operator.objects import Object, ObjectKey
+from ari_proxy.operator.objects import ObjectKey, annotations_of
 from ari_proxy.operator.state import Deployed, Observed
 
 from .defaults import Defaults
@@ -67,11 +67,6 @@ def _account_since(observed: Observed, slot: Slot, component: Component) -> str:
     if live is None:
         return ""
     if found is None:  # It is about to be made.
-        return _template_annotations(live).get(names.ACCOUNT_SINCE, "")
+        return annotations_of(live["spec"]["template"]).get(names.ACCOUNT_SINCE, "")
     since: str = found["metadata"].get("creationTimestamp", "")
     return since if since > live["metadata"].get("creationTimestamp", since) else ""
-
-
-def _template_annotations(live: Object | None) -> Mapping[str, str]:
-    template = live["spec"]["template"]["metadata"] if live is not None else {}
-    return template.get("annotations") or {}

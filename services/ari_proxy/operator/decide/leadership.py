@@ -5,7 +5,7 @@ unless its process has just ended; where it names none, the pods are asked.
 """
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object, is_finished, is_running
+from ari_proxy.operator.objects import Object, annotations_of, is_finished, is_running
 from ari_proxy.operator.state import Deployed, Observed, PodQuery
 
 
@@ -51,4 +51,4 @@ def _slots(observed: Observed, server: Deployed) -> list[str]:
 
 
 def _has_lease(pod: Object) -> bool:
-    return (pod["metadata"].get("annotations") or {}).get(names.LEASE) == "true"
+    return annotations_of(pod).get(names.LEASE) == "true"

@@ -1,19 +1,18 @@
 """How far the roll-out of each server is, from its Deployments. Sans-I/O."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ari_proxy.operator import names
 from ari_proxy.operator.model import LoginSecretRef
 from ari_proxy.operator.names import COMPONENTS, Component
-from ari_proxy.operator.objects import Object, slot_of
+from ari_proxy.operator.objects import Object, annotations_of, slot_of
 from ari_proxy.operator.state import Observed
 from ari_proxy.operator.store import is_whole
 
 from .children.component import DesiredComponent
 from .children.pod_template import pod_template
-from .comparison import covers
+from .comparison import annotated, covers, fingerprint
 from .rollout import Phase, ServerRollout
 from .servers import DesiredServer
 from .slots import Slot
@@ -35,23 +34,21 @@ def common_template(component: DesiredComponent) -> str:
     """Return the fingerprint of what the pod templates of all servers have in common."""
     slot = Slot(name="any", is_shared=component.slot.is_shared, servers=(_ANY_SERVER,))
     any_slot = replace(component, slot=slot, kept=(), has_lease=False, account_since="")
-    return _fingerprint(pod_template(any_slot))
+    return fingerprint(pod_template(any_slot))
 
 
 def marked(observed: Observed, desired: Object, component: DesiredComponent, common: str) -> Object:
     """Return a Deployment with what its roll-out is judged by, as annotations."""
-    template = _fingerprint(desired["spec"]["template"])
+    template = fingerprint(desired["spec"]["template"])
     server = component.slot.name
     live = observed.deployment(server, component.component)
     marks = {names.TEMPLATE: template, names.COMMON_TEMPLATE: common}
     if live is None or _is_former(live, template, desired):
         is_unserved = live is None or not _serves(observed, server, component.component)
         marks |= {names.UNSERVED_BEFORE: "true"} if is_unserved else {}
-    elif _annotations(live).get(names.UNSERVED_BEFORE):
+    elif annotations_of(live).get(names.UNSERVED_BEFORE):
         marks[names.UNSERVED_BEFORE] = "true"
-    metadata = desired["metadata"]
-    annotations = {**(metadata.get("annotations") or {}), **marks}
-    return {**desired, "metadata": {**metadata, "annotations": annotations}}
+    return annotated(desired, marks)
 
 
 def server_rollouts(
@@ -80,7 +77,7 @@ def rolling_servers(children: Iterable[Object]) -> tuple[str, ...]:
         slot_of(item)
         for item in children
         if item["kind"] == "Deployment" and is_whole(item) and _has_former_pods(item)
-        if not _annotations(item).get(names.UNSERVED_BEFORE)
+        if not annotations_of(item).get(names.UNSERVED_BEFORE)
     }
     return tuple(sorted(found))
 
@@ -134,7 +131,7 @@ def _component_phase(
 def _phase(observed: Observed, server: str, component: Component) -> Phase:
     live = observed.deployment(server, component)
     found = health(observed, server, component)
-    if live is None or found.replicas == 0 or _annotations(live).get(names.UNSERVED_BEFORE):
+    if live is None or found.replicas == 0 or annotations_of(live).get(names.UNSERVED_BEFORE):
         return Phase.CURRENT
     if _has_former_pods(live):
         is_failed = found.is_stuck and not found.is_settled
@@ -165,7 +162,7 @@ def _is_serving(observed: Observed, server: str) -> bool:
 
 
 def _is_waiting(live: Object, desired: Object) -> bool:
-    return _is_former(live, _annotations(desired)[names.TEMPLATE], desired)
+    return _is_former(live, annotations_of(desired)[names.TEMPLATE], desired)
 
 
 def _is_former(live: Object, template: str, desired: Object) -> bool:
@@ -173,7 +170,7 @@ def _is_former(live: Object, template: str, desired: Object) -> bool:
 
     What others have changed since is none: it is changed back at once.
     """
-    applied = _annotations(live).get(names.TEMPLATE)
+    applied = annotations_of(live).get(names.TEMPLATE)
     if applied is None:  # By a former version of the operator.
         return not covers(live["spec"]["template"], desired["spec"]["template"])
     return applied != template
@@ -185,7 +182,7 @@ def _is_common(live: Object, desired: Object) -> bool:
 
 def _common(item: Object) -> str:
     """Return the mark of what a Deployment's template has in common with those of other servers."""
-    return _annotations(item).get(names.COMMON_TEMPLATE, "")
+    return annotations_of(item).get(names.COMMON_TEMPLATE, "")
 
 
 def _gets_default_image(
@@ -203,11 +200,3 @@ def _has_default_image(observed: Observed, component: Component) -> bool:
 def _image(item: Object, component: Component) -> str:
     containers: Iterable[Object] = item["spec"]["template"]["spec"].get("containers") or ()
     return next((str(found.get("image")) for found in containers if found["name"] == component), "")
-
-
-def _annotations(item: Object) -> Mapping[str, str]:
-    return item["metadata"].get("annotations") or {}
-
-
-def _fingerprint(template: Object) -> str:
-    return names.digest(json.dumps(template, sort_keys=True))

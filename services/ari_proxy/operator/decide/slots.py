@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ari_proxy.operator import names
 from ari_proxy.operator.names import COMPONENTS, Component
-from ari_proxy.operator.objects import is_ready, is_rolled_out
+from ari_proxy.operator.objects import annotations_of, is_ready, is_rolled_out
 from ari_proxy.operator.state import Deployed, Observed, query_name
 
 from .placement import placed
@@ -122,8 +122,7 @@ def _is_let_go(observed: Observed, moving: Deployed) -> bool:
 def has_lease(observed: Observed, slot: str) -> bool:
     """Return whether Leases decide which of a slot's ingests is active."""
     live = observed.deployment(slot, "ingest")
-    template = live["spec"]["template"]["metadata"] if live is not None else {}
-    return (template.get("annotations") or {}).get(names.LEASE) == "true"
+    return live is not None and annotations_of(live["spec"]["template"]).get(names.LEASE) == "true"
 
 
 def _serves(observed: Observed, slot: str, component: Component, server_id: str) -> bool:

@@ -5,15 +5,15 @@ the applications from the ingest that has the calls, and announce them again. So
 drain, unless it keeps the server_id: then its ingest takes the dialogs over.
 """
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from ari_proxy.operator import names
-from ari_proxy.operator.objects import Object
+from ari_proxy.operator.objects import Object, annotations_of
 from ari_proxy.operator.state import SETTINGS_FILE, Deployed, Observed
 
 from . import kept
+from .children import config_map
 from .drain import DrainingServer, is_removed
 from .refusals import Refusal
 from .servers import DesiredServer
@@ -88,12 +88,12 @@ def _final(observed: Observed, slot: str, settings: Mapping[str, Any]) -> list[P
     config, live = (observed.child(kind, "ingest", slot) for kind in ("ConfigMap", "Deployment"))
     if config is None or live is None:
         return []
-    text = json.dumps(settings, indent=2) + "\n"
+    text = config_map.encoded(settings)
     stamp = names.digest(text)
     found = []
     if config["data"][SETTINGS_FILE] != text:
         found.append(_patch(config, f"/data/{SETTINGS_FILE}", text))
-    annotations = live["spec"]["template"]["metadata"].get("annotations") or {}
+    annotations = annotations_of(live["spec"]["template"])
     if annotations.get(names.SETTINGS) != stamp:
         stamped = {**annotations, names.SETTINGS: stamp}
         found.append(_patch(live, "/spec/template/metadata/annotations", stamped))

@@ -1,6 +1,7 @@
 """The ConfigMap of a component: the settings of docs/reference/settings.md. Sans-I/O."""
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ari_proxy.operator import names
@@ -39,7 +40,12 @@ def config_map(desired: DesiredComponent) -> Object:
 
 def text(desired: DesiredComponent) -> str:
     """Return the settings file."""
-    return json.dumps(settings(desired), indent=2) + "\n"
+    return encoded(settings(desired))
+
+
+def encoded(settings: Mapping[str, Any]) -> str:
+    """Return settings as the text of their file; its fingerprint starts new pods."""
+    return json.dumps(settings, indent=2) + "\n"
 
 
 def settings(desired: DesiredComponent) -> dict[str, Any]:
