@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.api_server import ApiServer
 from tests.support.calls import RestServer
 from tests.support.documented_rights import GuardedNats
 from tests.support.media import MediaAsterisk
 from tests.support.memory_proxy import CallScene, simulator
 from tests.support.memory_proxy import call_scene as running_call_scene
+from tests.support.operator_process import Cluster, cluster_with_secret, served
 from tests.support.servers import NatsServer
 
 
@@ -77,3 +79,18 @@ async def server(request: pytest.FixtureRequest) -> AsyncIterator[RestServer]:
     else:
         async with simulator() as simulated:
             yield simulated
+
+
+@pytest.fixture
+def api() -> ApiServer:
+    """An API server in memory, for an operator."""
+    return cluster_with_secret()
+
+
+@pytest.fixture
+async def cluster(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
+    """Its cluster, which runs the pods."""
+    async with served(api, tmp_path, monkeypatch) as found:
+        yield found

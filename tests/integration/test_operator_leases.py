@@ -1,8 +1,6 @@
 """Several operators at one API server: one of them acts in each namespace."""
 
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +13,6 @@ from tests.support.operator_process import (
     cluster_with_secret,
     is_ready,
     resource,
-    served,
 )
 from tests.support.running import until
 
@@ -35,14 +32,6 @@ OLD: dict[str, Any] = {
 @pytest.fixture
 def api() -> ApiServer:
     return cluster_with_secret(NAMESPACE, OTHER)
-
-
-@pytest.fixture
-async def cluster(
-    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    async with served(api, tmp_path, monkeypatch) as found:
-        yield found
 
 
 def spec(api: ApiServer, namespace: str = "kube-system") -> dict[str, Any]:

@@ -1,37 +1,19 @@
 """A new image goes through servers and resources in steps, and stops where it fails."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-import pytest
 
 from tests.support.api_server import ApiServer, Key
 from tests.support.operator_process import (
     NAMESPACE,
     Cluster,
-    cluster_with_secret,
     condition,
     is_ready,
     resource,
-    served,
 )
 from tests.support.running import until
 
 NEW = "ingest:new"
-
-
-@pytest.fixture
-def api() -> ApiServer:
-    return cluster_with_secret()
-
-
-@pytest.fixture
-async def cluster(
-    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    async with served(api, tmp_path, monkeypatch) as found:
-        yield found
 
 
 def of_servers(name: str, *servers: str) -> dict[str, Any]:
@@ -55,6 +37,29 @@ def with_image(api: ApiServer, image: str) -> list[str]:
         if key.plural == "deployments"
         and item["spec"]["template"]["spec"]["containers"][0]["image"] == image
     ]
+
+
+def held(api: ApiServer) -> set[str]:
+    """Return the resources that have a pod that is held."""
+    return {key.name.removesuffix("-ingest-asterisk-a") for key in api.held()}
+
+
+def done(api: ApiServer) -> int:
+    return len(with_image(api, NEW)) - len(api.held())
+
+
+def are_queued(api: ApiServer, names: Iterable[str]) -> bool:
+    reasons = {condition(api, name, "Progressing").get("reason") for name in names}
+    return reasons == {"RolloutQueued"}
+
+
+async def install(api: ApiServer, cluster: Cluster, names: Sequence[str]) -> None:
+    """Have resources served with a former image; pods with the new one are held."""
+    async with cluster.operator(ingest_image="ingest:old"):
+        for name in names:
+            api.create("ariproxies", resource(name))
+        await until(lambda: is_ready(api, *names))
+    api.held_images.add(NEW)
 
 
 async def test_servers_of_a_resource_follow_each_other(api: ApiServer, cluster: Cluster) -> None:
@@ -94,11 +99,7 @@ async def test_failure_stops_the_others_and_a_change_goes_on(
 
 async def test_resources_follow_each_other(api: ApiServer, cluster: Cluster) -> None:
     names = [f"voice-{number}" for number in range(8)]
-    async with cluster.operator(ingest_image="ingest:old"):
-        for name in names:
-            api.create("ariproxies", resource(name))
-        await until(lambda: is_ready(api, *names))
-    api.held_images.add(NEW)
+    await install(api, cluster, names)
     async with cluster.operator(ingest_image=NEW, max_servers_at_once=3):
         for _ in names:
             await until(lambda: len(api.held()) == min(3, len(names) - done(api)))
@@ -110,37 +111,17 @@ async def test_resources_follow_each_other(api: ApiServer, cluster: Cluster) -> 
 
 async def test_image_that_fails_everywhere_stops(api: ApiServer, cluster: Cluster) -> None:
     names = [f"voice-{number}" for number in range(6)]
-    async with cluster.operator(ingest_image="ingest:old"):
-        for name in names:
-            api.create("ariproxies", resource(name))
-        await until(lambda: is_ready(api, *names))
-    api.held_images.add(NEW)
+    await install(api, cluster, names)
     async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
         await until(lambda: len(api.held()) == 2)
         for key in api.held():
             api.fail(key)
-        queued = sorted(
-            set(names) - {key.name.removesuffix("-ingest-asterisk-a") for key in api.held()}
-        )
-        await until(
-            lambda: all(
-                condition(api, name, "Progressing").get("reason") == "RolloutQueued"
-                for name in queued
-            )
-        )
+        queued = sorted(set(names) - held(api))
+        await until(lambda: are_queued(api, queued))
         # Another change than the image's is not held back by it.
         change(api, queued[-1], ingest={"image": "ingest:own"})
         await until(lambda: len(with_image(api, "ingest:own")) == 1)
         assert len(with_image(api, NEW)) == 2
-
-
-def held(api: ApiServer) -> set[str]:
-    """Return the resources that have a pod that is held."""
-    return {key.name.removesuffix("-ingest-asterisk-a") for key in api.held()}
-
-
-def done(api: ApiServer) -> int:
-    return len(with_image(api, NEW)) - len(api.held())
 
 
 async def test_change_that_is_refused_takes_nobodys_place(api: ApiServer, cluster: Cluster) -> None:
@@ -158,19 +139,10 @@ async def test_change_that_is_refused_takes_nobodys_place(api: ApiServer, cluste
 
 async def test_operator_that_starts_knows_what_is_rolling(api: ApiServer, cluster: Cluster) -> None:
     names = [f"voice-{number}" for number in range(5)]
-    async with cluster.operator(ingest_image="ingest:old"):
-        for name in names:
-            api.create("ariproxies", resource(name))
-        await until(lambda: is_ready(api, *names))
-    api.held_images.add(NEW)
+    await install(api, cluster, names)
     async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
         await until(lambda: len(api.held()) == 2)
     async with cluster.operator(ingest_image=NEW, max_servers_at_once=2):
         rest = set(names) - held(api)
-        await until(
-            lambda: all(
-                condition(api, name, "Progressing").get("reason") == "RolloutQueued"
-                for name in rest
-            )
-        )
+        await until(lambda: are_queued(api, rest))
         assert len(api.held()) == 2

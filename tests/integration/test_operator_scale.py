@@ -1,8 +1,6 @@
 """The operator at an API server in memory: what it asks, what it keeps, and what it misses not."""
 
 import copy
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,26 +10,11 @@ from tests.support.api_server import RUNNING, ApiServer
 from tests.support.operator_process import (
     NAMESPACE,
     Cluster,
-    cluster_with_secret,
     condition,
     is_ready,
     resource,
-    served,
 )
 from tests.support.running import until
-
-
-@pytest.fixture
-def api() -> ApiServer:
-    return cluster_with_secret()
-
-
-@pytest.fixture
-async def cluster(
-    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Cluster]:
-    async with served(api, tmp_path, monkeypatch) as found:
-        yield found
 
 
 async def test_resource_takes_few_requests(api: ApiServer, cluster: Cluster) -> None:
