@@ -36,6 +36,23 @@ from tests.support.scripted_asterisk import scripted_asterisk
 Message = bytes | list[bytes]
 
 
+def events_at(server: asyncio.Server) -> tuple[int, EventSocket]:
+    """Return a server's port, and the events there; an attempt that fails is followed at once."""
+    port = server.sockets[0].getsockname()[1]
+    url = f"ws://127.0.0.1:{port}/ari/events"
+    at_once = Backoff(first_seconds=0, last_seconds=0)
+    return port, factories.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
+
+
+async def assert_connects(events: EventSocket, port: int) -> None:
+    """Run an Asterisk at a port, and see that the events come from there."""
+    async with scripted_asterisk(port):
+        async with asyncio.timeout(20):
+            async for connection in events.connections():
+                assert connection.subprotocol == "ari"
+                break
+
+
 async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """End a connection as a host does that has none: with a reset."""
     del reader
@@ -46,10 +63,7 @@ async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
     server = await asyncio.start_server(reset, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    url = f"ws://127.0.0.1:{port}/ari/events"
-    at_once = Backoff(first_seconds=0, last_seconds=0)
-    events = factories.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
+    port, events = events_at(server)
     async with server:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
@@ -57,11 +71,7 @@ async def test_connection_that_is_reset_while_it_opens_is_tried_again() -> None:
                     pytest.fail("there is no websocket")
     server.close()
 
-    async with scripted_asterisk(port):
-        async with asyncio.timeout(20):
-            async for connection in events.connections():
-                assert connection.subprotocol == "ari"
-                break
+    await assert_connects(events, port)
 
 
 async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,10 +84,7 @@ async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 async def test_connection_that_is_redirected_is_refused_and_tried_again() -> None:
     server = await asyncio.start_server(redirect, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    url = f"ws://127.0.0.1:{port}/ari/events"
-    at_once = Backoff(first_seconds=0, last_seconds=0)
-    events = factories.event_socket(load(ari={"websocket_url": url}), backoff=at_once)
+    port, events = events_at(server)
     async with server:
         with pytest.raises(InvalidHandshake, match=r"redirect to .*/other/events"):
             await events.connect()
@@ -89,11 +96,7 @@ async def test_connection_that_is_redirected_is_refused_and_tried_again() -> Non
         await opened.aclose()
     server.close()
 
-    async with scripted_asterisk(port):
-        async with asyncio.timeout(20):
-            async for connection in events.connections():
-                assert connection.subprotocol == "ari"
-                break
+    await assert_connects(events, port)
 
 
 class Unreadable:

@@ -135,12 +135,18 @@ def test_failure_stops_until_its_pods_become_ready() -> None:
     assert begin(cluster) == ["b"]
 
 
-def test_failure_of_a_server_that_may_not_be_changed_does_not_hinder_the_mend() -> None:
+def with_a_secret_for_a() -> Cluster:
+    """Return a settled cluster whose first server has a Secret of its own."""
     cluster = settled()
     cluster.resource["spec"]["servers"][0]["ari"]["credentialsSecretRef"]["name"] = "asterisk-a"
     cluster.secrets["asterisk-a"] = {"username": "", "password": ""}
     for _ in NAMES:
         cluster.settle()
+    return cluster
+
+
+def test_failure_of_a_server_that_may_not_be_changed_does_not_hinder_the_mend() -> None:
+    cluster = with_a_secret_for_a()
     image(cluster, "ingest:bad")
     assert begin(cluster) == ["a"]
     fail(cluster, "a")
@@ -153,11 +159,7 @@ def test_failure_of_a_server_that_may_not_be_changed_does_not_hinder_the_mend() 
 
 
 def test_server_that_may_not_be_changed_and_is_not_served_does_not_hinder_the_mend() -> None:
-    cluster = settled()
-    cluster.resource["spec"]["servers"][0]["ari"]["credentialsSecretRef"]["name"] = "asterisk-a"
-    cluster.secrets["asterisk-a"] = {"username": "", "password": ""}
-    for _ in NAMES:
-        cluster.settle()
+    cluster = with_a_secret_for_a()
     image(cluster, "ingest:bad")
     cluster.settle()
     cluster.run("minimal-ingest-a", ready=0)
