@@ -64,8 +64,7 @@ class CertificateNames:
 async def _names_of(
     server: tuple[str, int], tls: ssl.SSLContext, *, greets: bool
 ) -> tuple[str, ...]:
-    sock = await happy_eyeballs.connected(*server)
-    reader, writer = await asyncio.open_connection(sock=sock)
+    reader, writer = await happy_eyeballs.open_connection(*server)
     try:
         if greets:
             await reader.readline()

@@ -63,6 +63,28 @@ async def create_connection(
         raise
 
 
+async def open_connection(
+    host: str, port: int, *, reader: asyncio.StreamReader | None = None, **options: Any
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect as asyncio's function of that name does.
+
+    Args:
+        host: a name or an address.
+        port: of TCP.
+        reader: the one to use; None for a new one.
+        options: of TLS, as those of `create_connection`.
+
+    Raises:
+        OSError: there is no connection.
+    """
+    loop = asyncio.get_running_loop()
+    reader = reader or asyncio.StreamReader(loop=loop)
+    transport, protocol = await create_connection(
+        lambda: asyncio.StreamReaderProtocol(reader, loop=loop), host, port, **options
+    )
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
 def ordered(found: Sequence[AddressInfo], first: str) -> list[AddressInfo]:
     """Return addresses in the resolver's order, with one of them before all others."""
     return sorted(found, key=lambda info: info[4][0] != first)

@@ -18,7 +18,8 @@ class NatsTransport(TcpTransport):
             OSError, TimeoutError: there is no connection.
         """
         async with asyncio.timeout(connect_timeout):
-            sock = await happy_eyeballs.connected(uri.hostname or "", uri.port or 0)
-            reader, writer = await asyncio.open_connection(sock=sock, limit=buffer_size)
+            reader, writer = await happy_eyeballs.open_connection(
+                uri.hostname or "", uri.port or 0, reader=asyncio.StreamReader(limit=buffer_size)
+            )
         self._bare_io_reader = self._io_reader = reader
         self._bare_io_writer = self._io_writer = writer

@@ -153,8 +153,6 @@ class Transport(aiormq.TransportFactory):
         Raises:
             OSError: there is no connection.
         """
-        loop = asyncio.get_running_loop()
-        reader = FrameReader(self._handle)
         options: dict[str, Any] = {}
         if self._tls is not None:
             options = {
@@ -162,15 +160,12 @@ class Transport(aiormq.TransportFactory):
                 "server_hostname": self._server_name or self._host,
                 "ssl_shutdown_timeout": _TLS_END_SECONDS,
             }
-        transport, protocol = await happy_eyeballs.create_connection(
-            lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
-            self._host,
-            self._port,
-            **options,
+        reader = FrameReader(self._handle)
+        _, self._writer = streams = await happy_eyeballs.open_connection(
+            self._host, self._port, reader=reader, **options
         )
         self._reader = reader
-        self._writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-        return self._reader, self._writer
+        return streams
 
     def write(self, data: bytes) -> None:
         """Send frames, if the connection is still there."""
