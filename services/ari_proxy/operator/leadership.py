@@ -210,10 +210,13 @@ class Leadership:
         if error.status not in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             _log.warning("operator.lease_not_written", namespace=place, error=str(error))
             return
-        # Somebody else was first: see who, should the watch be late.
+        # Somebody else was first, or deleted it: see who has it, should the watch be late. One
+        # that tells of the end before a claim has been answered never tells it again.
         with suppress(KubernetesError):
             lease = await self._kubernetes.get("Lease", place, NAME)
-            if lease is not None:
+            if lease is None:
+                self._discard(place)
+            else:
                 self._put(lease)
 
     def _put(self, lease: Object) -> None:

@@ -123,6 +123,17 @@ def test_namespace_of_others_is_taken_over_when_their_lease_is_gone() -> None:
     play(act)
 
 
+def test_own_lease_that_is_gone_is_made_anew_though_the_watch_still_has_it() -> None:
+    async def act(scene: Scene) -> None:
+        await scene.until(scene.leads)
+        del scene.api.objects[lease_path(PLACE)]
+
+        await scene.until(lambda: lease_path(PLACE) in scene.api.objects)
+        assert scene.leads()
+
+    play(act)
+
+
 def test_released_lease_is_deleted() -> None:
     async def act(scene: Scene) -> None:
         await scene.until(scene.leads)
