@@ -102,6 +102,36 @@ async def test_dialogs_and_a_ladder_are_seen_live(
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+async def test_link_leads_to_a_filtered_list(nats_server: NatsServer, chromium: str) -> None:
+    """Dashboards link to it, and people send it to each other."""
+    rows = "[...document.querySelector('#dialogs').rows].map(row => row.cells[4].innerText)"
+    async with shown(nats_server) as console, page(chromium) as browser:
+        for channel in ("caller-1", "caller-2"):
+            await console.setting.begin(channel)
+        await browser.open(f"{console.url}?server=server-1&find=caller-2")
+        await browser.until("document.querySelectorAll('#dialogs tr').length == 1")
+        assert await browser.evaluate(rows) == ["caller-2"]
+        assert await browser.evaluate("document.querySelector('#find').value") == "caller-2"
+
+        await browser.evaluate(
+            "byId('find').value = 'caller'; byId('find').dispatchEvent(new Event('input'))"
+        )
+        await browser.until("document.querySelectorAll('#dialogs tr').length == 2")
+        assert await browser.evaluate("location.search") == "?server=server-1&find=caller"
+        assert browser.complaints == []
+
+
+async def test_link_to_a_server_of_another_console_says_so(
+    nats_server: NatsServer, chromium: str
+) -> None:
+    async with shown(nats_server) as console, page(chromium) as browser:
+        await browser.open(f"{console.url}?server=elsewhere")
+        await browser.until("document.querySelector('#checks .failed') !== null")
+        assert await browser.evaluate("document.querySelector('#checks').innerText") == (
+            "✗ console: no server 'elsewhere' is served here"
+        )
+
+
 async def test_stream_begins_when_copies_come(nats_server: NatsServer) -> None:
     """A browser that shows it as open misses nothing from then on."""
     link = Link(nats_server.port, kind="NATS")

@@ -6,7 +6,8 @@ const STATE_MILLISECONDS = 2000, MAX_STEPS = 1000;
 const x = Object.fromEntries(PARTICIPANTS.map((name, index) => [name, LEFT + GAP * index]));
 const width = LEFT * 2 + GAP * (PARTICIPANTS.length - 1);
 const byId = (id) => document.getElementById(id);
-let source = null, shown = "", server = "", begunAt = 0, steps = 0;
+const linked = new URLSearchParams(location.search);
+let source = null, shown = "", server = linked.get("server") ?? "", begunAt = 0, steps = 0;
 
 function element(tag, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -62,8 +63,10 @@ async function refresh() {
     const asked = server;
     const find = encodeURIComponent(byId("find").value);
     const answer = await fetch(`console/state?find=${find}&server=${encodeURIComponent(asked)}`);
-    const state = await answer.json();
+    const text = await answer.text();
     if (asked !== server) return;
+    if (!answer.ok) return showChecks({console: text});
+    const state = JSON.parse(text);
     showServers(state);
     showChecks(state.checks);
     showDialogs(state);
@@ -132,7 +135,15 @@ function add(step) {
   resize();
 }
 
-byId("find").addEventListener("input", refresh);
-byId("servers").addEventListener("change", () => { server = byId("servers").value; refresh(); });
+// The address stays a link to what is shown.
+function choose() {
+  const find = byId("find").value;
+  history.replaceState(null, "", `?${new URLSearchParams({...(server && {server}), ...(find && {find})})}`);
+  refresh();
+}
+
+byId("find").addEventListener("input", choose);
+byId("servers").addEventListener("change", () => { server = byId("servers").value; choose(); });
+byId("find").value = linked.get("find") ?? "";
 refresh();
 setInterval(refresh, STATE_MILLISECONDS);
