@@ -116,6 +116,6 @@ class Sweeper:
         if self._permit.is_valid():
             self.report_end(dialog, reason)
         _log.info("dialog.ended", dialog_id=dialog.dialog_id, events=dialog.sequence, reason=reason)
-        self._instruments.record_end(dialog)
+        self._instruments.record_end(dialog, reason)
         if self._retention is not None:
             self._retention.on_ended(dialog)

@@ -56,8 +56,7 @@ def draw(form: Format, dialog_id: str, records: list[TapRecord]) -> str:
     """Return a dialog's ladder in a format."""
     if form is Format.JSON:
         return steps.as_json(dialog_id, records)
-    found = [steps.step_of(record) for record in records]
-    return _DRAWINGS[form](dialog_id, found)
+    return _DRAWINGS[form](dialog_id, steps.all_of(records))
 
 
 async def follow(
@@ -126,11 +125,12 @@ def silent(_: TapRecord) -> None:
 def live(dialog_id: str, show: Callable[[str], None]) -> Callable[[TapRecord], None]:
     """Return a callback that prints each record as a line of a ladder, header first."""
     begun_at: list[float] = []
+    made = steps.Steps()
 
     def show_record(record: TapRecord) -> None:
         if not begun_at:
             begun_at.append(record.at)
             show("\n".join(text.head(dialog_id)))
-        show(text.line(steps.step_of(record), begun_at[0]))
+        show(text.line(made.next(record), begun_at[0]))
 
     return show_record

@@ -16,7 +16,7 @@ from ari_proxy.__about__ import __version__
 from ari_proxy.admin.checks import problems
 from ari_proxy.admin.servers import ServerView
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.watch.render.steps import row_of
+from ari_proxy.watch.render.steps import Steps
 
 from .stream import EventStream
 
@@ -99,7 +99,7 @@ class Console:
             bus,
             ServerId(name),
             dialog,
-            encode=row_of,
+            encode=Steps().next_row,
             closing=self._closing,
             count=self._count,
             headers=_HEADERS,

@@ -8,6 +8,7 @@ from opentelemetry.trace import INVALID_SPAN, Span, SpanKind
 
 from ari_proxy.ingest.routing.dialog import Dialog
 from ari_proxy.ingest.routing.phase import DeliveryPhase
+from ari_proxy.ingest.routing.proxy_events import EndReason
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap.tap import Tap
 from ari_proxy.telemetry import metrics_table as table
@@ -48,13 +49,13 @@ class DialogInstruments:
         """Record the duration of a set-up after which events pass."""
         self._metrics.histogram(table.SET_UP_SECONDS, self._server).observe(seconds)
 
-    def record_end(self, dialog: Dialog) -> None:
+    def record_end(self, dialog: Dialog, reason: EndReason) -> None:
         """Count a dialog that has ended, and how long it lived; copy its end to the tap."""
         labels = self._server, dialog.application
         self._metrics.counter(table.DIALOGS_ENDED, *labels).inc()
         life = time.monotonic() - dialog.started_at
         self._metrics.histogram(table.DIALOG_SECONDS, *labels).observe(life)
-        self._tap.copy("end", dialog.dialog_id)
+        self._tap.copy("end", dialog.dialog_id, b'{"reason":"%b"}' % reason.encode())
 
     @contextmanager
     def span(self, announcement: Announcement) -> Iterator[Span]:

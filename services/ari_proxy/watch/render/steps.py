@@ -5,6 +5,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
+from ari_proxy.tap.ending import Ending, ending_of
+from ari_proxy.tap.facts_reader import FactsReader
 from ari_proxy.tap.records import Kind, TapRecord
 
 from .descriptions import describe, is_failure, message_of
@@ -45,16 +47,44 @@ def step_of(record: TapRecord) -> Step:
     return Step(record.at, source, target, describe(record), record.kind, is_failure(record))
 
 
-def _row(record: TapRecord) -> dict[str, Any]:
-    return step_of(record)._asdict()
+class Steps:
+    """Makes the steps of one dialog, record by record; the last one says why it has ended."""
+
+    def __init__(self) -> None:
+        self._reader = FactsReader()
+
+    def next(self, record: TapRecord) -> Step:
+        """Return the next record as a step."""
+        self._reader.follow(record)
+        step = step_of(record)
+        why = self.why
+        if record.kind != "end" or why is None:
+            return step
+        return step._replace(text=f"{step.text}: {why.sentence}")
+
+    @property
+    def why(self) -> Ending | None:
+        """Why the dialog has ended, once it has and its messages tell."""
+        if not self._reader.facts.ended_at:
+            return None
+        ending = ending_of(self._reader.facts)
+        return ending if ending.reason != "unknown" else None
+
+    def next_row(self, record: TapRecord) -> bytes:
+        """Return the next record's step as JSON on one line."""
+        return msgspec.json.encode(self.next(record)._asdict())
 
 
-def row_of(record: TapRecord) -> bytes:
-    """Return a record's step as JSON on one line."""
-    return msgspec.json.encode(_row(record))
+def all_of(records: Iterable[TapRecord]) -> list[Step]:
+    """Return the steps of one dialog's records."""
+    return list(map(Steps().next, records))
 
 
 def as_json(dialog_id: str, records: Iterable[TapRecord]) -> str:
     """Return a dialog's steps as one JSON object, with the messages as they were on the bus."""
-    rows = [_row(record) | {"message": message_of(record)} for record in records]
-    return msgspec.json.encode({"dialog_id": dialog_id, "steps": rows}).decode()
+    steps = Steps()
+    rows = [steps.next(one)._asdict() | {"message": message_of(one)} for one in records]
+    drawn: dict[str, Any] = {"dialog_id": dialog_id, "steps": rows}
+    if (why := steps.why) is not None:
+        drawn |= {"why": why._asdict()}
+    return msgspec.json.encode(drawn).decode()

@@ -36,7 +36,8 @@ def line(step: Step, begun_at: float) -> str:
     for column in COLUMNS.values():
         row[column] = "│"
     if step.source is None or step.target is None:
-        row[2 : _WIDTH - 1] = f" {shortened(step.text, _WIDTH - 6)}".ljust(_WIDTH - 3)
+        # Not cut off: why a dialog has ended may be the longest text of all.
+        row[2 : _WIDTH - 1] = f" {step.text}".ljust(_WIDTH - 3)
     else:
         _arrow(row, step, COLUMNS[step.source], COLUMNS[step.target])
     return f"{step.at - begun_at:{_TIME - 1}.3f} {''.join(row)}"

@@ -19,6 +19,19 @@ def test_arrow_goes_from_its_sender_to_whom_it_is_for() -> None:
     ]
 
 
+def test_last_step_says_why_the_dialog_has_ended() -> None:
+    sentence = "demo was gone and no other instance took over, so ingest.no_listener was applied"
+    assert steps.all_of(CALL)[-1].text == f"the dialog has ended: {sentence}"
+    drawn = json.loads(steps.as_json(DIALOG, CALL))
+    assert drawn["why"] == {"reason": "application_gone", "sentence": sentence}
+
+
+def test_end_without_a_reason_is_an_end() -> None:
+    assert steps.all_of([CALL[0], CALL[-1]])[-1].text == "the dialog has ended"
+    assert "why" not in json.loads(steps.as_json(DIALOG, [CALL[0], CALL[-1]]))
+    assert "why" not in json.loads(steps.as_json(DIALOG, CALL[:-1]))
+
+
 def test_ladder_as_json_holds_the_messages() -> None:
     drawn = json.loads(steps.as_json(DIALOG, CALL))
     assert drawn["dialog_id"] == DIALOG

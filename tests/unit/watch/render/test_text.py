@@ -30,5 +30,10 @@ def test_long_message_is_cut_off_before_the_head_of_its_arrow() -> None:
     assert len(row) == len(text.line(step_of(CALL[0]), begun_at=0.0))
 
 
+def test_why_a_dialog_has_ended_is_not_cut_off() -> None:
+    step = step_of(CALL[-1])._replace(text=f"the dialog has ended: {'x' * 200} at last")
+    assert text.line(step, begun_at=0.0).endswith("x at last│")
+
+
 def test_ladder_of_nothing_has_a_head() -> None:
     assert text.draw(DIALOG, []).startswith(f"dialog {DIALOG}\n")
