@@ -2,9 +2,8 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-from ari_proxy.operator.decide.slots import assigned
 from ari_proxy.operator.objects import labels_of, slot_of
 from ari_proxy.operator.report.status import status
 from ari_proxy.operator.state import SETTINGS_FILE, Deployed, query_name
@@ -28,6 +27,22 @@ def listed(*names: str, **fields: Any) -> list[dict[str, Any]]:
     ]
 
 
+class Process(NamedTuple):
+    """The pod of a Deployment."""
+
+    deployment: str
+    template: str
+    #: In the order of their starts.
+    number: int
+    #: How many the Deployment has had before.
+    former: int = -1
+
+    @property
+    def pod(self) -> str:
+        """Its name."""
+        return f"{self.deployment}-{self.former}" if self.former else self.deployment
+
+
 class SharedCluster(Cluster):
     """Its pods run, and their servers have calls if `calls` names them."""
 
@@ -37,8 +52,14 @@ class SharedCluster(Cluster):
         self.calls: dict[str, int] = {}
         #: Servers whose former ingests have not handed their dialogs over yet.
         self.clinging: set[str] = set()
-        #: By server_id: what keeps pods from serving it.
+        #: By server_id: what keeps shared pods from serving it.
         self.problems: dict[str, str] = {}
+        self.started = 0
+        #: By server_id.
+        self._owners: dict[str, Process] = {}
+        self._running: dict[str, Process] = {}
+        #: Numbers of processes, and the server_ids that they do not serve any more.
+        self._handed_over: set[tuple[int, str]] = set()
 
     def serve(self, *servers: str, **spec: Any) -> None:
         """Change the spec."""
@@ -64,16 +85,39 @@ class SharedCluster(Cluster):
 
     def run_pods(self) -> None:
         """Have one pod for each Deployment, with the servers that it has settings of."""
-        self.pods, self.server_checks, self.dialogs = [], {}, {}
-        deployed = self.observed.deployed
+        former, self._running = self._running, {}
         for key, item in self.children.items():
             if key.kind == "Deployment":
-                self.pods.append(found := pod(key.name, labels=labels_of(item)))
-                template = item["spec"]["template"]["metadata"]
-                found["metadata"]["annotations"] = template["annotations"]
-                own = [server for server in deployed if server.slot == slot_of(item)]
                 self._start(key.name)
-                self._answer(key.name, own)
+                template = json.dumps(item["spec"]["template"], sort_keys=True)
+                self._running[key.name] = former.get(key.name, Process(key.name, "", 0))
+                if self._running[key.name].template != template:
+                    self._replace(key.name, template)
+        self._hand_over()
+        self.pods, self.server_checks, self.dialogs, self.active = [], {}, {}, {}
+        deployed = self.observed.deployed
+        for name, process in self._running.items():
+            item = self.of("Deployment", name)
+            own = [server for server in deployed if server.slot == slot_of(item)]
+            self.pods.append(found := pod(name, labels=labels_of(item)))
+            annotations = item["spec"]["template"]["metadata"]["annotations"]
+            found["metadata"] |= {
+                "name": process.pod,
+                "annotations": annotations,
+                "creationTimestamp": f"2026-11-24T10:{process.number:04}",
+            }
+            self._answer(process, own)
+            self._count_ready(process, own)
+
+    def restart(self, deployment: str) -> None:
+        """Replace a Deployment's pod by another one, as an eviction does."""
+        self._replace(deployment, self._running[deployment].template)
+        self.run_pods()
+
+    def _replace(self, deployment: str, template: str) -> None:
+        self.started += 1
+        former = self._running[deployment].former + 1
+        self._running[deployment] = Process(deployment, template, self.started, former)
 
     def _start(self, name: str) -> None:
         """Read the settings as the process does, which refuses some."""
@@ -86,27 +130,65 @@ class SharedCluster(Cluster):
         twice = {need for need in needs if needs.count(need) > 1}
         assert not twice, f"{name} refuses its settings: two servers need {twice}"
 
-    def _answer(self, name: str, own: list[Deployed]) -> None:
+    def _hand_over(self) -> None:
+        """Find who serves each server: of those with a Lease the oldest, of others the newest.
+
+        One with a Lease takes the server from one without, and takes it back. One without that has
+        handed over only waits for its end.
+        """
+        self._owners = {}
+        for process in sorted(self._running.values(), key=lambda item: item.number):
+            for server_id in self._served(process):
+                if (process.number, server_id) in self._handed_over:
+                    continue
+                owner = self._owners.setdefault(server_id, process)
+                is_theirs = self._served(owner)[server_id] or server_id in self._unreachable
+                if owner is not process and not is_theirs:
+                    self._handed_over.add((owner.number, server_id))
+                    self._owners[server_id] = process
+
+    @property
+    def _unreachable(self) -> set[str]:
+        return {*self.problems, *self.clinging}
+
+    def _served(self, process: Process) -> dict[str, bool]:
+        """Return the server_ids of an ingest's servers, and whether it has a Lease for each."""
+        if "-ingest-" not in process.deployment:
+            return {}
+        settings = json.loads(self.of("ConfigMap", process.deployment)["data"][SETTINGS_FILE])
+        entries = settings.get("servers", [settings])
+        return {entry["server_id"]: "lease" in entry for entry in entries}
+
+    def _answer(self, process: Process, own: list[Deployed]) -> None:
         for server in own:
-            number = 0 if self._is_handed_over(server) else self.calls.get(server.server, 0)
-            self.dialogs[query_name(name, server.server_id)] = number
+            is_active = self._owners.get(server.server_id or server.server) is process
+            query = query_name(process.pod, server.server_id)
+            self.dialogs[query] = self.calls.get(server.server, 0) if is_active else 0
+            if "-ingest-" in process.deployment:
+                self.active[query] = is_active
         if any(server.server_id for server in own):
-            self.server_checks[name] = {
-                server.server_id: self.problems.get(server.server, "") for server in own
+            self.server_checks[process.pod] = {
+                server.server_id: self._problem(process, server) for server in own
             }
 
-    def _is_handed_over(self, server: Deployed) -> bool:
-        """Return whether pods of another slot have taken a server's dialogs over."""
-        slot = assigned(self.observed).get(server.server, server.slot)
-        is_served = server.server not in self.problems and server.server not in self.clinging
-        return is_served and any(
-            item.server == server.server and item.slot == slot != server.slot
-            for item in self.observed.deployed
-        )
+    def _count_ready(self, process: Process, own: list[Deployed]) -> None:
+        """Have the pod ready while any of its servers is served."""
+        is_ready = any(not self._problem(process, server) for server in own)
+        self.run(process.deployment, ready=None if is_ready else 0)
+
+    def _problem(self, process: Process, server: Deployed) -> str:
+        if (process.number, server.server_id or server.server) in self._handed_over:
+            return "websocket: another ingest has taken over; stop this one"
+        return self.problems.get(server.server, "") if server.server_id else ""
 
     def _servers(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = status(self.observed, {})["servers"]
         return found
+
+    @property
+    def served(self) -> set[str]:
+        """The server_ids that an ingest has, and no other one has taken over."""
+        return set(self._owners)
 
     @property
     def places(self) -> dict[str, list[str]]:

@@ -46,10 +46,12 @@ def _kept(
 def _has_lease(observed: Observed, slot: Slot) -> bool:
     """Return whether Leases decide which of a slot's ingests is active.
 
-    An ingest with a Lease keeps it: an old standby pod would take the calls back from a new pod
-    that does not know the Lease.
+    Servers that share pods always have one: an ingest without it that has handed a server over
+    never takes it back, and its pod can't be replaced while it serves others. An ingest with a
+    Lease keeps it: an old standby pod would take the calls back from a new pod that does not know
+    the Lease.
     """
-    if observed.proxy.spec.ingest.replicas > 1:
+    if observed.proxy.spec.ingest.replicas > 1 or slot.is_shared:
         return True
     served = {server.name for server in slot.servers}
     former = {item.slot for item in observed.deployed if item.server in served}

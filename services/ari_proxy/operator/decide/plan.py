@@ -143,10 +143,13 @@ def _suspended(observed: Observed, images: Images, defaults: Defaults) -> Plan:
 def _deletion(observed: Observed) -> Plan:
     """Return the changes after the resource was deleted: its servers drain."""
     held = _undrained(observed, draining_servers(observed))
+    slots = frozenset(item.deployed.slot for item in held)
     arranged = Arrangement(
         slots=(),
-        untouched_slots=frozenset(item.deployed.slot for item in held),
-        untouched_servers=frozenset(item.name for item in held),
+        untouched_slots=slots,
+        untouched_servers=frozenset(
+            item.server for item in observed.deployed if item.slot in slots
+        ),
     )
     obsolete = _obsolete(observed, (), arranged)
     if held:  # They still need what they share.

@@ -1,8 +1,8 @@
 """Which servers have an ingest and a command Deployment together: a slot. Sans-I/O.
 
 A slot of `spec.pods: PerServer` has the name of its server, a shared one a number. A server that
-changes its slot stays in the former one until the new one serves it. Until then the former one is
-left as it is: without a Lease its new pods would take the dialogs back.
+changes its slot stays in the former one until the new one serves it. Without a Lease the former one
+is left as it is until then: its new pods would take the dialogs back.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -157,7 +157,11 @@ def arrangement(
     """
     found = {server.name for server in changeable}
     kept = _kept(observed, places, changeable, held)
-    left = {item.slot for item in held if places.get(item.server, item.slot) != item.slot}
+    left = {
+        item.slot
+        for item in held
+        if places.get(item.server, item.slot) != item.slot and not has_lease(observed, item.slot)
+    }
     untouched = {*left, *refused}
     lacking = places.keys() - found
     if observed.proxy.spec.pods == "PerServer":

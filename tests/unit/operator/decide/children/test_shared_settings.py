@@ -69,8 +69,9 @@ def test_each_server_has_its_lease(tmp_path: Path) -> None:
     }
 
 
-def test_pods_without_leases_have_none(tmp_path: Path) -> None:
-    assert loaded(settled(), "ingest", tmp_path)["a"].lease.kind == "none"
+def test_a_single_ingest_has_leases_too(tmp_path: Path) -> None:
+    """So that a server can move to other pods and back."""
+    assert loaded(settled(), "ingest", tmp_path)["a"].lease.kind == "kubernetes"
 
 
 def test_buffers_of_all_servers_fit_into_a_pod(tmp_path: Path) -> None:
