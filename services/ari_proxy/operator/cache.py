@@ -137,7 +137,7 @@ class Cache:
     def written(self, item: Object) -> None:
         """Note the result of an own write."""
         for watch in self._watches_of(item["kind"], item["metadata"]["namespace"]):
-            watch.store.put(item)
+            watch.store.answered(item)
 
     def status_written(self, resource: Object) -> None:
         """Note an AriProxy whose status this process has written; that is no news for itself.

@@ -222,7 +222,7 @@ class Leadership:
     def _put(self, lease: Object) -> None:
         for watch in self._watches:
             if watch.scope.namespace in {None, lease["metadata"]["namespace"]}:
-                watch.store.put(lease)
+                watch.store.answered(lease)
 
     def _discard(self, namespace: str) -> None:
         for watch in self._watches:

@@ -3,8 +3,9 @@
 A reconciliation reads them here instead of asking the API server. So it may see an object as it was
 some moments ago, which is safe for these reasons:
 
-- An older version never replaces a newer one, and the result of an own write is put in at once. So
-  a reconciliation sees what the one before it has written.
+- An older version never replaces a newer one, and the answer to an own write is kept at once. So a
+  reconciliation sees what the one before it has written. An answer that comes after the watch has
+  told of the object's end is not kept: nothing would remove it any more.
 - Whatever it misses arrives as an event, and leads to another one.
 - Writes are server-side applies: to repeat one changes nothing.
 
@@ -41,9 +42,33 @@ class Store:
         self._max_bytes = max_bytes
         self._kept: dict[ResourceKey, _Kept] = {}
         self._by_owner: dict[ResourceKey, set[ResourceKey]] = {}
+        #: The newest version that was listed or told. Changes of a kind are told in their order.
+        self._told = 0
 
     def put(self, item: Object) -> bool:
-        """Keep an object; return False if this version, or a newer one, is known already."""
+        """Keep an object that was listed or told of.
+
+        Returns:
+            False if this version, or a newer one, is known already.
+        """
+        self.told(version_of(item))
+        return self._keep(item)
+
+    def answered(self, item: Object) -> bool:
+        """Keep an object that a request was answered with.
+
+        Returns:
+            False if this version, or a newer one, is known already, or that it was deleted since.
+        """
+        if _place(item) not in self._kept and 0 < version_of(item) <= self._told:
+            return False
+        return self._keep(item)
+
+    def told(self, version: int) -> None:
+        """Note that all changes up to a version are known."""
+        self._told = max(self._told, version)
+
+    def _keep(self, item: Object) -> bool:
         key, version = _place(item), version_of(item)
         known = self._kept.get(key)
         if known is not None and 0 < version <= known.version:
@@ -57,6 +82,7 @@ class Store:
     def remove(self, item: Object) -> bool:
         """Forget a deleted object; return False if it is unknown, or has been created anew."""
         key, version = _place(item), version_of(item)
+        self.told(version)
         known = self._kept.get(key)
         if known is None or 0 < version < known.version:
             return False

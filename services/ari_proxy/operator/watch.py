@@ -108,6 +108,8 @@ class Watch:
 
         version = await self._kubernetes.list(kind, namespace, take, dict(labels))
         self._failures = 0
+        if version.isdecimal():
+            listed.told(int(version))
         self._known(listed)
         self._version = version
 

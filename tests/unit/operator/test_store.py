@@ -72,6 +72,28 @@ def test_late_deletion_does_not_concern_an_object_that_was_made_anew() -> None:
     assert versions(store) == ["12"]
 
 
+def test_answer_after_the_deletion_was_told_brings_nothing_back() -> None:
+    """A watch tells changes in their order, and an object's end only once."""
+    store = Store()
+    store.put(config_map(3))
+    store.remove(config_map(4))
+    assert not store.answered(config_map(2))
+    assert versions(store) == []
+
+    assert store.answered(config_map(5))
+    assert versions(store) == ["5"]
+
+
+def test_answer_is_known_before_the_watch_tells_it() -> None:
+    store = Store()
+    store.put(config_map(3, name="other"))
+    assert store.answered(config_map(4))
+    assert store.answered(config_map(5))
+    assert not store.answered(config_map(4))
+    assert not store.put(config_map(5))
+    assert versions(store) == ["5", "3"]
+
+
 def test_own_deletion_forgets_at_once() -> None:
     store = Store()
     store.put(config_map(9))
