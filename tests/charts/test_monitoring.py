@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.charts.test_chart import of, render
+from tests.charts.test_chart import helm, of, refusal, render
 from tests.charts.test_null_values import EVERYTHING
 from tests.charts.test_pods import operator
 from tests.support.chart import CHART
@@ -85,14 +85,21 @@ def dashboards(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [json.loads(text) for item in maps for text in item["data"].values()]
 
 
-def test_dashboards_of_two_releases_have_ids_of_their_own() -> None:
-    found = [
-        {item["uid"] for item in dashboards(monitoring("dashboards.enabled=true", namespace=where))}
-        for where in ("one", "two")
-    ]
-    assert [len(uids) for uids in found] == [len(DASHBOARDS)] * 2
-    assert found[0] & found[1] == set()
-    assert all(len(uid) <= 40 for uids in found for uid in uids)
+def test_dashboards_of_each_release_have_ids_of_their_own() -> None:
+    """Grafana takes ids of up to 40 characters."""
+    releases = (("voice", "one"), ("voice", "two"), ("other", "one"))
+    uids = [uid for where, release in releases for uid in uids_of(where, release)]
+    assert len(uids) == len(set(uids)) == len(DASHBOARDS) * len(releases)
+    assert all(len(uid) <= 40 for uid in uids)
+
+
+def uids_of(namespace: str, release: str) -> list[str]:
+    where = ("--namespace", namespace, "--kube-version", "1.31.0")
+    done = helm(
+        "template", release, str(CHART), *where, "--set", "monitoring.dashboards.enabled=true"
+    )
+    assert done.returncode == 0, done.stderr
+    return [item["uid"] for item in dashboards([x for x in yaml.safe_load_all(done.stdout) if x])]
 
 
 def test_dashboards_are_those_of_the_files() -> None:
@@ -102,6 +109,66 @@ def test_dashboards_are_those_of_the_files() -> None:
         assert item["title"] == f"{file['title']} (two)"
         assert item["panels"] == file["panels"]
         assert item["templating"] == file["templating"]
+
+
+CONSOLE = "dashboards.consoleUrl=https://console.example.com/console"
+
+
+def series_links(*options: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the links from series of each panel that has some."""
+    found = dashboards(monitoring("dashboards.enabled=true", *options))
+    rows = [panel for item in found for panel in item["panels"]]
+    panels = [inner for row in rows for inner in (row, *row.get("panels", []))]
+    links = {
+        x["title"]: x["fieldConfig"]["defaults"].get("links", [])
+        for x in panels[1:]
+        if "fieldConfig" in x
+    }
+    return {title: these for title, these in links.items() if these}
+
+
+def test_series_of_servers_link_to_their_calls_in_the_console() -> None:
+    links = series_links(CONSOLE)
+    (open_,), (begun,), (served,) = (
+        links[title] for title in ("Open dialogs", "Dialogs begun", "Served applications")
+    )
+    base = "https://console.example.com/console?server="
+    labels = "${__field.labels."
+    assert open_["url"] == f"{base}{labels}server_id:percentencode}}"
+    assert begun["url"] == f"{open_['url']}&find={labels}application:percentencode}}"
+    # A row of a table is one frame for all series: it has no labels, but fields.
+    assert served["url"] == begun["url"].replace("__field.labels", "__data.fields")
+    assert open_["targetBlank"]
+    assert "By status" not in links
+
+
+def test_console_of_each_server_may_have_an_address_of_its_own() -> None:
+    each = "dashboards.consoleUrl=https://example.com/{cluster}/{namespace}/{server_id}/console"
+    (open_,) = series_links(each)["Open dialogs"]
+    labels = "${__field.labels."
+    path = "/".join(
+        f"{labels}{name}:percentencode}}" for name in ("cluster", "namespace", "server_id")
+    )
+    assert open_["url"].startswith(f"https://example.com/{path}/console?server=")
+    for item in dashboards(monitoring("dashboards.enabled=true", each)):
+        assert "Console" not in {link["title"] for link in item["links"]}
+
+
+def test_dashboards_link_to_the_console() -> None:
+    for item in dashboards(monitoring("dashboards.enabled=true", CONSOLE)):
+        (link,) = (link for link in item["links"] if link["title"] == "Console")
+        assert (link["type"], link["url"]) == ("link", "https://console.example.com/console")
+
+
+def test_without_a_console_nothing_links_to_it() -> None:
+    assert series_links() == {}
+    for item in dashboards(monitoring("dashboards.enabled=true")):
+        assert [link["type"] for link in item["links"]] == ["dashboards"]
+
+
+@pytest.mark.parametrize("url", ["console.example.com", "https://example.com/console?server=x"])
+def test_console_has_an_address_without_a_query(url: str) -> None:
+    assert "consoleUrl" in refusal("--set", f"monitoring.dashboards.consoleUrl={url}")
 
 
 def _title(dashboard: dict[str, Any]) -> str:

@@ -115,6 +115,7 @@ monitoring:
     enabled: false
     namespace: ''
     titleSuffix: ''
+    consoleUrl: ''
     labels: {}
     annotations: {}
 networkPolicy:

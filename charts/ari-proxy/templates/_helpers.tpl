@@ -201,3 +201,30 @@ permissions that it has itself. */}}
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{/*
+Link a dashboard, and its series that are of one server, to the console at a URL (a list of both). Fields in the
+braces of the URL are labels. A row of a table has them as fields, any other series as labels of its own.
+*/}}
+{{- define "ari-proxy.linkToConsole" -}}
+{{- $dashboard := index . 0 }}
+{{- $console := index . 1 }}
+{{- if not (contains "{" $console) }}
+{{- $link := dict "type" "link" "title" "Console" "url" $console "targetBlank" true "icon" "external link" }}
+{{- $_ := set $dashboard "links" (append $dashboard.links $link) }}
+{{- end }}
+{{- $panels := $dashboard.panels }}
+{{- range $dashboard.panels }}{{- $panels = concat $panels (default list .panels) }}{{- end }}
+{{- range $panels }}
+{{- $queries := toJson (default list .targets) }}
+{{- if contains "by (cluster, namespace, server_id" $queries }}
+{{- $url := printf "%s?server={server_id}" $console }}
+{{- if contains "server_id, application)" $queries }}{{- $url = printf "%s&find={application}" $url }}{{- end }}
+{{- $labels := eq .type "table" | ternary "__data.fields" "__field.labels" }}
+{{- range list "cluster" "namespace" "server_id" "application" }}
+{{- $url = replace (printf "{%s}" .) (printf "${%s.%s:percentencode}" $labels .) $url }}
+{{- end }}
+{{- $_ := set .fieldConfig.defaults "links" (list (dict "title" "Calls in the console" "url" $url "targetBlank" true)) }}
+{{- end }}
+{{- end }}
+{{- end }}
