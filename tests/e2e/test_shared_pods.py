@@ -109,3 +109,30 @@ async def test_calls_go_on_as_servers_get_shared_pods_and_own_ones(voice: Namesp
     for made, channels in placed:
         assert made.account().faults == {}
         assert len(made.client.starts) == len(channels)
+
+
+async def test_calls_go_on_as_a_move_is_taken_back_before_its_end(voice: Namespace) -> None:
+    """The pods that a server comes back to may have handed it over already."""
+    name = "taken-back"
+    resource = of_two(name, pods="PerServer")
+    shared = f"{name}-ingest-0"
+    async with served(voice, resource) as (first, second):
+        channels, others = await first.place(3), await second.place(3)
+        marked = first.marking(channels, pause_seconds=PAUSE)
+        async with marked, second.marking(others, pause_seconds=PAUSE):
+            own = deployments(voice, name)
+            await change(voice, name, pods="Shared")
+            await asyncio.to_thread(
+                until_so, lambda: shared in deployments(voice, name), "the move has begun"
+            )
+            await change(voice, name, pods="PerServer")
+            await asyncio.to_thread(
+                until_so, lambda: deployments(voice, name) == own, "each has its own only"
+            )
+            await asyncio.to_thread(voice.until_settled, name, 2)
+        await first.mark_once_more(channels)
+        await second.mark_once_more(others)
+
+    for made in (first, second):
+        assert made.account().faults == {}
+        assert len(made.client.starts) == 3
