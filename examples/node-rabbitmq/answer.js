@@ -3,71 +3,60 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter, on, once } from 'node:events'
 import { connect } from 'amqplib'
 
-const LIMIT = Number(process.env.LIMIT ?? 100)
 // A lost connection is an error that ends the process: whoever has started it starts it again.
 const bus = await connect(process.env.AMQP_URL ?? 'amqp://127.0.0.1:5672')
-const served = new Map() // By dialog: an AppStart may come twice.
+const served = new Set() // Dialogs: an AppStart may come twice.
 
 async function serve({ dialog_id: dialog, channel_id: id }) {
   const path = `/channels/${encodeURIComponent(id)}`
-  const channel = await bus.createChannel() // Its queues exist, and ari-proxy deletes them.
-  const answers = new EventEmitter()
+  const channel = await bus.createChannel()
+  const received = new EventEmitter()
+  const events = on(received, 'event')
+  channel.on('error', (error) => received.emit('error', error))
   const execute = async (method, url) => {
     const command = { unique_id: randomUUID(), url, method, body: '' }
-    const answered = once(answers, command.unique_id, { signal: AbortSignal.timeout(15_000) })
-    const options = { contentType: 'application/json' }
-    channel.sendToQueue(`commands_${dialog}`, Buffer.from(JSON.stringify(command)), options)
-    const [{ status_code: status, response_body: body }] = await answered
-    if (status >= 400) throw new Error(`${method} ${url}: ${status} ${body}`)
+    const payload = Buffer.from(JSON.stringify(command))
+    channel.sendToQueue(`commands_${dialog}`, payload, { contentType: 'application/json' })
+    const signal = AbortSignal.timeout(15_000)
+    const [response] = await once(received, command.unique_id, { signal })
+    if (response.status_code >= 400) throw new Error(`${method} ${url}: ${response.response_body}`)
   }
-  const events = new EventEmitter()
-  const messages = on(events, 'message')
+  const takeResponse = (message) => {
+    const response = message && JSON.parse(message.content)
+    if (response) received.emit(response.unique_id, response)
+  }
   let digits = ''
   try {
-    await channel.prefetch(20)
-    await channel.consume(`responses_${dialog}`, (message) => {
-      const answer = message && JSON.parse(message.content)
-      if (answer) answers.emit(answer.unique_id, answer)
-    }, { noAck: true })
-    await channel.consume(`events_${dialog}`, (message) =>
-      message ? events.emit('message', message) : events.emit('error', Error('no queue any more')))
-    for await (const [message] of messages) {
-      const { type, ari_body: body } = JSON.parse(message.content)
+    // The dialog's queues exist, and ari-proxy deletes them.
+    await channel.consume(`responses_${dialog}`, takeResponse, { noAck: true })
+    await channel.consume(`events_${dialog}`, (message) => received.emit('event', message))
+    for await (const [message] of events) {
       channel.ack(message)
+      const { type, ari_body: body } = JSON.parse(message.content)
       if (type === 'StasisStart') {
         await execute('POST', `${path}/answer`)
         await execute('POST', `${path}/play?media=sound:hello-world`)
       } else if (type === 'ChannelDtmfReceived') {
-        const { digit } = JSON.parse(body)
-        if (digit === '#') await execute('DELETE', path)
-        else digits += digit
-      } else if (type === 'ProxyGap') {
-        await execute('GET', path) // Events are missing: is it still there?
-      } else if (type === 'StasisEnd' || type === 'ProxyDialogEnded') {
-        break
-      } // All others need nothing.
-    }
+        digits += JSON.parse(body).digit
+        if (digits.endsWith('#')) await execute('DELETE', path)
+      } else if (type === 'StasisEnd' || type === 'ProxyDialogEnded') break
+    } // All others need nothing.
     console.log(`served ${dialog}: digits ${digits}`)
   } catch (error) {
     console.error(`left ${dialog} to ari-proxy: ${error.message}`)
   } finally {
-    await channel.close()
+    served.delete(dialog)
+    await channel.close().catch(() => {}) // RabbitMQ may have closed it.
   }
 }
 
 const starts = await bus.createChannel()
 await starts.assertQueue('demo', { durable: true })
-const { consumerTag } = await starts.consume('demo', (message) => {
+await starts.consume('demo', (message) => {
   const start = JSON.parse(message.content)
-  const isNew = !served.has(start.dialog_id)
-  // Back into the queue, for another instance; it may come here again at once, so after a moment.
-  if (isNew && served.size >= LIMIT) return setTimeout(() => starts.nack(message), 500).unref()
-  starts.ack(message)
-  if (isNew)
-    served.set(start.dialog_id, serve(start).finally(() => served.delete(start.dialog_id)))
+  starts.ack(message) // This accepts the call.
+  if (served.has(start.dialog_id)) return
+  served.add(start.dialog_id)
+  serve(start)
 })
 console.log('ready')
-await once(process, 'SIGTERM')
-await starts.cancel(consumerTag) // No new calls; those that are up go on.
-await Promise.all(served.values())
-await bus.close()

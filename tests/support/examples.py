@@ -1,7 +1,6 @@
 """The examples in other languages, as `make examples` builds them, run as processes."""
 
 import os
-import signal
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,8 +24,6 @@ class Example(NamedTuple):
     #: The program that runs it, or '' if it is one itself.
     runtime: str
     arguments: tuple[str, ...] = ()
-    #: Of its process when it is terminated: Java says of what, even when it ends in order.
-    status: int = 0
 
 
 EXAMPLES: Final = {
@@ -40,7 +37,6 @@ EXAMPLES: Final = {
         "java/target/dependency",
         "java",
         ("-cp", "java/target/classes:java/target/dependency/*", "Answer"),
-        status=128 + signal.SIGTERM,
     ),
 }
 
@@ -69,26 +65,15 @@ class Application:
         await until(lambda: text in self.output or self._process.poll() is not None)
         assert text in self.output, self.output
 
-    def terminate(self) -> None:
-        self._process.terminate()
-
-    async def ended(self) -> int:
-        """Return its exit status once it has ended by itself."""
-        await until(lambda: self._process.poll() is not None)
-        return self._process.returncode
-
 
 @asynccontextmanager
-async def running(
-    name: str, bus: BusServer, directory: Path, *, limit: int = 100
-) -> AsyncIterator[Application]:
+async def running(name: str, bus: BusServer, directory: Path) -> AsyncIterator[Application]:
     """Run an example around a block, once it serves calls.
 
     Args:
         name: its folder.
         bus: on which it serves the calls of `demo`.
         directory: for its output.
-        limit: the calls that it serves at a time.
     """
     url = {"NATS": "NATS_URL", "RABBITMQ": "AMQP_URL"}[bus.kind]
     output = directory / f"{name}.txt"
@@ -96,7 +81,7 @@ async def running(
         process = subprocess.Popen(
             command(name),
             cwd=ROOT,
-            env=os.environ | {url: bus.url, "LIMIT": str(limit)},
+            env=os.environ | {url: bus.url},
             stdin=subprocess.DEVNULL,
             stdout=written,
             stderr=written,
