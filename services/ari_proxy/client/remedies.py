@@ -79,6 +79,10 @@ class Remedy:
         return self.conclude(found) or ABSENT
 
 
+#: Of what may simply be sent again, by `done_already`: most commands are of this kind.
+_AGAIN: Final = {status: Remedy(done_already=status) for status in (0, *_DONE_ALREADY.values())}
+
+
 def remedy_of(method: str, url: str) -> Remedy | None:
     """Return what to do while a request has no answer; None if that is only to wait.
 
@@ -91,11 +95,11 @@ def remedy_of(method: str, url: str) -> Remedy | None:
     if parts[-1] in _VARIABLES and "(" in unquote(query):
         return None  # A function of the dialplan may do anything.
     if method in {"GET", "DELETE"}:
-        return Remedy(done_already=_DONE_ALREADY.get(method, 0))
+        return _AGAIN[_DONE_ALREADY.get(method, 0)]
     if method != "POST":
         return None
     if parts[-1] in _REPEATABLE and parts[0] in _OBJECTS:
-        return Remedy(done_already=_DONE_ALREADY.get(parts[-1], 0))
+        return _AGAIN[_DONE_ALREADY.get(parts[-1], 0)]
     given = {name: values[0] for name, values in parse_qs(query).items()}
     return _of_channel(parts, given) if parts[0] == "channels" else _of_bridge(parts, given)
 

@@ -71,12 +71,12 @@ class CallTransport:
         """
         remedy, loop = remedy_of(method, url) or _NONE, asyncio.get_running_loop()
         deadline = loop.time() + seconds
-        answer = await self._request(method, url, body, seconds)
+        answer = await self._request(method, url, body, seconds, remedy)
         for _ in range(MOST_TIMES - 1):
             found = await self._missed(remedy, answer)
             if not isinstance(found, Absent):
                 return found or answer
-            answer = await self._request(method, url, body, deadline - loop.time())
+            answer = await self._request(method, url, body, deadline - loop.time(), remedy)
             if answer.status == remedy.done_already:
                 return DONE
         return answer
@@ -88,12 +88,14 @@ class CallTransport:
         found = await self._found(remedy)
         return found if found is not ABSENT or remedy.may_repeat else answer
 
-    async def _request(self, method: str, url: str, body: str, seconds: float) -> AriAnswer:
+    async def _request(
+        self, method: str, url: str, body: str, seconds: float, remedy: Remedy
+    ) -> AriAnswer:
         command = self._commands.new(method, url, body)
         try:
             with self._commands.sending(command, timeout_seconds=self._response_seconds) as sent:
                 async with asyncio.timeout(seconds):
-                    return await self._answered(sent, remedy_of(method, url) or _NONE)
+                    return await self._answered(sent, remedy)
         except TimeoutError as error:
             reason = f"no response within {self._response_seconds:g} s"
             raise OutcomeUnknown(name_of(command), reason) from error
