@@ -25,6 +25,8 @@ from typing import Self
 
 import aiohttp
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from tests.support.api_server import RUNNING, ApiServer, kubeconfig
 from tests.support.operator_process import cluster_with_secret, resource
 from tests.support.ports import free_port
