@@ -99,6 +99,7 @@ def embedded_settings(url: str, application: str, **access: Unpack[BusAccess]) -
             # It is not used, whatever the environment says of another one.
             bus={"kind": "NATS", "urls": ("nats://127.0.0.1",)},
             admin={"enabled": False},
+            recorder={"enabled": False},  # Nobody else is on its bus, to ask for calls.
         )
     except SettingsError as error:
         raise Misconfigured(str(error)) from error

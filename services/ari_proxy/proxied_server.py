@@ -28,9 +28,12 @@ from .ingest.admin_view import AdminView
 from .ingest.lease import factory as leases
 from .ingest.parts import Surroundings, Times
 from .ingest.service import IngestService
+from .protocol import ids
 from .protocol.ids import ServerId
 from .settings.errors import SettingsError
 from .settings.load import Settings
+from .tap.masking import Masking
+from .tap.recorder import Recorder
 from .tap.tap import Tap
 from .telemetry import metrics_table as table
 from .telemetry.metrics import Metrics
@@ -46,6 +49,7 @@ class ProcessParts:
     #: Of the process, which shows in the bus's list of connections.
     name: str
     components: Sequence[Component]
+    servers: int  #: how many share it
     metrics: Metrics
     traces: Traces
     listeners: SharedListeners
@@ -89,6 +93,7 @@ class ProxiedServer:
         self._around = around
         self._failure_of = failure_of
         self._running: _Running | None = None
+        self._recorder = _recorder(settings, around)
 
     @property
     def checks(self) -> Mapping[str, Check]:
@@ -151,7 +156,7 @@ class ProxiedServer:
         rest = await stack.enter_async_context(factories.rest_client(settings))
         listener = around.listeners.of(settings)
         traces = around.traces.of_server(self.name)
-        tap = Tap(self.name, bus)
+        tap = Tap(self.name, bus, recorder=self._recorder)
         stack.push_async_callback((await tap.listen()).unsubscribe)
         ingest = command = None
         if "ingest" in around.components:
@@ -185,6 +190,22 @@ def _read_bus(metrics: Metrics, bus: Bus, settings: Settings) -> None:
     for fault in bus.faults:
         metrics.read(table.BUS_FAULTS, partial(bus.faults.__getitem__, fault), *labels, fault)
     metrics.gauge(table.BUS_BUFFER_CAPACITY, *labels).set(settings.bus.buffer_bytes)
+
+
+def _recorder(settings: Settings, around: ProcessParts) -> Recorder | None:
+    """Return the recorder of a server, which outlives its services' failures; None if it is off."""
+    if not settings.recorder.enabled:
+        return None
+    recorder = Recorder(
+        settings.server_id,
+        ids.random_id(ids.TOKEN_LENGTH),
+        max_calls=settings.recorder.calls,
+        max_bytes=settings.recorder.bytes // around.servers,
+        masking=Masking(numbers=settings.recorder.mask_numbers),
+    )
+    around.metrics.read(table.RECORDED_CALLS, lambda: len(recorder), settings.server_id)
+    around.metrics.read(table.RECORDED_BYTES, lambda: recorder.size, settings.server_id)
+    return recorder
 
 
 def _read_sockets(metrics: Metrics, server: ServerId, sockets: RestPool) -> None:

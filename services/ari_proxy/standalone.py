@@ -79,6 +79,7 @@ async def serve(  # noqa: PLR0913  what a process is made from, by name
         around = ProcessParts(
             name=name,
             components=components,
+            servers=len(servers),
             metrics=metrics,
             traces=traces,
             listeners=listeners,

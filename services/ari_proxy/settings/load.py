@@ -26,7 +26,7 @@ from .fields import Application, ServerId
 from .group import Group
 from .ingest import IngestSettings, LeaseSettings
 from .problems import ServerEntry, describe, problems_of
-from .process import AdminSettings, LogSettings, RuntimeSettings, TracesSettings
+from .process import AdminSettings, LogSettings, RecorderSettings, RuntimeSettings, TracesSettings
 
 #: Settings of a group, by name; they are checked together with those of all servers.
 _Own = Annotated[dict[str, Any], Field(default={}, repr=False)]
@@ -124,6 +124,7 @@ class Settings(ServerList):
     command: CommandSettings = CommandSettings()
     admin: AdminSettings = AdminSettings()
     log: LogSettings = LogSettings()
+    recorder: RecorderSettings = RecorderSettings()
     traces: TracesSettings = TracesSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 

@@ -35,6 +35,24 @@ class AdminSettings(Group):
         return self.calls_port is not None and self.calls_port != (self.port or None)
 
 
+class RecorderSettings(Group):
+    """The flight recorder: the last calls, kept in memory for `calls`, `ladder` and the console."""
+
+    enabled: bool = True
+    """Keep the last calls."""
+
+    calls: int = Field(default=1_000, ge=1)
+    """Ended calls to keep of each server."""
+
+    bytes: int = Field(default=32 * 2**20, ge=2**16)
+    """Bytes to keep in one process, divided among its servers; of more, the calls that began first
+    go."""
+
+    mask_numbers: bool = False
+    """Show of telephone numbers in what was kept only the last three digits. What looks like a
+    secret is never shown."""
+
+
 class TracesSettings(Group):
     """OpenTelemetry: a span per AppStart, command and request; needs `ari-proxy[traces]`."""
 

@@ -39,6 +39,26 @@ class Ending(NamedTuple):
     sentence: str
 
 
+#: How calls end in which nothing is wrong.
+USUAL: Final[frozenset[Reason]] = frozenset(
+    {
+        "claimed_elsewhere",
+        "offer_over",
+        "hung_up_by_caller",
+        "hung_up_by_called",
+        "hung_up_by_application",
+        "continued_in_dialplan",
+        "moved",
+    }
+)
+
+
+def is_failed(facts: CallFacts) -> bool:
+    """Return whether something went wrong: a command, a gap, or how it ended."""
+    is_unusual = bool(facts.ended_at) and ending_of(facts).reason not in USUAL
+    return is_unusual or bool(facts.failed or facts.gaps)
+
+
 def ending_of(facts: CallFacts) -> Ending:
     """Return why a call ended; the sentence begins in lower case and has no stop."""
     for reason, sentence_of in ROWS:

@@ -3,6 +3,7 @@
 Sans-I/O.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -72,7 +73,70 @@ class CallFacts(msgspec.Struct, omit_defaults=True):
             return self.channels[self.channel_id]
         return max(self.channels.values(), key=lambda one: one.left_at, default=None)
 
+    def has_id(self, text: str) -> bool:
+        """Return whether it has a dialog, channel or protocol id."""
+        ids = {one.channel_id for one in self.channels.values()}
+        ids |= {one.protocol_id for one in self.channels.values()}
+        return text in ids or text == self.dialog_id
+
+    @property
+    def seconds(self) -> float:
+        """How long it was answered, so far or in all; 0 if it was not."""
+        main = self.main
+        if main is None or not main.answered_at:
+            return 0.0
+        return max(0.0, (main.left_at or main.ended_at or self.ended_at) - main.answered_at)
+
     def departure_of(self, channel_id: str) -> CommandFacts | None:
         """Return the command that made a channel leave, or None."""
         own = (command for command in self.departures if command.channel_id == channel_id)
         return next(own, None)
+
+
+def merged(parts: Sequence[CallFacts]) -> CallFacts:
+    """Return what several processes know of one call together.
+
+    Args:
+        parts: of the same dialog, one at least; each has seen some of the call's messages.
+    """
+    return CallFacts(
+        dialog_id=parts[0].dialog_id,
+        server_id=parts[0].server_id,
+        application=_first(part.application for part in parts),
+        channel_id=_first(part.channel_id for part in parts),
+        started_at=_earliest(part.started_at for part in parts),
+        ended_at=max(part.ended_at for part in parts),
+        is_accepted=any(part.is_accepted for part in parts),
+        unheard=sum(part.unheard for part in parts),
+        end_reason=_first(part.end_reason for part in parts),
+        gaps=[gap for part in parts for gap in part.gaps],
+        channels=_merged_channels(parts),
+        failed=_in_order(command for part in parts for command in part.failed),
+        departures=_in_order(command for part in parts for command in part.departures),
+    )
+
+
+def _first(texts: Iterable[str]) -> str:
+    return next(filter(None, texts), "")
+
+
+def _earliest(times: Iterable[float]) -> float:
+    return min(filter(None, times), default=0.0)
+
+
+def _in_order(commands: Iterable[CommandFacts]) -> list[CommandFacts]:
+    return sorted(commands, key=lambda command: command.at)
+
+
+def _merged_channels(parts: Sequence[CallFacts]) -> dict[str, ChannelFacts]:
+    """Return the channels of all; what a later part knows of one fills in what is not known."""
+    known: dict[str, ChannelFacts] = {}
+    for part in parts:
+        for channel_id, channel in part.channels.items():
+            if channel_id not in known:
+                known[channel_id] = channel
+                continue
+            for name in ChannelFacts.__struct_fields__:
+                own = getattr(known[channel_id], name)
+                setattr(known[channel_id], name, own or getattr(channel, name))
+    return known

@@ -10,6 +10,8 @@ import msgspec
 
 from ari_proxy.protocol.messages import encode_text
 
+from .facts import CallFacts
+
 #: Kind of a record: a message to or from an application; the request that a command leads to; an
 #: event that no application received (`unheard`); a dialog's end; a number of records left out
 #: since there were too many (`skipped`).
@@ -24,12 +26,23 @@ MAX_WATCHERS: Final = 100
 MAX_RATE: Final = 2_000
 
 
-class TapRequest(msgspec.Struct, frozen=True):
+class RecordedQuery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Asks one recorder for calls that it has kept, a page at a time."""
+
+    source: str = ""  #: the recorder; '' for the name of any that is not known
+    known: tuple[str, ...] = ()  #: names of recorders that need not answer
+    dialog_id: str = ""  #: whose records are wanted; '' for the facts of all calls
+    position: int = 0  #: where the page begins, as the last answer says; 0 for the first
+
+
+class TapRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     """Requests records for a while; sent again to renew it."""
 
     watcher: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_SECONDS)]
     dialog_id: str = ""  #: '' for all dialogs
+    #: Instead of records from now on, those that a recorder has kept.
+    recorded: RecordedQuery | None = None
 
 
 class OpenDialogs(msgspec.Struct, frozen=True):
@@ -46,6 +59,15 @@ class TapRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     server_id: str = ""
     dialog_id: str = ""
     message: msgspec.Raw = msgspec.Raw(b"{}")  #: as it was on the bus
+
+
+class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Answers a RecordedQuery with a page."""
+
+    source: str  #: the recorder's name
+    calls: list[CallFacts] = []  #: the newest first
+    records: list[TapRecord] = []  #: in their order
+    position: int = 0  #: of the next page; 0 without one
 
 
 def encode(kind: Kind, at: float, server_id: str, dialog_id: str, message: bytes) -> bytes:

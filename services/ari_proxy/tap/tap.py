@@ -14,22 +14,41 @@ from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import records
-from .records import Kind, OpenDialogs, TapRequest, Watchers
+from .recorder import Recorder
+from .records import Kind, OpenDialogs, RecordedQuery, TapRequest, Watchers
 
 _log = structlog.get_logger()
 _decoder = msgspec.json.Decoder(TapRequest)
 
 
 class Tap:
-    """Copies messages for watchers. Without a watcher it costs one read of `is_on`."""
+    """Copies messages for watchers and the recorder; without them it costs a read of `is_on`."""
 
-    def __init__(self, server: ServerId, bus: Bus, *, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self,
+        server: ServerId,
+        bus: Bus,
+        *,
+        recorder: Recorder | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """Initialise without a watcher.
+
+        Args:
+            server: of the messages.
+            bus: for the copies.
+            recorder: keeps the messages; None for none.
+            clock: monotonic seconds.
+        """
         self._server = server
         self._bus = bus
         self._clock = clock
+        self._recorder = recorder
+        self._keep = recorder.keep if recorder is not None else None
         self._watchers = Watchers()
-        #: True while there may be a watcher.
-        self.is_on = False
+        self._is_watched = False
+        #: True while there may be a watcher, or a recorder is there.
+        self.is_on = recorder is not None
         self._dialogs: Callable[[], Mapping[str, str] | None] = lambda: None
 
     def set_dialogs(self, dialogs: Callable[[], Mapping[str, str] | None]) -> None:
@@ -50,35 +69,50 @@ class Tap:
         except UNDECODABLE as error:
             _log.warning("watch.malformed", error=str(error))
             return
+        if watch.recorded is not None:
+            self._answer(message.reply, watch.recorded)
+            return
         self._watchers.add(watch, self._clock())
-        self.is_on = True
+        self._is_watched = self.is_on = True
         dialogs = self._dialogs()
         if message.reply and dialogs is not None:
             some = dict(islice(dialogs.items(), records.MAX_DIALOGS))
             self._bus.publish(message.reply, msgspec.json.encode(OpenDialogs(some)))
 
+    def _answer(self, reply: str, query: RecordedQuery) -> None:
+        answer = self._recorder.answer(query) if self._recorder is not None else None
+        if answer is not None and reply:
+            self._bus.publish(reply, msgspec.json.encode(answer))
+
     def copy(self, kind: Kind, dialog_id: str, message: bytes = b"{}") -> None:
-        """Publish a copy of a message if its dialog is watched.
+        """Keep a message, and publish a copy of it if its dialog is watched.
 
         Args:
             kind: of the record.
             dialog_id: of the message, or ''.
             message: JSON, as on the bus.
         """
-        if not self.is_on:
-            return
+        if self.is_on:
+            at = time.time()
+            if self._keep is not None:
+                self._keep(kind, at, dialog_id, message)
+            if self._is_watched:
+                self._copy(kind, at, dialog_id, message)
+
+    def _copy(self, kind: Kind, at: float, dialog_id: str, message: bytes) -> None:
         now = self._clock()
-        self.is_on = self._watchers.is_any(now)
-        if not self.is_on or not self._watchers.wants(dialog_id):
+        self._is_watched = self._watchers.is_any(now)
+        self.is_on = self._is_watched or self._recorder is not None
+        if not self._is_watched or not self._watchers.wants(dialog_id):
             return
         skipped = self._watchers.admit(now)
         if skipped is None:
             return
         if skipped:
-            self._publish("skipped", "", b'{"count":%d}' % skipped)
-        self._publish(kind, dialog_id, message)
+            self._publish("skipped", at, "", b'{"count":%d}' % skipped)
+        self._publish(kind, at, dialog_id, message)
 
-    def _publish(self, kind: Kind, dialog_id: str, message: bytes) -> None:
-        record = records.encode(kind, time.time(), self._server, dialog_id, message)
+    def _publish(self, kind: Kind, at: float, dialog_id: str, message: bytes) -> None:
+        record = records.encode(kind, at, self._server, dialog_id, message)
         # Lost rather than late.
         self._bus.publish(topics.tap_records(self._server), record, once=True)

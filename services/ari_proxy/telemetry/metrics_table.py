@@ -106,6 +106,18 @@ BUS_FAULTS = Definition(
     "nobody has it).",
     is_read=True,
 )
+RECORDED_CALLS = Definition(
+    "ariproxy_recorder_calls",
+    "gauge",
+    ("server_id",),
+    "Calls that the flight recorder keeps, open and ended.",
+)
+RECORDED_BYTES = Definition(
+    "ariproxy_recorder_bytes",
+    "gauge",
+    ("server_id",),
+    "Bytes that the flight recorder keeps.",
+)
 LISTENER_REFUSED = Definition(
     "ariproxy_ari_listener_refused_total",
     "counter",
@@ -365,7 +377,7 @@ OPERATOR_SERVERS = Definition(
 #: Name prefixes of the metrics that every process has.
 COMMON: Final = ("ariproxy_build", "ariproxy_tasks", "ariproxy_event_loop", "ariproxy_admin")
 #: Those of every process that serves Asterisk servers.
-SERVICES: Final = ("ariproxy_server", "ariproxy_bus", "ariproxy_ari")
+SERVICES: Final = ("ariproxy_server", "ariproxy_bus", "ariproxy_ari", "ariproxy_recorder")
 
 TABLE: Final = (
     BUILD,
@@ -382,6 +394,8 @@ TABLE: Final = (
     BUS_BUFFER_CAPACITY,
     BUS_DROPPED,
     BUS_FAULTS,
+    RECORDED_CALLS,
+    RECORDED_BYTES,
     LISTENER_REFUSED,
     ADMIN_REFUSED,
     WEBSOCKET_CONNECTED,

@@ -1,0 +1,107 @@
+"""Asks the recorders of one server for calls, in whichever processes they are."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Final
+
+import msgspec
+import structlog
+
+from ari_proxy.bus.base import Bus
+from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
+from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol.ids import ServerId
+
+from .facts import CallFacts, merged
+from .records import RecordedAnswer, RecordedQuery, TapRecord, TapRequest
+from .watcher import NobodyServesError
+
+_log = structlog.get_logger()
+
+#: Until no further recorder is expected to give its name, and for one page of one.
+NAME_SECONDS: Final = 1.0
+PAGE_SECONDS: Final = 5.0
+#: Recorders of one server, and pages of one recorder: more than there may be.
+MAX_RECORDERS: Final = 64
+MAX_PAGES: Final = 1_000
+#: Of a request that is no watch: it lasts for no time.
+_NO_TIME: Final = 0.001
+_answer_decoder: Final = msgspec.json.Decoder(RecordedAnswer)
+
+
+class RecordedCalls:
+    """The calls that ingest and command of one server have kept.
+
+    Each process has seen a part of a call's messages. Any of those that a request reaches may give
+    its name first, and is asked alone from then on.
+    """
+
+    def __init__(self, bus: Bus, server: ServerId, *, name_seconds: float = NAME_SECONDS) -> None:
+        self._bus = bus
+        self._server = server
+        self._name_seconds = name_seconds
+        self._watcher = ids.random_id(ids.TOKEN_LENGTH)
+
+    async def calls(self) -> list[CallFacts]:
+        """Return the facts of all calls, in the order in which they began.
+
+        Raises:
+            NobodyServesError: neither ingest nor command of the server is on the bus.
+            BusError: the bus does not answer.
+        """
+        parts: dict[str, list[CallFacts]] = defaultdict(list)
+        async for answer in self._pages():
+            for facts in answer.calls:
+                parts[facts.dialog_id].append(facts)
+        calls = [merged(known) for known in parts.values()]
+        return sorted(calls, key=lambda facts: facts.started_at)
+
+    async def records(self, dialog_id: str) -> list[TapRecord]:
+        """Return the records of one dialog in the order of their times; [] if nobody has any.
+
+        Raises:
+            NobodyServesError: neither ingest nor command of the server is on the bus.
+            BusError: the bus does not answer.
+        """
+        found = [record async for page in self._pages(dialog_id) for record in page.records]
+        return sorted(found, key=lambda record: record.at)
+
+    async def _pages(self, dialog_id: str = "") -> AsyncIterator[RecordedAnswer]:
+        for source in await self._recorders():
+            position = 0
+            for _ in range(MAX_PAGES):
+                query = RecordedQuery(source=source, dialog_id=dialog_id, position=position)
+                answer = await self._ask(query, PAGE_SECONDS)
+                if answer is None:
+                    _log.warning("recorder.unanswered", server_id=self._server, recorder=source)
+                    break
+                yield answer
+                position = answer.position
+                if not position:
+                    break
+
+    async def _recorders(self) -> list[str]:
+        """Return the names of those that answer."""
+        known: list[str] = []
+        while len(known) < MAX_RECORDERS:
+            query = RecordedQuery(known=tuple(known))
+            answer = await self._ask(query, self._name_seconds)
+            if answer is None:
+                break
+            known.append(answer.source)
+        return known
+
+    async def _ask(self, query: RecordedQuery, seconds: float) -> RecordedAnswer | None:
+        request = TapRequest(self._watcher, _NO_TIME, recorded=query)
+        topic = topics.tap_requests(self._server)
+        try:
+            answer = await self._bus.request(
+                topic, msgspec.json.encode(request), timeout_seconds=seconds
+            )
+        except NoRespondersError as error:
+            raise NobodyServesError(
+                f"neither an ingest nor a command of {self._server} is on this bus"
+            ) from error
+        except BusTimeoutError:
+            return None
+        return _answer_decoder.decode(answer)
