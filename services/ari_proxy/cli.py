@@ -9,7 +9,7 @@ import typer
 
 from . import cli_support
 from .__about__ import __version__
-from .watch.formats import Format
+from .watch.formats import CallState, Format
 
 app = typer.Typer(
     name="ari-proxy",
@@ -267,8 +267,67 @@ def tail(
 
 
 @app.command()
+def calls(  # noqa: PLR0913, PLR0917  typer's options
+    config: Config = None,
+    server: Annotated[
+        list[str] | None, typer.Option(help="A server_id. Default: those in the settings.")
+    ] = None,
+    number: Annotated[
+        str, typer.Option(help="Part of a number that calls or is called, or of a channel's name.")
+    ] = "",
+    application: Annotated[str, typer.Option(help="Name of an application.")] = "",
+    cause: Annotated[
+        str, typer.Option(help="A reason, Q.850's number, or part of why it ended.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option(help="Open, or ended within 90s, 10m, 2h or 1d. Default: any time.")
+    ] = "",
+    state: Annotated[CallState, typer.Option(help="Open or ended ones only.")] = CallState.ALL,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="Those with a failed command, a gap or a fault.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 100,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """List the last calls, open and ended: who, when, for how long, and why they ended.
+
+    ingest and command keep them in memory; `ari-proxy ladder` shows one of them.
+    """
+    from .bus.errors import BusError  # noqa: PLC0415
+    from .runtime import run  # noqa: PLC0415
+    from .tap.watcher import NobodyServesError  # noqa: PLC0415
+    from .telemetry import logging  # noqa: PLC0415
+    from .watch.call_filter import CallFilter, DurationError, seconds_of  # noqa: PLC0415
+    from .watch.calls import show_calls  # noqa: PLC0415
+    from .watch.render import calls as lines  # noqa: PLC0415
+
+    servers = cli_support.load(config)
+    logging.configure(level="warning", form="auto", component="calls")
+    names = server or [each.server_id for each in servers]
+
+    with cli_support.reported(BusError, NobodyServesError, DurationError):
+        wanted = CallFilter(
+            number=number,
+            application=application,
+            cause=cause,
+            since_seconds=seconds_of(since) if since else 0.0,
+            state=state,
+            only_failed=failed,
+        )
+        form = lines.as_json if json else lines.line
+        run(
+            lambda _: show_calls(
+                servers[0], names, wanted, limit, lambda facts: typer.echo(form(facts))
+            )
+        )
+
+
+@app.command()
 def ladder(
-    dialog_id: Annotated[str, typer.Argument(metavar="DIALOG", help="The dialog_id.")],
+    call: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="A dialog_id, or a channel's id or SIP Call-ID."),
+    ],
     config: Config = None,
     form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
     source: Annotated[
@@ -276,7 +335,10 @@ def ladder(
         typer.Option("--from", help="A file written by `tail --json`. Default: the live dialog."),
     ] = None,
 ) -> None:
-    """Draw one dialog as a sequence diagram, live until it ends or from a file."""
+    """Draw one dialog as a sequence diagram: from its beginning, and live until it ends.
+
+    A file has it by its dialog_id only.
+    """
     from .bus.errors import BusError  # noqa: PLC0415
     from .runtime import run  # noqa: PLC0415
     from .tap.watcher import NobodyServesError  # noqa: PLC0415
@@ -287,17 +349,18 @@ def ladder(
     with cli_support.reported(*expected, OSError):
         if source is not None:
             with source.open(encoding="utf-8") as lines:
-                found = list(ladders.read_capture(lines, dialog_id))
-            typer.echo(ladders.draw(form, dialog_id, found))
+                found = list(ladders.read_capture(lines, call))
+            typer.echo(ladders.draw(form, call, found))
             return
         servers = cli_support.load(config)
         settings = servers[0]  # They have the bus in common.
-        server = ladders.server_of(dialog_id, [each.server_id for each in servers])
+        names = [each.server_id for each in servers]
         logging.configure(level="warning", form="auto", component="ladder")
-        show = ladders.live(dialog_id, typer.echo) if form is Format.TEXT else ladders.silent
+        show = ladders.live(typer.echo) if form is Format.TEXT else ladders.silent
         found = []
-        run(lambda stop: ladders.follow(settings, server, dialog_id, stop, found, show))
+        run(lambda stop: ladders.follow(settings, names, call, stop, found, show))
         if form is not Format.TEXT:
+            dialog_id = found[0].dialog_id if found else call
             typer.echo(ladders.draw(form, dialog_id, found))
 
 

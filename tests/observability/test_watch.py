@@ -16,6 +16,9 @@ from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusError
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.ending import ending_of
+from ari_proxy.tap.facts import CallFacts
+from ari_proxy.tap.recorded_calls import RecordedCalls
 from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
 from ari_proxy.watch import ladder
@@ -156,7 +159,7 @@ async def test_ladder_of_an_unknown_dialog_says_so(bus_server: BusServer) -> Non
         stop = asyncio.Event()
         unknown = "server-1.0123456789abcdef"
         with pytest.raises(ExceptionGroup) as caught:
-            await ladder.follow(setting.settings, SERVER, unknown, stop, [], ladder.silent)
+            await ladder.follow(setting.settings, [SERVER], unknown, stop, [], ladder.silent)
         assert caught.group_contains(ladder.NoSuchDialogError)
 
 
@@ -213,7 +216,118 @@ async def test_none_of_several_servers_is_served(nats_server: BusServer) -> None
     assert caught.group_contains(NobodyServesError)
 
 
+@asynccontextmanager
+async def apart(bus_server: BusServer, **recorder: object) -> AsyncIterator[Setting]:
+    """Run ingest and command apart, each with a recorder of its own."""
+    async with scripted_asterisk() as asterisk:
+        settings = settings_of(asterisk, bus_server, ingest={"grace_seconds": 0}, recorder=recorder)
+        async with (
+            bus_client(settings) as bus,
+            running_proxy(settings, ["ingest"]),
+            running_proxy(settings, ["command"]),
+        ):
+            await until_running(settings)
+            yield Setting(asterisk, settings, bus, LegacyClient(bus, "demo"))
+
+
+async def serve_to_the_hang_up(setting: Setting) -> str:
+    """Serve a call that the application hangs up after a command that fails."""
+    dialog = await setting.begin()
+    refusal = 404, '{"message":"Playback not found"}'
+    setting.asterisk.answer("DELETE", "/playbacks/p", *refusal)
+    await setting.client.command(dialog, "DELETE", "/playbacks/p")
+    await setting.client.command(dialog, "DELETE", "/channels/c")
+    await setting.asterisk.push(channel_event("StasisEnd", "c"))
+    await setting.client.until(lambda: setting.client.ends.get(dialog))
+    return dialog
+
+
+async def ended_call(setting: Setting, dialog: str) -> CallFacts:
+    """Return a call once both processes have said what they know."""
+    found: list[CallFacts] = []
+
+    async def is_known() -> bool:
+        calls = await RecordedCalls(setting.bus, SERVER).calls()
+        found[:] = [facts for facts in calls if facts.dialog_id == dialog]
+        return bool(found and found[0].ended_at and found[0].departures)
+
+    await until(is_known)
+    return found[0]
+
+
+async def test_call_that_is_over_is_known_with_why_it_ended(bus_server: BusServer) -> None:
+    async with apart(bus_server) as setting:
+        dialog = await serve_to_the_hang_up(setting)
+        facts = await ended_call(setting, dialog)
+
+    assert ending_of(facts) == (
+        "hung_up_by_application",
+        (
+            "the application hung up with DELETE /channels/c, "
+            "after DELETE /playbacks/p had failed: 404 Playback not found"
+        ),
+    )
+    assert (facts.application, facts.channel_id) == ("demo", "c")
+    assert [(one.request, one.status) for one in facts.failed] == [("DELETE /playbacks/p", 404)]
+
+
+async def test_recorder_that_is_off_keeps_nothing(bus_server: BusServer) -> None:
+    async with apart(bus_server, enabled=False) as setting:
+        await serve_to_the_hang_up(setting)
+        assert await RecordedCalls(setting.bus, SERVER).calls() == []
+
+
+async def test_ladder_of_an_open_call_begins_with_the_call(bus_server: BusServer) -> None:
+    async with apart(bus_server) as setting, asyncio.TaskGroup() as tasks:
+        dialog = await setting.begin()
+        await setting.client.command(dialog, "POST", "/channels/c/answer")
+        found: list[TapRecord] = []
+        follow = ladder.follow(
+            setting.settings, [SERVER], dialog, asyncio.Event(), found, ladder.silent
+        )
+        following = tasks.create_task(follow)
+        await until(lambda: "event" in kinds(found))
+        await setting.asterisk.push(channel_event("StasisEnd", "c"))
+        async with asyncio.timeout(30):
+            await following
+
+    of_ingest = [kind for kind in kinds(found) if kind in {"app_start", "event", "end"}]
+    assert of_ingest == ["app_start", "event", "event", "event", "end"]
+    assert {"command", "request", "response"} <= set(kinds(found))
+
+
 # As users run them
+
+
+async def printed(setting: Setting, directory: Path, *arguments: str) -> list[str]:
+    """Return the lines that a command of the CLI prints before it ends by itself."""
+    async with command_line(setting, directory, *arguments) as running, asyncio.timeout(60):
+        assert running.stdout is not None
+        lines = (await running.stdout.read()).decode().splitlines()
+        assert await running.wait() == 0
+    return lines
+
+
+async def test_calls_and_the_ladder_of_one_that_is_over(
+    bus_server: BusServer, tmp_path: Path
+) -> None:
+    async with apart(bus_server) as setting:
+        dialog = await serve_to_the_hang_up(setting)
+        facts = await ended_call(setting, dialog)
+        rows = await printed(setting, tmp_path, "calls", "--failed", "--json")
+        assert await printed(setting, tmp_path, "calls", "--application", "other") == []
+        (drawn,) = await printed(setting, tmp_path, "ladder", "c", "--format", "json")
+        text = await printed(setting, tmp_path, "ladder", dialog)
+
+    assert [json.loads(row)["dialog_id"] for row in rows] == [dialog]
+    assert json.loads(rows[0])["why"] == ending_of(facts).sentence
+    assert json.loads(drawn)["dialog_id"] == dialog
+    assert json.loads(drawn)["why"]["reason"] == "hung_up_by_application"
+    steps = [step["kind"] for step in json.loads(drawn)["steps"]]
+    assert steps.count("command") == steps.count("response") == 2
+    assert steps[-1] == "end"
+    assert text[0] == f"dialog {dialog}"
+    assert ending_of(facts).sentence in text[-1]
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Formats of `ladder`. Imports next to nothing, since every command of the CLI loads it."""
+"""Formats of `ladder`, states of `calls`. Imports next to nothing: all of the CLI loads it."""
 
 from enum import StrEnum
 
@@ -10,3 +10,11 @@ class Format(StrEnum):
     MERMAID = "mermaid"
     SVG = "svg"
     JSON = "json"
+
+
+class CallState(StrEnum):
+    """Which calls `calls` shows."""
+
+    ALL = "all"
+    OPEN = "open"
+    ENDED = "ended"

@@ -1,20 +1,22 @@
-"""`ari-proxy ladder`: one dialog, live or from a file that `tail --json` has written."""
+"""`ari-proxy ladder`: one dialog, as it was kept and live, or from a file of `tail --json`."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from ari_proxy.aio import run_until_first
-from ari_proxy.bus.base import opened
+from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
 from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.recorded_calls import RecordedCalls
 from ari_proxy.tap.records import TapRecord
-from ari_proxy.tap.watcher import Watcher
+from ari_proxy.tap.watcher import NobodyServesError, Watcher
 
 from .formats import Format
 from .render import mermaid, steps, svg, text
@@ -34,7 +36,7 @@ class CaptureError(Exception):
 
 
 class NoSuchDialogError(Exception):
-    """No such dialog is open."""
+    """No such dialog is open, or was kept."""
 
 
 def read_capture(lines: Iterable[str], dialog_id: str) -> Iterator[TapRecord]:
@@ -61,41 +63,81 @@ def draw(form: Format, dialog_id: str, records: list[TapRecord]) -> str:
 
 async def follow(
     settings: Settings,
-    server: ServerId,
-    dialog_id: str,
+    configured: Sequence[str],
+    call: str,
     stop: asyncio.Event,
     found: list[TapRecord],
     show: Callable[[TapRecord], None],
 ) -> None:
-    """Collect a dialog's records from now until its end, or until `stop`.
+    """Collect a dialog's records: what was kept of it, then all until its end, or until `stop`.
 
     Args:
         settings: of the bus.
-        server: the dialog's.
-        dialog_id: the dialog to follow.
+        configured: the servers of the settings.
+        call: the dialog's id, or the id or SIP Call-ID of one of its channels.
         stop: ends the collection.
         found: receives the records.
         show: called with each record.
 
     Raises:
         NobodyServesError: neither ingest nor command of its server is on the bus.
-        NoSuchDialogError: its ingest does not have it.
+        NoSuchDialogError: it is not open, and nothing is kept of it.
         BusError: the bus does not answer.
     """
+
+    def add(record: TapRecord) -> None:
+        found.append(record)
+        show(record)
+
     async with opened(factories.bus(settings, "ladder")) as bus:
+        await run_until_first(_follow(bus, configured, call, add), stop.wait())
 
-        async def watch() -> None:
-            watcher = Watcher(bus, server, dialog_id)
-            async with watcher.watching() as records:
-                if dialog_id not in (watcher.dialogs or {dialog_id: ""}):
-                    raise NoSuchDialogError(f"{server} has no open dialog {dialog_id}")
-                async for record in records:
-                    found.append(record)
-                    show(record)
-                    if record.kind == "end" or len(found) >= MAX_RECORDS:
-                        return
 
-        await run_until_first(watch(), stop.wait())
+async def _follow(
+    bus: Bus, configured: Sequence[str], call: str, add: Callable[[TapRecord], None]
+) -> None:
+    server, dialog_id = await _located(bus, configured, call)
+    watcher = Watcher(bus, server, dialog_id)
+    async with watcher.watching() as records:
+        kept = await RecordedCalls(bus, server).records(dialog_id)
+        is_open = dialog_id in (watcher.dialogs or {dialog_id: ""})
+        if not kept and not is_open:
+            raise NoSuchDialogError(f"{server} has no dialog {dialog_id}, and has kept none")
+        for record in kept[:MAX_RECORDS]:
+            add(record)
+        is_over = bool(kept) and (not is_open or kept[-1].kind == "end")
+        if not is_over:
+            await _go_on(records, kept, add)
+
+
+async def _go_on(
+    records: AsyncIterator[TapRecord], kept: list[TapRecord], add: Callable[[TapRecord], None]
+) -> None:
+    """Add records until the end, without those that were kept meanwhile as well."""
+    seen = {_identity(record) for record in kept}
+    count = len(kept)
+    async for record in records:
+        if _identity(record) not in seen:
+            add(record)
+            count += 1
+        if record.kind == "end" or count >= MAX_RECORDS:
+            return
+
+
+def _identity(record: TapRecord) -> tuple[str, int]:
+    """Return what distinguishes a record; the bus has its time in microseconds."""
+    return record.kind, round(record.at * 1e6)
+
+
+async def _located(bus: Bus, configured: Sequence[str], call: str) -> tuple[ServerId, str]:
+    """Return the server and the dialog of a call, by any of its ids."""
+    if not any(ids.is_of_server(call, server) for server in configured):
+        for server in configured:
+            with suppress(NobodyServesError):
+                for facts in await RecordedCalls(bus, ServerId(server)).calls():
+                    if facts.has_id(call):
+                        return ServerId(server), facts.dialog_id
+    return server_of(call, configured), call
 
 
 def server_of(dialog_id: str, configured: Sequence[str]) -> ServerId:
@@ -122,7 +164,7 @@ def silent(_: TapRecord) -> None:
     """Print nothing."""
 
 
-def live(dialog_id: str, show: Callable[[str], None]) -> Callable[[TapRecord], None]:
+def live(show: Callable[[str], None]) -> Callable[[TapRecord], None]:
     """Return a callback that prints each record as a line of a ladder, header first."""
     begun_at: list[float] = []
     made = steps.Steps()
@@ -130,7 +172,7 @@ def live(dialog_id: str, show: Callable[[str], None]) -> Callable[[TapRecord], N
     def show_record(record: TapRecord) -> None:
         if not begun_at:
             begun_at.append(record.at)
-            show("\n".join(text.head(dialog_id)))
+            show("\n".join(text.head(record.dialog_id)))
         show(text.line(made.next(record), begun_at[0]))
 
     return show_record

@@ -36,7 +36,7 @@ def test_whatever_a_message_holds_it_can_be_drawn(kind: Kind, message: Any) -> N
 
 def test_ladder_is_drawn_as_it_goes_on() -> None:
     shown: list[str] = []
-    show = ladder.live(DIALOG, shown.append)
+    show = ladder.live(shown.append)
     for copy in CALL:
         show(copy)
     assert "\n".join(shown) == ladder.draw(Format.TEXT, DIALOG, CALL)
