@@ -34,6 +34,8 @@ class DialRace:
         self.entered: set[str] = set()
         #: By channel, the cause of its end; None if it was not told.
         self._failed: dict[str, int | None] = {}
+        #: Those that are being hung up, and win no more.
+        self._given_up: set[str] = set()
         #: The channel that has answered first.
         self.winner: str | None = None
         #: Behind which those that are pending are to be read again.
@@ -63,11 +65,17 @@ class DialRace:
         if channel_id in self._endpoints and channel_id != self.winner:
             self._failed.setdefault(channel_id, cause)
 
+    def give_up(self, channel_id: str) -> None:
+        """Note that a channel is about to be hung up: it is pending, and can't win any more."""
+        self._given_up.add(channel_id)
+
     def read(self, channel: Channel) -> None:
         """Note what Asterisk has told of a channel."""
         self._enter(channel, is_in=channel.dialplan.app_name == _STASIS)
 
     def _enter(self, channel: Channel, *, is_in: bool) -> None:
+        if channel.id in self._given_up:
+            return
         if is_in:
             self.entered.add(channel.id)
         if channel.id in self.entered and (channel.state == _UP or not self._are_early):

@@ -140,6 +140,7 @@ class Dialling:
             self._race.fail(leg.channel_id)
         except TransportFailed:
             if leg.channel_id in self._race.pending:  # It may ring, or never have been requested.
+                self._race.give_up(leg.channel_id)  # Asterisk may be that slow, and place it yet.
                 await self._hang_up(leg, "normal")
                 self._race.fail(leg.channel_id)
 

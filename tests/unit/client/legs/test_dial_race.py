@@ -41,6 +41,15 @@ def test_race_goes_on_when_one_fails(race: DialRace) -> None:
     assert race.winner == "2"
 
 
+def test_channel_that_is_given_up_can_not_win(race: DialRace) -> None:
+    race.give_up("1")
+    race.take(answered("1"))
+    assert (race.winner, race.pending, race.entered) == (None, ["1", "2"], set())
+
+    race.take(answered("2"))
+    assert (race.winner, race.pending) == ("2", ["1"])
+
+
 def test_other_channels_do_not_concern_it(race: DialRace) -> None:
     race.take(answered("caller"))
     race.take(ended("caller", 16))

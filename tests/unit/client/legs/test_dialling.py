@@ -99,6 +99,20 @@ async def test_request_without_an_answer_is_hung_up(scripted: ScriptedCall) -> N
     assert len(hung_up(scripted)) == 1
 
 
+async def test_leg_that_answers_while_it_is_hung_up_is_not_the_one(scripted: ScriptedCall) -> None:
+    refusal = {"message": "no answer", "error": "ari_proxy.timeout", "sent": True}
+    scripted.answer(PLACE, 504, refusal)
+    scripted.on(
+        "DELETE /channels/arip-",
+        lambda request: scripted.send(
+            event("StasisStart", args=[], channel=channel(request.path.rpartition("/")[2]))
+        ),
+    )
+    with pytest.raises(Rejected):
+        await scripted.call.dial("PJSIP/a")
+    assert len(hung_up(scripted)) == 1
+
+
 async def test_caller_who_hangs_up_ends_all_legs(scripted: ScriptedCall) -> None:
     async with asyncio.TaskGroup() as tasks:
 
