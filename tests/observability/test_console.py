@@ -68,6 +68,7 @@ async def test_dialogs_and_a_ladder_are_seen_live(
 
         await browser.evaluate("document.querySelector('#dialogs button').click()")
         await browser.until("source !== null && source.readyState === 1")
+        await browser.until("document.querySelectorAll('.step').length == 2")
         await setting.client.command(dialog, "POST", f"/channels/{CHANNEL}/answer")
         await setting.asterisk.push(
             channel_event("ChannelDtmfReceived", CHANNEL, more='"digit":"5",')
@@ -75,8 +76,10 @@ async def test_dialogs_and_a_ladder_are_seen_live(
         refusal = 404, '{"message":"Channel not found"}'
         setting.asterisk.answer("DELETE", "/channels/1780000000.3", *refusal)
         await setting.client.command(dialog, "DELETE", "/channels/1780000000.3")
-        await browser.until("document.querySelectorAll('.step').length == 7")
+        await browser.until("document.querySelectorAll('.step').length == 9")
         assert await browser.evaluate(STEPS) == [
+            f"AppStart demo {CHANNEL}",
+            "1 StasisStart",
             f"POST /channels/{CHANNEL}/answer",
             f"POST /channels/{CHANNEL}/answer",
             "204",
@@ -90,13 +93,14 @@ async def test_dialogs_and_a_ladder_are_seen_live(
 
         hostile = '"digit":"<img src=x onerror=alert(1)>",'
         await setting.asterisk.push(channel_event("ChannelDtmfReceived", CHANNEL, more=hostile))
-        await browser.until("document.querySelectorAll('.step').length == 8")
+        await browser.until("document.querySelectorAll('.step').length == 10")
         assert "<img src=x" in (await browser.evaluate(STEPS))[-1]
         assert await browser.evaluate("document.querySelectorAll('main img').length") == 0
 
         await setting.asterisk.push(channel_event("StasisEnd", CHANNEL))
         await browser.until("document.querySelector('#note').textContent.includes('ended')")
         await browser.until("document.querySelector('#dialogs').rows.length == 0")
+        await browser.until("document.querySelector('#ended')?.rows.length == 1")
         await browser.evaluate("document.querySelector('#find').value = 'none'; refresh()")
         assert browser.complaints == []
     assert picture.read_bytes().startswith(b"\x89PNG")
@@ -132,6 +136,31 @@ async def test_link_to_a_server_of_another_console_says_so(
         )
 
 
+async def test_call_that_is_over_is_found_with_why_it_ended(
+    bus_server: BusServer, chromium: str
+) -> None:
+    async with shown(bus_server) as console, page(chromium) as browser:
+        setting = console.setting
+        dialog = await setting.begin(CHANNEL)
+        await setting.client.command(dialog, "DELETE", f"/channels/{CHANNEL}")
+        await setting.asterisk.push(channel_event("StasisEnd", CHANNEL))
+        await setting.client.until(lambda: setting.client.ends.get(dialog))
+
+        await browser.open(f"{console.url}?find={CHANNEL}")
+        await browser.until("document.querySelector('#ended')?.rows.length == 1")
+        row = "document.querySelector('#ended').innerText.split('\\t').slice(-3)"
+        why = f"the application hung up with DELETE /channels/{CHANNEL}"
+        assert await browser.evaluate(row) == ["demo", why, dialog]
+
+        await browser.evaluate("document.querySelector('#ended button').click()")
+        note = f"The dialog has ended: {why}."
+        await browser.until(f"document.querySelector('#note').textContent == {json.dumps(note)}")
+        drawn = await browser.evaluate(STEPS)
+        assert drawn[:2] == [f"AppStart demo {CHANNEL}", "1 StasisStart"]
+        assert f"DELETE /channels/{CHANNEL}" in drawn
+        assert browser.complaints == []
+
+
 async def test_stream_begins_when_copies_come(nats_server: NatsServer) -> None:
     """A browser that shows it as open misses nothing from then on."""
     link = Link(nats_server.port, kind="NATS")
@@ -156,7 +185,7 @@ async def test_stream_begins_when_copies_come(nats_server: NatsServer) -> None:
 
 async def test_console_is_off_by_default(bus_server: BusServer) -> None:
     async with shown(bus_server, enabled=False) as console:
-        for path in ("/console", "/console/state", "/console/copies?dialog=x"):
+        for path in ("/console", "/console/state", "/console/ended", "/console/copies?dialog=x"):
             async with console.session.get(path) as answer:
                 assert answer.status == 404
 

@@ -26,8 +26,8 @@ class AdminSettings(Group):
     is logged. So whoever reads metrics need not see calls. Default: all at `port`."""
 
     console: bool = False
-    """Serve ingest's console at /console: dialogs and ladders, for anyone who can reach this
-    address. Default: calls are private."""
+    """Serve ingest's console at /console: dialogs, calls that are over, and ladders, for anyone who
+    can reach this address. Default: calls are private."""
 
     @property
     def has_calls_port(self) -> bool:

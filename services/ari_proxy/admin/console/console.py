@@ -15,9 +15,11 @@ from starlette.routing import BaseRoute
 from ari_proxy.__about__ import __version__
 from ari_proxy.admin.checks import problems
 from ari_proxy.admin.servers import ServerView
+from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.watch.render.steps import Steps
 
+from .kept_calls import KeptCalls, KeptCallsError
 from .stream import EventStream
 
 #: Dialogs that one page shows, the newest.
@@ -49,6 +51,7 @@ class Console:
             servers: by server_id, the one that is shown first before the others.
         """
         self._servers = servers
+        self._kept = {name: KeptCalls(ServerId(name)) for name in servers}
         self._streams = 0
         self._closing = asyncio.Event()
 
@@ -64,6 +67,8 @@ class Console:
         for path, page in _PAGES.items():
             app.add_api_route(f"/console{path}", _serving(*page), methods=["GET"])
         app.add_api_route("/console/state", self._state, methods=["GET"])
+        app.add_api_route("/console/ended", self._ended, methods=["GET"])
+        app.add_api_route("/console/ladder", self._ladder, methods=["GET"])
         app.add_api_route("/console/copies", self._copies, methods=["GET"], response_model=None)
         return app
 
@@ -86,15 +91,41 @@ class Console:
         }
         return Response(msgspec.json.encode(state), headers=_JSON)
 
+    async def _ended(self, find: str = "", server: str = "") -> Response:
+        """Return a server's newest calls that are over and match `find`."""
+        name = server or next(iter(self._servers))
+        if (bus := self._bus_of(name)) is None:
+            return _not_here(name)
+        try:
+            ended = await self._kept[name].ended(bus, find, MAX_DIALOGS)
+        except KeptCallsError as error:
+            return Response(str(error), 503, headers=_HEADERS)
+        return Response(msgspec.json.encode(ended._asdict()), headers=_JSON)
+
+    async def _ladder(self, dialog: str = "", server: str = "") -> Response:
+        """Return the steps that were kept of a dialog."""
+        name = server or next(iter(self._servers))
+        if (bus := self._bus_of(name)) is None:
+            return _not_here(name)
+        try:
+            drawn = await self._kept[name].ladder(bus, dialog)
+        except KeptCallsError as error:
+            return Response(str(error), 503, headers=_HEADERS)
+        return Response(msgspec.json.encode(drawn), headers=_JSON)
+
+    def _bus_of(self, server: str) -> Bus | None:
+        shown = self._servers.get(server)
+        return shown.bus if shown is not None else None
+
     async def _copies(self, dialog: str = "", server: str = "") -> Response:
         """Stream the steps of a dialog until its end."""
         name = server or next(iter(self._servers))
-        bus = shown.bus if (shown := self._servers.get(name)) is not None else None
+        bus = self._bus_of(name)
         if not dialog or self._streams >= MAX_STREAMS:
             text = f"{MAX_STREAMS} ladders are open already" if dialog else "which dialog?"
             return Response(text, 429 if dialog else 400, headers=_HEADERS)
         if bus is None:
-            return Response(f"server {name!r} does not run here", 404, headers=_HEADERS)
+            return _not_here(name)
         return EventStream(
             bus,
             ServerId(name),
@@ -110,6 +141,10 @@ class Console:
 
 
 _JSON: Final = {**_HEADERS, "Content-Type": "application/json"}
+
+
+def _not_here(server: str) -> Response:
+    return Response(f"server {server!r} does not run here", 404, headers=_HEADERS)
 
 
 def _serving(name: str, content_type: str) -> Callable[[], Awaitable[Response]]:

@@ -2,12 +2,12 @@
 // Everything that calls hold is set as text, never as markup.
 const PARTICIPANTS = ["Asterisk", "ingest", "application", "command"];
 const LEFT = 90, GAP = 250, TOP = 40, ROW = 22, CHARACTER = 7;
-const STATE_MILLISECONDS = 2000, MAX_STEPS = 1000;
+const STATE_MILLISECONDS = 2000, ENDED_MILLISECONDS = 10000, MAX_STEPS = 1000;
 const x = Object.fromEntries(PARTICIPANTS.map((name, index) => [name, LEFT + GAP * index]));
 const width = LEFT * 2 + GAP * (PARTICIPANTS.length - 1);
 const byId = (id) => document.getElementById(id);
 const linked = new URLSearchParams(location.search);
-let source = null, shown = "", server = linked.get("server") ?? "", begunAt = 0, steps = 0;
+let source = null, shown = "", server = linked.get("server") ?? "", begunAt = 0, steps = 0, waiting = null, seen = new Set();
 
 function element(tag, attributes, text) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -30,22 +30,59 @@ function showChecks(checks) {
   }));
 }
 
+function opening(dialogId) {
+  const open = document.createElement("button");
+  open.textContent = dialogId;
+  open.addEventListener("click", () => watch(dialogId));
+  return open;
+}
+
 function showDialogs(state) {
   const body = document.createElement("tbody");
   body.id = "dialogs";
   for (const dialog of state.dialogs) {
     const row = body.insertRow();
     if (dialog.dialog_id === shown) row.className = "shown";
-    const open = document.createElement("button");
-    open.textContent = dialog.dialog_id;
-    open.addEventListener("click", () => watch(dialog.dialog_id));
-    cell(row, open);
+    cell(row, opening(dialog.dialog_id));
     for (const name of ["application", "state", "events"]) cell(row, dialog[name]);
     cell(row, dialog.channels.join(" "));
   }
   byId("dialogs").replaceWith(body);
   const more = state.found > state.dialogs.length ? `, the newest ${state.dialogs.length} shown` : "";
   byId("count").textContent = `${state.found} of ${state.total} dialogs${more}`;
+}
+
+function showEnded(ended) {
+  const body = document.createElement("tbody");
+  body.id = "ended";
+  for (const call of ended.calls) {
+    const row = body.insertRow();
+    if (call.dialog_id === shown) row.className = "shown";
+    cell(row, new Date(call.ended_at * 1000).toISOString().slice(0, 19).replace("T", " "));
+    cell(row, call.seconds.toFixed(1));
+    for (const name of ["caller", "called", "application", "why"]) cell(row, call[name]);
+    cell(row, opening(call.dialog_id));
+  }
+  byId("ended").replaceWith(body);
+  const more = ended.found > ended.calls.length ? `, the newest ${ended.calls.length} shown` : "";
+  byId("ended-count").textContent = `${ended.found} of ${ended.total} calls, times in UTC${more}`;
+}
+
+async function asked(path, parameters) {
+  const answer = await fetch(`console/${path}?${new URLSearchParams({...parameters, server})}`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
+  return JSON.parse(text);
+}
+
+async function refreshEnded() {
+  const before = server, find = byId("find").value;
+  try {
+    const ended = await asked("ended", {find});
+    if (before === server && find === byId("find").value) showEnded(ended);
+  } catch (error) {
+    if (before === server) byId("ended-count").textContent = error.message;
+  }
 }
 
 function showServers(state) {
@@ -77,10 +114,10 @@ async function refresh() {
 
 function watch(dialogId) {
   if (source) source.close();
-  shown = dialogId; begunAt = 0; steps = 0;
+  shown = dialogId; begunAt = 0; steps = 0; waiting = []; seen = new Set();
   byId("ladder").hidden = false;
   byId("dialog").textContent = dialogId;
-  byId("note").textContent = "Watching from now on.";
+  byId("note").textContent = "Looking for what was kept.";
   const drawing = byId("steps");
   drawing.replaceChildren();
   for (const name of PARTICIPANTS) {
@@ -89,10 +126,36 @@ function watch(dialogId) {
   }
   resize();
   source = new EventSource(`console/copies?dialog=${encodeURIComponent(dialogId)}&server=${encodeURIComponent(server)}`);
-  source.addEventListener("message", (event) => add(JSON.parse(event.data)));
+  source.addEventListener("message", (event) => take(dialogId, JSON.parse(event.data)));
   source.addEventListener("error", () => { byId("note").textContent = "The stream is interrupted."; });
-  source.addEventListener("open", () => { byId("note").textContent = "Watching from now on."; });
+  showKept(dialogId);
   refresh();
+}
+
+// Steps that come live wait for those that were kept, which are older and may have them, too.
+function take(dialogId, step) {
+  if (dialogId !== shown) return;
+  if (waiting) { waiting.push(step); return; }
+  add(step);
+  if (step.kind === "end") explain(dialogId);
+}
+
+async function showKept(dialogId) {
+  let drawn = {steps: [], why: ""};
+  try { drawn = await asked("ladder", {dialog: dialogId}); } catch (error) { /* Live steps only. */ }
+  if (dialogId !== shown) return;
+  byId("note").textContent = drawn.steps.length ? "Watching." : "Watching from now on.";
+  const held = waiting;
+  waiting = null;
+  for (const step of [...drawn.steps, ...held]) add(step);
+}
+
+// What was kept from the call's beginning tells better why it has ended.
+async function explain(dialogId) {
+  try {
+    const drawn = await asked("ladder", {dialog: dialogId});
+    if (dialogId === shown && drawn.why) byId("note").textContent = `The dialog has ended: ${drawn.why}.`;
+  } catch (error) { /* The note tells that it has ended. */ }
 }
 
 function resize() {
@@ -103,9 +166,12 @@ function resize() {
 }
 
 function add(step) {
+  const identity = `${step.kind} ${Math.round(step.at * 1e6)}`;
+  if (seen.has(identity)) return;
+  seen.add(identity);
   if (step.kind === "end") {
     source.close();
-    byId("note").textContent = "The dialog has ended.";
+    byId("note").textContent = `${step.text[0].toUpperCase()}${step.text.slice(1)}.`;
   }
   if (steps >= MAX_STEPS) {
     source.close();
@@ -140,10 +206,13 @@ function choose() {
   const find = byId("find").value;
   history.replaceState(null, "", `?${new URLSearchParams({...(server && {server}), ...(find && {find})})}`);
   refresh();
+  refreshEnded();
 }
 
 byId("find").addEventListener("input", choose);
 byId("servers").addEventListener("change", () => { server = byId("servers").value; choose(); });
 byId("find").value = linked.get("find") ?? "";
 refresh();
+refreshEnded();
 setInterval(refresh, STATE_MILLISECONDS);
+setInterval(refreshEnded, ENDED_MILLISECONDS);
