@@ -534,6 +534,8 @@ async def _soak(minutes: float, seed: int, ground: Ground) -> Report:
             "ARI_PROXY_LEASE__KIND": "file",
             "ARI_PROXY_LEASE__FILE": str(directory / "lock"),
             "ARI_PROXY_INGEST__GRACE_SECONDS": "3",
+            # Full soon, so that growth is not its own.
+            "ARI_PROXY_RECORDER__BYTES": f"{4 * 2**20}",
             "ARI_PROXY_INGEST__QUEUE_GRACE_SECONDS": f"{QUEUE_GRACE_SECONDS}",
         },
     )
