@@ -46,7 +46,10 @@ class TapRequest(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class OpenDialogs(msgspec.Struct, frozen=True):
-    """The answer to a TapRequest: open dialogs with their applications."""
+    """The answer to a TapRequest: open dialogs with their applications.
+
+    Where one dialog is watched, that one at most; of all, MAX_DIALOGS.
+    """
 
     dialogs: dict[str, str]
 

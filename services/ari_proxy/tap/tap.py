@@ -76,7 +76,7 @@ class Tap:
         self._is_watched = self.is_on = True
         dialogs = self._dialogs()
         if message.reply and dialogs is not None:
-            some = dict(islice(dialogs.items(), records.MAX_DIALOGS))
+            some = _open_dialogs(dialogs, watch.dialog_id)
             self._bus.publish(message.reply, msgspec.json.encode(OpenDialogs(some)))
 
     def _answer(self, reply: str, query: RecordedQuery) -> None:
@@ -116,3 +116,10 @@ class Tap:
         record = records.encode(kind, at, self._server, dialog_id, message)
         # Lost rather than late.
         self._bus.publish(topics.tap_records(self._server), record, once=True)
+
+
+def _open_dialogs(dialogs: Mapping[str, str], wanted: str) -> dict[str, str]:
+    """Return some of the dialogs, or the one that is wanted if it is open."""
+    if wanted:
+        return {wanted: dialogs[wanted]} if wanted in dialogs else {}
+    return dict(islice(dialogs.items(), records.MAX_DIALOGS))

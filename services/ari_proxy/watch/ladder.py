@@ -1,7 +1,7 @@
 """`ari-proxy ladder`: one dialog, as it was kept and live, or from a file of `tail --json`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -90,24 +90,33 @@ async def follow(
         show(record)
 
     async with opened(factories.bus(settings, "ladder")) as bus:
-        await run_until_first(_follow(bus, configured, call, add), stop.wait())
+        await run_until_first(collect(bus, configured, call, add), stop.wait())
 
 
-async def _follow(
+async def collect(
     bus: Bus, configured: Sequence[str], call: str, add: Callable[[TapRecord], None]
 ) -> None:
+    """Add a dialog's records until its end, as `follow` does, on a bus that is open."""
     server, dialog_id = await _located(bus, configured, call)
     watcher = Watcher(bus, server, dialog_id)
     async with watcher.watching() as records:
         kept = await RecordedCalls(bus, server).records(dialog_id)
-        is_open = dialog_id in (watcher.dialogs or {dialog_id: ""})
-        if not kept and not is_open:
+        is_over = _is_over(dialog_id, kept, watcher.dialogs)
+        if is_over and not kept:
             raise NoSuchDialogError(f"{server} has no dialog {dialog_id}, and has kept none")
         for record in kept[:MAX_RECORDS]:
             add(record)
-        is_over = bool(kept) and (not is_open or kept[-1].kind == "end")
         if not is_over:
             await _go_on(records, kept, add)
+
+
+def _is_over(
+    dialog_id: str, kept: Sequence[TapRecord], open_dialogs: Mapping[str, str] | None
+) -> bool:
+    """Return whether nothing more will come; None for the open dialogs if nobody has told them."""
+    is_closed = open_dialogs is not None and dialog_id not in open_dialogs
+    # Not the last one: a late command is answered after it, and clocks differ.
+    return is_closed or any(record.kind == "end" for record in kept)
 
 
 async def _go_on(

@@ -1,5 +1,6 @@
 """The ladder of a dialog: drawn in each form, live, and from a capture."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.tap import records
 from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.watch import ladder
@@ -15,6 +18,7 @@ from ari_proxy.watch.formats import Format
 from ari_proxy.watch.render import lines
 from ari_proxy.watch.render.descriptions import is_failure
 from tests.support.malformed import DEEPLY_NESTED
+from tests.support.recording import keep_all, recording
 from tests.support.tap_records import CALL, DIALOG, copy_of
 
 
@@ -71,3 +75,51 @@ def test_dialog_is_that_of_its_server(dialog: str, server: str | None) -> None:
             ladder.server_of(dialog, configured)
     else:
         assert ladder.server_of(dialog, configured) == server
+
+
+async def collected(bus: Bus, call: str, *servers: str) -> list[TapRecord]:
+    """Return the records of a call whose ladder ends by itself."""
+    found: list[TapRecord] = []
+    async with asyncio.timeout(60):
+        await ladder.collect(bus, servers or ("s",), call, found.append)
+    return found
+
+
+def kinds(found: list[TapRecord]) -> list[Kind]:
+    return [record.kind for record in found]
+
+
+@pytest.mark.parametrize("dialogs", [{}, {"s.other": "demo"}])
+async def test_unknown_dialog_has_no_ladder(dialogs: dict[str, str]) -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await recording(bus, "ingest", dialogs=dialogs)
+        with pytest.raises(ExceptionGroup) as caught:
+            await collected(bus, DIALOG)
+    assert caught.group_contains(ladder.NoSuchDialogError, match=f"s has no dialog {DIALOG}")
+
+
+async def test_unknown_dialog_is_told_from_more_than_an_answer_holds() -> None:
+    many = {f"s.{number}": "demo" for number in range(records.MAX_DIALOGS)}
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await recording(bus, "ingest", dialogs=many)
+        with pytest.raises(ExceptionGroup) as caught:
+            await collected(bus, DIALOG)
+    assert caught.group_contains(ladder.NoSuchDialogError)
+
+
+@pytest.mark.parametrize("dialogs", [{}, None])
+async def test_end_need_not_come_last(dialogs: dict[str, str] | None) -> None:
+    """A late command is answered 404 after it, and clocks may differ."""
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        tap = await recording(bus, "ingest", dialogs=dialogs)
+        keep_all(tap, *CALL, CALL[4])
+        found = await collected(bus, DIALOG)
+    assert kinds(found) == [*kinds(CALL), "response"]
+
+
+async def test_call_whose_ingest_has_gone_is_drawn_without_its_end() -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await recording(bus, "ingest", dialogs={})
+        keep_all(await recording(bus, "command"), *CALL[2:5])
+        found = await collected(bus, DIALOG)
+    assert kinds(found) == ["command", "request", "response"]
