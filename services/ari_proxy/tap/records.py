@@ -75,7 +75,8 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def encode(kind: Kind, at: float, server_id: str, dialog_id: str, message: bytes) -> bytes:
     """Return the JSON of a TapRecord; the message is not parsed."""
-    head = b'{"kind":"%b","at":%.6f,"server_id":%b,"dialog_id":%b,"message":'
+    # All digits of the time: with the kind it tells a record from others, wherever it was kept.
+    head = b'{"kind":"%b","at":%a,"server_id":%b,"dialog_id":%b,"message":'
     # A client may publish on a topic with anything as dialog id.
     owner = encode_text(server_id), encode_text(dialog_id)
     return head % (kind.encode(), at, *owner) + message + b"}"

@@ -123,19 +123,15 @@ async def _go_on(
     records: AsyncIterator[TapRecord], kept: list[TapRecord], add: Callable[[TapRecord], None]
 ) -> None:
     """Add records until the end, without those that were kept meanwhile as well."""
-    seen = {_identity(record) for record in kept}
+    # Their messages may differ: those that are kept are masked.
+    seen = {(record.kind, record.at) for record in kept}
     count = len(kept)
     async for record in records:
-        if _identity(record) not in seen:
+        if (record.kind, record.at) not in seen:
             add(record)
             count += 1
         if record.kind == "end" or count >= MAX_RECORDS:
             return
-
-
-def _identity(record: TapRecord) -> tuple[str, int]:
-    """Return what distinguishes a record; the bus has its time in microseconds."""
-    return record.kind, round(record.at * 1e6)
 
 
 async def _located(bus: Bus, configured: Sequence[str], call: str) -> tuple[ServerId, str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ari_proxy.bus.base import Bus, opened
+from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.protocol import topics
+from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap import records
 from ari_proxy.tap.records import Kind, TapRecord
 from ari_proxy.watch import ladder
@@ -123,3 +126,36 @@ async def test_call_whose_ingest_has_gone_is_drawn_without_its_end() -> None:
         keep_all(await recording(bus, "command"), *CALL[2:5])
         found = await collected(bus, DIALOG)
     assert kinds(found) == ["command", "request", "response"]
+
+
+async def test_open_call_goes_on_to_its_end_and_no_record_comes_twice() -> None:
+    """What passes after the watch begins is both kept and copied."""
+    begun = asyncio.Event()
+    found: list[TapRecord] = []
+    both = CALL[1:4] * 50
+    async with opened(MemoryBus(MemoryBroker())) as bus, asyncio.timeout(60):
+        tap = await recording(bus, "ingest", dialogs={DIALOG: "demo"})
+        keep_all(tap, CALL[0])
+        meanwhile = _once(lambda: keep_all(tap, *both))
+        await bus.subscribe(topics.tap_requests(ServerId("s")), meanwhile)
+
+        def add(record: TapRecord) -> None:
+            found.append(record)
+            begun.set()
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ladder.collect(bus, ["s"], DIALOG, add))
+            await begun.wait()
+            keep_all(tap, *CALL[4:])
+    assert kinds(found) == kinds([CALL[0], *both, *CALL[4:]])
+
+
+def _once(do: Callable[[], None]) -> Callable[[Message], None]:
+    """Return a handler that does something at the first message."""
+    left = [do]
+
+    def handle(_: Message) -> None:
+        if left:
+            left.pop()()
+
+    return handle

@@ -166,7 +166,7 @@ function resize() {
 }
 
 function add(step) {
-  const identity = `${step.kind} ${Math.round(step.at * 1e6)}`;
+  const identity = `${step.kind} ${step.at}`;
   if (seen.has(identity)) return;
   seen.add(identity);
   if (step.kind === "end") {
