@@ -11,12 +11,9 @@ from ari_proxy.ari.client import Answer, AriClient
 from ari_proxy.ari.credentials import Credentials
 from ari_proxy.ari.errors import AnswerTooLargeError, AriTimeoutError, UnreachableError
 from ari_proxy.ari.rest import RestClient
-from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.websocket import EventSocket
 from ari_proxy.ari.websocket_names import COMMAND_PREFIX
 from ari_proxy.backoff import Backoff
-from ari_proxy.connections import factories
-from ari_proxy.settings.load import load
 from tests.support.rest_websocket import (
     clients,
     doors,
@@ -297,40 +294,6 @@ async def test_asterisk_reads_requests_alike_whatever_carries_them(asterisk: Ast
         assert by_websocket == by_http, asked
     statuses = {status for status, _ in told[0]}
     assert {200, 204, 400, 404, 405} <= statuses, "so that it has the channel, and refuses"
-
-
-@pytest.mark.parametrize("asterisk", ["22"], ids=["asterisk22"], indirect=True)
-async def test_request_that_takes_long_does_not_end_its_websocket(asterisk: Asterisk) -> None:
-    settings = load(
-        server_id="server-1",
-        applications=("slow",),
-        ari={
-            "rest_url": asterisk.url,
-            "websocket_url": asterisk.websocket_url,
-            "user": "ari",
-            "password": PASSWORD,
-        },
-        command={"websockets": 1},
-    )
-    where = {"endpoint": "Local/answer@default/n", "app": "slow", "channelId": CHANNEL}
-    pools: list[RestPool] = []
-    async with (
-        await factories.event_socket(settings).connect(),
-        factories.rest_client(settings) as rest,
-        factories.command_way(settings, rest, watch=pools.append) as way,
-    ):
-        await until(lambda: pools[0].opened == 1)
-        created = await rest.request("POST", "/channels", json.dumps(where))
-        assert created.status == 200, created.body
-        await _until_in_stasis(rest)
-        played = await rest.request("POST", f"{IN_PATH}/play?media=sound:demo-congrats")
-        assert played.status == 201, played.body
-
-        # Asterisk sets it once the sound is over, and answers no ping on the websocket before.
-        with pytest.raises(AriTimeoutError, match="no answer in time"):
-            await way.client.request("POST", f"{VARIABLE}?variable=SLOW&value=1")
-        await rest.request("DELETE", IN_PATH)
-        await _until_gone(rest)
 
 
 async def _until_in_stasis(http: RestClient) -> None:

@@ -23,18 +23,13 @@ _FILTER: Final = msgspec.json.encode({"allowed": [{"type": "RESTResponse"}]}).de
 class RestPool:
     """Open websockets on which Asterisk answers requests."""
 
-    def __init__(
-        self, *, answer_seconds: float = ANSWER_SECONDS, pong_seconds: float | None = None
-    ) -> None:
+    def __init__(self, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         """Create an empty pool; `serve` adds to it.
 
         Args:
             answer_seconds: for the first answer on a websocket.
-            pong_seconds: for a pong, which Asterisk does not send while it executes a request: a
-                variable is set once what the channel plays is over. None for the connection's own.
         """
         self._answer_seconds = answer_seconds
-        self._pong_seconds = pong_seconds
         self._loop = asyncio.get_running_loop()
         self._open: list[RestSocket] = []
         #: Set for a moment when a websocket may have become free.
@@ -109,8 +104,6 @@ class RestPool:
         Returns:
             False if Asterisk takes no requests on it; it is open then.
         """
-        if self._pong_seconds is not None:
-            connection.ping_timeout = self._pong_seconds
         requests = RestSocket(connection, self._wake)
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(requests.read())

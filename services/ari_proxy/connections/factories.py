@@ -16,7 +16,7 @@ from ari_proxy.ari.rest import RestClient
 from ari_proxy.ari.rest_pool import RestPool
 from ari_proxy.ari.rest_sockets import RestSockets
 from ari_proxy.ari.tls import AriTls
-from ari_proxy.ari.websocket import BACKOFF, PONG_SECONDS, DialledConnection, EventSocket
+from ari_proxy.ari.websocket import BACKOFF, DialledConnection, EventSocket
 from ari_proxy.ari.websocket_client import WebsocketClient
 from ari_proxy.backoff import Backoff
 from ari_proxy.bus.base import Bus
@@ -66,7 +66,7 @@ async def command_way(
     if settings.command.transport == "http":
         yield CommandWay(rest)
         return
-    pool = RestPool(pong_seconds=_pong_seconds(settings))
+    pool = RestPool()
     watch(pool)
     client = _client_on(pool, settings, rest)
     availability: Availability = AlwaysAvailable()
@@ -83,20 +83,6 @@ async def command_way(
             running.cancel()
 
 
-def _pong_seconds(settings: Settings) -> float | None:
-    """Return how long a pong may take on a websocket for requests; None for as long as ever.
-
-    Where HTTP is there for all other requests a slow one may keep its websocket to its end. Where
-    they wait for a websocket, one that is dead has to be noticed soon.
-    """
-    return None if _waits_for_websocket(settings) else settings.ari.timeout_seconds + PONG_SECONDS
-
-
-def _waits_for_websocket(settings: Settings) -> bool:
-    """Return whether requests wait for a websocket: few or none may go by HTTP."""
-    return settings.command.transport == "websocket" or settings.ari.connection == "outbound"
-
-
 def _client_on(pool: RestPool, settings: Settings, rest: RestClient) -> AriClient:
     """Return a client that sends on websockets.
 
@@ -104,8 +90,9 @@ def _client_on(pool: RestPool, settings: Settings, rest: RestClient) -> AriClien
     waits for one.
     """
     concurrency, seconds = settings.ari.max_connections, settings.ari.timeout_seconds
-    if _waits_for_websocket(settings):
-        http = NoHttp() if settings.command.transport == "websocket" else rest
+    is_only = settings.command.transport == "websocket"
+    if is_only or settings.ari.connection == "outbound":
+        http = NoHttp() if is_only else rest
         return WebsocketClient(pool, http, concurrency=concurrency, timeout_seconds=seconds)
     return EitherClient(pool, rest, concurrency=concurrency, timeout_seconds=seconds)
 
