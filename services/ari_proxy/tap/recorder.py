@@ -4,73 +4,49 @@ Sans-I/O. It keeps references to messages that pass anyway, and reads none of th
 asks: then a page of calls or records at a time, so that no event waits for long.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any, Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from .call_records import (
+    CALL_BYTES,
+    MAX_CALL_FIELDS,
+    RECORD_BYTES,
+    CallRecords,
+    KeptRecord,
+    skipped,
+)
 from .facts import CallFacts
-from .facts_reader import facts_of
+from .facts_reader import FactsReader
 from .masking import Masking
 from .records import Kind, RecordedAnswer, RecordedQuery, TapRecord
 
-#: Records of one call; of more those in the middle are left out, a quarter at a time.
-MAX_CALL_RECORDS: Final = 2_000
-#: What Python needs for a record and for a call, besides its message; bytes.
-RECORD_BYTES: Final = 90
-CALL_BYTES: Final = 700
-#: Of one page: records that are read, and bytes that are sent.
+#: Of one page, which holds up all else: records, bytes that are read for facts, and bytes that are
+#: masked and sent.
 PAGE_RECORDS: Final = 400
-PAGE_BYTES: Final = 200_000
+FACTS_BYTES: Final = 400_000
+PAGE_BYTES: Final = 100_000
+#: Calls whose facts are read in pages at a time; of more the first begins anew.
+MAX_READINGS: Final = 16
 
-_Kept = tuple[Kind, float, bytes]
-_FIELDS: Final = 3
-_MAX_FIELDS: Final = MAX_CALL_RECORDS * _FIELDS
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
-class _Call(list[Any]):
-    """The records of one call: of each its kind, time and message, one behind another.
+class _Page:
+    """What one page may still take."""
 
-    An object for each record, or a list beside this one, would cost an event as much as all else.
-    """
+    def __init__(self, size: int) -> None:
+        self._records = PAGE_RECORDS
+        self._bytes = size
 
-    __slots__ = ("dialog_id", "left_out", "number")
-
-    def __init__(self, dialog_id: str, number: int) -> None:
-        super().__init__()
-        self.dialog_id = dialog_id
-        #: Counted from 1 in the order in which calls began.
-        self.number = number
-        self.left_out = 0
-
-    @property
-    def records_count(self) -> int:
-        """The number of its records."""
-        return len(self) // _FIELDS
-
-    @property
-    def size(self) -> int:
-        """Bytes that it takes."""
-        return CALL_BYTES + _size(self)
-
-    def records(self, start: int = 0) -> Iterator[_Kept]:
-        """Yield its records from a position on."""
-        fields = islice(self, start * _FIELDS, None)
-        return zip(fields, fields, fields, strict=True)
-
-    def shorten(self) -> int:
-        """Leave out records from the middle: how a call began and ended says the most.
-
-        Returns:
-            The bytes that they took.
-        """
-        quarter = MAX_CALL_RECORDS // 4
-        middle = slice(2 * quarter * _FIELDS, 3 * quarter * _FIELDS)
-        dropped = _size(self[middle])
-        del self[middle]
-        self.left_out += quarter
-        return dropped
+    def takes(self, size: int) -> bool:
+        """Take a record of so many bytes, and return whether there is room; the first has it."""
+        is_full = self._records <= 0 or size > self._bytes
+        if is_full and self._records < PAGE_RECORDS:
+            return False
+        self._records -= 1
+        self._bytes -= size
+        return True
 
 
 class Recorder:
@@ -93,8 +69,10 @@ class Recorder:
         self._max_calls = max_calls
         self._max_bytes = max_bytes
         self._masking = masking
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, CallRecords] = {}
         self._ended: dict[str, None] = {}
+        #: Readers of calls that no page had room for, each with the number of its next record.
+        self._readings: dict[str, tuple[FactsReader, int]] = {}
         self._begun = 0
         #: Bytes that are kept.
         self.size = 0
@@ -121,19 +99,19 @@ class Recorder:
             call = self._begin(dialog_id)
         call += (kind, at, message)
         self.size = size = self.size + len(message) + RECORD_BYTES
-        if size > self._max_bytes or kind == "end" or len(call) > _MAX_FIELDS:
+        if size > self._max_bytes or kind == "end" or len(call) > MAX_CALL_FIELDS:
             self._limit(call, kind)
 
-    def _begin(self, dialog_id: str) -> _Call:
+    def _begin(self, dialog_id: str) -> CallRecords:
         self._begun += 1
         self.size += CALL_BYTES
-        call = self._calls[dialog_id] = _Call(dialog_id, self._begun)
+        call = self._calls[dialog_id] = CallRecords(dialog_id, self._begun)
         return call
 
     # Its bounds
 
-    def _limit(self, call: _Call, kind: Kind) -> None:
-        if call.records_count > MAX_CALL_RECORDS:
+    def _limit(self, call: CallRecords, kind: Kind) -> None:
+        if len(call) > MAX_CALL_FIELDS:
             self.size -= call.shorten()
         if kind == "end":
             self._ended[call.dialog_id] = None
@@ -145,6 +123,7 @@ class Recorder:
     def _forget(self, dialog_id: str) -> None:
         self.size -= self._calls.pop(dialog_id).size
         self._ended.pop(dialog_id, None)
+        self._readings.pop(dialog_id, None)
 
     # Shown
 
@@ -159,57 +138,67 @@ class Recorder:
         return self._calls_page(query)
 
     def _calls_page(self, query: RecordedQuery) -> RecordedAnswer:
-        """Return the facts of calls, the newest first, before the number that the query names."""
-        page: list[CallFacts] = []
-        read = size = 0
+        """Return the facts of calls, the newest first, before the number that the query names.
+
+        A page may end within a call, whose facts the next one has.
+        """
+        calls: list[CallFacts] = []
+        page = _Page(FACTS_BYTES)
         for call in reversed(self._calls.values()):
             if query.position and call.number >= query.position:
                 continue
-            if read >= PAGE_RECORDS or size >= PAGE_BYTES:
-                return RecordedAnswer(self._name, calls=page, position=call.number + 1)
-            facts = self._facts(call)
-            page.append(facts)
-            read += call.records_count
-            size += len(msgspec.json.encode(facts))
-        return RecordedAnswer(self._name, calls=page)
+            facts = self._facts(call, page)
+            if facts is None:
+                return RecordedAnswer(self._name, calls=calls, position=call.number + 1)
+            calls.append(facts)
+        return RecordedAnswer(self._name, calls=calls)
 
-    def _facts(self, call: _Call) -> CallFacts:
-        return facts_of(self._shown(call, record) for record in call.records())
+    def _facts(self, call: CallRecords, page: _Page) -> CallFacts | None:
+        """Return the facts of a call; None if the page is full before it has been read."""
+        reader, number = self._readings.pop(call.dialog_id, (FactsReader(), 0))
+        for record in call.since(number):
+            if not page.takes(len(record.message) + RECORD_BYTES):
+                self._readings[call.dialog_id] = reader, record.number
+                if len(self._readings) > MAX_READINGS:
+                    del self._readings[next(iter(self._readings))]
+                return None
+            reader.follow(self._record(call.dialog_id, record, record.message))
+        return self._masked_facts(reader.facts)
+
+    def _masked_facts(self, facts: CallFacts) -> CallFacts:
+        """Return facts with masks, but for the ids by which they belong together."""
+        return msgspec.structs.replace(
+            facts,
+            channels={
+                channel_id: self._masked(channel, channel_id=channel_id)
+                for channel_id, channel in facts.channels.items()
+            },
+            failed=[self._masked(one, channel_id=one.channel_id) for one in facts.failed],
+            departures=[self._masked(one, channel_id=one.channel_id) for one in facts.departures],
+        )
+
+    def _masked(self, facts: _Struct, **ids: str) -> _Struct:
+        masked = self._masking.masked(msgspec.json.encode(facts))
+        return msgspec.structs.replace(msgspec.json.decode(masked, type=type(facts)), **ids)
 
     def _records_page(self, query: RecordedQuery) -> RecordedAnswer:
-        """Return records of one call, from the position that the query names."""
+        """Return records of one call, from the number that the query names."""
+        records: list[TapRecord] = []
+        page = _Page(PAGE_BYTES)
         call = self._calls.get(query.dialog_id)
-        page: list[TapRecord] = []
-        size = 0
-        for record in self._from(call, query.position) if call is not None else ():
-            if size >= PAGE_BYTES or len(page) >= PAGE_RECORDS:
-                position = query.position + len(page)
-                return RecordedAnswer(self._name, records=page, position=position)
-            page.append(record)
-            size += len(bytes(record.message)) + RECORD_BYTES
-        return RecordedAnswer(self._name, records=page)
+        for record in call.since(query.position) if call is not None else ():
+            shown = record if len(record.message) <= PAGE_BYTES else _too_large(record)
+            if not page.takes(len(shown.message) + RECORD_BYTES):
+                return RecordedAnswer(self._name, records=records, position=record.number)
+            masked = self._masking.masked(shown.message)
+            records.append(self._record(query.dialog_id, shown, masked))
+        return RecordedAnswer(self._name, records=records)
 
-    def _from(self, call: _Call, position: int) -> Iterator[TapRecord]:
-        half = MAX_CALL_RECORDS // 2
-        for index, record in enumerate(call.records(position), position):
-            if index == half and call.left_out:
-                yield _skipped(call, record[1], call.left_out)
-            else:
-                yield self._shown(call, record)
-
-    def _shown(self, call: _Call, kept: _Kept) -> TapRecord:
-        kind, at, message = kept
-        if len(message) > PAGE_BYTES:
-            return _skipped(call, at, 1)
-        shown = msgspec.Raw(self._masking.masked(message))
-        return TapRecord(kind, at, self._server, call.dialog_id, shown)
+    def _record(self, dialog_id: str, kept: KeptRecord, message: bytes) -> TapRecord:
+        raw = msgspec.Raw(message)
+        return TapRecord(kept.kind, kept.at, self._server, dialog_id, raw)
 
 
-def _size(fields: Sequence[Any]) -> int:
-    messages = fields[_FIELDS - 1 :: _FIELDS]
-    return sum(map(len, messages)) + RECORD_BYTES * len(messages)
-
-
-def _skipped(call: _Call, at: float, count: int) -> TapRecord:
-    message = msgspec.Raw(b'{"count":%d}' % count)
-    return TapRecord("skipped", at, "", call.dialog_id, message)
+def _too_large(record: KeptRecord) -> KeptRecord:
+    message = skipped(1, "the message is too large")
+    return record._replace(kind="skipped", message=message)

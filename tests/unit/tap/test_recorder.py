@@ -1,17 +1,19 @@
 """What the flight recorder keeps, and what it shows."""
 
+import json
 from typing import Any
 
-import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ari_proxy.tap import call_records
 from ari_proxy.tap import recorder as recorders
 from ari_proxy.tap.facts import CallFacts
 from ari_proxy.tap.masking import Masking
 from ari_proxy.tap.recorder import Recorder
 from ari_proxy.tap.records import RecordedQuery, TapRecord
-from tests.support.tap_records import CALL, DIALOG
+from tests.support.tap_records import CALL, DIALOG, event
 
 
 def recorder(*, max_calls: int = 10, max_bytes: int = 10**6) -> Recorder:
@@ -85,6 +87,16 @@ def test_messages_of_the_server_are_of_no_call() -> None:
     assert (len(kept), kept.size) == (0, 0)
 
 
+def size_of(kept: Recorder) -> int:
+    """Return the bytes of all that is shown."""
+    size = len(kept) * call_records.CALL_BYTES
+    for dialog in dialogs(kept):
+        own = [record for record in records(kept, dialog) if record.kind != "skipped"]
+        messages = sum(len(bytes(record.message)) for record in own)
+        size += messages + call_records.RECORD_BYTES * len(own)
+    return size
+
+
 @settings(max_examples=30)
 @given(
     st.lists(st.tuples(st.sampled_from("abcd"), st.booleans(), st.integers(0, 300)), max_size=40)
@@ -92,11 +104,8 @@ def test_messages_of_the_server_are_of_no_call() -> None:
 def test_bytes_are_counted_and_bounded(kept_messages: list[tuple[str, bool, int]]) -> None:
     kept = recorder(max_calls=2, max_bytes=5_000)
     for dialog, is_end, size in kept_messages:
-        kept.keep("end" if is_end else "event", 1.0, dialog, b"x" * size)
-        assert kept.size <= 5_000
-        own = kept._calls.values()
-        assert kept.size == sum(call.size for call in own)
-        assert set(kept._ended) <= set(kept._calls)
+        kept.keep("end" if is_end else "event", 1.0, dialog, b'"%b"' % (b"x" * size))
+        assert kept.size == size_of(kept) <= 5_000
 
 
 def test_message_larger_than_all_room_leaves_it_empty() -> None:
@@ -106,37 +115,123 @@ def test_message_larger_than_all_room_leaves_it_empty() -> None:
 
 
 def test_long_call_keeps_its_beginning_and_its_end() -> None:
-    kept = recorder(max_bytes=10**7)
-    count = recorders.MAX_CALL_RECORDS + 1
-    for number in range(count):
-        kept.keep("event", number, "s.1", b'{"sequence":%d}' % number)
+    kept = long_call(call_records.MAX_CALL_RECORDS + 1)
 
     shown = records(kept, "s.1")
 
-    assert len(shown) == count - recorders.MAX_CALL_RECORDS // 4
-    assert (shown[0].at, shown[-1].at) == (0, count - 1)
-    (skipped,) = [record for record in shown if record.kind == "skipped"]
-    assert bytes(skipped.message) == b'{"count":500}'
-    assert kept.size == next(iter(kept._calls.values())).size
+    half, quarter = call_records.MAX_CALL_RECORDS // 2, call_records.MAX_CALL_RECORDS // 4
+    note = shown[half]
+    assert note.kind == "skipped"
+    assert bytes(note.message) == b'{"count":500,"reason":"the call has too many"}'
+    others = [record.at for record in shown if record is not note]
+    assert others == [*range(half), *range(half + quarter, call_records.MAX_CALL_RECORDS + 1)]
+    assert kept.size == size_of(kept)
+
+
+def long_call(count: int) -> Recorder:
+    kept = recorder(max_bytes=10**8)
+    grow(kept, 0, count)
+    return kept
+
+
+def grow(kept: Recorder, begin: int, end: int) -> None:
+    for number in range(begin, end):
+        kept.keep("event", number, "s.1", b'{"sequence":%d}' % number)
+
+
+def missing(shown: list[TapRecord]) -> int:
+    """Return the count of messages that notes say are not shown."""
+    notes = [json.loads(bytes(one.message)) for one in shown if one.kind == "skipped"]
+    return sum(note["count"] for note in notes)
+
+
+@pytest.mark.parametrize("first_page", [1, 2, 3, 4])
+def test_call_that_is_shortened_between_two_pages_misses_nothing_untold(first_page: int) -> None:
+    kept = long_call(call_records.MAX_CALL_RECORDS)
+    count = 2 * call_records.MAX_CALL_RECORDS
+    shown: list[TapRecord] = []
+
+    for number, page in enumerate(pages(kept, "s.1"), 1):
+        shown += page.records
+        if number == first_page:
+            grow(kept, call_records.MAX_CALL_RECORDS, count)
+
+    seen = [record.at for record in shown if record.kind != "skipped"]
+    assert seen == sorted(set(seen))
+    assert len(seen) + missing(shown) == count
 
 
 def test_page_is_limited_in_records_and_bytes() -> None:
     kept = recorder(max_calls=1_000, max_bytes=10**8)
     many = recorders.PAGE_RECORDS + 1
     keep(kept, "s.1", kinds=["event"] * many)
-    keep(kept, "s.2", kinds=["event"] * 3, message=b'"%b"' % (b"x" * 150_000))
+    keep(kept, "s.2", kinds=["event"] * 3, message=b'"%b"' % (b"x" * 60_000))
     keep(kept, *(f"s.{number}" for number in range(3, 500)))
 
     assert [len(page.records) for page in pages(kept, "s.1")] == [recorders.PAGE_RECORDS, 1]
-    assert [len(page.records) for page in pages(kept, "s.2")] == [2, 1]
+    assert [len(page.records) for page in pages(kept, "s.2")] == [1, 1, 1]
     assert len(dialogs(kept)) == len(set(dialogs(kept))) == 499
-    assert max(len(msgspec.json.encode(page)) for page in pages(kept)) < 300_000
+
+
+@pytest.mark.parametrize("size", [0, 9_000])
+def test_facts_of_a_long_call_are_read_in_pages(size: int) -> None:
+    kept = recorder(max_bytes=10**8)
+    keep(kept, "s.1", kinds=["event"])
+    for record in CALL[:-1]:
+        kept.keep(record.kind, record.at, DIALOG, bytes(record.message))
+    count = call_records.MAX_CALL_RECORDS - len(CALL)
+    keep(kept, DIALOG, kinds=["event"] * count, message=b'{"x":"%b"}' % (b"x" * size))
+    kept.keep("end", 9.0, DIALOG, b"{}")
+
+    answers = list(pages(kept))
+
+    least = max(count / recorders.PAGE_RECORDS, count * size / recorders.FACTS_BYTES)
+    assert len(answers) >= least
+    found = [facts for answer in answers for facts in answer.calls]
+    assert [facts.dialog_id for facts in found] == [DIALOG, "s.1"]
+    ours = found[0]
+    assert (ours.application, ours.channel_id, ours.ended_at) == ("demo", "1.2", 9.0)
+
+
+def test_call_that_begins_anew_while_it_is_read_is_read_anew() -> None:
+    kept = recorder(max_calls=1)
+    keep(kept, "s.1", kinds=["event"] * 2 * recorders.PAGE_RECORDS)
+    next(pages(kept))
+    kept.keep("end", 2.0, "s.1", b"{}")
+    keep(kept, "s.2")
+    kept.keep("event", 5.0, "s.1", b"{}")
+
+    ours = calls(kept)[0]
+
+    assert (ours.dialog_id, ours.started_at, ours.ended_at) == ("s.1", 5.0, 0.0)
+
+
+def test_many_who_stop_asking_leave_little_behind() -> None:
+    kept = recorder(max_calls=100, max_bytes=10**8)
+    for number in range(2 * recorders.MAX_READINGS):
+        keep(kept, f"s.{number}", kinds=["event"] * 2 * recorders.PAGE_RECORDS)
+        assert kept.answer(RecordedQuery(source="here")) is not None
+
+    assert len(dialogs(kept)) == 2 * recorders.MAX_READINGS
 
 
 def test_message_larger_than_a_page_is_left_out() -> None:
     kept = recorder(max_bytes=10**7)
     keep(kept, "s.1", kinds=["event"], message=b"x" * 300_000)
     assert [record.kind for record in records(kept, "s.1")] == ["skipped"]
+
+
+def test_facts_are_masked_but_for_ids() -> None:
+    kept = Recorder("s", "here", max_calls=1, max_bytes=10**6, masking=Masking(numbers=True))
+    channel = {"id": "49301234567", "caller": {"number": "+4930123456"}}
+    start = event("StasisStart", channel=channel)
+    kept.keep("event", 1.0, DIALOG, bytes(start.message))
+
+    (facts,) = calls(kept)
+
+    assert facts.channel_id == "49301234567"
+    assert facts.main is not None
+    assert (facts.main.channel_id, facts.main.caller) == ("49301234567", "***456")
 
 
 def test_recorder_gives_its_name_and_answers_for_itself_only() -> None:

@@ -49,7 +49,8 @@ def _describe(record: TapRecord) -> str:
         case "response":
             return _describe_response(message)
         case "skipped":
-            return f"{message.get('count', 0)} messages are not shown: too many per second"
+            why = message.get("reason", "too many per second")
+            return f"{message.get('count', 0)} messages are not shown: {why}"
         case "end":
             return "the dialog has ended"
         case _:

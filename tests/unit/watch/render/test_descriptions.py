@@ -26,6 +26,7 @@ from tests.support.tap_records import CALL, copy_of, event
             "404 Channel not found",
         ),
         (copy_of("skipped", count=7), "7 messages are not shown: too many per second"),
+        (copy_of("skipped", count=7, reason="why"), "7 messages are not shown: why"),
         (CALL[6], "the dialog has ended"),
         (copy_of("command", method="GET", url="/\x1b[2Jx\ny"), "GET /\ufffd[2Jx y"),
     ],
