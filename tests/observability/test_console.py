@@ -11,16 +11,21 @@ from typing import Any
 import aiohttp
 
 from ari_proxy.admin.console.console import MAX_DIALOGS, MAX_STREAMS
-from tests.support.browser import SCREENSHOTS, page
+from tests.support.browser import SCREENSHOTS, Page, page
 from tests.support.link import Link
 from tests.support.ports import free_port
 from tests.support.running import LegacyClient, bus_client, running_proxy, until
-from tests.support.scripted_asterisk import channel_event, scripted_asterisk
+from tests.support.scripted_asterisk import ScriptedAsterisk, channel_event, scripted_asterisk
 from tests.support.servers import BusServer, NatsServer
 from tests.support.setting import Setting, settings_of
 
 STEPS = "[...document.querySelectorAll('.step title')].map(title => title.textContent)"
 CHANNEL = "1780000000.12"
+#: Channels of calls by application.
+CALLERS = {
+    "support": ("1780000000.12", "1780000004.17", "1780000009.23"),
+    "voicemail": ("1780000002.15", "1780000007.20"),
+}
 
 
 @dataclass
@@ -53,10 +58,7 @@ async def shown(bus_server: BusServer, *, enabled: bool = True) -> AsyncIterator
             yield Shown(setting, f"http://127.0.0.1:{port}/console", session, stop)
 
 
-async def test_dialogs_and_a_ladder_are_seen_live(
-    bus_server: BusServer, tmp_path: Path, chromium: str
-) -> None:
-    picture = (SCREENSHOTS or tmp_path) / "console.png"
+async def test_dialogs_and_a_ladder_are_seen_live(bus_server: BusServer, chromium: str) -> None:
     async with shown(bus_server) as console, page(chromium) as browser:
         setting = console.setting
         await browser.open(console.url)
@@ -89,7 +91,6 @@ async def test_dialogs_and_a_ladder_are_seen_live(
             "404 Channel not found",
         ]
         assert await browser.evaluate("document.querySelectorAll('.step .failed').length") == 1
-        await browser.screenshot(picture)
 
         hostile = '"digit":"<img src=x onerror=alert(1)>",'
         await setting.asterisk.push(channel_event("ChannelDtmfReceived", CHANNEL, more=hostile))
@@ -103,7 +104,69 @@ async def test_dialogs_and_a_ladder_are_seen_live(
         await browser.until("document.querySelector('#ended')?.rows.length == 1")
         await browser.evaluate("document.querySelector('#find').value = 'none'; refresh()")
         assert browser.complaints == []
-    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+async def test_picture_shows_calls_of_two_servers(
+    nats_server: NatsServer, tmp_path: Path, chromium: str
+) -> None:
+    port = free_port()
+    async with scripted_asterisk() as first, scripted_asterisk() as second:
+        both = [
+            settings_of(asterisk, nats_server, admin={"port": port, "console": True}).model_copy(
+                update={"server_id": name, "applications": tuple(CALLERS)}
+            )
+            for name, asterisk in (("asterisk-1", first), ("asterisk-2", second))
+        ]
+        for application in CALLERS:
+            first.standing["GET", f"/applications/{application}"] = 200, "{}"
+        first.standing["GET", "/asterisk/ping"] = 200, "{}"
+        async with (
+            bus_client(both[0]) as bus,
+            running_proxy(both),
+            page(chromium) as browser,
+        ):
+            await until(lambda: first.connected.is_set() and second.connected.is_set())
+            client = LegacyClient(bus, "support")
+            others = LegacyClient(bus, "voicemail")
+            for each in (client, others):
+                await each.start()
+            for application, channels in CALLERS.items():
+                for channel in channels:
+                    await first.push(channel_event("StasisStart", channel, application))
+            await client.until(lambda: len(client.starts) == len(CALLERS["support"]))
+            await others.until(lambda: len(others.starts) == len(CALLERS["voicemail"]))
+            await _look_at_a_call(browser, f"http://127.0.0.1:{port}/console", first, client)
+            for theme in ("light", "dark"):
+                feature = {"name": "prefers-color-scheme", "value": theme}
+                await browser.do("Emulation.setEmulatedMedia", features=[feature])
+                picture = (SCREENSHOTS or tmp_path) / f"console-{theme}.png"
+                await browser.screenshot(picture)
+                assert 10_000 < picture.stat().st_size < 300_000
+        assert browser.complaints == []
+
+
+async def _look_at_a_call(
+    browser: Page, url: str, asterisk: ScriptedAsterisk, client: LegacyClient
+) -> None:
+    """Open the ladder of a call, and let some things happen in it, one of which fails."""
+    size = {"width": 1000, "height": 660, "deviceScaleFactor": 1.5, "mobile": False}
+    await browser.do("Emulation.setDeviceMetricsOverride", **size)
+    await browser.open(f"{url}?server=asterisk-1")
+    await browser.until("document.querySelectorAll('#checks .ok').length == 4")
+    await browser.until("document.querySelectorAll('#dialogs tr').length == 5")
+    start = client.starts[-1]
+    dialog, channel = start["dialog_id"], start["channel_id"]
+    await browser.evaluate(f"watch('{dialog}')")
+    await browser.until("source !== null && source.readyState === 1")
+    await client.command(dialog, "POST", f"/channels/{channel}/answer")
+    await client.command(dialog, "POST", f"/channels/{channel}/play?media=sound:hello-world")
+    digit = '"digit":"5",'
+    await asterisk.push(channel_event("ChannelDtmfReceived", channel, "support", more=digit))
+    await client.until_events(dialog, 2)
+    asterisk.answer("DELETE", "/playbacks/over", 404, '{"message":"Playback not found"}')
+    await client.command(dialog, "DELETE", "/playbacks/over")
+    await browser.until("document.querySelectorAll('.step').length == 10")
+    await browser.until("document.querySelector('#dialogs tr.shown').cells[3].innerText == '2'")
 
 
 async def test_link_leads_to_a_filtered_list(nats_server: NatsServer, chromium: str) -> None:

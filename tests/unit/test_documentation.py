@@ -46,6 +46,7 @@ def test_links_and_paths_lead_somewhere(document: Path) -> None:
         r"`((?:ari|bus|command|ingest|protocol|settings|telemetry)/[\w/]+\.py)`", text
     )
 
+    links += [link for link in re.findall(r'(?:src|srcset)="([^"]+)"', text) if "://" not in link]
     missing = [link for link in links if not (document.parent / link).exists()]
     missing += [path for path in code if not (ROOT / path).exists()]
     missing += [path for path in modules if not (ROOT / "services/ari_proxy" / path).exists()]

@@ -191,10 +191,10 @@ function add(step) {
     const classes = ["arrow"];
     if (step.kind === "response") classes.push("answer");
     if (step.failed) classes.push("failed");
+    row.append(element("text", {x: (begin + end) / 2, y, "text-anchor": "middle"}, text));
     row.append(element("line", {class: classes.join(" "), x1: begin, x2: end, y1: y + 5, y2: y + 5}));
     const tip = `${end},${y + 5} ${end - 7 * sign},${y + 1} ${end - 7 * sign},${y + 9}`;
     row.append(element("polygon", {class: "head", points: tip}));
-    row.append(element("text", {x: (begin + end) / 2, y, "text-anchor": "middle"}, text));
     row.append(element("title", {}, step.text));
   }
   byId("steps").append(row);
