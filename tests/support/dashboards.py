@@ -1,8 +1,9 @@
 """Generates the chart's dashboards (`make chart`) from a table of panels."""
 
+import itertools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -10,7 +11,7 @@ from tests.support.chart import CHART
 
 DIRECTORY: Final = CHART / "dashboards"
 #: Grafana's grid has 24 columns.
-_WIDTH, _HEIGHT, _COLUMNS = 8, 8, 24
+_COLUMNS: Final = 24
 _SCHEMA_VERSION: Final = 39
 _DATASOURCE: Final = {"type": "prometheus", "uid": "${datasource}"}
 
@@ -25,6 +26,8 @@ _LINKS: Final = {
 }
 #: Series of one panel, and rows of a table: of 500 servers nobody reads every line.
 _TOP_SERIES, _TOP_ROWS = 25, 100
+#: Kinds of panels that show a time range.
+_OVER_TIME: Final = {"timeseries", "heatmap"}
 #: Label selectors of queries; by default the variables match everything, a label that is not there
 #: included.
 N: Final = 'cluster=~"$cluster",namespace=~"$namespace"'
@@ -36,22 +39,30 @@ R: Final = "$__rate_interval"
 class Panel:
     """One panel: its queries with their legends.
 
-    A `count` shows a number of what should not be, now; a `table` what is, now, the worst first.
+    A `value` shows a number, now, and a `count` one of what should not be; a `table` shows what is,
+    now, the worst first; a `heatmap` how many were how slow.
     """
 
     title: str
     about: str
     unit: str
     queries: tuple[tuple[str, str], ...]
-    kind: Literal["timeseries", "count", "table"] = "timeseries"
+    kind: Literal["timeseries", "value", "count", "table", "heatmap"] = "timeseries"
+    #: In columns and lines of the grid.
+    width: int = 8
+    height: int = 8
+    #: A count is red from here on.
+    red_from: float = 1
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of panels."""
+    """A row of panels; a collapsed one asks Prometheus for nothing until somebody opens it."""
 
     title: str
     panels: tuple[Panel, ...]
+    #: Its metrics are others', and not there everywhere.
+    collapsed: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,11 +92,22 @@ def _latency(metric: str, by: str, legend: str, *, where: str = S) -> tuple[tupl
     )
 
 
-def _absent(title: str, about: str, expression: str) -> Panel:
+def _absent(title: str, about: str, expression: str, *, width: int = 8, height: int = 8) -> Panel:
     """Return a panel that counts the series with the value 0."""
-    return Panel(
-        title, about, "short", ((f"count({expression} == 0) or vector(0)", ""),), kind="count"
-    )
+    queries = ((f"count({expression} == 0) or vector(0)", ""),)
+    return Panel(title, about, "short", queries, kind="count", width=width, height=height)
+
+
+def _lost(title: str, about: str, counter: str) -> Panel:
+    """Return a small panel with what a counter of losses has counted in an hour."""
+    queries = ((f"round(sum(increase({counter}[1h]))) or vector(0)", ""),)
+    return Panel(title, about, "short", queries, kind="count", width=4, height=4)
+
+
+def _distribution(title: str, about: str, metric: str, *, width: int = 8) -> Panel:
+    """Return a panel that shows how many were how slow; it stays readable with any number of servers."""
+    queries = ((f"sum by (le) (increase({metric}_bucket{{{S}}}[{R}]))", "{{le}}"),)
+    return Panel(title, about, "s", queries, kind="heatmap", width=width)
 
 
 def _pods(container: str) -> Row:
@@ -130,6 +152,7 @@ def _pods(container: str) -> Row:
                 ),
             ),
         ),
+        collapsed=True,
     )
 
 
@@ -149,6 +172,53 @@ OVERVIEW = Dashboard(
                     "Applications not served",
                     "Applications for which no ingest has the websocket, or which another client has taken.",
                     f"max by (server_id, application) (ariproxy_ingest_websocket_connected{{{S}}})",
+                    width=4,
+                    height=4,
+                ),
+                Panel(
+                    "Calls now",
+                    "Calls that are served now, including those in their grace period.",
+                    "short",
+                    ((f"sum(ariproxy_ingest_dialogs{{{S}}})", ""),),
+                    kind="value",
+                    width=4,
+                    height=4,
+                ),
+                Panel(
+                    "New calls",
+                    "Calls that enter an application.",
+                    "cps",
+                    ((f"sum(rate(ariproxy_ingest_dialogs_started_total{{{S}}}[{R}]))", ""),),
+                    kind="value",
+                    width=4,
+                    height=4,
+                ),
+                _lost(
+                    "Unserved calls in 1 h",
+                    "No application accepted them, or theirs was gone.",
+                    f'ariproxy_ingest_app_starts_total{{{S},result="no_listener"}}',
+                ),
+                Panel(
+                    "Failed commands",
+                    "Share of all commands that Asterisk answered with 5xx or not at all.",
+                    "percentunit",
+                    (
+                        (
+                            f'(sum(rate(ariproxy_command_requests_total{{{S},code=~"5.."}}[{R}]) or {_FAILURES})'
+                            f" / sum(rate(ariproxy_command_requests_total{{{S}}}[{R}]) or {_FAILURES})) >= 0"
+                            " or vector(0)",
+                            "",
+                        ),
+                    ),
+                    kind="count",
+                    width=4,
+                    height=4,
+                    red_from=0.05,
+                ),
+                _lost(
+                    "Lost events in 1 h",
+                    "Events of dialogs that no application has got.",
+                    f"ariproxy_ingest_events_dropped_total{{{S}}}",
                 ),
                 Panel(
                     "Served applications",
@@ -165,7 +235,7 @@ OVERVIEW = Dashboard(
                 ),
                 Panel(
                     "Open dialogs",
-                    "Calls that are served now, including those in their grace period.",
+                    "By server: calls that are served now, including those in their grace period.",
                     "short",
                     ((f"sum by (server_id) (ariproxy_ingest_dialogs{{{S}}})", SERVER),),
                 ),
@@ -193,12 +263,20 @@ OVERVIEW = Dashboard(
                             "{{server_id}} {{application}}",
                         ),
                     ),
+                    width=6,
                 ),
                 Panel(
                     "Set-up time",
                     "From a dialog's first event until its application receives it.",
                     "s",
                     _latency("ariproxy_ingest_set_up_duration_seconds", "server_id", SERVER),
+                    width=6,
+                ),
+                _distribution(
+                    "Set-up time of all calls",
+                    "How many calls waited how long for their application.",
+                    "ariproxy_ingest_set_up_duration_seconds",
+                    width=6,
                 ),
                 Panel(
                     "Events lost",
@@ -214,6 +292,7 @@ OVERVIEW = Dashboard(
                             "{{pod}} bus",
                         ),
                     ),
+                    width=6,
                 ),
             ),
         ),
@@ -286,6 +365,7 @@ OVERVIEW = Dashboard(
                     ),
                 ),
             ),
+            collapsed=True,
         ),
     ),
 )
@@ -351,9 +431,10 @@ INGEST = Dashboard(
             "Websocket and active ingest",
             (
                 _absent(
-                    "Servers without an active ingest",
+                    "No active ingest",
                     "Servers whose ingests all stand by.",
                     f"max by (server_id) (ariproxy_ingest_active{{{S}}})",
+                    width=4,
                 ),
                 Panel(
                     "Ingests",
@@ -373,6 +454,7 @@ INGEST = Dashboard(
                             "{{server_id}} {{reason}}",
                         ),
                     ),
+                    width=12,
                 ),
                 Panel(
                     "Changes of the active ingest",
@@ -385,6 +467,7 @@ INGEST = Dashboard(
                             SERVER,
                         ),
                     ),
+                    width=12,
                 ),
                 Panel(
                     "Recovered dialogs",
@@ -397,6 +480,7 @@ INGEST = Dashboard(
                             "{{server_id}} {{action}}",
                         ),
                     ),
+                    width=12,
                 ),
             ),
         ),
@@ -410,6 +494,7 @@ INGEST = Dashboard(
                     _latency(
                         "ariproxy_ingest_dialog_duration_seconds", "application", "{{application}}"
                     ),
+                    width=12,
                 ),
                 Panel(
                     "Objects of dialogs",
@@ -421,6 +506,7 @@ INGEST = Dashboard(
                             "{{server_id}} {{kind}}",
                         ),
                     ),
+                    width=12,
                 ),
             ),
         ),
@@ -431,6 +517,7 @@ INGEST = Dashboard(
                     "Pods without a bus",
                     "Pods that are not connected to their bus.",
                     f"min by (pod, bus) (ariproxy_bus_connected{{{N}}})",
+                    width=4,
                 ),
                 Panel(
                     "Bus blocked or refusing",
@@ -443,6 +530,7 @@ INGEST = Dashboard(
                             "{{pod}} {{server_id}} refused",
                         ),
                     ),
+                    width=10,
                 ),
                 Panel(
                     "Buffer",
@@ -455,18 +543,21 @@ INGEST = Dashboard(
                             "capacity",
                         ),
                     ),
+                    width=10,
                 ),
                 Panel(
                     "Messages confirmed",
                     "Messages that the bus has confirmed.",
                     "cps",
                     ((_rate("ariproxy_bus_messages_published_total", "pod", where=N), "{{pod}}"),),
+                    width=12,
                 ),
                 Panel(
                     "Event loop lag",
                     "Beyond 100 ms Asterisk may close the websocket.",
                     "s",
                     _latency("ariproxy_event_loop_lag_seconds", "pod", "{{pod}}", where=N),
+                    width=12,
                 ),
             ),
         ),
@@ -487,12 +578,14 @@ COMMAND = Dashboard(
                     "Answered ARI requests.",
                     "reqps",
                     ((_rate("ariproxy_command_requests_total", "operation"), "{{operation}}"),),
+                    width=12,
                 ),
                 Panel(
                     "By status",
                     "HTTP status of Asterisk's answers.",
                     "reqps",
                     ((_rate("ariproxy_command_requests_total", "code"), "{{code}}"),),
+                    width=12,
                 ),
                 Panel(
                     "Not answered",
@@ -504,6 +597,7 @@ COMMAND = Dashboard(
                             "{{server_id}} {{reason}}",
                         ),
                     ),
+                    width=12,
                 ),
                 Panel(
                     "Not sent",
@@ -515,6 +609,7 @@ COMMAND = Dashboard(
                             "{{server_id}} {{reason}}",
                         ),
                     ),
+                    width=12,
                 ),
             ),
         ),
@@ -526,6 +621,13 @@ COMMAND = Dashboard(
                     "Time until Asterisk's answer, including the wait for a free connection.",
                     "s",
                     _latency("ariproxy_command_request_duration_seconds", "method", "{{method}}"),
+                    width=12,
+                ),
+                _distribution(
+                    "Duration of commands",
+                    "From receiving a command until publishing its response, of all servers.",
+                    "ariproxy_command_duration_seconds",
+                    width=12,
                 ),
                 Panel(
                     "In flight",
@@ -538,12 +640,14 @@ COMMAND = Dashboard(
                             "{{server_id}} limit",
                         ),
                     ),
+                    width=12,
                 ),
                 Panel(
                     "Pending",
                     "Commands that are queued or running.",
                     "short",
                     ((f"sum by (server_id) (ariproxy_command_pending{{{S}}})", SERVER),),
+                    width=12,
                 ),
             ),
         ),
@@ -563,6 +667,7 @@ OPERATOR = Dashboard(
                     "Resources not ready",
                     "AriProxy resources of which a server is not served.",
                     f"max by (namespace, name) (ariproxy_operator_resource_ready{{{N}}})",
+                    width=4,
                 ),
                 Panel(
                     "Ready",
@@ -581,6 +686,7 @@ OPERATOR = Dashboard(
                             "{{namespace}}/{{name}} {{state}}",
                         ),
                     ),
+                    width=12,
                 ),
             ),
         ),
@@ -701,29 +807,45 @@ def _variables(*, by_server: bool) -> list[dict[str, Any]]:
 
 
 def _panels(dashboard: Dashboard) -> Iterator[dict[str, Any]]:
-    number, y = 0, 0
+    numbers, y = itertools.count(1), 0
     for row in dashboard.rows:
-        number += 1
-        place = {"h": 1, "w": _COLUMNS, "x": 0, "y": y}
-        yield {"id": number, "type": "row", "title": row.title, "gridPos": place, "panels": []}
+        number, place = next(numbers), {"h": 1, "w": _COLUMNS, "x": 0, "y": y}
+        made = [_panel(panel, next(numbers), at) for panel, at in _places(row.panels, y + 1)]
+        yield {
+            "id": number,
+            "type": "row",
+            "title": row.title,
+            "gridPos": place,
+            "collapsed": row.collapsed,
+            "panels": made if row.collapsed else [],
+        }
         y += 1
-        for index, panel in enumerate(row.panels):
-            number += 1
-            yield _panel(panel, number, x=index * _WIDTH % _COLUMNS, y=y + index // 3 * _HEIGHT)
-        y += -(-len(row.panels) // 3) * _HEIGHT
+        if not row.collapsed:
+            yield from made
+            y = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in made)
 
 
-def _panel(panel: Panel, number: int, *, x: int, y: int) -> dict[str, Any]:
+def _places(panels: Iterable[Panel], y: int) -> Iterator[tuple[Panel, dict[str, int]]]:
+    """Yield panels with their places, side by side in lines that are as high as their highest."""
+    x = height = 0
+    for panel in panels:
+        if x + panel.width > _COLUMNS:
+            x, y, height = 0, y + height, 0
+        yield panel, {"h": panel.height, "w": panel.width, "x": x, "y": y}
+        x, height = x + panel.width, max(height, panel.height)
+
+
+def _panel(panel: Panel, number: int, place: dict[str, int]) -> dict[str, Any]:
     # What is now, not the last value of the last hours: a pod that is gone is not "Yes".
-    now: dict[str, Any] = {"instant": True, "range": False}
-    if panel.kind == "table":
-        now["format"] = "table"
+    now = {} if panel.kind in _OVER_TIME else {"instant": True, "range": False}
+    form = {"format": panel.kind} if panel.kind in {"table", "heatmap"} else {}
     targets = [
         {
             "refId": chr(ord("A") + index),
             "expr": expression,
             "legendFormat": legend,
-            **({} if panel.kind == "timeseries" else now),
+            **now,
+            **form,
         }
         for index, (expression, legend) in enumerate(_queries(panel))
     ]
@@ -732,35 +854,81 @@ def _panel(panel: Panel, number: int, *, x: int, y: int) -> dict[str, Any]:
         "title": panel.title,
         "description": panel.about,
         "datasource": _DATASOURCE,
-        "gridPos": {"h": _HEIGHT, "w": _WIDTH, "x": x, "y": y},
+        "gridPos": place,
         "targets": targets,
-        **_LOOKS[panel.kind](panel.unit),
+        **_LOOKS[panel.kind](panel),
     }
 
 
-def _time_series(unit: str) -> dict[str, Any]:
+def _time_series(panel: Panel) -> dict[str, Any]:
     return {
         "type": "timeseries",
-        "fieldConfig": {"defaults": {"unit": unit}, "overrides": []},
+        "fieldConfig": {
+            "defaults": {
+                "unit": panel.unit,
+                "min": 0,
+                "custom": {"fillOpacity": 10, "showPoints": "never"},
+            },
+            "overrides": [],
+        },
+        "options": {
+            "legend": {
+                "displayMode": "table",
+                "placement": "bottom",
+                "calcs": ["max"],
+                "sortBy": "Max",
+                "sortDesc": True,
+            },
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
     }
 
 
-def _count(unit: str) -> dict[str, Any]:
+def _value(panel: Panel) -> dict[str, Any]:
+    """Return the look of a number that may be anything."""
+    steps: list[dict[str, Any]] = [{"color": "blue", "value": None}]
+    return _stat(panel, steps, "value")
+
+
+def _count(panel: Panel) -> dict[str, Any]:
     """Return the look of a number that should be 0."""
-    steps = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
+    steps: list[dict[str, Any]] = [
+        {"color": "green", "value": None},
+        {"color": "red", "value": panel.red_from},
+    ]
+    return _stat(panel, steps, "background")
+
+
+def _stat(panel: Panel, steps: list[dict[str, Any]], color_mode: str) -> dict[str, Any]:
     thresholds = {"mode": "absolute", "steps": steps}
+    defaults = {"unit": panel.unit, "thresholds": thresholds}
     return {
         "type": "stat",
-        "fieldConfig": {"defaults": {"unit": unit, "thresholds": thresholds}, "overrides": []},
+        "fieldConfig": {"defaults": defaults, "overrides": []},
         "options": {
             "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-            "colorMode": "background",
+            "colorMode": color_mode,
             "graphMode": "none",
         },
     }
 
 
-def _table(unit: str) -> dict[str, Any]:
+def _heat_map(panel: Panel) -> dict[str, Any]:
+    """Return the look of a histogram over time; Prometheus has made its buckets."""
+    return {
+        "type": "heatmap",
+        "fieldConfig": {"defaults": {"unit": "short"}, "overrides": []},
+        "options": {
+            "calculate": False,
+            "yAxis": {"unit": panel.unit},
+            "color": {"mode": "scheme", "scheme": "Oranges", "steps": 64},
+            "filterValues": {"le": 1e-9},
+            "cellGap": 1,
+        },
+    }
+
+
+def _table(panel: Panel) -> dict[str, Any]:
     """Return the look of a table whose values are 0 or 1."""
     steps = [{"color": "red", "value": None}, {"color": "green", "value": 1}]
     thresholds = {"mode": "absolute", "steps": steps}
@@ -768,7 +936,7 @@ def _table(unit: str) -> dict[str, Any]:
     value = {
         "matcher": {"id": "byName", "options": "Value"},
         "properties": [
-            {"id": "unit", "value": unit},
+            {"id": "unit", "value": panel.unit},
             {"id": "thresholds", "value": thresholds},
             {"id": "custom.cellOptions", "value": coloured},
         ],
@@ -782,7 +950,13 @@ def _table(unit: str) -> dict[str, Any]:
     }
 
 
-_LOOKS: Final = {"timeseries": _time_series, "count": _count, "table": _table}
+_LOOKS: Final = {
+    "timeseries": _time_series,
+    "value": _value,
+    "count": _count,
+    "table": _table,
+    "heatmap": _heat_map,
+}
 
 
 def write() -> None:
