@@ -67,7 +67,7 @@ observability-test: setup  ## Test metrics, alerts, dashboards, tail, ladder and
 	$(PYTEST) tests/observability
 
 screenshots: setup  ## Update the screenshots in docs/images.
-	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -k "not rabbitmq" \
+	SCREENSHOTS=docs/images $(BIN)/python -m pytest -q -k "picture or drawn" --timeout 600 \
 	    tests/observability/test_console.py tests/observability/test_dashboards.py
 
 kind-up:  ## Create a kind cluster and load the images into it.

@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,23 @@ def objections(metrics: bytes) -> str:
 class Prometheus:
     """Scrapes, and evaluates its rules, once a second."""
 
-    def __init__(self, ports: Iterable[int], rules: str = "") -> None:
+    def __init__(self, ports: Iterable[int] | Mapping[str, int], rules: str = "") -> None:
+        """Prepare it.
+
+        Args:
+            ports: where it scrapes; by the pods' names, if they are to have some.
+            rules: a file of alerts and recordings.
+        """
+        pods = ports if isinstance(ports, Mapping) else {f"pod-{port}": port for port in ports}
         self._binary = program("prometheus")
         self._directory = Path(tempfile.mkdtemp(prefix="prometheus-"))
         self.port = free_port()
         targets = [
             {
                 "targets": [f"127.0.0.1:{port}"],
-                "labels": {"namespace": "voice", "pod": f"pod-{port}"},
+                "labels": {"namespace": "voice", "pod": pod},
             }
-            for port in ports
+            for pod, port in pods.items()
         ]
         config: dict[str, Any] = {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},

@@ -219,7 +219,7 @@ class ScriptedAsterisk:
             await self.former.send_str(self.being_sent.pop(0))
         application = request.query["application"]
         is_told = self.proof_status == 204 and application not in self.silent
-        if self.socket is not None and is_told:
+        if self.socket is not None and not self.socket.closed and is_told:
             name = request.path.rpartition("/")[2]
             event = {"type": "ChannelUserevent", "eventname": name, "application": application}
             await self.socket.send_str(json.dumps(event, separators=(",", ":")))
