@@ -112,9 +112,12 @@ async def test_picture_shows_calls_of_two_servers(
     port = free_port()
     async with scripted_asterisk() as first, scripted_asterisk() as second:
         both = [
-            settings_of(asterisk, nats_server, admin={"port": port, "console": True}).model_copy(
-                update={"server_id": name, "applications": tuple(CALLERS)}
-            )
+            settings_of(
+                asterisk,
+                nats_server,
+                ingest={"grace_seconds": 0},
+                admin={"port": port, "console": True},
+            ).model_copy(update={"server_id": name, "applications": tuple(CALLERS)})
             for name, asterisk in (("asterisk-1", first), ("asterisk-2", second))
         ]
         for application in CALLERS:
@@ -131,10 +134,15 @@ async def test_picture_shows_calls_of_two_servers(
             for each in (client, others):
                 await each.start()
             for application, channels in CALLERS.items():
-                for channel in channels:
-                    await first.push(channel_event("StasisStart", channel, application))
+                for number, channel in enumerate(channels):
+                    begin = channel_event("StasisStart", channel, application)
+                    await first.push(begin.replace('"state"', f'{_caller(number)},"state"'))
             await client.until(lambda: len(client.starts) == len(CALLERS["support"]))
             await others.until(lambda: len(others.starts) == len(CALLERS["voicemail"]))
+            ended, channel = client.starts[0]["dialog_id"], client.starts[0]["channel_id"]
+            await client.command(ended, "DELETE", f"/channels/{channel}")
+            for over, application in ((channel, "support"), (CALLERS["voicemail"][0], "voicemail")):
+                await first.push(channel_event("StasisEnd", over, application))
             await _look_at_a_call(browser, f"http://127.0.0.1:{port}/console", first, client)
             for theme in ("light", "dark"):
                 feature = {"name": "prefers-color-scheme", "value": theme}
@@ -145,15 +153,20 @@ async def test_picture_shows_calls_of_two_servers(
         assert browser.complaints == []
 
 
+def _caller(number: int) -> str:
+    return f'"caller":{{"name":"","number":"+1555010{number}"}},"dialplan":{{"exten":"700"}}'
+
+
 async def _look_at_a_call(
     browser: Page, url: str, asterisk: ScriptedAsterisk, client: LegacyClient
 ) -> None:
     """Open the ladder of a call, and let some things happen in it, one of which fails."""
-    size = {"width": 1000, "height": 660, "deviceScaleFactor": 1.5, "mobile": False}
+    size = {"width": 1000, "height": 800, "deviceScaleFactor": 1.5, "mobile": False}
     await browser.do("Emulation.setDeviceMetricsOverride", **size)
     await browser.open(f"{url}?server=asterisk-1")
     await browser.until("document.querySelectorAll('#checks .ok').length == 4")
-    await browser.until("document.querySelectorAll('#dialogs tr').length == 5")
+    await browser.until("document.querySelectorAll('#dialogs tr').length == 3")
+    await browser.until("document.querySelectorAll('#ended tr').length == 2")
     start = client.starts[-1]
     dialog, channel = start["dialog_id"], start["channel_id"]
     await browser.evaluate(f"watch('{dialog}')")
@@ -165,7 +178,7 @@ async def _look_at_a_call(
     await client.until_events(dialog, 2)
     asterisk.answer("DELETE", "/playbacks/over", 404, '{"message":"Playback not found"}')
     await client.command(dialog, "DELETE", "/playbacks/over")
-    await browser.until("document.querySelectorAll('.step').length == 10")
+    await browser.until("document.querySelectorAll('.step').length == 12")
     await browser.until("document.querySelector('#dialogs tr.shown').cells[3].innerText == '2'")
 
 
