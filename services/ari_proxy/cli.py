@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -315,9 +316,10 @@ def calls(  # noqa: PLR0913, PLR0917  typer's options
             only_failed=failed,
         )
         form = lines.as_json if json else lines.line
+        now = time.time()
         run(
             lambda _: show_calls(
-                servers[0], names, wanted, limit, lambda facts: typer.echo(form(facts))
+                servers[0], names, wanted, limit, lambda facts: typer.echo(form(facts, now))
             )
         )
 

@@ -79,13 +79,12 @@ class CallFacts(msgspec.Struct, omit_defaults=True):
         ids |= {one.protocol_id for one in self.channels.values()}
         return text in ids or text == self.dialog_id
 
-    @property
-    def seconds(self) -> float:
-        """How long it was answered, so far or in all; 0 if it was not."""
+    def seconds(self, now: float) -> float:
+        """Return how long it was answered, in all or until `now` (Unix time); 0 if it was not."""
         main = self.main
         if main is None or not main.answered_at:
             return 0.0
-        return max(0.0, (main.left_at or main.ended_at or self.ended_at) - main.answered_at)
+        return max(0.0, (main.left_at or main.ended_at or self.ended_at or now) - main.answered_at)
 
     def departure_of(self, channel_id: str) -> CommandFacts | None:
         """Return the command that made a channel leave, or None."""

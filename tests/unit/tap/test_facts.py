@@ -29,13 +29,19 @@ def test_what_a_part_knows_of_a_channel_fills_in_what_another_does_not() -> None
 
 def test_call_without_channels_has_no_duration_and_no_reason() -> None:
     facts = CallFacts(DIALOG)
-    assert (facts.main, facts.seconds) == (None, 0.0)
+    assert (facts.main, facts.seconds(9.0)) == (None, 0.0)
     assert ending_of(facts).reason == "unknown"
 
 
 def test_duration_counts_from_the_answer() -> None:
     channel = ChannelFacts("1", answered_at=2.0, left_at=5.0)
-    assert CallFacts("s.1", channel_id="1", channels={"1": channel}).seconds == 3.0
+    assert CallFacts("s.1", channel_id="1", channels={"1": channel}).seconds(9.0) == 3.0
+
+
+def test_call_that_is_up_lasts_until_now() -> None:
+    channel = ChannelFacts("1", answered_at=2.0)
+    facts = CallFacts("s.1", channel_id="1", channels={"1": channel})
+    assert (facts.seconds(9.0), facts.seconds(1.0)) == (7.0, 0.0)
 
 
 def test_call_is_found_by_each_of_its_ids() -> None:

@@ -87,11 +87,11 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
 
 
 def test_call_on_a_line() -> None:
-    assert lines.line(ENDED) == (
+    assert lines.line(ENDED, NOW) == (
         "1970-01-01 00:14:38    12.5 s  4930123 → 100  demo  s.1  "
         "the caller hung up (16 Normal Clearing)"
     )
-    assert lines.line(OPEN) == "1970-01-01 00:01:40     0.0 s  ? → ?  other  s.2  open"
+    assert lines.line(OPEN, NOW) == "1970-01-01 00:01:40     0.0 s  ? → ?  other  s.2  open"
 
 
 def test_failed_commands_and_what_cannot_be_printed() -> None:
@@ -99,10 +99,10 @@ def test_failed_commands_and_what_cannot_be_printed() -> None:
     hostile = CallFacts(
         "s.6", application="\x1b[2J", channels={"1": ChannelFacts("1")}, failed=failed
     )
-    assert lines.line(hostile).endswith(
+    assert lines.line(hostile, NOW).endswith(
         "1 → ?  \ufffd[2J  s.6  open; failed: POST /1 404 and 1 more"
     )
-    assert json.loads(lines.as_json(hostile))["failed"][0] == {
+    assert json.loads(lines.as_json(hostile, NOW))["failed"][0] == {
         "request": "POST /0",
         "status": 404,
         "message": "",
@@ -110,10 +110,10 @@ def test_failed_commands_and_what_cannot_be_printed() -> None:
 
 
 def test_call_as_json() -> None:
-    row = json.loads(lines.as_json(ENDED))
+    row = json.loads(lines.as_json(ENDED, NOW))
     assert row["why"] == "the caller hung up (16 Normal Clearing)"
     assert (row["reason"], row["state"], row["seconds"]) == ("hung_up_by_caller", "ended", 12.5)
     assert row["channels"] == [
         {"channel_id": "1.2", "name": "PJSIP/alice-0001", "protocol_id": "abc@host"}
     ]
-    assert json.loads(lines.as_json(OPEN))["why"] == ""
+    assert json.loads(lines.as_json(OPEN, NOW))["why"] == ""

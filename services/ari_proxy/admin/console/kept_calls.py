@@ -70,7 +70,8 @@ class KeptCalls:
         """
         calls = await self._within(self._known(bus))
         found = [facts for facts in calls if _has(facts, find)]
-        return Ended([row_of(facts) for facts in found[:limit]], len(found), len(calls))
+        rows = [row_of(facts, time.time()) for facts in found[:limit]]
+        return Ended(rows, len(found), len(calls))
 
     async def _known(self, bus: Bus) -> list[CallFacts]:
         async with self._asking:

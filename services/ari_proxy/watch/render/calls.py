@@ -9,14 +9,19 @@ from ari_proxy.tap.ending import ending_of
 from ari_proxy.tap.facts import CallFacts, ChannelFacts, CommandFacts
 
 
-def line(facts: CallFacts) -> str:
-    """Return a call as its start (UTC), duration, parties, application, dialog, and its end."""
+def line(facts: CallFacts, now: float) -> str:
+    """Return a call as its start (UTC), duration, parties, application, dialog, and its end.
+
+    Args:
+        facts: of the call.
+        now: Unix time, until which an open one has lasted.
+    """
     time = datetime.fromtimestamp(facts.started_at, UTC).strftime("%Y-%m-%d %H:%M:%S")
     main = facts.main
     parties = f"{_caller(main)} → {_called(main)}" if main is not None else "? → ?"
     why = ending_of(facts).sentence if facts.ended_at else "open"
     failed = f"; failed: {_failures(facts)}" if facts.failed else ""
-    text = f"{time} {facts.seconds:7.1f} s  {parties}  {facts.application or '?'}  "
+    text = f"{time} {facts.seconds(now):7.1f} s  {parties}  {facts.application or '?'}  "
     return _printable(f"{text}{facts.dialog_id}  {why}{failed}")
 
 
@@ -38,8 +43,8 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
-def row_of(facts: CallFacts) -> dict[str, Any]:
-    """Return a call as an object: times in Unix seconds, 0 if they are not known."""
+def row_of(facts: CallFacts, now: float) -> dict[str, Any]:
+    """Return a call as an object: times in Unix seconds, as `now` is; 0 if they are not known."""
     main = facts.main or ChannelFacts("")
     ending = ending_of(facts) if facts.ended_at else None
     return {
@@ -54,7 +59,7 @@ def row_of(facts: CallFacts) -> dict[str, Any]:
         "started_at": facts.started_at,
         "answered_at": main.answered_at,
         "ended_at": facts.ended_at,
-        "seconds": facts.seconds,
+        "seconds": facts.seconds(now),
         "reason": ending.reason if ending else "",
         "why": ending.sentence if ending else "",
         "cause": main.cause,
@@ -74,6 +79,6 @@ def _command(command: CommandFacts) -> dict[str, Any]:
     return {"request": command.request, "status": command.status, "message": command.message}
 
 
-def as_json(facts: CallFacts) -> str:
-    """Return a call as one line of JSON."""
-    return msgspec.json.encode(row_of(facts)).decode()
+def as_json(facts: CallFacts, now: float) -> str:
+    """Return a call as one line of JSON; `now` is Unix time."""
+    return msgspec.json.encode(row_of(facts, now)).decode()
