@@ -6,7 +6,8 @@ Error texts and the order of events follow recordings of Asterisk 22.
 import asyncio
 from typing import Any, Final
 
-from . import causes
+from ari_proxy.ari import causes
+
 from .arguments import separated
 from .external_media import INTERNAL_ERROR
 from .media import PLAYBACK_SECONDS, Media

@@ -4,7 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from .causes import BUSY, NO_ROUTE
+from ari_proxy.ari.causes import BUSY, NO_ROUTE
+
 from .model import Parameters, number
 
 #: Seconds to ring, if none are asked for.

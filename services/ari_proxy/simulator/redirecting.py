@@ -5,7 +5,8 @@ Texts, and what becomes of the channel, are those of a running Asterisk 22.
 
 from typing import Final
 
-from . import causes
+from ari_proxy.ari import causes
+
 from .exchange import Exchange
 from .model import SimulatedChannel, SimulatedRefusalError
 

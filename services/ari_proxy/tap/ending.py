@@ -117,7 +117,7 @@ def _hung_up_by_caller(facts: CallFacts) -> str:
 
 def _hung_up_by_called(facts: CallFacts) -> str:
     main = facts.main
-    if main is None or main.hung_up != "peer":
+    if main is None or main.hung_up != "peer" or not main.answered_at:
         return ""
     return f"{_shown(main)}, which was called, hung up{_cause(main)}"
 
@@ -136,16 +136,24 @@ def _is_one_of(request: str, verbs: tuple[str, ...]) -> bool:
 
 
 def _after(facts: CallFacts, failure: str) -> str:
-    """Return what may have led to a command: another party's hang-up, or a failure before it."""
-    others = (one for one in facts.channels.values() if one is not facts.main)
-    if (gone := next(filter(_has_hung_up, others), None)) is not None:
-        return f", after {_shown(gone)} had hung up"
+    """Return what may have led to a command: another party's end, or a failure before it."""
+    gone = _gone(facts)
+    if gone is not None:
+        how = "had hung up" if gone.answered_at else f"had not answered{_cause(gone)}"
+        return f", after {_shown(gone)} {how}"
     return f", after {failure}" if failure else ""
 
 
-def _has_hung_up(channel: ChannelFacts) -> bool:
-    """Return whether a party has; the peer half of a Local channel only follows the other one."""
-    return channel.hung_up == "peer" and not channel.channel_id.endswith(ids.PEER_HALF)
+def _gone(facts: CallFacts) -> ChannelFacts | None:
+    """Return another party that has hung up; one that did not answer only if no other did."""
+    # The peer half of a Local channel only follows the other one.
+    others = [
+        one
+        for one in facts.channels.values()
+        if one is not facts.main and not one.channel_id.endswith(ids.PEER_HALF)
+    ]
+    answered = [one for one in others if one.answered_at]
+    return next((one for one in answered or others if one.hung_up == "peer"), None)
 
 
 def _hung_up_by_application(facts: CallFacts) -> str:
@@ -165,7 +173,9 @@ def _moved(facts: CallFacts) -> str:
 
 def _not_answered(facts: CallFacts) -> str:
     main = facts.main
-    if main is None or not main.ended_at or main.answered_at or not _is_called(main):
+    if main is None or main.answered_at or not _is_called(main):
+        return ""
+    if not (main.hung_up or main.ended_at):
         return ""
     return f"{_shown(main)} did not answer{_cause(main)}"
 

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from ari_proxy.ari import causes
 from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .facts import MAX_CHANNELS, MAX_COMMANDS, CallFacts, ChannelFacts, CommandFacts
@@ -190,7 +191,7 @@ class FactsReader:
         return f"{request} had failed: {failed.status} {text}".rstrip()
 
     def _take(self, unique_id: str) -> _Pending | None:
-        """Return the command of a response: by its id or, of those without, the oldest."""
+        """Return the command of a response by its id, which may be empty; the oldest of several."""
         found = next((one for one in self._pending if one.unique_id == unique_id), None)
         if found is not None:
             self._pending.remove(found)
@@ -230,14 +231,22 @@ def _follow_channel(channel: ChannelFacts, at: float, event_type: str, body: _Ev
         channel.left_at = at
     elif event_type == "ChannelDestroyed":
         channel.left_at, channel.ended_at = channel.left_at or at, at
-        channel.cause = channel.cause or body.cause
-        channel.cause_text = channel.cause_text or body.cause_txt
+        _set_cause(channel, body.cause, body.cause_txt)
         channel.tech_cause = channel.tech_cause or body.tech_cause
 
 
 def _follow_hangup(channel: ChannelFacts, body: _EventContent) -> None:
     """Note the first request: those that follow come of it."""
-    if not channel.hung_up:
-        channel.hung_up = "asterisk" if body.soft else "peer"
-        # A soft one's cause is a flag of Asterisk's own (32), none of Q.850.
-        channel.tech_cause = 0 if body.soft else body.tech_cause
+    if channel.hung_up:
+        return
+    channel.hung_up = "asterisk" if body.soft else "peer"
+    # A soft one's cause is a flag of Asterisk's own (32), none of Q.850. Of a channel that the
+    # dialplan put into Stasis no ChannelDestroyed comes, which would have it as well.
+    if not body.soft:
+        channel.tech_cause = body.tech_cause
+        _set_cause(channel, body.cause, causes.text_of(body.cause))
+
+
+def _set_cause(channel: ChannelFacts, cause: int, text: str) -> None:
+    if cause:
+        channel.cause, channel.cause_text = cause, text

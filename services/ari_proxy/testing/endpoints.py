@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
+from ari_proxy.ari import causes
 from ari_proxy.bus.memory.bus import MemoryBroker
-from ari_proxy.simulator import causes
 from ari_proxy.simulator.plans import EndpointPlan
 
 from .caller import Caller

@@ -3,8 +3,8 @@
 import asyncio
 from functools import partial
 
+from ari_proxy.ari import causes
 from ari_proxy.client.errors import RequestFailed
-from ari_proxy.simulator import causes
 
 from .endpoints import CallParts, Endpoints
 from .handler_run import HandlerRun

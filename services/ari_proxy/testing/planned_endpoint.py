@@ -4,9 +4,9 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
+from ari_proxy.ari import causes
 from ari_proxy.client.call import Call
 from ari_proxy.client.errors import RequestFailed
-from ari_proxy.simulator import causes
 from ari_proxy.simulator.plans import EndpointPlan
 
 #: Milliseconds of a digit, and between two.

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ari_proxy.simulator import causes
+from ari_proxy.ari import causes
+from ari_proxy.simulator.causes import asked
 from ari_proxy.simulator.exchange import Exchange
 from ari_proxy.simulator.model import SimulatedRefusalError
 from ari_proxy.simulator.plans import EndpointPlan
@@ -147,7 +148,7 @@ async def test_endpoint_rings_and_answers() -> None:
     [("", "", 16), ("busy", "", 17), ("", "34", 34), ("busy", "34", 34)],
 )
 def test_hang_up_has_the_cause_that_was_asked_for(reason: str, code: str, cause: int) -> None:
-    assert causes.asked(reason, code) == cause
+    assert asked(reason, code) == cause
 
 
 def test_unusual_cause_has_a_text() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ari_proxy.simulator import causes
+from ari_proxy.ari import causes
 from ari_proxy.simulator.exchange import Exchange
 from ari_proxy.simulator.external_media import external_media
 from ari_proxy.simulator.model import SimulatedChannel, SimulatedRefusalError

@@ -14,6 +14,7 @@ from ari_proxy.tap import records
 from ari_proxy.tap.ending import ROWS, Reason, ending_of
 from ari_proxy.tap.facts_reader import facts_of
 from ari_proxy.tap.records import Kind, TapRecord
+from tests.support.golden import recorded
 from tests.support.tap_records import DIALOG, copy_of, event
 
 TRANSCRIPT = Path(__file__).parents[2] / "data/transcripts/connected-call.jsonl"
@@ -96,6 +97,11 @@ CALLS: list[tuple[Reason, str, Sequence[TapRecord]]] = [
     ),
     (
         "hung_up_by_caller",
+        "the caller hung up (16 Normal Clearing)",
+        [START, on("1.2", "ChannelHangupRequest", cause=16), on("1.2", "StasisEnd")],
+    ),
+    (
+        "hung_up_by_caller",
         "the caller hung up (16 Normal Clearing, tech cause 487)",
         [START, on("1.2", "ChannelHangupRequest", tech_cause=487), SOFT, destroyed("1.2")],
     ),
@@ -128,6 +134,30 @@ CALLS: list[tuple[Reason, str, Sequence[TapRecord]]] = [
         [START, SOFT, on(CALLED, "ChannelHangupRequest"), *commanded("DELETE /channels/1.2")],
     ),
     (
+        "hung_up_by_application",
+        (
+            "the application hung up with DELETE /channels/1.2, "
+            f"after PJSIP/{CALLED} had not answered (21 Call Rejected)"
+        ),
+        [
+            START,
+            on(CALLED, "ChannelHangupRequest", cause=21, state="Ringing"),
+            SOFT,
+            *commanded("DELETE /channels/1.2"),
+        ],
+    ),
+    (
+        "hung_up_by_application",
+        "the application hung up with DELETE /channels/1.2",
+        [
+            START,
+            on(CALLED, "ChannelHangupRequest", cause=21, state="Ringing"),
+            on(CALLED + "x", "StasisStart"),
+            SOFT,
+            *commanded("DELETE /channels/1.2"),
+        ],
+    ),
+    (
         "continued_in_dialplan",
         "the application sent the call on to the dialplan with POST /channels/1.2/continue",
         [START, *commanded("POST /channels/1.2/continue"), on("1.2", "StasisEnd")],
@@ -141,6 +171,11 @@ CALLS: list[tuple[Reason, str, Sequence[TapRecord]]] = [
         "not_answered",
         f"PJSIP/{CALLED} did not answer (17 User busy)",
         [on(CALLED, "Dial", state="Down"), destroyed(CALLED, 17, "User busy", state="Down")],
+    ),
+    (
+        "not_answered",
+        f"PJSIP/{CALLED} did not answer (21 Call Rejected)",
+        [on(CALLED, "ChannelHangupRequest", cause=21, state="Ringing")],
     ),
     (
         "hung_up_in_asterisk",
@@ -182,6 +217,18 @@ def test_recorded_call_of_a_real_asterisk() -> None:
     assert ending_of(facts).sentence == (
         "the application hung up with DELETE /channels/1795869067.0"
     )
+
+
+@pytest.mark.parametrize("version", ["16", "22"])
+def test_recorded_leg_that_is_busy_did_not_answer(version: str) -> None:
+    frames = [line["frame"] for line in recorded(version, "h_create_dial") if "frame" in line]
+    own = [frame.replace("h-busy", CALLED) for frame in frames if '"id":"h-busy"' in frame]
+    call = [copy_of("event", type=json.loads(one)["type"], ari_body=one) for one in own]
+
+    ending = ending_of(facts_of(call))
+
+    assert ending.reason == "not_answered"
+    assert ending.sentence == "Local/busy@default did not answer (17 User busy)"
 
 
 def test_command_that_has_failed_makes_no_channel_leave() -> None:
