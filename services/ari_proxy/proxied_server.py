@@ -200,7 +200,7 @@ def _recorder(settings: Settings, around: ProcessParts) -> Recorder | None:
         settings.server_id,
         ids.random_id(ids.TOKEN_LENGTH),
         max_calls=settings.recorder.calls,
-        max_bytes=settings.recorder.bytes // around.servers,
+        max_bytes=settings.recorder.bytes_of_each(around.servers),
         masking=Masking(numbers=settings.recorder.mask_numbers),
     )
     around.metrics.read(table.RECORDED_CALLS, lambda: len(recorder), settings.server_id)

@@ -1,6 +1,6 @@
 """Settings of every process: admin API, traces, logs, shutdown."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ class AdminSettings(Group):
         return self.calls_port is not None and self.calls_port != (self.port or None)
 
 
+#: Which a server's recorder has, however many others there are.
+_LEAST_BYTES: Final = 2**17
+
+
 class RecorderSettings(Group):
     """The flight recorder: the last calls, kept in memory for `calls`, `ladder` and the console."""
 
@@ -45,12 +49,16 @@ class RecorderSettings(Group):
     """Ended calls to keep of each server."""
 
     bytes: int = Field(default=32 * 2**20, ge=2**16)
-    """Bytes to keep in one process, divided among its servers; of more, the calls that began first
-    go."""
+    """Bytes to keep in one process, divided among its servers, each of which has 128 KiB at least;
+    of more, the calls that ended first go, then open ones."""
 
     mask_numbers: bool = False
     """Show of telephone numbers in what was kept only the last three digits. What looks like a
     secret is never shown."""
+
+    def bytes_of_each(self, servers: int) -> int:
+        """Return the share of each of so many servers."""
+        return max(self.bytes // servers, min(self.bytes, _LEAST_BYTES))
 
 
 class TracesSettings(Group):

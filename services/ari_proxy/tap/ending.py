@@ -52,16 +52,31 @@ USUAL: Final[frozenset[Reason]] = frozenset(
     }
 )
 
+#: Those that the proxy reports, whichever channels the call had: the first of `ROWS`.
+REPORTED: Final[frozenset[Reason]] = frozenset(
+    {
+        "asterisk_restarted",
+        "server_removed",
+        "claimed_elsewhere",
+        "offer_over",
+        "not_created",
+        "no_channel",
+    }
+)
+
 
 def is_failed(facts: CallFacts) -> bool:
     """Return whether something went wrong: a command, a gap, or how it ended."""
-    is_unusual = bool(facts.ended_at) and ending_of(facts).reason not in USUAL
+    usual = USUAL | {"unknown"} if facts.lacks_beginning else USUAL
+    is_unusual = bool(facts.ended_at) and ending_of(facts).reason not in usual
     return is_unusual or bool(facts.failed or facts.gaps)
 
 
 def ending_of(facts: CallFacts) -> Ending:
     """Return why a call ended; the sentence begins in lower case and has no stop."""
     for reason, sentence_of in ROWS:
+        if facts.lacks_beginning and reason not in REPORTED:
+            return Ending("unknown", "its beginning was not kept")
         if sentence := sentence_of(facts):
             return Ending(reason, sentence)
     return Ending("unknown", "its messages do not tell why")

@@ -57,6 +57,8 @@ class CallFacts(msgspec.Struct, omit_defaults=True):
     channel_id: str = ""  #: of the channel that began it
     started_at: float = 0.0
     ended_at: float = 0.0
+    #: Its first events were not kept: `started_at` and `channel_id` are of those that were.
+    lacks_beginning: bool = False
     is_accepted: bool = False  #: an application had its AppStart, or its events
     unheard: int = 0  #: events that no application took
     end_reason: str = ""  #: of its ProxyDialogEnded

@@ -26,6 +26,7 @@ class _Message(msgspec.Struct, frozen=True):
 
     ari_body: str = ""
     type: str = ""
+    sequence: int = 0
     application: str = ""
     channel_id: str = ""
     unique_id: str = ""
@@ -117,7 +118,7 @@ class FactsReader:
                 )
                 self.facts.is_accepted = True
             case "event" | "unheard":
-                self._count(record)
+                self._count(record, message.sequence)
                 self._follow_event(record.at, message.type, _body_decoder.decode(message.ari_body))
             case "command":
                 self._follow_command(record.at, message)
@@ -129,7 +130,9 @@ class FactsReader:
             case _:
                 pass
 
-    def _count(self, record: TapRecord) -> None:
+    def _count(self, record: TapRecord, sequence: int) -> None:
+        if not (self.facts.is_accepted or self.facts.unheard):
+            self.facts.lacks_beginning = sequence > 1
         if record.kind == "unheard":
             self.facts.unheard += 1
         else:

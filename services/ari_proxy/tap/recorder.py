@@ -26,6 +26,10 @@ from .records import Kind, RecordedAnswer, RecordedQuery, TapRecord
 PAGE_RECORDS: Final = 400
 FACTS_BYTES: Final = 400_000
 PAGE_BYTES: Final = 100_000
+#: Calls whose end was not seen, which a process without ingest never sees; the first go.
+MAX_OPEN_CALLS: Final = 10_000
+#: Of `max_bytes`, what ended calls have whatever open ones need: one part in so many.
+_ENDED_SHARE: Final = 4
 #: Calls whose facts are read in pages at a time; of more the first begins anew.
 MAX_READINGS: Final = 16
 
@@ -61,7 +65,8 @@ class Recorder:
             server: whose calls it keeps.
             name: of this recorder, among those of other processes.
             max_calls: ended calls to keep.
-            max_bytes: of all calls; of more the one that began first goes.
+            max_bytes: of all calls; of more ended ones go first, then open ones, but ended ones
+                have a quarter for themselves.
             masking: of the messages that are shown.
         """
         self._server = server
@@ -70,7 +75,10 @@ class Recorder:
         self._max_bytes = max_bytes
         self._masking = masking
         self._calls: dict[str, CallRecords] = {}
-        self._ended: dict[str, None] = {}
+        self._open: dict[str, None] = {}
+        #: With the bytes that they had when they ended.
+        self._ended: dict[str, int] = {}
+        self._ended_size = 0
         #: Readers of calls that no page had room for, each with the number of its next record.
         self._readings: dict[str, tuple[FactsReader, int]] = {}
         self._begun = 0
@@ -106,6 +114,9 @@ class Recorder:
         self._begun += 1
         self.size += CALL_BYTES
         call = self._calls[dialog_id] = CallRecords(dialog_id, self._begun)
+        self._open[dialog_id] = None
+        if len(self._open) > MAX_OPEN_CALLS:
+            self._forget(next(iter(self._open)))
         return call
 
     # Its bounds
@@ -114,15 +125,24 @@ class Recorder:
         if len(call) > MAX_CALL_FIELDS:
             self.size -= call.shorten()
         if kind == "end":
-            self._ended[call.dialog_id] = None
+            self._end(call)
         while len(self._ended) > self._max_calls:
             self._forget(next(iter(self._ended)))
         while self.size > self._max_bytes and self._calls:
-            self._forget(next(iter(self._calls)))
+            has_more = self._ended_size * _ENDED_SHARE > self._max_bytes
+            calls = self._ended if has_more or not self._open else self._open
+            self._forget(next(iter(calls)))
+
+    def _end(self, call: CallRecords) -> None:
+        if call.dialog_id not in self._ended:
+            del self._open[call.dialog_id]
+            size = self._ended[call.dialog_id] = call.size
+            self._ended_size += size
 
     def _forget(self, dialog_id: str) -> None:
         self.size -= self._calls.pop(dialog_id).size
-        self._ended.pop(dialog_id, None)
+        self._open.pop(dialog_id, None)
+        self._ended_size -= self._ended.pop(dialog_id, 0)
         self._readings.pop(dialog_id, None)
 
     # Shown

@@ -8,6 +8,7 @@ import pytest
 
 from ari_proxy.settings.errors import SettingsError
 from ari_proxy.settings.load import Settings, Sources
+from ari_proxy.settings.process import RecorderSettings
 from ari_proxy.settings.servers import as_text, load_servers
 
 SHARED: dict[str, Any] = {
@@ -99,6 +100,13 @@ def test_environment_wins_over_the_file_but_not_over_what_a_server_has_of_its_ow
     )
 
     assert (first.ari.user, second.ari.user) == ("environment", "own")
+
+
+@pytest.mark.parametrize(
+    ("size", "servers", "share"), [(2**20, 2, 2**19), (2**25, 1_000, 2**17), (2**16, 1, 2**16)]
+)
+def test_server_has_its_share_of_the_recorder(size: int, servers: int, share: int) -> None:
+    assert RecorderSettings(bytes=size).bytes_of_each(servers) == share
 
 
 def test_environment_may_name_the_servers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ari_proxy.tap import call_records
 from ari_proxy.tap import recorder as recorders
+from ari_proxy.tap.ending import ending_of, is_failed
 from ari_proxy.tap.facts import CallFacts
 from ari_proxy.tap.masking import Masking
 from ari_proxy.tap.recorder import Recorder
@@ -73,6 +74,62 @@ def test_of_ended_calls_the_last_are_kept_and_open_ones_stay() -> None:
     keep(kept, "s.open", kinds=["event"])
     keep(kept, "s.1", "s.2", "s.3")
     assert dialogs(kept) == ["s.3", "s.2", "s.open"]
+
+
+def test_where_bytes_are_short_ended_calls_go_before_open_ones() -> None:
+    kept = recorder(max_bytes=6_000)
+    keep(kept, "s.open", kinds=["event"])
+    keep(kept, *(f"s.{number}" for number in range(20)), kinds=["event", "end"])
+    assert dialogs(kept)[-1] == "s.open"
+    assert "s.19" in dialogs(kept)
+    assert "s.0" not in dialogs(kept)
+
+
+def test_many_open_calls_leave_ended_ones_a_share() -> None:
+    kept = recorder(max_bytes=20_000)
+    keep(kept, "s.over")
+    keep(kept, *(f"s.{number}" for number in range(100)), kinds=["event"])
+    assert dialogs(kept)[0] == "s.99"
+    assert dialogs(kept)[-1] == "s.over"
+
+
+def test_late_message_of_an_ended_call_leaves_it_ended() -> None:
+    kept = recorder(max_calls=1)
+    keep(kept, "s.1", kinds=["event", "end", "response"])
+    keep(kept, "s.2")
+    assert dialogs(kept) == ["s.2"]
+
+
+def test_calls_whose_end_is_never_seen_are_bounded() -> None:
+    kept = recorder(max_calls=1, max_bytes=10**8)
+    many = recorders.MAX_OPEN_CALLS + 1
+    keep(kept, *(f"s.{number}" for number in range(many)), kinds=["command"])
+    assert len(kept) == recorders.MAX_OPEN_CALLS
+    assert kept.size == recorders.MAX_OPEN_CALLS * (
+        call_records.CALL_BYTES + call_records.RECORD_BYTES + len(b"{}")
+    )
+
+
+def test_call_that_was_forgotten_while_open_begins_anew_and_says_so() -> None:
+    kept = recorder(max_bytes=3_000)
+    for sequence in (1, 2):
+        one = event("ChannelHangupRequest", sequence, channel={"id": "2"})
+        kept.keep("event", sequence, DIALOG, bytes(one.message))
+        if sequence == 1:
+            keep(kept, "s.large", kinds=["event"], message=b'"%b"' % (b"x" * 2_000))
+    kept.keep("end", 3.0, DIALOG, b"{}")
+
+    (facts,) = calls(kept)
+
+    assert (facts.dialog_id, facts.started_at, facts.lacks_beginning) == (DIALOG, 2.0, True)
+    assert ending_of(facts) == ("unknown", "its beginning was not kept")
+    assert not is_failed(facts)
+
+
+def test_call_without_its_beginning_still_ends_as_the_proxy_has_reported() -> None:
+    facts = CallFacts(DIALOG, ended_at=3.0, lacks_beginning=True, end_reason="asterisk_restarted")
+    assert ending_of(facts).reason == "asterisk_restarted"
+    assert is_failed(facts)
 
 
 def test_end_that_comes_again_is_one_call() -> None:
