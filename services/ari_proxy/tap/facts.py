@@ -94,27 +94,56 @@ class CallFacts(msgspec.Struct, omit_defaults=True):
         return next(own, None)
 
 
+def calls_of(parts: Iterable[CallFacts]) -> list[CallFacts]:
+    """Return the calls of which processes have told, in the order in which they began.
+
+    What only commands tell of is left out as soon as an ingest has told of calls: it has forgotten
+    that one, and commands don't tell when a call is over.
+    """
+    calls: dict[str, list[CallFacts]] = {}
+    for part in parts:
+        calls.setdefault(part.dialog_id, []).append(part)
+    found = [merged(known) for known in calls.values()]
+    if any(map(_has_events, found)):
+        found = list(filter(_has_events, found))
+    return sorted(found, key=lambda facts: facts.started_at)
+
+
+def _has_events(facts: CallFacts) -> bool:
+    """Return whether an ingest has told of a call."""
+    return bool(facts.is_accepted or facts.unheard or facts.ended_at)
+
+
 def merged(parts: Sequence[CallFacts]) -> CallFacts:
     """Return what several processes know of one call together.
 
     Args:
-        parts: of the same dialog, one at least; each has seen some of the call's messages.
+        parts: of the same dialog, one at least, in any order; each has seen some of the call's
+            messages.
     """
+    parts = sorted(parts, key=_begins_best)
+    by_end = sorted(parts, key=lambda part: part.ended_at, reverse=True)
     return CallFacts(
         dialog_id=parts[0].dialog_id,
         server_id=parts[0].server_id,
         application=_first(part.application for part in parts),
         channel_id=_first(part.channel_id for part in parts),
         started_at=_earliest(part.started_at for part in parts),
-        ended_at=max(part.ended_at for part in parts),
+        ended_at=by_end[0].ended_at,
+        lacks_beginning=parts[0].lacks_beginning,
         is_accepted=any(part.is_accepted for part in parts),
         unheard=sum(part.unheard for part in parts),
-        end_reason=_first(part.end_reason for part in parts),
-        gaps=[gap for part in parts for gap in part.gaps],
+        end_reason=_first(part.end_reason for part in by_end),
+        gaps=[gap for part in parts for gap in part.gaps][:MAX_COMMANDS],
         channels=_merged_channels(parts),
         failed=_in_order(command for part in parts for command in part.failed),
         departures=_in_order(command for part in parts for command in part.departures),
     )
+
+
+def _begins_best(facts: CallFacts) -> tuple[bool, bool, float]:
+    """Return what sorts first the part of the ingest that saw a call begin."""
+    return not _has_events(facts), facts.lacks_beginning, facts.started_at
 
 
 def _first(texts: Iterable[str]) -> str:
@@ -126,18 +155,26 @@ def _earliest(times: Iterable[float]) -> float:
 
 
 def _in_order(commands: Iterable[CommandFacts]) -> list[CommandFacts]:
-    return sorted(commands, key=lambda command: command.at)
+    return sorted(commands, key=lambda command: command.at)[:MAX_COMMANDS]
 
 
 def _merged_channels(parts: Sequence[CallFacts]) -> dict[str, ChannelFacts]:
-    """Return the channels of all; what a later part knows of one fills in what is not known."""
     known: dict[str, ChannelFacts] = {}
     for part in parts:
         for channel_id, channel in part.channels.items():
-            if channel_id not in known:
+            if channel_id in known:
+                known[channel_id] = _merged_channel(known[channel_id], channel)
+            elif len(known) < MAX_CHANNELS:
                 known[channel_id] = channel
-                continue
-            for name in ChannelFacts.__struct_fields__:
-                own = getattr(known[channel_id], name)
-                setattr(known[channel_id], name, own or getattr(channel, name))
     return known
+
+
+def _merged_channel(own: ChannelFacts, other: ChannelFacts) -> ChannelFacts:
+    """Return a channel with what another part knows of it, where the first one does not."""
+    both = {
+        name: getattr(own, name) or getattr(other, name) for name in ChannelFacts.__struct_fields__
+    }
+    both["answered_at"] = _earliest([own.answered_at, other.answered_at])
+    both["left_at"] = max(own.left_at, other.left_at)
+    both["ended_at"] = max(own.ended_at, other.ended_at)
+    return ChannelFacts(**both)

@@ -1,6 +1,5 @@
 """Asks the recorders of one server for calls, in whichever processes they are."""
 
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -12,7 +11,7 @@ from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
 from ari_proxy.protocol import ids, topics
 from ari_proxy.protocol.ids import ServerId
 
-from .facts import CallFacts, merged
+from .facts import CallFacts, calls_of
 from .records import RecordedAnswer, RecordedQuery, TapRecord, TapRequest
 from .watcher import NobodyServesError
 
@@ -49,12 +48,7 @@ class RecordedCalls:
             NobodyServesError: neither ingest nor command of the server is on the bus.
             BusError: the bus does not answer.
         """
-        parts: dict[str, list[CallFacts]] = defaultdict(list)
-        async for answer in self._pages():
-            for facts in answer.calls:
-                parts[facts.dialog_id].append(facts)
-        calls = [merged(known) for known in parts.values()]
-        return sorted(calls, key=lambda facts: facts.started_at)
+        return calls_of([facts async for answer in self._pages() for facts in answer.calls])
 
     async def records(self, dialog_id: str) -> list[TapRecord]:
         """Return the records of one dialog in the order of their times; [] if nobody has any.
