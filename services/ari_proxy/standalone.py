@@ -23,6 +23,7 @@ from .proxied_server import Component, ProcessParts, ProxiedServer
 from .settings.errors import SettingsError
 from .settings.load import Settings
 from .supervision import RESTART, Supervisor
+from .tap.masking import Masking
 from .telemetry import loop_lag
 from .telemetry import metrics_table as table
 from .telemetry.metrics import Metrics
@@ -150,7 +151,7 @@ def _admin_apis(
     if process.admin.console:
         from ari_proxy.admin.console.console import Console  # noqa: PLC0415  FastAPI, 8 MB
 
-        console = Console(servers)
+        console = Console(servers, Masking(numbers=process.recorder.mask_numbers))
     parts: Sequence[Part] = ("process", "calls") if process.admin.has_calls_port else ("all",)
     return [
         AdminApi({}, around.metrics, servers, has_dialogs=True, extension=console, part=part)

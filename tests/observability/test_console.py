@@ -347,13 +347,20 @@ async def test_step_of_a_stream_is_what_the_ladder_shows(bus_server: BusServer) 
         async with console.session.get(f"/console/copies?dialog={dialog}") as answer:
             async with asyncio.timeout(20):
                 assert await answer.content.readline() == b": watching\n"
-                await console.setting.asterisk.push(channel_event("StasisEnd", "c"))
+                secret = '"variable":"API_TOKEN","value":"s3cr3t",'
+                push = console.setting.asterisk.push
+                await push(channel_event("ChannelVarset", "c", more=secret))
+                await push(channel_event("StasisEnd", "c"))
                 text = (await answer.content.read()).decode()
         rows = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
         assert [(row["kind"], row["source"], row["target"]) for row in rows] == [
             ("event", "Asterisk", "application"),
             ("event", "Asterisk", "application"),
+            ("event", "Asterisk", "application"),
             ("end", None, None),
         ]
-        assert rows[0]["text"] == "2 StasisEnd"
-        assert rows[1]["text"] == "3 ProxyDialogEnded channels_left"
+        assert [row["text"] for row in rows[:3]] == [
+            "2 ChannelVarset API_TOKEN=***",
+            "3 StasisEnd",
+            "4 ProxyDialogEnded channels_left",
+        ]

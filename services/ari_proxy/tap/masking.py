@@ -14,6 +14,8 @@ import msgspec
 
 from ari_proxy.protocol.malformed import UNDECODABLE
 
+from .records import TapRecord
+
 MASK: Final = "***"
 #: Levels that are read: of objects, of JSON in texts, of percent-encoding.
 MAX_DEPTH: Final = 32
@@ -76,6 +78,11 @@ class Masking:
         shown = self._value("", content, 0)
         return message if shown == content else msgspec.json.encode(shown)
 
+    def record(self, record: TapRecord) -> TapRecord:
+        """Return a record whose message is masked."""
+        message = msgspec.Raw(self.masked(bytes(record.message)))
+        return msgspec.structs.replace(record, message=message)
+
     def _value(self, name: str, value: Any, depth: int) -> Any:
         """Return the value of a field; numbers of JSON's own stay, since they measure something."""
         if depth > MAX_DEPTH:
@@ -84,19 +91,17 @@ class Masking:
             case str():
                 return self._text(name, value, depth)
             case dict():
-                return self._object(name, value, depth)
+                return self._object(value, depth)
             case list():
                 return [self._value(name, one, depth + 1) for one in value]
             case _:
                 return value
 
-    def _object(self, name: str, fields: dict[str, Any], depth: int) -> dict[str, Any]:
-        # The variable of a response's value is named by its command. `channels` are named by ids.
+    def _object(self, fields: dict[str, Any], depth: int) -> dict[str, Any]:
+        # The variable of a response's value is named by its command.
         hides = _names_secret(fields.items()) or fields.keys() == {"value"}
         return {
-            field: MASK
-            if _is_secret(field, hides=hides) and name != "channels"
-            else self._value(field, value, depth + 1)
+            field: MASK if _is_secret(field, hides=hides) else self._value(field, value, depth + 1)
             for field, value in fields.items()
         }
 

@@ -14,6 +14,7 @@ from ari_proxy.protocol import ids
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.load import Settings
+from ari_proxy.tap.masking import Masking
 from ari_proxy.tap.recorded_calls import RecordedCalls
 from ari_proxy.tap.records import TapRecord
 from ari_proxy.tap.watcher import NobodyServesError, Watcher
@@ -84,10 +85,12 @@ async def follow(
         NoSuchDialogError: it is not open, and nothing is kept of it.
         BusError: the bus does not answer.
     """
+    masking = Masking(numbers=settings.recorder.mask_numbers)
 
     def add(record: TapRecord) -> None:
-        found.append(record)
-        show(record)
+        shown = masking.record(record)
+        found.append(shown)
+        show(shown)
 
     async with opened(factories.bus(settings, "ladder")) as bus:
         await run_until_first(collect(bus, configured, call, add), stop.wait())

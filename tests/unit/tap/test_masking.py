@@ -12,6 +12,7 @@ from ari_proxy.protocol import messages
 from ari_proxy.protocol.ids import DialogId, ServerId
 from ari_proxy.protocol.messages import Command, CommandResponse, EventEncoder
 from ari_proxy.tap.masking import Masking
+from tests.support.tap_records import copy_of
 
 SECRET = 's3cr3t"\\&ü-value'
 NUMBER = "+4930123456"
@@ -108,6 +109,13 @@ def test_message_without_a_secret_stays_as_it_is(message: bytes) -> None:
     assert Masking().masked(message) == message
 
 
+def test_record_is_masked_in_its_message_only() -> None:
+    record = copy_of("event", 1.5, "s.token", token="s3cr3t", a="b")
+    masked = Masking().record(record)
+    assert (masked.kind, masked.at, masked.dialog_id) == ("event", 1.5, "s.token")
+    assert json.loads(bytes(masked.message)) == {"token": "***", "a": "b"}
+
+
 def test_only_the_secret_is_masked() -> None:
     masked = Masking().masked(command(f"/channels?app=a&token={SECRET}&endpoint=PJSIP%2Fa"))
     assert json.loads(masked)["url"] == "/channels?app=a&token=***&endpoint=PJSIP%2Fa"
@@ -154,7 +162,6 @@ def test_number_is_masked_but_for_its_end_if_wished(message: bytes) -> None:
     "message",
     [
         event(channel={"id": "123456789", "caller": {"number": "100"}}, duration=30000),
-        event(channels={"token-1": {"name": "a"}}),
         event(channel={"id": UUID}, bridge={"id": "b", "channels": ["123456789", UUID]}),
         event(playback={"target_uri": "channel:123456789", "id": "12345678"}, list=[12345]),
         event(channel={"protocol_id": "1234567890@host"}, text=UUID, at="1780000000.123456"),

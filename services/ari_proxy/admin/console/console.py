@@ -17,6 +17,8 @@ from ari_proxy.admin.checks import problems
 from ari_proxy.admin.servers import ServerView
 from ari_proxy.bus.base import Bus
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.tap.masking import Masking
+from ari_proxy.tap.records import TapRecord
 from ari_proxy.watch.render.steps import Steps
 
 from .kept_calls import KeptCalls, KeptCallsError
@@ -44,12 +46,14 @@ _HEADERS: Final = {
 class Console:
     """An extension of ingest's admin API."""
 
-    def __init__(self, servers: Mapping[str, ServerView]) -> None:
+    def __init__(self, servers: Mapping[str, ServerView], masking: Masking) -> None:
         """Initialise without a reader.
 
         Args:
             servers: by server_id, the one that is shown first before the others.
+            masking: of the messages that are shown.
         """
+        self._masking = masking
         self._servers = servers
         self._kept = {name: KeptCalls(ServerId(name)) for name in servers}
         self._streams = 0
@@ -130,11 +134,16 @@ class Console:
             bus,
             ServerId(name),
             dialog,
-            encode=Steps().next_row,
+            encode=self._encoder(),
             closing=self._closing,
             count=self._count,
             headers=_HEADERS,
         )
+
+    def _encoder(self) -> Callable[[TapRecord], bytes]:
+        """Return what makes the rows of one dialog."""
+        steps = Steps()
+        return lambda record: steps.next_row(self._masking.record(record))
 
     def _count(self, change: int) -> None:
         self._streams += change
