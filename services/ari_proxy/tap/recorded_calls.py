@@ -8,11 +8,12 @@ import structlog
 
 from ari_proxy.bus.base import Bus
 from ari_proxy.bus.errors import BusTimeoutError, NoRespondersError
-from ari_proxy.protocol import ids, topics
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
+from ari_proxy.protocol.malformed import UNDECODABLE
 
 from .facts import CallFacts, calls_of
-from .records import RecordedAnswer, RecordedQuery, TapRecord, TapRequest
+from .records import RecordedAnswer, RecordedQuery, RecordedRequest, TapRecord
 from .watcher import NobodyServesError
 
 _log = structlog.get_logger()
@@ -23,8 +24,6 @@ PAGE_SECONDS: Final = 5.0
 #: Recorders of one server, and pages of one recorder: more than there may be.
 MAX_RECORDERS: Final = 64
 MAX_PAGES: Final = 1_000
-#: Of a request that is no watch: it lasts for no time.
-_NO_TIME: Final = 0.001
 _answer_decoder: Final = msgspec.json.Decoder(RecordedAnswer)
 
 
@@ -39,7 +38,6 @@ class RecordedCalls:
         self._bus = bus
         self._server = server
         self._name_seconds = name_seconds
-        self._watcher = ids.random_id(ids.TOKEN_LENGTH)
 
     async def calls(self) -> list[CallFacts]:
         """Return the facts of all calls, in the order in which they began.
@@ -73,6 +71,8 @@ class RecordedCalls:
                 position = answer.position
                 if not position:
                     break
+            else:
+                _log.warning("recorder.endless", server_id=self._server, recorder=source)
 
     async def _recorders(self) -> list[str]:
         """Return the names of those that answer."""
@@ -83,19 +83,21 @@ class RecordedCalls:
             if answer is None:
                 break
             known.append(answer.source)
+        else:
+            _log.warning("recorder.too_many", server_id=self._server, recorders=len(known))
         return known
 
     async def _ask(self, query: RecordedQuery, seconds: float) -> RecordedAnswer | None:
-        request = TapRequest(self._watcher, _NO_TIME, recorded=query)
-        topic = topics.tap_requests(self._server)
+        topic, request = topics.tap_requests(self._server), RecordedRequest(query)
         try:
             answer = await self._bus.request(
                 topic, msgspec.json.encode(request), timeout_seconds=seconds
             )
+            return _answer_decoder.decode(answer)
         except NoRespondersError as error:
-            raise NobodyServesError(
-                f"neither an ingest nor a command of {self._server} is on this bus"
-            ) from error
+            raise NobodyServesError(self._server) from error
         except BusTimeoutError:
             return None
-        return _answer_decoder.decode(answer)
+        except UNDECODABLE as error:
+            _log.warning("recorder.malformed", server_id=self._server, error=str(error))
+            return None

@@ -41,7 +41,14 @@ class TapRequest(msgspec.Struct, frozen=True, omit_defaults=True):
     watcher: Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
     seconds: Annotated[float, msgspec.Meta(gt=0, le=MAX_SECONDS)]
     dialog_id: str = ""  #: '' for all dialogs
-    #: Instead of records from now on, those that a recorder has kept.
+
+
+class RecordedRequest(msgspec.Struct, frozen=True):
+    """Requests what a recorder has kept, on the same topic.
+
+    Versions without a recorder do not answer: it is no TapRequest.
+    """
+
     recorded: RecordedQuery | None = None
 
 
@@ -73,6 +80,10 @@ class RecordedAnswer(msgspec.Struct, frozen=True, omit_defaults=True):
     position: int = 0  #: of the next page; 0 without one
 
 
+_decoder: Final = msgspec.json.Decoder(TapRequest)
+_recorded_decoder: Final = msgspec.json.Decoder(RecordedRequest)
+
+
 def encode(kind: Kind, at: float, server_id: str, dialog_id: str, message: bytes) -> bytes:
     """Return the JSON of a TapRecord; the message is not parsed."""
     # All digits of the time: with the kind it tells a record from others, wherever it was kept.
@@ -80,6 +91,16 @@ def encode(kind: Kind, at: float, server_id: str, dialog_id: str, message: bytes
     # A client may publish on a topic with anything as dialog id.
     owner = encode_text(server_id), encode_text(dialog_id)
     return head % (kind.encode(), at, *owner) + message + b"}"
+
+
+def request_of(payload: bytes) -> TapRequest | RecordedQuery:
+    """Return what is requested: copies, or what was kept.
+
+    Raises:
+        UNDECODABLE: it is no request.
+    """
+    query = _recorded_decoder.decode(payload).recorded
+    return query if query is not None else _decoder.decode(payload)
 
 
 class Watchers:

@@ -15,10 +15,9 @@ from ari_proxy.protocol.malformed import UNDECODABLE
 
 from . import records
 from .recorder import Recorder
-from .records import Kind, OpenDialogs, RecordedQuery, TapRequest, Watchers
+from .records import Kind, OpenDialogs, RecordedAnswer, TapRequest, Watchers
 
 _log = structlog.get_logger()
-_decoder = msgspec.json.Decoder(TapRequest)
 
 
 class Tap:
@@ -65,24 +64,23 @@ class Tap:
 
     def _on_request(self, message: Message) -> None:
         try:
-            watch = _decoder.decode(message.payload)
+            request = records.request_of(message.payload)
         except UNDECODABLE as error:
             _log.warning("watch.malformed", error=str(error))
             return
-        if watch.recorded is not None:
-            self._answer(message.reply, watch.recorded)
-            return
-        self._watchers.add(watch, self._clock())
+        answer: OpenDialogs | RecordedAnswer | None
+        if isinstance(request, TapRequest):
+            answer = self._watch(request)
+        else:
+            answer = self._recorder.answer(request) if self._recorder is not None else None
+        if answer is not None and message.reply:
+            self._bus.publish(message.reply, msgspec.json.encode(answer))
+
+    def _watch(self, request: TapRequest) -> OpenDialogs | None:
+        self._watchers.add(request, self._clock())
         self._is_watched = self.is_on = True
         dialogs = self._dialogs()
-        if message.reply and dialogs is not None:
-            some = _open_dialogs(dialogs, watch.dialog_id)
-            self._bus.publish(message.reply, msgspec.json.encode(OpenDialogs(some)))
-
-    def _answer(self, reply: str, query: RecordedQuery) -> None:
-        answer = self._recorder.answer(query) if self._recorder is not None else None
-        if answer is not None and reply:
-            self._bus.publish(reply, msgspec.json.encode(answer))
+        return OpenDialogs(_some(dialogs, request.dialog_id)) if dialogs is not None else None
 
     def copy(self, kind: Kind, dialog_id: str, message: bytes = b"{}") -> None:
         """Keep a message, and publish a copy of it if its dialog is watched.
@@ -118,7 +116,7 @@ class Tap:
         self._bus.publish(topics.tap_records(self._server), record, once=True)
 
 
-def _open_dialogs(dialogs: Mapping[str, str], wanted: str) -> dict[str, str]:
+def _some(dialogs: Mapping[str, str], wanted: str) -> dict[str, str]:
     """Return some of the dialogs, or the one that is wanted if it is open."""
     if wanted:
         return {wanted: dialogs[wanted]} if wanted in dialogs else {}

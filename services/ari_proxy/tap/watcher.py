@@ -32,6 +32,9 @@ _dialogs_decoder = msgspec.json.Decoder(OpenDialogs)
 class NobodyServesError(Exception):
     """Neither ingest nor command of a server is on the bus."""
 
+    def __init__(self, server: ServerId) -> None:
+        super().__init__(f"neither an ingest nor a command of {server} is on this bus")
+
 
 class Watcher:
     """Records of one server's messages, in the order of their arrival."""
@@ -88,11 +91,11 @@ class Watcher:
             dialogs = _dialogs_decoder.decode(answer).dialogs
             self.dialogs = dialogs if len(dialogs) < MAX_DIALOGS else None
         except NoRespondersError as error:
-            raise NobodyServesError(
-                f"neither an ingest nor a command of {self._server} is on this bus"
-            ) from error
+            raise NobodyServesError(self._server) from error
         except BusTimeoutError:
             _log.warning("watch.unanswered", server_id=self._server)
+        except UNDECODABLE as error:
+            _log.warning("watch.answer_malformed", server_id=self._server, error=str(error))
 
     async def _renew(self) -> None:
         while True:

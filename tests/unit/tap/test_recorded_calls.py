@@ -1,26 +1,36 @@
 """Recorders of several processes are asked for the same calls."""
 
-import pytest
+from collections.abc import Callable
 
-from ari_proxy.bus.base import Bus, opened
+import msgspec
+import pytest
+from structlog.testing import capture_logs
+
+from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
+from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap.masking import Masking
-from ari_proxy.tap.recorded_calls import RecordedCalls
-from ari_proxy.tap.recorder import Recorder
+from ari_proxy.tap.recorded_calls import MAX_PAGES, MAX_RECORDERS, RecordedCalls
+from ari_proxy.tap.records import OpenDialogs, RecordedAnswer, RecordedQuery, TapRequest, request_of
 from ari_proxy.tap.tap import Tap
 from ari_proxy.tap.watcher import NobodyServesError
+from tests.support.recording import keep_all, recording
 from tests.support.tap_records import CALL, DIALOG
 
 SERVER = ServerId("s")
 OF_COMMAND = {"command", "request", "response"}
 
 
-async def recording(bus: Bus, name: str) -> Tap:
-    recorder = Recorder(SERVER, name, max_calls=10, max_bytes=10**6, masking=Masking())
-    tap = Tap(SERVER, bus, recorder=recorder)
-    await tap.listen()
-    return tap
+async def answering(bus: Bus, answer: Callable[[RecordedQuery], RecordedAnswer | None]) -> None:
+    """Answer queries in place of a recorder."""
+
+    def handle(message: Message) -> None:
+        query = request_of(message.payload)
+        assert isinstance(query, RecordedQuery)
+        if (answered := answer(query)) is not None:
+            bus.publish(message.reply, msgspec.json.encode(answered))
+
+    await bus.subscribe(topics.tap_requests(SERVER), handle)
 
 
 async def test_call_is_put_together_from_all_processes() -> None:
@@ -28,12 +38,10 @@ async def test_call_is_put_together_from_all_processes() -> None:
         taps = {name: await recording(bus, name) for name in ("ingest", "command", "idle")}
         await Tap(SERVER, bus).listen()  # Without a recorder.
         for record in CALL:
-            tap = taps["command" if record.kind in OF_COMMAND else "ingest"]
-            tap.copy(record.kind, record.dialog_id, bytes(record.message))
+            keep_all(taps["command" if record.kind in OF_COMMAND else "ingest"], record)
 
-        recorded = RecordedCalls(bus, SERVER, name_seconds=0.05)
-        found = await recorded.records(DIALOG)
-        (facts,) = await recorded.calls()
+        found = await RecordedCalls(bus, SERVER).records(DIALOG)
+        (facts,) = await RecordedCalls(bus, SERVER).calls()
 
     assert [(record.kind, bytes(record.message)) for record in found] == [
         (record.kind, bytes(record.message)) for record in CALL
@@ -45,10 +53,80 @@ async def test_call_is_put_together_from_all_processes() -> None:
 async def test_nobody_has_a_recorder() -> None:
     async with opened(MemoryBus(MemoryBroker())) as bus:
         await Tap(SERVER, bus).listen()
-        assert await RecordedCalls(bus, SERVER, name_seconds=0.05).calls() == []
+        assert await RecordedCalls(bus, SERVER).calls() == []
 
 
 async def test_nobody_serves() -> None:
     async with opened(MemoryBus(MemoryBroker())) as bus:
         with pytest.raises(NobodyServesError, match="neither an ingest nor a command of s"):
             await RecordedCalls(bus, SERVER).calls()
+
+
+async def test_version_without_a_recorder_does_not_answer() -> None:
+    """It would take a request for a watch, and tell its open dialogs."""
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+
+        def of_before(message: Message) -> None:
+            try:
+                msgspec.json.decode(message.payload, type=TapRequest)
+            except msgspec.ValidationError:
+                return
+            bus.publish(message.reply, msgspec.json.encode(OpenDialogs({DIALOG: "demo"})))
+
+        await bus.subscribe(topics.tap_requests(SERVER), of_before)
+        keep_all(await recording(bus, "command"), *CALL)
+        assert [facts.dialog_id for facts in await RecordedCalls(bus, SERVER).calls()] == [DIALOG]
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", b'{"dialogs":{"s.1":"demo"}}'])
+async def test_answer_of_another_shape_is_left_out(payload: bytes) -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await bus.subscribe(
+            topics.tap_requests(SERVER), lambda message: bus.publish(message.reply, payload)
+        )
+        with capture_logs() as logged:
+            assert await RecordedCalls(bus, SERVER).calls() == []
+            assert await RecordedCalls(bus, SERVER).records(DIALOG) == []
+    assert {entry["event"] for entry in logged} == {"recorder.malformed"}
+
+
+async def test_recorder_that_gives_its_name_only_hides_no_other() -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        keep_all(await recording(bus, "here"), *CALL)
+
+        def busy(query: RecordedQuery) -> RecordedAnswer | None:
+            return None if query.source or "busy" in query.known else RecordedAnswer("busy")
+
+        await answering(bus, busy)
+        with capture_logs() as logged:
+            (facts,) = await RecordedCalls(bus, SERVER).calls()
+    assert facts.dialog_id == DIALOG
+    assert [(entry["event"], entry["recorder"]) for entry in logged] == [
+        ("recorder.unanswered", "busy")
+    ]
+
+
+async def test_recorders_are_bounded() -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await answering(bus, lambda query: RecordedAnswer(query.source or f"{len(query.known)}"))
+        with capture_logs() as logged:
+            assert await RecordedCalls(bus, SERVER).calls() == []
+    assert [(entry["event"], entry["recorders"]) for entry in logged] == [
+        ("recorder.too_many", MAX_RECORDERS)
+    ]
+
+
+async def test_pages_are_bounded() -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+
+        def endless(query: RecordedQuery) -> RecordedAnswer | None:
+            if query.source:
+                return RecordedAnswer("endless", records=[CALL[0]], position=1)
+            return None if query.known else RecordedAnswer("endless")
+
+        await answering(bus, endless)
+        with capture_logs() as logged:
+            assert len(await RecordedCalls(bus, SERVER).records(DIALOG)) == MAX_PAGES
+    assert [(entry["event"], entry["recorder"]) for entry in logged] == [
+        ("recorder.endless", "endless")
+    ]
