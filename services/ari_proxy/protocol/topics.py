@@ -126,6 +126,14 @@ def is_queue(topic: str) -> bool:
     return True
 
 
+def is_for_replies(topic: str) -> bool:
+    """Return whether a topic may be that of a requester's replies: it has no other meaning.
+
+    Each bus has its own form, like `_INBOX.x`; on NATS `bus.inbox_prefix` may name another one.
+    """
+    return "." in topic and not topic.startswith(RESERVED)
+
+
 def registry(server: ServerId) -> str:
     """Return the RabbitMQ queue that records which dialogs of `server` have queues."""
     return _DIALOGS + server

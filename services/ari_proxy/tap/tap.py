@@ -73,7 +73,8 @@ class Tap:
             answer = self._watch(request)
         else:
             answer = self._recorder.answer(request) if self._recorder is not None else None
-        if answer is not None and message.reply:
+        # Who may watch must not publish elsewhere with the rights of this process.
+        if answer is not None and topics.is_for_replies(message.reply):
             self._bus.publish(message.reply, msgspec.json.encode(answer))
 
     def _watch(self, request: TapRequest) -> OpenDialogs | None:

@@ -3,13 +3,14 @@
 import msgspec
 import pytest
 
-from ari_proxy.bus.base import opened
+from ari_proxy.bus.base import Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.tap import records
-from ari_proxy.tap.records import TapRecord, TapRequest, Watchers
+from ari_proxy.tap.records import RecordedQuery, RecordedRequest, TapRecord, TapRequest, Watchers
 from ari_proxy.tap.tap import Tap
+from tests.support.recording import recording
 
 SERVER = ServerId("s")
 
@@ -116,3 +117,22 @@ async def test_copies_are_made_while_somebody_watches_and_carry_the_message_as_i
         ("event", "s", "s.1", b'{"type":"StasisStart"}')
     ]
     assert not tap.is_on
+
+
+@pytest.mark.parametrize("reply", ["demo", "events_s.0123456789abcdef", "commands_s", ""])
+@pytest.mark.parametrize(
+    "request_", [watch(), RecordedRequest(RecordedQuery())], ids=["watch", "recorded"]
+)
+async def test_answer_goes_to_no_topic_of_calls(
+    reply: str, request_: TapRequest | RecordedRequest
+) -> None:
+    """Who may ask chooses the reply's topic, but not what is published with an ingest's rights."""
+    heard: list[Message] = []
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        await recording(bus, "here", dialogs={})
+        for topic in ("demo", "events_s.*", "commands_s", "_INBOX.*"):
+            await bus.subscribe(topic, heard.append)
+        for to in (reply, "_INBOX.own"):
+            bus.publish(topics.tap_requests(SERVER), msgspec.json.encode(request_), reply=to)
+        await bus.flush(timeout_seconds=5)
+    assert [message.topic for message in heard] == ["_INBOX.own"]
