@@ -1,6 +1,7 @@
-"""Asks the recorders of one server for calls, in whichever processes they are."""
+"""Asks the recorders of servers for calls, in whichever processes they are."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Final
 
 import msgspec
@@ -24,6 +25,8 @@ PAGE_SECONDS: Final = 5.0
 #: Recorders of one server, and pages of one recorder: more than there may be.
 MAX_RECORDERS: Final = 64
 MAX_PAGES: Final = 1_000
+#: Servers that are asked at once; each takes NAME_SECONDS.
+MAX_ASKED: Final = 50
 _answer_decoder: Final = msgspec.json.Decoder(RecordedAnswer)
 
 
@@ -101,3 +104,31 @@ class RecordedCalls:
         except UNDECODABLE as error:
             _log.warning("recorder.malformed", server_id=self._server, error=str(error))
             return None
+
+
+async def calls_of_servers(bus: Bus, servers: Iterable[str]) -> list[CallFacts]:
+    """Return the calls of servers, MAX_ASKED of which are asked at once.
+
+    Raises:
+        NobodyServesError: no process of any of them is on the bus.
+        ExceptionGroup: of BusErrors; the bus does not answer.
+    """
+    names = list(dict.fromkeys(servers))
+    found: list[CallFacts] = []
+    absent: list[NobodyServesError] = []
+    at_once = asyncio.Semaphore(MAX_ASKED)
+
+    async def ask(server: str) -> None:
+        async with at_once:
+            try:
+                found.extend(await RecordedCalls(bus, ServerId(server)).calls())
+            except NobodyServesError as error:
+                _log.warning("calls.absent", server_id=server, error=str(error))
+                absent.append(error)
+
+    async with asyncio.TaskGroup() as tasks:
+        for name in names:
+            tasks.create_task(ask(name))
+    if absent and len(absent) == len(names):
+        raise absent[0]
+    return found

@@ -11,13 +11,14 @@ from ari_proxy.aio import run_until_first
 from ari_proxy.bus.base import Bus, opened
 from ari_proxy.connections import factories
 from ari_proxy.protocol import ids
+from ari_proxy.protocol.errors import IllegalSubjectTokenError
 from ari_proxy.protocol.ids import ServerId
 from ari_proxy.protocol.malformed import UNDECODABLE
 from ari_proxy.settings.load import Settings
 from ari_proxy.tap.masking import Masking
-from ari_proxy.tap.recorded_calls import RecordedCalls
+from ari_proxy.tap.recorded_calls import RecordedCalls, calls_of_servers
 from ari_proxy.tap.records import TapRecord
-from ari_proxy.tap.watcher import NobodyServesError, Watcher
+from ari_proxy.tap.watcher import Watcher
 
 from .formats import Format
 from .render import mermaid, steps, svg, text
@@ -83,7 +84,7 @@ async def follow(
     Raises:
         NobodyServesError: neither ingest nor command of its server is on the bus.
         NoSuchDialogError: it is not open, and nothing is kept of it.
-        BusError: the bus does not answer.
+        BusError: the bus does not answer; in an ExceptionGroup, as the others.
     """
     masking = Masking(numbers=settings.recorder.mask_numbers)
 
@@ -138,34 +139,36 @@ async def _go_on(
 
 
 async def _located(bus: Bus, configured: Sequence[str], call: str) -> tuple[ServerId, str]:
-    """Return the server and the dialog of a call, by any of its ids."""
-    if not any(ids.is_of_server(call, server) for server in configured):
-        for server in configured:
-            with suppress(NobodyServesError):
-                for facts in await RecordedCalls(bus, ServerId(server)).calls():
-                    if facts.has_id(call):
-                        return ServerId(server), facts.dialog_id
-    return server_of(call, configured), call
+    """Return the server and the dialog of a call, by any of its ids; of several the newest."""
+    with suppress(NoSuchDialogError):
+        return server_of(call, configured), call
+    calls = [facts for facts in await calls_of_servers(bus, configured) if facts.has_id(call)]
+    if not calls:
+        raise _no_such(call, configured)
+    found = max(calls, key=lambda facts: facts.started_at)
+    return ServerId(found.server_id), found.dialog_id
 
 
 def server_of(dialog_id: str, configured: Sequence[str]) -> ServerId:
     """Return the server of a dialog, by its id; a UUID names none, but can be checked for some.
 
     Raises:
-        NoSuchDialogError: it belongs to none of the configured servers.
+        NoSuchDialogError: it is no dialog's id, or a UUID of none of the configured servers.
     """
-    named, dot, _ = dialog_id.partition(".")
-    if dot:
-        return ServerId(named)
-    own = (server for server in configured if ids.is_of_server(dialog_id, server))
-    if (server := next(own, None)) is not None:
-        return ServerId(server)
-    if ids.is_dialog_id(dialog_id) or len(configured) > 1:
-        raise NoSuchDialogError(
-            f"{dialog_id} is not a dialog of {' or '.join(configured)}; "
-            "set server_id to that of its server"
-        )
-    return ServerId(configured[0])
+    for server in (*configured, dialog_id.partition(".")[0]):
+        with suppress(IllegalSubjectTokenError):
+            known = ids.server_id(server)
+            ids.dialog_id(known, dialog_id)
+            return known
+    raise _no_such(dialog_id, configured)
+
+
+def _no_such(call: str, configured: Sequence[str]) -> NoSuchDialogError:
+    servers = " or ".join(configured)
+    return NoSuchDialogError(
+        f"{call} is not a dialog of {servers}, nor has a call that was kept this id; "
+        "if it is one of another server, set server_id to that"
+    )
 
 
 def silent(_: TapRecord) -> None:

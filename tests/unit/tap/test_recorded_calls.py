@@ -1,5 +1,6 @@
 """Recorders of several processes are asked for the same calls."""
 
+import asyncio
 from collections.abc import Callable
 
 import msgspec
@@ -10,7 +11,13 @@ from ari_proxy.bus.base import Bus, Message, opened
 from ari_proxy.bus.memory.bus import MemoryBroker, MemoryBus
 from ari_proxy.protocol import topics
 from ari_proxy.protocol.ids import ServerId
-from ari_proxy.tap.recorded_calls import MAX_PAGES, MAX_RECORDERS, RecordedCalls
+from ari_proxy.tap.recorded_calls import (
+    MAX_ASKED,
+    MAX_PAGES,
+    MAX_RECORDERS,
+    RecordedCalls,
+    calls_of_servers,
+)
 from ari_proxy.tap.records import OpenDialogs, RecordedAnswer, RecordedQuery, TapRequest, request_of
 from ari_proxy.tap.tap import Tap
 from ari_proxy.tap.watcher import NobodyServesError
@@ -130,3 +137,26 @@ async def test_pages_are_bounded() -> None:
     assert [(entry["event"], entry["recorder"]) for entry in logged] == [
         ("recorder.endless", "endless")
     ]
+
+
+async def test_servers_are_asked_together_and_one_that_is_away_hides_none() -> None:
+    servers = [f"s{number}" for number in range(MAX_ASKED + 1)]
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        for server in servers:
+            tap = await recording(bus, "here", server)
+            tap.copy("event", f"{server}.1")
+        begun_at = asyncio.get_running_loop().time()
+        with capture_logs() as logged:
+            found = await calls_of_servers(bus, [*servers, "away", *servers])
+
+        seconds = asyncio.get_running_loop().time() - begun_at
+
+    assert seconds < len(servers) / 2  # Of a clock that does not wait.
+    assert sorted(facts.dialog_id for facts in found) == sorted(f"{name}.1" for name in servers)
+    assert [(entry["event"], entry["server_id"]) for entry in logged] == [("calls.absent", "away")]
+
+
+async def test_none_of_the_servers_is_served() -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        with pytest.raises(NobodyServesError, match="of one is on this bus"):
+            await calls_of_servers(bus, ["one", "two"])

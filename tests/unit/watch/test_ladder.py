@@ -22,7 +22,7 @@ from ari_proxy.watch.render import lines
 from ari_proxy.watch.render.descriptions import is_failure
 from tests.support.malformed import DEEPLY_NESTED
 from tests.support.recording import keep_all, recording
-from tests.support.tap_records import CALL, DIALOG, copy_of
+from tests.support.tap_records import CALL, DIALOG, copy_of, event
 
 
 @given(
@@ -69,6 +69,9 @@ def test_line_that_is_no_copy_is_named(line: str) -> None:
         ("three.0123456789abcdef", "three"),
         ("of-a-client", None),
         ("8b5b9db0-c124-8ab3-aeee-0676d8ee6852", None),
+        ("1780000000.12", None),
+        ("one.12@192.0.2.1", None),
+        ("a b.0123456789abcdef", None),
     ],
 )
 def test_dialog_is_that_of_its_server(dialog: str, server: str | None) -> None:
@@ -126,6 +129,23 @@ async def test_call_whose_ingest_has_gone_is_drawn_without_its_end() -> None:
         keep_all(await recording(bus, "command"), *CALL[2:5])
         found = await collected(bus, DIALOG)
     assert kinds(found) == ["command", "request", "response"]
+
+
+@pytest.mark.parametrize("call", ["1780000000.12", "s.c4ll@192.0.2.1", "of-a-client"])
+async def test_id_that_was_not_kept_blames_no_server(call: str) -> None:
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        keep_all(await recording(bus, "here", dialogs={}), *CALL)
+        with pytest.raises(ladder.NoSuchDialogError, match=f"{call} is not a dialog of s"):
+            await collected(bus, call)
+
+
+async def test_call_is_found_by_its_channel_on_any_server() -> None:
+    other = event("StasisStart", dialog="t.0123456789abcdef", channel={"id": "1.9"})
+    async with opened(MemoryBus(MemoryBroker())) as bus:
+        keep_all(await recording(bus, "here", dialogs={}), *CALL)
+        keep_all(await recording(bus, "there", "t", dialogs={}), other)
+        found = await collected(bus, "1.9", "away", "s", "t")
+    assert [(record.server_id, record.dialog_id) for record in found] == [("t", other.dialog_id)]
 
 
 async def test_open_call_goes_on_to_its_end_and_no_record_comes_twice() -> None:
