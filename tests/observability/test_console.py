@@ -201,7 +201,7 @@ async def test_link_leads_to_a_filtered_list(nats_server: NatsServer, chromium: 
         assert browser.complaints == []
 
 
-async def test_link_to_a_server_of_another_console_says_so(
+async def test_link_to_a_server_of_another_console_says_so_and_leaves_a_choice(
     nats_server: NatsServer, chromium: str
 ) -> None:
     async with shown(nats_server) as console, page(chromium) as browser:
@@ -210,6 +210,16 @@ async def test_link_to_a_server_of_another_console_says_so(
         assert await browser.evaluate("document.querySelector('#checks').innerText") == (
             "✗ console: no server 'elsewhere' is served here"
         )
+        await console.setting.begin(CHANNEL)
+        choice = "[byId('servers').hidden, [...byId('servers').options].map(one => one.text)]"
+        assert await browser.evaluate(choice) == [False, ["server-1"]]
+        await browser.evaluate(
+            "byId('servers').value = 'server-1'; byId('servers').dispatchEvent(new Event('change'))"
+        )
+        await browser.until("document.querySelectorAll('#dialogs tr').length == 1")
+        await browser.evaluate("server = 'elsewhere'; choose()")
+        await browser.until("document.querySelectorAll('#dialogs tr').length == 0")
+        assert await browser.evaluate("byId('count').textContent") == "0 of 0 dialogs"
 
 
 async def test_call_that_is_over_is_found_with_why_it_ended(

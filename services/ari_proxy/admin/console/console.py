@@ -77,23 +77,27 @@ class Console:
         return app
 
     async def _state(self, find: str = "", server: str = "") -> Response:
-        """Return a server's state and its newest dialogs that match `find`."""
+        """Return a server's state and its newest dialogs that match `find`.
+
+        Of a server that is not here: 404 with the same, which lists those that are.
+        """
         name = server or next(iter(self._servers))
-        if (shown := self._servers.get(name)) is None:
-            return Response(f"no server {name!r} is served here", 404, headers=_HEADERS)
-        failed = await problems(shown.checks)
+        view, checks = None, {"console": f"no server {name!r} is served here"}
+        if (shown := self._servers.get(name)) is not None:
+            failed = await problems(shown.checks)
+            view, checks = shown.view, {check: failed.get(check, "ok") for check in shown.checks}
         none: tuple[list[dict[str, Any]], int, int] = [], 0, 0
-        dialogs, found, total = shown.view.newest(find, MAX_DIALOGS) if shown.view else none
+        dialogs, found, total = view.newest(find, MAX_DIALOGS) if view else none
         state = {
             "server_id": name,
             "servers": [*self._servers],
             "version": __version__,
-            "checks": {name: failed.get(name, "ok") for name in shown.checks},
+            "checks": checks,
             "total": total,
             "found": found,
             "dialogs": dialogs,
         }
-        return Response(msgspec.json.encode(state), headers=_JSON)
+        return Response(msgspec.json.encode(state), 404 if shown is None else 200, headers=_JSON)
 
     async def _ended(self, find: str = "", server: str = "") -> Response:
         """Return a server's newest calls that are over and match `find`."""

@@ -81,13 +81,15 @@ async function refreshEnded() {
     const ended = await asked("ended", {find});
     if (before === server && find === byId("find").value) showEnded(ended);
   } catch (error) {
-    if (before === server) byId("ended-count").textContent = error.message;
+    if (before !== server) return;
+    byId("ended").replaceChildren();
+    byId("ended-count").textContent = error.message;
   }
 }
 
 function showServers(state) {
   const choice = byId("servers");
-  choice.hidden = state.servers.length === 1;
+  choice.hidden = state.servers.length === 1 && state.servers[0] === state.server_id;
   if (choice.options.length !== state.servers.length) {
     choice.replaceChildren(...state.servers.map((name) => new Option(name)));
   }
@@ -102,7 +104,8 @@ async function refresh() {
     const answer = await fetch(`console/state?find=${find}&server=${encodeURIComponent(asked)}`);
     const text = await answer.text();
     if (asked !== server) return;
-    if (!answer.ok) return showChecks({console: text});
+    // 404: another console has the server that a link names, and this one tells which it has.
+    if (!answer.ok && answer.status !== 404) return showChecks({console: text});
     const state = JSON.parse(text);
     showServers(state);
     showChecks(state.checks);
