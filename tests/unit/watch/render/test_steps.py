@@ -3,7 +3,7 @@
 import json
 
 from ari_proxy.watch.render import steps
-from tests.support.tap_records import CALL, DIALOG
+from tests.support.tap_records import CALL, DIALOG, event
 
 
 def test_arrow_goes_from_its_sender_to_whom_it_is_for() -> None:
@@ -30,6 +30,17 @@ def test_end_without_a_reason_is_an_end() -> None:
     assert steps.all_of([CALL[0], CALL[-1]])[-1].text == "the dialog has ended"
     assert "why" not in json.loads(steps.as_json(DIALOG, [CALL[0], CALL[-1]]))
     assert "why" not in json.loads(steps.as_json(DIALOG, CALL[:-1]))
+
+
+def test_ladder_that_begins_within_a_call_gives_no_reason() -> None:
+    """Its first channel may be any: a reason that begins with it would name the wrong party."""
+    leg = {"id": "5.6", "name": "PJSIP/bob-0001", "state": "Up"}
+    hung_up = event("ChannelHangupRequest", 7, channel=leg, cause=16)
+    assert steps.all_of([hung_up, CALL[-1]])[-1].text == "the dialog has ended"
+    restarted = event("ProxyDialogEnded", 8, reason="asterisk_restarted")
+    assert steps.all_of([hung_up, restarted, CALL[-1]])[-1].text == (
+        "the dialog has ended: Asterisk restarted"
+    )
 
 
 def test_ladder_as_json_holds_the_messages() -> None:
