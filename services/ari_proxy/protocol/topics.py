@@ -16,7 +16,7 @@ others are routing keys of an exchange. Topics without a mark are the original's
 | `bindings_<server_id>`   | ObjectRegistration, command → ingest; RegistrationReply back (ours) |
 | `owners_<server_id>`     | OwnershipQuery, command → ingest; OwnershipReply back (ours)        |
 | `handover_<server_id>`   | dialogs, from an ingest to its successor (ours)                     |
-| `watching_<server_id>`   | TapRequest: asks for copies; ingest answers with OpenDialogs (ours) |
+| `watching_<server_id>`   | TapRequest, answered with OpenDialogs; RecordedRequest (ours)       |
 | `copies_<server_id>`     | TapRecord: a copy, ingest and command → watchers (ours)             |
 """
 
