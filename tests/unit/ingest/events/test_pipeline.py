@@ -114,6 +114,8 @@ async def test_event_that_we_have_caused_ourselves_reaches_no_application(
 class Websocket:
     """Hands frames over as Asterisk's websocket does."""
 
+    closed = False
+
     def __init__(self, path: Scene) -> None:
         self._path = path
 
