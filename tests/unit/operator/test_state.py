@@ -2,6 +2,7 @@
 
 from ari_proxy.operator.objects import ObjectKey
 from tests.support.resources import Cluster, labels_of, pod
+from tests.support.shared_pods import SharedCluster
 
 
 def test_deployed_servers_are_those_with_deployments() -> None:
@@ -14,6 +15,18 @@ def test_deployed_servers_are_those_with_deployments() -> None:
         del cluster.children[ObjectKey("Deployment", name)]
 
     assert cluster.observed.deployed_servers == []
+
+
+def test_servers_of_a_shared_slot_are_known_though_its_settings_are_gone() -> None:
+    cluster = SharedCluster("a", "b", "c", serversPerPod=2)
+    cluster.until_settled()
+    deployed = cluster.observed.deployed
+    del cluster.children[ObjectKey("ConfigMap", "minimal-ingest-0")]
+    assert cluster.observed.deployed == deployed
+    del cluster.children[ObjectKey("ConfigMap", "minimal-command-0")]
+
+    assert cluster.observed.deployed == deployed
+    assert cluster.places == {"0": ["a", "b"], "1": ["c"]}
 
 
 def test_deployment_of_a_component() -> None:
