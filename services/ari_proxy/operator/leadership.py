@@ -162,7 +162,7 @@ class Leadership:
                 await self._refused(place, error)
             else:
                 election.written(lease, begun_at)
-                self._put(lease)
+                self._note(place, lease)
 
     async def _read_expired(self) -> None:
         """Read the Leases of others that seem over; until that has succeeded they count."""
@@ -179,10 +179,7 @@ class Leadership:
         except KubernetesError as error:
             _log.warning("operator.lease_not_read", namespace=namespace, error=str(error))
             return
-        if lease is None:
-            self._discard(namespace)
-        else:
-            self._put(lease)
+        self._note(namespace, lease)
         now, election = self._clock(), self._elections[namespace]
         election.observe(lease, now)
         if not election.is_foreign(now):
@@ -213,20 +210,15 @@ class Leadership:
         # Somebody else was first, or deleted it: see who has it, should the watch be late. One
         # that tells of the end before a claim has been answered never tells it again.
         with suppress(KubernetesError):
-            lease = await self._kubernetes.get("Lease", place, NAME)
+            self._note(place, await self._kubernetes.get("Lease", place, NAME))
+
+    def _note(self, namespace: str, lease: Object | None) -> None:
+        """Keep a namespace's Lease as Kubernetes has answered; None if it has none."""
+        for watch in self._watches:
             if lease is None:
-                self._discard(place)
-            else:
-                self._put(lease)
-
-    def _put(self, lease: Object) -> None:
-        for watch in self._watches:
-            if watch.scope.namespace in {None, lease["metadata"]["namespace"]}:
+                watch.store.discard(ResourceKey(namespace, NAME))
+            elif watch.scope.namespace in {None, namespace}:
                 watch.store.answered(lease)
-
-    def _discard(self, namespace: str) -> None:
-        for watch in self._watches:
-            watch.store.discard(ResourceKey(namespace, NAME))
 
     def _compare(self, changed: Callable[[], None]) -> None:
         """Tell what has changed since the last comparison."""
