@@ -52,18 +52,6 @@ USUAL: Final[frozenset[Reason]] = frozenset(
     }
 )
 
-#: Those that the proxy reports, whichever channels the call had: the first of `ROWS`.
-REPORTED: Final[frozenset[Reason]] = frozenset(
-    {
-        "asterisk_restarted",
-        "server_removed",
-        "claimed_elsewhere",
-        "offer_over",
-        "not_created",
-        "no_channel",
-    }
-)
-
 
 def is_failed(facts: CallFacts) -> bool:
     """Return whether something went wrong: a command, a gap, or how it ended."""
@@ -74,12 +62,12 @@ def is_failed(facts: CallFacts) -> bool:
 
 def ending_of(facts: CallFacts) -> Ending:
     """Return why a call ended; the sentence begins in lower case and has no stop."""
-    for reason, sentence_of in ROWS:
-        if facts.lacks_beginning and reason not in REPORTED:
-            return Ending("unknown", "its beginning was not kept")
+    rows = _REPORTED if facts.lacks_beginning else ROWS
+    for reason, sentence_of in rows:
         if sentence := sentence_of(facts):
             return Ending(reason, sentence)
-    return Ending("unknown", "its messages do not tell why")
+    lacking = "its beginning was not kept" if facts.lacks_beginning else ""
+    return Ending("unknown", lacking or "its messages do not tell why")
 
 
 # What the proxy has reported
@@ -219,7 +207,10 @@ def _cause(channel: ChannelFacts | None) -> str:
     return f" ({', '.join(parts)})"
 
 
-ROWS: Final[tuple[tuple[Reason, Callable[[CallFacts], str]], ...]] = (
+_Row = tuple[Reason, Callable[[CallFacts], str]]
+
+#: What the proxy reports, whichever channels the call had.
+_REPORTED: Final[tuple[_Row, ...]] = (
     ("asterisk_restarted", _reported("asterisk_restarted", "Asterisk restarted")),
     (
         "server_removed",
@@ -240,6 +231,10 @@ ROWS: Final[tuple[tuple[Reason, Callable[[CallFacts], str]], ...]] = (
         "no_channel",
         _reported("no_channel", "no channel came, and Asterisk has none that was asked for"),
     ),
+)
+
+ROWS: Final[tuple[_Row, ...]] = (
+    *_REPORTED,
     ("no_application", _no_application),
     ("application_gone", _application_gone),
     ("ended_unseen", _ended_unseen),
